@@ -1,0 +1,50 @@
+"""Where the time of a trio or anyio program goes: by task and by span, as a flame graph.
+
+Names only; a backend is imported when its instrument is asked for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from tracetools.errors import (
+    GraphFileError,
+    LawError,
+    NoStacksError,
+    StackFileError,
+    TracetoolsError,
+)
+from tracetools.spans import observe, span
+from tracetools.profile import Profile
+
+if TYPE_CHECKING:
+    from tracetools.flamegraph import Flamegrapher
+    from tracetools.instruments.trio import FlamegraphInstrument
+
+__all__ = [
+    "FlamegraphInstrument",
+    "Flamegrapher",
+    "GraphFileError",
+    "LawError",
+    "NoStacksError",
+    "Profile",
+    "StackFileError",
+    "TracetoolsError",
+    "observe",
+    "span",
+]
+
+_LATE = {
+    "FlamegraphInstrument": "tracetools.instruments.trio",
+    "Flamegrapher": "tracetools.flamegraph",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415  # only here
+
+    return getattr(import_module(_LATE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

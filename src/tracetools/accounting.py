@@ -1,0 +1,358 @@
+"""Time accounting: which stack each nanosecond goes to.
+
+The theory, in four sentences. A task has two clocks of its own that together make up the loop's:
+one goes while it steps (busy), the other while it does not (idle, or scheduled). When a span
+closes, what both clocks went on since it was opened is added to its stack *and taken from the stack
+around it*; when a task exits, what they went on since it was spawned is added to its own stack. So
+whatever one stack gains another one gave, and all stacks of a task add up to its lifetime: the
+second law of time holds by construction. The first holds since the steps of a loop follow one
+another: what they leave of its time is the root's, the loop's own.
+
+A span that closes before another one that was opened inside of it goes on until that one closes,
+for the time in between has the stack of both.
+
+The pure core: every method takes `now`, integer nanoseconds of one monotonic clock. Nothing here
+reads a clock, knows a backend, or locks. An account is only ever changed from the thread of its
+loop, but for `closed`, which any thread may add to.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tracetools.stacks import Frame, Stack, StackTree
+
+__all__ = ["LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
+
+Opened: TypeAlias = "tuple[Any, Any, Stack, int, int, int, int]"
+"""One opening of a span: what `TaskAccount.open` returns and `TaskAccount.close` takes.
+
+A plain tuple, for it is made at every opening: the account, the `Opened` around it (or ``None``), the
+stack, and what the account's readings were then: `Readings`.
+"""
+
+
+class Readings(NamedTuple):
+    """What the clocks of a task showed at one moment, since it was spawned.
+
+    Attributes:
+        busy: for how long it had stepped, in nanoseconds.
+        rest: for how long it had not; from any zero.
+        scheduled: how much of that it could have stepped and was not yet.
+        steps: how many of its steps had ended.
+    """
+
+    busy: int
+    rest: int
+    scheduled: int
+    steps: int
+
+
+class TaskAccount:
+    """What one task has done so far, and which spans it has open.
+
+    Attributes:
+        base: the stack of the task itself, without its spans.
+        stack: the current stack: `base`, or that of the innermost open span.
+        innermost: the innermost open span, with those around it.
+        closed: spans that were closed, but not yet left: out of order, or from another thread.
+        born: when the task was spawned.
+        busy: its busy time. While it steps, this is less by the moment at which the step began, so
+            that adding any moment of the step makes it right for that moment.
+        queued: its scheduled time, without a wait that is still going on.
+        ready: since when it waits for its step; ``None`` while it does not, or where that is not
+            measured.
+        steps: how many of its steps have ended.
+        function: the frame of an observed function that is the task's own and was not entered yet;
+            entering it then makes no second frame.
+        children_under: the stack of the tasks that it spawns; ``None`` if that is `stack`.
+        clock: the clock that its times are of, for those who tell it the time; not read here.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "base",
+        "born",
+        "busy",
+        "children_under",
+        "clock",
+        "closed",
+        "function",
+        "innermost",
+        "loop",
+        "queued",
+        "ready",
+        "stack",
+        "steps",
+    )
+
+    def __init__(
+        self, loop: LoopAccount, stack: Stack, now: int, clock: Callable[[], int] = int
+    ) -> None:
+        self.loop = loop
+        self.base = self.stack = stack
+        self.innermost: Opened | None = None
+        self.closed: list[Opened] = []
+        self.born = now
+        self.busy = 0
+        self.queued = 0
+        self.ready: int | None = None
+        self.steps = 0
+        self.function: Frame | None = None
+        self.children_under: Stack | None = None
+        self.clock = clock
+
+    def open(self, frame: Frame, now: int, entries: int = 1) -> Opened | None:
+        """Open a span in this task, which is stepping.
+
+        `entries` is 0 for a span that is merely current again, as a generator's is when it resumes.
+
+        Returns:
+            What to give to `close`; ``None`` if the span is the task itself, so that there is
+            nothing to close.
+        """
+        if self.closed:
+            self._leave(now)
+        if self.function is frame:
+            self.function = None
+            return None
+        stack = self.stack
+        inner = stack.children.get(frame) or self.loop.tree.child(stack, frame)
+        inner.entries += entries
+        busy = self.busy
+        self.stack = inner
+        self.innermost = opened = (
+            self,
+            self.innermost,
+            inner,
+            busy + now,
+            -busy,
+            self.queued,
+            self.steps,
+        )
+        return opened
+
+    def close(self, opened: Opened, now: int) -> None:
+        """Close a span, in any order, while the task steps or not. A second time does nothing."""
+        if self.innermost is not opened or self.closed or self.loop.current is not self:
+            self.closed.append(opened)
+            self._leave(now)
+            return
+        _, outer, stack, busy, _, _, steps = opened
+        if steps != self.steps:
+            self._settle(opened, now)
+        else:  # all within one step
+            passed = self.busy + now - busy
+            stack.busy += passed
+            stack.parent.busy -= passed  # type: ignore[union-attr]  # a span is never the root
+        self.innermost = outer
+        self.stack = self.base if outer is None else outer[2]
+
+    def open_spans(self) -> Iterator[Opened]:
+        """Walk over all that is open, from the innermost span outwards."""
+        opened = self.innermost
+        while opened is not None:
+            yield opened
+            opened = opened[1]
+
+    def readings(self, now: int) -> Readings:
+        """Read the clocks of the task."""
+        return read(self.busy, self.queued, self.ready, self.steps, now, self.loop.current is self)
+
+    def finish(self, now: int) -> None:
+        """Close all that is open, and give what the task did to its own stack."""
+        for opened in self.open_spans():
+            self._settle(opened, now)
+        self.innermost = None
+        self.stack = self.base
+        _add(self.base, self.readings(now), Readings(0, self.born, 0, 0))
+
+    def _settle(self, opened: Opened, now: int) -> None:
+        """Give what the clocks went on since `opened` to its stack, and take it from the outer."""
+        stack = opened[2]
+        since, until = Readings(*opened[3:]), self.readings(now)
+        _add(stack, until, since)
+        _add(stack.parent, since, until)
+
+    def _leave(self, now: int) -> None:
+        """Go out to the innermost span that is still open; forget what is no longer on the way."""
+        while self.innermost is not None and _holds(self.closed, self.innermost):
+            self._settle(self.innermost, now)
+            self.innermost = self.innermost[1]
+        self.stack = self.base if self.innermost is None else self.innermost[2]
+        on_the_way = list(self.open_spans())
+        self.closed[:] = [opened for opened in self.closed if _holds(on_the_way, opened)]
+
+
+def _holds(spans: list[Opened], span: Opened) -> bool:
+    """Whether this very span is among others."""
+    return any(other is span for other in spans)
+
+
+def read(
+    busy: int, queued: int, ready: int | None, steps: int, now: int, stepping: bool
+) -> Readings:
+    """Make readings of what `TaskAccount` keeps."""
+    if stepping:
+        return Readings(busy + now, -busy, queued, steps)
+    waiting = 0 if ready is None else now - ready
+    return Readings(busy, now - busy, queued + waiting, steps)
+
+
+def _add(stack: Stack | None, until: Readings, since: Readings) -> None:
+    """Add the difference of two readings to a stack."""
+    if stack is None:
+        return
+    scheduled = until.scheduled - since.scheduled
+    stack.busy += until.busy - since.busy
+    stack.idle += until.rest - since.rest - scheduled
+    stack.scheduled += scheduled
+    stack.steps += until.steps - since.steps
+
+
+class LoopAccount:
+    """The time of one running loop, and the accounts of the tasks that live in it.
+
+    Attributes:
+        begin: when the recording of this loop began.
+        end: when it ended; ``None`` while it goes on.
+        current: the account of the task that is stepping; ``None`` between steps.
+        mark: when the last step ended.
+        lifetimes: the sum of the lifetimes of all tasks that have exited.
+        changes: how many tasks have come or gone: the same number before and after means that
+            the same tasks live.
+        thread: the identity of the thread that the loop runs in.
+    """
+
+    __slots__ = (
+        "begin",
+        "changes",
+        "current",
+        "end",
+        "lifetimes",
+        "mark",
+        "tasks",
+        "thread",
+        "tree",
+    )
+
+    def __init__(self, tree: StackTree, now: int, *, thread: int = 0) -> None:
+        self.tree = tree
+        self.thread = thread
+        self.begin = self.mark = now
+        self.end: int | None = None
+        self.current: TaskAccount | None = None
+        self.tasks: dict[TaskAccount, None] = {}
+        self.lifetimes = 0
+        self.changes = 0
+
+    def spawn(
+        self, parent: Stack, frame: Frame, now: int, *, clock: Callable[[], int] = int
+    ) -> TaskAccount:
+        """Open the account of a task that lives from `now` on, under the stack `parent`."""
+        stack = self.tree.child(parent, frame)
+        stack.entries += 1
+        account = TaskAccount(self, stack, now, clock)
+        self.changes += 1
+        self.tasks[account] = None
+        return account
+
+    # `begin_step` and `end_step` are written out once more in the trio instrument's hooks, where a
+    # call is too dear; the table of scenarios runs through both.
+
+    def begin_step(self, task: TaskAccount, now: int) -> None:
+        """Let `task` step: its busy clock goes."""
+        if task.ready is not None:
+            task.queued += now - task.ready
+            task.ready = None
+        task.busy -= now
+        self.current = task
+
+    def end_step(self, now: int) -> None:
+        """End the current step. Does nothing if there is none."""
+        task = self.current
+        if task is None:
+            return
+        task.busy += now
+        task.steps += 1
+        if task.ready is not None:  # it woke itself while it ran: it queues from now on
+            task.ready = now
+        self.current = None
+        self.mark = now
+
+    def wake(self, task: TaskAccount, now: int) -> None:
+        """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""
+        if task.ready is None:
+            task.ready = now
+
+    def exit(self, task: TaskAccount, now: int) -> None:
+        """Close the account of `task`, after its last step or within it."""
+        if task not in self.tasks:
+            return
+        if self.current is task:
+            task.ready = None
+            self.end_step(now)
+        task.finish(now)
+        self.changes += 1
+        self.lifetimes += now - task.born
+        del self.tasks[task]
+
+    def finish(self, now: int) -> None:
+        """End the recording of this loop, and of all tasks that are still alive in it."""
+        if self.end is not None:
+            return
+        self.end_step(now)
+        for task in list(self.tasks):
+            self.exit(task, now)
+        self.end = now
+
+
+class ThreadAccount:
+    """The spans that are open in one worker thread, with a clock of its own.
+
+    Only time inside spans is counted, as `Stack.thread`: it runs beside the loop's.
+
+    Attributes:
+        base: the stack under which the thread's spans stand.
+        innermost: the innermost open span, with those around it.
+        closed: spans that were closed, but not yet left: out of order, or from another thread.
+        keeper: whoever asked for the account; the accounting never looks at it.
+    """
+
+    __slots__ = ("__weakref__", "base", "closed", "innermost", "keeper", "tree")
+
+    def __init__(self, tree: StackTree, base: Stack, keeper: Any = None) -> None:
+        self.tree = tree
+        self.base = base
+        self.innermost: Opened | None = None
+        self.closed: list[Opened] = []
+        self.keeper = keeper
+
+    def open(self, frame: Frame, now: int, entries: int = 1) -> Opened:
+        """Open a span in this thread; returns what to give to `close`."""
+        self._leave(now)
+        outer = self.innermost
+        stack = self.tree.child(self.base if outer is None else outer[2], frame)
+        stack.entries += entries
+        self.innermost = opened = (self, outer, stack, now, 0, 0, 0)
+        return opened
+
+    def close(self, opened: Opened, now: int) -> None:
+        """Close a span, in any order. A second time does nothing."""
+        self.closed.append(opened)
+        self._leave(now)
+
+    open_spans = TaskAccount.open_spans
+
+    def _leave(self, now: int) -> None:
+        while self.innermost is not None and _holds(self.closed, self.innermost):
+            _, outer, stack, since, *_ = self.innermost
+            stack.thread += now - since
+            if outer is not None:
+                outer[2].thread -= now - since
+            self.innermost = outer
+        on_the_way = list(self.open_spans())
+        self.closed[:] = [opened for opened in self.closed if _holds(on_the_way, opened)]

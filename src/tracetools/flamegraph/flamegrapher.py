@@ -1,0 +1,153 @@
+"""The builder of flame graphs: from a stack file to a graph file.
+
+What may live here: which files are read and written, in which order, and which error says what is
+wrong with them. What must not: geometry, colours, SVG.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracetools.errors import GraphFileError, StackFileError
+from tracetools.flamegraph.layout import lay_out
+from tracetools.flamegraph.options import make_options
+from tracetools.flamegraph.palette import PALETTES
+from tracetools.flamegraph.svg import draw
+from tracetools.formats.files import explain, write_atomically
+from tracetools.formats.folded import read_folded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self, Unpack
+
+    from tracetools.flamegraph.options import OptionNames, Options
+
+StrPath = str | os.PathLike[str]
+
+
+class Flamegrapher:
+    """Makes an interactive SVG of a folded stack file.
+
+    `Flamegrapher("stack.folded").write_flamegraph()` writes `stack.svg` beside it. The steps
+    `with_stack_file` and `with_graph_file` change this object and return it, so they may be chained
+    or not. Nothing is looked up or written before `write_flamegraph`.
+
+    Args:
+        stack_file: See `with_stack_file`.
+        graph_file: See `with_graph_file`.
+        **options: How the graph looks, named as in inferno's library: see `Options`.
+
+    Raises:
+        TypeError: There is no such option.
+        ValueError: An option has a value that makes no sense.
+    """
+
+    def __init__(
+        self,
+        stack_file: StrPath | None = None,
+        graph_file: StrPath | None = None,
+        **options: Unpack[OptionNames],
+    ) -> None:
+        self._options = make_options(options)
+        self._stack_file: Path | None = None
+        self._graph_file: Path | None = None
+        if stack_file is not None:
+            self.with_stack_file(stack_file)
+        if graph_file is not None:
+            self.with_graph_file(graph_file)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._stack_file!s}, {self._graph_file!s})"
+
+    @property
+    def options(self) -> Options:
+        """The options in force, those that were not given among them."""
+        return self._options
+
+    @property
+    def stack_file(self) -> Path | None:
+        """The stack file as it would be read now, or None if none was given."""
+        return None if self._stack_file is None else _find_stack_file(self._stack_file)
+
+    @property
+    def graph_file(self) -> Path | None:
+        """The graph file as it would be written now, or None if no file was given."""
+        if self._graph_file is not None:
+            return self._graph_file
+        return None if self.stack_file is None else self.stack_file.with_suffix(".svg")
+
+    def with_stack_file(self, path: StrPath) -> Self:
+        """Choose the file to read; where there is no such file, the one with suffix `.folded`."""
+        self._stack_file = _named(path, StackFileError)
+        return self
+
+    def with_graph_file(self, path: StrPath) -> Self:
+        """Choose the file to write, its suffix becoming `.svg`; else it is the stack file's."""
+        self._graph_file = _named(path, GraphFileError).with_suffix(".svg")
+        return self
+
+    def write_flamegraph(self) -> Path:
+        """Read the stack file, write the graph file, replacing it at once, and return its path.
+
+        Raises:
+            StackFileError: The stack file is not given, missing or cannot be read.
+            NoStacksError: The stack file holds not one stack.
+            GraphFileError: The folder of the graph file is missing, or the file cannot be written.
+                In every case a graph that was there before is untouched.
+        """
+        stack_file, graph_file = self._checked_files()
+        text = render(read_folded(stack_file).stacks, self._options)
+        try:
+            write_atomically(graph_file, text.encode())
+        except (OSError, ValueError) as error:
+            raise GraphFileError(f"cannot write graph {graph_file}: {explain(error)}") from error
+        return graph_file
+
+    def _checked_files(self) -> tuple[Path, Path]:
+        """Find out what can be known to fail before anything is read."""
+        stack_file, graph_file = self.stack_file, self.graph_file
+        if stack_file is None or graph_file is None:
+            raise StackFileError("no stack file given: call with_stack_file(path) first")
+        try:
+            stack_file.stat()
+        except FileNotFoundError as error:
+            raise StackFileError(
+                f"no stack file {stack_file}: record one first, or check the path"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise StackFileError(
+                f"cannot read stack file {stack_file}: {explain(error)}"
+            ) from error
+        if not os.path.isdir(graph_file.parent):  # noqa: PTH112  # likewise
+            raise GraphFileError(
+                f"no folder {graph_file.parent} for the graph {graph_file.name}: create it first"
+            )
+        if os.path.exists(graph_file) and graph_file.samefile(stack_file):  # noqa: PTH110
+            raise GraphFileError(
+                f"graph {graph_file} would replace its stack file: choose another graph file"
+            )
+        return stack_file, graph_file
+
+
+def render(stacks: Mapping[tuple[str, ...], int], options: Options) -> str:
+    """Give the SVG of stacks with positive counts, at least one."""
+    return draw(lay_out(stacks, options.min_width), PALETTES[options.colors], options)
+
+
+def _named(path: StrPath, error: type[Exception]) -> Path:
+    """Make a path of what was given, which must at least name a file."""
+    named = Path(path)
+    if named.name in ("", ".."):
+        raise error(f"{os.fspath(path)!r} names no file: give the path of one")
+    return named
+
+
+def _find_stack_file(path: Path) -> Path:
+    """Give the path itself if there is such a file, else the one that an instrument would write."""
+    if os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises on some paths
+        return path
+    written = path.with_suffix(".folded")
+    return written if not path.suffix or os.path.isfile(written) else path  # noqa: PTH113

@@ -1,0 +1,1 @@
+"""Adapters to the backends: the only modules that import one. Each hands events to a recorder."""

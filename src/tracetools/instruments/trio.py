@@ -1,0 +1,462 @@
+"""`FlamegraphInstrument`: follows the tasks of trio runs, step by step.
+
+What may live here: how trio's hooks become events of a recording. What the events mean is decided
+in `accounting`. Facts about trio that shape this module:
+
+- The last step of a task ends after its exit, and the step in which an instrument is removed ends
+  unseen.
+- Tasks that live when the instrument is added are never announced.
+- trio swallows whatever a hook raises and drops the instrument; Ctrl-C that arrives in a hook
+  which the program's own code called would be lost with it, unless the hook is protected.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from tracetools import recorder, spans
+from tracetools.flamegraph import Flamegrapher
+from tracetools.instruments.coroutines import task_function
+from tracetools.labels import stable_name
+from tracetools.recorder import Recorder
+from tracetools.stack_file import StackFile
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import FrameType
+
+    from trio.lowlevel import Task
+
+    from tracetools.accounting import LoopAccount, TaskAccount
+    from tracetools.labels import Labels
+    from tracetools.profile import Lens, Profile
+    from tracetools.recorder import Clock
+    from tracetools.stacks import Stack
+
+    Hook = Callable[[Task], None]
+
+__all__ = ["FlamegraphInstrument"]
+
+
+class FlamegraphInstrument(trio.abc.Instrument):
+    """Records where the time of trio runs goes, by task and by span, into a folded stack file.
+
+    Use it as ``trio.run(main, instruments=[FlamegraphInstrument("stack")])``, return it from a
+    pytest-trio fixture, pass it through anyio's ``backend_options``, or add it to a running loop
+    with `trio.lowlevel.add_instrument`. Several runs, one after another or side by side in several
+    threads, add up. The file is written when a run ends, when the instrument is removed, at each
+    flush, and at the exit of the process.
+
+    Counterpart of trace-tools' ``FlamegraphLayer``.
+
+    Args:
+        stack_file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
+        lens: which time the file shows: ``busy``, ``idle``, ``scheduled`` or ``task``; see
+            `Profile.lens`.
+        labels: ``name`` for labels such as ``fetch (app.py:12)``, ``location`` for ``app.py:12``.
+        task_names: name tasks by the names that they were given, not by their functions. Names
+            that are made up for each task make as many stacks.
+        scheduled: whether scheduled time is told apart from idle time. It costs one more hook;
+            by default it is done where the lens shows it.
+        flush_interval: seconds between two flushes while a run goes on, done by a thread in the
+            background; ``None`` for none.
+        max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
+        max_depth: how deep stacks may get; what is deeper is charged to ``(deeper)``.
+        clock: any monotonic clock in integer nanoseconds. With `time.thread_time_ns`, busy time is
+            CPU time.
+
+    Raises:
+        StackFileError: the stack file cannot be written.
+        ValueError, TypeError: an option has no such value.
+    """
+
+    def __init__(
+        self,
+        stack_file: str | os.PathLike[str],
+        *,
+        lens: Lens = "busy",
+        labels: Labels = "name",
+        task_names: bool = False,
+        scheduled: bool | None = None,
+        flush_interval: float | None = 5.0,
+        max_stacks: int = 10_000,
+        max_depth: int = 256,
+        clock: Clock = time.perf_counter_ns,
+    ) -> None:
+        measured = lens in ("scheduled", "task") if scheduled is None else scheduled
+        self._recorder = Recorder(
+            clock=clock,
+            backend="trio",
+            scheduled=measured,
+            max_stacks=max_stacks,
+            max_depth=max_depth,
+        )
+        self._file = StackFile(
+            stack_file,
+            self._recorder.profile,
+            lens=lens,
+            labels=labels,
+            flush_interval=flush_interval,
+        )
+        self._tasks = _Tasks(self._recorder, task_names=task_names)
+        # trio takes hooks that are attributes as it takes methods, and these are cheaper.
+        hooks = _hooks(self._tasks, scheduled=measured)
+        for name, hook in hooks.items():
+            setattr(self, name, hook)
+
+    @property
+    def profile(self) -> Profile:
+        """All that was recorded up to now; can be asked for at any time, from any thread."""
+        return self._recorder.profile()
+
+    @property
+    def flamegrapher(self) -> Flamegrapher:
+        """A `Flamegrapher` with its stack file set."""
+        return Flamegrapher(count_name="µs").with_stack_file(self._file.path)
+
+    def write(self) -> Path:
+        """Write the stack file now, and return its path.
+
+        Raises:
+            StackFileError: it cannot be written; the last good one is still there.
+        """
+        return self._file.write()
+
+    def before_run(self) -> None:
+        """Begin to record a run. Called by trio."""
+        with self._tasks.guard("a run could not be begun"):
+            self._begin()
+
+    def after_run(self) -> None:
+        """End the recording of a run, and write the stack file. Called by trio."""
+        with self._tasks.guard("a run could not be ended"):
+            self._end()
+
+    def __hash__(self) -> int:
+        """Return the identity's hash.
+
+        trio tells no instrument that it is added to a running loop or removed from it, but it does
+        look it up then, and at no other time.
+        """
+        caller = sys._getframe(1)  # noqa: SLF001
+        name = caller.f_code.co_name
+        if name == "remove_instrument":
+            with self._tasks.guard("the instrument could not be removed"):
+                self._end()
+        elif name == "add_instrument" and not _is_construction(caller.f_back):
+            with self._tasks.guard("the instrument could not be added"):
+                self._join()
+        return object.__hash__(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def _begin(self) -> None:
+        if self._recorder.at_home and not self._recorder.stopped:
+            self._tasks.begin()
+            self._file.begin()
+
+    def _join(self) -> None:
+        """Begin to record a run that goes on already."""
+        try:
+            root = trio.lowlevel.current_root_task()
+        except RuntimeError:  # not in a run: trio.run takes its instruments before it begins
+            return
+        if root is not None and not self._tasks.here():
+            self._begin()
+            self._tasks.join(root)
+
+    def _end(self) -> None:
+        if self._tasks.end() and not self._recorder.loops:
+            self._file.end()
+
+
+def _is_construction(caller: FrameType | None) -> bool:
+    """Whether trio adds an instrument that a new run is given, perhaps from within another run."""
+    return caller is not None and caller.f_code.co_name == "__init__"
+
+
+class _Tasks:
+    """The tasks of all recorded runs, and how they came to be known.
+
+    Attributes:
+        accounts: the account of every living task. A task is forgotten when it exits, or when its
+            run is no longer recorded, so that nothing of it is kept alive.
+    """
+
+    def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
+        self.recorder = recorder
+        self.accounts: dict[Task, TaskAccount] = {}
+        self._task_names = task_names
+        self._runs: dict[int, LoopAccount] = {}
+
+    def guard(self, what_failed: str) -> _Guard:
+        """Return a context in which an error of ours ends the recording and nothing else."""
+        return _Guard(self.recorder, what_failed)
+
+    def here(self) -> LoopAccount | None:
+        """Return the account of the recorded run in this thread, if there is one."""
+        return self._runs.get(get_ident())
+
+    def begin(self) -> None:
+        """Begin to record the run in this thread."""
+        if stale := self.here():  # it was abandoned, and nobody said so
+            self._forget(stale, stale.mark)
+        loop = self.recorder.begin_loop(self.recorder.clock())
+        self._runs[loop.thread] = loop
+
+    def end(self) -> bool:
+        """End the recording of the run in this thread; return whether there was one."""
+        loop = self.here()
+        if loop is None:
+            return False
+        self._forget(loop, self.recorder.clock())
+        return True
+
+    def join(self, root: Task) -> None:
+        """Get to know all the tasks that live already, in a run that has just begun to be recorded.
+
+        Whoever spawned them is not known any more, so they stand below the owners of their
+        nurseries. The running one is in the middle of a step.
+        """
+        loop = self._runs[get_ident()]
+        for task in _tree(root):
+            self._adopt(task)
+        try:
+            running = trio.lowlevel.current_task()
+        except RuntimeError:  # called by the host of a guest run
+            return
+        loop.begin_step(self._adopt(running), self.recorder.clock())
+
+    def spawned(self, task: Task) -> None:
+        """Open the account of a new task, under the current stack of the task that spawns it."""
+        recorder = self.recorder
+        loop = self.here()
+        if loop is None or recorder.stopped:
+            return
+        spawner = loop.current
+        parent = loop.tree.root if spawner is None else spawner.children_under or spawner.stack
+        self._open(task, loop, parent)
+
+    def exited(self, task: Task) -> None:
+        """Close the account of a task that has exited, though its step has not ended yet.
+
+        The rest of the step is trio's own work.
+        """
+        account = self.accounts.pop(task, None)
+        if account is not None:
+            account.loop.exit(account, self.recorder.clock())
+
+    def unknown(self, task: Task) -> None:
+        """Begin a step of a task that was never announced."""
+        if self.recorder.stopped:
+            return
+        with self.guard("a task could not be recorded"):
+            if self.here() is None:
+                self.begin()
+            account = self._adopt(task)
+            account.loop.begin_step(account, self.recorder.clock())
+
+    def _adopt(self, task: Task) -> TaskAccount:
+        """Return the account of a task that was not seen when it was spawned; of its owners too."""
+        owners = []
+        owner: Task | None = task
+        while owner is not None and owner not in self.accounts:
+            owners.append(owner)
+            owner = owner.parent_nursery.parent_task if owner.parent_nursery else None
+        loop = self._runs[get_ident()] if owner is None else self.accounts[owner].loop
+        for orphan in reversed(owners):
+            account = None if owner is None else self.accounts[owner]
+            parent = loop.tree.root if account is None else account.children_under or account.base
+            self._open(orphan, loop, parent)
+            owner = orphan
+        return self.accounts[task]
+
+    def _open(self, task: Task, loop: LoopAccount, parent: Stack) -> None:
+        frame, observed = task_function(task.coro)
+        if self._task_names:
+            frame = frame._replace(name=stable_name(task.name))
+        recorder = self.recorder
+        account = loop.spawn(parent, frame, recorder.clock(), clock=recorder.clock)
+        account.function = observed
+        self.accounts[task] = account
+        if task.parent_nursery is None:  # trio's own first task: its children are the program's
+            account.children_under = loop.tree.root
+            return
+        try:
+            task.context.run(recorder.host.set, account)
+        except RuntimeError:  # the context is in use just now: it is another task's as well
+            return
+
+    def _forget(self, loop: LoopAccount, now: int) -> None:
+        """End the recording of a run, and let go of its tasks."""
+        self.recorder.end_loop(loop, now)
+        self._runs.pop(loop.thread, None)
+        for task in [task for task, account in self.accounts.items() if account.loop is loop]:
+            del self.accounts[task]
+
+
+class _Guard:
+    """Lets no error out: it is logged, the recording stops, the program goes on."""
+
+    __slots__ = ("_recorder", "_what_failed")
+
+    def __init__(self, recorder: Recorder, what_failed: str) -> None:
+        self._recorder = recorder
+        self._what_failed = what_failed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        if kind is not None and not issubclass(kind, RecursionError):
+            self._recorder.stop(self._what_failed)
+        return True
+
+
+def _tree(root: Task) -> Iterator[Task]:
+    """Walk over all tasks of a run, each after the owner of its nursery."""
+    found = [root]
+    while found:
+        task = found.pop()
+        yield task
+        found.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
+
+
+def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
+    """Return trio's hooks for tasks, as functions that keep what they need in local names.
+
+    `before_task_step` and `after_task_step` are `LoopAccount.begin_step` and `end_step` written
+    out: two calls less for each step are a third of what recording costs (figures in
+    docs/explanation/design.md). They are each other's mirror, so that all that is ours falls
+    outside of the task's time.
+    """
+    accounts = tasks.accounts
+    clock = tasks.recorder.clock
+
+    def task_spawned(task: Task) -> None:
+        with tasks.guard("a new task could not be recorded"):
+            tasks.spawned(task)
+
+    def task_exited(task: Task) -> None:
+        with tasks.guard("the exit of a task could not be recorded"):
+            tasks.exited(task)
+
+    def before_task_step(task: Task) -> None:
+        try:
+            account = accounts[task]
+            loop = account.loop
+            loop.mark = clock()
+            loop.current = account
+        except KeyError:
+            tasks.unknown(task)
+        except BaseException:  # noqa: BLE001  # trio would drop the instrument
+            tasks.recorder.stop("the begin of a step could not be recorded")
+
+    def after_task_step(task: Task) -> None:
+        try:
+            now = clock()
+            account = accounts[task]
+            loop = account.loop
+            if loop.current is account:
+                account.ran += now - loop.mark
+                loop.mark = now
+                account.steps += 1
+                loop.current = None
+        except KeyError:  # it has exited
+            return
+        except BaseException:  # noqa: BLE001  # trio would drop the instrument
+            tasks.recorder.stop("the end of a step could not be recorded")
+
+    hooks = {
+        "task_spawned": task_spawned,
+        "task_exited": task_exited,
+        "before_task_step": before_task_step,
+        "after_task_step": after_task_step,
+    }
+    return hooks | _scheduling_hooks(tasks) if scheduled else hooks
+
+
+def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:
+    """Return the hooks that tell scheduled time apart from idle time, one more than the others."""
+    accounts = tasks.accounts
+    clock = tasks.recorder.clock
+
+    def task_scheduled(task: Task) -> None:
+        try:
+            account = accounts[task]
+            if account.ready is None:
+                account.ready = clock()
+        except KeyError:  # it was never seen; its next step will be
+            return
+        except BaseException:  # noqa: BLE001  # trio would drop the instrument
+            tasks.recorder.stop("the scheduling of a task could not be recorded")
+
+    def before_task_step(task: Task) -> None:
+        try:
+            account = accounts[task]
+            loop = account.loop
+            now = clock()
+            if account.ready is not None:
+                account.queued += now - account.ready
+                account.ready = None
+            loop.mark = now
+            loop.current = account
+        except KeyError:
+            tasks.unknown(task)
+        except BaseException:  # noqa: BLE001  # trio would drop the instrument
+            tasks.recorder.stop("the begin of a step could not be recorded")
+
+    def after_task_step(task: Task) -> None:
+        try:
+            now = clock()
+            account = accounts[task]
+            loop = account.loop
+            if loop.current is account:
+                account.ran += now - loop.mark
+                loop.mark = now
+                account.steps += 1
+                loop.current = None
+                if account.ready is not None:
+                    account.ready = now
+        except KeyError:  # it has exited
+            return
+        except BaseException:  # noqa: BLE001  # trio would drop the instrument
+            tasks.recorder.stop("the end of a step could not be recorded")
+
+    return {
+        "task_scheduled": task_scheduled,
+        "before_task_step": before_task_step,
+        "after_task_step": after_task_step,
+    }
+
+
+def _protect_from_ctrl_c() -> None:
+    """Let Ctrl-C wait while our code runs, so that it is neither lost in it nor breaks it in two.
+
+    trio finds protected functions by their code, at no cost to a call.
+    """
+    mine: tuple[Any, ...] = (
+        *_hooks(_Tasks(Recorder(), task_names=False), scheduled=False).values(),
+        *_hooks(_Tasks(Recorder(), task_names=False), scheduled=True).values(),
+        FlamegraphInstrument.__hash__,
+        FlamegraphInstrument.before_run,
+        FlamegraphInstrument.after_run,
+        spans.Span.__enter__,
+        spans.Span.__exit__,
+        spans._DormantSpan._enter,  # noqa: SLF001
+        recorder.open_span,
+        recorder.close_span,
+    )
+    for function in mine:
+        trio.lowlevel.enable_ki_protection(function)
+
+
+_protect_from_ctrl_c()

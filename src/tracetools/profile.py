@@ -1,0 +1,187 @@
+"""The frozen result of a recording: a plain value, without handle, path or clock.
+
+Everything that shows a recording (formats, graphs, tables) starts from here; nothing here knows
+how it was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+
+from tracetools.errors import LawError
+from tracetools.stacks import ROOT, Frame
+
+__all__ = ["LENSES", "Lens", "Path", "Profile", "Times"]
+
+Path: TypeAlias = tuple[Frame, ...]
+"""A stack, from the root down."""
+
+Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task"]
+"""Which time is looked at; see `Profile.lens`."""
+
+LENSES: Final[tuple[Lens, ...]] = get_args(Lens)
+
+IDLE: Final = Frame("[idle]", "")
+SCHEDULED: Final = Frame("[scheduled]", "")
+
+
+class Times(NamedTuple):
+    """The numbers of one stack, for itself, without what stands below it. Nanoseconds and counts.
+
+    Attributes:
+        busy: the loop's time in steps of tasks with this stack; for the root alone: the loop's
+            own waiting and overhead.
+        scheduled: time in which tasks with this stack could step and had to wait for their turn;
+            0 where that was not measured (`Profile.scheduled_measured`).
+        idle: time in which tasks with this stack waited for something.
+        thread: time that worker threads spent in this stack, beside the loop.
+        steps: steps that ended in this stack.
+        entries: tasks spawned, or spans opened, with this stack.
+    """
+
+    busy: int = 0
+    scheduled: int = 0
+    idle: int = 0
+    thread: int = 0
+    steps: int = 0
+    entries: int = 0
+
+    def plus(self, other: Times) -> Times:
+        """Add number by number."""
+        return Times(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of one or more recordings went, by stack.
+
+    Attributes:
+        stacks: the numbers of every stack. Its parents are keys as well.
+        duration: for how long loops were recorded, in nanoseconds, all runs added up.
+        task_time: the lifetimes of all tasks, added up, in nanoseconds.
+        start: when the recording began, in nanoseconds since the Unix epoch; the earliest, if
+            several were merged.
+        programs: what was run, for the reader's eyes.
+        backends: the backends of the loops, such as ``("trio",)``.
+        runs: how many loops were recorded.
+        merged: how many profiles were added up to this one.
+        scheduled_measured: whether scheduled time was told apart. Where it was not, it is part of
+            the idle time.
+        truncated: whether a bound on depth or number of stacks was met, so that ``(deeper)`` or
+            ``(other)`` stand for real stacks.
+    """
+
+    stacks: Mapping[Path, Times] = field(default_factory=dict)
+    duration: int = 0
+    task_time: int = 0
+    start: int = 0
+    programs: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    runs: int = 0
+    merged: int = 1
+    scheduled_measured: bool = False
+    truncated: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stacks", MappingProxyType(dict(self.stacks)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A mapping proxy cannot be pickled, or copied deeply; the dictionary behind it can.
+        return type(self), tuple((vars(self) | {"stacks": dict(self.stacks)}).values())
+
+    @property
+    def busy(self) -> int:
+        """The time in which loops stepped tasks, in nanoseconds, without the root's self time."""
+        return sum(times.busy for path, times in self.stacks.items() if path != (ROOT,))
+
+    @property
+    def waiting(self) -> int:
+        """The root's self time: the loops' own waiting and overhead, in nanoseconds."""
+        return self.stacks.get((ROOT,), Times()).busy
+
+    @property
+    def thread_time(self) -> int:
+        """The time of spans in worker threads, in nanoseconds. It runs beside the loop's."""
+        return sum(times.thread for times in self.stacks.values())
+
+    def lens(self, lens: Lens) -> dict[Path, int]:
+        """Return nanoseconds by stack, seen through one lens; zeros are left out.
+
+        - ``busy``: the loop's time by stack, its waiting as the root's self time, so that without
+          worker threads the sum is `duration`; the time of worker threads comes on top.
+        - ``idle``, ``scheduled``: that state's task time by stack.
+        - ``task``: hot and cold in one: busy (and thread) time as the stack's self time, the two
+          other states as its leaf frames ``[idle]`` and ``[scheduled]``. The loop's own time is
+          not a task's and is left out, so that without worker threads the sum is `task_time`.
+
+        Raises:
+            ValueError: there is no such lens.
+        """
+        if lens not in LENSES:
+            raise ValueError(f"no lens is named {lens!r}; choose one of {', '.join(LENSES)}")
+        if lens == "idle":
+            seen = {path: times.idle for path, times in self.stacks.items()}
+        elif lens == "scheduled":
+            seen = {path: times.scheduled for path, times in self.stacks.items()}
+        else:
+            seen = {path: times.busy + times.thread for path, times in self.stacks.items()}
+        if lens == "task":
+            seen[ROOT,] = 0
+            for path, times in self.stacks.items():
+                seen[(*path, IDLE)] = times.idle
+                seen[(*path, SCHEDULED)] = times.scheduled
+        return {path: time for path, time in seen.items() if time}
+
+    def check(self) -> None:
+        """Check both laws of time, on this very profile.
+
+        1. All busy time and the root's self time make up `duration`, and no time is negative.
+        2. Busy, scheduled and idle time of all tasks make up `task_time`.
+
+        Raises:
+            LawError: one of them does not hold: a bug in tracetools, please report it.
+        """
+        for path, times in self.stacks.items():
+            if min(times) < 0:
+                raise LawError(f"a number of {_joined(path)} is negative: {times}")
+        total = sum(times.busy for times in self.stacks.values())
+        if total != self.duration:
+            raise LawError(f"busy and waiting make {total} ns, the loops ran {self.duration} ns")
+        lived = self.busy + sum(times.idle + times.scheduled for times in self.stacks.values())
+        if lived != self.task_time:
+            raise LawError(f"the tasks' states make {lived} ns, they lived {self.task_time} ns")
+
+    def merge(self, *others: Profile) -> Profile:
+        """Add profiles up: stacks are the key. Associative and commutative."""
+        profiles = (self, *others)
+        stacks: dict[Path, Times] = {}
+        for profile in profiles:
+            for path, times in profile.stacks.items():
+                known = stacks.get(path)
+                stacks[path] = times if known is None else known.plus(times)
+        return replace(
+            self,
+            stacks=stacks,
+            duration=sum(profile.duration for profile in profiles),
+            task_time=sum(profile.task_time for profile in profiles),
+            start=min((profile.start for profile in profiles if profile.start), default=0),
+            programs=_union(profile.programs for profile in profiles),
+            backends=_union(profile.backends for profile in profiles),
+            runs=sum(profile.runs for profile in profiles),
+            merged=sum(profile.merged for profile in profiles),
+            scheduled_measured=all(profile.scheduled_measured for profile in profiles),
+            truncated=any(profile.truncated for profile in profiles),
+        )
+
+    __add__ = merge
+
+
+def _joined(path: Path) -> str:
+    return ";".join(frame.label for frame in path)
+
+
+def _union(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({name for some in names for name in some}))

@@ -1,0 +1,184 @@
+"""The stack file of a recording: written at its end, rewritten while it goes on.
+
+The file is always a complete one: a killed process leaves what was known at the last flush. A
+failing write is logged once and never stops the program; the last good file stays.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import math
+import os
+import threading
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from tracetools.errors import StackFileError
+from tracetools.formats.files import explain
+from tracetools.formats.folded import write_folded
+from tracetools.labels import LABELS, Labels, label_path
+from tracetools.profile import LENSES, Lens, Profile
+from tracetools.recorder import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["StackFile", "fold"]
+
+_SHARE: Final = 0.01
+"""The most that flushing may take of the time."""
+
+_unfinished: Final[set[StackFile]] = set()
+
+
+def fold(profile: Profile, lens: Lens = "busy", labels: Labels = "name") -> dict[tuple[str, ...], int]:
+    """Return the microseconds of each stack, by its labels: what a stack file holds.
+
+    This is the one place where nanoseconds are rounded, half up.
+    """
+    counts: dict[tuple[str, ...], int] = {}
+    for path, time in profile.lens(lens).items():
+        key = label_path(path, labels)
+        counts[key] = counts.get(key, 0) + time
+    return {key: (time + 500) // 1000 for key, time in counts.items()}
+
+
+class StackFile:
+    """A folded file that follows a recording.
+
+    Args:
+        path: where; the suffix becomes ``.folded``. The file is made at once, if it is not there.
+        snapshot: gives the profile so far, from any thread.
+        lens: which time is written.
+        labels: what the labels show.
+        flush_interval: seconds between two flushes while `begin` was called and `end` not yet.
+            More pass where flushing would take more than 1 % of the time. ``None``: no flushes.
+
+    Raises:
+        StackFileError: the file cannot be written.
+        ValueError: no such lens, labels, or an interval that is not a positive number.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        snapshot: Callable[[], Profile],
+        *,
+        lens: Lens = "busy",
+        labels: Labels = "name",
+        flush_interval: float | None = 5.0,
+    ) -> None:
+        _check_choice("lens", lens, LENSES)
+        _check_choice("labels", labels, LABELS)
+        _check_interval(flush_interval)
+        self.path = _with_suffix(path)
+        self._snapshot = snapshot
+        self._lens: Lens = lens
+        self._labels: Labels = labels
+        self._interval = flush_interval
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._flusher: threading.Thread | None = None
+        self._failing = False
+        self._create()
+
+    def write(self) -> Path:
+        """Write the file now; in a forked copy of the process, do nothing.
+
+        Raises:
+            StackFileError: it cannot be written; the last good one is still there.
+        """
+        if os.getpid() == self._pid:
+            with self._lock:
+                write_folded(self.path, fold(self._snapshot(), self._lens, self._labels))
+        return self.path
+
+    def begin(self) -> None:
+        """Follow the recording from now on."""
+        if self in _unfinished or os.getpid() != self._pid:
+            return
+        _unfinished.add(self)
+        if self._interval is None:
+            return
+        self._over.clear()
+        self._flusher = threading.Thread(target=self._flush, name="tracetools flush", daemon=True)
+        try:
+            self._flusher.start()
+        except RuntimeError as error:
+            self._flusher = None
+            logger.warning("%s is written at the end only: %s", self.path, error)
+
+    def end(self) -> None:
+        """Write the file a last time and follow no more. Never raises."""
+        if self not in _unfinished:
+            return
+        _unfinished.discard(self)
+        self._over.set()
+        if self._flusher is not None and os.getpid() == self._pid:
+            self._flusher.join()
+        self._flusher = None
+        self._try_write()
+
+    def _flush(self) -> None:
+        assert self._interval is not None  # noqa: S101  # begin() saw to it
+        wait = self._interval
+        while not self._over.wait(min(wait, threading.TIMEOUT_MAX)):
+            began = perf_counter()
+            self._try_write()
+            wait = max(self._interval, (perf_counter() - began) * (1 / _SHARE - 1))
+
+    def _try_write(self) -> None:
+        """Write; on failure say so once, until it works again."""
+        try:
+            self.write()
+            self._failing = False
+        except Exception as error:  # noqa: BLE001  # the program under observation comes first
+            if not self._failing:
+                self._failing = True
+                known = isinstance(error, StackFileError)
+                logger.error("%s; the program goes on", error, exc_info=not known)
+
+    def _create(self) -> None:
+        """Make sure that the file can be written, without touching what it holds."""
+        try:
+            with self.path.open("ab"):
+                pass
+            folder = os.path.dirname(os.path.realpath(self.path))
+            if not os.access(folder, os.W_OK):  # each write replaces the file by a new one
+                raise PermissionError(errno.EACCES, "its folder may not be written to")
+        except (OSError, ValueError) as error:
+            raise StackFileError(
+                f"cannot write the stack file {self.path}: {explain(error)}"
+            ) from error
+
+
+def _with_suffix(path: str | os.PathLike[str]) -> Path:
+    """Force the suffix ``.folded``, as trace-tools does."""
+    plain = Path(path)
+    if not plain.name:
+        raise StackFileError(f"{os.fspath(path)!r} names no file; give a name such as 'stack'")
+    return plain.with_suffix(".folded")
+
+
+def _check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{what} is one of {', '.join(choices)}, not {value!r}")
+
+
+def _check_interval(interval: float | None) -> None:
+    if interval is None:
+        return
+    if isinstance(interval, bool) or not isinstance(interval, (int, float)):
+        raise TypeError(f"flush_interval is a number of seconds or None, not {interval!r}")
+    if not interval > 0 or math.isinf(interval):
+        raise ValueError(f"flush_interval is a positive number of seconds or None, not {interval!r}")
+
+
+@atexit.register
+def _finish_all() -> None:
+    """Write what runs have left unfinished that never came to their end."""
+    for file in tuple(_unfinished):
+        file.end()

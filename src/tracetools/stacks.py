@@ -1,0 +1,130 @@
+"""Frames, and the tree of stacks that they form.
+
+A stack is a node of a tree: its frame, below the stack of whoever opened it. The tree is where the
+numbers of a recording are kept, so it is bounded twice, in depth and in the number of stacks, and
+both bounds have a frame of their own, so that no time is ever lost to them.
+
+Nothing here reads a clock, knows a task, or formats text for a file.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+__all__ = ["DEEPER", "OTHER", "ROOT", "Frame", "Stack", "StackTree"]
+
+
+class Frame(NamedTuple):
+    """One level of a stack: a task's function, or a span.
+
+    Attributes:
+        name: the qualified name of the function, or the name that was given to the span.
+        file: where it is defined; ``None`` if that is not known; ``""`` for the frames that stand
+            for no place in a program, such as the root.
+        line: the line of the definition, counted from 1; 0 if it is not known.
+    """
+
+    name: str
+    file: str | None = None
+    line: int = 0
+
+    @property
+    def location(self) -> str:
+        """``file:line``, or ``unknown`` where there is none."""
+        return f"{self.file}:{self.line}" if self.file else "unknown"
+
+    @property
+    def label(self) -> str:
+        """``name (file:line)``; just the name for the frames that stand for no place."""
+        return self.name if self.file == "" else f"{self.name} ({self.location})"
+
+
+ROOT: Final = Frame("all-spans", "")
+"""The frame that every stack begins with; its self time is the loop's own waiting and overhead."""
+
+OTHER: Final = Frame("(other)", "")
+"""Stands for the stacks that came after `StackTree.max_stacks` distinct ones."""
+
+DEEPER: Final = Frame("(deeper)", "")
+"""Stands for all that is deeper than `StackTree.max_depth`."""
+
+
+class Stack:
+    """One stack and its numbers; times are integer nanoseconds.
+
+    Attributes:
+        busy: time in which a task stepped with this very stack (self time, children not included).
+        scheduled: time in which a task with this stack could have stepped and was not yet.
+        idle: time in which a task with this stack waited for something.
+        thread: time that worker threads spent in this stack, beside the loop.
+        steps: how many steps ended in this stack.
+        entries: how often it was entered: tasks spawned, or spans opened.
+    """
+
+    __slots__ = (
+        "busy",
+        "children",
+        "depth",
+        "entries",
+        "frame",
+        "idle",
+        "parent",
+        "scheduled",
+        "steps",
+        "thread",
+    )
+
+    def __init__(self, frame: Frame, parent: Stack | None) -> None:
+        self.frame = frame
+        self.parent = parent
+        self.depth: int = 1 if parent is None else parent.depth + 1
+        self.children: dict[Frame, Stack] = {}
+        self.busy = 0
+        self.scheduled = 0
+        self.idle = 0
+        self.thread = 0
+        self.steps = 0
+        self.entries = 0
+
+    def __repr__(self) -> str:
+        above = f"{self.parent!r};" if self.parent else ""
+        return f"{above}{self.frame.name}"
+
+
+class StackTree:
+    """All stacks of one loop, bounded in depth and number.
+
+    Attributes:
+        root: the stack that has `ROOT` alone.
+        stacks: every stack, a parent always before its children.
+        max_stacks: after so many distinct stacks, a new one becomes the child ``(other)`` of its
+            deepest known parent.
+        max_depth: below so many frames, everything is one child ``(deeper)``.
+    """
+
+    def __init__(self, *, max_stacks: int = 10_000, max_depth: int = 256) -> None:
+        self.max_stacks = max_stacks
+        self.max_depth = max_depth
+        self.root = Stack(ROOT, None)
+        self.stacks = [self.root]
+        self.truncated = False
+
+    def child(self, parent: Stack, frame: Frame) -> Stack:
+        """Return the stack of `frame` under `parent`: the known one, or a new one in the bounds."""
+        found = parent.children.get(frame)
+        return self._grow(parent, frame) if found is None else found
+
+    def _grow(self, parent: Stack, frame: Frame) -> Stack:
+        if parent.frame is OTHER or parent.frame is DEEPER:
+            return parent
+        if parent.depth >= self.max_depth:
+            frame = DEEPER
+        elif len(self.stacks) >= self.max_stacks:
+            frame = OTHER
+        self.truncated = self.truncated or frame is DEEPER or frame is OTHER
+        # Worker threads grow the tree beside the loop: setdefault decides which of two is the one.
+        stack = Stack(frame, parent)
+        kept = parent.children.setdefault(frame, stack)
+        if kept is stack:
+            self.stacks.append(stack)
+        return kept

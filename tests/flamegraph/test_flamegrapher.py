@@ -1,0 +1,206 @@
+import math
+from pathlib import Path
+from typing import get_type_hints
+
+import pytest
+
+from tracetools.errors import GraphFileError, NoStacksError, StackFileError
+from tracetools.flamegraph import Flamegrapher
+from tracetools.flamegraph.options import OptionNames, Options
+
+from .reading import parse, read_frames
+
+
+@pytest.fixture
+def stack_file(tmp_path):
+    path = tmp_path / "stack.folded"
+    path.write_text("all-spans;a 5\nall-spans;b 7\n")
+    return path
+
+
+def files_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_graph_is_written_beside_the_stack_file(stack_file, tmp_path):
+    path = Flamegrapher(stack_file).write_flamegraph()
+    assert path == tmp_path / "stack.svg"
+    assert [frame.title for frame in read_frames(path.read_text(encoding="utf-8"))] == [
+        "all (12 samples, 100%)",
+        "all-spans (12 samples, 100.00%)",
+        "a (5 samples, 41.67%)",
+        "b (7 samples, 58.33%)",
+    ]
+    assert files_in(tmp_path) == ["stack.folded", "stack.svg"]
+
+
+@pytest.mark.parametrize("chained", [True, False])
+def test_steps_may_be_chained_or_not(stack_file, tmp_path, chained):
+    if chained:
+        grapher = Flamegrapher().with_stack_file(stack_file).with_graph_file(tmp_path / "x.png")
+    else:
+        grapher = Flamegrapher()
+        grapher.with_stack_file(str(stack_file))
+        grapher.with_graph_file(str(tmp_path / "x"))
+    assert grapher.write_flamegraph() == tmp_path / "x.svg"
+
+
+def test_subclass_stays_one_through_the_steps():
+    class Mine(Flamegrapher):
+        pass
+
+    assert type(Mine().with_stack_file("a").with_graph_file("b")) is Mine
+
+
+@pytest.mark.parametrize("given", ["stack", "stack.folded", "stack.txt"])
+def test_stack_file_is_found_by_what_the_instrument_was_given(stack_file, tmp_path, given):
+    assert Flamegrapher(tmp_path / given).stack_file == stack_file
+
+
+def test_stack_file_with_any_suffix_is_taken_as_it_is(stack_file, tmp_path):
+    other = tmp_path / "stack.txt"
+    other.write_text("c 1\n")
+    assert Flamegrapher(other).stack_file == other
+    assert Flamegrapher(other).graph_file == tmp_path / "stack.svg"
+
+
+def test_stack_file_is_found_beside_a_folder_of_its_name(stack_file, tmp_path):
+    (tmp_path / "stack").mkdir()
+    assert Flamegrapher(tmp_path / "stack").stack_file == stack_file
+
+
+def test_nothing_is_looked_up_before_it_is_needed(tmp_path):
+    grapher = Flamegrapher(tmp_path / "later")
+    (tmp_path / "later.folded").write_text("a 1\n")
+    assert grapher.write_flamegraph() == tmp_path / "later.svg"
+
+
+def test_nothing_given_is_nothing_known():
+    assert (Flamegrapher().stack_file, Flamegrapher().graph_file) == (None, None)
+    assert repr(Flamegrapher("a", "b")) == f"Flamegrapher({Path('a')}, {Path('b.svg')})"
+
+
+# -- files that make no graph ------------------------------------------------------------------
+
+
+def test_stack_file_must_be_given():
+    with pytest.raises(StackFileError, match=r"call with_stack_file\(path\) first"):
+        Flamegrapher(graph_file="x").write_flamegraph()
+
+
+@pytest.mark.parametrize("name", ["missing.folded", "missing/stack.txt"])
+def test_missing_stack_file_is_an_error(tmp_path, name):
+    with pytest.raises(StackFileError) as caught:
+        Flamegrapher(tmp_path / name).write_flamegraph()
+    assert str(caught.value) == (
+        f"no stack file {tmp_path / name}: record one first, or check the path"
+    )
+    assert files_in(tmp_path) == []
+
+
+def test_missing_stack_file_without_a_suffix_is_named_as_it_would_be_written(tmp_path):
+    with pytest.raises(StackFileError, match=r"no stack file .*missing\.folded"):
+        Flamegrapher(tmp_path / "missing").write_flamegraph()
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("x" * 300, "choose a shorter name"), ("nul\0", "choose another one")]
+)
+def test_stack_file_that_cannot_be_looked_up_is_an_error(tmp_path, name, remedy):
+    with pytest.raises(StackFileError, match=f"cannot read stack file .*{remedy}"):
+        Flamegrapher(tmp_path / name).write_flamegraph()
+
+
+def test_folder_as_stack_file_is_an_error(tmp_path):
+    (tmp_path / "some.d").mkdir()
+    with pytest.raises(StackFileError, match="this is a folder"):
+        Flamegrapher(tmp_path / "some.d").write_flamegraph()
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", ".."])
+def test_path_without_a_name_is_an_error(name):
+    with pytest.raises(StackFileError, match="names no file"):
+        Flamegrapher(name)
+    with pytest.raises(GraphFileError, match="names no file"):
+        Flamegrapher("a", name)
+
+
+def test_missing_folder_is_an_error_before_the_stack_file_is_read(tmp_path):
+    (tmp_path / "empty.folded").touch()
+    with pytest.raises(GraphFileError, match=r"no folder .*missing for the graph x\.svg: create"):
+        Flamegrapher(tmp_path / "empty", tmp_path / "missing" / "x").write_flamegraph()
+    assert files_in(tmp_path) == ["empty.folded"]
+
+
+def test_stack_file_without_stacks_leaves_an_older_graph_as_it_was(tmp_path):
+    (tmp_path / "stack.folded").write_text("nonsense\n")
+    (tmp_path / "stack.svg").write_text("older")
+    with pytest.raises(NoStacksError, match=r"stack\.folded: no folded stacks, 1 bad line"):
+        Flamegrapher(tmp_path / "stack").write_flamegraph()
+    assert (tmp_path / "stack.svg").read_text() == "older"
+
+
+def test_graph_that_cannot_be_written_is_an_error(stack_file, tmp_path):
+    (tmp_path / "taken.svg").mkdir()
+    with pytest.raises(GraphFileError, match=r"cannot write graph .*taken\.svg: Is a directory"):
+        Flamegrapher(stack_file, tmp_path / "taken").write_flamegraph()
+    assert files_in(tmp_path) == ["stack.folded", "taken.svg"]
+
+
+def test_graph_does_not_replace_its_stack_file(tmp_path):
+    (tmp_path / "stack.svg").write_text("a 1\n")
+    with pytest.raises(GraphFileError, match="would replace its stack file"):
+        Flamegrapher(tmp_path / "stack.svg").write_flamegraph()
+    assert (tmp_path / "stack.svg").read_text() == "a 1\n"
+
+
+# -- options -----------------------------------------------------------------------------------
+
+
+def test_options_are_those_given_and_the_defaults():
+    options = Flamegrapher(title="T", min_width=1).options
+    assert options == Options(title="T", min_width=1)
+    assert (options.colors, options.count_name, options.image_width) == ("hot", "samples", None)
+
+
+def test_options_reach_the_graph(stack_file):
+    path = Flamegrapher(stack_file, title="Mine", count_name="µs").write_flamegraph()
+    text = path.read_text(encoding="utf-8")
+    assert parse(text).find("{*}title").text == "Mine"
+    assert "b (7 µs, 58.33%)" in text
+
+
+def test_type_checkers_know_every_option():
+    assert get_type_hints(OptionNames) == get_type_hints(Options)
+
+
+def test_unknown_option_is_an_error_that_names_those_there_are():
+    with pytest.raises(TypeError, match=r"no option titel; there are title, subtitle, image_width"):
+        Flamegrapher(titel="x")
+
+
+@pytest.mark.parametrize(
+    ("option", "remedy"),
+    [
+        ({"min_width": -1}, r"min_width=-1: give a percentage from 0 to 100"),
+        ({"min_width": 100.1}, "give a percentage"),
+        ({"min_width": math.nan}, "min_width=nan: give a percentage"),
+        ({"min_width": "1"}, "min_width='1': give a percentage"),
+        ({"min_width": True}, "give a percentage"),
+        ({"image_width": 0}, "image_width=0: give a whole number of pixels from 1 to 100,000, or"),
+        ({"image_width": 12.5}, "give a whole number of pixels"),
+        ({"font_size": 0}, "font_size=0: give a whole number of pixels"),
+        ({"frame_height": -16}, "frame_height=-16: give a whole number of pixels"),
+        ({"frame_height": True}, "frame_height=True: give a whole number of pixels"),
+        ({"frame_height": 10**6}, "from 1 to 100,000"),
+        ({"colors": "plaid"}, "colors='plaid': choose one of hot"),
+        ({"colors": ["hot"]}, "choose one of hot"),
+        ({"title": None}, "title=None: give a text"),
+        ({"subtitle": 5}, "subtitle=5: give a text, or None"),
+        ({"count_name": b"x"}, "give a text"),
+        ({"font_type": None}, "give a text"),
+    ],
+)
+def test_option_that_makes_no_sense_is_an_error_with_a_remedy(option, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        Flamegrapher(**option)

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from tracetools.stacks import Times
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -30,8 +32,8 @@ __all__ = ["LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
 Opened: TypeAlias = "tuple[Any, Any, Stack, int, int, int, int]"
 """One opening of a span: what `TaskAccount.open` returns and `TaskAccount.close` takes.
 
-A plain tuple, for it is made at every opening: the account, the `Opened` around it (or ``None``), the
-stack, and what the account's readings were then: `Readings`.
+A plain tuple, for one is made at every opening: the account, the `Opened` around it (or ``None``), the
+stack, the moment, and what the account's `busy`, `queued` and `steps` were then.
 """
 
 
@@ -49,6 +51,16 @@ class Readings(NamedTuple):
     rest: int
     scheduled: int
     steps: int
+
+    def times_since(self, since: Readings) -> Times:
+        """Return what went by since an earlier reading."""
+        scheduled = self.scheduled - since.scheduled
+        return Times(
+            busy=self.busy - since.busy,
+            scheduled=scheduled,
+            idle=self.rest - since.rest - scheduled,
+            steps=self.steps - since.steps,
+        )
 
 
 class TaskAccount:
@@ -120,16 +132,18 @@ class TaskAccount:
             self.function = None
             return None
         stack = self.stack
-        inner = stack.children.get(frame) or self.loop.tree.child(stack, frame)
+        try:
+            inner = stack.children[frame]
+        except KeyError:
+            inner = self.loop.tree.child(stack, frame)
         inner.entries += entries
-        busy = self.busy
         self.stack = inner
         self.innermost = opened = (
             self,
             self.innermost,
             inner,
-            busy + now,
-            -busy,
+            now,
+            self.busy,
             self.queued,
             self.steps,
         )
@@ -137,19 +151,17 @@ class TaskAccount:
 
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order, while the task steps or not. A second time does nothing."""
-        if self.innermost is not opened or self.closed or self.loop.current is not self:
-            self.closed.append(opened)
-            self._leave(now)
-            return
-        _, outer, stack, busy, _, _, steps = opened
-        if steps != self.steps:
-            self._settle(opened, now)
-        else:  # all within one step
-            passed = self.busy + now - busy
+        if self.innermost is opened and not self.closed and opened[4] is self.busy:
+            # still in the step in which it was opened, for each step changes `busy`
+            stack, outer = opened[2], opened[1]
+            passed = now - opened[3]
             stack.busy += passed
             stack.parent.busy -= passed  # type: ignore[union-attr]  # a span is never the root
-        self.innermost = outer
-        self.stack = self.base if outer is None else outer[2]
+            self.innermost = outer
+            self.stack = self.base if outer is None else outer[2]
+        else:
+            self.closed.append(opened)
+            self._leave(now)
 
     def open_spans(self) -> Iterator[Opened]:
         """Walk over all that is open, from the innermost span outwards."""
@@ -160,7 +172,8 @@ class TaskAccount:
 
     def readings(self, now: int) -> Readings:
         """Read the clocks of the task."""
-        return read(self.busy, self.queued, self.ready, self.steps, now, self.loop.current is self)
+        stepping = self.loop.current is self
+        return read(self.busy, self.queued, self.ready, self.steps, now, stepping=stepping)
 
     def finish(self, now: int) -> None:
         """Close all that is open, and give what the task did to its own stack."""
@@ -173,7 +186,7 @@ class TaskAccount:
     def _settle(self, opened: Opened, now: int) -> None:
         """Give what the clocks went on since `opened` to its stack, and take it from the outer."""
         stack = opened[2]
-        since, until = Readings(*opened[3:]), self.readings(now)
+        since, until = readings_at(opened), self.readings(now)
         _add(stack, until, since)
         _add(stack.parent, since, until)
 
@@ -193,7 +206,7 @@ def _holds(spans: list[Opened], span: Opened) -> bool:
 
 
 def read(
-    busy: int, queued: int, ready: int | None, steps: int, now: int, stepping: bool
+    busy: int, queued: int, ready: int | None, steps: int, now: int, *, stepping: bool
 ) -> Readings:
     """Make readings of what `TaskAccount` keeps."""
     if stepping:
@@ -202,15 +215,21 @@ def read(
     return Readings(busy, now - busy, queued + waiting, steps)
 
 
+def readings_at(opened: Opened) -> Readings:
+    """Return the readings of the task at the moment when a span was opened in it."""
+    _, _, _, now, busy, queued, steps = opened
+    return read(busy, queued, None, steps, now, stepping=True)
+
+
 def _add(stack: Stack | None, until: Readings, since: Readings) -> None:
     """Add the difference of two readings to a stack."""
     if stack is None:
         return
-    scheduled = until.scheduled - since.scheduled
-    stack.busy += until.busy - since.busy
-    stack.idle += until.rest - since.rest - scheduled
-    stack.scheduled += scheduled
-    stack.steps += until.steps - since.steps
+    passed = until.times_since(since)
+    stack.busy += passed.busy
+    stack.idle += passed.idle
+    stack.scheduled += passed.scheduled
+    stack.steps += passed.steps
 
 
 class LoopAccount:

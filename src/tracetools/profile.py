@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from tracetools.errors import LawError
-from tracetools.stacks import ROOT, Frame
+from tracetools.stacks import ROOT, Frame, Times
 
-__all__ = ["LENSES", "Lens", "Path", "Profile", "Times"]
+__all__ = ["LENSES", "Lens", "Path", "Profile"]
 
 Path: TypeAlias = tuple[Frame, ...]
 """A stack, from the root down."""
@@ -26,32 +26,6 @@ LENSES: Final[tuple[Lens, ...]] = get_args(Lens)
 
 IDLE: Final = Frame("[idle]", "")
 SCHEDULED: Final = Frame("[scheduled]", "")
-
-
-class Times(NamedTuple):
-    """The numbers of one stack, for itself, without what stands below it. Nanoseconds and counts.
-
-    Attributes:
-        busy: the loop's time in steps of tasks with this stack; for the root alone: the loop's
-            own waiting and overhead.
-        scheduled: time in which tasks with this stack could step and had to wait for their turn;
-            0 where that was not measured (`Profile.scheduled_measured`).
-        idle: time in which tasks with this stack waited for something.
-        thread: time that worker threads spent in this stack, beside the loop.
-        steps: steps that ended in this stack.
-        entries: tasks spawned, or spans opened, with this stack.
-    """
-
-    busy: int = 0
-    scheduled: int = 0
-    idle: int = 0
-    thread: int = 0
-    steps: int = 0
-    entries: int = 0
-
-    def plus(self, other: Times) -> Times:
-        """Add number by number."""
-        return Times(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
 
 @dataclass(frozen=True)

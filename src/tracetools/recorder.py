@@ -19,21 +19,29 @@ from contextvars import ContextVar
 from itertools import chain
 from operator import attrgetter
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from tracetools.accounting import LoopAccount, TaskAccount, ThreadAccount
+from tracetools.accounting import (
+    LoopAccount,
+    Opened,
+    Readings,
+    TaskAccount,
+    ThreadAccount,
+    read,
+    readings_at,
+)
 from tracetools.labels import PathShortener
-from tracetools.profile import Path, Profile, Times
-from tracetools.stacks import ROOT, Frame, Stack, StackTree
+from tracetools.profile import Path, Profile
+from tracetools.stacks import ROOT, Frame, Stack, StackTree, Times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
     "Clock",
-    "Opened",
     "Recorder",
     "close_span",
+    "close_span_here",
     "is_here",
     "logger",
     "open_span",
@@ -45,12 +53,6 @@ logger: Final = logging.getLogger("tracetools")
 
 Clock: TypeAlias = "Callable[[], int]"
 """Any monotonic clock in integer nanoseconds, such as `time.perf_counter_ns`."""
-
-Opened: TypeAlias = "tuple[Any, Any] | None"
-"""What was opened: the account and the stack of the span in it; ``None`` if there is nothing to close.
-
-Where several recordings follow one thread, a tuple of such pairs stands for the account.
-"""
 
 recorded_loops: Final[dict[int, LoopAccount | tuple[LoopAccount, ...]]] = {}
 """The loops that are being recorded, by the thread that they run in: one, or else several.
@@ -85,11 +87,11 @@ def _loops_in(thread: int) -> tuple[LoopAccount, ...]:
     return (loops,) if isinstance(loops, LoopAccount) else loops
 
 
-def open_span(frame: Frame, entries: int = 1) -> Opened:
+def open_span(frame: Frame, entries: int = 1) -> Opened | list[Opened] | None:
     """Open a span in whatever this thread does just now, for every recording that follows it.
 
     `entries` is 0 for a span that was entered before and is merely current again.
-    Never raises; what cannot be recorded is ``None``.
+    Never raises; ``None`` where there is nothing to close.
     """
     try:
         loop = recorded_loops.get(get_ident())
@@ -97,8 +99,7 @@ def open_span(frame: Frame, entries: int = 1) -> Opened:
             task = loop.current
             if task is None:  # between two steps: in a guest run, the host's own work
                 return None
-            stack = task.open(frame, task.clock(), entries)
-            return None if stack is None else (task, stack)
+            return task.open(frame, task.clock(), entries)
         return _open_several(loop, frame, entries) if recorded_loops else None
     except RecursionError:  # the program's own; there is no room to record anything just now
         return None
@@ -107,21 +108,21 @@ def open_span(frame: Frame, entries: int = 1) -> Opened:
         return None
 
 
-def close_span(opened: Opened) -> None:
+def close_span(opened: Opened | list[Opened] | None) -> None:
     """Close what `open_span` opened; from anywhere, in any order, more than once. Never raises."""
     if opened is None:
         return
     try:
-        owner, stack = opened
-        if type(owner) is TaskAccount:
-            if owner.loop.thread == get_ident():
-                owner.close(stack, owner.clock())
+        account = opened[0]
+        if type(account) is TaskAccount:
+            if account.loop.thread == get_ident():
+                account.close(opened, account.clock())
             else:  # the account is its own thread's: it will see that the span is closed
-                owner.closed.add(stack)
-        elif type(owner) is ThreadAccount:
-            owner.keeper.close_in_thread(owner, stack)
+                account.closed.append(opened)
+        elif type(account) is ThreadAccount:
+            account.keeper.close_in_thread(account, opened)
         else:
-            for one in reversed(owner):
+            for one in reversed(opened):
                 close_span(one)
     except RecursionError:
         return
@@ -129,29 +130,42 @@ def close_span(opened: Opened) -> None:
         _stop_all()
 
 
-def is_here(opened: Opened) -> bool:
+def close_span_here(opened: Opened | list[Opened] | None) -> None:
+    """Close a span that this very call of a function opened, in this very thread. Never raises.
+
+    The cheaper half of `close_span`, for what cannot have moved elsewhere.
+    """
+    try:
+        account = opened[0]  # type: ignore[index]  # a TypeError is dearer only if it is raised
+        if type(account) is TaskAccount:
+            account.close(opened, account.clock())
+            return
+    except (TypeError, RecursionError):
+        return
+    except Exception:  # noqa: BLE001
+        _stop_all()
+    close_span(opened)
+
+
+def is_here(opened: Opened | list[Opened]) -> bool:
     """Whether what was opened belongs to the task or worker thread that asks."""
-    if opened is None:
-        return False
-    owner = opened[0]
-    if type(owner) is TaskAccount:
-        return owner.loop.current is owner and owner.loop.thread == get_ident()
-    if type(owner) is ThreadAccount:
-        return bool(owner.keeper.is_here(owner))
-    return is_here(owner[0])
+    account = opened[0]
+    if type(account) is TaskAccount:
+        return account.loop.current is account and account.loop.thread == get_ident()
+    if type(account) is ThreadAccount:
+        return bool(account.keeper.is_here(account))
+    return is_here(account)
 
 
 def _open_several(
     loops: tuple[LoopAccount, ...] | None, frame: Frame, entries: int
-) -> Opened:
+) -> list[Opened] | None:
     """Open a span in each of several loops in this thread, or in this worker thread."""
     if loops is None:
-        opened = [recorder.open_in_thread(frame, entries) for recorder in tuple(_recorders)]
-    else:
-        tasks = [loop.current for loop in loops if loop.current is not None]
-        opened = [(task, task.open(frame, task.clock(), entries)) for task in tasks]
-    kept = tuple((owner, stack) for owner, stack in opened if stack is not None)
-    return (kept, None) if len(kept) > 1 else next(iter(kept), None)
+        return [recorder.open_in_thread(frame, entries) for recorder in tuple(_recorders)] or None
+    tasks = [loop.current for loop in loops if loop.current is not None]
+    opened = [task.open(frame, task.clock(), entries) for task in tasks]
+    return [one for one in opened if one is not None] or None
 
 
 def _stop_all() -> None:
@@ -264,26 +278,26 @@ class Recorder:
 
     # ---------------------------------------------------------------- threads
 
-    def open_in_thread(self, frame: Frame, entries: int) -> tuple[ThreadAccount, Stack | None]:
+    def open_in_thread(self, frame: Frame, entries: int) -> Opened:
         """Open a span in this worker thread, under the stack of the task that waits for it."""
         host = self.host.get()
         with self._lock:
             account: ThreadAccount | None = getattr(self._here, "account", None)
-            if account is None or not account.is_open or self._here.host is not host:
+            if account is None or account.innermost is None or self._here.host is not host:
                 # nothing is open here, or only what an earlier piece of work left open
                 account = self._thread_account(host)
                 self._here.account, self._here.host = account, host
                 self._threads.add(account)
-            return account, account.open(frame, self.clock(), entries)
+            return account.open(frame, self.clock(), entries)
 
-    def close_in_thread(self, account: ThreadAccount, stack: Stack) -> None:
+    def close_in_thread(self, account: ThreadAccount, opened: Opened) -> None:
         """Close a span of a worker thread; from another thread, it is merely marked as closed."""
         if not self.is_here(account):
-            account.closed.add(stack)
+            account.closed.append(opened)
             return
         with self._lock:
-            account.close(stack, self.clock())
-            if not account.is_open:
+            account.close(opened, self.clock())
+            if account.innermost is None:
                 self._threads.discard(account)
                 self._here.account = None
 
@@ -333,7 +347,8 @@ class Recorder:
 
     def _now(self, moment: Moment) -> int:
         """Return the end of the open intervals of `moment`, never before its last event."""
-        last = max([moment.loop_row.mark, *(row.since for row in moment.task_rows)])
+        known = [row.innermost[3] for row in moment.task_rows if row.innermost]
+        last = max(moment.loop_row.mark, *known, *(row.born for row in moment.task_rows), 0)
         if self._foreign_clock(moment.loop.thread):
             return last
         return max(last, self.clock())
@@ -344,8 +359,12 @@ class Recorder:
 
     def _add_thread(self, account: ThreadAccount, sums: _Sums) -> None:
         """Add the interval that is open in a worker thread."""
-        if account.is_open and self.clock is not time.thread_time_ns:
-            sums.add(account.stack, thread=max(0, self.clock() - account.mark))
+        if self.clock is not time.thread_time_ns:
+            now = self.clock()
+            for _, outer, stack, since, *_ in account.open_spans():
+                sums.add(stack, thread=now - since)
+                if outer is not None:
+                    sums.add(outer[2], thread=since - now)
 
 
 class LoopRow(NamedTuple):
@@ -360,10 +379,10 @@ class LoopRow(NamedTuple):
 class TaskRow(NamedTuple):
     """What changes of a `TaskAccount`, copied."""
 
-    stack: Stack
+    base: Stack
+    innermost: Opened | None
     born: int
-    since: int
-    ran: int
+    busy: int
     queued: int
     ready: int | None
     steps: int
@@ -389,9 +408,10 @@ def copy_moment(loop: LoopAccount) -> Moment:
     """Copy what is known of a loop while it runs, perhaps in another thread, and is not stopped.
 
     All rows are copied by one call that runs in C alone, so that the interpreter does not switch
-    threads within it. Two things may still spoil the copy: a switch between the lists of what is to
-    be copied and the copy, or a finaliser that the collector runs within it; both show in the
-    row of the loop, and then the copy is made again.
+    threads within it; and an event changes an account by plain stores, between which it does not
+    switch either. What may still spoil the copy is a switch between listing what is to be copied
+    and copying it, or a finaliser that the collector runs within it. Both show, and then it is
+    made again.
     """
     for _ in range(1000):
         changes = loop.changes
@@ -405,7 +425,8 @@ def copy_moment(loop: LoopAccount) -> Moment:
                 map(LOOP_ROW, (loop,)),
             )
         )
-        if rows[0] == rows[-1] and rows[0][0] == changes:
+        same_tasks = rows[0] == rows[-1] and rows[0][0] == changes
+        if same_tasks and len(stacks) == len(loop.tree.stacks):
             break
     return Moment(
         loop,
@@ -429,23 +450,29 @@ class _Sums:
 
     def add(self, stack: Stack, **more: int) -> None:
         """Add to the numbers of one stack."""
-        row = self._rows[stack]
+        row = self._rows.setdefault(stack, [0] * len(Times._fields))
         for name, number in more.items():
             row[Times._fields.index(name)] += number
 
     def add_tasks(self, moment: Moment, now: int) -> int:
-        """Add what is open in living tasks at `now`; return how long they have lived, in sum."""
+        """Add what living tasks did up to `now`; return how long they have lived, in sum."""
         lived = 0
         for task, row in zip(moment.tasks, moment.task_rows, strict=True):
-            ran, queued = row.ran, row.queued
-            if task is moment.loop_row.current:
-                ran += now - moment.loop_row.mark
-            elif row.ready is not None:
-                queued += now - row.ready
-            idle = now - row.since - ran - queued
-            self.add(row.stack, busy=ran, scheduled=queued, idle=idle, steps=row.steps)
+            stepping = task is moment.loop_row.current
+            until = read(row.busy, row.queued, row.ready, row.steps, now, stepping=stepping)
+            self._add(row.base, until, Readings(0, row.born, 0, 0))
+            opened = row.innermost
+            while opened is not None:
+                stack, since = opened[2], readings_at(opened)
+                self._add(stack, until, since)
+                self._add(stack.parent or stack, since, until)
+                opened = opened[1]
             lived += now - row.born
         return lived
+
+    def _add(self, stack: Stack, until: Readings, since: Readings) -> None:
+        times = until.times_since(since)
+        self.add(stack, **times._asdict())
 
     def by_path(self, duration: int, shorten: Callable[[Frame], Frame]) -> dict[Path, Times]:
         """Return the numbers by path; the root's self time is what no task had of `duration`."""

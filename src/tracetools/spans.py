@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from tracetools.labels import code_frame, stable_name
 from tracetools.recorder import (
-    Opened,
     close_span,
+    close_span_here,
     is_here,
     open_span,
     recorded_loops,
@@ -27,6 +27,7 @@ from tracetools.recorder import (
 from tracetools.stacks import Frame
 
 if TYPE_CHECKING:
+    from tracetools.accounting import Opened
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 
     _Function = TypeVar("_Function", bound="Callable[..., Any]")
@@ -39,6 +40,10 @@ __all__ = ["Span", "function_frame", "observe", "observed_frame", "span"]
 # ------------------------------------------------------------------------------------------ span
 
 
+class _Entries(list["Opened | list[Opened]"]):
+    """The openings of a span that was entered again before it was left."""
+
+
 class Span:
     """What `span` returns: a context manager that may be entered any number of times.
 
@@ -46,47 +51,45 @@ class Span:
     an exit then closes the entry of the task or thread that exits, or else the latest one.
     """
 
-    __slots__ = ("_frame", "_more", "_opened")
+    __slots__ = ("_frame", "_opened")
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._opened: Opened = None
-        self._more: list[Opened] | None = None
+        self._opened: Opened | list[Opened] | _Entries | None = None
 
     def __enter__(self) -> None:
-        opened = open_span(self._frame)
         if self._opened is None:
-            self._opened = opened
+            self._opened = open_span(self._frame)
         else:
-            self._keep(opened)
+            self._enter_again(self._frame)
 
-    def __exit__(self, *_: object) -> None:
-        if self._more:
-            close_span(self._take())
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        opened = self._opened
+        if type(opened) is _Entries:
+            close_span(_take(opened))
         else:
-            opened = self._opened
             self._opened = None
             close_span(opened)
 
     def __repr__(self) -> str:
         return f"<span {self._frame.label}>"
 
-    def _keep(self, opened: Opened) -> None:
-        """Keep one more opening."""
-        if self._more is None:
-            self._more = []
+    def _enter_again(self, frame: Frame) -> None:
+        opened = open_span(frame)
+        known = self._opened
+        if type(known) is not _Entries:  # no call from here to the next line: no other thread
+            self._opened = known = _Entries([] if known is None else [known])
         if opened is not None:
-            self._more.append(opened)
+            known.append(opened)
 
-    def _take(self) -> Opened:
-        """Give up the opening of the task or thread that is here, or else the latest one."""
-        if self._opened is not None:
-            self._keep(self._opened)
-            self._opened = None
-        entries = self._more or []
-        opened = next((entry for entry in reversed(entries) if is_here(entry)), entries[-1])
-        entries.remove(opened)
-        return opened
+
+def _take(entries: _Entries) -> Opened | list[Opened] | None:
+    """Give up the opening of the task or thread that is here, or else the latest one."""
+    if not entries:
+        return None
+    opened = next((entry for entry in reversed(entries) if is_here(entry)), entries[-1])
+    entries[:] = [entry for entry in entries if entry is not opened]
+    return opened
 
 
 class _DormantSpan(Span):
@@ -103,11 +106,11 @@ class _DormantSpan(Span):
 
     def __init__(self, name: str) -> None:
         super().__init__(Frame(stable_name(name)))
-        self._more = []
+        self._opened = _Entries()
 
     def _enter(self) -> None:
         name = self._frame.name
-        self._keep(open_span(_call_site(name, sys._getframe(1))))  # noqa: SLF001
+        self._enter_again(_call_site(name, sys._getframe(1)))  # noqa: SLF001
 
     @classmethod
     def switch(cls, recording: bool) -> None:
@@ -136,7 +139,11 @@ def span(name: str) -> Span:
         name: the name of the span. Names that differ make stacks that differ: keep them few.
     """
     if recorded_loops:
-        return Span(_call_site(name, sys._getframe(1)))  # noqa: SLF001
+        caller = sys._getframe(1)  # noqa: SLF001
+        try:
+            return Span(_call_sites[id(caller.f_code), caller.f_lasti, name][0])
+        except KeyError:
+            return Span(_call_site(name, caller))
     try:
         return _dormant[name]
     except KeyError:
@@ -281,7 +288,7 @@ def _observe_call(function: Callable[..., Any], frame: Frame) -> Callable[..., A
         try:
             return function(*args, **kwargs)
         finally:
-            close_span(opened)
+            close_span_here(opened)
 
     return call
 
@@ -333,7 +340,7 @@ class _Resumed:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._entries = 1
-        self._opened: Opened = None
+        self._opened: Opened | list[Opened] | None = None
 
     def __enter__(self) -> None:
         self._opened = open_span(self._frame, self._entries)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["DEEPER", "OTHER", "ROOT", "Frame", "Stack", "StackTree"]
+__all__ = ["DEEPER", "OTHER", "ROOT", "Frame", "Stack", "StackTree", "Times"]
 
 
 class Frame(NamedTuple):
@@ -49,16 +49,37 @@ DEEPER: Final = Frame("(deeper)", "")
 """Stands for all that is deeper than `StackTree.max_depth`."""
 
 
-class Stack:
-    """One stack and its numbers; times are integer nanoseconds.
+class Times(NamedTuple):
+    """The numbers of one stack, for itself, without what stands below it. Nanoseconds and counts.
 
     Attributes:
-        busy: time in which a task stepped with this very stack (self time, children not included).
-        scheduled: time in which a task with this stack could have stepped and was not yet.
-        idle: time in which a task with this stack waited for something.
+        busy: the loop's time in steps of tasks with this stack; for the root alone: the loop's
+            own waiting and overhead.
+        scheduled: time in which tasks with this stack could step and had to wait for their turn;
+            0 where that was not measured (`Profile.scheduled_measured`).
+        idle: time in which tasks with this stack waited for something.
         thread: time that worker threads spent in this stack, beside the loop.
-        steps: how many steps ended in this stack.
-        entries: how often it was entered: tasks spawned, or spans opened.
+        steps: steps that ended in this stack.
+        entries: tasks spawned, or spans opened, with this stack.
+    """
+
+    busy: int = 0
+    scheduled: int = 0
+    idle: int = 0
+    thread: int = 0
+    steps: int = 0
+    entries: int = 0
+
+    def plus(self, other: Times) -> Times:
+        """Add number by number."""
+        return Times(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class Stack:
+    """One stack and its numbers, which are those of `Times`.
+
+    While tasks live and spans are open, the numbers are not whole: what is open is added when it
+    closes.
     """
 
     __slots__ = (

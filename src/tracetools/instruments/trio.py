@@ -352,9 +352,8 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
     def before_task_step(task: Task) -> None:
         try:
             account = accounts[task]
-            loop = account.loop
-            loop.mark = clock()
-            loop.current = account
+            account.busy -= clock()
+            account.loop.current = account
         except KeyError:
             tasks.unknown(task)
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -366,10 +365,10 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
             account = accounts[task]
             loop = account.loop
             if loop.current is account:
-                account.ran += now - loop.mark
-                loop.mark = now
+                account.busy += now
                 account.steps += 1
                 loop.current = None
+                loop.mark = now
         except KeyError:  # it has exited
             return
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -402,13 +401,12 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:
     def before_task_step(task: Task) -> None:
         try:
             account = accounts[task]
-            loop = account.loop
             now = clock()
             if account.ready is not None:
                 account.queued += now - account.ready
                 account.ready = None
-            loop.mark = now
-            loop.current = account
+            account.busy -= now
+            account.loop.current = account
         except KeyError:
             tasks.unknown(task)
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -420,10 +418,10 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:
             account = accounts[task]
             loop = account.loop
             if loop.current is account:
-                account.ran += now - loop.mark
-                loop.mark = now
+                account.busy += now
                 account.steps += 1
                 loop.current = None
+                loop.mark = now
                 if account.ready is not None:
                     account.ready = now
         except KeyError:  # it has exited

@@ -12,8 +12,8 @@ from tracetools.errors import (
     StackFileError,
     TracetoolsError,
 )
-from tracetools.spans import observe, span
 from tracetools.profile import Profile
+from tracetools.spans import observe, span
 
 if TYPE_CHECKING:
     from tracetools.flamegraph import Flamegrapher

@@ -32,8 +32,8 @@ __all__ = ["LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
 Opened: TypeAlias = "tuple[Any, Any, Stack, int, int, int, int]"
 """One opening of a span: what `TaskAccount.open` returns and `TaskAccount.close` takes.
 
-A plain tuple, for one is made at every opening: the account, the `Opened` around it (or ``None``), the
-stack, the moment, and what the account's `busy`, `queued` and `steps` were then.
+A plain tuple, for one is made at every opening: the account, the `Opened` around it (or ``None``),
+the stack, the moment, and what the account's `busy`, `queued` and `steps` were then.
 """
 
 
@@ -163,13 +163,6 @@ class TaskAccount:
             self.closed.append(opened)
             self._leave(now)
 
-    def open_spans(self) -> Iterator[Opened]:
-        """Walk over all that is open, from the innermost span outwards."""
-        opened = self.innermost
-        while opened is not None:
-            yield opened
-            opened = opened[1]
-
     def readings(self, now: int) -> Readings:
         """Read the clocks of the task."""
         stepping = self.loop.current is self
@@ -177,7 +170,7 @@ class TaskAccount:
 
     def finish(self, now: int) -> None:
         """Close all that is open, and give what the task did to its own stack."""
-        for opened in self.open_spans():
+        for opened in outwards(self.innermost):
             self._settle(opened, now)
         self.innermost = None
         self.stack = self.base
@@ -196,8 +189,14 @@ class TaskAccount:
             self._settle(self.innermost, now)
             self.innermost = self.innermost[1]
         self.stack = self.base if self.innermost is None else self.innermost[2]
-        on_the_way = list(self.open_spans())
-        self.closed[:] = [opened for opened in self.closed if _holds(on_the_way, opened)]
+        _forget_gone(self.closed, self.innermost)
+
+
+def outwards(opened: Opened | None) -> Iterator[Opened]:
+    """Walk over all that is open, from the innermost span on."""
+    while opened is not None:
+        yield opened
+        opened = opened[1]
 
 
 def _holds(spans: list[Opened], span: Opened) -> bool:
@@ -205,7 +204,13 @@ def _holds(spans: list[Opened], span: Opened) -> bool:
     return any(other is span for other in spans)
 
 
-def read(
+def _forget_gone(closed: list[Opened], innermost: Opened | None) -> None:
+    """Keep of what was closed only what is still on the way out."""
+    on_the_way = list(outwards(innermost))
+    closed[:] = [opened for opened in closed if _holds(on_the_way, opened)]
+
+
+def read(  # noqa: PLR0913  # a task's clocks, one by one
     busy: int, queued: int, ready: int | None, steps: int, now: int, *, stepping: bool
 ) -> Readings:
     """Make readings of what `TaskAccount` keeps."""
@@ -364,8 +369,6 @@ class ThreadAccount:
         self.closed.append(opened)
         self._leave(now)
 
-    open_spans = TaskAccount.open_spans
-
     def _leave(self, now: int) -> None:
         while self.innermost is not None and _holds(self.closed, self.innermost):
             _, outer, stack, since, *_ = self.innermost
@@ -373,5 +376,4 @@ class ThreadAccount:
             if outer is not None:
                 outer[2].thread -= now - since
             self.innermost = outer
-        on_the_way = list(self.open_spans())
-        self.closed[:] = [opened for opened in self.closed if _holds(on_the_way, opened)]
+        _forget_gone(self.closed, self.innermost)

@@ -6,7 +6,7 @@ how it was recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping  # noqa: TC003  # for readers of the annotations
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
@@ -103,10 +103,9 @@ class Profile:
         else:
             seen = {path: times.busy + times.thread for path, times in self.stacks.items()}
         if lens == "task":
-            seen[ROOT,] = 0
+            seen[(ROOT,)] = 0
             for path, times in self.stacks.items():
-                seen[(*path, IDLE)] = times.idle
-                seen[(*path, SCHEDULED)] = times.scheduled
+                seen.update({path + (IDLE,): times.idle, path + (SCHEDULED,): times.scheduled})
         return {path: time for path, time in seen.items() if time}
 
     def check(self) -> None:

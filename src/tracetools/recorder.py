@@ -14,12 +14,12 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003  # for readers of the type alias
 from contextvars import ContextVar
 from itertools import chain
 from operator import attrgetter
 from threading import get_ident
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from tracetools.accounting import (
     LoopAccount,
@@ -27,6 +27,7 @@ from tracetools.accounting import (
     Readings,
     TaskAccount,
     ThreadAccount,
+    outwards,
     read,
     readings_at,
 )
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Clock",
+    "Opening",
     "Recorder",
     "close_span",
     "close_span_here",
@@ -53,6 +55,9 @@ logger: Final = logging.getLogger("tracetools")
 
 Clock: TypeAlias = "Callable[[], int]"
 """Any monotonic clock in integer nanoseconds, such as `time.perf_counter_ns`."""
+
+Opening: TypeAlias = "Opened | list[Opened]"
+"""What `open_span` opened; where several recordings follow the thread, one for each."""
 
 recorded_loops: Final[dict[int, LoopAccount | tuple[LoopAccount, ...]]] = {}
 """The loops that are being recorded, by the thread that they run in: one, or else several.
@@ -87,7 +92,7 @@ def _loops_in(thread: int) -> tuple[LoopAccount, ...]:
     return (loops,) if isinstance(loops, LoopAccount) else loops
 
 
-def open_span(frame: Frame, entries: int = 1) -> Opened | list[Opened] | None:
+def open_span(frame: Frame, entries: int = 1) -> Opening | None:
     """Open a span in whatever this thread does just now, for every recording that follows it.
 
     `entries` is 0 for a span that was entered before and is merely current again.
@@ -100,7 +105,9 @@ def open_span(frame: Frame, entries: int = 1) -> Opened | list[Opened] | None:
             if task is None:  # between two steps: in a guest run, the host's own work
                 return None
             return task.open(frame, task.clock(), entries)
-        return _open_several(loop, frame, entries) if recorded_loops else None
+        if not recorded_loops:
+            return None
+        return _open_several(loop, frame, entries)
     except RecursionError:  # the program's own; there is no room to record anything just now
         return None
     except Exception:  # noqa: BLE001  # the program under observation comes first
@@ -108,20 +115,18 @@ def open_span(frame: Frame, entries: int = 1) -> Opened | list[Opened] | None:
         return None
 
 
-def close_span(opened: Opened | list[Opened] | None) -> None:
+def close_span(opened: Opening | None) -> None:
     """Close what `open_span` opened; from anywhere, in any order, more than once. Never raises."""
-    if opened is None:
-        return
     try:
-        account = opened[0]
-        if type(account) is TaskAccount:
-            if account.loop.thread == get_ident():
+        if type(opened) is tuple:
+            account = opened[0]
+            if type(account) is ThreadAccount:
+                account.keeper.close_in_thread(account, opened)
+            elif account.loop.thread == get_ident():
                 account.close(opened, account.clock())
             else:  # the account is its own thread's: it will see that the span is closed
                 account.closed.append(opened)
-        elif type(account) is ThreadAccount:
-            account.keeper.close_in_thread(account, opened)
-        else:
+        elif isinstance(opened, list):
             for one in reversed(opened):
                 close_span(one)
     except RecursionError:
@@ -130,36 +135,35 @@ def close_span(opened: Opened | list[Opened] | None) -> None:
         _stop_all()
 
 
-def close_span_here(opened: Opened | list[Opened] | None) -> None:
+def close_span_here(opened: Opening | None) -> None:
     """Close a span that this very call of a function opened, in this very thread. Never raises.
 
     The cheaper half of `close_span`, for what cannot have moved elsewhere.
     """
     try:
-        account = opened[0]  # type: ignore[index]  # a TypeError is dearer only if it is raised
-        if type(account) is TaskAccount:
-            account.close(opened, account.clock())
-            return
-    except (TypeError, RecursionError):
+        if type(opened) is tuple:
+            account = opened[0]
+            if type(account) is TaskAccount:
+                account.close(opened, account.clock())
+                return
+    except RecursionError:
         return
     except Exception:  # noqa: BLE001
         _stop_all()
     close_span(opened)
 
 
-def is_here(opened: Opened | list[Opened]) -> bool:
+def is_here(opened: Opening) -> bool:
     """Whether what was opened belongs to the task or worker thread that asks."""
+    if isinstance(opened, list):
+        return is_here(opened[0])
     account = opened[0]
     if type(account) is TaskAccount:
         return account.loop.current is account and account.loop.thread == get_ident()
-    if type(account) is ThreadAccount:
-        return bool(account.keeper.is_here(account))
-    return is_here(account)
+    return bool(account.keeper.is_here(account))
 
 
-def _open_several(
-    loops: tuple[LoopAccount, ...] | None, frame: Frame, entries: int
-) -> list[Opened] | None:
+def _open_several(loops: Any, frame: Frame, entries: int) -> list[Opened] | None:
     """Open a span in each of several loops in this thread, or in this worker thread."""
     if loops is None:
         return [recorder.open_in_thread(frame, entries) for recorder in tuple(_recorders)] or None
@@ -254,7 +258,9 @@ class Recorder:
             self._unhook(loop)
         _recorders.discard(self)
         with contextlib.suppress(Exception):
-            logger.exception("tracetools stopped recording: %s; the program goes on", why)
+            logger.error(
+                "tracetools stopped recording: %s; the program goes on", why, exc_info=True
+            )
 
     def forget(self) -> None:
         """Record nothing more: this is the forked copy of a recording that goes on elsewhere."""
@@ -274,7 +280,9 @@ class Recorder:
     def _free_tree(self) -> StackTree:
         """Return a tree that no running loop uses: each is grown and charged by one thread."""
         used = {id(loop.tree) for loop in self._loops} | {id(self._thread_tree)}
-        return next((tree for tree in self._trees if id(tree) not in used), None) or self._new_tree()
+        return (
+            next((tree for tree in self._trees if id(tree) not in used), None) or self._new_tree()
+        )
 
     # ---------------------------------------------------------------- threads
 
@@ -361,7 +369,7 @@ class Recorder:
         """Add the interval that is open in a worker thread."""
         if self.clock is not time.thread_time_ns:
             now = self.clock()
-            for _, outer, stack, since, *_ in account.open_spans():
+            for _, outer, stack, since, *_ in outwards(account.innermost):
                 sums.add(stack, thread=now - since)
                 if outer is not None:
                     sums.add(outer[2], thread=since - now)
@@ -461,12 +469,10 @@ class _Sums:
             stepping = task is moment.loop_row.current
             until = read(row.busy, row.queued, row.ready, row.steps, now, stepping=stepping)
             self._add(row.base, until, Readings(0, row.born, 0, 0))
-            opened = row.innermost
-            while opened is not None:
+            for opened in outwards(row.innermost):
                 stack, since = opened[2], readings_at(opened)
                 self._add(stack, until, since)
                 self._add(stack.parent or stack, since, until)
-                opened = opened[1]
             lived += now - row.born
         return lived
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from tracetools.labels import code_frame, stable_name
 from tracetools.recorder import (
+    Opening,
     close_span,
     close_span_here,
     is_here,
@@ -27,11 +28,12 @@ from tracetools.recorder import (
 from tracetools.stacks import Frame
 
 if TYPE_CHECKING:
-    from tracetools.accounting import Opened
     from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 
     _Function = TypeVar("_Function", bound="Callable[..., Any]")
-    _Method = TypeVar("_Method", bound="classmethod[Any, Any, Any] | staticmethod[Any, Any] | property")
+    _Method = TypeVar(
+        "_Method", bound="classmethod[Any, Any, Any] | staticmethod[Any, Any] | property"
+    )
     _Result = TypeVar("_Result")
 
 __all__ = ["Span", "function_frame", "observe", "observed_frame", "span"]
@@ -40,7 +42,7 @@ __all__ = ["Span", "function_frame", "observe", "observed_frame", "span"]
 # ------------------------------------------------------------------------------------------ span
 
 
-class _Entries(list["Opened | list[Opened]"]):
+class _Entries(list["Opening"]):
     """The openings of a span that was entered again before it was left."""
 
 
@@ -55,7 +57,7 @@ class Span:
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._opened: Opened | list[Opened] | _Entries | None = None
+        self._opened: Opening | _Entries | None = None
 
     def __enter__(self) -> None:
         if self._opened is None:
@@ -65,7 +67,7 @@ class Span:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         opened = self._opened
-        if type(opened) is _Entries:
+        if isinstance(opened, _Entries):
             close_span(_take(opened))
         else:
             self._opened = None
@@ -77,13 +79,13 @@ class Span:
     def _enter_again(self, frame: Frame) -> None:
         opened = open_span(frame)
         known = self._opened
-        if type(known) is not _Entries:  # no call from here to the next line: no other thread
-            self._opened = known = _Entries([] if known is None else [known])
+        if not isinstance(known, _Entries):
+            known = self._opened = _Entries([] if known is None else [known])
         if opened is not None:
             known.append(opened)
 
 
-def _take(entries: _Entries) -> Opened | list[Opened] | None:
+def _take(entries: _Entries) -> Opening | None:
     """Give up the opening of the task or thread that is here, or else the latest one."""
     if not entries:
         return None
@@ -115,8 +117,9 @@ class _DormantSpan(Span):
     @classmethod
     def switch(cls, recording: bool) -> None:
         """Make entering and leaving do something, or nothing."""
-        cls.__enter__ = cls._enter if recording else [].clear  # type: ignore[method-assign]
-        cls.__exit__ = Span.__exit__ if recording else "".format  # type: ignore[method-assign, assignment]
+        enter: Any = cls._enter if recording else [].clear
+        leave: Any = Span.__exit__ if recording else "".format
+        cls.__enter__, cls.__exit__ = enter, leave  # type: ignore[method-assign]
 
 
 _DormantSpan.switch(recording=False)
@@ -128,7 +131,7 @@ _call_sites: Final[dict[tuple[int, int, str], tuple[Frame, types.CodeType]]] = {
 
 
 def span(name: str) -> Span:
-    """Name a piece of work: ``with span("parse"):``, in sync and async code alike.
+    """Name a piece of work, in sync and async code alike: ``with span("parse"):``.
 
     The span stands under whatever the task (or worker thread) does at that moment, at the line of
     this call. It closes correctly out of order, in another task or context, and in a cancelled
@@ -176,7 +179,9 @@ def _call_site(name: str, caller: types.FrameType) -> Frame:
 
 
 @overload
-def observe(function: _Function, /, *, name: str | None = None) -> _Function: ...
+def observe(  # type: ignore[overload-overlap]  # what can be called and awaited is awaited
+    function: _Function, /, *, name: str | None = None
+) -> _Function: ...
 @overload
 def observe(method: _Method, /, *, name: str | None = None) -> _Method: ...
 @overload
@@ -233,10 +238,9 @@ def observed_frame(coroutine: Any) -> Frame | None:
 
 
 def _observe_property(target: property, name: str | None) -> property:
-    accessors = (target.fget, target.fset, target.fdel)
-    return property(
-        *(accessor and observe(accessor, name=name) for accessor in accessors), target.__doc__
-    )
+    accessors: list[Any] = [target.fget, target.fset, target.fdel]
+    observed = [accessor and observe(accessor, name=name) for accessor in accessors]
+    return property(observed[0], observed[1], observed[2], target.__doc__)
 
 
 def function_frame(function: Callable[..., Any], name: str | None = None) -> Frame:
@@ -259,7 +263,7 @@ def _awaitable_frame(awaitable: object, name: str | None, caller: types.FrameTyp
 
 def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
     """Choose the wrapper by the kind of the function, so that the kind stays the same."""
-    called = function if inspect.isroutine(function) else _called(function)
+    called = _called(function)
     if inspect.iscoroutinefunction(called):
         wrapper = _observe_coroutine(function, frame)
     elif inspect.isasyncgenfunction(called):
@@ -340,7 +344,7 @@ class _Resumed:
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
         self._entries = 1
-        self._opened: Opened | list[Opened] | None = None
+        self._opened: Opening | None = None
 
     def __enter__(self) -> None:
         self._opened = open_span(self._frame, self._entries)

@@ -33,7 +33,9 @@ _SHARE: Final = 0.01
 _unfinished: Final[set[StackFile]] = set()
 
 
-def fold(profile: Profile, lens: Lens = "busy", labels: Labels = "name") -> dict[tuple[str, ...], int]:
+def fold(
+    profile: Profile, lens: Lens = "busy", labels: Labels = "name"
+) -> dict[tuple[str, ...], int]:
     """Return the microseconds of each stack, by its labels: what a stack file holds.
 
     This is the one place where nanoseconds are rounded, half up.
@@ -174,7 +176,9 @@ def _check_interval(interval: float | None) -> None:
     if isinstance(interval, bool) or not isinstance(interval, (int, float)):
         raise TypeError(f"flush_interval is a number of seconds or None, not {interval!r}")
     if not interval > 0 or math.isinf(interval):
-        raise ValueError(f"flush_interval is a positive number of seconds or None, not {interval!r}")
+        raise ValueError(
+            f"flush_interval is a positive number of seconds or None, not {interval!r}"
+        )
 
 
 @atexit.register

@@ -77,7 +77,7 @@ class FlamegraphInstrument(trio.abc.Instrument):
         ValueError, TypeError: an option has no such value.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options, each with a default
         self,
         stack_file: str | os.PathLike[str],
         *,
@@ -374,7 +374,7 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
             tasks.recorder.stop("the end of a step could not be recorded")
 
-    hooks = {
+    hooks: dict[str, Hook] = {
         "task_spawned": task_spawned,
         "task_exited": task_exited,
         "before_task_step": before_task_step,
@@ -383,7 +383,7 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
     return hooks | _scheduling_hooks(tasks) if scheduled else hooks
 
 
-def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:
+def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three in one
     """Return the hooks that tell scheduled time apart from idle time, one more than the others."""
     accounts = tasks.accounts
     clock = tasks.recorder.clock

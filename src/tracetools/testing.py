@@ -1,0 +1,121 @@
+"""Public fakes, for tests of what is built on tracetools: a clock, and a loop that obeys.
+
+The project's own core is tested with nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracetools.recorder import Recorder
+from tracetools.stacks import Frame
+
+if TYPE_CHECKING:
+    from tracetools.accounting import Opened, TaskAccount
+    from tracetools.profile import Profile
+
+__all__ = ["FakeClock", "ScriptedLoop"]
+
+
+class FakeClock:
+    """A clock that stands still until it is told to go on; pass it as ``clock=``.
+
+    Args:
+        now: what it shows at first, in nanoseconds.
+    """
+
+    def __init__(self, now: int = 1_000_000_000_000) -> None:
+        self.now = now
+
+    def __call__(self) -> int:
+        return self.now
+
+    def tick(self, nanoseconds: int) -> None:
+        """Go on by so many nanoseconds.
+
+        Raises:
+            ValueError: they are negative; the clock is monotonic.
+        """
+        if nanoseconds < 0:
+            raise ValueError(f"a monotonic clock goes forward only, not by {nanoseconds} ns")
+        self.now += nanoseconds
+
+
+class ScriptedLoop:
+    """A loop of tasks that do what they are told, recorded under a fake clock.
+
+    Tasks and spans have numbers, in the order in which they were made. What a loop cannot do, such
+    as a step within a step, is the caller's error and is not checked.
+
+    Args:
+        scheduled: whether scheduled time is measured.
+        max_stacks: as for an instrument.
+        max_depth: as for an instrument.
+    """
+
+    def __init__(
+        self, *, scheduled: bool = False, max_stacks: int = 10_000, max_depth: int = 256
+    ) -> None:
+        self.clock = FakeClock()
+        self.recorder = Recorder(
+            clock=self.clock,
+            backend="script",
+            scheduled=scheduled,
+            max_stacks=max_stacks,
+            max_depth=max_depth,
+        )
+        self.loop = self.recorder.begin_loop(self.clock())
+        self.tasks: list[TaskAccount] = []
+        self.spans: list[Opened | None] = []
+
+    @property
+    def profile(self) -> Profile:
+        """All that was recorded up to now."""
+        return self.recorder.profile()
+
+    def tick(self, nanoseconds: int) -> None:
+        """Let time pass."""
+        self.clock.tick(nanoseconds)
+
+    def spawn(self, name: str) -> int:
+        """Spawn a task, from the one that steps just now or from outside; return its number."""
+        current = self.loop.current
+        parent = self.loop.tree.root if current is None else current.stack
+        task = self.loop.spawn(parent, Frame(name), self.clock(), clock=self.clock)
+        self.tasks.append(task)
+        return len(self.tasks) - 1
+
+    def begin_step(self, task: int) -> None:
+        """Let a task step."""
+        self.loop.begin_step(self.tasks[task], self.clock())
+
+    def end_step(self) -> None:
+        """End the step."""
+        self.loop.end_step(self.clock())
+
+    def wake(self, task: int) -> None:
+        """Let a task be scheduled."""
+        self.loop.wake(self.tasks[task], self.clock())
+
+    def exit(self, task: int) -> None:
+        """Let a task exit, in its step or not."""
+        self.loop.exit(self.tasks[task], self.clock())
+
+    def open(self, name: str) -> int:
+        """Open a span in the task that steps; return its number."""
+        current = self.loop.current
+        if current is None:
+            raise RuntimeError("no task steps just now")
+        self.spans.append(current.open(Frame(name), self.clock()))
+        return len(self.spans) - 1
+
+    def close(self, span: int) -> None:
+        """Close a span, whatever steps."""
+        opened = self.spans[span]
+        if opened is not None:
+            opened[0].close(opened, self.clock())
+
+    def finish(self) -> Profile:
+        """End the recording, and return its profile."""
+        self.recorder.end_loop(self.loop, self.clock())
+        return self.profile

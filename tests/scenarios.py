@@ -1,0 +1,387 @@
+"""One table of small programs with the exact profile that each must have, under a fake clock.
+
+A program works by `World.work` and waits by `World.rest`; nothing else takes any time. Each is run
+by every instrument and in every mode that there is (`tests/instruments`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import trio
+
+from tracetools import observe, span
+from tracetools.testing import FakeClock
+
+
+class World:
+    """What programs do to the clock. One world, since observed functions are global."""
+
+    clock = FakeClock()
+    waiting = 0
+    loop_waits = threading.Event()
+
+    @classmethod
+    def work(cls, ns: int) -> None:
+        """Be busy for so long."""
+        cls.clock.tick(ns)
+
+    @classmethod
+    async def rest(cls, ns: int) -> None:
+        """Wait for so long, while the loop has nothing to do. For one task at a time."""
+        cls.waiting = ns
+        await trio.sleep(1)
+
+
+work, rest = World.work, World.rest
+Program = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A program, and what its stacks must have: (busy, idle, steps, entries, thread)."""
+
+    main: Program
+    stacks: dict[str, tuple[int, ...]]
+    waiting: int = 0
+
+
+TABLE: dict[str, Scenario] = {}
+
+
+def scenario(stacks: dict[str, tuple[int, ...]], waiting: int = 0) -> Callable[[Program], Program]:
+    def add(main: Program) -> Program:
+        TABLE[main.__name__] = Scenario(main, stacks, waiting)
+        return main
+
+    return add
+
+
+@scenario({"one_task": (5, 0, 1, 1)})
+async def one_task():
+    work(5)
+
+
+@scenario({"a_task_that_waits": (7, 30, 2, 1)}, waiting=30)
+async def a_task_that_waits():
+    work(5)
+    await rest(30)
+    work(2)
+
+
+@scenario(
+    {"spans_across_steps": (1100, 0, 1, 1), ";outer": (10, 20, 1, 1), ";outer;inner": (3, 40, 1, 1)},
+    waiting=60,
+)
+async def spans_across_steps():
+    work(100)
+    with span("outer"):
+        work(10)
+        await rest(20)
+        with span("inner"):
+            work(1)
+            await rest(40)
+            work(2)
+    work(1000)
+
+
+@observe
+def helper():
+    work(3)
+
+
+@scenario({"a_call": (1, 0, 1, 1), ";helper": (9, 0, 0, 3), ";s;helper": (3, 0, 0, 1)} | {";s": (2, 0, 0, 1)})
+async def a_call():
+    work(1)
+    helper()
+    helper()
+    helper()
+    with span("s"):
+        work(2)
+        helper()
+
+
+@scenario({"out_of_order": (11, 0, 1, 1), ";a": (2, 0, 0, 1), ";a;b": (12, 0, 0, 1)})
+async def out_of_order():
+    a, b = span("a"), span("b")
+    a.__enter__()
+    work(2)
+    b.__enter__()
+    work(4)
+    a.__exit__(None, None, None)
+    work(8)
+    b.__exit__(None, None, None)
+    work(11)
+
+
+async def child():
+    work(10)
+
+
+@scenario(
+    {"a_child_in_a_span": (1, 0, 1, 1), ";s": (2, 10, 1, 1), ";s;child": (10, 0, 1, 1)},
+)
+async def a_child_in_a_span():
+    work(1)
+    with span("s"):
+        async with trio.open_nursery() as nursery:
+            work(2)
+            nursery.start_soon(child)
+
+
+async def into(nursery):
+    with span("in"):
+        nursery.start_soon(child)
+
+
+@scenario(
+    {
+        "a_foreign_nursery": (0, 10, 2, 1),
+        ";into": (0, 0, 1, 1),
+        ";into;in": (0, 0, 0, 1),
+        ";into;in;child": (10, 0, 1, 1),
+    },
+)
+async def a_foreign_nursery():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(into, nursery)
+
+
+async def service(*, task_status=trio.TASK_STATUS_IGNORED):
+    work(1)
+    task_status.started()
+    work(4)
+
+
+@scenario({"a_started_task": (16, 5, 3, 1), ";service": (5, 0, 1, 1)})
+async def a_started_task():
+    async with trio.open_nursery() as nursery:
+        await nursery.start(service)
+        work(16)
+
+
+@observe(name="renamed")
+async def observed_child():
+    work(5)
+
+
+@scenario({"an_observed_task": (0, 5, 2, 1), ";renamed": (5, 0, 1, 1)})
+async def an_observed_task():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(observed_child)
+
+
+@observe
+async def recursive(depth):
+    work(1)
+    if depth:
+        await recursive(depth - 1)
+
+
+@scenario(
+    {
+        "recursion": (0, 3, 2, 1),
+        ";recursive": (1, 0, 1, 1),
+        ";recursive;recursive": (1, 0, 0, 1),
+        ";recursive;recursive;recursive": (1, 0, 0, 1),
+    }
+)
+async def recursion():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(recursive, 2)
+
+
+@observe
+def numbers():
+    work(1)
+    yield 1
+    work(2)
+    yield 2
+    work(4)
+
+
+@scenario({"a_generator": (200, 0, 1, 1), ";numbers": (7, 0, 0, 1)})
+async def a_generator():
+    for _ in numbers():
+        work(100)
+
+
+@observe
+async def async_numbers():
+    work(1)
+    yield 1
+    await rest(50)
+    work(2)
+    yield 2
+    work(4)
+
+
+@scenario(
+    {"an_async_generator": (200, 0, 1, 1), ";async_numbers": (7, 50, 1, 1)},
+    waiting=50,
+)
+async def an_async_generator():
+    async for _ in async_numbers():
+        work(100)
+
+
+@observe
+def yielding():
+    try:
+        while True:
+            work(1)
+            yield
+    finally:
+        work(10)
+
+
+@scenario({"a_closed_generator": (100, 0, 1, 1), ";yielding": (11, 0, 0, 1)})
+async def a_closed_generator():
+    for _ in yielding():
+        work(100)
+        break
+
+
+@asynccontextmanager
+async def connection():
+    with span("connection"):
+        work(1)
+        yield
+        work(2)
+
+
+@scenario({"a_span_around_a_yield": (1000, 0, 1, 1), ";connection": (103, 0, 0, 1)})
+async def a_span_around_a_yield():
+    async with connection():
+        work(100)
+    work(1000)
+
+
+async def closer(opened):
+    work(10)
+    opened.__exit__(None, None, None)
+
+
+@scenario(
+    {
+        "closed_in_another_task": (1000, 0, 1, 1),
+        ";lent": (100, 10, 1, 1),
+        ";lent;closer": (10, 100, 1, 1),
+    }
+)
+async def closed_in_another_task():
+    lent = span("lent")
+    lent.__enter__()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(closer, lent)
+        work(100)
+    work(1000)
+
+
+async def patient():
+    with span("patient"):
+        work(1)
+        try:
+            await trio.sleep_forever()
+        finally:
+            work(2)
+
+
+@scenario(
+    {
+        "a_cancelled_task": (100, 3, 3, 1),
+        ";patient": (0, 0, 1, 1),
+        ";patient;patient": (3, 100, 1, 1),
+    }
+)
+async def a_cancelled_task():
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(patient)
+        await trio.testing.wait_all_tasks_blocked()
+        work(100)
+        nursery.cancel_scope.cancel()
+
+
+shared = span("shared")
+
+
+async def sharer():
+    with shared:
+        work(1)
+        await trio.lowlevel.checkpoint()
+        work(1)
+
+
+@scenario(
+    {
+        "one_span_for_a_thousand_tasks": (0, 2000, 2, 1),
+        ";sharer": (0, 999 * 1000 // 2, 1000, 1000),
+        ";sharer;shared": (2000, 999 * 1000, 1000, 1000),
+    }
+)
+async def one_span_for_a_thousand_tasks():
+    async with trio.open_nursery() as nursery:
+        for _ in range(1000):
+            nursery.start_soon(sharer)
+
+
+@observe
+def in_thread():
+    World.loop_waits.wait()  # until then, the step that started the thread may go on
+    work(5)
+    with span("deeper"):
+        work(6)
+
+
+@scenario(
+    {
+        "a_worker_thread": (0, 11, 3, 1),
+        ";in_thread": (0, 0, 0, 1, 5),
+        ";in_thread;deeper": (0, 0, 0, 1, 6),
+    },
+    waiting=11,
+)
+async def a_worker_thread():
+    await trio.to_thread.run_sync(in_thread)
+
+
+@scenario({"an_awaitable": (1, 0, 1, 1), ";part": (10, 0, 0, 1)})
+async def an_awaitable():
+    work(1)
+    await observe(child(), name="part")
+
+
+@observe
+async def failing():
+    work(1)
+    raise ValueError
+
+
+@scenario({"an_error": (2, 0, 1, 1), ";s": (0, 0, 0, 1), ";s;failing": (1, 0, 0, 1)})
+async def an_error():
+    try:
+        with span("s"):
+            await failing()
+    except ValueError:
+        work(2)
+
+
+@scenario({"an_exit_stack": (1, 0, 1, 1), ";a": (2, 0, 0, 1), ";a;b": (4, 0, 0, 1)})
+async def an_exit_stack():
+    async with AsyncExitStack() as stack:
+        stack.enter_context(span("a"))
+        work(2)
+        stack.enter_context(span("b"))
+        work(4)
+    work(1)
+
+
+@scenario({"two_places": (0, 0, 1, 1), ";s": (5, 0, 0, 2)})
+async def two_places():
+    with span("s"):
+        work(2)
+    with span("s"):
+        work(3)

@@ -1,0 +1,167 @@
+"""Random legal programs for the accounting, and a slow, obvious account of what they do."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from hypothesis import strategies as st
+
+from tracetools.profile import Profile
+from tracetools.stacks import Times
+from tracetools.testing import ScriptedLoop
+
+NAMES = ["a", "b", "c"]
+
+EVENTS = st.one_of(
+    st.tuples(st.just("tick"), st.integers(0, 1000)),
+    st.tuples(st.just("tick"), st.integers(0, 2**45)),
+    st.tuples(st.just("spawn"), st.sampled_from(NAMES)),
+    st.tuples(st.just("begin"), st.integers(0, 5)),
+    st.tuples(st.just("end"), st.none()),
+    st.tuples(st.just("wake"), st.integers(0, 5)),
+    st.tuples(st.just("open"), st.sampled_from(NAMES)),
+    st.tuples(st.just("open"), st.sampled_from(NAMES)),
+    st.tuples(st.just("close"), st.integers(0, 8)),
+    st.tuples(st.just("close"), st.integers(0, 8)),
+    st.tuples(st.just("exit"), st.integers(0, 5)),
+)
+
+PROGRAMS = st.lists(EVENTS, max_size=60)
+
+
+@dataclass
+class SlowTask:
+    """A task as the model sees it: each open span with whether it was closed already."""
+
+    base: tuple[str, ...]
+    spans: list[list] = field(default_factory=list)
+    alive: bool = True
+    ready: bool = False
+    woke_itself: bool = False
+
+    @property
+    def stack(self) -> tuple[str, ...]:
+        return self.spans[-1][0] if self.spans else self.base
+
+
+class Model:
+    """Charges every tick to every task, state by state, and does nothing clever."""
+
+    def __init__(self) -> None:
+        self.tasks: list[SlowTask] = []
+        self.spans: list[tuple[SlowTask, list]] = []
+        self.current: SlowTask | None = None
+        self.root_self = 0
+        self.duration = 0
+        self.task_time = 0
+        self.times: dict[tuple[str, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+
+    def tick(self, ns: int) -> None:
+        self.duration += ns
+        if self.current is None:
+            self.root_self += ns
+        for task in self.tasks:
+            if task.alive:
+                self.task_time += ns
+                waiting = "scheduled" if task.ready else "idle"
+                state = "busy" if task is self.current else waiting
+                self.times[task.stack][state] += ns
+
+    def spawn(self, name: str) -> None:
+        parent = self.current.stack if self.current else ("all-spans",)
+        self.tasks.append(SlowTask((*parent, name)))
+        self.times[(*parent, name)]["entries"] += 1
+
+    def begin(self, task: SlowTask) -> None:
+        self.current = task
+        task.ready = False
+
+    def end(self) -> None:
+        assert self.current is not None
+        self.times[self.current.stack]["steps"] += 1
+        self.current.ready, self.current.woke_itself = self.current.woke_itself, False
+        self.current = None
+
+    def wake(self, task: SlowTask) -> None:
+        if task is self.current:
+            task.woke_itself = True
+        else:
+            task.ready = True
+
+    def open(self, name: str) -> None:
+        assert self.current is not None
+        span = [(*self.current.stack, name), False]
+        self.current.spans.append(span)
+        self.spans.append((self.current, span))
+        self.times[span[0]]["entries"] += 1
+
+    def close(self, index: int) -> None:
+        task, span = self.spans[index]
+        span[1] = True
+        while task.spans and task.spans[-1][1]:
+            task.spans.pop()
+
+    def exit(self, task: SlowTask) -> None:
+        if task is self.current:
+            self.times[task.stack]["steps"] += 1
+            self.current = None
+        task.alive = False
+
+
+def run(program: list, *, snapshots: bool = False, **options) -> tuple[Profile, Model]:
+    """Run what is legal of a program through the accounting and through the model."""
+    loop, model = ScriptedLoop(scheduled=True, **options), Model()
+    for name, value in program:
+        _do(loop, model, name, value)
+        if snapshots:
+            loop.profile.check()
+    if model.current:
+        model.end()
+    return loop.finish(), model
+
+
+def _do(loop: ScriptedLoop, model: Model, name: str, value) -> None:
+    task = value if isinstance(value, int) and value < len(model.tasks) else None
+    if name == "tick":
+        loop.tick(value)
+        model.tick(value)
+    elif name == "spawn":
+        loop.spawn(value)
+        model.spawn(value)
+    elif name == "end" and model.current:
+        loop.end_step()
+        model.end()
+    elif name == "open" and model.current:
+        loop.open(value)
+        model.open(value)
+    elif name == "close" and value < len(model.spans):
+        loop.close(value)
+        model.close(value)
+    elif task is not None and model.tasks[task].alive:
+        _do_with_task(loop, model, name, task)
+
+
+def _do_with_task(loop: ScriptedLoop, model: Model, name: str, task: int) -> None:
+    if name == "begin" and model.current is None:
+        loop.begin_step(task)
+        model.begin(model.tasks[task])
+    elif name == "wake":
+        loop.wake(task)
+        model.wake(model.tasks[task])
+    elif name == "exit":
+        loop.exit(task)
+        model.exit(model.tasks[task])
+
+
+def expected(model: Model) -> dict[tuple[str, ...], Times]:
+    """Return the model's numbers in the shape of a profile, without what is nothing but zeros."""
+    times = {path: Times(**numbers) for path, numbers in model.times.items()}
+    times[("all-spans",)] = Times(busy=model.root_self)
+    return {path: numbers for path, numbers in times.items() if any(numbers)}
+
+
+def numbers(profile: Profile) -> dict[tuple[str, ...], Times]:
+    """Return a profile's numbers by names, without what is nothing but zeros."""
+    named = {tuple(frame.name for frame in path): times for path, times in profile.stacks.items()}
+    return {path: times for path, times in named.items() if any(times)}

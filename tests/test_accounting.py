@@ -1,0 +1,75 @@
+"""The two laws, with `==`, for any legal program."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+
+from tests import strategies
+from tests.strategies import PROGRAMS, expected, numbers
+from tracetools.testing import ScriptedLoop
+
+
+@given(PROGRAMS)
+@settings(max_examples=1000, deadline=None)
+def test_every_stack_has_exactly_what_a_slow_account_gives_it(program):
+    profile, model = strategies.run(program)
+    assert numbers(profile) == expected(model)
+    assert profile.duration == model.duration
+    assert profile.task_time == model.task_time
+    profile.check()
+
+
+@given(PROGRAMS)
+@settings(max_examples=200, deadline=None)
+def test_both_laws_hold_at_every_moment(program):
+    strategies.run(program, snapshots=True)
+
+
+@given(PROGRAMS)
+@settings(max_examples=200, deadline=None)
+def test_bounds_lose_no_time(program):
+    profile, model = strategies.run(program, max_stacks=3, max_depth=3)
+    assert profile.duration == model.duration
+    assert profile.task_time == model.task_time
+    profile.check()
+
+
+def test_on_enter_the_time_so_far_goes_to_the_outer_stack_and_on_exit_to_the_inner():
+    loop = ScriptedLoop()
+    loop.begin_step(loop.spawn("task"))
+    loop.tick(1)
+    span = loop.open("span")
+    loop.tick(10)
+    loop.close(span)
+    loop.tick(100)
+    loop.end_step()
+    busy = {path[-1]: times.busy for path, times in numbers(loop.finish()).items()}
+    assert busy == {"task": 101, "span": 10}
+
+
+def test_closing_twice_or_after_the_exit_changes_nothing():
+    loop = ScriptedLoop()
+    loop.begin_step(loop.spawn("task"))
+    first, second = loop.open("a"), loop.open("b")
+    loop.tick(5)
+    loop.close(second)
+    loop.close(second)
+    loop.exit(0)
+    loop.tick(7)
+    before = numbers(loop.profile)
+    loop.close(first)
+    assert numbers(loop.profile) == before
+
+
+def test_scheduled_time_counts_from_the_end_of_the_step_in_which_a_task_woke_itself():
+    loop = ScriptedLoop(scheduled=True)
+    loop.begin_step(loop.spawn("task"))
+    loop.wake(0)
+    loop.tick(1)
+    loop.end_step()
+    loop.tick(10)
+    loop.begin_step(0)
+    loop.tick(100)
+    loop.exit(0)
+    times = numbers(loop.finish())["all-spans", "task"]
+    assert (times.busy, times.scheduled, times.idle) == (101, 10, 0)

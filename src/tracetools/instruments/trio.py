@@ -292,8 +292,8 @@ class _Tasks:
             return
         try:
             task.context.run(recorder.host.set, account)
-        except RuntimeError:  # the context is in use just now: it is another task's as well
-            return
+        except RuntimeError:  # the context is in use just now, by the task that adds the instrument
+            recorder.host.set(account)
 
     def _forget(self, loop: LoopAccount, now: int) -> None:
         """End the recording of a run, and let go of its tasks."""

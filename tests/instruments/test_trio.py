@@ -1,0 +1,812 @@
+"""What is special about trio: its hooks, its life cycle, its traps. Each test names one."""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import gc
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+import weakref
+
+import anyio
+import pytest
+import trio
+import trio.testing
+
+from tracetools import FlamegraphInstrument, StackFileError, observe, span
+from tracetools.formats.folded import read_folded
+from tracetools.recorder import recorded_loops
+from tracetools.testing import FakeClock
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def make(tmp_path, clock):
+    """Return a maker of instruments under the fake clock, without a thread that flushes."""
+    return functools.partial(
+        FlamegraphInstrument, tmp_path / "stack", clock=clock, flush_interval=None
+    )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_said_to_be_wrong(caplog):
+    yield
+    ours = [r for r in caplog.records if r.name in ("tracetools", "trio.abc.Instrument")]
+    assert not ours
+
+
+def named(profile):
+    """Return the profile's stacks by the names below the root."""
+    return {
+        ";".join(frame.name for frame in path[1:]): times for path, times in profile.stacks.items()
+    }
+
+
+# ------------------------------------------------------------------------------- life of a run
+
+
+def test_it_is_an_instrument_and_hashable(make):
+    instrument = make()
+    assert isinstance(instrument, trio.abc.Instrument)
+    assert {instrument: 1}[instrument] == 1
+    assert instrument == instrument  # noqa: PLR0124
+    assert instrument != make()
+
+
+def test_the_file_is_created_at_construction_and_its_suffix_forced(make, tmp_path):
+    make()
+    assert (tmp_path / "stack.folded").exists()
+
+
+def test_a_file_that_cannot_be_written_fails_at_construction(tmp_path):
+    with pytest.raises(StackFileError, match="no/such/place.folded"):
+        FlamegraphInstrument(tmp_path / "no/such/place")
+
+
+def test_the_flamegrapher_is_handed_out_with_its_stack_file_set(make, clock, tmp_path):
+    instrument = make()
+
+    async def main():
+        clock.tick(5_000_000)
+
+    trio.run(main, instruments=[instrument])
+    assert instrument.flamegrapher.write_flamegraph() == tmp_path / "stack.svg"
+    assert "main" in (tmp_path / "stack.svg").read_text()
+
+
+def test_only_tracked_spans_make_frames(make, clock, tmp_path):
+    def helper():
+        clock.tick(1000)
+
+    async def main():
+        with span("named"):
+            helper()
+
+    trio.run(main, instruments=[make()])
+    stacks = read_folded(tmp_path / "stack.folded").stacks
+    assert [tuple(label.split(" ")[0] for label in stack) for stack in stacks] == [
+        ("all-spans", "test_only_tracked_spans_make_frames.<locals>.main", "named")
+    ]
+
+
+def test_locations_are_file_and_line(make, clock, tmp_path):
+    async def main():
+        clock.tick(1000)
+
+    trio.run(main, instruments=[make(labels="location")])
+    place = f"tests/instruments/test_trio.py:{main.__code__.co_firstlineno}"
+    assert list(read_folded(tmp_path / "stack.folded").stacks) == [("all-spans", place)]
+
+
+def test_the_clock_starts_when_the_instrument_is_made_and_time_before_the_run_is_not_counted(
+    make, clock
+):
+    before = time.time_ns()
+    instrument = make()
+    clock.tick(999)
+
+    async def main():
+        clock.tick(1)
+
+    trio.run(main, instruments=[instrument])
+    assert instrument.profile.duration == 1
+    assert before <= instrument.profile.start <= time.time_ns()
+
+
+def test_several_runs_one_after_another_add_up(make, clock):
+    instrument = make()
+
+    async def main():
+        clock.tick(5)
+
+    for _ in range(3):
+        trio.run(main, instruments=[instrument])
+        clock.tick(1000)
+    profile = instrument.profile
+    profile.check()
+    assert (profile.duration, profile.runs) == (15, 3)
+    [main_times] = [times for name, times in named(profile).items() if name.endswith("main")]
+    assert (main_times.busy, main_times.entries) == (15, 3)
+
+
+def test_two_runs_at_once_in_two_threads(tmp_path):
+    instrument = FlamegraphInstrument(tmp_path / "stack", flush_interval=None)
+    both = threading.Barrier(2)
+    took = []
+
+    async def child():
+        for _ in range(300):
+            with span("s"):
+                await trio.lowlevel.checkpoint()
+
+    async def main():
+        both.wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child)
+            nursery.start_soon(child)
+        both.wait()
+
+    def run():
+        begun = time.perf_counter_ns()
+        trio.run(main, instruments=[instrument])
+        took.append(time.perf_counter_ns() - begun)
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    profile = instrument.profile
+    profile.check()
+    assert profile.runs == 2
+    assert profile.duration <= sum(took)
+    spans = [times for name, times in named(profile).items() if name.endswith("child;s")]
+    assert [(times.entries, times.steps) for times in spans] == [(1200, 1200)]
+
+
+def test_a_run_nested_in_a_worker_thread(make, clock):
+    instrument = make()
+
+    async def inner():
+        clock.tick(7)
+
+    async def outer():
+        await trio.to_thread.run_sync(
+            functools.partial(trio.run, inner, instruments=[instrument])
+        )
+
+    trio.run(outer, instruments=[instrument])
+    profile = instrument.profile
+    profile.check()
+    assert profile.runs == 2
+    assert any(times.busy == 7 for name, times in named(profile).items() if name.endswith("inner"))
+
+
+def test_in_a_guest_run_the_hosts_work_is_the_roots(make, clock):
+    instrument = make()
+    todo, done = queue.Queue(), []
+
+    async def main():
+        clock.tick(1)
+        await trio.lowlevel.checkpoint()
+        clock.tick(1)
+
+    trio.lowlevel.start_guest_run(
+        main,
+        instruments=[instrument],
+        run_sync_soon_threadsafe=todo.put,
+        done_callback=done.append,
+    )
+    while not done:
+        with span("host"):  # no task's: it is not recorded
+            clock.tick(10)
+        todo.get()()
+    profile = instrument.profile
+    profile.check()
+    assert profile.busy == 2
+    assert profile.waiting == profile.duration - 2 > 0
+    assert not any(name.endswith(";host") for name in named(profile))
+
+
+def test_an_abandoned_guest_run_keeps_what_was_recorded(make, clock, tmp_path):
+    instrument = make()
+
+    async def main():
+        clock.tick(5000)
+        await trio.sleep_forever()
+
+    def host():  # in a thread, for trio will never run again where this one was given up
+        todo = queue.Queue()
+        trio.lowlevel.start_guest_run(
+            main,
+            instruments=[instrument],
+            run_sync_soon_threadsafe=todo.put,
+            done_callback=print,
+        )
+        begun = clock.now
+        while clock.now == begun:
+            todo.get()()
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    thread.join()
+    instrument.profile.check()
+    assert sum(read_folded(instrument.write()).stacks.values()) == 5
+    # nobody will ever say that this run is over; the exit of the process would write the file
+    [loop] = instrument._recorder.loops
+    instrument._tasks._forget(loop, loop.mark)
+    instrument._file.end()
+
+
+# -------------------------------------------------------------------- added and removed mid-run
+
+
+async def _sleeper(event):
+    with span("before"):
+        await event.wait()
+
+
+def test_added_mid_run_the_tree_is_built_from_the_nurseries(make, clock):
+    instrument = make()
+
+    async def grandchild(event):
+        await event.wait()
+
+    async def child(event):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(grandchild, event)
+
+    async def main():
+        event = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child, event)
+            await trio.testing.wait_all_tasks_blocked()
+            clock.tick(1000)
+            trio.lowlevel.add_instrument(instrument)
+            clock.tick(3)
+            await trio.testing.wait_all_tasks_blocked()
+            clock.tick(4)
+            event.set()
+
+    trio.run(main)
+    profile = instrument.profile
+    profile.check()
+    assert profile.duration == 7
+    here = "test_added_mid_run_the_tree_is_built_from_the_nurseries.<locals>"
+    times = named(profile)
+    assert times[f"{here}.main"].busy == 7
+    assert times[f"{here}.main;{here}.child;{here}.grandchild"].idle == 7
+
+
+def test_removed_mid_run_the_recording_ends_at_once(make, clock, tmp_path):
+    instrument = make()
+
+    async def main():
+        clock.tick(1000)
+        await trio.lowlevel.checkpoint()
+        with span("open"):
+            clock.tick(2000)
+            trio.lowlevel.remove_instrument(instrument)
+            clock.tick(100_000)
+            assert not recorded_loops
+            with span("unrecorded"):
+                clock.tick(100_000)
+        await trio.lowlevel.checkpoint()
+
+    trio.run(main, instruments=[instrument])
+    profile = instrument.profile
+    profile.check()
+    assert profile.duration == 3000
+    assert sum(read_folded(tmp_path / "stack.folded").stacks.values()) == 3
+
+
+def test_removed_and_added_again_by_the_same_task(make, clock):
+    instrument = make()
+
+    async def main():
+        for _ in range(3):
+            trio.lowlevel.add_instrument(instrument)
+            trio.lowlevel.add_instrument(instrument)
+            clock.tick(1)
+            await trio.lowlevel.checkpoint()
+            clock.tick(1)
+            trio.lowlevel.remove_instrument(instrument)
+            clock.tick(1000)
+            await trio.lowlevel.checkpoint()
+            clock.tick(1000)
+
+    trio.run(main)
+    profile = instrument.profile
+    profile.check()
+    assert (profile.duration, profile.busy, profile.runs) == (6, 6, 3)
+
+
+def test_removing_what_is_not_there_is_trios_own_error(make):
+    async def main():
+        with pytest.raises(KeyError):
+            trio.lowlevel.remove_instrument(make())
+
+    trio.run(main)
+
+
+def test_no_task_is_kept_alive_after_its_exit_or_after_the_removal(make):
+    instrument = make()
+    refs = []
+
+    async def child(event):
+        refs.append(weakref.ref(trio.lowlevel.current_task()))
+        await event.wait()
+
+    async def main():
+        event = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child, event)
+            await trio.testing.wait_all_tasks_blocked()
+            event.set()
+        gc.collect()
+        assert refs.pop()() is None
+        event = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child, event)
+            await trio.testing.wait_all_tasks_blocked()
+            trio.lowlevel.remove_instrument(instrument)
+            event.set()
+        gc.collect()
+        assert refs.pop()() is None
+
+    trio.run(main, instruments=[instrument])
+
+
+# -------------------------------------------------------------------------- where tasks come from
+
+
+def test_a_task_from_a_foreign_thread_stands_under_who_spawned_it(make, clock):
+    instrument = make()
+
+    async def from_outside():
+        clock.tick(3)
+
+    async def main():
+        token = trio.lowlevel.current_trio_token()
+        thread = threading.Thread(
+            target=lambda: trio.from_thread.run(from_outside, trio_token=token)
+        )
+        thread.start()
+        while thread.is_alive():
+            await trio.lowlevel.checkpoint()
+
+    trio.run(main, instruments=[instrument])
+    profile = instrument.profile
+    profile.check()
+    [name] = [name for name, times in named(profile).items() if times.busy == 3]
+    assert name.startswith("EntryQueue.task;")
+
+
+def test_work_that_a_worker_thread_sends_back_is_the_host_tasks(make, clock):
+    instrument = make()
+
+    async def back_on_the_loop():
+        with span("back"):
+            clock.tick(3)
+
+    def in_thread():
+        trio.from_thread.run(back_on_the_loop)
+
+    async def main():
+        await trio.to_thread.run_sync(in_thread)
+
+    trio.run(main, instruments=[instrument])
+    [name] = [name for name, times in named(instrument.profile).items() if times.busy == 3]
+    assert name.endswith("main;back")
+    instrument.profile.check()
+
+
+@pytest.mark.parametrize("to_thread", [trio.to_thread.run_sync, anyio.to_thread.run_sync])
+def test_worker_threads_inherit_the_stack(make, clock, to_thread):
+    instrument = make()
+
+    @observe
+    def in_thread():
+        with span("inner"):
+            clock.tick(3)
+
+    async def main():
+        with span("outer"):
+            await to_thread(in_thread)
+
+    trio.run(main, instruments=[instrument])
+    profile = instrument.profile
+    profile.check()
+    [name] = [name for name, times in named(profile).items() if times.thread == 3]
+    assert name.split(";")[1:] == ["outer", f"{in_thread.__qualname__}", "inner"]
+    assert profile.thread_time == 3
+
+
+def test_a_thread_that_no_task_waits_for_has_a_frame_of_its_own(make, clock):
+    instrument = make()
+
+    def work():
+        with span("alone"):
+            clock.tick(3)
+
+    async def main():
+        thread = threading.Thread(target=work, name="my thread 7")
+        thread.start()
+        thread.join()
+
+    trio.run(main, instruments=[instrument])
+    assert named(instrument.profile)["my thread 7;alone"].thread == 3
+
+
+def test_system_tasks_that_share_a_context(make, clock):
+    instrument = make()
+
+    async def system():
+        clock.tick(3)
+
+    async def main():
+        context = contextvars.copy_context()
+        trio.lowlevel.spawn_system_task(system, context=context)
+        trio.lowlevel.spawn_system_task(system, context=context)
+        await trio.testing.wait_all_tasks_blocked()
+
+    trio.run(main, instruments=[instrument])
+    instrument.profile.check()
+    assert any(times.busy == 6 for times in named(instrument.profile).values())
+
+
+# ------------------------------------------------------------------------------------------ names
+
+
+class Callable:
+    async def __call__(self):
+        await trio.lowlevel.checkpoint()
+
+
+class NonNative:
+    """A coroutine that is not one of Python's own, as Cython makes them."""
+
+    def __init__(self):
+        self._iterator = iter([])
+
+    def send(self, value):
+        raise StopIteration(5)
+
+    def throw(self, *error):
+        raise error[0]
+
+    def close(self):
+        pass
+
+    def __await__(self):
+        return self._run()
+
+    def _run(self):
+        return 5
+        yield
+
+
+@pytest.mark.parametrize("task_names", [False, True])
+@pytest.mark.parametrize(
+    "name", [None, "", "a;b", "two\nlines", "nul\0", "\udc80", "x" * 1_000_000, "task 7", "  "]
+)
+def test_odd_names_make_a_valid_file(tmp_path, name, task_names):
+    instrument = FlamegraphInstrument(tmp_path / "stack", task_names=task_names)
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(Callable(), name=name)
+            nursery.start_soon(lambda: trio.sleep(0), name=name)
+            nursery.start_soon(functools.partial(functools.partial(trio.sleep, 0)), name=name)
+            with span(name or "none"):
+                time.sleep(0.0001)  # noqa: ASYNC251  # a microsecond or more, so that it shows
+
+    trio.run(main, instruments=[instrument])
+    instrument.profile.check()
+    folded = read_folded(instrument.write())
+    assert folded.bad == 0
+    assert all(line.count(b"\0") == 0 for line in instrument.write().read_bytes().splitlines())
+    assert all(len(line) < 64 * 1024 for line in instrument.write().read_bytes().splitlines())
+
+
+def test_names_that_are_made_up_per_instance_do_not_make_stacks(make):
+    instrument = make(task_names=True)
+
+    async def main():
+        for _ in range(50):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Callable())
+
+    trio.run(main, instruments=[instrument])
+    assert len([name for name in named(instrument.profile) if "Callable" in name]) == 1
+
+
+def test_a_coroutine_that_is_not_native_has_its_own_name(make):
+    instrument = make()
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(NonNative)
+
+    trio.run(main, instruments=[instrument])
+    instrument.profile.check()
+    assert any(name.endswith("NonNative") for name in named(instrument.profile))
+
+
+def test_tasks_of_anyios_task_groups_have_the_users_function(make, clock):
+    instrument = make()
+
+    async def child(*, task_status=anyio.TASK_STATUS_IGNORED):
+        clock.tick(1)
+        task_status.started()
+
+    @observe
+    async def observed():
+        clock.tick(1)
+
+    async def main():
+        async with anyio.create_task_group() as group:
+            group.start_soon(child)
+            group.start_soon(observed)
+            await group.start(child)
+
+    anyio.run(main, backend="trio", backend_options={"instruments": [instrument]})
+    profile = instrument.profile
+    profile.check()
+    busy = {name.rpartition(".")[2]: times.busy for name, times in named(profile).items()}
+    assert busy["child"] == 2
+    assert busy["observed"] == 1
+    assert not any("_run_coro" in name for name in named(profile))
+
+
+# ----------------------------------------------------------- what must never happen to a program
+
+
+def test_a_task_that_exits_without_an_await_and_one_that_is_detached(make, clock):
+    instrument = make()
+
+    async def main():
+        clock.tick(2)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(immediate)
+
+    async def immediate():
+        clock.tick(5)
+
+    trio.run(main, instruments=[instrument])
+    profile = instrument.profile
+    profile.check()
+    assert profile.busy == 7
+
+
+def test_an_error_of_ours_is_logged_once_and_the_program_goes_on(make, clock, caplog, monkeypatch):
+    instrument = make()
+    done = []
+
+    async def child():
+        done.append(1)
+
+    async def main():
+        clock.tick(1000)
+        await trio.lowlevel.checkpoint()
+        monkeypatch.setattr(
+            type(instrument._tasks), "spawned", lambda *_: (_ for _ in ()).throw(ZeroDivisionError)
+        )
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(child)
+        with span("s"):
+            await trio.lowlevel.checkpoint()
+
+    trio.run(main, instruments=[instrument])
+    assert done == [1] * 5
+    [record] = caplog.records
+    assert (record.name, record.levelno) == ("tracetools", logging.ERROR)
+    assert "stopped recording" in record.message
+    instrument.profile.check()
+    assert instrument.profile.busy >= 1000
+    caplog.clear()
+
+
+def test_a_clock_that_fails_stops_the_recording_only(tmp_path, caplog):
+    calls = []
+
+    def clock():
+        calls.append(1)
+        if len(calls) > 50:
+            raise OSError("no time")
+        return len(calls)
+
+    instrument = FlamegraphInstrument(tmp_path / "stack", clock=clock, flush_interval=None)
+
+    async def main():
+        for _ in range(100):
+            with span("s"):
+                await trio.lowlevel.checkpoint()
+        return "done"
+
+    assert trio.run(main, instruments=[instrument]) == "done"
+    assert {record.name for record in caplog.records} == {"tracetools"}
+    assert len([r for r in caplog.records if "stopped recording" in r.message]) == 1
+    caplog.clear()
+
+
+def test_a_deep_recursion_of_the_programs_own_does_not_end_the_recording(make, clock):
+    instrument = make()
+
+    def dive():
+        with span("down"):
+            dive()
+
+    async def main():
+        with pytest.raises(RecursionError):
+            dive()
+        clock.tick(5)
+        with span("after"):
+            clock.tick(7)
+
+    trio.run(main, instruments=[instrument])
+    profile = instrument.profile
+    profile.check()
+    assert [times.busy for name, times in named(profile).items() if name.endswith("main")] == [5]
+    assert named(profile)[f"{main.__qualname__};after"].busy == 7
+
+
+def test_spans_in_worker_threads_after_it_was_added_mid_run(make, clock):
+    """The running task's own context is in use at that moment."""
+    instrument = make()
+
+    def work():
+        with span("in thread"):
+            clock.tick(3)
+
+    async def main():
+        trio.lowlevel.add_instrument(instrument)
+        await trio.to_thread.run_sync(work)
+
+    trio.run(main)
+    assert named(instrument.profile)[f"{main.__qualname__};in thread"].thread == 3
+
+
+@pytest.mark.parametrize("where", ["task_spawned", "task_scheduled", "span"])
+def test_ctrl_c_in_our_code_is_not_lost(tmp_path, where):
+    """SIGINT arrives while a hook runs that the program's own code has called."""
+    armed = []
+
+    def clock():
+        if armed:
+            armed.clear()
+            signal.raise_signal(signal.SIGINT)
+        return time.perf_counter_ns()
+
+    instrument = FlamegraphInstrument(
+        tmp_path / "stack", clock=clock, scheduled=True, flush_interval=None
+    )
+
+    async def main():
+        event = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(event.wait)
+            await trio.testing.wait_all_tasks_blocked()
+            armed.append(1)
+            if where == "task_spawned":
+                nursery.start_soon(trio.sleep, 0)
+            elif where == "task_scheduled":
+                event.set()
+            else:
+                with span("s"):
+                    pass
+            await trio.sleep(10)
+
+    with pytest.raises(BaseException) as caught:  # a group, or the thing itself
+        trio.run(main, instruments=[instrument])
+    assert "KeyboardInterrupt()" in repr(caught.value)
+    instrument.profile.check()
+    assert not instrument._recorder.stopped
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_fork_writes_nothing(make, clock, tmp_path):
+    instrument = make()
+
+    async def main():
+        clock.tick(1000)
+        with span("s"):
+            pid = os.fork()  # noqa: ASYNC22
+            if pid == 0:  # as if the copy went on to its end, which trio's own copy could not
+                clock.tick(1_000_000)
+                instrument.write()
+                instrument.after_run()
+                os._exit(0 if not recorded_loops else 1)
+        return os.waitpid(pid, 0)[1]
+
+    assert trio.run(main, instruments=[instrument]) == 0
+    assert sum(read_folded(tmp_path / "stack.folded").stacks.values()) == 1
+
+
+def test_a_write_that_fails_at_the_end_does_not_stop_the_program(make, clock, tmp_path, caplog):
+    instrument = make()
+
+    async def main():
+        clock.tick(1000)
+        os.remove(tmp_path / "stack.folded")
+        (tmp_path / "stack.folded").mkdir()
+        return "done"
+
+    assert trio.run(main, instruments=[instrument]) == "done"
+    [record] = caplog.records
+    assert str(tmp_path / "stack.folded") in record.message
+    caplog.clear()
+
+
+def test_short_tasks_leave_nothing_behind(make):
+    instrument = make()
+
+    async def nothing():
+        pass
+
+    async def main():
+        for _ in range(20):
+            async with trio.open_nursery() as nursery:
+                for _ in range(100):
+                    nursery.start_soon(nothing)
+
+    trio.run(main, instruments=[instrument])
+    assert not instrument._tasks.accounts
+    assert len(instrument.profile.stacks) == 5
+
+
+# ---------------------------------------------------------------------------------- the real clock
+
+
+def test_the_folded_total_is_the_runs_own_time(tmp_path):
+    instrument = FlamegraphInstrument(tmp_path / "stack")
+
+    async def child():
+        for _ in range(20):
+            with span("busy"):
+                end = time.perf_counter_ns() + 500_000
+                while time.perf_counter_ns() < end:
+                    pass
+            await trio.sleep(0.0005)
+
+    async def main():
+        begun = time.perf_counter_ns()
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(child)
+        return time.perf_counter_ns() - begun
+
+    outside = time.perf_counter_ns()
+    inside = trio.run(main, instruments=[instrument])
+    outside = time.perf_counter_ns() - outside
+    instrument.profile.check()
+    stacks = read_folded(tmp_path / "stack.folded").stacks
+    total = sum(stacks.values())
+    assert inside / 1000 * 0.999 - len(stacks) <= total <= outside / 1000 * 1.001 + len(stacks)
+
+
+async def test_a_pytest_trio_fixture(recorded, clock):
+    with span("in a test"):
+        clock.tick(5)
+
+
+@pytest.fixture
+def recorded(make):
+    instrument = make()
+    yield instrument
+    profile = instrument.profile
+    profile.check()
+
+
+test_a_pytest_trio_fixture = pytest.mark.trio(test_a_pytest_trio_fixture)

@@ -30,6 +30,7 @@ from tracetools.accounting import (
     outwards,
     read,
     readings_at,
+    stack_around,
 )
 from tracetools.labels import PathShortener
 from tracetools.profile import Path, Profile
@@ -43,7 +44,6 @@ __all__ = [
     "Opening",
     "Recorder",
     "close_span",
-    "close_span_here",
     "is_here",
     "logger",
     "open_span",
@@ -120,12 +120,12 @@ def close_span(opened: Opening | None) -> None:
     try:
         if type(opened) is tuple:
             account = opened[0]
-            if type(account) is ThreadAccount:
+            # No thread but the loop's own sees its span innermost in a task that steps, unless the
+            # step itself waits for that thread.
+            if type(account) is not TaskAccount:
                 account.keeper.close_in_thread(account, opened)
-            elif account.loop.thread == get_ident():
-                account.close(opened, account.clock())
-            else:  # the account is its own thread's: it will see that the span is closed
-                account.closed.append(opened)
+            elif not account.close_current(opened, account.clock()):
+                _close_elsewhere(account, opened)
         elif isinstance(opened, list):
             for one in reversed(opened):
                 close_span(one)
@@ -135,22 +135,12 @@ def close_span(opened: Opening | None) -> None:
         _stop_all()
 
 
-def close_span_here(opened: Opening | None) -> None:
-    """Close a span that this very call of a function opened, in this very thread. Never raises.
-
-    The cheaper half of `close_span`, for what cannot have moved elsewhere.
-    """
-    try:
-        if type(opened) is tuple:
-            account = opened[0]
-            if type(account) is TaskAccount:
-                account.close(opened, account.clock())
-                return
-    except RecursionError:
-        return
-    except Exception:  # noqa: BLE001
-        _stop_all()
-    close_span(opened)
+def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
+    """Close a span out of order, from another task, or from another thread."""
+    if account.loop.thread == get_ident():
+        account.close(opened, account.clock())
+    else:  # the account is its own thread's: it will see that the span is closed
+        account.closed.append(opened)
 
 
 def is_here(opened: Opening) -> bool:
@@ -470,9 +460,9 @@ class _Sums:
             until = read(row.busy, row.queued, row.ready, row.steps, now, stepping=stepping)
             self._add(row.base, until, Readings(0, row.born, 0, 0))
             for opened in outwards(row.innermost):
-                stack, since = opened[2], readings_at(opened)
-                self._add(stack, until, since)
-                self._add(stack.parent or stack, since, until)
+                since = readings_at(opened)
+                self._add(opened[2], until, since)
+                self._add(stack_around(opened, row.base), since, until)
             lived += now - row.born
         return lived
 

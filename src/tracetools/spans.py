@@ -19,7 +19,6 @@ from tracetools.labels import code_frame, stable_name
 from tracetools.recorder import (
     Opening,
     close_span,
-    close_span_here,
     is_here,
     open_span,
     recorded_loops,
@@ -292,7 +291,7 @@ def _observe_call(function: Callable[..., Any], frame: Frame) -> Callable[..., A
         try:
             return function(*args, **kwargs)
         finally:
-            close_span_here(opened)
+            close_span(opened)
 
     return call
 

@@ -73,7 +73,11 @@ async def a_task_that_waits():
 
 
 @scenario(
-    {"spans_across_steps": (1100, 0, 1, 1), ";outer": (10, 20, 1, 1), ";outer;inner": (3, 40, 1, 1)},
+    {
+        "spans_across_steps": (1100, 0, 1, 1),
+        ";outer": (10, 20, 1, 1),
+        ";outer;inner": (3, 40, 1, 1),
+    },
     waiting=60,
 )
 async def spans_across_steps():
@@ -93,7 +97,14 @@ def helper():
     work(3)
 
 
-@scenario({"a_call": (1, 0, 1, 1), ";helper": (9, 0, 0, 3), ";s;helper": (3, 0, 0, 1)} | {";s": (2, 0, 0, 1)})
+@scenario(
+    {
+        "a_call": (1, 0, 1, 1),
+        ";helper": (9, 0, 0, 3),
+        ";s": (2, 0, 0, 1),
+        ";s;helper": (3, 0, 0, 1),
+    }
+)
 async def a_call():
     work(1)
     helper()

@@ -12,12 +12,12 @@ from tracetools.errors import (
     StackFileError,
     TracetoolsError,
 )
-from tracetools.profile import Profile
 from tracetools.spans import observe, span
 
 if TYPE_CHECKING:
     from tracetools.flamegraph import Flamegrapher
     from tracetools.instruments.trio import FlamegraphInstrument
+    from tracetools.profile import Profile
 
 __all__ = [
     "FlamegraphInstrument",
@@ -35,6 +35,7 @@ __all__ = [
 _LATE = {
     "FlamegraphInstrument": "tracetools.instruments.trio",
     "Flamegrapher": "tracetools.flamegraph",
+    "Profile": "tracetools.profile",
 }
 
 

@@ -379,11 +379,15 @@ class ThreadAccount:
         innermost: the innermost open span, with those around it.
         closed: spans that were closed, but not yet left: out of order, or from another thread.
         keeper: whoever asked for the account; the accounting never looks at it.
+        thread: the identity of the thread.
     """
 
-    __slots__ = ("__weakref__", "base", "closed", "innermost", "keeper", "tree")
+    __slots__ = ("__weakref__", "base", "closed", "innermost", "keeper", "thread", "tree")
 
-    def __init__(self, tree: StackTree, base: Stack, keeper: Any = None) -> None:
+    def __init__(
+        self, tree: StackTree, base: Stack, keeper: Any = None, *, thread: int = 0
+    ) -> None:
+        self.thread = thread
         self.tree = tree
         self.base = base
         self.innermost: Opened | None = None

@@ -10,13 +10,11 @@ While nothing is recorded, both do nothing, at next to no cost: see `_DormantSpa
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 import types
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
-from tracetools.labels import code_frame, stable_name
-from tracetools.recorder import (
+from tracetools.current import (
     Opening,
     close_span,
     is_here,
@@ -24,6 +22,7 @@ from tracetools.recorder import (
     recorded_loops,
     when_recording_changes,
 )
+from tracetools.labels import code_frame, stable_name
 from tracetools.stacks import Frame
 
 if TYPE_CHECKING:
@@ -204,6 +203,8 @@ def observe(target: Any = None, /, *, name: str | None = None) -> Any:
     Raises:
         TypeError: `target` can be neither called nor awaited.
     """
+    import inspect  # noqa: PLC0415  # dear to import, and needed only here
+
     if name is not None and not isinstance(name, str):
         raise TypeError(f"the name of a span is a str, not {name!r}")
     if target is None:
@@ -244,6 +245,8 @@ def _observe_property(target: property, name: str | None) -> property:
 
 def function_frame(function: Callable[..., Any], name: str | None = None) -> Frame:
     """Return the frame of whatever a callable runs in the end, under its own name or `name`."""
+    import inspect  # noqa: PLC0415  # dear to import, and needed only here
+
     inner: Any = inspect.unwrap(function)
     while isinstance(inner, functools.partial):
         inner = inspect.unwrap(inner.func)
@@ -262,6 +265,8 @@ def _awaitable_frame(awaitable: object, name: str | None, caller: types.FrameTyp
 
 def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
     """Choose the wrapper by the kind of the function, so that the kind stays the same."""
+    import inspect  # noqa: PLC0415  # dear to import, and needed only here
+
     called = _called(function)
     if inspect.iscoroutinefunction(called):
         wrapper = _observe_coroutine(function, frame)
@@ -278,6 +283,8 @@ def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..
 
 def _called(function: Any) -> Any:
     """Return what a call of a partial or of a callable object runs in the end."""
+    import inspect  # noqa: PLC0415  # dear to import, and needed only here
+
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) else type(function).__call__

@@ -28,6 +28,7 @@ class FakeClock:
         self.now = now
 
     def __call__(self) -> int:
+        """Return what it shows, in nanoseconds."""
         return self.now
 
     def tick(self, nanoseconds: int) -> None:

@@ -19,8 +19,8 @@ import trio
 import trio.testing
 
 from tracetools import FlamegraphInstrument, StackFileError, observe, span
+from tracetools.current import recorded_loops
 from tracetools.formats.folded import read_folded
-from tracetools.recorder import recorded_loops
 from tracetools.testing import FakeClock
 
 
@@ -68,7 +68,7 @@ def test_the_file_is_created_at_construction_and_its_suffix_forced(make, tmp_pat
 
 
 def test_a_file_that_cannot_be_written_fails_at_construction(tmp_path):
-    with pytest.raises(StackFileError, match="no/such/place.folded"):
+    with pytest.raises(StackFileError, match=r"no/such/place\.folded"):
         FlamegraphInstrument(tmp_path / "no/such/place")
 
 
@@ -180,9 +180,7 @@ def test_a_run_nested_in_a_worker_thread(make, clock):
         clock.tick(7)
 
     async def outer():
-        await trio.to_thread.run_sync(
-            functools.partial(trio.run, inner, instruments=[instrument])
-        )
+        await trio.to_thread.run_sync(functools.partial(trio.run, inner, instruments=[instrument]))
 
     trio.run(outer, instruments=[instrument])
     profile = instrument.profile
@@ -722,7 +720,7 @@ def test_a_fork_writes_nothing(make, clock, tmp_path):
     async def main():
         clock.tick(1000)
         with span("s"):
-            pid = os.fork()  # noqa: ASYNC22
+            pid = os.fork()
             if pid == 0:  # as if the copy went on to its end, which trio's own copy could not
                 clock.tick(1_000_000)
                 instrument.write()

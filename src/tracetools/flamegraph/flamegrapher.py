@@ -121,11 +121,11 @@ class Flamegrapher:
             raise StackFileError(
                 f"cannot read stack file {stack_file}: {explain(error)}"
             ) from error
-        if not os.path.isdir(graph_file.parent):  # noqa: PTH112  # likewise
+        if not os.path.isdir(graph_file.parent):  # likewise
             raise GraphFileError(
                 f"no folder {graph_file.parent} for the graph {graph_file.name}: create it first"
             )
-        if os.path.exists(graph_file) and graph_file.samefile(stack_file):  # noqa: PTH110
+        if os.path.exists(graph_file) and graph_file.samefile(stack_file):
             raise GraphFileError(
                 f"graph {graph_file} would replace its stack file: choose another graph file"
             )
@@ -147,7 +147,7 @@ def _named(path: StrPath, error: type[Exception]) -> Path:
 
 def _find_stack_file(path: Path) -> Path:
     """Give the path itself if there is such a file, else the one that an instrument would write."""
-    if os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises on some paths
+    if os.path.isfile(path):  # Path.is_file raises on some paths
         return path
     written = path.with_suffix(".folded")
-    return written if not path.suffix or os.path.isfile(written) else path  # noqa: PTH113
+    return written if not path.suffix or os.path.isfile(written) else path

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from tracetools import recorder, spans
+from tracetools import current, spans
 from tracetools.flamegraph import Flamegrapher
 from tracetools.instruments.coroutines import task_function
 from tracetools.labels import stable_name
@@ -450,8 +450,8 @@ def _protect_from_ctrl_c() -> None:
         spans.Span.__enter__,
         spans.Span.__exit__,
         spans._DormantSpan._enter,  # noqa: SLF001
-        recorder.open_span,
-        recorder.close_span,
+        current.open_span,
+        current.close_span,
     )
     for function in mine:
         trio.lowlevel.enable_ki_protection(function)

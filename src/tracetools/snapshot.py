@@ -1,0 +1,164 @@
+"""One moment of what is being recorded, and the numbers that follow from it.
+
+The copy is made while the loop goes on in another thread, so that asking for a profile never stops
+a program.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tracetools.accounting import (
+    LoopAccount,
+    Opened,
+    Readings,
+    TaskAccount,
+    outwards,
+    read,
+    readings_at,
+    stack_around,
+)
+from tracetools.stacks import ROOT, Frame, Stack, Times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tracetools.accounting import ThreadAccount
+    from tracetools.profile import Path
+    from tracetools.stacks import StackTree
+
+__all__ = ["Moment", "Sums", "copy_moment"]
+
+
+class LoopRow(NamedTuple):
+    """What changes of a `LoopAccount`, copied."""
+
+    changes: int
+    current: TaskAccount | None
+    mark: int
+    lifetimes: int
+
+
+class TaskRow(NamedTuple):
+    """What changes of a `TaskAccount`, copied."""
+
+    base: Stack
+    innermost: Opened | None
+    born: int
+    busy: int
+    queued: int
+    ready: int | None
+    steps: int
+
+
+LOOP_ROW: Final = attrgetter(*LoopRow._fields)
+TASK_ROW: Final = attrgetter(*TaskRow._fields)
+STACK_ROW: Final = attrgetter(*Times._fields)
+
+
+class Moment(NamedTuple):
+    """All that was known of a loop at one moment."""
+
+    loop: LoopAccount
+    loop_row: LoopRow
+    tasks: list[TaskAccount]
+    task_rows: list[TaskRow]
+    stacks: list[Stack]
+    stack_rows: list[tuple[int, ...]]
+
+
+def copy_moment(loop: LoopAccount) -> Moment:
+    """Copy what is known of a loop while it runs, perhaps in another thread, and is not stopped.
+
+    All rows are copied by one call that runs in C alone, so that the interpreter does not switch
+    threads within it; and an event changes an account by plain stores, between which it does not
+    switch either. What may still spoil the copy is a switch between listing what is to be copied
+    and copying it, or a finaliser that the collector runs within it. Both show, and then it is
+    made again.
+    """
+    for _ in range(1000):
+        changes = loop.changes
+        tasks = list(loop.tasks)
+        stacks = list(loop.tree.stacks)
+        rows = list(
+            chain(
+                map(LOOP_ROW, (loop,)),
+                map(TASK_ROW, tasks),
+                map(STACK_ROW, stacks),
+                map(LOOP_ROW, (loop,)),
+            )
+        )
+        same_tasks = rows[0] == rows[-1] and rows[0][0] == changes
+        if same_tasks and len(stacks) == len(loop.tree.stacks):
+            break
+    return Moment(
+        loop,
+        LoopRow(*rows[0]),
+        tasks,
+        [TaskRow(*row) for row in rows[1 : 1 + len(tasks)]],
+        stacks,
+        rows[1 + len(tasks) : -1],
+    )
+
+
+class Sums:
+    """The numbers of stacks from several trees, on their way into a profile."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Stack, list[int]] = {}
+
+    def add_tree(self, tree: StackTree) -> None:
+        """Take the numbers of a tree that no running loop uses."""
+        self._add_stacks(tree.stacks, map(STACK_ROW, tree.stacks))
+
+    def add_loop(self, moment: Moment, now: int) -> int:
+        """Add a running loop; return how long its tasks have lived up to `now`, in sum."""
+        self._add_stacks(moment.stacks, moment.stack_rows)
+        return moment.loop_row.lifetimes + self._add_tasks(moment, now)
+
+    def add_thread(self, account: ThreadAccount, now: int) -> None:
+        """Add what is open in a worker thread."""
+        for opened in outwards(account.innermost):
+            passed = now - opened[3]
+            self._add_times(opened[2], Times(thread=passed))
+            if opened[1] is not None:
+                self._add_times(opened[1][2], Times(thread=-passed))
+
+    def _add_stacks(self, stacks: Iterable[Stack], rows: Iterable[tuple[int, ...]]) -> None:
+        """Take settled numbers, each parent's before its children's."""
+        self._rows.update(zip(stacks, map(list, rows), strict=True))
+
+    def _add_times(self, stack: Stack, more: Times) -> None:
+        """Add to the numbers of one stack."""
+        row = self._rows.setdefault(stack, [0] * len(more))
+        row[:] = map(int.__add__, row, more)
+
+    def _add_tasks(self, moment: Moment, now: int) -> int:
+        """Add what living tasks did up to `now`; return how long they have lived, in sum."""
+        lived = 0
+        for task, row in zip(moment.tasks, moment.task_rows, strict=True):
+            stepping = task is moment.loop_row.current
+            until = read(row.busy, row.queued, row.ready, row.steps, now, stepping=stepping)
+            self._add_times(row.base, until.times_since(Readings(0, row.born, 0, 0)))
+            for opened in outwards(row.innermost):
+                since = readings_at(opened)
+                self._add_times(opened[2], until.times_since(since))
+                self._add_times(stack_around(opened, row.base), since.times_since(until))
+            lived += now - row.born
+        return lived
+
+    def by_path(self, duration: int, shorten: Callable[[Frame], Frame]) -> dict[Path, Times]:
+        """Return the numbers by path; the root's self time is what no task had of `duration`."""
+        paths: dict[Stack, Path] = {}
+        stacks: dict[Path, Times] = {}
+        for stack, row in self._rows.items():
+            above = () if stack.parent is None else paths[stack.parent]
+            path = paths[stack] = (*above, shorten(stack.frame))
+            times = Times(*row)
+            stacks[path] = times.plus(stacks[path]) if path in stacks else times
+        busy = sum(row[0] for row in self._rows.values())
+        root = stacks.get((ROOT,), Times())
+        stacks[ROOT,] = root._replace(busy=root.busy + duration - busy)
+        return stacks

@@ -20,8 +20,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from tracetools.stacks import Times
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -29,38 +27,24 @@ if TYPE_CHECKING:
 
 __all__ = ["LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
 
-Opened: TypeAlias = "tuple[Any, Any, Stack, int, int, int, int]"
+Opened: TypeAlias = "tuple[Any, Any, Stack, int, int]"
 """One opening of a span: what `TaskAccount.open` returns and `TaskAccount.close` takes.
 
 A plain tuple, for one is made at every opening: the account, the `Opened` around it (or ``None``),
-the stack, the moment, and what the account's `busy`, `queued` and `steps` were then.
+the stack, the moment, and what `TaskAccount.busy` was then.
 """
 
 
 class Readings(NamedTuple):
-    """What the clocks of a task showed at one moment, since it was spawned.
+    """What the two clocks of a task showed at one moment, in nanoseconds.
 
     Attributes:
-        busy: for how long it had stepped, in nanoseconds.
-        rest: for how long it had not; from any zero.
-        scheduled: how much of that it could have stepped and was not yet.
-        steps: how many of its steps had ended.
+        busy: for how long it had stepped.
+        rest: for how long it had not, from any zero.
     """
 
     busy: int
     rest: int
-    scheduled: int
-    steps: int
-
-    def times_since(self, since: Readings) -> Times:
-        """Return what went by since an earlier reading."""
-        scheduled = self.scheduled - since.scheduled
-        return Times(
-            busy=self.busy - since.busy,
-            scheduled=scheduled,
-            idle=self.rest - since.rest - scheduled,
-            steps=self.steps - since.steps,
-        )
 
 
 class TaskAccount:
@@ -74,10 +58,9 @@ class TaskAccount:
         born: when the task was spawned.
         busy: its busy time. While it steps, this is less by the moment at which the step began, so
             that adding any moment of the step makes it right for that moment.
-        queued: its scheduled time, without a wait that is still going on.
         ready: since when it waits for its step; ``None`` while it does not, or where that is not
-            measured.
-        steps: how many of its steps have ended.
+            measured. Meanwhile it rests like a task that is idle; how long is charged to its
+            stack when the step begins.
         function: the frame of an observed function that is the task's own and was not entered yet;
             entering it then makes no second frame.
         children_under: the stack of the tasks that it spawns; ``None`` if that is `stack`.
@@ -95,10 +78,8 @@ class TaskAccount:
         "function",
         "innermost",
         "loop",
-        "queued",
         "ready",
         "stack",
-        "steps",
     )
 
     def __init__(
@@ -110,9 +91,7 @@ class TaskAccount:
         self.closed: list[Opened] = []
         self.born = now
         self.busy = 0
-        self.queued = 0
         self.ready: int | None = None
-        self.steps = 0
         self.function: Frame | None = None
         self.children_under: Stack | None = None
         self.clock = clock
@@ -138,15 +117,7 @@ class TaskAccount:
             inner = self.loop.tree.child(stack, frame)
         inner.entries += entries
         self.stack = inner
-        self.innermost = opened = (
-            self,
-            self.innermost,
-            inner,
-            now,
-            self.busy,
-            self.queued,
-            self.steps,
-        )
+        self.innermost = opened = (self, self.innermost, inner, now, self.busy)
         return opened
 
     def close_current(self, opened: Opened, now: int) -> bool:
@@ -154,16 +125,22 @@ class TaskAccount:
 
         The cheap way to `close` for nearly all spans.
         """
-        if self.innermost is not opened or self.closed or self.loop.current is not self:
+        if self.innermost is not opened or self.closed:
             return False
-        _, outer, stack, then, busy, queued, steps = opened
+        _, outer, stack, then, busy_then = opened
         around = self.base if outer is None else outer[2]
-        now_busy = self.busy
-        passed = now_busy + now - busy - then
+        busy = self.busy
+        if busy is busy_then:  # still the same step, for each changes it
+            passed = now - then
+        elif self.loop.current is self:
+            passed = now + busy - then - busy_then
+            rested = busy_then - busy  # as in `readings`
+            stack.rest += rested
+            around.rest -= rested
+        else:
+            return False
         stack.busy += passed
         around.busy -= passed
-        if now_busy is not busy:  # other steps have begun since
-            self._settle_waits(stack, around, busy, queued, steps)
         self.innermost = outer
         self.stack = around
         return True
@@ -174,29 +151,9 @@ class TaskAccount:
             self.closed.append(opened)
             self._leave(now)
 
-    def _settle_waits(
-        self, stack: Stack, around: Stack, busy: int, queued: int, steps: int
-    ) -> None:
-        """Give what is not busy time to a stack, of a task that steps; `_settle` for any task.
-
-        What its resting clock went on is what its `busy` became less: while it steps, that is its
-        busy time less the time.
-        """
-        scheduled = self.queued - queued
-        idle = busy - self.busy - scheduled
-        passed = self.steps - steps
-        stack.idle += idle
-        around.idle -= idle
-        stack.steps += passed
-        around.steps -= passed
-        if scheduled:
-            stack.scheduled += scheduled
-            around.scheduled -= scheduled
-
     def readings(self, now: int) -> Readings:
         """Read the clocks of the task."""
-        stepping = self.loop.current is self
-        return read(self.busy, self.queued, self.ready, self.steps, now, stepping=stepping)
+        return read(self.busy, now, stepping=self.loop.current is self)
 
     def finish(self, now: int) -> None:
         """Close all that is open, and give what the task did to its own stack."""
@@ -204,7 +161,7 @@ class TaskAccount:
             self._settle(opened, now)
         self.innermost = None
         self.stack = self.base
-        _add(self.base, self.readings(now), Readings(0, self.born, 0, 0))
+        _add(self.base, self.readings(now), Readings(0, self.born))
 
     def _settle(self, opened: Opened, now: int) -> None:
         """Give what the clocks went on since `opened` to its stack, and take it from the outer."""
@@ -214,6 +171,7 @@ class TaskAccount:
 
     def _leave(self, now: int) -> None:
         """Go out to the innermost span that is still open; forget what is no longer on the way."""
+        self.loop.settle_wait(self, now)
         while self.innermost is not None and _holds(self.closed, self.innermost):
             self._settle(self.innermost, now)
             self.innermost = self.innermost[1]
@@ -239,20 +197,14 @@ def _forget_gone(closed: list[Opened], innermost: Opened | None) -> None:
     closed[:] = [opened for opened in closed if _holds(on_the_way, opened)]
 
 
-def read(  # noqa: PLR0913  # a task's clocks, one by one
-    busy: int, queued: int, ready: int | None, steps: int, now: int, *, stepping: bool
-) -> Readings:
-    """Make readings of what `TaskAccount` keeps."""
-    if stepping:
-        return Readings(busy + now, -busy, queued, steps)
-    waiting = 0 if ready is None else now - ready
-    return Readings(busy, now - busy, queued + waiting, steps)
+def read(busy: int, now: int, *, stepping: bool) -> Readings:
+    """Make readings of a `TaskAccount.busy`."""
+    return Readings(busy + now, -busy) if stepping else Readings(busy, now - busy)
 
 
 def readings_at(opened: Opened) -> Readings:
     """Return the readings of the task at the moment when a span was opened in it."""
-    _, _, _, now, busy, queued, steps = opened
-    return read(busy, queued, None, steps, now, stepping=True)
+    return read(opened[4], opened[3], stepping=True)
 
 
 def stack_around(opened: Opened, base: Stack) -> Stack:
@@ -265,11 +217,8 @@ def stack_around(opened: Opened, base: Stack) -> Stack:
 
 def _add(stack: Stack, until: Readings, since: Readings) -> None:
     """Add the difference of two readings to a stack."""
-    passed = until.times_since(since)
-    stack.busy += passed.busy
-    stack.idle += passed.idle
-    stack.scheduled += passed.scheduled
-    stack.steps += passed.steps
+    stack.busy += until.busy - since.busy
+    stack.rest += until.rest - since.rest
 
 
 class LoopAccount:
@@ -325,7 +274,7 @@ class LoopAccount:
     def begin_step(self, task: TaskAccount, now: int) -> None:
         """Let `task` step: its busy clock goes."""
         if task.ready is not None:
-            task.queued += now - task.ready
+            task.stack.scheduled += now - task.ready
             task.ready = None
         task.busy -= now
         self.current = task
@@ -336,7 +285,7 @@ class LoopAccount:
         if task is None:
             return
         task.busy += now
-        task.steps += 1
+        task.stack.steps += 1
         if task.ready is not None:  # it woke itself while it ran: it queues from now on
             task.ready = now
         self.current = None
@@ -354,10 +303,17 @@ class LoopAccount:
         if self.current is task:
             task.ready = None
             self.end_step(now)
+        self.settle_wait(task, now)
         task.finish(now)
         self.changes += 1
         self.lifetimes += now - task.born
         del self.tasks[task]
+
+    def settle_wait(self, task: TaskAccount, now: int) -> None:
+        """Charge the scheduled time of a task that waits for its step up to now."""
+        if task.ready is not None:
+            task.stack.scheduled += now - task.ready
+            task.ready = now
 
     def finish(self, now: int) -> None:
         """End the recording of this loop, and of all tasks that are still alive in it."""
@@ -400,7 +356,7 @@ class ThreadAccount:
         outer = self.innermost
         stack = self.tree.child(self.base if outer is None else outer[2], frame)
         stack.entries += entries
-        self.innermost = opened = (self, outer, stack, now, 0, 0, 0)
+        self.innermost = opened = (self, outer, stack, now, 0)
         return opened
 
     def close(self, opened: Opened, now: int) -> None:
@@ -410,7 +366,7 @@ class ThreadAccount:
 
     def _leave(self, now: int) -> None:
         while self.innermost is not None and _holds(self.closed, self.innermost):
-            _, outer, stack, since, *_ = self.innermost
+            _, outer, stack, since, _ = self.innermost
             stack.thread += now - since
             if outer is not None:
                 outer[2].thread -= now - since

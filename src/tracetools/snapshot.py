@@ -45,17 +45,32 @@ class TaskRow(NamedTuple):
     """What changes of a `TaskAccount`, copied."""
 
     base: Stack
+    stack: Stack
     innermost: Opened | None
     born: int
     busy: int
-    queued: int
     ready: int | None
+
+
+class StackRow(NamedTuple):
+    """The numbers of a `Stack`, copied."""
+
+    busy: int
+    rest: int
+    scheduled: int
+    thread: int
     steps: int
+    entries: int
+
+    def times(self) -> Times:
+        """Return the numbers as a profile has them."""
+        idle = self.rest - self.scheduled
+        return Times(self.busy, self.scheduled, idle, self.thread, self.steps, self.entries)
 
 
 LOOP_ROW: Final = attrgetter(*LoopRow._fields)
 TASK_ROW: Final = attrgetter(*TaskRow._fields)
-STACK_ROW: Final = attrgetter(*Times._fields)
+STACK_ROW: Final = attrgetter(*StackRow._fields)
 
 
 class Moment(NamedTuple):
@@ -122,30 +137,37 @@ class Sums:
         """Add what is open in a worker thread."""
         for opened in outwards(account.innermost):
             passed = now - opened[3]
-            self._add_times(opened[2], Times(thread=passed))
+            self._add(opened[2], thread=passed)
             if opened[1] is not None:
-                self._add_times(opened[1][2], Times(thread=-passed))
+                self._add(opened[1][2], thread=-passed)
 
     def _add_stacks(self, stacks: Iterable[Stack], rows: Iterable[tuple[int, ...]]) -> None:
         """Take settled numbers, each parent's before its children's."""
         self._rows.update(zip(stacks, map(list, rows), strict=True))
 
-    def _add_times(self, stack: Stack, more: Times) -> None:
+    def _add(
+        self, stack: Stack, *, busy: int = 0, rest: int = 0, scheduled: int = 0, thread: int = 0
+    ) -> None:
         """Add to the numbers of one stack."""
-        row = self._rows.setdefault(stack, [0] * len(more))
-        row[:] = map(int.__add__, row, more)
+        row = self._rows.setdefault(stack, [0] * len(StackRow._fields))
+        row[:4] = row[0] + busy, row[1] + rest, row[2] + scheduled, row[3] + thread
+
+    def _add_passed(self, stack: Stack, until: Readings, since: Readings) -> None:
+        self._add(stack, busy=until.busy - since.busy, rest=until.rest - since.rest)
 
     def _add_tasks(self, moment: Moment, now: int) -> int:
         """Add what living tasks did up to `now`; return how long they have lived, in sum."""
         lived = 0
         for task, row in zip(moment.tasks, moment.task_rows, strict=True):
             stepping = task is moment.loop_row.current
-            until = read(row.busy, row.queued, row.ready, row.steps, now, stepping=stepping)
-            self._add_times(row.base, until.times_since(Readings(0, row.born, 0, 0)))
+            until = read(row.busy, now, stepping=stepping)
+            self._add_passed(row.base, until, Readings(0, row.born))
             for opened in outwards(row.innermost):
                 since = readings_at(opened)
-                self._add_times(opened[2], until.times_since(since))
-                self._add_times(stack_around(opened, row.base), since.times_since(until))
+                self._add_passed(opened[2], until, since)
+                self._add_passed(stack_around(opened, row.base), since, until)
+            if row.ready is not None and not stepping:
+                self._add(row.stack, scheduled=now - row.ready)
             lived += now - row.born
         return lived
 
@@ -156,7 +178,7 @@ class Sums:
         for stack, row in self._rows.items():
             above = () if stack.parent is None else paths[stack.parent]
             path = paths[stack] = (*above, shorten(stack.frame))
-            times = Times(*row)
+            times = StackRow(*row).times()
             stacks[path] = times.plus(stacks[path]) if path in stacks else times
         busy = sum(row[0] for row in self._rows.values())
         root = stacks.get((ROOT,), Times())

@@ -76,10 +76,10 @@ class Times(NamedTuple):
 
 
 class Stack:
-    """One stack and its numbers, which are those of `Times`.
+    """One stack and its numbers, which are those of `Times`, with `rest` for idle and scheduled.
 
-    While tasks live and spans are open, the numbers are not whole: what is open is added when it
-    closes.
+    While tasks live and spans are open, `busy` and `rest` are not whole: what is open is added when
+    it closes, and taken from the stack around it.
     """
 
     __slots__ = (
@@ -88,8 +88,8 @@ class Stack:
         "depth",
         "entries",
         "frame",
-        "idle",
         "parent",
+        "rest",
         "scheduled",
         "steps",
         "thread",
@@ -102,7 +102,7 @@ class Stack:
         self.children: dict[Frame, Stack] = {}
         self.busy = 0
         self.scheduled = 0
-        self.idle = 0
+        self.rest = 0
         self.thread = 0
         self.steps = 0
         self.entries = 0
@@ -121,11 +121,14 @@ class StackTree:
         max_stacks: after so many distinct stacks, a new one becomes the child ``(other)`` of its
             deepest known parent.
         max_depth: below so many frames, everything is one child ``(deeper)``.
+
+    Raises:
+        TypeError, ValueError: a bound is not a whole number, or less than 1.
     """
 
     def __init__(self, *, max_stacks: int = 10_000, max_depth: int = 256) -> None:
-        self.max_stacks = max_stacks
-        self.max_depth = max_depth
+        self.max_stacks = _bound("max_stacks", max_stacks)
+        self.max_depth = _bound("max_depth", max_depth)
         self.root = Stack(ROOT, None)
         self.stacks = [self.root]
         self.truncated = False
@@ -144,8 +147,18 @@ class StackTree:
             frame = OTHER
         self.truncated = self.truncated or frame is DEEPER or frame is OTHER
         # Worker threads grow the tree beside the loop: setdefault decides which of two is the one.
+        # It is listed before it can be found, so that none is listed before its parent; the other
+        # one stays in the list, with nothing but zeros.
         stack = Stack(frame, parent)
-        kept = parent.children.setdefault(frame, stack)
-        if kept is stack:
+        if frame not in parent.children:
             self.stacks.append(stack)
-        return kept
+        return parent.children.setdefault(frame, stack)
+
+
+def _bound(what: str, value: int) -> int:
+    """Return a bound that makes sense."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{what} is a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{what} is at least 1, not {value!r}")
+    return value

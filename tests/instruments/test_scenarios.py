@@ -82,7 +82,12 @@ def test_profile_is_exactly_as_expected(name, mode, scheduled, tmp_path):
     mode(scenario.main, instrument)
     profile = instrument.profile
     profile.check()
-    assert by_name(profile) == expected(name, scenario)
+    found = by_name(profile)
+    for stack, times in expected(name, scenario).items():
+        # what depends on the order in which trio runs its tasks is left open by a None
+        known = {key: value for key, value in times.items() if value is not None}
+        assert {key: getattr(found[stack], key) for key in known} == known, stack
+    assert len(found) == len(scenario.stacks)
     assert profile.duration == World.clock.now - begun
     assert profile.waiting == scenario.waiting
 
@@ -103,9 +108,15 @@ def by_name(profile: Profile) -> dict[str, Times]:
     return dict(found)
 
 
-def expected(name: str, scenario: Scenario) -> dict[str, Times]:
+def expected(name: str, scenario: Scenario) -> dict[str, dict[str, int | None]]:
     table = {}
     for stack, (busy, idle, steps, entries, *thread) in scenario.stacks.items():
         path = name + stack if stack.startswith(";") else stack
-        table[path] = Times(busy, 0, idle, *(thread or [0]), steps, entries)
+        table[path] = {
+            "busy": busy,
+            "idle": idle,
+            "steps": steps,
+            "entries": entries,
+            "thread": thread[0] if thread else 0,
+        }
     return table

@@ -366,7 +366,7 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
             loop = account.loop
             if loop.current is account:
                 account.busy += now
-                account.steps += 1
+                account.stack.steps += 1
                 loop.current = None
                 loop.mark = now
         except KeyError:  # it has exited
@@ -403,7 +403,7 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three 
             account = accounts[task]
             now = clock()
             if account.ready is not None:
-                account.queued += now - account.ready
+                account.stack.scheduled += now - account.ready
                 account.ready = None
             account.busy -= now
             account.loop.current = account
@@ -419,7 +419,7 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three 
             loop = account.loop
             if loop.current is account:
                 account.busy += now
-                account.steps += 1
+                account.stack.steps += 1
                 loop.current = None
                 loop.mark = now
                 if account.ready is not None:

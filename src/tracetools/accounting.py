@@ -160,6 +160,7 @@ class TaskAccount:
         for opened in outwards(self.innermost):
             self._settle(opened, now)
         self.innermost = None
+        self.ready = None
         self.stack = self.base
         _add(self.base, self.readings(now), Readings(0, self.born))
 
@@ -194,7 +195,9 @@ def _holds(spans: list[Opened], span: Opened) -> bool:
 def _forget_gone(closed: list[Opened], innermost: Opened | None) -> None:
     """Keep of what was closed only what is still on the way out."""
     on_the_way = list(outwards(innermost))
-    closed[:] = [opened for opened in closed if _holds(on_the_way, opened)]
+    for opened in tuple(closed):
+        if not _holds(on_the_way, opened):
+            closed.remove(opened)  # one by one: another thread may add to it meanwhile
 
 
 def read(busy: int, now: int, *, stepping: bool) -> Readings:

@@ -55,6 +55,10 @@ class Recorder:
         max_stacks: int = 10_000,
         max_depth: int = 256,
     ) -> None:
+        _check_bound("max_stacks", max_stacks)
+        _check_bound("max_depth", max_depth)
+        if not callable(clock):
+            raise TypeError(f"clock is a function that returns nanoseconds, not {clock!r}")
         self.clock: Clock = _ThreadClock() if clock is time.thread_time_ns else clock
         self.host: ContextVar[TaskAccount | None] = ContextVar("tracetools_host", default=None)
         self.stopped = False
@@ -113,6 +117,8 @@ class Recorder:
             return
         self.stopped = True
         for loop in self.loops:
+            with contextlib.suppress(Exception):
+                self.end_loop(loop, self.clock())
             current.unfollow(loop)
         current.recorders.discard(self)
         with contextlib.suppress(Exception):
@@ -210,6 +216,13 @@ class Recorder:
         if isinstance(self.clock, _ThreadClock) and thread != get_ident():
             return self.clock.last[thread]
         return self.clock()
+
+
+def _check_bound(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} is at least 1, not {value!r}")
 
 
 class _ThreadClock:

@@ -216,7 +216,7 @@ def test_fixed_width_stays(open_graph):
 
 def test_details_show_the_frame_under_the_pointer(graph):
     graph.frame(TICK).hover()
-    assert graph.text("details") == f"{TICK} (150 samples, 15.00%)"
+    assert graph.text("details") == f"{TICK} (150 µs, 15.00%)"
     graph.button("search").hover()
     assert graph.text("details") == ""
 
@@ -261,7 +261,7 @@ def test_search_tells_the_share_of_what_matches_counted_once(graph):
 
 
 def test_search_sees_only_names(graph):
-    graph.search(r"samples|%|\d+\.\d|100")
+    graph.search(r"µs|%|\d+\.\d|100")
     assert graph.text("matched") == "Matched: 0.0%"
     graph.search(r"^query \(app/db\.py:8\)$")
     assert graph.text("matched") == "Matched: 55.0%"

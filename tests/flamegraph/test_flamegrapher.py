@@ -26,10 +26,10 @@ def test_graph_is_written_beside_the_stack_file(stack_file, tmp_path):
     path = Flamegrapher(stack_file).write_flamegraph()
     assert path == tmp_path / "stack.svg"
     assert [frame.title for frame in read_frames(path.read_text(encoding="utf-8"))] == [
-        "all (12 samples, 100%)",
-        "all-spans (12 samples, 100.00%)",
-        "a (5 samples, 41.67%)",
-        "b (7 samples, 58.33%)",
+        "all (12 µs, 100%)",
+        "all-spans (12 µs, 100.00%)",
+        "a (5 µs, 41.67%)",
+        "b (7 µs, 58.33%)",
     ]
     assert files_in(tmp_path) == ["stack.folded", "stack.svg"]
 
@@ -160,7 +160,7 @@ def test_graph_does_not_replace_its_stack_file(tmp_path):
 def test_options_are_those_given_and_the_defaults():
     options = Flamegrapher(title="T", min_width=1).options
     assert options == Options(title="T", min_width=1)
-    assert (options.colors, options.count_name, options.image_width) == ("hot", "samples", None)
+    assert (options.colors, options.count_name, options.image_width) == ("hot", None, None)
 
 
 def test_options_reach_the_graph(stack_file):
@@ -204,3 +204,12 @@ def test_unknown_option_is_an_error_that_names_those_there_are():
 def test_option_that_makes_no_sense_is_an_error_with_a_remedy(option, remedy):
     with pytest.raises(ValueError, match=remedy):
         Flamegrapher(**option)
+
+
+def test_the_unit_is_that_of_the_file_unless_it_is_said(tmp_path):
+    ours, others = tmp_path / "ours.folded", tmp_path / "others.folded"
+    ours.write_text("all-spans;main 5\n")
+    others.write_text("main 5\n")
+    assert "(5 µs, " in Flamegrapher(ours).write_flamegraph().read_text()
+    assert "(5 samples, " in Flamegrapher(others).write_flamegraph().read_text()
+    assert "(5 ms, " in Flamegrapher(ours, count_name="ms").write_flamegraph().read_text()

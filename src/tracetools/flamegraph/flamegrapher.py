@@ -7,6 +7,7 @@ wrong with them. What must not: geometry, colours, SVG.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,10 @@ from tracetools.flamegraph.palette import PALETTES
 from tracetools.flamegraph.svg import draw
 from tracetools.formats.files import explain, write_atomically
 from tracetools.formats.folded import read_folded
+from tracetools.stacks import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from typing_extensions import Self, Unpack
 
@@ -134,7 +136,14 @@ class Flamegrapher:
 
 def render(stacks: Mapping[tuple[str, ...], int], options: Options) -> str:
     """Give the SVG of stacks with positive counts, at least one."""
+    if options.count_name is None:
+        options = replace(options, count_name=_unit(stacks))
     return draw(lay_out(stacks, options.min_width), PALETTES[options.colors], options)
+
+
+def _unit(stacks: Iterable[tuple[str, ...]]) -> str:
+    """Tell what the counts of a file are, for those who did not say."""
+    return "µs" if all(stack[0] == ROOT.name for stack in stacks) else "samples"
 
 
 def _named(path: StrPath, error: type[Exception]) -> Path:

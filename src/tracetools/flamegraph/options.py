@@ -22,7 +22,7 @@ class OptionNames(TypedDict, total=False):
     subtitle: str | None
     image_width: int | None
     min_width: float
-    count_name: str
+    count_name: str | None
     font_size: int
     font_type: str
     frame_height: int
@@ -49,8 +49,9 @@ class Options:
     min_width: float = 0.01
     """Frames narrower than this percentage of all time are left out."""
 
-    count_name: str = "samples"
-    """The unit of the counts. The stack files of tracetools count microseconds, `µs`."""
+    count_name: str | None = None
+    """The unit of the counts; None for `µs` where every stack has the root of tracetools' own stack
+    files, which count microseconds, and else for `samples`, as inferno has it."""
 
     font_size: int = 12
     """The size of the text in pixels; the margins follow it."""
@@ -105,15 +106,16 @@ def _is_percentage(value: object) -> bool:
 _ALL = 100
 _MAX_PIXELS = 100_000
 _SIZE = f"give a whole number of pixels from 1 to {_MAX_PIXELS:,}"
+_TEXT_OR_NONE = "give a text, or None"
 _TEXT = _Limit(_is_text, "give a text")
 _LIMITS: Mapping[str, _Limit] = {
     "title": _TEXT,
-    "subtitle": _Limit(lambda value: value is None or _is_text(value), "give a text, or None"),
+    "subtitle": _Limit(lambda value: value is None or _is_text(value), _TEXT_OR_NONE),
     "image_width": _Limit(
         lambda value: value is None or _is_size(value), f"{_SIZE}, or None to fill the window"
     ),
     "min_width": _Limit(_is_percentage, "give a percentage from 0 to 100"),
-    "count_name": _TEXT,
+    "count_name": _Limit(lambda value: value is None or _is_text(value), _TEXT_OR_NONE),
     "font_size": _Limit(_is_size, _SIZE),
     "font_type": _TEXT,
     "frame_height": _Limit(_is_size, _SIZE),

@@ -137,7 +137,7 @@ class _Pen:
     ) -> None:
         self._total = total
         self._palette = palette
-        self._unit = options.count_name
+        self._unit = options.count_name or "samples"
         self._font_size = options.font_size
         self._frames_width = sheet.frames_width
         self._rect_height = options.frame_height - 1 or 1

@@ -119,7 +119,7 @@ class FlamegraphInstrument(trio.abc.Instrument):
     @property
     def flamegrapher(self) -> Flamegrapher:
         """A `Flamegrapher` with its stack file set."""
-        return Flamegrapher(count_name="µs").with_stack_file(self._file.path)
+        return Flamegrapher().with_stack_file(self._file.path)
 
     def write(self) -> Path:
         """Write the stack file now, and return its path.
@@ -174,8 +174,13 @@ class FlamegraphInstrument(trio.abc.Instrument):
             self._tasks.join(root)
 
     def _end(self) -> None:
-        if self._tasks.end() and not self._recorder.loops:
-            self._file.end()
+        if self._tasks.here() is None:
+            return
+        try:
+            self._tasks.end()
+        finally:
+            if not self._recorder.loops or self._recorder.stopped:
+                self._file.end()
 
 
 def _is_construction(caller: FrameType | None) -> bool:
@@ -212,13 +217,11 @@ class _Tasks:
         loop = self.recorder.begin_loop(self.recorder.clock())
         self._runs[loop.thread] = loop
 
-    def end(self) -> bool:
-        """End the recording of the run in this thread; return whether there was one."""
-        loop = self.here()
-        if loop is None:
-            return False
-        self._forget(loop, self.recorder.clock())
-        return True
+    def end(self) -> None:
+        """End the recording of the run in this thread, if there is one."""
+        loop = self._runs.pop(get_ident(), None)
+        if loop is not None:
+            self._forget(loop, self.recorder.clock())
 
     def join(self, root: Task) -> None:
         """Get to know all the tasks that live already, in a run that has just begun to be recorded.

@@ -57,9 +57,11 @@ class PathShortener:
     """
 
     def __init__(self, directory: str | None = None, path: Iterable[str] | None = None) -> None:
-        self._here = os.path.abspath(directory or _working_directory())
-        entries = {os.path.abspath(entry) for entry in (sys.path if path is None else path)}
-        self._entries = sorted(entries, key=len, reverse=True)
+        self._here = _working_directory() if directory is None else os.path.abspath(directory)
+        entries = sys.path if path is None else path
+        # Python itself ignores what is not text there
+        absolute = {self._absolute(entry) for entry in entries if isinstance(entry, str)}
+        self._entries = sorted(absolute, key=len, reverse=True)
         self._files: dict[str, str] = {}
 
     def __call__(self, frame: Frame) -> Frame:
@@ -75,24 +77,29 @@ class PathShortener:
     def _relative(self, file: str) -> str:
         if file.startswith("<"):  # <string>, <stdin>, <frozen importlib._bootstrap>
             return file
-        absolute = os.path.normpath(os.path.join(self._here, file))
+        absolute = self._absolute(file)
         below = _below(absolute, self._here)
         if below and not _INSTALLED.search(below):
             return below
         return next(filter(None, (_below(absolute, entry) for entry in self._entries)), file)
 
+    def _absolute(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self._here, path))
+
 
 def _below(file: str, directory: str) -> str:
     """Return `file` relative to `directory`, with ``/``; nothing if it does not lie below it."""
     start = directory.rstrip(os.sep) + os.sep
-    return file[len(start) :].replace(os.sep, "/") if file.startswith(start) else ""
+    below = directory and file.startswith(start)
+    return file[len(start) :].replace(os.sep, "/") if below else ""
 
 
 def _working_directory() -> str:
+    """Return the working directory; nothing if it was removed."""
     try:
         return os.getcwd()
-    except OSError:  # it was removed
-        return os.sep
+    except OSError:
+        return ""
 
 
 def memoised_frames(limit: int = 4096) -> Callable[[str, CodeType], Frame]:

@@ -40,8 +40,34 @@ __all__ = ["Span", "function_frame", "observe", "observed_frame", "span"]
 # ------------------------------------------------------------------------------------------ span
 
 
-class _Entries(list["Opening"]):
-    """The openings of a span that was entered again before it was left."""
+class _Entries(dict[int, "Opening"]):
+    """The openings of a span that was entered again before it was left, by identity.
+
+    Attributes:
+        first: the one that came before all others, until it is closed.
+    """
+
+    __slots__ = ("first",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first: Opening | None = None
+
+    def add(self, opened: Opening) -> None:
+        """Remember an opening."""
+        self[id(opened)] = opened
+
+    def take(self) -> Opening | None:
+        """Give up the opening of the task or thread that is here, or else the latest one."""
+        known = list(self.values())[::-1]
+        if self.first is not None:
+            known.append(self.first)
+        opened = next(filter(is_here, known), known[0] if known else None)
+        if opened is self.first:
+            self.first = None
+        else:
+            self.pop(id(opened), None)  # another thread may have taken it just now
+        return opened
 
 
 class Span:
@@ -55,41 +81,38 @@ class Span:
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._opened: Opening | _Entries | None = None
+        self._opened: Any = None  # Opening | _Entries | None
+
+    # Threads may share a span, so nothing may come between looking at `_opened` and storing it: the
+    # interpreter does not switch threads where nothing is called. Hence `__class__`.
 
     def __enter__(self) -> None:
+        opened = open_span(self._frame)
         if self._opened is None:
-            self._opened = open_span(self._frame)
-        else:
-            self._enter_again(self._frame)
+            self._opened = opened
+        elif opened is not None:
+            self._enter_again(opened)
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         opened = self._opened
-        if isinstance(opened, _Entries):
-            close_span(_take(opened))
-        else:
+        if opened.__class__ is not _Entries:
             self._opened = None
-            close_span(opened)
+        else:
+            opened = opened.take()
+        close_span(opened)
 
     def __repr__(self) -> str:
         return f"<span {self._frame.label}>"
 
-    def _enter_again(self, frame: Frame) -> None:
-        opened = open_span(frame)
+    def _enter_again(self, opened: Opening) -> None:
+        entries = _Entries()
+        entries.add(opened)
         known = self._opened
-        if not isinstance(known, _Entries):
-            known = self._opened = _Entries([] if known is None else [known])
-        if opened is not None:
-            known.append(opened)
-
-
-def _take(entries: _Entries) -> Opening | None:
-    """Give up the opening of the task or thread that is here, or else the latest one."""
-    if not entries:
-        return None
-    opened = next((entry for entry in reversed(entries) if is_here(entry)), entries[-1])
-    entries[:] = [entry for entry in entries if entry is not opened]
-    return opened
+        if known.__class__ is not _Entries:
+            entries.first = known
+            self._opened = entries
+        else:
+            known.add(opened)
 
 
 class _DormantSpan(Span):
@@ -109,23 +132,29 @@ class _DormantSpan(Span):
         self._opened = _Entries()
 
     def _enter(self) -> None:
-        name = self._frame.name
-        self._enter_again(_call_site(name, sys._getframe(1)))  # noqa: SLF001
+        opened = open_span(_call_site(self._frame.name, sys._getframe(1)))  # noqa: SLF001
+        if opened is not None:
+            self._enter_again(opened)
 
     @classmethod
     def switch(cls, recording: bool) -> None:
         """Make entering and leaving do something, or nothing."""
-        enter: Any = cls._enter if recording else [].clear
+        enter: Any = cls._enter if recording else ().__init__  # type: ignore[misc]
         leave: Any = Span.__exit__ if recording else "".format
         cls.__enter__, cls.__exit__ = enter, leave  # type: ignore[method-assign]
+        if not recording:
+            for dormant in tuple(_dormant.values()):  # they close no more what is open in them
+                dormant._opened = _Entries()  # noqa: SLF001
+        if recording is not bool(recorded_loops):  # it changed in another thread meanwhile
+            cls.switch(not recording)
 
-
-_DormantSpan.switch(recording=False)
-when_recording_changes(_DormantSpan.switch)
 
 _MOST_NAMES: Final = 4096
 _dormant: Final[dict[str, Span]] = {}
 _call_sites: Final[dict[tuple[int, int, str], tuple[Frame, types.CodeType]]] = {}
+
+_DormantSpan.switch(recording=bool(recorded_loops))
+when_recording_changes(_DormantSpan.switch)
 
 
 def span(name: str) -> Span:
@@ -175,6 +204,8 @@ def _call_site(name: str, caller: types.FrameType) -> Frame:
 
 # --------------------------------------------------------------------------------------- observe
 
+_NOTHING: Final = object()
+
 
 @overload
 def observe(  # type: ignore[overload-overlap]  # what can be called and awaited is awaited
@@ -188,7 +219,7 @@ def observe(
 ) -> Coroutine[Any, Any, _Result]: ...
 @overload
 def observe(*, name: str | None = None) -> Callable[[_Function], _Function]: ...
-def observe(target: Any = None, /, *, name: str | None = None) -> Any:
+def observe(target: Any = _NOTHING, /, *, name: str | None = None) -> Any:
     """Make a span of every call of a function, or of one awaitable.
 
     ``@observe`` and ``@observe(name="...")`` go on functions, async functions, generators, async
@@ -207,7 +238,7 @@ def observe(target: Any = None, /, *, name: str | None = None) -> Any:
 
     if name is not None and not isinstance(name, str):
         raise TypeError(f"the name of a span is a str, not {name!r}")
-    if target is None:
+    if target is _NOTHING:
         return functools.partial(observe, name=name)
     if isinstance(target, (classmethod, staticmethod)):
         return type(target)(observe(target.__func__, name=name))
@@ -239,8 +270,14 @@ def observed_frame(coroutine: Any) -> Frame | None:
 
 def _observe_property(target: property, name: str | None) -> property:
     accessors: list[Any] = [target.fget, target.fset, target.fdel]
-    observed = [accessor and observe(accessor, name=name) for accessor in accessors]
-    return property(observed[0], observed[1], observed[2], target.__doc__)
+    observed = [
+        # the setter of an observed property brings its observed getter along
+        accessor if accessor is None or _is_observed(accessor) else observe(accessor, name=name)
+        for accessor in accessors
+    ]
+    made = type(target)(*observed)
+    made.__doc__ = target.__doc__
+    return made
 
 
 def function_frame(function: Callable[..., Any], name: str | None = None) -> Frame:
@@ -268,7 +305,7 @@ def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..
     import inspect  # noqa: PLC0415  # dear to import, and needed only here
 
     called = _called(function)
-    if inspect.iscoroutinefunction(called):
+    if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(function):
         wrapper = _observe_coroutine(function, frame)
     elif inspect.isasyncgenfunction(called):
         wrapper = _observe_async_generator(function, frame)
@@ -309,18 +346,27 @@ def _observe_coroutine(function: Callable[..., Any], frame: Frame) -> Callable[.
             return await function(*args, **kwargs)
         opened = open_span(frame)
         try:
-            return await function(*args, **kwargs)
+            coroutine = function(*args, **kwargs)
+            del args, kwargs  # they live no longer than they would without us
+            return await coroutine
         finally:
             close_span(opened)
 
     return call
 
 
-_COROUTINE_CODE: Final = next(
-    const
-    for const in _observe_coroutine.__code__.co_consts
-    if isinstance(const, types.CodeType) and const.co_name == "call"
-)
+def _code_within(maker: Callable[..., Any]) -> types.CodeType:
+    """Return the code of the wrappers that one of the functions above makes."""
+    codes = [c for c in maker.__code__.co_consts if isinstance(c, types.CodeType)]
+    return next(code for code in codes if code.co_name == "call")
+
+
+_CALL_CODE: Final = _code_within(_observe_call)
+_COROUTINE_CODE: Final = _code_within(_observe_coroutine)
+
+
+def _is_observed(function: Any) -> bool:
+    return getattr(function, "__code__", None) is _CALL_CODE
 
 
 async def _await_observed(awaitable: Awaitable[Any], frame: Frame) -> Any:
@@ -358,28 +404,31 @@ class _Resumed:
             self._entries = 0
 
     def __exit__(self, *_: object) -> None:
-        close_span(self._opened)
+        opened, self._opened = self._opened, None
+        close_span(opened)
+
+
+# What the two below keep in local names lives as long as the generator does: neither arguments nor
+# items stay in any, so that both live as long as in the generator that is observed.
 
 
 def _observe_generator(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         running = _Resumed(frame)
         generator = function(*args, **kwargs)
+        del args, kwargs
+        items: list[Any] = []
         sent = error = None
         while True:
             try:
                 with running:
-                    item = generator.send(sent) if error is None else generator.throw(error)
+                    items.append(generator.send(sent) if error is None else generator.throw(error))
             except StopIteration as stop:
                 return stop.value
             finally:
                 sent = error = None
             try:
-                sent = yield item
-            except GeneratorExit:
-                with running:
-                    generator.close()
-                raise
+                sent = yield items.pop()
             except BaseException as thrown:  # noqa: BLE001  # it is the generator's to handle
                 error = thrown
 
@@ -390,25 +439,41 @@ def _observe_async_generator(function: Callable[..., Any], frame: Frame) -> Call
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         running = _Resumed(frame)
         generator = function(*args, **kwargs)
+        del args, kwargs
+        items: list[Any] = []
         sent = error = None
+        resumption: Awaitable[Any] = _first_resumption(generator)
         while True:
             try:
                 with running:
-                    if error is None:
-                        item = await generator.asend(sent)
-                    else:
-                        item = await generator.athrow(error)
+                    items.append(await resumption)
             except StopAsyncIteration:
                 return
             finally:
+                del resumption
                 sent = error = None
             try:
-                sent = yield item
-            except GeneratorExit:
-                with running:
-                    await generator.aclose()
-                raise
+                sent = yield items.pop()
             except BaseException as thrown:  # noqa: BLE001  # it is the generator's to handle
                 error = thrown
+            resumption = generator.asend(sent) if error is None else generator.athrow(error)
 
     return call
+
+
+def _first_resumption(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
+    """Start a generator without telling the loop of it, which would close it beside its wrapper.
+
+    Loops close the async generators that are left over, in any order or all at once; this one is
+    the wrapper's to close.
+    """
+    firstiter, finalizer = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, _leave_to_the_wrapper)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(firstiter, finalizer)
+
+
+def _leave_to_the_wrapper(_: AsyncGenerator[Any, Any]) -> None:
+    """Finalise an observed generator: its wrapper, which the loop finalises, closes it."""

@@ -75,13 +75,13 @@ class StackFile:
         _check_choice("lens", lens, LENSES)
         _check_choice("labels", labels, LABELS)
         _check_interval(flush_interval)
-        self.path = _with_suffix(path)
+        self.path = _absolute(_with_suffix(path))
         self._snapshot = snapshot
         self._lens: Lens = lens
         self._labels: Labels = labels
         self._interval = flush_interval
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may write while this thread holds it
         self._over = threading.Event()
         self._flusher: threading.Thread | None = None
         self._failing = False
@@ -115,13 +115,13 @@ class StackFile:
 
     def end(self) -> None:
         """Write the file a last time and follow no more. Never raises."""
-        if self not in _unfinished:
+        if os.getpid() != self._pid:
             return
         _unfinished.discard(self)
         self._over.set()
-        if self._flusher is not None and os.getpid() == self._pid:
-            self._flusher.join()
-        self._flusher = None
+        flusher, self._flusher = self._flusher, None
+        if flusher is not None:
+            flusher.join()
         self._try_write()
 
     def _flush(self) -> None:
@@ -160,9 +160,19 @@ class StackFile:
 def _with_suffix(path: str | os.PathLike[str]) -> Path:
     """Force the suffix ``.folded``, as trace-tools does."""
     plain = Path(path)
-    if not plain.name:
+    if plain.name in ("", ".."):
         raise StackFileError(f"{os.fspath(path)!r} names no file; give a name such as 'stack'")
     return plain.with_suffix(".folded")
+
+
+def _absolute(path: Path) -> Path:
+    """Return what a path means now: the program may change its directory later."""
+    try:
+        return path.absolute()
+    except OSError as error:
+        raise StackFileError(
+            f"cannot write the stack file {path}: the working directory is gone; give a whole path"
+        ) from error
 
 
 def _check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
@@ -175,7 +185,7 @@ def _check_interval(interval: float | None) -> None:
         return
     if isinstance(interval, bool) or not isinstance(interval, (int, float)):
         raise TypeError(f"flush_interval is a number of seconds or None, not {interval!r}")
-    if not interval > 0 or math.isinf(interval):
+    if not 0 < interval < math.inf:
         raise ValueError(
             f"flush_interval is a positive number of seconds or None, not {interval!r}"
         )

@@ -1,0 +1,61 @@
+# Everything here works on a machine that has Python and make; each target makes the environment
+# that it needs, and makes it anew only when pyproject.toml has changed.
+#
+#   make demo                                        profile a web shop, write stack.svg
+#   make test PYTHON=python3.12 VENV=.venv-3.12      on another Python, in an environment beside
+
+PYTHON ?= python3
+VENV ?= .venv
+# The least branch coverage that the tests may have, in percent.
+COVERED ?= 90
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+
+.PHONY: help demo test foreign lint types docs bench clean
+
+help:
+	@echo "make demo | test | foreign | lint | types | docs | bench | clean"
+	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) COVERED=$(COVERED)"
+
+demo: $(VENV)/.has-demo
+	$(BIN)/python -m tracetools demo
+
+# Several environments may be tested at once: what a run leaves behind stays in its own.
+test: export COVERAGE_FILE = $(abspath $(VENV))/.coverage
+test: $(VENV)/.has-test
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -o cache_dir=$(VENV)/.pytest_cache
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report --skip-covered --fail-under=$(COVERED)
+
+# Other projects' test suites, with our instrument in every run.
+foreign: $(VENV)/.has-test
+	$(BIN)/python tests/foreign/run.py
+
+lint: $(VENV)/.has-lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.has-lint
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+docs: $(VENV)/.has-docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
+
+bench: $(VENV)/.has-bench
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv .venv-* docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f .coverage .coverage.* stack.folded stack.svg
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The packages of one extra of pyproject.toml, and tracetools itself from its source.
+$(VENV)/.has-%: pyproject.toml | $(VENV)/.made
+	$(PIP) install -e '.[$*]'
+	@touch $@

@@ -1,0 +1,123 @@
+"""The command line: finds the command that was asked for, runs it, and turns errors into words.
+
+What may live here: what all commands share. What a command does stands in `tracetools.commands`,
+one module each; those are cheap to import and load what they need when they run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.commands import demo
+from tracetools.errors import TracetoolsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Protocol
+
+    class Command(Protocol):
+        """What a module of `tracetools.commands` offers."""
+
+        SUMMARY: str
+        """One line for the list of commands."""
+
+        def add_options(self, parser: argparse.ArgumentParser, /) -> None:
+            """Declare what may follow the command's name."""
+
+        def run(self, options: argparse.Namespace, /) -> int:
+            """Do it, and return the exit status."""
+
+
+__all__ = ["main"]
+
+_COMMANDS: Final[dict[str, Command]] = {"demo": demo}
+
+_FAILED: Final = 2
+_INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status: 2 for an error in use, 130 after Ctrl-C.
+
+    Raises:
+        SystemExit: as argparse does, after ``--help``, ``--version`` and for wrong arguments.
+    """
+    _print_anything()
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except TracetoolsError as error:
+        print("tracetools:", *str(error).splitlines(), file=sys.stderr)  # noqa: T201
+        return _FAILED
+    except BaseException as error:
+        if not _is_ctrl_c(error):
+            raise
+        return _INTERRUPTED
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        status = _COMMANDS[options.command].run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    return status
+
+
+def _is_ctrl_c(error: BaseException) -> bool:
+    """Whether Ctrl-C was pressed, also if nurseries have put that into groups of exceptions."""
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return isinstance(error, KeyboardInterrupt) or any(map(_is_ctrl_c, inner))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tracetools",
+        description="Where the time of a trio or anyio program goes, by task and by span.",
+    )
+    parser.add_argument("--version", action=_ShowVersion)
+    commands = parser.add_subparsers(
+        title="commands", dest="command", metavar="COMMAND", required=True
+    )
+    for name, command in _COMMANDS.items():
+        command.add_options(
+            commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
+        )
+    return parser
+
+
+class _ShowVersion(argparse.Action):
+    """As argparse's own, but looks the version up only when asked: that takes a while."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(
+            option_strings, dest, nargs=0, help="show the version of tracetools and exit"
+        )
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        print(f"tracetools {_version()}")  # noqa: T201  # what was asked for
+        parser.exit()
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # takes 20 ms
+
+    try:
+        return version("trio-tracetools")
+    except PackageNotFoundError:
+        return "(not installed, run from its source)"
+
+
+def _print_anything() -> None:
+    """Let no name of a function or file be one that the terminal's encoding cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

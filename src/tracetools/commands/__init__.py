@@ -1,0 +1,12 @@
+"""The commands of the command line, one module each, and what several of them share.
+
+A command is a module with `SUMMARY`, `add_options` and `run`, listed in `tracetools.__main__`.
+"""
+
+from tracetools.errors import TracetoolsError
+
+__all__ = ["CommandError"]
+
+
+class CommandError(TracetoolsError):
+    """A command cannot do what it was asked to. The message says why, and what would help."""

@@ -1,0 +1,106 @@
+"""Profiles as plain text for a terminal: pure functions that take a profile and return lines.
+
+What may live here: tables and sentences that several commands print. What must not: printing,
+files, and options. All of it is ASCII, except the names that users gave.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tracetools.stacks import ROOT
+
+if TYPE_CHECKING:
+    from tracetools.profile import Lens, Path, Profile
+    from tracetools.stacks import Frame
+
+__all__ = ["shorten", "top_stacks", "totals"]
+
+_WIDTH: Final = 100
+_ARROW: Final = " > "
+_CUT: Final = "..."
+
+
+def top_stacks(profile: Profile, lens: Lens, count: int = 10, width: int = _WIDTH) -> str:
+    """Return a table of the stacks with most time of their own, as one lens shows it.
+
+    The percentages are those of the whole graph of that lens. The root, whose own time is the
+    loop's waiting, is told in the heading, not in the rows.
+
+    Args:
+        profile: what was recorded.
+        lens: which time is looked at.
+        count: how many stacks are shown at most.
+        width: how many columns a line has at most; at least 50.
+    """
+    times = profile.lens(lens)
+    whole = sum(times.values())
+    waiting = times.pop((ROOT,), 0)
+    largest = sorted(times, key=lambda path: (-times[path], path))[:count]
+    rows = [_row(times[path], whole, path, width) for path in largest]
+    return "\n".join([_heading(lens, whole, waiting), *rows])
+
+
+def totals(profile: Profile) -> str:
+    """Return what the whole profile says, in sentences: threads, tasks, and the two laws.
+
+    Raises:
+        LawError: a law does not hold.
+    """
+    profile.check()
+    waited = profile.task_time - profile.busy
+    lines = [
+        f"In worker threads, beside the loop: {_amount(profile.thread_time)}.",
+        "Both laws of time hold, to the nanosecond:",
+        f"  the loop's: {profile.busy:,} busy + {profile.waiting:,} its own = {profile.duration:,}",
+        f"  the tasks': {profile.busy:,} busy + {waited:,} waiting = {profile.task_time:,}",
+    ]
+    if not profile.scheduled_measured:
+        lines.append("Scheduled time was not measured; it is part of the idle time.")
+    if profile.truncated:
+        lines.append("There were too many stacks or too deep ones: see (other) and (deeper).")
+    return "\n".join(lines)
+
+
+def shorten(path: Path, width: int) -> str:
+    """Return a stack in one line of at most `width` columns: its end, as much as there is room for.
+
+    The last frame has its place, without the folder; of those before it there are the names.
+    """
+    above = [_printable(frame.name) for frame in path[:-1]]
+    last = _printable(_name_and_place(path[-1]))
+    for start in range(len(path)):
+        cut = [_CUT] if start else []
+        line = _ARROW.join([*cut, *above[start:], last])
+        if len(line) <= width:
+            return line
+    return last if len(last) <= width else _CUT + last[len(_CUT) - width :]
+
+
+def _heading(lens: Lens, whole: int, waiting: int) -> str:
+    if lens == "busy":
+        return (
+            f"Most busy time, by stack (self time; 100 % = {_amount(whole)}, of which the loop"
+            f" itself {_amount(waiting)}):"
+        )
+    return f"Most {lens} time, by stack (self time; 100 % = {_amount(whole)} of all tasks):"
+
+
+def _row(time: int, whole: int, path: Path, width: int) -> str:
+    numbers = f"{time / 1e6:>11,.1f} ms {100 * time / whole:5.1f} %  "
+    return numbers + shorten(path, width - len(numbers))
+
+
+def _amount(time: int) -> str:
+    return f"{time / 1e9:.2f} s" if time >= 10**9 else f"{time / 1e6:.1f} ms"
+
+
+def _name_and_place(frame: Frame) -> str:
+    if not frame.file:
+        return frame.label
+    return f"{frame.name} ({frame.file.replace(chr(92), '/').rpartition('/')[2]}:{frame.line})"
+
+
+def _printable(text: str) -> str:
+    """Return `text` with ``?`` for whatever would move the cursor or cannot be encoded."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -1,0 +1,240 @@
+"""The demo from end to end: a real server, real requests, both files, the report."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+import httpx
+import pytest
+import trio
+
+from tests.commands.running import run_command, start_command
+from tracetools import FlamegraphInstrument, StackFileError
+from tracetools.__main__ import main
+from tracetools.commands import demo
+from tracetools.demo import drive
+from tracetools.demo.app import Shop, draw_cover, make_app
+from tracetools.demo.database import Database
+from tracetools.formats.folded import read_folded
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    return folder, *run_command("demo", "--requests", "20", "-o", "seen.txt", folder=folder)
+
+
+def test_exits_with_0_and_says_nothing_on_stderr(ran):
+    _, status, _, errors = ran
+    assert (status, errors) == (0, "")
+
+
+def test_writes_both_files_and_no_other(ran):
+    folder = ran[0]
+    assert sorted(path.name for path in folder.iterdir()) == ["seen.folded", "seen.svg"]
+    ET.parse(folder / "seen.svg")  # noqa: S314  # our own file
+
+
+def test_stack_file_has_handlers_parts_and_thread_under_the_server(ran):
+    folder = ran[0]
+    stacks = [
+        "|".join(frame.split(" (")[0] for frame in path) for path in counts(folder / "seen.folded")
+    ]
+    server = r"all-spans\|main\|serve_shop\|.*_handle\|"
+    for inner in (
+        r"Shop\.show_book\|Shop\.load_similar\|likeness",
+        r"Shop\.show_book\|Shop\.load_reviews\|Database\.query\|decode",
+        r"Shop\.show_cover\|draw_cover\|compress",
+    ):
+        assert any(re.fullmatch(server + inner, stack) for stack in stacks), inner
+    assert "all-spans|main|visitor|request" in stacks
+
+
+def test_report_has_both_tables_the_laws_and_what_to_open(ran):
+    output = ran[2]
+    assert "answered 20 requests" in output
+    assert "Most busy time" in output
+    assert "Most idle time" in output
+    assert re.search(r"In worker threads, beside the loop: \d", output)
+    assert "Both laws of time hold" in output
+    assert "Open seen.svg" in output
+
+
+def test_report_fits_in_100_columns(ran):
+    assert max(map(len, ran[2].splitlines())) <= 100
+
+
+def test_stack_file_adds_up_to_the_reported_time(ran):
+    folder, _, output, _ = ran
+    ends = re.search(r"the loop's: .* = ([\d,]+)$", output, re.MULTILINE)
+    duration = int(ends[1].replace(",", ""))
+    threads = re.search(r"beside the loop: ([\d.]+) (m?)s", output)
+    thread_time = float(threads[1]) * (10**6 if threads[2] else 10**9)
+    found = counts(folder / "seen.folded")
+    rounding = 500 * len(found) + 10**7  # the threads' time is shown in two to four digits
+    assert sum(found.values()) * 1000 == pytest.approx(duration + thread_time, abs=rounding)
+
+
+def counts(file):
+    return read_folded(file).stacks
+
+
+@pytest.mark.parametrize("lens", ["idle", "scheduled", "task"])
+def test_every_lens_can_be_written(tmp_path, capsys, lens):
+    output = str(tmp_path / "stack")
+    assert main(["demo", "--requests", "5", "--output", output, "--lens", lens]) == 0
+    assert (tmp_path / "stack.svg").exists()
+    not_measured = "Scheduled time was not measured" in capsys.readouterr().out
+    assert not_measured == (lens == "idle")
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "100001", "many", "1e3", "", "²"])
+def test_number_of_requests_is_bounded(count, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--requests", count])
+    assert ended.value.code == 2
+    assert "is no number from 1 to 100000" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_written_are_said_in_one_line_before_anything_runs(tmp_path):
+    status, output, errors = run_command("demo", "-o", "missing/stack", folder=tmp_path)
+    assert (status, output) == (2, "")
+    assert re.fullmatch(r"tracetools: .*missing/stack\.folded.*\n", errors)
+
+
+def test_missing_extra_is_said_with_the_remedy(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "tracetools.demo.drive", raising=False)
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    assert main(["demo"]) == 2
+    assert capsys.readouterr().err == (
+        "tracetools: the demo needs httpx: pip install 'trio-tracetools[demo]'\n"
+    )
+
+
+def test_missing_module_of_ours_is_not_taken_for_a_missing_extra(monkeypatch):
+    monkeypatch.delitem(sys.modules, "tracetools.demo.drive", raising=False)
+    monkeypatch.setitem(sys.modules, "tracetools.demo.app", None)
+    with pytest.raises(ModuleNotFoundError):
+        main(["demo"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_ctrl_c_ends_it_with_130_and_leaves_a_valid_file(tmp_path):
+    options = ("--requests", "100000")
+    with start_command("demo", *options, folder=tmp_path, covered=False) as process:
+        wait_for(tmp_path / "stack.folded")
+        time.sleep(0.5)  # the server is up by then or not: both must do
+        process.send_signal(signal.SIGINT)
+        output, errors = end(process)
+    assert (process.returncode, output, errors) == (130, "", "")
+    assert sum(counts(tmp_path / "stack.folded").values()) > 0
+
+
+def end(process):
+    try:
+        return process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 30
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+def test_ctrl_c_in_the_midst_of_requests_shuts_the_server_down(tmp_path):
+    instrument = FlamegraphInstrument(tmp_path / "stack")
+    served = Counted(after=5, do=lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Database, "query", served.counting(Database.query))
+        with pytest.raises(KeyboardInterrupt):
+            drive.run_shop(1000, instrument)
+    instrument.profile.check()
+    assert served.count < 1000
+
+
+def test_failed_requests_are_counted_and_the_server_shuts_down(tmp_path, monkeypatch, capsys):
+    async def fail(self, number, page):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(Shop, "load_reviews", fail)
+    assert main(["demo", "--requests", "20", "-o", str(tmp_path / "stack")]) == 1
+    captured = capsys.readouterr()
+    failed = int(re.search(r"(\d+) requests failed; the first: /book/", captured.out)[1])
+    assert f"answered {20 - failed} requests" in captured.out
+    assert "Server error '500" in captured.out
+    assert (tmp_path / "stack.svg").exists()
+
+
+def test_error_in_the_driver_ends_the_server_too(tmp_path, monkeypatch):
+    async def fail(*_, **__):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(httpx.AsyncClient, "get", fail)
+    with pytest.raises(BaseException) as raised:
+        drive.run_shop(5, FlamegraphInstrument(tmp_path / "stack"))
+    assert "ZeroDivisionError" in repr(leaves(raised.value))
+
+
+def leaves(error):
+    inner = getattr(error, "exceptions", None)
+    return [error] if inner is None else [leaf for one in inner for leaf in leaves(one)]
+
+
+def test_stack_file_error_comes_out_of_the_command(tmp_path):
+    options = demo_options(output=tmp_path / "missing" / "stack")
+    with pytest.raises(StackFileError):
+        demo.run(options)
+
+
+def demo_options(*, output):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    demo.add_options(parser)
+    return parser.parse_args(["-o", str(output)])
+
+
+async def get(path):
+    transport = httpx.ASGITransport(make_app(Database(latency=0)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+        return await client.get(path)
+
+
+def test_pages_are_what_they_claim_to_be():
+    book = trio.run(get, "/book/7")
+    assert book.text.startswith("<h1>The ")
+    assert book.text.count("<li>") == 25 + 3
+    assert trio.run(get, "/cover/7").content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(trio.run(get, "/search?words=salt+sea").json()) == 10
+    assert trio.run(get, "/nothing").status_code == 404
+
+
+def test_cover_is_a_real_picture():
+    picture = draw_cover("The Silent City")
+    assert picture == draw_cover("The Silent City")
+    assert picture[12:16] == b"IHDR"
+    assert picture[-8:-4] == b"IEND"
+
+
+class Counted:
+    """Does something when a method is called for the n-th time."""
+
+    def __init__(self, *, after, do):
+        self.count = 0
+        self.after = after
+        self.do = do
+
+    def counting(self, method):
+        async def call(*arguments):
+            self.count += 1
+            if self.count == self.after:
+                self.do()
+            return await method(*arguments)
+
+        return call

@@ -1,0 +1,135 @@
+"""The command line itself: what it lists, and what becomes of errors."""
+
+import io
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+import trio
+
+from tests.commands.running import run_command, start_command
+from tracetools import TracetoolsError, __main__
+from tracetools.__main__ import main
+
+
+def test_help_lists_the_commands(tmp_path):
+    status, output, errors = run_command("--help", folder=tmp_path)
+    assert (status, errors) == (0, "")
+    assert "demo" in output
+
+
+def test_help_and_version_import_no_backend(tmp_path):
+    program = (
+        "import sys, tracetools.__main__ as command\n"
+        "try: command.main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'trio', 'anyio', 'httpx', 'asyncio'} & set(sys.modules)), file=sys.stderr)"
+    )
+    for option in ("--help", "--version"):
+        ran = subprocess.run(
+            [sys.executable, "-c", program, option], capture_output=True, text=True, check=True
+        )
+        assert ran.stderr == "[]\n"
+
+
+def test_version_is_the_one_of_the_distribution(monkeypatch, capsys):
+    monkeypatch.setattr("importlib.metadata.version", {"trio-tracetools": "1.2.3"}.__getitem__)
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "tracetools 1.2.3\n"
+
+
+def test_version_without_an_installed_distribution(monkeypatch, capsys):
+    def fail(name):
+        from importlib.metadata import PackageNotFoundError
+
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", fail)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert "not installed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["nothing"], ["demo", "--what"]])
+def test_wrong_arguments_end_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: tracetools" in capsys.readouterr().err
+
+
+class Command:
+    """A command that does one thing."""
+
+    SUMMARY = "does one thing"
+
+    def __init__(self, do):
+        self._do = do
+
+    def add_options(self, parser):
+        pass
+
+    def run(self, options):
+        return self._do()
+
+
+def run_one(monkeypatch, do):
+    monkeypatch.setitem(__main__._COMMANDS, "one", Command(do))
+    return main(["one"])
+
+
+def raiser(error):
+    def fail():
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_exit_status_is_the_command_s(monkeypatch, status):
+    assert run_one(monkeypatch, lambda: status) == status
+
+
+def test_error_of_ours_is_one_line_and_2(monkeypatch, capsys):
+    assert run_one(monkeypatch, raiser(TracetoolsError("no such file\nlook again"))) == 2
+    assert capsys.readouterr() == ("", "tracetools: no such file look again\n")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_ctrl_c_is_130_without_words(nested, monkeypatch, capsys):
+    async def interrupted():
+        async with trio.open_nursery(), trio.open_nursery():
+            raise KeyboardInterrupt
+
+    do = partial(trio.run, interrupted) if nested else raiser(KeyboardInterrupt())
+    assert run_one(monkeypatch, do) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_any_other_error_is_a_bug_and_shows_its_traceback(monkeypatch):
+    with pytest.raises(ZeroDivisionError):
+        run_one(monkeypatch, raiser(ZeroDivisionError()))
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run_one(monkeypatch, lambda: sys.stdout.write("größe\n") and 0) == 0
+    assert terminal.buffer.getvalue() == b"gr\\xf6\\xdfe\n"
+
+
+def test_output_that_is_no_file_is_written_to_as_it_is(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", output := io.StringIO())
+    assert run_one(monkeypatch, lambda: sys.stdout.write("größe\n") and 0) == 0
+    assert output.getvalue() == "größe\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+def test_reader_that_goes_away_causes_no_traceback(tmp_path):
+    with start_command("demo", "--requests", "1", folder=tmp_path) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (2, "")

@@ -172,11 +172,15 @@ class TaskAccount:
 
     def _leave(self, now: int) -> None:
         """Go out to the innermost span that is still open; forget what is no longer on the way."""
-        self.loop.settle_wait(self, now)
-        while self.innermost is not None and _holds(self.closed, self.innermost):
-            self._settle(self.innermost, now)
-            self.innermost = self.innermost[1]
-        self.stack = self.base if self.innermost is None else self.innermost[2]
+        self.loop.begin_change()
+        try:
+            self.loop.settle_wait(self, now)
+            while self.innermost is not None and _holds(self.closed, self.innermost):
+                self._settle(self.innermost, now)
+                self.innermost = self.innermost[1]
+            self.stack = self.base if self.innermost is None else self.innermost[2]
+        finally:
+            self.loop.end_change()
         _forget_gone(self.closed, self.innermost)
 
 
@@ -233,14 +237,16 @@ class LoopAccount:
         current: the account of the task that is stepping; ``None`` between steps.
         mark: when the last step ended.
         lifetimes: the sum of the lifetimes of all tasks that have exited.
-        changes: how many tasks have come or gone: the same number before and after means that
-            the same tasks live.
+        changes: how often its tasks or their numbers have changed by more than one look from
+            another thread can take in.
+        changing: how many such changes are going on just now; not 0 while one does.
         thread: the identity of the thread that the loop runs in.
     """
 
     __slots__ = (
         "begin",
         "changes",
+        "changing",
         "current",
         "end",
         "lifetimes",
@@ -258,7 +264,7 @@ class LoopAccount:
         self.current: TaskAccount | None = None
         self.tasks: dict[TaskAccount, None] = {}
         self.lifetimes = 0
-        self.changes = 0
+        self.changes = self.changing = 0
 
     def spawn(
         self, parent: Stack, frame: Frame, now: int, *, clock: Callable[[], int] = int
@@ -267,8 +273,8 @@ class LoopAccount:
         stack = self.tree.child(parent, frame)
         stack.entries += 1
         account = TaskAccount(self, stack, now, clock)
-        self.changes += 1
         self.tasks[account] = None
+        self.changes += 1
         return account
 
     # `begin_step` and `end_step` are written out once more in the trio instrument's hooks, where a
@@ -303,14 +309,26 @@ class LoopAccount:
         """Close the account of `task`, after its last step or within it."""
         if task not in self.tasks:
             return
-        if self.current is task:
-            task.ready = None
-            self.end_step(now)
-        self.settle_wait(task, now)
-        task.finish(now)
+        self.begin_change()
+        try:
+            if self.current is task:
+                task.ready = None
+                self.end_step(now)
+            self.settle_wait(task, now)
+            task.finish(now)
+            self.lifetimes += now - task.born
+            del self.tasks[task]
+        finally:
+            self.end_change()
+
+    def begin_change(self) -> None:
+        """Begin what must not be seen half done."""
+        self.changing += 1
+
+    def end_change(self) -> None:
+        """End what must not be seen half done."""
         self.changes += 1
-        self.lifetimes += now - task.born
-        del self.tasks[task]
+        self.changing -= 1
 
     def settle_wait(self, task: TaskAccount, now: int) -> None:
         """Charge the scheduled time of a task that waits for its step up to now."""

@@ -7,6 +7,7 @@ A `Recorder` owns a clock, stacks, loops and threads. The instruments tell it of
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -158,15 +159,16 @@ class Recorder:
             return account.open(frame, self.clock(), entries)
 
     def close_in_thread(self, account: ThreadAccount, opened: Opened) -> None:
-        """Close a span of a worker thread; from another thread, it is merely marked as closed."""
-        if not self.is_here(account):
-            account.closed.append(opened)
-            return
+        """Close a span of a worker thread, from wherever it is closed.
+
+        Frameworks enter a context manager in one thread of a pool and leave it in another.
+        """
         with self._lock:
-            account.close(opened, self.clock())
+            account.close(opened, self._clock_in(account.thread))
             if account.innermost is None:
                 self._threads.discard(account)
-                self._here.account = None
+                if self.is_here(account):
+                    self._here.account = None
 
     def is_here(self, account: ThreadAccount) -> bool:
         """Whether `account` is that of the thread that asks."""
@@ -211,11 +213,14 @@ class Recorder:
             truncated=truncated,
         )
 
+    def clock_of(self, thread: int) -> Clock:
+        """Return the clock as it stands in a thread, to be read in any."""
+        if isinstance(self.clock, _ThreadClock):
+            return functools.partial(self.clock.read, thread)
+        return self.clock
+
     def _clock_in(self, thread: int) -> int:
-        """Read the clock as it stands in a thread."""
-        if isinstance(self.clock, _ThreadClock) and thread != get_ident():
-            return self.clock.last[thread]
-        return self.clock()
+        return self.clock_of(thread)()
 
 
 def _check_bound(name: str, value: object) -> None:
@@ -234,3 +239,7 @@ class _ThreadClock:
     def __call__(self) -> int:
         now = self.last[get_ident()] = time.thread_time_ns()
         return now
+
+    def read(self, thread: int) -> int:
+        """Return what it shows in a thread; what it showed there last, in another one."""
+        return self() if thread == get_ident() else self.last.get(thread, 0)

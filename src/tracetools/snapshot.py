@@ -6,8 +6,10 @@ a program.
 
 from __future__ import annotations
 
+import time
 from itertools import chain
 from operator import attrgetter
+from threading import get_ident
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.accounting import (
@@ -36,6 +38,7 @@ class LoopRow(NamedTuple):
     """What changes of a `LoopAccount`, copied."""
 
     changes: int
+    changing: int
     current: TaskAccount | None
     mark: int
     lifetimes: int
@@ -88,33 +91,41 @@ def copy_moment(loop: LoopAccount) -> Moment:
     """Copy what is known of a loop while it runs, perhaps in another thread, and is not stopped.
 
     All rows are copied by one call that runs in C alone, so that the interpreter does not switch
-    threads within it; and an event changes an account by plain stores, between which it does not
-    switch either. What may still spoil the copy is a switch between listing what is to be copied
-    and copying it, or a finaliser that the collector runs within it. Both show, and then it is
-    made again.
+    threads within it; and nearly every event changes an account by plain stores, between which it
+    does not switch either. The others say that they are going on (`LoopAccount.changing`). What may
+    still spoil a copy is a switch between listing what is to be copied and copying it, or a
+    finaliser that the collector runs meanwhile. All of that shows, and then it is copied again.
     """
     for _ in range(1000):
-        changes = loop.changes
-        tasks = list(loop.tasks)
-        stacks = list(loop.tree.stacks)
-        rows = list(
-            chain(
-                map(LOOP_ROW, (loop,)),
-                map(TASK_ROW, tasks),
-                map(STACK_ROW, stacks),
-                map(LOOP_ROW, (loop,)),
-            )
-        )
-        same_tasks = rows[0] == rows[-1] and rows[0][0] == changes
-        if same_tasks and len(stacks) == len(loop.tree.stacks):
+        moment, is_whole = _try_copy(loop)
+        if is_whole or loop.thread == get_ident():  # this thread would wait for itself
             break
-    return Moment(
-        loop,
-        LoopRow(*rows[0]),
-        tasks,
-        [TaskRow(*row) for row in rows[1 : 1 + len(tasks)]],
-        stacks,
-        rows[1 + len(tasks) : -1],
+        time.sleep(0)  # let the loop come to the end of what it does
+    return moment
+
+
+def _try_copy(loop: LoopAccount) -> tuple[Moment, bool]:
+    """Copy what is known of a loop; tell whether all of it is of one moment."""
+    changes = loop.changes
+    tasks = list(loop.tasks)
+    stacks = list(loop.tree.stacks)
+    rows = list(
+        chain(
+            map(LOOP_ROW, (loop,)),
+            map(TASK_ROW, tasks),
+            map(STACK_ROW, stacks),
+            map(LOOP_ROW, (loop,)),
+        )
+    )
+    is_whole = (
+        rows[0] == rows[-1]
+        and rows[0][:2] == (changes, 0)
+        and len(stacks) == len(loop.tree.stacks)
+    )
+    task_rows = [TaskRow(*row) for row in rows[1 : 1 + len(tasks)]]
+    return (
+        Moment(loop, LoopRow(*rows[0]), tasks, task_rows, stacks, rows[1 + len(tasks) : -1]),
+        is_whole,
     )
 
 

@@ -287,7 +287,8 @@ class _Tasks:
         if self._task_names:
             frame = frame._replace(name=stable_name(task.name))
         recorder = self.recorder
-        account = loop.spawn(parent, frame, recorder.clock(), clock=recorder.clock)
+        clock = recorder.clock_of(loop.thread)
+        account = loop.spawn(parent, frame, clock(), clock=clock)
         account.function = observed
         self.accounts[task] = account
         if task.parent_nursery is None:  # trio's own first task: its children are the program's

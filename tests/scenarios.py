@@ -346,7 +346,7 @@ async def one_span_for_a_thousand_tasks():
 
 @observe
 def in_thread():
-    World.loop_waits.wait()  # until then, the step that started the thread may go on
+    assert World.loop_waits.wait(10)  # until then, the step that started the thread may go on
     work(5)
     with span("deeper"):
         work(6)

@@ -23,8 +23,7 @@ _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
     # trio, around awaitables that are not native coroutines
     "Runner.spawn_impl.<locals>.python_wrapper": lambda names: names["orig_coro"],
     "coroutine_or_error.<locals>.python_wrapper": lambda names: names["orig_coro"],
-    # anyio's task groups, and what anyio.run ran before 4.16
-    "TrioBackend.run.<locals>.wrapper": lambda names: names["func"],
+    # anyio's task groups
     "TaskHandle._run_coro": lambda names: names["self"]._coro,  # noqa: SLF001
     "TaskGroup.start.<locals>.run_coro_with_task_status": lambda names: names["func"],
 }

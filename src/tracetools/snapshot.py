@@ -118,9 +118,7 @@ def _try_copy(loop: LoopAccount) -> tuple[Moment, bool]:
         )
     )
     is_whole = (
-        rows[0] == rows[-1]
-        and rows[0][:2] == (changes, 0)
-        and len(stacks) == len(loop.tree.stacks)
+        rows[0] == rows[-1] and rows[0][:2] == (changes, 0) and len(stacks) == len(loop.tree.stacks)
     )
     task_rows = [TaskRow(*row) for row in rows[1 : 1 + len(tasks)]]
     return (

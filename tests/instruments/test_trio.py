@@ -808,3 +808,64 @@ def recorded(make):
 
 
 test_a_pytest_trio_fixture = pytest.mark.trio(test_a_pytest_trio_fixture)
+
+
+# ------------------------------------------------------------- added by other instruments' hooks
+
+
+class At(trio.abc.Instrument):
+    """Does something once, in the hook of that name."""
+
+    def __init__(self, hook, action):
+        self._action = action
+        setattr(self, hook, self._once)
+
+    def _once(self, *_):
+        action, self._action = self._action, lambda: None
+        action()
+
+
+@pytest.mark.parametrize("hook", ["before_task_step", "after_task_step", "task_exited"])
+def test_added_and_removed_in_another_instruments_hook(make, clock, hook):
+    instrument = make()
+
+    async def child():
+        clock.tick(5)
+        await trio.lowlevel.checkpoint()
+        clock.tick(5)
+
+    async def main():
+        adding = At(hook, lambda: trio.lowlevel.add_instrument(instrument))
+        trio.lowlevel.add_instrument(adding)
+        for _ in range(3):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(child)
+        removing = At(hook, lambda: trio.lowlevel.remove_instrument(instrument))
+        trio.lowlevel.remove_instrument(adding)
+        trio.lowlevel.add_instrument(removing)
+        for _ in range(3):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(child)
+
+    trio.run(main)
+    profile = instrument.profile
+    profile.check()
+    assert profile.busy >= 20
+    assert not recorded_loops
+
+
+def test_removed_by_an_instrument_before_it_in_the_list(make):
+    instrument = make()
+
+    def remove():
+        trio.lowlevel.remove_instrument(instrument)
+
+    async def main():
+        trio.lowlevel.add_instrument(At("before_task_step", remove))
+        trio.lowlevel.add_instrument(instrument)
+        await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
+
+    trio.run(main)
+    instrument.profile.check()
+    assert not recorded_loops

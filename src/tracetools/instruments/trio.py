@@ -12,6 +12,7 @@ in `accounting`. Facts about trio that shape this module:
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 from threading import get_ident
@@ -169,7 +170,7 @@ class FlamegraphInstrument(trio.abc.Instrument):
             root = trio.lowlevel.current_root_task()
         except RuntimeError:  # not in a run: trio.run takes its instruments before it begins
             return
-        if root is not None and not self._tasks.here():
+        if root is not None and not _is_over(root) and not self._tasks.here():
             self._begin()
             self._tasks.join(root)
 
@@ -236,7 +237,9 @@ class _Tasks:
             running = trio.lowlevel.current_task()
         except RuntimeError:  # called by the host of a guest run
             return
-        loop.begin_step(self._adopt(running), self.recorder.clock())
+        # In the hook of another instrument, its step may be over, or have not begun.
+        if inspect.getcoroutinestate(running.coro) == inspect.CORO_RUNNING:
+            loop.begin_step(self._adopt(running), self.recorder.clock())
 
     def spawned(self, task: Task) -> None:
         """Open the account of a new task, under the current stack of the task that spawns it."""
@@ -259,11 +262,9 @@ class _Tasks:
 
     def unknown(self, task: Task) -> None:
         """Begin a step of a task that was never announced."""
-        if self.recorder.stopped:
+        if self.recorder.stopped or self.here() is None:  # removed by an instrument before ours
             return
         with self.guard("a task could not be recorded"):
-            if self.here() is None:
-                self.begin()
             account = self._adopt(task)
             account.loop.begin_step(account, self.recorder.clock())
 
@@ -303,8 +304,14 @@ class _Tasks:
         """End the recording of a run, and let go of its tasks."""
         self.recorder.end_loop(loop, now)
         self._runs.pop(loop.thread, None)
-        for task in [task for task, account in self.accounts.items() if account.loop is loop]:
-            del self.accounts[task]
+        for task in list(self.accounts):  # at once: other threads have runs of their own
+            account = self.accounts.get(task)
+            if account is not None and account.loop is loop:
+                del self.accounts[task]
+
+
+def _is_over(task: Task) -> bool:
+    return inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED
 
 
 class _Guard:

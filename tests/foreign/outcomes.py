@@ -1,0 +1,61 @@
+"""A pytest plugin that writes what became of each test, so that two runs can be compared.
+
+Loaded in both runs of `run.py`, with the name of the file to write in ``TRACETOOLS_OUTCOMES``.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+_RANK = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
+"""What a test is called whose phases differ: the last of these that one of them is called."""
+
+_outcomes: dict[str, str] = {}
+_reasons: dict[str, str] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    _note(report, _outcome(report))
+
+
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.outcome != "passed":
+        _note(report, "error" if report.failed else "skipped")
+
+
+def pytest_sessionfinish() -> None:
+    found = {"outcomes": _outcomes, "reasons": _reasons, "tasks_alive": _tasks_alive()}
+    Path(os.environ["TRACETOOLS_OUTCOMES"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _note(report: pytest.TestReport | pytest.CollectReport, outcome: str) -> None:
+    known = _outcomes.get(report.nodeid, "passed")
+    _outcomes[report.nodeid] = max(known, outcome, key=_RANK.index)
+    if report.failed:
+        _reasons[report.nodeid] = report.longreprtext
+
+
+def _outcome(report: pytest.TestReport) -> str:
+    if hasattr(report, "wasxfail"):
+        return "xfailed" if report.skipped else "xpassed"
+    if report.failed and report.when != "call":
+        return "error"
+    return report.outcome
+
+
+def _tasks_alive() -> int:
+    """Count the tasks of all trio runs that nothing has let go of."""
+    if "trio" not in sys.modules:
+        return 0
+    task_type = sys.modules["trio"].lowlevel.Task
+    for _ in range(4):
+        gc.collect()
+    return sum(type(thing) is task_type for thing in gc.get_objects())

@@ -1,0 +1,258 @@
+"""Runs a foreign test suite without and with our instrument, and compares test by test.
+
+With: every trio run of the suite carries a `FlamegraphInstrument`, in guest mode, in threads and
+in Python subprocesses too (`with_instrument`). The outcome of each test must be the same, trio must
+not disable our instrument, our logger must be silent, and every profile must keep the laws::
+
+    python tests/foreign/run.py                        # trio's own tests
+    python tests/foreign/run.py --suite trio-websocket
+    python tests/foreign/run.py --variant shared -k guest
+
+A suite runs in an environment that is made for it under ``.venv-foreign`` (kept for the next time),
+with the versions of trio and anyio that the running interpreter has. The exit code is 0 only if
+all is equal.
+"""
+
+# ruff: noqa: T201  # a script, which prints
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from environments import HERE, ROOT, find_root, find_settings, make_environment
+from suites import DEFAULT_VARIANTS, SUITES, VARIANTS, Suite, Variant
+
+RETRIES: Final = 5
+SHOWN: Final = 10
+TIME_LIMIT: Final = 600
+
+# ------------------------------------------------------------------------------------------ running
+
+
+@dataclass
+class Result:
+    """What one run of a suite gave."""
+
+    outcomes: dict[str, str]
+    reasons: dict[str, str]
+    tasks_alive: int
+    seconds: float
+    runs: int = 0
+    processes: int = 0
+    complaints: list[str] = field(default_factory=list)
+
+    def reason(self, name: str) -> str:
+        """Return the end of what pytest said of a test that failed, indented."""
+        lines = self.reasons.get(name, "").splitlines()[-20:]
+        return "".join(f"\n      {line}" for line in lines)
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs tests of one suite, in one environment."""
+
+    python: Path
+    suite: Suite
+    root: Path
+    arguments: Sequence[str]
+
+    def run(self, variant: Variant | None, only: Sequence[str] = ()) -> Result:
+        """Run the suite, or only some of its tests; with our instrument if there is a variant."""
+        with tempfile.TemporaryDirectory(prefix="foreign-") as name:
+            folder = Path(name)
+            began = time.monotonic()
+            said = self._pytest(folder, variant, only)
+            seconds = time.monotonic() - began
+            outcomes = folder / "outcomes.json"
+            if not outcomes.exists():
+                sys.exit(f"pytest wrote no outcomes, the end of what it said is:\n{said[-5000:]}")
+            result = Result(**json.loads(outcomes.read_text()), seconds=seconds)
+            if variant is not None:
+                read_reports(folder, result)
+            return result
+
+    def _pytest(self, folder: Path, variant: Variant | None, only: Sequence[str]) -> str:
+        command = [
+            *(str(self.python), "-m", "pytest", "-p", "outcomes", "-p", "no:cacheprovider"),
+            *(("-p", "with_instrument") if variant is not None else ()),
+            *("--rootdir", str(self.root), "-c", str(find_settings(self.root))),
+            *("-o", "faulthandler_timeout=120", "-q"),
+            *self.suite.arguments,
+            *self.arguments,
+            *(f"--deselect={name}" for name in self.suite.left_out(variant)),
+            *(f"{self.root}/{name}" for name in only or [self.suite.tests]),
+        ]
+        work = folder / "work"
+        work.mkdir()
+        with (folder / "output").open("w+", encoding="utf-8") as output:
+            # A file and no pipe: a subprocess that a test leaves behind would hold it open.
+            try:
+                subprocess.run(
+                    command,
+                    env=self._variables(folder, variant),
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    cwd=work,
+                    timeout=TIME_LIMIT,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                output.write(f"\nstopped after {TIME_LIMIT} s")
+            output.seek(0)
+            return output.read()
+
+    def _variables(self, folder: Path, variant: Variant | None) -> dict[str, str]:
+        variables = dict(os.environ)
+        ours = [ROOT / "src", HERE, HERE / "startup"]
+        variables["PYTHONPATH"] = os.pathsep.join(map(str, ours))
+        variables["PYTHONDONTWRITEBYTECODE"] = "1"
+        variables["TRACETOOLS_OUTCOMES"] = str(folder / "outcomes.json")
+        if not self.suite.plugins:
+            variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        if variant is not None:
+            settings = {"folder": str(folder), **asdict(variant)}
+            variables["TRACETOOLS_FOREIGN"] = json.dumps(settings)
+        return variables
+
+
+def read_reports(folder: Path, result: Result) -> None:
+    """Add up what the processes of a run have written down."""
+    for report in folder.glob("*.jsonl"):
+        lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+        result.processes += 1
+        result.runs += sum(line["kind"] == "run" for line in lines)
+        result.complaints += [
+            f"{line['test'] or report.stem}: {line['text']}"
+            for line in lines
+            if line["kind"] == "complaint"
+        ]
+
+
+# ---------------------------------------------------------------------------------------- comparing
+
+
+def differing(without: Result, with_ours: Result, left_out: Container[str]) -> list[str]:
+    """Return the names of the tests whose outcomes are not the same."""
+    names = without.outcomes.keys() | with_ours.outcomes.keys()
+    names = {name for name in names if name not in left_out}
+    return sorted(
+        name for name in names if without.outcomes.get(name) != with_ours.outcomes.get(name)
+    )
+
+
+def find_differences(
+    runner: Runner, variant: Variant, without: Result, with_ours: Result
+) -> Iterator[str]:
+    """Return what differs for good: alone, tried several times, or else in a second whole run."""
+    left_out = runner.suite.left_out(variant)
+    flaky = []
+    for name in differing(without, with_ours, left_out):
+        seen = [alone(runner, name, choice) for choice in (None, variant)]
+        if seen[0] == seen[1]:
+            flaky.append(name)
+        else:
+            yield f"{name}: without {seen[0]}, with {seen[1]}{with_ours.reason(name)}"
+    again = differing(runner.run(None), runner.run(variant), left_out) if flaky else []
+    for name in flaky:
+        outcomes = f"without {without.outcomes.get(name)}, with {with_ours.outcomes.get(name)}"
+        if name in again:
+            reason = with_ours.reason(name)
+            yield f"{name}: {outcomes}; the same alone, but not among others{reason}"
+        else:
+            print(f"  flaky: {name}: {outcomes}; the same when tried again")
+
+
+def alone(runner: Runner, name: str, variant: Variant | None) -> dict[str, int]:
+    """Return how often a test had which outcome when it was run alone."""
+    runs = [runner.run(variant, only=[name]) for _ in range(RETRIES)]
+    return dict(Counter(run.outcomes.get(name, "not run") for run in runs))
+
+
+def compare(runner: Runner, name: str, without: Result) -> tuple[int, int]:
+    """Run with our instrument and report on it; return how many tests ran and what is wrong."""
+    with_ours = runner.run(VARIANTS[name])
+    runs = f"{with_ours.runs} runs had our instrument, in {with_ours.processes} processes"
+    print(f"{name}: {describe(with_ours)}; {runs}", flush=True)
+    wrong = list(find_differences(runner, VARIANTS[name], without, with_ours))
+    wrong += with_ours.complaints
+    if not with_ours.runs:
+        wrong.append("no run had our instrument")
+    if with_ours.tasks_alive > without.tasks_alive:
+        alive = f"{with_ours.tasks_alive} tasks are alive at the end, {without.tasks_alive} without"
+        wrong.append(alive)
+    for what in wrong[:SHOWN]:
+        print(f"  WRONG: {what}", flush=True)
+    if len(wrong) > SHOWN:
+        print(f"  and {len(wrong) - SHOWN} more")
+    return len(with_ours.outcomes), len(wrong)
+
+
+def describe(result: Result) -> str:
+    """Return the counts of a run in one line."""
+    counts = Counter(result.outcomes.values())
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    return f"{len(result.outcomes)} tests ({kinds}) in {result.seconds:.0f} s"
+
+
+# --------------------------------------------------------------------------------------------- main
+
+
+def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Return our own arguments, and those for pytest."""
+    parser = argparse.ArgumentParser(
+        description="Runs a foreign test suite without and with our instrument, and compares.",
+        epilog="Further arguments go to pytest.",
+    )
+    parser.add_argument("--suite", choices=SUITES, default="trio")
+    parser.add_argument(
+        "--variant",
+        choices=VARIANTS,
+        action="append",
+        help=f"can be repeated; by default {', '.join(DEFAULT_VARIANTS)}",
+    )
+    parser.add_argument(
+        "--here", action="store_true", help="use the running interpreter's own environment"
+    )
+    return parser.parse_known_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run and compare; return 0 if all is equal."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+    options, for_pytest = parse(arguments)
+    suite = SUITES[options.suite]
+    python = Path(sys.executable) if options.here else make_environment(options.suite, suite)
+    runner = Runner(python, suite, find_root(python, suite), for_pytest)
+    variants = options.variant or DEFAULT_VARIANTS
+
+    print(f"{options.suite}, Python {sys.version.split()[0]}, trio {version('trio')}")
+    for name, reason in suite.excluded.items():
+        print(f"  excluded: {name}: {reason}")
+    for name, reason in suite.excluded_while_flushing.items():
+        print(f"  excluded where we flush all the time: {name}: {reason}")
+    without = runner.run(None)
+    print(f"without: {describe(without)}", flush=True)
+    for name in without.reasons:
+        print(f"  {without.outcomes[name]} without us as well: {name}")
+    counts = [compare(runner, variant, without) for variant in variants]
+    compared, wrong = (sum(column) for column in zip(*counts, strict=True))
+    print(f"{max(compared - wrong, 0)} passed, {wrong} failed")
+    return 1 if wrong or not compared else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

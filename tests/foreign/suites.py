@@ -1,0 +1,103 @@
+"""Which foreign suites there are, and in which variants our instrument is given to their runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How our instruments are made, and to which runs they are given.
+
+    Attributes:
+        options: the options of our instruments.
+        way: ``each`` run has one of its own; all runs of a process have one, which is ``shared``;
+            or each has one that is added and removed ``midway``, from within a hook of another.
+    """
+
+    options: Mapping[str, object]
+    way: str = "each"
+
+
+ALL: Final = {"scheduled": True, "lens": "task", "task_names": True, "flush_interval": 0.05}
+
+VARIANTS: Final[dict[str, Variant]] = {
+    "plain": Variant({"flush_interval": None}),
+    "scheduled": Variant({"flush_interval": None, "scheduled": True}),
+    "flushing": Variant({"flush_interval": 0.05}),
+    "full": Variant(ALL),
+    "shared": Variant(ALL, way="shared"),
+    "midway": Variant(ALL, way="midway"),
+}
+DEFAULT_VARIANTS: Final = ("plain", "full", "shared", "midway")
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A foreign test suite.
+
+    Attributes:
+        needs: what pip is to install; the package that is tested comes first.
+        tests: where its tests are, within the source archive of that package.
+        installed: whether they are in the installed package itself.
+        arguments: for pytest.
+        plugins: whether pytest loads the plugins that are installed.
+        excluded: tests that cannot be equal, with the reason.
+        excluded_while_flushing: those that cannot be while a thread of ours writes a file.
+    """
+
+    needs: Sequence[str]
+    tests: str = "tests"
+    installed: bool = False
+    arguments: Sequence[str] = ()
+    plugins: bool = True
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    excluded_while_flushing: Mapping[str, str] = field(default_factory=dict)
+
+    def left_out(self, variant: Variant | None) -> Mapping[str, str]:
+        """Return the tests that are not run, with the reasons."""
+        flushing = variant is not None and variant.options["flush_interval"] is not None
+        return {**self.excluded, **(self.excluded_while_flushing if flushing else {})}
+
+
+TRIO_MODE: Final = ("-o", "trio_mode=true")
+
+SUITES: Final[dict[str, Suite]] = {
+    "trio": Suite(
+        # As trio's own CI runs them, less the tests of static tools (mypy, jedi, ...).
+        needs=["trio", "pytest", "trustme", "pyopenssl", "async_generator"],
+        tests=".",
+        installed=True,
+        arguments=[
+            *("-p", "trio._tests.pytest_plugin", "--run-slow", "--skip-optional-imports"),
+            *("--import-mode=importlib", "-W", "error", "-o", "xfail_strict=true"),
+            *("-o", "markers=redistributors_should_skip"),
+        ],
+        plugins=False,
+        excluded={
+            "_core/_tests/test_instrumentation.py::test_instrument_that_raises_on_getattr": (
+                "asserts that the run has no instrument with these hooks"
+            ),
+        },
+        excluded_while_flushing={
+            "_tests/test_subprocess.py::test_for_leaking_fds": (
+                "asserts that no file is opened or closed meanwhile, by whatever thread"
+            ),
+        },
+    ),
+    "hypercorn": Suite(
+        needs=["hypercorn[trio]", "pytest", "pytest-trio", "pytest-asyncio", "pytest-cov", "httpx"],
+        tests="tests/trio",
+    ),
+    "quart-trio": Suite(
+        needs=["quart-trio", "pytest", "pytest-trio", "pytest-cov"], arguments=TRIO_MODE
+    ),
+    "tricycle": Suite(
+        needs=["tricycle", "pytest", "pytest-trio", "trustme"], tests="tricycle/_tests"
+    ),
+    "trio-websocket": Suite(
+        needs=["trio-websocket", "pytest", "pytest-trio", "trustme"], arguments=TRIO_MODE
+    ),
+}

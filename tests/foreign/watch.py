@@ -1,0 +1,115 @@
+"""Watches what an instrument of ours does in a foreign run, and writes down what is wrong.
+
+No pytest here: it watches the runs of subprocesses too. Each process has a file of its own in the
+folder of the settings, with one JSON value on a line.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracetools import FlamegraphInstrument
+
+FIRST_STEP, LAST_STEP = 3, 40
+"""The steps between which an instrument is there that is added and removed midway."""
+
+settings: dict[str, Any] = json.loads(os.environ.get("TRACETOOLS_FOREIGN", "{}"))
+watched: list[Watch] = []
+"""All watches, kept, so that whatever our instruments keep alive shows."""
+
+
+class Watch(trio.abc.Instrument):
+    """A second instrument, beside one of ours, that counts what ours must have seen."""
+
+    def __init__(self, ours: FlamegraphInstrument, way: str) -> None:
+        self.ours = ours
+        self.way = way
+        self.tasks = 0
+        self.steps_begun = 0
+        self.steps_ended = 0
+        self.over = False
+        self.blamed = False
+        watched.append(self)
+
+    def task_spawned(self, task: Any) -> None:
+        self.tasks += 1
+
+    def before_task_step(self, task: Any) -> None:
+        self.steps_begun += 1
+        if self.way == "midway" and self.steps_begun == LAST_STEP:
+            trio.lowlevel.remove_instrument(self.ours)
+
+    def after_task_step(self, task: Any) -> None:
+        self.steps_ended += 1
+        if self.way == "midway" and self.steps_ended == FIRST_STEP:
+            trio.lowlevel.add_instrument(self.ours)
+
+    def after_run(self) -> None:
+        self.over = True
+
+    def check(self) -> None:
+        """Write down what is wrong, once."""
+        if not self.blamed:
+            for what in self._faults():
+                say("complaint", what)
+                self.blamed = True
+
+    def _faults(self) -> Iterator[str]:
+        """Return what is wrong with the recording, whether the run is over or not."""
+        try:
+            profile = self.ours.profile
+            profile.check()
+        except Exception as error:
+            yield f"the profile is wrong: {error!r}"
+            return
+        if any(is_over(task) for task in list(self.ours._tasks.accounts)):
+            yield "a task that has exited is kept"
+        if self.way != "shared" and self.over and self.ours._recorder.loops:
+            yield "the run is over and is still recorded"
+        if self.way == "each":
+            tasks = sum(times.entries for times in profile.stacks.values())
+            steps = sum(times.steps for times in profile.stacks.values())
+            # Where trio itself crashes, a step begins that does not end.
+            if tasks != self.tasks or not self.steps_ended <= steps <= self.steps_begun:
+                seen = f"{self.tasks} tasks in {self.steps_ended} steps"
+                yield f"the profile has {tasks} tasks in {steps} steps, trio had {seen}"
+
+
+def is_over(task: Any) -> bool:
+    return inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED
+
+
+def listen() -> None:
+    """Hear what trio says of instruments of ours, and what our own logger says."""
+    logging.getLogger("trio.abc.Instrument").addFilter(_hears_of_a_disabled_one)
+    logging.getLogger("tracetools").addFilter(_hears_of_an_error)
+
+
+def _hears_of_a_disabled_one(record: logging.LogRecord) -> bool:
+    named = record.args if isinstance(record.args, tuple) else ()  # trio's tests raise in their own
+    if any(one in (watch.ours, watch) for one in named for watch in watched):
+        say("complaint", f"trio: {record.getMessage()} {record.exc_info}")
+    return True
+
+
+def _hears_of_an_error(record: logging.LogRecord) -> bool:
+    if record.levelno >= logging.WARNING:
+        say("complaint", f"tracetools: {record.getMessage()} {record.exc_info}")
+    return True
+
+
+def say(kind: str, text: str) -> None:
+    """Write down what happened, at once: the process may be killed."""
+    where = os.environ.get("PYTEST_CURRENT_TEST", "")
+    with Path(settings["folder"], f"{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"kind": kind, "text": text, "test": where}) + "\n")

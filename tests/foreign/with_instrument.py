@@ -1,0 +1,114 @@
+"""Attaches a `FlamegraphInstrument` to every trio run of a process.
+
+A pytest plugin as well as a hook at the start of subprocesses, which imports neither trio nor
+pytest until the process itself does. The settings are in ``TRACETOOLS_FOREIGN``::
+
+    {"folder": "/where/files/go", "way": "each", "options": {"flush_interval": 0.05}}
+
+It is imported before pytest gets to see it: PYTEST_DONT_REWRITE.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+    from watch import Watch
+
+    from tracetools import FlamegraphInstrument
+
+_PLACE = "trio._core._run"
+"""Where `trio.run` and `start_guest_run` both look up `Instruments`, however they were imported."""
+
+_unchecked: list[Watch] = []
+
+
+class _WhenTrioIsImported(MetaPathFinder):
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != _PLACE:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        assert spec is not None
+        assert spec.loader is not None
+        execute = spec.loader.exec_module
+
+        def execute_and_attach(module: ModuleType) -> None:
+            execute(module)
+            _attach(module)
+
+        spec.loader.exec_module = execute_and_attach  # type: ignore[method-assign]
+        return spec
+
+
+def wait_for_trio() -> None:
+    """Attach to all runs of this process once it imports trio."""
+    sys.meta_path.insert(0, _WhenTrioIsImported())
+    atexit.register(_check_all)
+
+
+def _attach(module: Any) -> None:
+    """Give every run that begins from now on an instrument of ours, after its own ones."""
+    instruments = module.Instruments
+
+    def with_ours(incoming: Sequence[Any]) -> Any:
+        return instruments([*incoming, *_ours_for_a_run()])
+
+    module.Instruments = with_ours
+
+
+def _ours_for_a_run() -> list[FlamegraphInstrument | Watch]:
+    """Return what a new run is given: an instrument, and another one that watches it."""
+    import watch  # which imports trio
+
+    way = watch.settings["way"]
+    if way == "shared" and watch.watched:
+        seen = watch.watched[0]
+    else:
+        if not watch.watched:
+            watch.listen()
+        try:
+            seen = watch.Watch(_new_instrument(watch.settings, len(watch.watched)), way)
+        except Exception as error:
+            watch.say("complaint", f"no instrument could be made: {error!r}")
+            return []
+    if way != "shared":  # that one grows all the time, and is checked at the end
+        _unchecked.append(seen)
+    watch.say("run", way)
+    return [seen] if way == "midway" else [seen.ours, seen]
+
+
+def _new_instrument(settings: dict[str, Any], number: int) -> FlamegraphInstrument:
+    from tracetools import FlamegraphInstrument
+
+    file = Path(settings["folder"], f"{os.getpid()}-{number}")
+    return FlamegraphInstrument(file, **settings["options"])
+
+
+def _check_all() -> None:
+    if "watch" in sys.modules:
+        for seen in sys.modules["watch"].watched:
+            seen.check()
+
+
+def pytest_configure() -> None:
+    """Import what will be needed, so that no test sees it being imported."""
+    import watch  # noqa: F401
+
+    import tracetools.instruments.trio  # noqa: F401
+
+
+def pytest_runtest_teardown() -> None:
+    while _unchecked:
+        _unchecked.pop().check()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
@@ -165,3 +165,21 @@ def numbers(profile: Profile) -> dict[tuple[str, ...], Times]:
     """Return a profile's numbers by names, without what is nothing but zeros."""
     named = {tuple(frame.name for frame in path): times for path, times in profile.stacks.items()}
     return {path: times for path, times in named.items() if any(times)}
+
+
+@st.composite
+def _profiles(draw) -> Profile:
+    """Return the profile of any program, with anything that may be said of it."""
+    profile, _ = run(draw(PROGRAMS))
+    return replace(
+        profile,
+        start=draw(st.integers(0, 3)),
+        programs=tuple(sorted(draw(st.sets(st.sampled_from(NAMES))))),
+        backends=tuple(sorted(draw(st.sets(st.sampled_from(NAMES))))),
+        merged=draw(st.integers(0, 3)),
+        scheduled_measured=draw(st.booleans()),
+        truncated=draw(st.booleans()),
+    )
+
+
+PROFILES = _profiles()

@@ -1,0 +1,33 @@
+"""Programs in processes of their own: for what a process can do only once, or not survive."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import tracetools
+
+SETUP = """
+import json, os, signal, sys, threading
+import tracetools
+from tracetools import observe, span
+"""
+
+
+def run(
+    code: str, folder: Path | None = None, *, setup: str = SETUP, check: bool = True
+) -> subprocess.CompletedProcess:
+    """Run a program, with the tracetools that is tested, in a folder."""
+    source = str(Path(tracetools.__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
+    return subprocess.run(
+        [sys.executable, "-c", setup + code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=120,
+    )

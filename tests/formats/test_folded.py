@@ -164,7 +164,7 @@ def test_device_is_written_to_and_not_replaced():
 
 def open_full_device(self, mode):
     self.touch()
-    return open("/dev/full", "wb")  # noqa: PTH123
+    return open("/dev/full", "wb")
 
 
 def refuse_to_replace(self, target):

@@ -73,3 +73,22 @@ def test_scheduled_time_counts_from_the_end_of_the_step_in_which_a_task_woke_its
     loop.exit(0)
     times = numbers(loop.finish())["all-spans", "task"]
     assert (times.busy, times.scheduled, times.idle) == (101, 10, 0)
+
+
+def test_a_task_that_woke_itself_is_busy_until_its_step_ends_whatever_closes_meanwhile():
+    loop = ScriptedLoop(scheduled=True)
+    loop.begin_step(loop.spawn("task"))
+    outer, inner = loop.open("outer"), loop.open("inner")
+    loop.wake(0)
+    loop.tick(1)
+    loop.close(outer)
+    loop.tick(10)
+    loop.close(inner)
+    loop.tick(100)
+    loop.exit(0)
+    found = numbers(loop.finish())
+    assert {path[-1]: (times.busy, times.scheduled) for path, times in found.items()} == {
+        "task": (100, 0),
+        "outer": (0, 0),
+        "inner": (11, 0),
+    }

@@ -332,7 +332,7 @@ class LoopAccount:
 
     def settle_wait(self, task: TaskAccount, now: int) -> None:
         """Charge the scheduled time of a task that waits for its step up to now."""
-        if task.ready is not None:
+        if task.ready is not None and task is not self.current:
             task.stack.scheduled += now - task.ready
             task.ready = now
 

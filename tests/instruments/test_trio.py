@@ -805,6 +805,7 @@ def recorded(make):
     yield instrument
     profile = instrument.profile
     profile.check()
+    assert [t.busy for name, t in named(profile).items() if name.endswith(";in a test")] == [5]
 
 
 test_a_pytest_trio_fixture = pytest.mark.trio(test_a_pytest_trio_fixture)

@@ -17,17 +17,32 @@ from tracetools import observe, span
 
 
 def run(
-    code: str, folder: Path | None = None, *, setup: str = SETUP, check: bool = True
+    code: str,
+    folder: Path | None = None,
+    *,
+    setup: str = SETUP,
+    check: bool = True,
+    measured: bool = True,
 ) -> subprocess.CompletedProcess:
-    """Run a program, with the tracetools that is tested, in a folder."""
+    """Run a program, with the tracetools that is tested, in a folder.
+
+    `measured` says whether coverage may follow it there, which imports much.
+    """
     source = str(Path(tracetools.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
     return subprocess.run(
         [sys.executable, "-c", setup + code],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
+        env={
+            **{name: value for name, value in os.environ.items() if measured or _is_ours(name)},
+            "PYTHONPATH": path,
+        },
         capture_output=True,
         text=True,
         check=check,
         timeout=120,
     )
+
+
+def _is_ours(variable: str) -> bool:
+    return not variable.startswith("COVERAGE")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tracetools import current
 from tracetools.accounting import LoopAccount, TaskAccount, ThreadAccount
+from tracetools.errors import LawError
 from tracetools.labels import PathShortener
 from tracetools.profile import Profile
 from tracetools.snapshot import Sums, copy_moment
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tracetools.accounting import Opened
 
 __all__ = ["Clock", "Recorder", "logger"]
+
+_LOOKS: Final = 100
+"""How often a loop is looked at until the look is of one moment."""
 
 logger: Final = logging.getLogger("tracetools")
 
@@ -184,7 +188,24 @@ class Recorder:
     # --------------------------------------------------------------- snapshot
 
     def profile(self) -> Profile:
-        """Return all that was recorded up to now, open intervals included. From any thread."""
+        """Return all that was recorded up to now, open intervals included. From any thread.
+
+        A look at a loop that goes on in another thread is of one moment, but under a tracer (of a
+        debugger, or of coverage) that lets threads switch anywhere. So it is checked before it is
+        handed out, and taken again if an event was seen half done.
+        """
+        for _ in range(_LOOKS):
+            profile = self._look()
+            try:
+                profile.check()
+            except LawError:
+                time.sleep(0)  # let the loop come to the end of what it does
+            else:
+                break
+        return profile
+
+    def _look(self) -> Profile:
+        """Make a profile of what is known just now."""
         with self._lock:
             moments = [copy_moment(loop) for loop in self._loops]
             in_use = {id(moment.loop.tree) for moment in moments}

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.strategies import PROGRAMS, expected, numbers
-from tracetools.testing import ScriptedLoop
+from tracetools.recorder import Recorder
+from tracetools.stacks import Frame
+from tracetools.testing import FakeClock, ScriptedLoop
 
 
 @given(PROGRAMS)
@@ -92,3 +94,32 @@ def test_a_task_that_woke_itself_is_busy_until_its_step_ends_whatever_closes_mea
         "outer": (0, 0),
         "inner": (11, 0),
     }
+
+
+def test_a_clock_that_starts_at_zero_keeps_the_laws(tmp_path):
+    clock = FakeClock(0)
+    recorder = Recorder(clock=clock)
+    loop = recorder.begin_loop(recorder.clock())
+    now = recorder.clock
+    a, b = (loop.spawn(loop.tree.root, Frame(name), now(), clock=now) for name in "ab")
+    loop.begin_step(a, now())
+    opened = a.open(Frame("s"), now())
+    loop.end_step(now())
+    clock.tick(10)
+    loop.begin_step(b, now())
+    a.close(opened, now())
+    loop.end_step(now())
+    recorder.end_loop(loop, now())
+    recorder.profile().check()
+    assert recorder.profile().duration == 10
+
+
+def test_many_spans_that_close_in_the_order_in_which_they_were_opened():
+    loop = ScriptedLoop()
+    loop.begin_step(loop.spawn("task"))
+    spans = [loop.open("s") for _ in range(2000)]
+    loop.tick(1)
+    for opened in spans:
+        loop.close(opened)
+    loop.exit(0)
+    loop.finish().check()

@@ -54,7 +54,8 @@ class TaskAccount:
         base: the stack of the task itself, without its spans.
         stack: the current stack: `base`, or that of the innermost open span.
         innermost: the innermost open span, with those around it.
-        closed: spans that were closed, but not yet left: out of order, or from another thread.
+        closed: spans that were closed, but not yet left: out of order, or from another
+            thread; by identity.
         born: when the task was spawned.
         busy: its busy time. While it steps, this is less by the moment at which the step began, so
             that adding any moment of the step makes it right for that moment.
@@ -88,7 +89,7 @@ class TaskAccount:
         self.loop = loop
         self.base = self.stack = stack
         self.innermost: Opened | None = None
-        self.closed: list[Opened] = []
+        self.closed: dict[int, Opened] = {}
         self.born = now
         self.busy = 0
         self.ready: int | None = None
@@ -148,7 +149,7 @@ class TaskAccount:
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order, while the task steps or not. A second time does nothing."""
         if not self.close_current(opened, now):
-            self.closed.append(opened)
+            self.closed[id(opened)] = opened
             self._leave(now)
 
     def readings(self, now: int) -> Readings:
@@ -175,7 +176,7 @@ class TaskAccount:
         self.loop.begin_change()
         try:
             self.loop.settle_wait(self, now)
-            while self.innermost is not None and _holds(self.closed, self.innermost):
+            while self.innermost is not None and id(self.innermost) in self.closed:
                 self._settle(self.innermost, now)
                 self.innermost = self.innermost[1]
             self.stack = self.base if self.innermost is None else self.innermost[2]
@@ -191,17 +192,12 @@ def outwards(opened: Opened | None) -> Iterator[Opened]:
         opened = opened[1]
 
 
-def _holds(spans: list[Opened], span: Opened) -> bool:
-    """Whether this very span is among others."""
-    return any(other is span for other in spans)
-
-
-def _forget_gone(closed: list[Opened], innermost: Opened | None) -> None:
+def _forget_gone(closed: dict[int, Opened], innermost: Opened | None) -> None:
     """Keep of what was closed only what is still on the way out."""
-    on_the_way = list(outwards(innermost))
-    for opened in tuple(closed):
-        if not _holds(on_the_way, opened):
-            closed.remove(opened)  # one by one: another thread may add to it meanwhile
+    on_the_way = {id(opened) for opened in outwards(innermost)}
+    for gone in tuple(closed):  # another thread may add to it meanwhile
+        if gone not in on_the_way:
+            del closed[gone]
 
 
 def read(busy: int, now: int, *, stepping: bool) -> Readings:
@@ -293,12 +289,13 @@ class LoopAccount:
         task = self.current
         if task is None:
             return
+        # first what belongs together: Python 3.10 may switch threads at a jump, even without a call
         task.busy += now
         task.stack.steps += 1
-        if task.ready is not None:  # it woke itself while it ran: it queues from now on
-            task.ready = now
         self.current = None
         self.mark = now
+        if task.ready is not None:  # it woke itself while it ran: it queues from now on
+            task.ready = now
 
     def wake(self, task: TaskAccount, now: int) -> None:
         """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""
@@ -354,7 +351,8 @@ class ThreadAccount:
     Attributes:
         base: the stack under which the thread's spans stand.
         innermost: the innermost open span, with those around it.
-        closed: spans that were closed, but not yet left: out of order, or from another thread.
+        closed: spans that were closed, but not yet left: out of order, or from another
+            thread; by identity.
         keeper: whoever asked for the account; the accounting never looks at it.
         thread: the identity of the thread.
     """
@@ -368,7 +366,7 @@ class ThreadAccount:
         self.tree = tree
         self.base = base
         self.innermost: Opened | None = None
-        self.closed: list[Opened] = []
+        self.closed: dict[int, Opened] = {}
         self.keeper = keeper
 
     def open(self, frame: Frame, now: int, entries: int = 1) -> Opened:
@@ -382,11 +380,11 @@ class ThreadAccount:
 
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order. A second time does nothing."""
-        self.closed.append(opened)
+        self.closed[id(opened)] = opened
         self._leave(now)
 
     def _leave(self, now: int) -> None:
-        while self.innermost is not None and _holds(self.closed, self.innermost):
+        while self.innermost is not None and id(self.innermost) in self.closed:
             _, outer, stack, since, _ = self.innermost
             stack.thread += now - since
             if outer is not None:

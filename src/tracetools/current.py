@@ -7,7 +7,7 @@ recorded or not, so it imports little.
 from __future__ import annotations
 
 import os
-from threading import get_ident
+from _thread import allocate_lock, get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tracetools.accounting import LoopAccount, Opened, TaskAccount
@@ -43,6 +43,7 @@ recorders: Final[set[Recorder]] = set()
 """The recordings that follow a loop just now."""
 
 _switches: Final[list[Callable[[bool], None]]] = []
+_lock = allocate_lock()
 
 
 def when_recording_changes(switch: Callable[[bool], None]) -> None:
@@ -52,13 +53,15 @@ def when_recording_changes(switch: Callable[[bool], None]) -> None:
 
 def follow(loop: LoopAccount) -> None:
     """Let spans in the loop's thread find it."""
-    _set_loops(loop.thread, (*_loops_in(loop.thread), loop))
+    with _lock:
+        _set_loops(loop.thread, (*_loops_in(loop.thread), loop))
 
 
 def unfollow(loop: LoopAccount) -> None:
     """Let spans in the loop's thread no longer find it."""
-    others = [other for other in _loops_in(loop.thread) if other is not loop]
-    _set_loops(loop.thread, tuple(others))
+    with _lock:
+        others = [other for other in _loops_in(loop.thread) if other is not loop]
+        _set_loops(loop.thread, tuple(others))
 
 
 def _set_loops(thread: int, loops: tuple[LoopAccount, ...]) -> None:
@@ -127,7 +130,7 @@ def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
     if account.loop.thread == get_ident():
         account.close(opened, account.clock())
     else:  # the account is its own thread's: it will see that the span is closed
-        account.closed.append(opened)
+        account.closed[id(opened)] = opened
 
 
 def is_here(opened: Opening) -> bool:
@@ -157,10 +160,10 @@ def _stop_all() -> None:
 
 def _forget_in_child() -> None:
     """In a forked process: record nothing, so that only the parent writes what it recorded."""
+    global _lock  # noqa: PLW0603  # it may be held by a thread that does not exist here
+    _lock = allocate_lock()
     for thread in tuple(recorded_loops):
         _set_loops(thread, ())
-    for recorder in tuple(recorders):
-        recorder.forget()
     recorders.clear()
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "Recorder", "logger"]
 
+_SMALL: Final = 1_000_000
+
 _LOOKS: Final = 100
 """How often a loop is looked at until the look is of one moment."""
 
@@ -64,7 +66,7 @@ class Recorder:
         _check_bound("max_depth", max_depth)
         if not callable(clock):
             raise TypeError(f"clock is a function that returns nanoseconds, not {clock!r}")
-        self.clock: Clock = _ThreadClock() if clock is time.thread_time_ns else clock
+        self.clock: Clock = _usable(clock)
         self.host: ContextVar[TaskAccount | None] = ContextVar("tracetools_host", default=None)
         self.stopped = False
         self._scheduled = scheduled
@@ -80,6 +82,7 @@ class Recorder:
         self._thread_tree = self._new_tree()
         self._threads: weakref.WeakSet[ThreadAccount] = weakref.WeakSet()
         self._here = threading.local()
+        _known.add(self)
 
     # ------------------------------------------------------------------ loops
 
@@ -251,6 +254,17 @@ def _check_bound(name: str, value: object) -> None:
         raise ValueError(f"{name} is at least 1, not {value!r}")
 
 
+def _usable(clock: Clock) -> Clock:
+    """Return a clock that other threads can do with, and that is not near zero.
+
+    The accounting tells steps apart by the identity of numbers, which small ones share.
+    """
+    if clock is time.thread_time_ns:
+        return _ThreadClock()
+    first = clock()
+    return clock if first > _SMALL else lambda: clock() - first + _SMALL
+
+
 class _ThreadClock:
     """CPU time of the thread that asks, which no other thread can read; so the last is kept."""
 
@@ -264,3 +278,15 @@ class _ThreadClock:
     def read(self, thread: int) -> int:
         """Return what it shows in a thread; what it showed there last, in another one."""
         return self() if thread == get_ident() else self.last.get(thread, 0)
+
+
+_known: Final[weakref.WeakSet[Recorder]] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    for recorder in tuple(_known):
+        recorder.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -7,10 +7,10 @@ a program.
 from __future__ import annotations
 
 import time
-from itertools import chain
+from itertools import chain, islice
 from operator import attrgetter
 from threading import get_ident
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.accounting import (
     LoopAccount,
@@ -25,7 +25,7 @@ from tracetools.accounting import (
 from tracetools.stacks import ROOT, Frame, Stack, Times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tracetools.accounting import ThreadAccount
     from tracetools.profile import Path
@@ -71,9 +71,14 @@ class StackRow(NamedTuple):
         return Times(self.busy, self.scheduled, idle, self.thread, self.steps, self.entries)
 
 
-LOOP_ROW: Final = attrgetter(*LoopRow._fields)
-TASK_ROW: Final = attrgetter(*TaskRow._fields)
 STACK_ROW: Final = attrgetter(*StackRow._fields)
+
+
+def _getters(row: type[NamedTuple]) -> list[attrgetter[Any]]:
+    return [attrgetter(name) for name in row._fields]
+
+
+_LOOP, _TASK, _STACK = _getters(LoopRow), _getters(TaskRow), _getters(StackRow)
 
 
 class Moment(NamedTuple):
@@ -109,22 +114,35 @@ def _try_copy(loop: LoopAccount) -> tuple[Moment, bool]:
     changes = loop.changes
     tasks = list(loop.tasks)
     stacks = list(loop.tree.stacks)
-    rows = list(
-        chain(
-            map(LOOP_ROW, (loop,)),
-            map(TASK_ROW, tasks),
-            map(STACK_ROW, stacks),
-            map(LOOP_ROW, (loop,)),
-        )
-    )
-    is_whole = (
-        rows[0] == rows[-1] and rows[0][:2] == (changes, 0) and len(stacks) == len(loop.tree.stacks)
-    )
-    task_rows = [TaskRow(*row) for row in rows[1 : 1 + len(tasks)]]
+    parts: list[tuple[list[attrgetter[Any]], Sequence[object]]] = [
+        (_LOOP, (loop,)),
+        (_TASK, tasks),
+        (_STACK, stacks),
+    ]
+    columns = [map(get, things) for getters, things in parts for get in getters]
+    # One call in C, that makes nothing but one flat list: no objects that could set off the
+    # collector, which before Python 3.12 runs finalisers right here.
+    cells = list(chain(*columns))
+    is_whole = cells[:2] == [changes, 0] and len(stacks) == len(loop.tree.stacks)
+    rest = iter(cells)
+    loops, task_rows, stack_rows = (_rows(rest, len(get), len(things)) for get, things in parts)
     return (
-        Moment(loop, LoopRow(*rows[0]), tasks, task_rows, stacks, rows[1 + len(tasks) : -1]),
+        Moment(
+            loop,
+            LoopRow(*loops[0]),
+            tasks,
+            [TaskRow(*row) for row in task_rows],
+            stacks,
+            stack_rows,
+        ),
         is_whole,
     )
+
+
+def _rows(cells: Iterator[Any], fields: int, things: int) -> list[tuple[Any, ...]]:
+    """Turn columns into rows."""
+    columns = [list(islice(cells, things)) for _ in range(fields)]
+    return list(zip(*columns, strict=True))
 
 
 class Sums:

@@ -182,6 +182,8 @@ class FlamegraphInstrument(trio.abc.Instrument):
         finally:
             if not self._recorder.loops or self._recorder.stopped:
                 self._file.end()
+            if self._recorder.loops and not self._recorder.stopped:
+                self._file.begin()  # another thread has begun one meanwhile
 
 
 def _is_construction(caller: FrameType | None) -> bool:

@@ -29,7 +29,7 @@ from tracetools.stack_file import StackFile
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
     from types import FrameType
 
@@ -107,10 +107,10 @@ class FlamegraphInstrument(trio.abc.Instrument):
             flush_interval=flush_interval,
         )
         self._tasks = _Tasks(self._recorder, task_names=task_names)
+        self._scheduled = measured
         # trio takes hooks that are attributes as it takes methods, and these are cheaper.
-        hooks = _hooks(self._tasks, scheduled=measured)
-        for name, hook in hooks.items():
-            setattr(self, name, hook)
+        self._hooks = _hooks(self._tasks, scheduled=measured)
+        self._use(self._hooks)
 
     @property
     def profile(self) -> Profile:
@@ -134,6 +134,7 @@ class FlamegraphInstrument(trio.abc.Instrument):
         """Begin to record a run. Called by trio."""
         with self._tasks.guard("a run could not be begun"):
             self._begin()
+            self._choose_hooks()
 
     def after_run(self) -> None:
         """End the recording of a run, and write the stack file. Called by trio."""
@@ -164,6 +165,24 @@ class FlamegraphInstrument(trio.abc.Instrument):
             self._tasks.begin()
             self._file.begin()
 
+    def _choose_hooks(self) -> None:
+        """Take the cheapest hooks for the steps of a run that has not made one yet.
+
+        Those of `_steps` know one loop only, and must see its first step. What a task has done
+        stands in its account, so hooks may be exchanged at any time, between any two calls.
+        """
+        loops = self._recorder.loops
+        if len(loops) == 1 and not self._scheduled:
+            send = _steps(self._tasks, loops[0]).send
+            send(None)  # type: ignore[arg-type]  # to where it waits for the first task
+            self._use({"before_task_step": send, "after_task_step": send})
+        else:
+            self._use(self._hooks)
+
+    def _use(self, hooks: dict[str, Hook]) -> None:
+        for name, hook in hooks.items():
+            setattr(self, name, hook)
+
     def _join(self) -> None:
         """Begin to record a run that goes on already."""
         try:
@@ -171,6 +190,7 @@ class FlamegraphInstrument(trio.abc.Instrument):
         except RuntimeError:  # not in a run: trio.run takes its instruments before it begins
             return
         if root is not None and not _is_over(root) and not self._tasks.here():
+            self._use(self._hooks)
             self._begin()
             self._tasks.join(root)
 
@@ -347,9 +367,8 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
     """Return trio's hooks for tasks, as functions that keep what they need in local names.
 
     `before_task_step` and `after_task_step` are `LoopAccount.begin_step` and `end_step` written
-    out: two calls less for each step are a third of what recording costs (figures in
-    docs/explanation/design.md). They are each other's mirror, so that all that is ours falls
-    outside of the task's time.
+    out, for a call is too dear. They are each other's mirror, so that all that is ours falls
+    outside of the task's time. They do for any number of loops at once; see also `_steps`.
     """
     accounts = tasks.accounts
     clock = tasks.recorder.clock
@@ -394,6 +413,39 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
         "after_task_step": after_task_step,
     }
     return hooks | _scheduling_hooks(tasks) if scheduled else hooks
+
+
+def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
+    """Follow the steps of one loop: the two hooks in one, which trio resumes by turns.
+
+    To resume a generator costs less than to call a function, and what it has found at the begin of
+    a step is still at hand at its end.
+    """
+    accounts = tasks.accounts
+    clock = tasks.recorder.clock
+    try:
+        while True:
+            task = yield  # before_task_step
+            try:
+                account = accounts[task]
+                account.busy -= clock()
+                loop.current = account
+            except KeyError:
+                tasks.unknown(task)
+                account = loop.current  # type: ignore[assignment]  # None is like one that is over
+            yield  # after_task_step
+            now = clock()
+            if loop.current is account and account is not None:
+                account.busy += now
+                account.stack.steps += 1
+                loop.current = None
+                loop.mark = now
+    except GeneratorExit:
+        raise
+    except BaseException:  # noqa: BLE001  # trio would drop the instrument
+        tasks.recorder.stop("a step could not be recorded")
+    while True:
+        yield
 
 
 def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three in one
@@ -457,6 +509,7 @@ def _protect_from_ctrl_c() -> None:
     mine: tuple[Any, ...] = (
         *_hooks(_Tasks(Recorder(), task_names=False), scheduled=False).values(),
         *_hooks(_Tasks(Recorder(), task_names=False), scheduled=True).values(),
+        _steps,
         FlamegraphInstrument.__hash__,
         FlamegraphInstrument.before_run,
         FlamegraphInstrument.after_run,

@@ -613,21 +613,22 @@ def test_partials_objects_builtins_and_lambdas(recording):
         }
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="inspect.markcoroutinefunction is from 3.12")
-def test_what_is_marked_as_a_coroutine_function_is_awaited_in_its_span(loop):
-    async def work():
-        loop.tick(5)
+if sys.version_info >= (3, 12):
 
-    class Marked:
-        def __call__(self):
-            return work()
+    def test_what_is_marked_as_a_coroutine_function_is_awaited_in_its_span(loop):
+        async def work():
+            loop.tick(5)
 
-    targets = {"object": Marked(), "function": lambda: work()}  # noqa: PLW0108
-    for name, target in targets.items():
-        observed = observe(inspect.markcoroutinefunction(target), name=name)
-        assert inspect.iscoroutinefunction(observed)
-        drive(observed())
-        assert times(loop, name) == Times(busy=5, entries=1)
+        class Marked:
+            def __call__(self):
+                return work()
+
+        targets = {"object": Marked(), "function": lambda: work()}  # noqa: PLW0108
+        for name, target in targets.items():
+            observed = observe(inspect.markcoroutinefunction(target), name=name)
+            assert inspect.iscoroutinefunction(observed)
+            drive(observed())
+            assert times(loop, name) == Times(busy=5, entries=1)
 
 
 KINDS = [

@@ -2,7 +2,7 @@
 
 import html
 
-import pytest
+import pyinferno
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -12,8 +12,6 @@ from tracetools.formats.folded import clean_label, format_folded
 
 from .reading import read_frames, read_inferno_frames
 from .strategies import any_text, identifiers, relaxed, stacks
-
-pyinferno = pytest.importorskip("pyinferno", reason="pyinferno has wheels up to Python 3.11 only")
 
 
 def frames_of_inferno(stacks):

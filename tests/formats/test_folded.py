@@ -3,7 +3,6 @@ import io
 import logging
 import os
 import stat
-import sys
 import unicodedata
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.processes import not_root
 from tracetools.errors import NoStacksError, StackFileError
 from tracetools.formats.folded import (
     MAX_LABEL_BYTES,
@@ -369,9 +369,8 @@ def test_file_that_cannot_be_read_is_named_with_a_remedy(tmp_path, name, remedy)
     assert str(tmp_path) in str(caught.value)
 
 
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may read it all")
 def test_file_without_permission_is_named_with_a_remedy(tmp_path):
     path = tmp_path / "stack.folded"
     path.touch(mode=0)
-    with pytest.raises(StackFileError, match="change its permissions"):
+    with not_root(), pytest.raises(StackFileError, match="change its permissions"):
         read_folded(path)

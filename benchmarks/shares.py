@@ -17,9 +17,9 @@ import trio
 
 from tracetools import FlamegraphInstrument, Profile
 
-ROUNDS = 15
-TRUTH = {"alpha": 8_000_000, "beta": 12_000_000, "gamma": 30_000_000}
-CHILD = {"alpha_child": 20_000_000, "gamma_child": 10_000_000}
+ROUNDS = 8
+TRUTH = {"alpha": 20_000_000, "beta": 30_000_000, "gamma": 60_000_000}
+CHILD = {"alpha_child": 40_000_000, "gamma_child": 25_000_000}
 spent: Counter[str] = Counter()
 
 

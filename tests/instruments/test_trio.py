@@ -364,6 +364,20 @@ def test_no_task_is_kept_alive_after_its_exit_or_after_the_removal(make):
     trio.run(main, instruments=[instrument])
 
 
+def test_no_task_is_kept_alive_after_the_run(make):
+    refs = []
+
+    async def main():
+        refs.append(weakref.ref(trio.lowlevel.current_task()))
+        refs.append(weakref.ref(trio.lowlevel.current_root_task()))
+
+    for scheduled in (False, True):
+        instrument = make(scheduled=scheduled)
+        trio.run(main, instruments=[instrument])
+        gc.collect()
+        assert [ref() for ref in refs] == [None] * len(refs)
+
+
 # -------------------------------------------------------------------------- where tasks come from
 
 

@@ -433,6 +433,7 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
             except KeyError:
                 tasks.unknown(task)
                 account = loop.current  # type: ignore[assignment]  # None is like one that is over
+            del task  # a name of ours would keep it alive until the next step of any
             yield  # after_task_step
             now = clock()
             if loop.current is account and account is not None:

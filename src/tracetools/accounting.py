@@ -66,6 +66,8 @@ class TaskAccount:
             entering it then makes no second frame.
         children_under: the stack of the tasks that it spawns; ``None`` if that is `stack`.
         clock: the clock that its times are of, for those who tell it the time; not read here.
+        within: the task that this one's step has interrupted, for it began in the midst of the
+            other's; ``None`` while there is none.
     """
 
     __slots__ = (
@@ -81,6 +83,7 @@ class TaskAccount:
         "loop",
         "ready",
         "stack",
+        "within",
     )
 
     def __init__(
@@ -96,6 +99,7 @@ class TaskAccount:
         self.function: Frame | None = None
         self.children_under: Stack | None = None
         self.clock = clock
+        self.within: TaskAccount | None = None
 
     def open(self, frame: Frame, now: int, entries: int = 1) -> Opened | None:
         """Open a span in this task, which is stepping.
@@ -175,6 +179,7 @@ class TaskAccount:
         """Go out to the innermost span that is still open; forget what is no longer on the way."""
         self.loop.begin_change()
         try:
+            self.loop.touch(now)
             self.loop.settle_wait(self, now)
             while self.innermost is not None and id(self.innermost) in self.closed:
                 self._settle(self.innermost, now)
@@ -230,6 +235,9 @@ class LoopAccount:
     Attributes:
         begin: when the recording of this loop began.
         end: when it ended; ``None`` while it goes on.
+        running: whether it runs just now, and is recorded.
+        paused: while it does not run, but may again, the moment up to which it is accounted for. If
+            it does, what lies between is the root's own time.
         current: the account of the task that is stepping; ``None`` between steps.
         mark: when the last step ended.
         lifetimes: the sum of the lifetimes of all tasks that have exited.
@@ -247,6 +255,8 @@ class LoopAccount:
         "end",
         "lifetimes",
         "mark",
+        "paused",
+        "running",
         "tasks",
         "thread",
         "tree",
@@ -257,6 +267,8 @@ class LoopAccount:
         self.thread = thread
         self.begin = self.mark = now
         self.end: int | None = None
+        self.running = True
+        self.paused: int | None = None
         self.current: TaskAccount | None = None
         self.tasks: dict[TaskAccount, None] = {}
         self.lifetimes = 0
@@ -266,6 +278,7 @@ class LoopAccount:
         self, parent: Stack, frame: Frame, now: int, *, clock: Callable[[], int] = int
     ) -> TaskAccount:
         """Open the account of a task that lives from `now` on, under the stack `parent`."""
+        self.touch(now)
         stack = self.tree.child(parent, frame)
         stack.entries += 1
         account = TaskAccount(self, stack, now, clock)
@@ -273,29 +286,60 @@ class LoopAccount:
         self.changes += 1
         return account
 
-    # `begin_step` and `end_step` are written out once more in the trio instrument's hooks, where a
-    # call is too dear; the table of scenarios runs through both.
+    def pause(self, now: int) -> None:
+        """Let the loop stand still until it is resumed or finished."""
+        while self.current is not None:
+            self.end_step(now)
+        self.running = False
+        self.paused = now
+
+    def resume(self, thread: int) -> None:
+        """Let the loop run again, in whichever thread."""
+        self.thread = thread
+        self.paused = None
+        self.running = True
+
+    def touch(self, now: int) -> None:
+        """Account for a loop that stands still up to now, for something happens to its tasks."""
+        if self.paused is not None:
+            self.paused = now
+
+    # `begin_step` and `end_step` are written out once more where a call is too dear: in the hooks
+    # of the trio instrument and in the steps of the asyncio one. The table of scenarios runs
+    # through all of them.
 
     def begin_step(self, task: TaskAccount, now: int) -> None:
-        """Let `task` step: its busy clock goes."""
+        """Let `task` step: its busy clock goes. The step may interrupt one of another task."""
+        self.begin_change()
         if task.ready is not None:
             task.stack.scheduled += now - task.ready
             task.ready = None
+        task.within = self.current
+        if self.current is not None:
+            self.current.busy += now
         task.busy -= now
         self.current = task
+        self.end_change()
 
     def end_step(self, now: int) -> None:
-        """End the current step. Does nothing if there is none."""
+        """End the current step, and go on with one that it has interrupted.
+
+        Does nothing if there is none.
+        """
         task = self.current
         if task is None:
             return
-        # first what belongs together: Python 3.10 may switch threads at a jump, even without a call
+        self.begin_change()
         task.busy += now
         task.stack.steps += 1
-        self.current = None
+        self.current = outer = task.within
         self.mark = now
+        if outer is not None:
+            outer.busy -= now
+            task.within = None
         if task.ready is not None:  # it woke itself while it ran: it queues from now on
             task.ready = now
+        self.end_change()
 
     def wake(self, task: TaskAccount, now: int) -> None:
         """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""
@@ -308,6 +352,7 @@ class LoopAccount:
             return
         self.begin_change()
         try:
+            self.touch(now)
             if self.current is task:
                 task.ready = None
                 self.end_step(now)
@@ -337,10 +382,13 @@ class LoopAccount:
         """End the recording of this loop, and of all tasks that are still alive in it."""
         if self.end is not None:
             return
-        self.end_step(now)
+        while self.current is not None:
+            self.end_step(now)
         for task in list(self.tasks):
             self.exit(task, now)
         self.end = now
+        self.running = False
+        self.paused = None
 
 
 class ThreadAccount:

@@ -24,7 +24,7 @@ from tracetools.accounting import LoopAccount, TaskAccount, ThreadAccount
 from tracetools.errors import LawError
 from tracetools.labels import PathShortener
 from tracetools.profile import Profile
-from tracetools.snapshot import Sums, copy_moment
+from tracetools.snapshot import Moment, Sums, copy_moment
 from tracetools.stacks import Frame, StackTree
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ _SMALL: Final = 1_000_000
 
 _LOOKS: Final = 100
 """How often a loop is looked at until the look is of one moment."""
+
+_SOUND: Final = (time.perf_counter_ns, time.monotonic_ns)
+"""Clocks that neither fail nor start at zero when the program does."""
 
 logger: Final = logging.getLogger("tracetools")
 
@@ -50,14 +53,15 @@ class Recorder:
         clock: the clock of the recording.
         host: in the context of every recorded task, and so in that of the worker threads that are
             started from it, the account of that task.
-        stopped: an error of ours ended the recording; what was recorded before is kept.
+        stopped: nothing more is recorded, since the recording was closed or an error of ours ended
+            it; what was recorded before is kept.
+        scheduled: whether scheduled time is told apart from idle time, in all loops.
     """
 
     def __init__(
         self,
         *,
         clock: Clock = time.perf_counter_ns,
-        backend: str = "",
         scheduled: bool = False,
         max_stacks: int = 10_000,
         max_depth: int = 256,
@@ -66,11 +70,12 @@ class Recorder:
         _check_bound("max_depth", max_depth)
         if not callable(clock):
             raise TypeError(f"clock is a function that returns nanoseconds, not {clock!r}")
-        self.clock: Clock = _usable(clock)
+        self.clock: Clock = self._usable(clock)
         self.host: ContextVar[TaskAccount | None] = ContextVar("tracetools_host", default=None)
         self.stopped = False
-        self._scheduled = scheduled
-        self._backend = backend
+        self.scheduled = scheduled
+        self._backends: set[str] = set()
+        self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
         self._shorten = PathShortener()
         self._start = time.time_ns()
@@ -96,28 +101,70 @@ class Recorder:
         """The loops that are being recorded."""
         return tuple(self._loops)
 
-    def begin_loop(self, now: int) -> LoopAccount:
-        """Begin to record the loop that runs in this thread."""
+    def begin_loop(self, now: int, *, backend: str = "", running: bool = True) -> LoopAccount:
+        """Begin to record the loop that runs in this thread, or is going to run."""
         with self._lock:
             loop = LoopAccount(self._free_tree(), now, thread=get_ident())
             self._loops[loop] = None
             self._runs += 1
-        current.recorders.add(self)
-        current.follow(loop)
+            self._backends |= {backend} - {""}
+        if running:
+            self._follow(loop)
+        else:
+            loop.pause(now)
         return loop
+
+    def pause_loop(self, loop: LoopAccount, now: int) -> None:
+        """Note that a loop does not run any more, though it may again."""
+        if loop.running:
+            loop.pause(now)
+            self._unfollow(loop)
+
+    def resume_loop(self, loop: LoopAccount) -> None:
+        """Note that a loop runs again, in this thread."""
+        if loop.paused is not None and not self.stopped:
+            loop.resume(get_ident())
+            self._follow(loop)
 
     def end_loop(self, loop: LoopAccount, now: int) -> None:
         """End the recording of a loop. A second time does nothing."""
         with self._lock:
             if loop not in self._loops:
                 return
-            loop.finish(now)
+            end = now if loop.paused is None else loop.paused
+            loop.finish(end)
             del self._loops[loop]
-            self._duration += now - loop.begin
+            self._duration += end - loop.begin
             self._task_time += loop.lifetimes
-            if not self._loops:
-                current.recorders.discard(self)
+        self._unfollow(loop)
+
+    def close(self) -> None:
+        """End the recording of all loops, from wherever this is called.
+
+        A loop that runs in another thread may not be touched from here, so a last look is taken at
+        it; what its tasks do from now on is not recorded.
+        """
+        if self.stopped:
+            return
+        for loop in self.loops:
+            if loop.thread == get_ident() or not loop.running:
+                self.end_loop(loop, self.clock())
+        self._last = self.profile()
+        self.stopped = True
+        for loop in self.loops:
+            loop.running = False
+            self._unfollow(loop)
+
+    def _follow(self, loop: LoopAccount) -> None:
+        """Let spans find a loop."""
+        current.recorders.add(self)
+        current.follow(loop)
+
+    def _unfollow(self, loop: LoopAccount) -> None:
+        """Let spans find a loop no longer."""
         current.unfollow(loop)
+        if not any(other.running for other in self.loops):
+            current.recorders.discard(self)
 
     def stop(self, why: str) -> None:
         """Stop recording after an error of ours: say so once, keep what there is, never raise."""
@@ -197,6 +244,8 @@ class Recorder:
         debugger, or of coverage) that lets threads switch anywhere. So it is checked before it is
         handed out, and taken again if an event was seen half done.
         """
+        if self._last is not None:
+            return self._last
         for _ in range(_LOOKS):
             profile = self._look()
             try:
@@ -218,7 +267,7 @@ class Recorder:
                     sums.add_tree(tree)
             duration, task_time = self._duration, self._task_time
             for moment in moments:
-                now = max(self._clock_in(moment.loop.thread), moment.loop_row.mark)
+                now = self._now_in(moment)
                 task_time += sums.add_loop(moment, now)
                 duration += now - moment.loop.begin
             for account in self._threads:
@@ -231,17 +280,29 @@ class Recorder:
             task_time=task_time,
             start=self._start,
             programs=(os.path.basename(sys.argv[0] if sys.argv else "") or "python",),
-            backends=(self._backend,) if self._backend else (),
+            backends=tuple(sorted(self._backends)),
             runs=runs,
-            scheduled_measured=self._scheduled,
+            scheduled_measured=self.scheduled,
             truncated=truncated,
         )
+
+    def _now_in(self, moment: Moment) -> int:
+        """Return the moment up to which a loop is accounted for in a copy of it."""
+        if moment.loop_row.paused is not None:
+            return moment.loop_row.paused
+        return max(self._clock_in(moment.loop.thread), moment.loop_row.mark)
 
     def clock_of(self, thread: int) -> Clock:
         """Return the clock as it stands in a thread, to be read in any."""
         if isinstance(self.clock, _ThreadClock):
             return functools.partial(self.clock.read, thread)
         return self.clock
+
+    def _usable(self, clock: Clock) -> Clock:
+        """Return a clock that never fails, that other threads can do with, not near zero."""
+        if clock is time.thread_time_ns:
+            return _ThreadClock()
+        return clock if clock in _SOUND else _GuardedClock(clock, self.stop)
 
     def _clock_in(self, thread: int) -> int:
         return self.clock_of(thread)()
@@ -254,15 +315,27 @@ def _check_bound(name: str, value: object) -> None:
         raise ValueError(f"{name} is at least 1, not {value!r}")
 
 
-def _usable(clock: Clock) -> Clock:
-    """Return a clock that other threads can do with, and that is not near zero.
+class _GuardedClock:
+    """A clock of the program's own making: it may fail, and it may be near zero.
 
     The accounting tells steps apart by the identity of numbers, which small ones share.
     """
-    if clock is time.thread_time_ns:
-        return _ThreadClock()
-    first = clock()
-    return clock if first > _SMALL else lambda: clock() - first + _SMALL
+
+    def __init__(self, clock: Clock, when_it_fails: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._when_it_fails = when_it_fails
+        first = clock()
+        if not isinstance(first, int):
+            raise TypeError(f"clock is a function that returns whole nanoseconds, not {first!r}")
+        self._shift = max(_SMALL - first, 0)
+        self._last = 0
+
+    def __call__(self) -> int:
+        try:
+            self._last = self._clock() + self._shift
+        except Exception:  # noqa: BLE001  # the program under observation comes first
+            self._when_it_fails("its clock failed")
+        return self._last
 
 
 class _ThreadClock:

@@ -42,6 +42,7 @@ class LoopRow(NamedTuple):
     current: TaskAccount | None
     mark: int
     lifetimes: int
+    paused: int | None
 
 
 class TaskRow(NamedTuple):

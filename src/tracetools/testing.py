@@ -60,12 +60,11 @@ class ScriptedLoop:
         self.clock = FakeClock()
         self.recorder = Recorder(
             clock=self.clock,
-            backend="script",
             scheduled=scheduled,
             max_stacks=max_stacks,
             max_depth=max_depth,
         )
-        self.loop = self.recorder.begin_loop(self.clock())
+        self.loop = self.recorder.begin_loop(self.clock(), backend="script")
         self.tasks: list[TaskAccount] = []
         self.spans: list[Opened | None] = []
 

@@ -21,11 +21,9 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from tracetools import current, spans
-from tracetools.flamegraph import Flamegrapher
-from tracetools.instruments.coroutines import task_function
-from tracetools.labels import stable_name
+from tracetools.instruments.tasks import Tasks
 from tracetools.recorder import Recorder
-from tracetools.stack_file import StackFile
+from tracetools.recording import Options, Recording
 
 if TYPE_CHECKING:
     import os
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
     from trio.lowlevel import Task
 
     from tracetools.accounting import LoopAccount, TaskAccount
+    from tracetools.flamegraph import Flamegrapher
     from tracetools.labels import Labels
     from tracetools.profile import Lens, Profile
     from tracetools.recorder import Clock
@@ -46,7 +45,91 @@ if TYPE_CHECKING:
 __all__ = ["FlamegraphInstrument"]
 
 
-class FlamegraphInstrument(trio.abc.Instrument):
+class TrioInstrument(trio.abc.Instrument):
+    """Follows the tasks of all trio runs that it is given to, for one recording."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._recorder = recording.recorder
+        self._tasks = _Tasks(self._recorder, task_names=recording.task_names)
+        # trio takes hooks that are attributes as it takes methods, and these are cheaper.
+        self._hooks = _hooks(self._tasks, scheduled=self._recorder.scheduled)
+        self._use(self._hooks)
+
+    def before_run(self) -> None:
+        """Begin to record a run. Called by trio."""
+        with self._tasks.guard("a run could not be begun"):
+            self._begin()
+            self._choose_hooks()
+
+    def after_run(self) -> None:
+        """End the recording of a run, and write the stack file. Called by trio."""
+        with self._tasks.guard("a run could not be ended"):
+            self._end()
+
+    def __hash__(self) -> int:
+        """Return the identity's hash.
+
+        trio tells no instrument that it is added to a running loop or removed from it, but it does
+        look it up then, and at no other time.
+        """
+        caller = sys._getframe(1)  # noqa: SLF001
+        name = caller.f_code.co_name
+        if name == "remove_instrument":
+            with self._tasks.guard("the instrument could not be removed"):
+                self._end()
+        elif name == "add_instrument" and not _is_construction(caller.f_back):
+            with self._tasks.guard("the instrument could not be added"):
+                self._join()
+        return object.__hash__(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def _begin(self) -> None:
+        if self._recording.is_open:
+            self._tasks.begin()
+            self._recording.follow()
+
+    def _choose_hooks(self) -> None:
+        """Take the cheapest hooks for the steps of a run that has not made one yet.
+
+        Those of `_steps` know one loop only, and must see its first step. What a task has done
+        stands in its account, so hooks may be exchanged at any time, between any two calls.
+        """
+        loops = self._tasks.loops
+        if len(loops) == 1 and not self._recorder.scheduled:
+            send = _steps(self._tasks, *loops).send
+            send(None)  # type: ignore[arg-type]  # to where it waits for the first task
+            self._use({"before_task_step": send, "after_task_step": send})
+        else:
+            self._use(self._hooks)
+
+    def _use(self, hooks: dict[str, Hook]) -> None:
+        for name, hook in hooks.items():
+            setattr(self, name, hook)
+
+    def _join(self) -> None:
+        """Begin to record a run that goes on already."""
+        try:
+            root = trio.lowlevel.current_root_task()
+        except RuntimeError:  # not in a run: trio.run takes its instruments before it begins
+            return
+        if root is not None and not _is_over(root) and not self._tasks.here():
+            self._use(self._hooks)
+            self._begin()
+            self._tasks.join(root)
+
+    def _end(self) -> None:
+        if self._tasks.here() is None:
+            return
+        try:
+            self._tasks.end()
+        finally:
+            self._recording.leave()
+
+
+class FlamegraphInstrument(TrioInstrument):
     """Records where the time of trio runs goes, by task and by span, into a folded stack file.
 
     Use it as ``trio.run(main, instruments=[FlamegraphInstrument("stack")])``, return it from a
@@ -91,36 +174,20 @@ class FlamegraphInstrument(trio.abc.Instrument):
         max_depth: int = 256,
         clock: Clock = time.perf_counter_ns,
     ) -> None:
-        measured = lens in ("scheduled", "task") if scheduled is None else scheduled
-        self._recorder = Recorder(
-            clock=clock,
-            backend="trio",
-            scheduled=measured,
-            max_stacks=max_stacks,
-            max_depth=max_depth,
+        options = Options(
+            lens, labels, task_names, scheduled, flush_interval, max_stacks, max_depth, clock
         )
-        self._file = StackFile(
-            stack_file,
-            self._recorder.profile,
-            lens=lens,
-            labels=labels,
-            flush_interval=flush_interval,
-        )
-        self._tasks = _Tasks(self._recorder, task_names=task_names)
-        self._scheduled = measured
-        # trio takes hooks that are attributes as it takes methods, and these are cheaper.
-        self._hooks = _hooks(self._tasks, scheduled=measured)
-        self._use(self._hooks)
+        super().__init__(Recording(stack_file, options))
 
     @property
     def profile(self) -> Profile:
         """All that was recorded up to now; can be asked for at any time, from any thread."""
-        return self._recorder.profile()
+        return self._recording.profile
 
     @property
     def flamegrapher(self) -> Flamegrapher:
         """A `Flamegrapher` with its stack file set."""
-        return Flamegrapher().with_stack_file(self._file.path)
+        return self._recording.flamegrapher
 
     def write(self) -> Path:
         """Write the stack file now, and return its path.
@@ -128,82 +195,7 @@ class FlamegraphInstrument(trio.abc.Instrument):
         Raises:
             StackFileError: it cannot be written; the last good one is still there.
         """
-        return self._file.write()
-
-    def before_run(self) -> None:
-        """Begin to record a run. Called by trio."""
-        with self._tasks.guard("a run could not be begun"):
-            self._begin()
-            self._choose_hooks()
-
-    def after_run(self) -> None:
-        """End the recording of a run, and write the stack file. Called by trio."""
-        with self._tasks.guard("a run could not be ended"):
-            self._end()
-
-    def __hash__(self) -> int:
-        """Return the identity's hash.
-
-        trio tells no instrument that it is added to a running loop or removed from it, but it does
-        look it up then, and at no other time.
-        """
-        caller = sys._getframe(1)  # noqa: SLF001
-        name = caller.f_code.co_name
-        if name == "remove_instrument":
-            with self._tasks.guard("the instrument could not be removed"):
-                self._end()
-        elif name == "add_instrument" and not _is_construction(caller.f_back):
-            with self._tasks.guard("the instrument could not be added"):
-                self._join()
-        return object.__hash__(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def _begin(self) -> None:
-        if self._recorder.at_home and not self._recorder.stopped:
-            self._tasks.begin()
-            self._file.begin()
-
-    def _choose_hooks(self) -> None:
-        """Take the cheapest hooks for the steps of a run that has not made one yet.
-
-        Those of `_steps` know one loop only, and must see its first step. What a task has done
-        stands in its account, so hooks may be exchanged at any time, between any two calls.
-        """
-        loops = self._recorder.loops
-        if len(loops) == 1 and not self._scheduled:
-            send = _steps(self._tasks, loops[0]).send
-            send(None)  # type: ignore[arg-type]  # to where it waits for the first task
-            self._use({"before_task_step": send, "after_task_step": send})
-        else:
-            self._use(self._hooks)
-
-    def _use(self, hooks: dict[str, Hook]) -> None:
-        for name, hook in hooks.items():
-            setattr(self, name, hook)
-
-    def _join(self) -> None:
-        """Begin to record a run that goes on already."""
-        try:
-            root = trio.lowlevel.current_root_task()
-        except RuntimeError:  # not in a run: trio.run takes its instruments before it begins
-            return
-        if root is not None and not _is_over(root) and not self._tasks.here():
-            self._use(self._hooks)
-            self._begin()
-            self._tasks.join(root)
-
-    def _end(self) -> None:
-        if self._tasks.here() is None:
-            return
-        try:
-            self._tasks.end()
-        finally:
-            if not self._recorder.loops or self._recorder.stopped:
-                self._file.end()
-            if self._recorder.loops and not self._recorder.stopped:
-                self._file.begin()  # another thread has begun one meanwhile
+        return self._recording.write()
 
 
 def _is_construction(caller: FrameType | None) -> bool:
@@ -211,7 +203,7 @@ def _is_construction(caller: FrameType | None) -> bool:
     return caller is not None and caller.f_code.co_name == "__init__"
 
 
-class _Tasks:
+class _Tasks(Tasks):
     """The tasks of all recorded runs, and how they came to be known.
 
     Attributes:
@@ -220,14 +212,14 @@ class _Tasks:
     """
 
     def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
-        self.recorder = recorder
+        super().__init__(recorder, task_names=task_names)
         self.accounts: dict[Task, TaskAccount] = {}
-        self._task_names = task_names
         self._runs: dict[int, LoopAccount] = {}
 
-    def guard(self, what_failed: str) -> _Guard:
-        """Return a context in which an error of ours ends the recording and nothing else."""
-        return _Guard(self.recorder, what_failed)
+    @property
+    def loops(self) -> tuple[LoopAccount, ...]:
+        """The runs that are being recorded."""
+        return tuple(self._runs.values())
 
     def here(self) -> LoopAccount | None:
         """Return the account of the recorded run in this thread, if there is one."""
@@ -237,7 +229,7 @@ class _Tasks:
         """Begin to record the run in this thread."""
         if stale := self.here():  # it was abandoned, and nobody said so
             self._forget(stale, stale.mark)
-        loop = self.recorder.begin_loop(self.recorder.clock())
+        loop = self.recorder.begin_loop(self.recorder.clock(), backend="trio")
         self._runs[loop.thread] = loop
 
     def end(self) -> None:
@@ -306,21 +298,15 @@ class _Tasks:
         return self.accounts[task]
 
     def _open(self, task: Task, loop: LoopAccount, parent: Stack) -> None:
-        frame, observed = task_function(task.coro)
-        if self._task_names:
-            frame = frame._replace(name=stable_name(task.name))
-        recorder = self.recorder
-        clock = recorder.clock_of(loop.thread)
-        account = loop.spawn(parent, frame, clock(), clock=clock)
-        account.function = observed
+        account = self.open_account(loop, parent, task.coro, task.name)
         self.accounts[task] = account
         if task.parent_nursery is None:  # trio's own first task: its children are the program's
             account.children_under = loop.tree.root
             return
         try:
-            task.context.run(recorder.host.set, account)
+            task.context.run(self.recorder.host.set, account)
         except RuntimeError:  # the context is in use just now, by the task that adds the instrument
-            recorder.host.set(account)
+            self.recorder.host.set(account)
 
     def _forget(self, loop: LoopAccount, now: int) -> None:
         """End the recording of a run, and let go of its tasks."""
@@ -334,24 +320,6 @@ class _Tasks:
 
 def _is_over(task: Task) -> bool:
     return inspect.getcoroutinestate(task.coro) == inspect.CORO_CLOSED
-
-
-class _Guard:
-    """Lets no error out: it is logged, the recording stops, the program goes on."""
-
-    __slots__ = ("_recorder", "_what_failed")
-
-    def __init__(self, recorder: Recorder, what_failed: str) -> None:
-        self._recorder = recorder
-        self._what_failed = what_failed
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        if kind is not None and not issubclass(kind, RecursionError):
-            self._recorder.stop(self._what_failed)
-        return True
 
 
 def _tree(root: Task) -> Iterator[Task]:

@@ -1,0 +1,62 @@
+"""What the instruments of all backends have in common: how a task comes to have an account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tracetools.instruments.coroutines import task_function
+from tracetools.labels import stable_name
+
+if TYPE_CHECKING:
+    from tracetools.accounting import LoopAccount, TaskAccount
+    from tracetools.recorder import Recorder
+    from tracetools.stacks import Stack
+
+__all__ = ["Guard", "Tasks"]
+
+
+class Tasks:
+    """Opens the accounts of tasks.
+
+    Args:
+        recorder: the recording that they belong to.
+        task_names: whether a task is named by the name that it was given, not by its function.
+    """
+
+    def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
+        self.recorder = recorder
+        self._task_names = task_names
+
+    def guard(self, what_failed: str) -> Guard:
+        """Return a context in which an error of ours ends the recording and nothing else."""
+        return Guard(self.recorder, what_failed)
+
+    def open_account(
+        self, loop: LoopAccount, parent: Stack, coroutine: Any, name: object
+    ) -> TaskAccount:
+        """Open the account of a new task, under `parent`; `name` is what it was named, or None."""
+        frame, observed = task_function(coroutine)
+        if self._task_names and name is not None:
+            frame = frame._replace(name=stable_name(name))
+        clock = self.recorder.clock_of(loop.thread)
+        account = loop.spawn(parent, frame, clock(), clock=clock)
+        account.function = observed
+        return account
+
+
+class Guard:
+    """Lets no error out: it is logged, the recording stops, the program goes on."""
+
+    __slots__ = ("_recorder", "_what_failed")
+
+    def __init__(self, recorder: Recorder, what_failed: str) -> None:
+        self._recorder = recorder
+        self._what_failed = what_failed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        if kind is not None and not issubclass(kind, RecursionError):
+            self._recorder.stop(self._what_failed)
+        return True

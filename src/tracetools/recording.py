@@ -1,0 +1,100 @@
+"""One recording and the stack file that it goes to: what all ways to record have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+from tracetools.flamegraph import Flamegrapher
+from tracetools.recorder import Clock, Recorder
+from tracetools.stack_file import StackFile
+
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
+    from tracetools.labels import Labels
+    from tracetools.profile import Lens, Profile
+
+__all__ = ["Options", "Recording"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen of a recording; described where users meet it, at `record`."""
+
+    lens: Lens = "busy"
+    labels: Labels = "name"
+    task_names: bool = False
+    scheduled: bool | None = None
+    flush_interval: float | None = 5.0
+    max_stacks: int = 10_000
+    max_depth: int = 256
+    clock: Clock = perf_counter_ns
+
+
+class Recording:
+    """What is being recorded, or was.
+
+    Attributes:
+        recorder: for the instruments, which tell it of loops and tasks.
+        task_names: whether tasks are named by the names that they were given.
+    """
+
+    def __init__(self, stack_file: str | os.PathLike[str], options: Options) -> None:
+        measured = options.lens in ("scheduled", "task")
+        self.recorder = Recorder(
+            clock=options.clock,
+            scheduled=measured if options.scheduled is None else options.scheduled,
+            max_stacks=options.max_stacks,
+            max_depth=options.max_depth,
+        )
+        self.task_names = options.task_names
+        self._file = StackFile(
+            stack_file,
+            self.recorder.profile,
+            lens=options.lens,
+            labels=options.labels,
+            flush_interval=options.flush_interval,
+        )
+
+    @property
+    def profile(self) -> Profile:
+        """All that was recorded up to now; can be asked for at any time, from any thread."""
+        return self.recorder.profile()
+
+    @property
+    def flamegrapher(self) -> Flamegrapher:
+        """A `Flamegrapher` with its stack file set."""
+        return Flamegrapher().with_stack_file(self._file.path)
+
+    def write(self) -> Path:
+        """Write the stack file now, and return its path.
+
+        Raises:
+            StackFileError: it cannot be written; the last good one is still there.
+        """
+        return self._file.write()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a loop that begins now can be recorded."""
+        return self.recorder.at_home and not self.recorder.stopped
+
+    def follow(self) -> None:
+        """Let the stack file follow the recording, now that a loop has begun."""
+        self._file.begin()
+
+    def leave(self) -> None:
+        """Write the stack file if the loop that has just ended was the last one."""
+        goes_on = any(loop.running for loop in self.recorder.loops)
+        if not goes_on or self.recorder.stopped:
+            self._file.end()
+        if any(loop.running for loop in self.recorder.loops) and not self.recorder.stopped:
+            self._file.begin()  # another thread has begun one meanwhile
+
+    def close(self) -> None:
+        """Record nothing more, and write the stack file. Never raises."""
+        self.recorder.close()
+        self._file.end()

@@ -302,7 +302,7 @@ def test_an_ended_recording_keeps_nothing_that_was_recorded():
 def test_metadata_say_how_it_was_recorded(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/some/where/app.py", "x"])
     before = time.time_ns()
-    recorder = Recorder(backend="trio", scheduled=True)
+    recorder = Recorder(scheduled=True)
     after = time.time_ns()
     profile = recorder.profile()
     assert before <= profile.start <= after

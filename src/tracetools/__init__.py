@@ -9,12 +9,14 @@ from tracetools.errors import (
     GraphFileError,
     LawError,
     NoStacksError,
+    RecordingError,
     StackFileError,
     TracetoolsError,
 )
 from tracetools.spans import observe, span
 
 if TYPE_CHECKING:
+    from tracetools.everywhere import record
     from tracetools.flamegraph import Flamegrapher
     from tracetools.instruments.trio import FlamegraphInstrument
     from tracetools.profile import Profile
@@ -26,9 +28,11 @@ __all__ = [
     "LawError",
     "NoStacksError",
     "Profile",
+    "RecordingError",
     "StackFileError",
     "TracetoolsError",
     "observe",
+    "record",
     "span",
 ]
 
@@ -36,6 +40,7 @@ _LATE = {
     "FlamegraphInstrument": "tracetools.instruments.trio",
     "Flamegrapher": "tracetools.flamegraph",
     "Profile": "tracetools.profile",
+    "record": "tracetools.everywhere",
 }
 
 

@@ -1,7 +1,7 @@
 """The errors that tracetools raises. Nothing else lives here.
 
 Whose fault it is decides the type: a file that cannot be read or written, a file whose content
-makes no sense, or a bug of ours (`LawError`). Misuse of a call is a plain `TypeError` or
+makes no sense, a place where nothing can be recorded, or a bug of ours (`LawError`). Misuse of a call is a plain `TypeError` or
 `ValueError`, as everywhere in Python.
 """
 
@@ -20,6 +20,10 @@ class GraphFileError(TracetoolsError):
 
 class NoStacksError(TracetoolsError):
     """A folded file holds not one valid stack. The message says what was found instead."""
+
+
+class RecordingError(TracetoolsError):
+    """A recording cannot begin here. The message says what to write instead."""
 
 
 class LawError(TracetoolsError):

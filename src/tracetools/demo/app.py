@@ -14,8 +14,8 @@ from collections import Counter
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import anyio.to_thread
-import trio
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -58,10 +58,10 @@ class Shop:
         """Answer with a page of three parts, which are loaded at once."""
         number = request.path_params["number"]
         page: dict[str, str] = {}
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self.load_book, number, page)
-            nursery.start_soon(self.load_reviews, number, page)
-            nursery.start_soon(self.load_similar, number, page)
+        async with anyio.create_task_group() as parts:
+            parts.start_soon(self.load_book, number, page)
+            parts.start_soon(self.load_reviews, number, page)
+            parts.start_soon(self.load_similar, number, page)
         with span("render"):
             return HTMLResponse(_PAGE.substitute(page))
 

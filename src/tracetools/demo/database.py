@@ -10,7 +10,7 @@ import json
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-import trio
+import anyio
 
 from tracetools import observe, span
 
@@ -38,7 +38,7 @@ class Database:
     """
 
     def __init__(self, connections: int = 8, latency: float = 0.003) -> None:
-        self._pool = trio.CapacityLimiter(connections)
+        self._pool = anyio.CapacityLimiter(connections)
         self._latency = latency
         self._tables = {
             "book": [json.dumps(_book(number)) for number in range(BOOKS)],
@@ -52,7 +52,7 @@ class Database:
             await self._pool.acquire()
         try:
             with span("wait for the answer"):
-                await trio.sleep(self._latency)
+                await anyio.sleep(self._latency)
         finally:
             self._pool.release()
         with span("decode"):

@@ -1,4 +1,7 @@
-"""Runs the shop and its visitors, all in one trio run: a server, a number of requests, the end."""
+"""Runs the shop and its visitors, all in one run: a server, a number of requests, the end.
+
+The same on both backends; only the server is another: hypercorn on trio, uvicorn on asyncio.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,11 @@ import random
 import signal
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
+import anyio
 import httpx
-import trio
-from hypercorn.config import Config
-from hypercorn.trio import serve
+from anyio import TASK_STATUS_IGNORED
 
 from tracetools import observe
 from tracetools.demo.app import make_app
@@ -20,10 +22,22 @@ from tracetools.demo.database import BOOKS, Database
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hypercorn.typing import Framework
-    from trio.abc import Instrument
+    from anyio.abc import TaskStatus
+    from starlette.applications import Starlette
 
-__all__ = ["Outcome", "run_shop"]
+__all__ = ["Backend", "Outcome", "load_server", "run_shop"]
+
+Backend = Literal["trio", "asyncio"]
+
+
+class Serve(Protocol):
+    """What serves an application until `closing` is set, and tells where as soon as it can."""
+
+    async def __call__(
+        self, app: Starlette, closing: anyio.Event, *, task_status: TaskStatus[list[str]]
+    ) -> None:
+        """Serve."""
+
 
 _VISITORS: Final = 12
 _PATIENCE: Final = 30
@@ -47,27 +61,42 @@ class Outcome:
     interrupted: bool = False
 
 
-def run_shop(requests: int, instrument: Instrument) -> Outcome:
+def load_server(backend: Backend) -> Serve:
+    """Import the server of a backend, and not that of the other, which may not be installed."""
+    if backend == "trio":
+        from tracetools.demo.hypercorn_on_trio import serve  # noqa: PLC0415
+    else:
+        from tracetools.demo.uvicorn_on_asyncio import serve  # noqa: PLC0415
+    return serve
+
+
+def run_shop(requests: int, backend: Backend = "trio", **options: Any) -> Outcome:
     """Serve the shop on a free port of this machine, send it `requests` requests, and stop.
+
+    Args:
+        requests: how many there are.
+        backend: what all of it runs on.
+        options: what anyio hands on to the backend, as ``instruments`` to trio.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; the server was shut down before.
     """
+    load_server(backend)  # here, so that its import is no part of what the run did
     outcome = Outcome()
-    trio.run(main, requests, outcome, instruments=[instrument])
+    anyio.run(main, requests, outcome, backend, backend=backend, backend_options=options)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
 
 
-async def main(requests: int, outcome: Outcome) -> None:
+async def main(requests: int, outcome: Outcome, backend: Backend = "trio") -> None:
     """Open the shop, let the visitors in, and close it, whatever happens."""
-    closing = trio.Event()
-    visiting = trio.CancelScope()
-    async with trio.open_nursery() as watching:
+    closing = anyio.Event()
+    visiting = anyio.CancelScope()
+    async with anyio.create_task_group() as watching:
         await watching.start(watch_for_ctrl_c, visiting, outcome)
-        async with trio.open_nursery() as serving:
-            (address,) = await serving.start(serve_shop, closing)
+        async with anyio.create_task_group() as serving:
+            (address,) = await serving.start(serve_shop, backend, closing)
             try:
                 with visiting:
                     await visit(address, requests, outcome)
@@ -77,15 +106,14 @@ async def main(requests: int, outcome: Outcome) -> None:
 
 
 async def serve_shop(
-    closing: trio.Event, task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED
+    backend: Backend,
+    closing: anyio.Event,
+    *,
+    task_status: TaskStatus[list[str]] = TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `closing` is set; tell the address as soon as there is one."""
-    config = Config()
-    config.bind = ["127.0.0.1:0"]
-    config.errorlog = None  # what fails is told with the outcome
-    config.graceful_timeout = 1
-    app = cast("Framework", make_app(Database()))  # typed otherwise, but the same protocol
-    await serve(app, config, shutdown_trigger=closing.wait, task_status=task_status)
+    serve = load_server(backend)
+    await serve(make_app(Database()), closing, task_status=task_status)
 
 
 async def visit(address: str, requests: int, outcome: Outcome) -> None:
@@ -94,7 +122,7 @@ async def visit(address: str, requests: int, outcome: Outcome) -> None:
     began = perf_counter()
     async with (
         httpx.AsyncClient(base_url=address, timeout=_PATIENCE, trust_env=False) as client,
-        trio.open_nursery() as visitors,
+        anyio.create_task_group() as visitors,
     ):
         for _ in range(_VISITORS):
             visitors.start_soon(visitor, client, paths, outcome)
@@ -102,16 +130,21 @@ async def visit(address: str, requests: int, outcome: Outcome) -> None:
 
 
 async def watch_for_ctrl_c(
-    visiting: trio.CancelScope,
+    visiting: anyio.CancelScope,
     outcome: Outcome,
-    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    *,
+    task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
 ) -> None:
-    """Take Ctrl-C here, so that it does not strike in the midst of a server's work."""
-    with trio.open_signal_receiver(signal.SIGINT) as signals:
+    """Take Ctrl-C here, so that it does not strike in the midst of a server's work.
+
+    On Windows, asyncio cannot tell of signals, and cancels the whole run.
+    """
+    with suppress(NotImplementedError), anyio.open_signal_receiver(signal.SIGINT) as signals:
         task_status.started()
         async for _ in signals:
             outcome.interrupted = True
             visiting.cancel()
+    task_status.started()
 
 
 async def visitor(client: httpx.AsyncClient, paths: Iterator[str], outcome: Outcome) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import inspect
 import sys
 import time
+from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,15 @@ class TrioInstrument(trio.abc.Instrument):
         # trio takes hooks that are attributes as it takes methods, and these are cheaper.
         self._hooks = _hooks(self._tasks, scheduled=self._recorder.scheduled)
         self._use(self._hooks)
+
+    def join(self) -> None:
+        """Record the run that this is called in, from now on."""
+        trio.lowlevel.add_instrument(self)
+
+    def leave(self) -> None:
+        """Do not record the run that this is called in any more, if it was recorded."""
+        with suppress(KeyError, RuntimeError):
+            trio.lowlevel.remove_instrument(self)
 
     def before_run(self) -> None:
         """Begin to record a run. Called by trio."""

@@ -1,0 +1,179 @@
+"""`record`: follows every run of every backend that begins while it is entered."""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter_ns
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+from tracetools.errors import RecordingError
+from tracetools.instruments import late
+from tracetools.recording import Options, Recording
+
+if TYPE_CHECKING:
+    import os
+    from asyncio import AbstractEventLoop
+    from collections.abc import Generator
+
+    from tracetools.instruments.asyncio import AsyncioInstrument
+    from tracetools.instruments.trio import TrioInstrument
+    from tracetools.labels import Labels
+    from tracetools.profile import Lens
+    from tracetools.recorder import Clock
+
+__all__ = ["Record", "record"]
+
+
+def record(  # noqa: PLR0913  # options, each with a default
+    stack_file: str | os.PathLike[str],
+    *,
+    lens: Lens = "busy",
+    labels: Labels = "name",
+    task_names: bool = False,
+    scheduled: bool | None = None,
+    flush_interval: float | None = 5.0,
+    max_stacks: int = 10_000,
+    max_depth: int = 256,
+    clock: Clock = perf_counter_ns,
+) -> Record:
+    """Record where the time of a program goes, on whatever backend, into a folded stack file.
+
+    ``with record("stack"):`` around any code records every trio run and every asyncio loop that
+    begins inside, in any thread, guest runs and uvloop included. ``async with record("stack"):``
+    records the run that it is in, on either backend, from there on. Both give a `Recording`, whose
+    ``profile`` can be asked for at any moment. Several recordings at once do not disturb each
+    other. The file is written at the end, at each flush, and whenever no loop is left.
+
+    Args:
+        stack_file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
+        lens: which time the file shows: ``busy``, ``idle``, ``scheduled`` or ``task``; see
+            `Profile.lens`.
+        labels: ``name`` for labels such as ``fetch (app.py:12)``, ``location`` for ``app.py:12``.
+        task_names: name tasks by the names that they were given, not by their functions.
+        scheduled: whether scheduled time is told apart from idle time; by default, where the lens
+            shows it.
+        flush_interval: seconds between two flushes; ``None`` for none.
+        max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
+        max_depth: how deep stacks may get; what is deeper is charged to ``(deeper)``.
+        clock: any monotonic clock in integer nanoseconds.
+
+    Raises:
+        StackFileError: the stack file cannot be written.
+        ValueError, TypeError: an option has no such value.
+        RecordingError: when entered by ``with`` inside a running loop, by ``async with`` outside of
+            trio and asyncio, or a second time.
+    """
+    options = Options(
+        lens, labels, task_names, scheduled, flush_interval, max_stacks, max_depth, clock
+    )
+    return Record(Recording(stack_file, options))
+
+
+class Record:
+    """What `record` returns: the recording waits until it is entered, by either kind of with."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._is_used = False
+        self._trio: TrioInstrument | None = None
+        self._asyncio: AsyncioInstrument | None = None
+
+    def __enter__(self) -> Recording:
+        if _running_loop() is not None or _is_in_trio_task():
+            raise RecordingError("a loop runs already: use 'async with record(...)' within it")
+        self._use()
+        late.when_imported("asyncio", self._listen_to_loops)
+        late.when_imported("trio", self._listen_to_runs)
+        return self._recording
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    async def __aenter__(self) -> Recording:
+        loop = None if _is_in_trio_task() else _running_loop()
+        if loop is None and not _is_in_trio_task():
+            raise RecordingError("neither trio nor asyncio runs here: use 'with record(...)'")
+        self._use()
+        if loop is None:
+            self._join_run()
+        else:
+            self._join_loop(loop)
+            try:
+                await _next_step()
+            except BaseException:
+                self._leave()
+                raise
+        return self._recording
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _use(self) -> None:
+        if self._is_used:
+            raise RecordingError("a record(...) can be entered once only; make another one")
+        self._is_used = True
+
+    def _listen_to_loops(self) -> None:
+        from tracetools.instruments import loops  # noqa: PLC0415  # imports asyncio
+        from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
+
+        self._asyncio = AsyncioInstrument(self._recording)
+        loops.listen(self._asyncio)
+
+    def _listen_to_runs(self) -> None:
+        from tracetools.instruments import runs  # noqa: PLC0415  # imports trio
+        from tracetools.instruments.trio import TrioInstrument  # noqa: PLC0415
+
+        self._trio = TrioInstrument(self._recording)
+        runs.listen(self._trio)
+
+    def _join_loop(self, loop: AbstractEventLoop) -> None:
+        from tracetools.instruments import loops  # noqa: PLC0415
+        from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
+
+        self._asyncio = AsyncioInstrument(self._recording, only=loop)
+        loops.listen(self._asyncio)
+        self._asyncio.starts(loop)
+
+    def _join_run(self) -> None:
+        from tracetools.instruments.trio import TrioInstrument  # noqa: PLC0415
+
+        self._trio = TrioInstrument(self._recording)
+        self._trio.join()
+
+    def _leave(self) -> None:
+        """Leave nothing of ours installed, and write the file."""
+        late.forget(self._listen_to_loops)
+        late.forget(self._listen_to_runs)
+        if self._asyncio is not None:
+            from tracetools.instruments import loops  # noqa: PLC0415
+
+            loops.unlisten(self._asyncio)
+        if self._trio is not None:
+            from tracetools.instruments import runs  # noqa: PLC0415
+
+            self._trio.leave()
+            runs.unlisten(self._trio)
+        self._recording.close()
+        if self._asyncio is not None:
+            self._asyncio.leave()
+
+
+@coroutine
+def _next_step() -> Generator[None, Any, None]:
+    """End the step of the asyncio task that awaits this; its next one comes at once."""
+    yield
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    """Return the asyncio loop that runs in this thread, without importing asyncio."""
+    asyncio = sys.modules.get("asyncio")
+    loop: AbstractEventLoop | None = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001
+    return loop
+
+
+def _is_in_trio_task() -> bool:
+    """Whether this is a trio task, without importing trio."""
+    trio = sys.modules.get("trio")
+    return trio is not None and trio.lowlevel.in_trio_task()

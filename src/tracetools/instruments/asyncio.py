@@ -1,0 +1,266 @@
+"""`AsyncioInstrument`: follows the tasks of asyncio's loops, step by step.
+
+The counterpart of the trio instrument. What may live here: how what one hears of loops (`loops`)
+and of steps (`steps`) becomes events of a recording. Facts about asyncio that shape this module:
+
+- A task may step within a step of another: an eager one makes its first step where it is created.
+- A loop may stop and run again, and its tasks live on meanwhile.
+- A task that lives already when its loop begins to be recorded cannot be given another coroutine.
+  But it is woken by way of `call_soon`, and there one can get between.
+- Which context a task has is known to the task alone, until it steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary, ref
+
+from tracetools.instruments import loops
+from tracetools.instruments.steps import SteppedCoroutine, hide_frame
+from tracetools.instruments.tasks import Tasks
+from tracetools.recorder import logger
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from collections.abc import Mapping
+
+    from tracetools.accounting import LoopAccount, TaskAccount
+    from tracetools.recording import Recording
+    from tracetools.stacks import Stack
+
+__all__ = ["AsyncioInstrument"]
+
+
+class AsyncioInstrument(Tasks):
+    """Follows the tasks of asyncio's loops, for one recording; a listener of `loops`.
+
+    Args:
+        recording: where it goes.
+        only: the one loop to follow; without it, every loop that is heard of.
+    """
+
+    def __init__(self, recording: Recording, only: AbstractEventLoop | None = None) -> None:
+        super().__init__(recording.recorder, task_names=recording.task_names)
+        self._recording = recording
+        self._only = None if only is None else ref(only)
+        self._accounts: WeakKeyDictionary[AbstractEventLoop, LoopAccount] = WeakKeyDictionary()
+        self._late: WeakKeyDictionary[Any, TaskAccount] = WeakKeyDictionary()
+        self._woken: WeakKeyDictionary[Any, TaskAccount] = WeakKeyDictionary()
+        self._gone: deque[TaskAccount] = deque()
+
+    # -------------------------------------------------------------- what is heard of loops
+
+    @property
+    def hears_wakeups(self) -> bool:
+        """Whether it needs to know what is scheduled."""
+        return self.recorder.scheduled or bool(self._late)
+
+    def starts(self, loop: AbstractEventLoop) -> None:
+        """Begin to record a loop that is going to run, or go on."""
+        with self.guard("a loop could not be begun"):
+            if self._follows(loop):
+                account = self._account(loop)
+                self.recorder.resume_loop(account)
+                self._recording.follow()
+                self._adopt(loop, account)
+
+    def stops(self, loop: AbstractEventLoop) -> None:
+        """Note that a loop does not run any more."""
+        with self.guard("a loop could not be left"):
+            account = self._accounts.get(loop)
+            if account is not None:
+                self._forget_gone()
+                self.recorder.pause_loop(account, self.recorder.clock())
+
+    def closed(self, loop: AbstractEventLoop) -> None:
+        """End the recording of a loop."""
+        with self.guard("a loop could not be ended"):
+            account = self._accounts.pop(loop, None)
+            if account is not None:
+                self.recorder.end_loop(account, self.recorder.clock())
+                self._recording.leave()
+
+    def created(self, loop: AbstractEventLoop, coroutine: Any, options: Mapping[str, Any]) -> Any:
+        """Return a coroutine that behaves like the one given and is recorded."""
+        if type(coroutine) is SteppedCoroutine and coroutine.is_of(self):
+            return coroutine
+        with self.guard("a new task could not be recorded"):
+            if self._follows(loop):
+                account = self._spawn(self._account(loop), coroutine, options.get("name"))
+                special = self.recorder.scheduled or options.get("context") is not None
+                return SteppedCoroutine(coroutine, account, self, special=special)
+        return coroutine
+
+    def refused(self, loop: AbstractEventLoop, task: Any, error: Exception) -> None:
+        """Follow a task by its wake-ups."""
+        logger.warning(
+            "a task factory does not take our coroutines (%s); its tasks are followed less well",
+            error,
+        )
+        with self.guard("a task could not be followed"):
+            if self._follows(loop):
+                self._follow_late(self._account(loop), task)
+                loops.hear()
+
+    def scheduled(self, loop: AbstractEventLoop, callback: Any) -> Any:
+        """Note that a task is woken; return what is to be called instead of `callback`."""
+        task = _task_of(callback)
+        if task is None:
+            return callback
+        with self.guard("a task could not be woken"):
+            late = self._late.get(task)
+            account = self._woken.get(task) if late is None else late
+            if account is not None and account.ready is None and self.recorder.scheduled:
+                account.ready = account.clock()
+            if late is not None:
+                return _LateStep(task, late, callback, self)
+        return callback
+
+    # -------------------------------------------------------------- what is heard of steps
+
+    def begin(self, account: TaskAccount) -> bool:
+        """Begin a step in any case but the plain one; return whether it is recorded."""
+        with self.guard("the begin of a step could not be recorded"):
+            loop = account.loop
+            if self.recorder.stopped or loop.end is not None:
+                return False
+            now = account.clock()
+            if loop.current is account:  # Ctrl-C came in the midst of a step that had just begun
+                loop.end_step(now)
+            if not loop.running:  # by a library that has a way of its own to run loops
+                self.recorder.resume_loop(loop)
+            self.recorder.host.set(account)
+            if self.recorder.scheduled:
+                self._remember_for_wakeups(account)
+            loop.begin_step(account, now)
+            return True
+        return False
+
+    def end(self, account: TaskAccount) -> None:
+        """End a step that was begun that way."""
+        with self.guard("the end of a step could not be recorded"):
+            if account.loop.current is account:
+                account.loop.end_step(account.clock())
+
+    def exited(self, account: TaskAccount) -> None:
+        """Close the account of a task."""
+        with self.guard("the exit of a task could not be recorded"):
+            if account.loop.end is None:
+                account.loop.exit(account, account.clock())
+
+    def dropped(self, account: TaskAccount) -> None:
+        """Have the account of a task closed when there is time for it."""
+        self._gone.append(account)
+
+    # -------------------------------------------------------------------- loops and tasks
+
+    def leave(self) -> None:
+        """Let go of all loops and tasks."""
+        self._accounts.clear()
+        self._late.clear()
+        self._woken.clear()
+        self._gone.clear()
+
+    def _follows(self, loop: AbstractEventLoop) -> bool:
+        return self._recording.is_open and (self._only is None or self._only() is loop)
+
+    def _account(self, loop: AbstractEventLoop) -> LoopAccount:
+        """Return the account of a loop; make it at the first sight of the loop."""
+        account = self._accounts.get(loop)
+        if account is None:
+            backend = "uvloop" if type(loop).__module__.startswith("uvloop") else "asyncio"
+            now = self.recorder.clock()
+            account = self.recorder.begin_loop(now, backend=backend, running=False)
+            self._accounts[loop] = account
+            loops.recompose(loop)
+            if self.recorder.scheduled and not loops.hears_wakeups(loop):
+                self.recorder.scheduled = False
+        return account
+
+    def _spawn(self, loop: LoopAccount, coroutine: Any, name: object) -> TaskAccount:
+        """Open the account of a new task."""
+        self._forget_gone()
+        account = self.open_account(loop, self._parent(loop), coroutine, name)
+        if self.recorder.scheduled:
+            account.ready = account.born
+        return account
+
+    def _parent(self, loop: LoopAccount) -> Stack:
+        """Return the stack under which a task is spawned just now.
+
+        Outside of any step, in a callback or for another thread, that is the stack of the task in
+        whose context it happens.
+        """
+        spawner = loop.current or self.recorder.host.get()
+        return spawner.stack if spawner and spawner.loop is loop else loop.tree.root
+
+    def _forget_gone(self) -> None:
+        """Close the accounts of tasks that were dropped by other threads."""
+        while self._gone:
+            account = self._gone.popleft()
+            account.loop.exit(account, account.clock())
+
+    def _adopt(self, loop: AbstractEventLoop, account: LoopAccount) -> None:
+        """Follow the tasks that lived before the loop was recorded, from their next step on."""
+        for task in asyncio.all_tasks(loop):
+            coroutine = task.get_coro()
+            known = type(coroutine) is SteppedCoroutine and coroutine.is_of(self)
+            if not known and task not in self._late:
+                self._follow_late(account, task)
+        if self._late:
+            loops.hear()
+
+    def _follow_late(self, loop: LoopAccount, task: Any) -> None:
+        name = _given_name(task.get_name()) if hasattr(task, "get_name") else None
+        self._late[task] = self.open_account(loop, loop.tree.root, task.get_coro(), name)
+
+    def _remember_for_wakeups(self, account: TaskAccount) -> None:
+        """Remember which task it is that begins a step; only from within is that known."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._woken.setdefault(task, account)
+
+
+def _given_name(name: str) -> str | None:
+    """Return the name of a task, unless asyncio has made it up."""
+    return None if name.startswith("Task-") and name[5:].isdigit() else name
+
+
+def _task_of(callback: Any) -> Any:
+    """Return the task whose next step a callback is; ``None`` for any other callback."""
+    kind = getattr(callback, "__name__", type(callback).__name__)
+    task = getattr(callback, "__self__", None) if kind in _STEPS else None
+    return task if asyncio.isfuture(task) else None
+
+
+_STEPS: Final = {"TaskStepMethWrapper", "task_wakeup", "__step", "__wakeup"}
+"""How a step of a task is called, in asyncio's C and Python."""
+
+
+class _LateStep:
+    """A step of a task whose coroutine is its own, as the loop calls it."""
+
+    __slots__ = ("__self__", "_account", "_callback", "_owner")
+
+    def __init__(
+        self, task: Any, account: TaskAccount, callback: Any, owner: AsyncioInstrument
+    ) -> None:
+        self.__self__ = task  # so that the loop knows whose step it is, when it says so
+        self._account = account
+        self._callback = callback
+        self._owner = owner
+
+    def __call__(self, *args: Any) -> Any:
+        recorded = self._owner.begin(self._account)
+        try:
+            return self._callback(*args)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        finally:
+            if recorded:
+                self._owner.end(self._account)
+            if self.__self__.done():
+                self._owner.exited(self._account)

@@ -1,0 +1,190 @@
+"""Coroutines whose steps are seen: what takes the place of a task's coroutine on asyncio.
+
+asyncio tells nobody when a task steps, and its tasks cannot be subclassed to any effect. But it
+lets a task run anything that behaves like a coroutine; so here is one that passes everything on to
+the real one, and notes when it is resumed and when it comes back. What may live here: that, and
+nothing of loops or of how tasks are found. Each line of `_steps` is paid for at every step.
+
+Nothing else about the task may be different. The frames of this module take themselves out of the
+tracebacks of exceptions that pass through (from Python 3.11 on; before, that has no effect). Ctrl-C
+that arrives in this module is delivered to the coroutine, as if it had come a moment later.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Protocol
+
+    from tracetools.accounting import TaskAccount
+
+    class Owner(Protocol):
+        """Who records the steps; what it does must never raise an error of its own."""
+
+        def begin(self, account: TaskAccount) -> bool:
+            """Begin a step in any case but the plain one; return whether it is recorded."""
+
+        def end(self, account: TaskAccount) -> None:
+            """End a step that was begun that way."""
+
+        def exited(self, account: TaskAccount) -> None:
+            """Note that the task has made its last step."""
+
+        def dropped(self, account: TaskAccount) -> None:
+            """Note that nobody holds the task any more; called at any time, in any thread."""
+
+
+__all__ = ["SteppedCoroutine", "hide_frame"]
+
+
+class SteppedCoroutine(Coroutine[Any, Any, Any]):
+    """Behaves like `coroutine`, and records the steps of the task that runs it.
+
+    Args:
+        coroutine: the task's own.
+        account: where its time goes.
+        owner: whoever records it.
+        special: whether each step is begun and ended by the owner, not just those that need to be.
+    """
+
+    __slots__ = ("__weakref__", "_coroutine", "owner", "send")
+
+    def __init__(
+        self, coroutine: Any, account: TaskAccount, owner: Owner, *, special: bool
+    ) -> None:
+        self._coroutine = coroutine
+        self.owner = owner
+        steps = _steps(coroutine, account, owner, special)
+        next(steps)
+        # An attribute instead of a method: asyncio calls it, and with that resumes the generator.
+        self.send: Any = steps.send
+
+    def is_of(self, owner: Owner) -> bool:
+        """Whether the steps are recorded by `owner`; others may record them as well."""
+        inner = self._coroutine
+        return self.owner is owner or (type(inner) is SteppedCoroutine and inner.is_of(owner))
+
+    def throw(self, *error: Any) -> Any:
+        """Resume the coroutine with an exception."""
+        try:
+            return self.send(_Thrown(error))
+        except BaseException as passing:
+            hide_frame(passing)
+            raise
+
+    def close(self) -> None:
+        """Close the coroutine."""
+        self._coroutine.close()
+        self.send.__self__.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        awaited: Generator[Any, Any, Any] = self._coroutine.__await__()
+        return awaited
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)
+
+    def __repr__(self) -> str:
+        return repr(self._coroutine)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or bool(self._coroutine == other)
+
+    def __hash__(self) -> int:
+        return hash(self._coroutine)
+
+    @property
+    def __class__(self) -> Any:  # for inspect.iscoroutine, and whoever asks what this is
+        return self._coroutine.__class__
+
+
+class _Thrown(tuple[Any, ...]):
+    """The arguments of `throw`, on their way to the coroutine.
+
+    So GeneratorExit in `_steps` has one meaning only: nobody is going to resume it any more.
+    """
+
+    __slots__ = ()
+
+
+def hide_frame(error: BaseException) -> None:
+    """Take the frame that caught an error, and raises it again next, out of its traceback."""
+    if error.__traceback__ is not None:
+        error.__traceback__ = error.__traceback__.tb_next
+
+
+def _steps(
+    coroutine: Any, account: TaskAccount, owner: Owner, special: bool
+) -> Generator[Any, Any, Any]:
+    """Run a coroutine step by step, and record each in its account.
+
+    In the plain case, nothing else steps and nothing is thrown; then it is `LoopAccount.begin_step`
+    and `end_step` written out. The first step is never plain: the owner may have to look around.
+    """
+    loop = account.loop
+    clock = account.clock
+    send = coroutine.send
+    result = None
+    plain = False
+    try:
+        while True:
+            try:
+                request = yield result
+                if plain and request is None and loop.current is None and loop.running:
+                    account.busy -= clock()
+                    loop.current = account
+                    result = send(None)
+                    now = clock()
+                    if loop.current is account:
+                        account.busy += now
+                        account.stack.steps += 1
+                        loop.current = None
+                        loop.mark = now
+                else:
+                    result = _special_step(coroutine, account, owner, request)
+                    plain = not special
+            except (StopIteration, GeneratorExit):
+                raise
+            except BaseException as error:
+                if not _can_go_on(coroutine):
+                    raise
+                interrupt = _Thrown((error,))
+            else:
+                continue
+            result = _special_step(coroutine, account, owner, interrupt)
+    except StopIteration as stop:
+        return stop.value
+    except BaseException as error:
+        hide_frame(error)
+        raise
+    finally:
+        if _can_go_on(coroutine):
+            owner.dropped(account)
+        else:
+            owner.exited(account)
+
+
+def _special_step(coroutine: Any, account: TaskAccount, owner: Owner, request: Any) -> Any:
+    """Make a step that interrupts another one, or in which something is thrown, and the like."""
+    recorded = owner.begin(account)
+    try:
+        if request is None:
+            return coroutine.send(None)
+        if type(request) is _Thrown:
+            return coroutine.throw(*request)
+        return coroutine.send(request)
+    except BaseException as error:
+        hide_frame(error)
+        raise
+    finally:
+        if recorded:
+            owner.end(account)
+
+
+def _can_go_on(coroutine: Any) -> bool:
+    """Whether an error that comes by is not the coroutine's own, which ends it."""
+    return getattr(coroutine, "cr_frame", None) is not None

@@ -11,11 +11,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import demo
+from tracetools.commands import demo, run
 from tracetools.errors import TracetoolsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Protocol
 
     class Command(Protocol):
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
         def add_options(self, parser: argparse.ArgumentParser, /) -> None:
             """Declare what may follow the command's name."""
 
-        def run(self, options: argparse.Namespace, /) -> int:
-            """Do it, and return the exit status."""
+        def run(self, options: argparse.Namespace, /) -> int | Callable[[], int]:
+            """Do it, and return the exit status.
+
+            Or what is left to do and returns it: the errors of that are none of ours.
+            """
 
 
 __all__ = ["main"]
 
-_COMMANDS: Final[dict[str, Command]] = {"demo": demo}
+_COMMANDS: Final[dict[str, Command]] = {"run": run, "demo": demo}
 
 _FAILED: Final = 2
 _INTERRUPTED: Final = 130
@@ -44,11 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     Raises:
         SystemExit: as argparse does, after ``--help``, ``--version`` and for wrong arguments.
+        BaseException: what a program raises that was run.
     """
-    _print_anything()
-    options = _parser().parse_args(arguments)
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _run(options)
+        status = _run(options)
     except TracetoolsError as error:
         print("tracetools:", *str(error).splitlines(), file=sys.stderr)  # noqa: T201
         return _FAILED
@@ -56,12 +59,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _is_ctrl_c(error):
             raise
         return _INTERRUPTED
+    return status if isinstance(status, int) else status()
 
 
-def _run(options: argparse.Namespace) -> int:
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Take the command line apart; the part that is a program's own is left as it is."""
+    if arguments[:1] != ["run"]:
+        _print_anything()
+        return _parser().parse_args(arguments)
+    ours, program = run.split(arguments[1:])
+    options = _parser().parse_args(["run", *ours])
+    options.program = program
+    return options
+
+
+def _run(options: argparse.Namespace) -> int | Callable[[], int]:
     try:
         status = _COMMANDS[options.command].run(options)
-        sys.stdout.flush()
+        if isinstance(status, int):
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output, `head` perhaps, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED

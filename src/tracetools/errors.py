@@ -1,8 +1,8 @@
 """The errors that tracetools raises. Nothing else lives here.
 
 Whose fault it is decides the type: a file that cannot be read or written, a file whose content
-makes no sense, a place where nothing can be recorded, or a bug of ours (`LawError`). Misuse of a call is a plain `TypeError` or
-`ValueError`, as everywhere in Python.
+makes no sense, a place where nothing can be recorded, or a bug of ours (`LawError`). Misuse of a
+call is a plain `TypeError` or `ValueError`, as everywhere in Python.
 """
 
 

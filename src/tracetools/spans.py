@@ -34,7 +34,14 @@ if TYPE_CHECKING:
     )
     _Result = TypeVar("_Result")
 
-__all__ = ["Span", "function_frame", "observe", "observed_frame", "span"]
+__all__ = [
+    "Span",
+    "function_frame",
+    "observe",
+    "observed_frame",
+    "observed_function_frame",
+    "span",
+]
 
 
 # ------------------------------------------------------------------------------------------ span
@@ -265,6 +272,18 @@ def observed_frame(coroutine: Any) -> Frame | None:
     if frame is None:
         return None
     found = frame.f_locals.get("frame")
+    return found if isinstance(found, Frame) else None
+
+
+def observed_function_frame(function: Any) -> Frame | None:
+    """Return the frame of an observed async function; ``None`` for any other callable."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is not _COROUTINE_CODE:
+        return None
+    found = function.__closure__[code.co_freevars.index("frame")].cell_contents
     return found if isinstance(found, Frame) else None
 
 

@@ -1,106 +1,193 @@
-"""Every scenario of the table, in every mode of every instrument, with `==`."""
+"""Every scenario of the table, on every backend, in every mode of every instrument, with `==`."""
 
 from __future__ import annotations
 
+import asyncio
+import queue
+import sys
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import pytest
 import trio
 import trio.testing
 
+from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import TABLE, Scenario, World
-from tracetools import FlamegraphInstrument, Profile
+from tracetools import FlamegraphInstrument, Profile, record
 from tracetools.stacks import Times
 
-TRIOS_OWN = {"Runner.init", "EntryQueue.task"}
+THE_LOOPS_OWN = (
+    "Runner.init",
+    "EntryQueue.task",
+    "shutdown_asyncgens",
+    "shutdown_default_executor",
+)
+
+# ------------------------------------------------------------------------------------------ modes
 
 
-class Waiting(trio.abc.Instrument):
-    """Lets the time that a scenario rests for pass while the loop waits."""
+@dataclass
+class Mode:
+    """A way to run a program and to record it.
 
-    def before_io_wait(self, timeout: float) -> None:
-        World.loop_waits.set()
+    Attributes:
+        name: of the mode.
+        backend: whose words the programs use.
+        run: runs a program; given the path of the stack file and options, returns the profile.
+        steps: whether the steps of the tasks are those in the table.
+        eager: whether tasks make their first step where they are created.
+    """
 
-    def after_io_wait(self, timeout: float) -> None:
-        World.loop_waits.clear()
-        World.clock.tick(World.waiting)
-        World.waiting = 0
+    name: str
+    backend: type[Backend]
+    run: Callable[..., Profile]
+    steps: bool = True
+    eager: bool = False
+
+    def __str__(self) -> str:
+        return self.name
 
 
-def run_directly(main, instrument):
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    trio.run(main, clock=clock, instruments=[instrument, Waiting()])
+def trio_clock():
+    return trio.testing.MockClock(autojump_threshold=0)
 
 
-def run_as_guest(main, instrument):
+def run_directly(main, path, **options):
+    instrument = FlamegraphInstrument(path, **options)
+    trio.run(main, clock=trio_clock(), instruments=[instrument, World.backend.waiting])
+    return instrument.profile
+
+
+def run_recorded(main, path, **options):
+    with record(path, **options) as recording:
+        trio.run(main, clock=trio_clock(), instruments=[World.backend.waiting])
+    return recording.profile
+
+
+def run_as_guest(main, path, **options):
     """Run trio on top of the simplest host loop there is."""
-    import queue
-
-    todo, done = queue.Queue(), []
+    instrument = FlamegraphInstrument(path, **options)
+    todo: queue.Queue[Any] = queue.Queue()
+    done: list[Any] = []
     trio.lowlevel.start_guest_run(
         main,
-        clock=trio.testing.MockClock(autojump_threshold=0),
-        instruments=[instrument, Waiting()],
+        clock=trio_clock(),
+        instruments=[instrument, World.backend.waiting],
         run_sync_soon_threadsafe=todo.put,
         done_callback=done.append,
     )
     while not done:
         todo.get()()
     done[0].unwrap()
+    return instrument.profile
 
 
-def run_through_anyio(main, instrument):
-    options = {
-        "instruments": [instrument, Waiting()],
-        "clock": trio.testing.MockClock(autojump_threshold=0),
-    }
-    anyio.run(main, backend="trio", backend_options=options)
+def run_through_anyio(main, path, **options):
+    instrument = FlamegraphInstrument(path, **options)
+    backend_options = {"instruments": [instrument, World.backend.waiting], "clock": trio_clock()}
+    anyio.run(main, backend="trio", backend_options=backend_options)
+    return instrument.profile
 
 
-def run_beside_another(main, instrument):
+def run_beside_another(main, path, **options):
     """Run with a second instrument in the same run: both see the same."""
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    other = FlamegraphInstrument(instrument.write().with_name("other"), clock=World.clock)
-    trio.run(main, clock=clock, instruments=[instrument, Waiting(), other])
-    assert by_name(other.profile) == by_name(instrument.profile)
+    with record(path.with_name("other"), **options) as other:
+        profile = run_directly(main, path, **options)
+    assert by_name(other.profile) == by_name(profile)
+    return profile
 
 
-MODES = [run_directly, run_as_guest, run_through_anyio, run_beside_another]
+def on_asyncio(make_loop):
+    def run(main, path, **options):
+        with record(path, **options) as recording:
+            anyio.run(main, backend="asyncio", backend_options={"loop_factory": make_loop})
+        return recording.profile
+
+    return run
 
 
-@pytest.mark.parametrize("scheduled", [False, True])
-@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.__name__)
+def run_asyncio_beside_another(main, path, **options):
+    with record(path.with_name("other"), **options) as other:
+        profile = on_asyncio(asyncio.new_event_loop)(main, path, **options)
+    assert by_name(other.profile) == by_name(profile)
+    return profile
+
+
+def make_eager_loop():
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
+
+
+def make_uvloop():
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+MODES = [
+    Mode("trio", TrioBackend, run_directly),
+    Mode("trio-recorded", TrioBackend, run_recorded),
+    Mode("trio-guest", TrioBackend, run_as_guest),
+    Mode("trio-beside-another", TrioBackend, run_beside_another),
+    Mode("anyio-on-trio", AnyioOnTrioBackend, run_through_anyio, steps=False),
+    Mode("asyncio", AsyncioBackend, on_asyncio(asyncio.new_event_loop), steps=False),
+    Mode("asyncio-beside-another", AsyncioBackend, run_asyncio_beside_another, steps=False),
+    Mode("uvloop", AsyncioBackend, on_asyncio(make_uvloop), steps=False),
+    Mode("anyio-on-asyncio", Backend, on_asyncio(asyncio.new_event_loop), steps=False),
+    Mode("anyio-on-uvloop", Backend, on_asyncio(make_uvloop), steps=False),
+]
+if sys.version_info >= (3, 12):
+    MODES += [
+        Mode("asyncio-eager", AsyncioBackend, on_asyncio(make_eager_loop), False, eager=True),
+        Mode("anyio-on-asyncio-eager", Backend, on_asyncio(make_eager_loop), steps=False),
+    ]
+
+# ------------------------------------------------------------------------------------------- test
+
+
+@pytest.fixture(autouse=True)
+def world():
+    yield World
+    World.backend = TrioBackend(World.clock)
+
+
+@pytest.mark.parametrize("scheduled", [False, True], ids=["", "scheduled"])
+@pytest.mark.parametrize("mode", MODES, ids=str)
 @pytest.mark.parametrize("name", TABLE)
 def test_profile_is_exactly_as_expected(name, mode, scheduled, tmp_path):
     scenario = TABLE[name]
-    World.waiting = 0
-    instrument = FlamegraphInstrument(
-        tmp_path / "stack", clock=World.clock, scheduled=scheduled, flush_interval=None
-    )
+    World.backend = mode.backend(World.clock)
     begun = World.clock.now
-    mode(scenario.main, instrument)
-    profile = instrument.profile
+    options = {"clock": World.clock, "scheduled": scheduled, "flush_interval": None}
+    profile = mode.run(scenario.main, tmp_path / "stack", **options)
     profile.check()
     found = by_name(profile)
-    for stack, times in expected(name, scenario).items():
-        # what depends on the order in which trio runs its tasks is left open by a None
+    for stack, times in expected(name, scenario, eager=mode.eager).items():
+        # what depends on the order in which tasks run is left open by a None
         known = {key: value for key, value in times.items() if value is not None}
+        if not mode.steps:
+            del known["steps"]
         assert {key: getattr(found[stack], key) for key in known} == known, stack
     assert len(found) == len(scenario.stacks)
     assert profile.duration == World.clock.now - begun
     assert profile.waiting == scenario.waiting
+    assert profile.scheduled_measured == scheduled
 
 
 def by_name(profile: Profile) -> dict[str, Times]:
-    """Return the numbers of a profile by names, without trio's own tasks.
+    """Return the numbers of a profile by names, without the loops' own tasks.
 
     Scheduled time is added to idle time: a table for both cannot know which is measured.
     """
     found: dict[str, Times] = defaultdict(Times)
     for path, times in profile.stacks.items():
         names = [frame.name for frame in path]
-        if len(names) > 1 and names[1] not in TRIOS_OWN:
+        if len(names) > 1 and not names[1].endswith(THE_LOOPS_OWN):
             idle = times.idle + times.scheduled
             found[";".join(names[1:])] = found[";".join(names[1:])].plus(
                 times._replace(idle=idle, scheduled=0)
@@ -108,9 +195,10 @@ def by_name(profile: Profile) -> dict[str, Times]:
     return dict(found)
 
 
-def expected(name: str, scenario: Scenario) -> dict[str, dict[str, int | None]]:
+def expected(name: str, scenario: Scenario, *, eager: bool) -> dict[str, dict[str, int | None]]:
     table = {}
-    for stack, (busy, idle, steps, entries, *thread) in scenario.stacks.items():
+    rows = scenario.stacks | (scenario.eager if eager else {})
+    for stack, (busy, idle, steps, entries, *thread) in rows.items():
         path = name + stack if stack.startswith(";") else stack
         table[path] = {
             "busy": busy,

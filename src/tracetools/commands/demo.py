@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tracetools.commands import CommandError, tables
 from tracetools.profile import LENSES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import Protocol
 
-    from tracetools.demo.drive import Outcome
+    from tracetools.demo.drive import Backend, Outcome
+    from tracetools.flamegraph import Flamegrapher
     from tracetools.profile import Profile
+
+    class Recorded(Protocol):
+        """What has recorded the shop."""
+
+        @property
+        def profile(self) -> Profile:
+            """All that was recorded."""
+
+        @property
+        def flamegrapher(self) -> Flamegrapher:
+            """What draws it."""
+
 
 __all__ = ["SUMMARY", "add_options", "run"]
 
 SUMMARY: Final = "profile a real web application under load: see what a profile looks like"
 
 _MOST_REQUESTS: Final = 100_000
+_SERVERS: Final[dict[Backend, str]] = {"trio": "hypercorn's trio worker", "asyncio": "uvicorn"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +45,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=200,
         metavar="N",
         help=f"how many requests are sent, 1 to {_MOST_REQUESTS} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=_SERVERS,
+        default="trio",
+        help="what the shop runs on: hypercorn on trio, or uvicorn on asyncio"
+        " (default: %(default)s)",
     )
     parser.add_argument(
         "-o",
@@ -47,7 +69,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the shop under the instrument, write both files, print where the time went.
+    """Run the shop under a recording, write both files, print where the time went.
 
     Returns:
         0, or 1 if a request failed.
@@ -58,28 +80,51 @@ def run(options: argparse.Namespace) -> int:
         LawError: a bug in tracetools.
         KeyboardInterrupt: the stack file has been written; the graph has not.
     """
-    run_shop = _load("tracetools.demo.drive").run_shop
-    from tracetools import FlamegraphInstrument  # noqa: PLC0415  # imports trio
-
-    instrument = FlamegraphInstrument(options.output, lens=options.lens)
-    outcome = run_shop(options.requests, instrument)
-    profile = instrument.profile
+    run_shop = _load_shop(options.backend)
+    record_shop = _record_on_trio if options.backend == "trio" else _record_on_asyncio
+    outcome, recorded = record_shop(run_shop, options)
+    profile = recorded.profile
     profile.check()
-    graph = instrument.flamegrapher.write_flamegraph()
-    print(_report(outcome, profile, graph))  # noqa: T201  # what the command is for
+    graph = recorded.flamegrapher.write_flamegraph()
+    print(_report(outcome, options.backend, profile, graph))  # noqa: T201  # what it is for
     return 1 if outcome.failures else 0
 
 
-def _load(module: str) -> Any:
-    """Import a module that needs the extra ``demo``."""
+def _load_shop(backend: Backend) -> Callable[..., Outcome]:
+    """Return `run_shop`; import it and its server, which need the extra ``demo``."""
     try:
-        return importlib.import_module(module)
+        from tracetools.demo.drive import load_server, run_shop  # noqa: PLC0415
+
+        load_server(backend)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("tracetools"):
             raise
+        package = error.name.partition(".")[0]
         raise CommandError(
-            f"the demo needs {error.name}: pip install 'trio-tracetools[demo]'"
+            f"the demo needs {package}: pip install 'trio-tracetools[demo]'"
         ) from error
+    return run_shop
+
+
+def _record_on_trio(
+    run_shop: Callable[..., Outcome], options: argparse.Namespace
+) -> tuple[Outcome, Recorded]:
+    """Run the shop with an instrument, as a program does that starts trio itself."""
+    from tracetools import FlamegraphInstrument  # noqa: PLC0415  # imports trio
+
+    instrument = FlamegraphInstrument(options.output, lens=options.lens)
+    return run_shop(options.requests, "trio", instruments=[instrument]), instrument
+
+
+def _record_on_asyncio(
+    run_shop: Callable[..., Outcome], options: argparse.Namespace
+) -> tuple[Outcome, Recorded]:
+    """Run the shop within `record`, for asyncio takes no instruments."""
+    from tracetools import record  # noqa: PLC0415  # imports asyncio
+
+    with record(options.output, lens=options.lens) as recording:
+        outcome = run_shop(options.requests, "asyncio")
+    return outcome, recording
 
 
 def _request_count(text: str) -> int:
@@ -89,9 +134,9 @@ def _request_count(text: str) -> int:
     return count
 
 
-def _report(outcome: Outcome, profile: Profile, graph: Path) -> str:
+def _report(outcome: Outcome, backend: Backend, profile: Profile, graph: Path) -> str:
     parts = (
-        _what_ran(outcome),
+        _what_ran(outcome, _SERVERS[backend]),
         tables.top_stacks(profile, "busy"),
         tables.top_stacks(profile, "idle"),
         tables.totals(profile),
@@ -100,9 +145,9 @@ def _report(outcome: Outcome, profile: Profile, graph: Path) -> str:
     return "\n\n".join(parts)
 
 
-def _what_ran(outcome: Outcome) -> str:
+def _what_ran(outcome: Outcome, server: str) -> str:
     answered = f"{outcome.answered} requests in {outcome.seconds:.2f} s"
-    text = f"A web shop (starlette, on hypercorn's trio worker) answered {answered}."
+    text = f"A web shop (starlette, on {server}) answered {answered}."
     if outcome.failures:
         text += f"\n{len(outcome.failures)} requests failed; the first: {outcome.failures[0]}"
     return text

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 from tracetools.stacks import ROOT
 
 if TYPE_CHECKING:
+    import pathlib
+
     from tracetools.profile import Lens, Path, Profile
     from tracetools.stacks import Frame
 
-__all__ = ["shorten", "top_stacks", "totals"]
+__all__ = ["shorten", "top_stacks", "totals", "what_ran", "what_to_open"]
 
 _WIDTH: Final = 100
 _ARROW: Final = " > "
@@ -60,6 +62,20 @@ def totals(profile: Profile) -> str:
     if profile.truncated:
         lines.append("There were too many stacks or too deep ones: see (other) and (deeper).")
     return "\n".join(lines)
+
+
+def what_ran(profile: Profile) -> str:
+    """Return what was recorded, and for how long, in one sentence."""
+    loops = "1 loop" if profile.runs == 1 else f"{profile.runs:,} loops"
+    backends = f" ({', '.join(profile.backends)})" if profile.backends else ""
+    return f"recorded {loops}{backends}, {_amount(profile.duration)} in all."
+
+
+def what_to_open(graph: pathlib.Path, here: pathlib.Path) -> str:
+    """Return where a graph and its stack file are, seen from a folder, and what to do with them."""
+    shown = graph.relative_to(here) if graph.is_relative_to(here) else graph
+    files = f"{shown.with_suffix('.folded')} and {shown}"
+    return f"Written: {files}\nOpen {shown} in a browser; click a frame to zoom in."
 
 
 def shorten(path: Path, width: int) -> str:

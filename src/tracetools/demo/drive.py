@@ -135,16 +135,15 @@ async def watch_for_ctrl_c(
     *,
     task_status: TaskStatus[None] = TASK_STATUS_IGNORED,
 ) -> None:
-    """Take Ctrl-C here, so that it does not strike in the midst of a server's work.
-
-    On Windows, asyncio cannot tell of signals, and cancels the whole run.
-    """
-    with suppress(NotImplementedError), anyio.open_signal_receiver(signal.SIGINT) as signals:
+    """Take Ctrl-C here, so that it does not strike in the midst of a server's work."""
+    try:
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            task_status.started()
+            async for _ in signals:
+                outcome.interrupted = True
+                visiting.cancel()
+    except NotImplementedError:  # asyncio on Windows, where Ctrl-C cancels the whole run
         task_status.started()
-        async for _ in signals:
-            outcome.interrupted = True
-            visiting.cancel()
-    task_status.started()
 
 
 async def visitor(client: httpx.AsyncClient, paths: Iterator[str], outcome: Outcome) -> None:

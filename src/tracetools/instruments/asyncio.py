@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from tracetools.accounting import LoopAccount, TaskAccount
     from tracetools.recording import Recording
-    from tracetools.stacks import Stack
 
 __all__ = ["AsyncioInstrument"]
 
@@ -104,7 +103,7 @@ class AsyncioInstrument(Tasks):
                 self._follow_late(self._account(loop), task)
                 loops.hear()
 
-    def scheduled(self, loop: AbstractEventLoop, callback: Any) -> Any:
+    def scheduled(self, callback: Any) -> Any:
         """Note that a task is woken; return what is to be called instead of `callback`."""
         task = _task_of(callback)
         if task is None:
@@ -150,6 +149,14 @@ class AsyncioInstrument(Tasks):
             if account.loop.end is None:
                 account.loop.exit(account, account.clock())
 
+    def late_task_exited(self, task: Any, account: TaskAccount) -> None:
+        """Close the account of a task that was followed by its wake-ups."""
+        self.exited(account)
+        with self.guard("a task could not be forgotten"):
+            self._late.pop(task, None)
+            if not self._late:
+                loops.hear()
+
     def dropped(self, account: TaskAccount) -> None:
         """Have the account of a task closed when there is time for it."""
         self._gone.append(account)
@@ -182,19 +189,12 @@ class AsyncioInstrument(Tasks):
     def _spawn(self, loop: LoopAccount, coroutine: Any, name: object) -> TaskAccount:
         """Open the account of a new task."""
         self._forget_gone()
-        account = self.open_account(loop, self._parent(loop), coroutine, name)
+        account = self.open_account(
+            loop, self.parent(loop, self.recorder.host.get()), coroutine, name
+        )
         if self.recorder.scheduled:
             account.ready = account.born
         return account
-
-    def _parent(self, loop: LoopAccount) -> Stack:
-        """Return the stack under which a task is spawned just now.
-
-        Outside of any step, in a callback or for another thread, that is the stack of the task in
-        whose context it happens.
-        """
-        spawner = loop.current or self.recorder.host.get()
-        return spawner.stack if spawner and spawner.loop is loop else loop.tree.root
 
     def _forget_gone(self) -> None:
         """Close the accounts of tasks that were dropped by other threads."""
@@ -263,4 +263,4 @@ class _LateStep:
             if recorded:
                 self._owner.end(self._account)
             if self.__self__.done():
-                self._owner.exited(self._account)
+                self._owner.late_task_exited(self.__self__, self._account)

@@ -6,10 +6,11 @@ through here. No backend is imported: runners are known by their names.
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.labels import memoised_frames, stable_name
-from tracetools.spans import function_frame, observed_frame
+from tracetools.labels import code_frame, memoised_frames, stable_name
+from tracetools.spans import function_frame, observed_frame, observed_function_frame
 from tracetools.stacks import Frame
 
 if TYPE_CHECKING:
@@ -23,11 +24,18 @@ _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
     # trio, around awaitables that are not native coroutines
     "Runner.spawn_impl.<locals>.python_wrapper": lambda names: names["orig_coro"],
     "coroutine_or_error.<locals>.python_wrapper": lambda names: names["orig_coro"],
+    "AsyncGenerators._finalize_one": lambda names: names["agen"],
     # anyio's task groups
     "TaskHandle._run_coro": lambda names: names["self"]._coro,  # noqa: SLF001
     "TaskGroup.start.<locals>.run_coro_with_task_status": lambda names: names["func"],
+    # anyio's calls from threads
+    "AsyncIOBackend.run_async_from_thread.<locals>.task_wrapper": lambda names: names["func"],
+    "BlockingPortal._call_func": lambda names: names["func"],
 }
 """How to get from the local names of a runner that has not started to what it is going to run."""
+
+_FINISHERS: Final = {"async_generator_athrow": "aclose", "async_generator_asend": "asend"}
+"""What loops make tasks of to finish an async generator, and the method that made it."""
 
 
 def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
@@ -43,10 +51,10 @@ def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
 
 def _inside(coroutine: Any) -> Any:
     """Walk through the runners around what the user gave."""
-    while (find := _RUNNERS.get(getattr(coroutine, "__qualname__", ""))) is not None:
-        frame = getattr(coroutine, "cr_frame", None)
-        if frame is None:
-            break
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        find = _RUNNERS.get(getattr(coroutine, "__qualname__", ""))
+        if find is None:
+            return _wrapped(coroutine) or coroutine
         try:
             coroutine = find(frame.f_locals)
         except (KeyError, AttributeError):  # another version of the library
@@ -54,11 +62,32 @@ def _inside(coroutine: Any) -> Any:
     return coroutine
 
 
+def _wrapped(coroutine: Any) -> Any:
+    """Return the function that a wrapper goes by the name of, as `functools.wraps` lets it.
+
+    It is among what the wrapper knows: anyio's own runner of the main function is such a one.
+    """
+    name = coroutine.__qualname__
+    if name.rpartition(".")[2] == coroutine.cr_code.co_name or observed_frame(coroutine):
+        return None
+    known = coroutine.cr_frame.f_locals.values()
+    return next(
+        (one for one in known if callable(one) and getattr(one, "__qualname__", None) == name), None
+    )
+
+
 def _function(target: Any) -> tuple[Frame, Frame | None]:
     code = getattr(target, "cr_code", None) or getattr(target, "gi_code", None)
-    if code is None:
-        if callable(target):
-            return function_frame(target), None
-        return Frame(stable_name(getattr(target, "__qualname__", type(target).__qualname__))), None
-    observed = observed_frame(target)
-    return observed or _code_frame(target.__qualname__, code), observed
+    if code is not None:
+        observed = observed_frame(target)
+        return observed or _code_frame(target.__qualname__, code), observed
+    if callable(target):
+        observed = observed_function_frame(target)
+        return observed or function_frame(target), observed
+    kind = type(target).__qualname__
+    if kind in _FINISHERS:
+        target = next(one for one in gc.get_referents(target) if hasattr(one, "ag_code"))
+    if hasattr(target, "ag_code"):
+        finisher = _FINISHERS.get(kind, "aclose")
+        return code_frame(f"{target.__qualname__}.{finisher}", target.ag_code), None
+    return Frame(stable_name(getattr(target, "__qualname__", kind))), None

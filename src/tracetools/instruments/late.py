@@ -74,7 +74,7 @@ class _AnnouncingLoader(Loader):
             forget(action)
             try:
                 action()
-            except Exception:
+            except Exception:  # noqa: BLE001  # the program wanted the module, and it has it
                 logger.exception("%s cannot be recorded; the program goes on", module.__name__)
 
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     class Listener(Protocol):
         """Who is told. Nothing that it does may raise an error of its own."""
 
-        hears_wakeups: bool
-        """Whether `scheduled` is called, which is dear."""
+        @property
+        def hears_wakeups(self) -> bool:
+            """Whether `scheduled` is called, which is dear."""
 
         def starts(self, loop: AbstractEventLoop, /) -> None:
             """A loop is going to run."""
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         def refused(self, loop: AbstractEventLoop, task: Any, error: Exception, /) -> None:
             """The program's factory did not take the coroutine, so the task runs its own."""
 
-        def scheduled(self, loop: AbstractEventLoop, callback: Any, /) -> Any:
+        def scheduled(self, callback: Any, /) -> Any:
             """A callback is going to be scheduled; return the one that is to be called."""
 
 
@@ -118,7 +119,7 @@ def _call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
     def call_soon(loop: AbstractEventLoop, callback: Any, *args: Any, **options: Any) -> Any:
         for listener in _listeners:
             if listener.hears_wakeups:
-                callback = listener.scheduled(loop, callback)
+                callback = listener.scheduled(callback)
         try:
             handle = original(loop, callback, *args, **options)
         except BaseException as error:
@@ -328,7 +329,7 @@ def _wanted() -> dict[str, _Replacement | None]:
     return {**_REPLACEMENTS, **(_WAKEUPS if hearing else {}), _SUBCLASSING: None}
 
 
-def _hear_of_class(loop_class: type, **options: Any) -> None:
+def _hear_of_class(loop_class: type, /, **options: Any) -> None:
     """Take the place of what Python calls when a class of loops is made, which we replace too."""
     super(AbstractEventLoop, loop_class).__init_subclass__(**options)  # type: ignore[misc]
     with _lock:
@@ -337,6 +338,7 @@ def _hear_of_class(loop_class: type, **options: Any) -> None:
 
 def _loop_classes(base: type = AbstractEventLoop) -> Iterator[type]:
     """Walk over all classes of loops that there are, each after its bases."""
+    derived: type
     for derived in base.__subclasses__():
         yield derived
         yield from _loop_classes(derived)

@@ -25,7 +25,7 @@ _PLACE: Final = "setup_runner"
 _instruments: tuple[trio.abc.Instrument, ...] = ()
 _runners: Final[WeakSet[Any]] = WeakSet()
 _lock: Final = threading.RLock()
-_original: Final = getattr(_run, _PLACE, None)
+_original: Final[Any] = getattr(_run, _PLACE, None)
 
 
 def listen(instrument: trio.abc.Instrument) -> None:

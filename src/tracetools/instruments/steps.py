@@ -12,7 +12,6 @@ that arrives in this module is delivered to the coroutine, as if it had come a m
 
 from __future__ import annotations
 
-import types
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +97,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         return hash(self._coroutine)
 
     @property
-    def __class__(self) -> Any:  # for inspect.iscoroutine, and whoever asks what this is
+    def __class__(self) -> Any:  # type: ignore[misc]  # for inspect.iscoroutine, and whoever asks what this is
         return self._coroutine.__class__
 
 
@@ -117,7 +116,7 @@ def hide_frame(error: BaseException) -> None:
         error.__traceback__ = error.__traceback__.tb_next
 
 
-def _steps(
+def _steps(  # noqa: C901, PLR0912  # in one piece, for a call is too dear
     coroutine: Any, account: TaskAccount, owner: Owner, special: bool
 ) -> Generator[Any, Any, Any]:
     """Run a coroutine step by step, and record each in its account.

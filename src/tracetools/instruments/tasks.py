@@ -31,6 +31,17 @@ class Tasks:
         """Return a context in which an error of ours ends the recording and nothing else."""
         return Guard(self.recorder, what_failed)
 
+    def parent(self, loop: LoopAccount, host: TaskAccount | None) -> Stack:
+        """Return the stack under which a task is spawned just now.
+
+        Outside of any step, in a callback or for another thread, and in those of the backend's own
+        tasks, that is the current stack of `host`, the task in whose context it happens.
+        """
+        spawner = loop.current
+        if spawner is not None and spawner.children_under is None:
+            return spawner.stack
+        return host.stack if host is not None and host.loop is loop else loop.tree.root
+
     def open_account(
         self, loop: LoopAccount, parent: Stack, coroutine: Any, name: object
     ) -> TaskAccount:

@@ -17,7 +17,7 @@ import sys
 import time
 from contextlib import suppress
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
@@ -271,9 +271,7 @@ class _Tasks(Tasks):
         loop = self.here()
         if loop is None or recorder.stopped:
             return
-        spawner = loop.current
-        parent = loop.tree.root if spawner is None else spawner.children_under or spawner.stack
-        self._open(task, loop, parent)
+        self._open(task, loop, self.parent(loop, task.context.get(recorder.host)))
 
     def exited(self, task: Task) -> None:
         """Close the account of a task that has exited, though its step has not ended yet.
@@ -310,7 +308,7 @@ class _Tasks(Tasks):
     def _open(self, task: Task, loop: LoopAccount, parent: Stack) -> None:
         account = self.open_account(loop, parent, task.coro, task.name)
         self.accounts[task] = account
-        if task.parent_nursery is None:  # trio's own first task: its children are the program's
+        if _is_trios_own(task):  # what it spawns is the program's
             account.children_under = loop.tree.root
             return
         try:
@@ -326,6 +324,13 @@ class _Tasks(Tasks):
             account = self.accounts.get(task)
             if account is not None and account.loop is loop:
                 del self.accounts[task]
+
+
+def _is_trios_own(task: Task) -> bool:
+    return task.parent_nursery is None or task.name == _ENTRY_QUEUE
+
+
+_ENTRY_QUEUE: Final = "<TrioToken.run_sync_soon task>"
 
 
 def _is_over(task: Task) -> bool:

@@ -1,0 +1,267 @@
+"""A Python program run inside this process, as if ``python`` had been asked to run it.
+
+What may live here: what a program sees of its start (`sys.argv`, `sys.path`, ``__main__``), and
+how its end reaches the interpreter. What must not: recording, and options and messages of ours.
+
+The program's exceptions go through to the interpreter, which then does what it always does: it
+prints the traceback, joins threads, calls what `atexit` knows, and ends with the right status,
+after Ctrl-C by the signal. All that has to be done here is to take our frames out of tracebacks.
+"""
+
+from __future__ import annotations
+
+import builtins
+import io
+import os
+import sys
+from functools import partial
+from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.commands import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+__all__ = ["Program", "find_program"]
+
+_replaced: Final[list[ModuleType]] = []
+"""The former ``__main__``: what still runs in it must keep its globals."""
+
+
+class Program:
+    """A program that was found and can be run, once.
+
+    Args:
+        argv: what `sys.argv` will be.
+        folder: what stands first in `sys.path`; an archive or a folder with a ``__main__.py`` is a
+            folder, too.
+        execute: runs the code in ``__main__``, whose globals it is given.
+        always: whether `folder` is wanted even in Python's safe path mode.
+
+    Attributes:
+        began: whether the program's code was ever reached.
+    """
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        folder: str,
+        execute: Callable[[dict[str, Any]], None],
+        *,
+        always: bool = False,
+    ) -> None:
+        self.began = False
+        self._argv = list(argv)
+        self._folder = folder
+        self._execute = execute
+        self._always = always
+
+    def run(self) -> None:
+        """Become the program, until it ends.
+
+        Raises:
+            BaseException: whatever the program raises. It must reach the interpreter, which will
+                show it without our frames.
+        """
+        sys.argv = self._argv
+        self._set_path()
+        main = _new_main()
+        self.began = True
+        try:
+            self._execute(vars(main))
+        except BaseException as error:
+            inner = _below_ours(error.__traceback__)
+            self.began = _is_of_program(error, inner)
+            if not isinstance(error, SystemExit):
+                _show_without_ours(error, inner)
+            raise
+
+    def _set_path(self) -> None:
+        """Put the program's folder where ours is: that of the command, or the current one."""
+        safe = bool(getattr(sys.flags, "safe_path", sys.flags.isolated))
+        if not safe:
+            sys.path[:1] = [self._folder]
+        elif self._always:
+            sys.path.insert(0, self._folder)
+
+
+def find_program(words: Sequence[str]) -> Program:
+    """Return the program that a command line stands for, as Python itself reads it.
+
+    Args:
+        words: ``script argument...``, ``-m module argument...`` or ``-c code argument...``; after
+            a ``--`` it is a script, whatever it is called. A script that is no path is looked up as
+            the shell does it.
+
+    Raises:
+        CommandError: there is no such script, it cannot be read, or it is not Python.
+    """
+    if words[:1] == ["--"]:
+        words = words[1:]
+    elif words and words[0][:2] in ("-m", "-c"):
+        return _find_switch(words[0][:2], [words[0][2:], *words[1:]] if words[0][2:] else words[1:])
+    if not words:
+        raise CommandError("nothing to run: give a script, or -m and a module, or -c and code")
+    if words[0] == "-":
+        raise CommandError("a program cannot be read from standard input: give a script")
+    return _find_script(*words)
+
+
+def _find_switch(switch: str, words: Sequence[str]) -> Program:
+    if not words:
+        raise CommandError(f"{switch} needs {'a module' if switch == '-m' else 'code'} after it")
+    what, *arguments = words
+    if switch == "-m":  # runpy replaces the -m once it has found the module
+        return Program([switch, *arguments], os.getcwd(), partial(_run_module, what))
+    return Program([switch, *arguments], "", partial(_run_code, what))
+
+
+def _find_script(name: str, *arguments: str) -> Program:
+    if _is_folder_or_archive(name):
+        whole = _absolute(name)
+        return Program([name, *arguments], whole, _run_main_of_path, always=True)
+    path = name if os.path.lexists(name) else _on_search_path(name) or name
+    source = _read(path)
+    if path != name and not _is_python(source):
+        raise CommandError(f"{path} is no Python script: only Python can be recorded")
+    folder = os.path.dirname(os.path.realpath(path))
+    return Program([path, *arguments], folder, partial(_run_script, _absolute(path), source))
+
+
+# --------------------------------------------------------------------------------- finding files
+
+
+def _is_folder_or_archive(path: str) -> bool:
+    """Whether Python would look for a ``__main__.py`` in it."""
+    for hook in sys.path_hooks:
+        try:
+            hook(path)
+        except ImportError:
+            continue
+        return True
+    return False
+
+
+def _on_search_path(name: str) -> str | None:
+    """Return the executable file that a shell would take for a name; `shutil` imports much."""
+    if os.path.dirname(name):
+        return None
+    for folder in os.get_exec_path():
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def _read(path: str) -> bytes:
+    try:
+        with io.open_code(_absolute(path)) as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        why = f"[Errno {error.errno}] {error.strerror}" if isinstance(error, OSError) else error
+        raise CommandError(f"can't open file {_absolute(path)!r}: {why}") from error
+
+
+def _is_python(source: bytes) -> bool:
+    """Whether a command is a Python script, as installers write them."""
+    first, _, rest = source.partition(b"\n")
+    return first.startswith(b"#!") and (b"python" in first or rest.startswith(b"'''exec' "))
+
+
+def _absolute(path: str) -> str:
+    """Return what Python calls a script in tracebacks: not normalised."""
+    return os.path.join(os.getcwd(), path)
+
+
+# --------------------------------------------------------------------------------- running code
+
+
+def _new_main() -> ModuleType:
+    """Put a fresh ``__main__`` in the place of ours, as the interpreter makes it."""
+    main = ModuleType("__main__")
+    vars(main).update(__loader__=BuiltinImporter, __annotations__={}, __builtins__=builtins)
+    _replaced.append(sys.modules["__main__"])
+    sys.modules["__main__"] = main
+    return main
+
+
+def _run_script(file: str, source: bytes, main: dict[str, Any]) -> None:
+    if file.endswith(".pyc"):
+        loader: Any = SourcelessFileLoader("__main__", file)
+        code = loader.get_code("__main__")
+    else:
+        loader = SourceFileLoader("__main__", file)
+        code = compile(source, file, "exec", dont_inherit=True)
+    main.update(__file__=file, __cached__=None, __loader__=loader)
+    exec(code, main)  # noqa: S102  # what the command is for
+
+
+def _run_code(text: str, main: dict[str, Any]) -> None:
+    if sys.version_info >= (3, 13):  # tracebacks show the lines, since
+        import linecache  # noqa: PLC0415
+
+        lines = [line + "\n" for line in text.splitlines()]
+        linecache.cache["<string>"] = (len(text), None, lines, "<string>")
+    exec(compile(text, "<string>", "exec", dont_inherit=True), main)  # noqa: S102  # likewise
+
+
+def _run_module(name: str, _: dict[str, Any]) -> None:
+    import runpy  # noqa: PLC0415  # a script should not see it
+
+    runpy._run_module_as_main(name)  # type: ignore[attr-defined]  # noqa: SLF001  # as python -m does
+
+
+def _run_main_of_path(_: dict[str, Any]) -> None:
+    import runpy  # noqa: PLC0415  # likewise
+
+    runpy._run_module_as_main("__main__", alter_argv=False)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+# ------------------------------------------------------------------------------------ the end
+
+
+def _below_ours(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without our frames, which stand above those of the program."""
+    while traceback is not None and traceback.tb_frame.f_globals is globals():
+        traceback = traceback.tb_next
+    return traceback
+
+
+def _is_of_program(error: BaseException, inner: TracebackType | None) -> bool:
+    """Whether an error comes from the program, and does not say that there is none to be run."""
+    if inner is None:  # it cannot be compiled
+        return False
+    refused = isinstance(error, SystemExit) and inner.tb_next is None
+    return not (refused and inner.tb_frame.f_globals.get("__name__") == "runpy")
+
+
+def _show_without_ours(error: BaseException, inner: TracebackType | None) -> None:
+    """Let the interpreter, which is about to print an error, see only the program's frames.
+
+    `sys.excepthook` is replaced for this one call, which comes next.
+    """
+    theirs = getattr(sys, "excepthook", sys.__excepthook__)
+
+    def hook(kind: type[BaseException], value: BaseException, traceback: Any) -> None:
+        sys.excepthook = theirs
+        if value is error:
+            traceback = sys.last_traceback = value.__traceback__ = inner
+        try:
+            theirs(kind, value, traceback)
+        except SystemExit:
+            raise
+        except BaseException as failure:  # noqa: BLE001  # as the interpreter does, but our frame
+            print("Error in sys.excepthook:", file=sys.stderr)  # noqa: T201
+            sys.__excepthook__(type(failure), failure, _drop_ours_from(failure))
+            print("\nOriginal exception was:", file=sys.stderr)  # noqa: T201
+            sys.__excepthook__(kind, value, traceback)
+
+    sys.excepthook = hook
+
+
+def _drop_ours_from(error: BaseException) -> TracebackType | None:
+    error.__traceback__ = _below_ours(error.__traceback__)
+    return error.__traceback__

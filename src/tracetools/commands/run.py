@@ -1,0 +1,322 @@
+"""`tracetools run`: runs an unchanged program with everything recorded, and says what came of it.
+
+What may live here: the options, and what is done before the program starts and after it has ended.
+How a program is run stands in `tracetools.commands.program`.
+
+The program comes first: its output, its exit status and its signals are its own. What we have to
+say goes to stderr, after everything that it writes, and no failure of ours changes how it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.commands import tables
+from tracetools.commands.program import find_program
+from tracetools.errors import TracetoolsError
+from tracetools.labels import LABELS
+from tracetools.profile import LENSES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
+
+    from tracetools.commands.program import Program
+
+__all__ = ["SUMMARY", "add_options", "run", "split"]
+
+SUMMARY: Final = "run a program, unchanged, and record every trio run and asyncio loop in it"
+
+_USAGE: Final = "tracetools run [options] (script | -m module | -c code) [argument ...]"
+
+_NOTHING_RAN: Final = """\
+tracetools: nothing was recorded: no trio run and no asyncio loop was started in this process.
+For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
+Processes that a program starts are not recorded (such as uvicorn's --workers and --reload)."""
+
+_DEADLY: Final = ("SIGTERM", "SIGHUP")
+"""The signals that commonly end a program, and would do so before anything is written.
+
+uvicorn, for one, shuts down on SIGTERM, puts back the handler that it found, and raises the signal
+again. So where the system's default would kill, we write first and then let it kill: the status is
+the same. SIGHUP is treated alike, since it is what a closed terminal sends; under nohup it is
+ignored and stays so. The price: the program finds a handler where it would have found SIG_DFL, and
+while it is stuck in C code only SIGKILL ends it. SIGQUIT stays the way out without a word.
+"""
+
+
+def _count(text: str) -> int:
+    count = int(text) if text.isdecimal() else 0
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
+    return count
+
+
+_OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
+    ("-o", "--output"): {
+        "default": "stack",
+        "metavar": "NAME",
+        "help": "write NAME.folded and NAME.svg (default: %(default)s)",
+    },
+    ("--lens",): {
+        "choices": LENSES,
+        "default": "busy",
+        "help": "which time the two files show (default: %(default)s)",
+    },
+    ("--labels",): {
+        "choices": LABELS,
+        "default": "name",
+        "help": "label frames by name and place, or by their place alone (default: %(default)s)",
+    },
+    ("--task-names",): {
+        "action": "store_true",
+        "help": "name tasks by their own names, not by their functions",
+    },
+    ("--scheduled",): {
+        "action": "store_const",
+        "const": True,
+        "help": "tell scheduled time from idle time, also where the lens does not show it",
+    },
+    ("--max-stacks",): {
+        "type": _count,
+        "default": 10_000,
+        "metavar": "N",
+        "help": "how many distinct stacks are kept (default: %(default)s)",
+    },
+    ("--max-depth",): {
+        "type": _count,
+        "default": 256,
+        "metavar": "N",
+        "help": "how deep stacks may get (default: %(default)s)",
+    },
+    ("-q", "--quiet"): {"action": "store_true", "help": "print nothing but errors"},
+}
+
+_WITH_VALUE: Final = {
+    name for names, how in _OPTIONS.items() for name in names if "action" not in how
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command, but for the program and what belongs to it."""
+    parser.usage = _USAGE
+    parser.epilog = "What follows the script, the module or the code belongs to the program."
+    for names, how in _OPTIONS.items():
+        parser.add_argument(*names, **how)
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return our own options, and the program's command line: it begins where ours end.
+
+    argparse is not asked: it takes options wherever they stand, and drops a ``--``.
+    """
+    index = 0
+    while index < len(arguments) and _is_option(arguments[index]):
+        index += 2 if _wants_value(arguments[index]) else 1
+    return list(arguments[:index]), list(arguments[index:])
+
+
+def run(options: argparse.Namespace) -> Callable[[], int]:
+    """Find the program and prepare the recording.
+
+    Returns:
+        What runs the program. The errors that come out of it are the program's own.
+
+    Raises:
+        CommandError: there is no such program.
+        StackFileError: the stack file cannot be written.
+    """
+    program = find_program(options.program)
+    recording = _Recording(options, program)
+    recording.begin()
+
+    def go_on() -> int:
+        program.run()
+        return 0
+
+    return go_on
+
+
+def _is_option(word: str) -> bool:
+    return word[:1] == "-" and word not in ("-", "--") and word[:2] not in ("-m", "-c")
+
+
+def _wants_value(word: str) -> bool:
+    """Whether the next word belongs to this one, as in ``--output NAME`` and ``-qo NAME``."""
+    if word.startswith("--"):
+        return word in _WITH_VALUE
+    first = next((at for at, letter in enumerate(word) if f"-{letter}" in _WITH_VALUE), 0)
+    return first == len(word) - 1
+
+
+class _Recording:
+    """The recording of a program, from before its start to after its end.
+
+    In a forked copy of the process it does nothing: the files and the words are the parent's.
+    """
+
+    def __init__(self, options: argparse.Namespace, program: Program) -> None:
+        self._options = options
+        self._program = program
+        self._pid = os.getpid()
+        self._here = _working_directory()
+        self._path = sys.path[:]
+        self._stderr = _identity_of_stderr()
+        self._made: Path | None = None
+        self._context = contextlib.ExitStack()
+        self._handle: Any = None
+        self._over = False
+
+    def begin(self) -> None:
+        """Begin to record, and see to it that the end is not missed.
+
+        Raises:
+            StackFileError: the stack file cannot be written.
+        """
+        from tracetools import record  # noqa: PLC0415  # takes a while
+
+        options = self._options
+        was_there = _is_there(Path(options.output))
+        self._handle = self._context.enter_context(
+            record(
+                options.output,
+                lens=options.lens,
+                labels=options.labels,
+                task_names=options.task_names,
+                scheduled=options.scheduled,
+                max_stacks=options.max_stacks,
+                max_depth=options.max_depth,
+            )
+        )
+        self._made = None if was_there else self._handle.flamegrapher.stack_file
+        atexit.register(self.finish)  # before the program registers anything, so after all of that
+        self._catch_deadly_signals()
+
+    def finish(self) -> None:
+        """End the recording, write the files, say so. A second time does nothing. Never raises."""
+        if self._over or os.getpid() != self._pid:
+            return
+        self._over = True
+        try:
+            text = self._conclude()
+        except KeyboardInterrupt:
+            text = "tracetools: interrupted while the files were written"
+        except TracetoolsError as error:
+            text = _in_one_line(error)
+        except Exception as error:  # noqa: BLE001  # how the program ends is not ours to change
+            text = f"tracetools: the files could not be written: {type(error).__name__}: {error}"
+        if text:
+            _say(text, self._stderr)
+
+    def _conclude(self) -> str:
+        """Write the files, and return what is to be said."""
+        self._context.close()
+        profile = self._handle.profile
+        if not profile.runs:
+            self._remove_empty_file()
+            return "" if self._options.quiet or not self._program.began else _NOTHING_RAN
+        self._handle.write()  # once more: to know whether it worked
+        try:
+            with _sys_path(self._path):  # the program's folder may have any module
+                graph = self._handle.flamegrapher.write_flamegraph()
+            files = tables.what_to_open(graph, self._here)
+        except TracetoolsError as error:
+            files = _in_one_line(error)
+            if self._options.quiet:
+                return files
+        parts = (
+            f"tracetools: {tables.what_ran(profile)}",
+            tables.top_stacks(profile, self._options.lens),
+            files,
+        )
+        return "" if self._options.quiet else "\n\n".join(parts)
+
+    def _remove_empty_file(self) -> None:
+        if self._made is not None:
+            with contextlib.suppress(OSError):
+                if not self._made.stat().st_size:
+                    self._made.unlink()
+
+    def _catch_deadly_signals(self) -> None:
+        """Write before a signal kills, where it would; see `_DEADLY`."""
+        if os.name != "posix":
+            return
+        for name in _DEADLY:
+            number = getattr(signal, name)
+            if signal.getsignal(number) == signal.SIG_DFL:
+                with contextlib.suppress(ValueError):  # not in the main thread
+                    signal.signal(number, self._die)
+        os.register_at_fork(after_in_child=self._leave_child)
+
+    def _die(self, number: int, _: FrameType | None) -> None:
+        """Handle a signal as the system does, after the files were written."""
+        self.finish()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _leave_child(self) -> None:
+        """Leave a forked process as if we had never been there."""
+        for name in _DEADLY:
+            number = getattr(signal, name)
+            if signal.getsignal(number) == self._die:
+                with contextlib.suppress(ValueError):
+                    signal.signal(number, signal.SIG_DFL)
+
+
+def _in_one_line(error: TracetoolsError) -> str:
+    return " ".join(["tracetools:", *str(error).splitlines()])
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.path.sep)
+
+
+def _is_there(output: Path) -> bool:
+    """Whether the stack file was there before us; a name that is none is refused later."""
+    try:
+        return os.path.lexists(output.with_suffix(".folded"))
+    except ValueError:
+        return True
+
+
+@contextlib.contextmanager
+def _sys_path(path: list[str]) -> Iterator[None]:
+    """Import as if this was the path."""
+    theirs, sys.path = sys.path, path
+    try:
+        yield
+    finally:
+        sys.path = theirs
+
+
+def _identity_of_stderr() -> tuple[int, int] | None:
+    """Tell what stderr is, to know it again: a program may open another file in its place."""
+    try:
+        found = os.fstat(2)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _say(text: str, stderr: tuple[int, int] | None) -> None:
+    """Write to stderr if it is still the one that the command was given; else nobody is there.
+
+    It is written to directly. What stays in the buffer of a broken `sys.stderr` would change the
+    exit status.
+    """
+    with contextlib.suppress(Exception):
+        sys.stderr.flush()
+    data = f"\n{text}\n".encode(errors="backslashreplace")
+    with contextlib.suppress(OSError):
+        while data and stderr is not None and _identity_of_stderr() == stderr:
+            data = data[os.write(2, data) :]

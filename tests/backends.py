@@ -1,0 +1,193 @@
+"""What the scenarios need of a backend, in the words of each: trio, anyio, and asyncio itself.
+
+A program may rest while nothing runs. On trio the clock goes on in an instrument, while the loop
+waits; on asyncio in a callback, which belongs to the loop and not to any task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import trio
+import trio.testing
+
+from tracetools.testing import FakeClock
+
+
+class Backend:
+    """A backend in its own words; here, those of anyio on asyncio."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+
+    def open_group(self) -> Any:
+        return AnyioGroup()
+
+    async def rest(self, ns: int) -> None:
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+
+        def wake() -> None:
+            self.clock.tick(ns)
+            over.set_result(None)
+
+        loop.call_soon(wake)
+        await over
+
+    async def checkpoint(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def sleep_forever(self) -> None:
+        await anyio.sleep_forever()
+
+    async def until_all_wait(self) -> None:
+        await anyio.wait_all_tasks_blocked()
+
+    async def run_in_thread(self, function: Callable[[], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        await anyio.to_thread.run_sync(function)
+
+    def until_loop_waits(self) -> None:
+        """Block the thread that calls this until the task that waits for it has ended its step."""
+        waits = threading.Event()
+        self.loop.call_soon_threadsafe(waits.set)
+        assert waits.wait(10)
+
+
+class AnyioGroup:
+    async def __aenter__(self):
+        self._group = await anyio.create_task_group().__aenter__()
+        self.start_soon, self.start = self._group.start_soon, self._group.start
+        return self
+
+    async def __aexit__(self, *error: object) -> bool | None:
+        return await self._group.__aexit__(*error)
+
+    def cancel(self) -> None:
+        self._group.cancel_scope.cancel()
+
+
+class AsyncioBackend(Backend):
+    """asyncio without anyio."""
+
+    def open_group(self) -> Any:
+        return AsyncioGroup()
+
+    async def checkpoint(self) -> None:
+        await asyncio.sleep(0)
+
+    async def sleep_forever(self) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def until_all_wait(self) -> None:
+        await asyncio.sleep(0)
+
+    async def run_in_thread(self, function: Callable[[], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        await asyncio.to_thread(function)
+
+
+class AsyncioGroup:
+    """Tasks that are waited for; like `asyncio.TaskGroup`, which 3.10 does not have."""
+
+    async def __aenter__(self):
+        self._tasks: list[asyncio.Task[None]] = []
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        while pending := [task for task in self._tasks if not task.done()]:
+            await asyncio.wait(pending)
+
+    def start_soon(self, function: Callable[..., Any], *args: Any) -> None:
+        self._tasks.append(asyncio.create_task(function(*args)))
+
+    async def start(self, function: Callable[..., Any]) -> None:
+        started = asyncio.Event()
+
+        status = SimpleNamespace(started=started.set)
+        self._tasks.append(asyncio.create_task(function(task_status=status)))
+        await started.wait()
+
+    def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+class TrioBackend(Backend):
+    """trio without anyio."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.waiting = Waiting(clock)
+
+    def open_group(self) -> Any:
+        return TrioGroup()
+
+    async def rest(self, ns: int) -> None:
+        self.waiting.ns = ns
+        await trio.sleep(1)
+
+    async def checkpoint(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def sleep_forever(self) -> None:
+        await trio.sleep_forever()
+
+    async def until_all_wait(self) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+
+    async def run_in_thread(self, function: Callable[[], None]) -> None:
+        await trio.to_thread.run_sync(function)
+
+    def until_loop_waits(self) -> None:
+        assert self.waiting.loop_waits.wait(10)
+
+
+class TrioGroup:
+    async def __aenter__(self):
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        self.start_soon, self.start = self._nursery.start_soon, self._nursery.start
+        return self
+
+    async def __aexit__(self, *error: object) -> bool:
+        return await self._manager.__aexit__(*error)
+
+    def cancel(self) -> None:
+        self._nursery.cancel_scope.cancel()
+
+
+class AnyioOnTrioBackend(TrioBackend):
+    """anyio's words, on trio."""
+
+    def open_group(self) -> Any:
+        return AnyioGroup()
+
+    async def checkpoint(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    async def run_in_thread(self, function: Callable[[], None]) -> None:
+        await anyio.to_thread.run_sync(function)
+
+
+class Waiting(trio.abc.Instrument):
+    """Lets the time that a scenario rests for pass while the loop waits."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self.ns = 0
+        self.loop_waits = threading.Event()
+
+    def before_io_wait(self, timeout: float) -> None:
+        self.loop_waits.set()
+
+    def after_io_wait(self, timeout: float) -> None:
+        self.loop_waits.clear()
+        self._clock.tick(self.ns)
+        self.ns = 0

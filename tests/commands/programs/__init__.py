@@ -1,0 +1,80 @@
+"""Programs as users write them, and both ways to run them: by `python`, by `tracetools run`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import tracetools
+
+PROGRAMS = Path(__file__).parent
+RECORDED = ("-m", "tracetools", "run")
+
+
+class Ended(NamedTuple):
+    """How a process has ended."""
+
+    status: int
+    output: str
+    errors: str
+
+
+@contextlib.contextmanager
+def started(
+    *words: str, folder: Path, covered: bool = False, flags: tuple[str, ...] = (), **variables: str
+) -> Iterator[subprocess.Popen]:
+    """Start a Python with these words after its name, and see to it that it ends."""
+    source = str(Path(tracetools.__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if covered or not name.startswith("COVERAGE_PROCESS")
+    }
+    with subprocess.Popen(
+        [sys.executable, *flags, *words],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": path} | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def end(process: subprocess.Popen) -> Ended:
+    """Wait for its end."""
+    output, errors = process.communicate(timeout=60)
+    return Ended(process.returncode, output, errors)
+
+
+def run_both(*words: str, folder: Path, covered: bool = True, **more) -> tuple[Ended, Ended]:
+    """Run a program by Python and by us, side by side; return how both have ended."""
+    with (
+        started(*words, folder=folder, **more) as plain,
+        started(*RECORDED, *words, folder=folder, covered=covered, **more) as recorded,
+    ):
+        return end(plain), end(recorded)
+
+
+def assert_same(*words: str, folder: Path, **more) -> str:
+    """Run both: all must be the same but for what we say on stderr, at the end. Return that."""
+    return what_we_said(*run_both(*words, folder=folder, **more))
+
+
+def what_we_said(plain: Ended, recorded: Ended) -> str:
+    """Return what was said beyond the program's own words, which must be the same."""
+    assert recorded.output == plain.output
+    assert recorded.errors[: len(plain.errors)] == plain.errors
+    assert recorded.status == plain.status
+    return recorded.errors[len(plain.errors) :]

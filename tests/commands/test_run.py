@@ -1,0 +1,395 @@
+"""What `tracetools run` adds to a program: the files, and some words at the end."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from tests.commands.programs import (
+    PROGRAMS,
+    RECORDED,
+    assert_same,
+    end,
+    run_both,
+    started,
+    what_we_said,
+)
+from tracetools.commands.run import split
+from tracetools.formats.folded import read_folded
+
+unix = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")
+ENDS = str(PROGRAMS / "ends.py")
+
+
+def run(*words, folder, **more):
+    with started(*RECORDED, *words, folder=folder, covered=True, **more) as process:
+        return end(process)
+
+
+def stacks(folder, name="stack"):
+    counts = read_folded(folder / f"{name}.folded").stacks
+    return {"|".join(frame.split(" (")[0] for frame in path): n for path, n in counts.items()}
+
+
+# ------------------------------------------------------------------------------ the options
+
+
+@pytest.mark.parametrize(
+    ("line", "ours"),
+    [
+        ("", 0),
+        ("app.py", 0),
+        ("app.py -o x", 0),
+        ("-m app -q", 0),
+        ("-mapp -q", 0),
+        ("-c code -q", 0),
+        ("-- -q", 0),
+        ("- -q", 0),
+        ("-q -- -q", 1),
+        ("-q app -q", 1),
+        ("-o name app", 2),
+        ("-o -m app", 2),
+        ("-oname app", 1),
+        ("-qo name app", 2),
+        ("-qoname app", 1),
+        ("-oo name", 1),
+        ("--output name app", 2),
+        ("--output=name app", 1),
+        ("--lens idle --labels name --max-stacks 1 --max-depth 2 app --lens", 8),
+        ("--task-names --scheduled --quiet app", 3),
+        ("-h app", 1),
+        ("--unknown app", 1),
+        ("--lens", 1),
+    ],
+)
+def test_our_options_stand_before_the_program(line, ours):
+    words = line.split()
+    assert split(words) == (words[:ours], words[ours:])
+
+
+@pytest.mark.parametrize(
+    "line", ["--unknown app.py", "--lens other app.py", "--max-depth 0 app.py", "-o", "--lens", ""]
+)
+def test_wrong_options_end_with_2_before_anything_runs(tmp_path, line):
+    (tmp_path / "app.py").write_text("print('running')")
+    status, output, errors = run(*line.split(), folder=tmp_path)
+    assert (status, output) == (2, "")
+    assert "tracetools" in errors
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_help_is_ours_before_the_program_only(tmp_path):
+    (tmp_path / "app.py").write_text("import sys; print(sys.argv)")
+    assert "-m module" in run("-h", "app.py", folder=tmp_path).output
+    assert run("app.py", "-h", folder=tmp_path).output == "['app.py', '-h']\n"
+
+
+def test_options_reach_the_recording(tmp_path):
+    program = (
+        "import trio\n"
+        "async def outer(n):\n"
+        "  async with trio.open_nursery() as nursery:\n"
+        "    if n: nursery.start_soon(outer, n - 1, name=f'task-{n}')\n"
+        "trio.run(outer, 9)\n"
+    )
+    (tmp_path / "app.py").write_text(program)
+    run("-o", "a", "--task-names", "--max-depth", "5", "app.py", folder=tmp_path)
+    run("--output=b.x", "--labels", "location", "--lens=task", "app.py", folder=tmp_path)
+    assert any("task-9" in stack and "(deeper)" in stack for stack in stacks(tmp_path, "a"))
+    assert any("app.py:2" in stack and "[idle]" in stack for stack in stacks(tmp_path, "b"))
+    assert {path.name for path in tmp_path.glob("*.*")} == {
+        *("app.py", "a.folded", "a.svg", "b.folded", "b.svg")
+    }
+
+
+# ----------------------------------------------------------------------- the files, the words
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio", "anyio-trio", "anyio-asyncio"])
+def test_both_files_are_written_and_named(tmp_path, backend):
+    said = assert_same(ENDS, backend, "return", folder=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stack.folded", "stack.svg"]
+    ET.parse(tmp_path / "stack.svg")  # noqa: S314  # our own file
+    assert any(stack.startswith("all-spans|main") for stack in stacks(tmp_path))
+    assert f"tracetools: recorded 1 loop ({backend.removeprefix('anyio-')})" in said
+    assert "Most busy time, by stack" in said
+    assert "all-spans > main (ends.py:" in said
+    assert "Written: stack.folded and stack.svg\nOpen stack.svg" in said
+    assert max(map(len, said.splitlines())) <= 100
+
+
+def test_words_are_about_where_the_command_was_given(tmp_path):
+    (tmp_path / "else").mkdir()
+    (tmp_path / "app.py").write_text("import os, trio\nos.chdir('else')\ntrio.run(trio.sleep, 0)\n")
+    assert "Written: stack.folded and stack.svg\n" in run("app.py", folder=tmp_path).errors
+    assert (tmp_path / "stack.svg").exists()
+
+
+def test_quiet_is_quiet(tmp_path):
+    assert run("-q", ENDS, "trio", "return", folder=tmp_path) == (0, "working\n", "")
+    assert (tmp_path / "stack.svg").exists()
+    assert run("-q", ENDS, "none", "return", folder=tmp_path) == (0, "", "")
+
+
+def test_program_without_a_loop_is_told_so_and_leaves_no_file(tmp_path):
+    said = assert_same(ENDS, "none", "return", folder=tmp_path)
+    assert "no trio run and no asyncio loop" in said
+    assert "py-spy record -o profile.svg -- python" in said
+    assert "--workers" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_that_was_there_is_not_removed(tmp_path):
+    (tmp_path / "stack.folded").touch()
+    run(ENDS, "none", "return", folder=tmp_path)
+    assert (tmp_path / "stack.folded").exists()
+
+
+def test_stack_file_that_cannot_be_written_is_said_before_anything_runs(tmp_path):
+    status, output, errors = run("-o", "missing/x", ENDS, "trio", "return", folder=tmp_path)
+    assert (status, output) == (2, "")
+    assert errors.startswith("tracetools: cannot write the stack file")
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_graph_that_cannot_be_written_is_said_and_changes_nothing(tmp_path, quiet):
+    (tmp_path / "stack.svg").mkdir()
+    status, output, errors = run(*quiet, ENDS, "trio", "exit", folder=tmp_path)
+    assert (status, output) == (3, "working\n")
+    assert "tracetools: cannot write graph" in errors
+    assert ("Most busy time" in errors) == (not quiet)
+    assert sum(stacks(tmp_path).values()) > 0
+
+
+@unix
+def test_folder_that_is_gone_at_the_end_is_said_and_changes_nothing(tmp_path):
+    program = "import os, shutil, trio\ntrio.run(trio.sleep, 0)\nshutil.rmtree(os.getcwd())"
+    (tmp_path / "gone").mkdir()
+    status, output, errors = run("-c", program, folder=tmp_path / "gone")
+    assert (status, output) == (0, "")
+    assert "tracetools: cannot write the stack file" in errors
+    assert "Traceback" not in errors
+
+
+def test_modules_of_the_program_do_not_get_into_ours(tmp_path):
+    for name in ("pkgutil", "unicodedata", "zlib", "html", "colorsys", "json", "random"):
+        (tmp_path / f"{name}.py").write_text("print('imported')")
+    (tmp_path / "app.py").write_text("import trio\ntrio.run(trio.sleep, 0)")
+    status, _, errors = run("app.py", folder=tmp_path)
+    assert status == 0
+    assert (tmp_path / "stack.svg").exists(), errors
+
+
+def test_ours_and_tracetools_in_the_program_get_on(tmp_path):
+    program = """
+        import trio
+        from tracetools import FlamegraphInstrument, span
+        async def main():
+            with span("part"):
+                await trio.sleep(0)
+        trio.run(main, instruments=[FlamegraphInstrument("inner")])
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    assert run("app.py", folder=tmp_path).status == 0
+    for name in ("stack", "inner"):
+        assert "all-spans|main|part" in stacks(tmp_path, name)
+
+
+# ------------------------------------------------------------------------------- its end
+
+
+@unix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("backend", ["trio", "asyncio", "none"])
+def test_signal_ends_it_as_it_would_and_after_the_files_are_written(tmp_path, backend, number):
+    words = (str(PROGRAMS / "waits.py"), backend)
+    with (
+        started(*words, folder=tmp_path) as plain,
+        started(*RECORDED, *words, folder=tmp_path) as recorded,
+    ):
+        for process in (plain, recorded):
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+        ended = end(plain), end(recorded)
+    said = what_we_said(*ended)
+    assert ended[1].status == -number
+    if backend == "none":
+        assert "nothing was recorded" in said
+    else:
+        assert sum(stacks(tmp_path).values()) > 0
+        assert "Written: stack.folded" in said
+    assert (tmp_path / "stack.svg").exists() == (backend != "none")
+
+
+@unix
+def test_signals_that_are_ignored_or_handled_stay_so(tmp_path):
+    program = """
+        import signal
+        print(signal.getsignal(signal.SIGHUP))
+        signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+        signal.raise_signal(signal.SIGTERM)
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        assert_same("app.py", folder=tmp_path)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@unix
+def test_forked_child_finds_the_default_signal_handlers(tmp_path):
+    program = """
+        import os, signal
+        child = os.fork()
+        if not child:
+            print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL, flush=True)
+            signal.raise_signal(signal.SIGTERM)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    assert assert_same("app.py", folder=tmp_path, covered=False).count("tracetools:") == 1
+
+
+@unix
+def test_broken_stderr_changes_nothing(tmp_path):
+    with started(*RECORDED, ENDS, "trio", "exit", folder=tmp_path) as process:
+        process.stderr.close()
+        process.wait(timeout=60)
+    assert process.returncode == 3
+    assert (tmp_path / "stack.svg").exists()
+
+
+@unix
+@pytest.mark.parametrize("stream", ["<&-", ">&-", "2>&-"])
+def test_closed_streams(tmp_path, stream):
+    line = [sys.executable, *RECORDED, ENDS, "trio", "exit"]
+    shell = ["sh", "-c", f'"$@" {stream}', "sh", *line]
+    assert subprocess.run(shell, cwd=tmp_path, capture_output=True, check=False).returncode == 3
+    assert (tmp_path / "stack.svg").exists()
+
+
+@unix
+def test_file_that_took_the_place_of_stderr_is_left_alone(tmp_path):
+    program = """
+        import os, trio
+        trio.run(trio.sleep, 0)
+        os.close(2)
+        print(os.open("data", os.O_WRONLY | os.O_CREAT))
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    assert run("app.py", folder=tmp_path) == (0, "2\n", "")
+    assert (tmp_path / "data").read_bytes() == b""
+
+
+def test_redirected_stderr_of_the_program_stays_its_own(tmp_path):
+    program = """
+        import atexit, io, sys, trio
+        sys.stderr = io.StringIO()
+        atexit.register(lambda: print(repr(sys.stderr.getvalue())))
+        trio.run(trio.sleep, 0)
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    assert "Written:" in assert_same("app.py", folder=tmp_path)
+
+
+# ------------------------------------------------------------------------------ real servers
+
+APP = """
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def ask(port, process):
+    """Ask a server that is about to come up."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(ConnectionRefusedError):
+            return ask_now(port)
+        time.sleep(0.02)  # nothing tells from outside when a server listens
+    raise AssertionError(f"the server is not there; {process.poll()}")
+
+
+def ask_now(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            return answer.read()
+
+
+SERVERS = {
+    "uvicorn": ("uvicorn", "app:app", "--port={port}", "--loop=asyncio"),
+    "uvicorn on uvloop": ("-m", "uvicorn", "app:app", "--port={port}", "--loop=uvloop"),
+    "hypercorn": ("-m", "hypercorn", "app:app", "--bind=127.0.0.1:{port}"),
+    "hypercorn on trio": ("-m", "hypercorn", "app:app", "--bind=127.0.0.1:{port}", "-k", "trio"),
+}
+
+
+@unix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", SERVERS)
+def test_server_is_recorded_and_shuts_down_as_it_would(tmp_path, name, number):
+    for package in name.split(" on "):
+        pytest.importorskip(package)
+    (tmp_path / "app.py").write_text(APP)
+    folder = os.path.dirname(sys.executable)
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    if name == "uvicorn" and not os.access(f"{folder}/uvicorn", os.X_OK):
+        pytest.skip("uvicorn has no script here")
+    ended = []
+    for words in ((), RECORDED):
+        port = free_port()
+        command = [word.format(port=port) for word in SERVERS[name]]
+        if name == "uvicorn" and not words:
+            command[0] = f"{folder}/uvicorn"
+        where = tmp_path
+        with started(*words, *command, folder=where, **variables) as process:
+            assert ask(port, process).endswith(b"hello")
+            process.send_signal(number)
+            ended.append(end(process))
+    plain, recorded = ended
+    assert recorded.status == plain.status
+    assert any("|app" in stack or "app|" in stack for stack in stacks(tmp_path)), recorded.errors
+    assert "Written: stack.folded and stack.svg" in recorded.errors
+
+
+@unix
+def test_workers_are_not_recorded_and_that_is_said(tmp_path):
+    pytest.importorskip("uvicorn")
+    (tmp_path / "app.py").write_text(APP)
+    port = free_port()
+    command = ("-m", "uvicorn", "app:app", f"--port={port}", "--workers=2")
+    with started(*RECORDED, *command, folder=tmp_path) as process:
+        assert ask(port, process).endswith(b"hello")
+        process.send_signal(signal.SIGTERM)
+        errors = end(process).errors
+    assert "nothing was recorded" in errors
+    assert "--workers" in errors
+    assert not (tmp_path / "stack.folded").exists()
+
+
+def test_run_both_is_fair(tmp_path):
+    plain, recorded = run_both("-c", "import sys; print(sys.orig_argv)", folder=tmp_path)
+    assert plain.output != recorded.output

@@ -160,8 +160,8 @@ def _read(path: str) -> bytes:
     try:
         with io.open_code(_absolute(path)) as file:
             return file.read()
-    except (OSError, ValueError) as error:
-        why = f"[Errno {error.errno}] {error.strerror}" if isinstance(error, OSError) else error
+    except OSError as error:
+        why = f"[Errno {error.errno}] {error.strerror}"
         raise CommandError(f"can't open file {_absolute(path)!r}: {why}") from error
 
 
@@ -172,8 +172,8 @@ def _is_python(source: bytes) -> bool:
 
 
 def _absolute(path: str) -> str:
-    """Return what Python calls a script in tracebacks: not normalised."""
-    return os.path.join(os.getcwd(), path)
+    """Return what Python calls a script in tracebacks: all but not normalised."""
+    return os.getcwd() if path == "." else os.path.join(os.getcwd(), path)
 
 
 # --------------------------------------------------------------------------------- running code

@@ -16,6 +16,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import tables
@@ -197,7 +198,8 @@ class _Recording:
         )
         self._made = None if was_there else self._handle.flamegrapher.stack_file
         atexit.register(self.finish)  # before the program registers anything, so after all of that
-        self._catch_deadly_signals()
+        if os.name == "posix":
+            _DeadlySignals(self.finish).catch()
 
     def finish(self) -> None:
         """End the recording, write the files, say so. A second time does nothing. Never raises."""
@@ -244,30 +246,49 @@ class _Recording:
                 if not self._made.stat().st_size:
                     self._made.unlink()
 
-    def _catch_deadly_signals(self) -> None:
-        """Write before a signal kills, where it would; see `_DEADLY`."""
-        if os.name != "posix":
-            return
-        for name in _DEADLY:
-            number = getattr(signal, name)
-            if signal.getsignal(number) == signal.SIG_DFL:
-                with contextlib.suppress(ValueError):  # not in the main thread
-                    signal.signal(number, self._die)
-        os.register_at_fork(after_in_child=self._leave_child)
+
+class _DeadlySignals:
+    """Does something before a signal ends the process, where nothing would be done; see `_DEADLY`.
+
+    In a forked child the handlers are the system's again. A signal that is sent to the child while
+    it comes into being must not meet ours: Python would forget it. So it is held back until then.
+    """
+
+    def __init__(self, last_work: Callable[[], None]) -> None:
+        self._last_work = last_work
+        self._masks: dict[int, set[Any]] = {}
+
+    def catch(self) -> None:
+        """Take the place of the system's handlers. Those of anyone else are left alone."""
+        for number in _deadly(signal.SIG_DFL):
+            with contextlib.suppress(ValueError):  # this is not the main thread
+                signal.signal(number, self._die)
+        os.register_at_fork(
+            before=self._hold, after_in_parent=self._release, after_in_child=self._leave
+        )
 
     def _die(self, number: int, _: FrameType | None) -> None:
-        """Handle a signal as the system does, after the files were written."""
-        self.finish()
+        self._last_work()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    def _leave_child(self) -> None:
-        """Leave a forked process as if we had never been there."""
-        for name in _DEADLY:
-            number = getattr(signal, name)
-            if signal.getsignal(number) == self._die:
-                with contextlib.suppress(ValueError):
-                    signal.signal(number, signal.SIG_DFL)
+    def _hold(self) -> None:
+        held = _deadly(self._die)
+        self._masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+
+    def _release(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident()))
+
+    def _leave(self) -> None:
+        for number in _deadly(self._die):
+            signal.signal(number, signal.SIG_DFL)
+        self._release()
+
+
+def _deadly(handler: object) -> list[int]:
+    """Return the numbers of the signals among `_DEADLY` that have a certain handler just now."""
+    numbers = [getattr(signal, name) for name in _DEADLY]
+    return [number for number in numbers if signal.getsignal(number) == handler]
 
 
 def _in_one_line(error: TracetoolsError) -> str:

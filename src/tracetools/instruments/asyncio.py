@@ -24,7 +24,7 @@ from tracetools.recorder import logger
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tracetools.accounting import LoopAccount, TaskAccount
     from tracetools.recording import Recording
@@ -45,8 +45,7 @@ class AsyncioInstrument(Tasks):
         self._recording = recording
         self._only = None if only is None else ref(only)
         self._accounts: WeakKeyDictionary[AbstractEventLoop, LoopAccount] = WeakKeyDictionary()
-        self._late: WeakKeyDictionary[Any, TaskAccount] = WeakKeyDictionary()
-        self._woken: WeakKeyDictionary[Any, TaskAccount] = WeakKeyDictionary()
+        self._tasks = _KnownTasks()
         self._gone: deque[TaskAccount] = deque()
 
     # -------------------------------------------------------------- what is heard of loops
@@ -54,7 +53,7 @@ class AsyncioInstrument(Tasks):
     @property
     def hears_wakeups(self) -> bool:
         """Whether it needs to know what is scheduled."""
-        return self.recorder.scheduled or bool(self._late)
+        return self.recorder.scheduled or bool(self._tasks.late)
 
     def starts(self, loop: AbstractEventLoop) -> None:
         """Begin to record a loop that is going to run, or go on."""
@@ -88,7 +87,7 @@ class AsyncioInstrument(Tasks):
         with self.guard("a new task could not be recorded"):
             if self._follows(loop):
                 account = self._spawn(self._account(loop), coroutine, options.get("name"))
-                special = self.recorder.scheduled or options.get("context") is not None
+                special = options.get("context") is not None
                 return SteppedCoroutine(coroutine, account, self, special=special)
         return coroutine
 
@@ -105,16 +104,15 @@ class AsyncioInstrument(Tasks):
 
     def scheduled(self, callback: Any) -> Any:
         """Note that a task is woken; return what is to be called instead of `callback`."""
-        task = _task_of(callback)
-        if task is None:
+        task = getattr(callback, "__self__", None)
+        account = self._tasks.accounts.get(id(task))
+        # asyncio's C code has a class of its own for first steps, without such a name
+        if account is None or getattr(callback, "__name__", None) not in _STEPS:
             return callback
-        with self.guard("a task could not be woken"):
-            late = self._late.get(task)
-            account = self._woken.get(task) if late is None else late
-            if account is not None and account.ready is None and self.recorder.scheduled:
-                account.ready = account.clock()
-            if late is not None:
-                return _LateStep(task, late, callback, self)
+        if account.ready is None and self.recorder.scheduled:
+            account.ready = account.clock()
+        if self._tasks.late and id(task) in self._tasks.late:
+            return _LateStep(task, account, callback, self)
         return callback
 
     # -------------------------------------------------------------- what is heard of steps
@@ -132,7 +130,7 @@ class AsyncioInstrument(Tasks):
                 self.recorder.resume_loop(loop)
             self.recorder.host.set(account)
             if self.recorder.scheduled:
-                self._remember_for_wakeups(account)
+                self._tasks.add(asyncio.current_task(), account)
             loop.begin_step(account, now)
             return True
         return False
@@ -146,19 +144,19 @@ class AsyncioInstrument(Tasks):
     def exited(self, account: TaskAccount) -> None:
         """Close the account of a task."""
         with self.guard("the exit of a task could not be recorded"):
+            self._tasks.forget(account)
             if account.loop.end is None:
                 account.loop.exit(account, account.clock())
 
-    def late_task_exited(self, task: Any, account: TaskAccount) -> None:
+    def late_task_exited(self, account: TaskAccount) -> None:
         """Close the account of a task that was followed by its wake-ups."""
         self.exited(account)
-        with self.guard("a task could not be forgotten"):
-            self._late.pop(task, None)
-            if not self._late:
-                loops.hear()
+        if not self.hears_wakeups:
+            loops.hear()
 
     def dropped(self, account: TaskAccount) -> None:
         """Have the account of a task closed when there is time for it."""
+        self._tasks.forget(account)
         self._gone.append(account)
 
     # -------------------------------------------------------------------- loops and tasks
@@ -166,8 +164,7 @@ class AsyncioInstrument(Tasks):
     def leave(self) -> None:
         """Let go of all loops and tasks."""
         self._accounts.clear()
-        self._late.clear()
-        self._woken.clear()
+        self._tasks = _KnownTasks()
         self._gone.clear()
 
     def _follows(self, loop: AbstractEventLoop) -> bool:
@@ -207,20 +204,49 @@ class AsyncioInstrument(Tasks):
         for task in asyncio.all_tasks(loop):
             coroutine = task.get_coro()
             known = type(coroutine) is SteppedCoroutine and coroutine.is_of(self)
-            if not known and task not in self._late:
+            if not known and id(task) not in self._tasks.late:
                 self._follow_late(account, task)
-        if self._late:
+        if self.hears_wakeups:
             loops.hear()
 
     def _follow_late(self, loop: LoopAccount, task: Any) -> None:
         name = _given_name(task.get_name()) if hasattr(task, "get_name") else None
-        self._late[task] = self.open_account(loop, loop.tree.root, task.get_coro(), name)
+        account = self.open_account(loop, loop.tree.root, task.get_coro(), name)
+        self._tasks.add_late(task, account, self.dropped)
 
-    def _remember_for_wakeups(self, account: TaskAccount) -> None:
-        """Remember which task it is that begins a step; only from within is that known."""
-        task = asyncio.current_task()
+
+class _KnownTasks:
+    """The tasks that can be told when they are woken. It keeps none of them alive.
+
+    Attributes:
+        accounts: by the identity of the task, which is its own until it is forgotten.
+        late: those that are followed by their wake-ups alone.
+    """
+
+    def __init__(self) -> None:
+        self.accounts: dict[int, TaskAccount] = {}
+        self.late: dict[int, ref[Any]] = {}
+        self._tasks: dict[TaskAccount, int] = {}
+
+    def add(self, task: Any, account: TaskAccount) -> None:
+        """Remember a task, unless it is known or none at all."""
+        if task is not None and account not in self._tasks and id(task) not in self.accounts:
+            self.accounts[id(task)] = account
+            self._tasks[account] = id(task)
+
+    def add_late(
+        self, task: Any, account: TaskAccount, dropped: Callable[[TaskAccount], None]
+    ) -> None:
+        """Remember a task that nobody else can say the end of."""
+        self.add(task, account)
+        self.late[id(task)] = ref(task, lambda _: dropped(account))
+
+    def forget(self, account: TaskAccount) -> None:
+        """Forget a task, whatever thread it is in that it ends."""
+        task = self._tasks.pop(account, None)
         if task is not None:
-            self._woken.setdefault(task, account)
+            self.accounts.pop(task, None)
+            self.late.pop(task, None)
 
 
 def _given_name(name: str) -> str | None:
@@ -228,15 +254,8 @@ def _given_name(name: str) -> str | None:
     return None if name.startswith("Task-") and name[5:].isdigit() else name
 
 
-def _task_of(callback: Any) -> Any:
-    """Return the task whose next step a callback is; ``None`` for any other callback."""
-    kind = getattr(callback, "__name__", type(callback).__name__)
-    task = getattr(callback, "__self__", None) if kind in _STEPS else None
-    return task if asyncio.isfuture(task) else None
-
-
-_STEPS: Final = {"TaskStepMethWrapper", "task_wakeup", "__step", "__wakeup"}
-"""How a step of a task is called, in asyncio's C and Python."""
+_STEPS: Final = {None, "task_wakeup", "__step", "__wakeup"}
+"""The names of what loops call to let a task step, in asyncio's C and Python."""
 
 
 class _LateStep:
@@ -263,4 +282,4 @@ class _LateStep:
             if recorded:
                 self._owner.end(self._account)
             if self.__self__.done():
-                self._owner.late_task_exited(self.__self__, self._account)
+                self._owner.late_task_exited(self._account)

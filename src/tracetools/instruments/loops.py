@@ -118,14 +118,14 @@ def _call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def call_soon(loop: AbstractEventLoop, callback: Any, *args: Any, **options: Any) -> Any:
         for listener in _listeners:
-            if listener.hears_wakeups:
-                callback = listener.scheduled(callback)
+            callback = listener.scheduled(callback)
         try:
             handle = original(loop, callback, *args, **options)
         except BaseException as error:
             hide_frame(error)
             raise
-        _hide_creation(handle)
+        if loop.get_debug():
+            _hide_creation(handle)
         return handle
 
     return call_soon

@@ -96,8 +96,8 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
     def __hash__(self) -> int:
         return hash(self._coroutine)
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc]  # for inspect.iscoroutine, and whoever asks what this is
+    @property  # type: ignore[misc]  # object has it otherwise
+    def __class__(self) -> Any:  # for inspect.iscoroutine, and whoever asks what this is
         return self._coroutine.__class__
 
 
@@ -134,7 +134,11 @@ def _steps(  # noqa: C901, PLR0912  # in one piece, for a call is too dear
             try:
                 request = yield result
                 if plain and request is None and loop.current is None and loop.running:
-                    account.busy -= clock()
+                    now = clock()
+                    if account.ready is not None:
+                        account.stack.scheduled += now - account.ready
+                        account.ready = None
+                    account.busy -= now
                     loop.current = account
                     result = send(None)
                     now = clock()

@@ -1,21 +1,27 @@
-"""Says that it is ready, from within a loop, and waits until a signal ends it."""
+"""Sends itself a signal, from within a loop, and waits for what comes of it."""
 
 # ruff: noqa: T201  # this is what it is for
 
+import signal
 import sys
+
+
+def die():
+    print("dying", flush=True)
+    signal.raise_signal(int(sys.argv[2]))
 
 
 async def on_trio():
     import trio
 
-    print("ready", flush=True)
+    die()
     await trio.sleep_forever()
 
 
 async def on_asyncio():
     import asyncio
 
-    print("ready", flush=True)
+    die()
     await asyncio.Event().wait()
 
 
@@ -28,7 +34,4 @@ elif sys.argv[1] == "asyncio":
 
     asyncio.run(on_asyncio())
 else:
-    import signal
-
-    print("ready", flush=True)
-    signal.pause()
+    die()

@@ -66,6 +66,7 @@ class TaskAccount:
             entering it then makes no second frame.
         children_under: the stack of the tasks that it spawns; ``None`` if that is `stack`.
         clock: the clock that its times are of, for those who tell it the time; not read here.
+        spawner: the task under whose stack this one was spawned; ``None`` if it was the root.
         within: the task that this one's step has interrupted, for it began in the midst of the
             other's; ``None`` while there is none.
     """
@@ -82,6 +83,7 @@ class TaskAccount:
         "innermost",
         "loop",
         "ready",
+        "spawner",
         "stack",
         "within",
     )
@@ -99,6 +101,7 @@ class TaskAccount:
         self.function: Frame | None = None
         self.children_under: Stack | None = None
         self.clock = clock
+        self.spawner: TaskAccount | None = None
         self.within: TaskAccount | None = None
 
     def open(self, frame: Frame, now: int, entries: int = 1) -> Opened | None:
@@ -159,6 +162,14 @@ class TaskAccount:
     def readings(self, now: int) -> Readings:
         """Read the clocks of the task."""
         return read(self.busy, now, stepping=self.loop.current is self)
+
+    @property
+    def living(self) -> TaskAccount | None:
+        """This task; if it has exited, the nearest one above that has not."""
+        task: TaskAccount | None = self
+        while task is not None and task not in task.loop.tasks:
+            task = task.spawner
+        return task
 
     def finish(self, now: int) -> None:
         """Close all that is open, and give what the task did to its own stack."""

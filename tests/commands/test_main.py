@@ -17,6 +17,7 @@ def test_help_lists_the_commands(tmp_path):
     status, output, errors = run_command("--help", folder=tmp_path)
     assert (status, errors) == (0, "")
     assert "demo" in output
+    assert "run" in output
 
 
 def test_help_and_version_import_no_backend(tmp_path):
@@ -107,6 +108,24 @@ def test_ctrl_c_is_130_without_words(nested, monkeypatch, capsys):
     do = partial(trio.run, interrupted) if nested else raiser(KeyboardInterrupt())
     assert run_one(monkeypatch, do) == 130
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("error", [TracetoolsError, BrokenPipeError, KeyboardInterrupt, SystemExit])
+def test_errors_of_a_program_that_is_run_are_its_own(monkeypatch, capsys, error):
+    with pytest.raises(error):
+        run_one(monkeypatch, lambda: raiser(error("the program's")))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_exit_status_may_come_from_what_is_left_to_do(monkeypatch):
+    assert run_one(monkeypatch, lambda: lambda: 3) == 3
+
+
+def test_streams_of_a_program_that_is_run_are_left_alone(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(["run"]) == 2
+    assert terminal.errors == "strict"
 
 
 def test_any_other_error_is_a_bug_and_shows_its_traceback(monkeypatch):

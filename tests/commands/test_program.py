@@ -4,11 +4,20 @@ import os
 import py_compile
 import shutil
 import sys
+import textwrap
 import zipfile
 
 import pytest
 
-from tests.commands.programs import PROGRAMS, RECORDED, assert_same, end, run_both, started
+from tests.commands.programs import (
+    PROGRAMS,
+    RECORDED,
+    assert_same,
+    end,
+    run_both,
+    started,
+    what_we_said,
+)
 from tests.processes import not_root
 from tracetools.commands import CommandError
 from tracetools.commands.program import find_program
@@ -76,6 +85,19 @@ def test_safe_path(shows, target):
     else:
         more = []
     assert_same(target, *more, folder=shows, covered=False, flags=("-P",))
+
+
+@pytest.mark.parametrize("name", ["shows.py", "ends.py"])
+def test_installed_command_does_the_same(shows, name):
+    """What an installer makes of the entry point stands in a folder of its own."""
+    shutil.copy(PROGRAMS / "ends.py", shows)
+    written(shows, "import sys\nfrom tracetools.__main__ import main\nsys.exit(main())", "bin/tool")
+    words = (name, "asyncio", "interrupt")
+    with (
+        started(*words, folder=shows) as plain,
+        started("bin/tool", "run", *words, folder=shows) as recorded,
+    ):
+        assert "tracetools: " in what_we_said(end(plain), end(recorded))
 
 
 @pytest.mark.parametrize(
@@ -279,7 +301,7 @@ def test_processes_that_it_starts_are_its_own(tmp_path, method):
 @unix
 def test_forked_copy_writes_nothing_and_says_nothing(tmp_path):
     program = """
-        import os, sys, trio
+        import os, trio
         async def main(): await trio.sleep(0)
         child = os.fork()
         if child:
@@ -287,8 +309,6 @@ def test_forked_copy_writes_nothing_and_says_nothing(tmp_path):
             print(sorted(os.listdir()), os.path.getsize("stack.folded"))
         trio.run(main)
     """
-    import textwrap
-
     written(tmp_path, textwrap.dedent(program))
     with started(*RECORDED, "program.py", folder=tmp_path) as process:
         status, output, errors = end(process)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-__all__ = ["Program", "find_program"]
+__all__ = ["Program", "find_program", "is_path_safe"]
 
 _replaced: Final[list[ModuleType]] = []
 """The former ``__main__``: what still runs in it must keep its globals."""
@@ -81,11 +81,15 @@ class Program:
 
     def _set_path(self) -> None:
         """Put the program's folder where ours is: that of the command, or the current one."""
-        safe = bool(getattr(sys.flags, "safe_path", sys.flags.isolated))
-        if not safe:
+        if not is_path_safe():
             sys.path[:1] = [self._folder]
         elif self._always:
             sys.path.insert(0, self._folder)
+
+
+def is_path_safe() -> bool:
+    """Whether Python was told to leave the program's folder out of `sys.path`."""
+    return bool(getattr(sys.flags, "safe_path", sys.flags.isolated))
 
 
 def find_program(words: Sequence[str]) -> Program:

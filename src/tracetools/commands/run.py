@@ -20,7 +20,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import tables
-from tracetools.commands.program import find_program
+from tracetools.commands.program import find_program, is_path_safe
 from tracetools.errors import TracetoolsError
 from tracetools.labels import LABELS
 from tracetools.profile import LENSES
@@ -40,7 +40,8 @@ _USAGE: Final = "tracetools run [options] (script | -m module | -c code) [argume
 _NOTHING_RAN: Final = """\
 tracetools: nothing was recorded: no trio run and no asyncio loop was started in this process.
 For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
-Processes that a program starts are not recorded (such as uvicorn's --workers and --reload)."""
+Processes that a program starts are not recorded: do without uvicorn's --workers and --reload, and
+give hypercorn --workers 0."""
 
 _DEADLY: Final = ("SIGTERM", "SIGHUP")
 """The signals that commonly end a program, and would do so before anything is written.
@@ -168,7 +169,7 @@ class _Recording:
         self._program = program
         self._pid = os.getpid()
         self._here = _working_directory()
-        self._path = sys.path[:]
+        self._path = sys.path[0 if is_path_safe() else 1 :]
         self._stderr = _identity_of_stderr()
         self._made: Path | None = None
         self._context = contextlib.ExitStack()
@@ -181,7 +182,8 @@ class _Recording:
         Raises:
             StackFileError: the stack file cannot be written.
         """
-        from tracetools import record  # noqa: PLC0415  # takes a while
+        with _sys_path(self._path):
+            from tracetools import record  # noqa: PLC0415  # takes a while
 
         options = self._options
         was_there = _is_there(Path(options.output))
@@ -226,7 +228,7 @@ class _Recording:
             return "" if self._options.quiet or not self._program.began else _NOTHING_RAN
         self._handle.write()  # once more: to know whether it worked
         try:
-            with _sys_path(self._path):  # the program's folder may have any module
+            with _sys_path(self._path):
                 graph = self._handle.flamegrapher.write_flamegraph()
             files = tables.what_to_open(graph, self._here)
         except TracetoolsError as error:
@@ -312,7 +314,7 @@ def _is_there(output: Path) -> bool:
 
 @contextlib.contextmanager
 def _sys_path(path: list[str]) -> Iterator[None]:
-    """Import as if this was the path."""
+    """Let our own imports find our own modules: a program's folder may have any name."""
     theirs, sys.path = sys.path, path
     try:
         yield

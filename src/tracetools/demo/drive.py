@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import signal
+from asyncio import CancelledError
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -83,7 +84,10 @@ def run_shop(requests: int, backend: Backend = "trio", **options: Any) -> Outcom
     """
     load_server(backend)  # here, so that its import is no part of what the run did
     outcome = Outcome()
-    anyio.run(main, requests, outcome, backend, backend=backend, backend_options=options)
+    try:
+        anyio.run(main, requests, outcome, backend, backend=backend, backend_options=options)
+    except CancelledError:  # what becomes of Ctrl-C before the watch, with anyio on Python 3.10
+        outcome.interrupted = True
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from anyio import TASK_STATUS_IGNORED, CancelScope, create_task_group
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,7 +47,7 @@ async def serve(
 def _config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="h11",  # as hypercorn; by default it depends on what is installed
+        http=H11Protocol,  # as hypercorn; by default it depends on what is installed
         ws="none",
         lifespan="off",  # the shop has none
         log_config=None,

@@ -186,9 +186,8 @@ class AsyncioInstrument(Tasks):
     def _spawn(self, loop: LoopAccount, coroutine: Any, name: object) -> TaskAccount:
         """Open the account of a new task."""
         self._forget_gone()
-        account = self.open_account(
-            loop, self.parent(loop, self.recorder.host.get()), coroutine, name
-        )
+        spawner = self.spawner(loop, self.recorder.host.get())
+        account = self.spawn(loop, spawner, coroutine, name)
         if self.recorder.scheduled:
             account.ready = account.born
         return account

@@ -31,21 +31,34 @@ class Tasks:
         """Return a context in which an error of ours ends the recording and nothing else."""
         return Guard(self.recorder, what_failed)
 
-    def parent(self, loop: LoopAccount, host: TaskAccount | None) -> Stack:
-        """Return the stack under which a task is spawned just now.
+    def spawner(self, loop: LoopAccount, host: TaskAccount | None) -> TaskAccount | None:
+        """Return the task under which a task is spawned just now; ``None`` if under none.
 
         Outside of any step, in a callback or for another thread, and in those of the backend's own
-        tasks, that is the current stack of `host`, the task in whose context it happens.
+        tasks, it is `host`, the task in whose context this happens. Contexts outlive their tasks:
+        if that one has exited, the one above it.
         """
-        spawner = loop.current
-        if spawner is not None and spawner.children_under is None:
-            return spawner.stack
-        return host.stack if host is not None and host.loop is loop else loop.tree.root
+        current = loop.current
+        if current is not None and current.children_under is None:
+            return current
+        return host.living if host is not None and host.loop is loop else None
+
+    def spawn(
+        self, loop: LoopAccount, spawner: TaskAccount | None, coroutine: Any, name: object
+    ) -> TaskAccount:
+        """Open the account of a task that was spawned just now; `name` is what it was named."""
+        if spawner is None:
+            return self.open_account(loop, loop.tree.root, coroutine, name)
+        account = self.open_account(loop, spawner.stack, coroutine, name)
+        account.spawner = spawner
+        if spawner.spawner is not None:  # or tasks that spawn each other would keep all before them
+            spawner.spawner = spawner.spawner.living
+        return account
 
     def open_account(
         self, loop: LoopAccount, parent: Stack, coroutine: Any, name: object
     ) -> TaskAccount:
-        """Open the account of a new task, under `parent`; `name` is what it was named, or None."""
+        """Open the account of a task under `parent`; `name` is what it was named, or None."""
         frame, observed = task_function(coroutine)
         if self._task_names and name is not None:
             frame = frame._replace(name=stable_name(name))

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from tracetools.labels import Labels
     from tracetools.profile import Lens, Profile
     from tracetools.recorder import Clock
-    from tracetools.stacks import Stack
 
     Hook = Callable[[Task], None]
 
@@ -271,7 +270,8 @@ class _Tasks(Tasks):
         loop = self.here()
         if loop is None or recorder.stopped:
             return
-        self._open(task, loop, self.parent(loop, task.context.get(recorder.host)))
+        spawner = self.spawner(loop, task.context.get(recorder.host))
+        self._know(task, self.spawn(loop, spawner, task.coro, task.name))
 
     def exited(self, task: Task) -> None:
         """Close the account of a task that has exited, though its step has not ended yet.
@@ -301,15 +301,14 @@ class _Tasks(Tasks):
         for orphan in reversed(owners):
             account = None if owner is None else self.accounts[owner]
             parent = loop.tree.root if account is None else account.children_under or account.base
-            self._open(orphan, loop, parent)
+            self._know(orphan, self.open_account(loop, parent, orphan.coro, orphan.name))
             owner = orphan
         return self.accounts[task]
 
-    def _open(self, task: Task, loop: LoopAccount, parent: Stack) -> None:
-        account = self.open_account(loop, parent, task.coro, task.name)
+    def _know(self, task: Task, account: TaskAccount) -> None:
         self.accounts[task] = account
         if _is_trios_own(task):  # what it spawns is the program's
-            account.children_under = loop.tree.root
+            account.children_under = account.loop.tree.root
             return
         try:
             task.context.run(self.recorder.host.set, account)

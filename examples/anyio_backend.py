@@ -1,4 +1,4 @@
-"""An anyio program, recorded when it runs on trio: the instrument goes to the backend.
+"""An anyio program, recorded on whichever backend it runs.
 
 Run it with ``python examples/anyio_backend.py``, then open ``stack.svg``.
 """
@@ -9,7 +9,7 @@ import sys
 import anyio
 import anyio.to_thread
 
-from tracetools import FlamegraphInstrument, observe
+from tracetools import observe, record
 
 
 @observe
@@ -31,6 +31,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    instrument = FlamegraphInstrument(*sys.argv[1:] or ["stack"])
-    anyio.run(main, backend="trio", backend_options={"instruments": [instrument]})
-    print(f"open {instrument.flamegrapher.write_flamegraph()}")
+    with record(*sys.argv[1:] or ["stack"]) as recording:
+        anyio.run(main)  # on asyncio; with backend="trio", on trio
+    print(f"open {recording.flamegrapher.write_flamegraph()}")

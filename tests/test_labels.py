@@ -15,6 +15,7 @@ from tracetools.labels import (
     label_path,
     memoised_frames,
     stable_name,
+    thread_name,
 )
 from tracetools.profile import IDLE
 from tracetools.stacks import DEEPER, OTHER, ROOT, Frame
@@ -210,3 +211,19 @@ def test_functions_that_are_made_without_end_do_not_stay():
     codes = [short_lived() for _ in range(10)]
     gc.collect()
     assert sum(code() is not None for code in codes) <= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Thread-12 (work)", "Thread (work)"),
+        ("Thread-3", "Thread"),
+        ("ThreadPoolExecutor-0_3", "ThreadPoolExecutor"),
+        ("asyncio_12", "asyncio"),
+        ("Trio thread 7", "Trio thread"),
+        ("worker-1", "worker-1"),  # somebody gave it that name
+        ("MainThread", "MainThread"),
+    ],
+)
+def test_numbers_that_python_made_up_are_no_part_of_a_threads_name(name, shown):
+    assert thread_name(name) == shown

@@ -14,7 +14,10 @@ import tracetools
 from tests.processes import run
 from tracetools import errors
 
-CONTRACT = {"FlamegraphInstrument", "Flamegrapher", "Profile", "TracetoolsError", "observe", "span"}
+CONTRACT = {
+    *("FlamegraphInstrument", "Flamegrapher", "Profile", "TracetoolsError"),
+    *("observe", "record", "span"),
+}
 """The names that documentation and examples use."""
 
 

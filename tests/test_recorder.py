@@ -547,7 +547,9 @@ def test_threads_that_come_and_go_leave_nothing_behind(loop):
         for _ in range(50):
             in_thread(work)
         gc.collect()
-        return sum(str(type(thing).__module__).startswith("tracetools") for thing in gc.get_objects())
+        return sum(
+            str(type(thing).__module__).startswith("tracetools") for thing in gc.get_objects()
+        )
 
     before = spin()
     assert spin() == before

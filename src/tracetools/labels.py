@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from tracetools.profile import Path
 
-__all__ = ["LABELS", "Labels", "PathShortener", "code_frame", "label_path", "stable_name"]
+__all__ = [
+    "LABELS",
+    "Labels",
+    "PathShortener",
+    "code_frame",
+    "label_path",
+    "stable_name",
+    "thread_name",
+]
 
 Labels: TypeAlias = Literal["name", "location"]
 """What a frame's label shows: ``name (file:line)``, or ``file:line`` as trace-tools did."""
@@ -27,12 +35,23 @@ Labels: TypeAlias = Literal["name", "location"]
 LABELS: tuple[Labels, ...] = get_args(Labels)
 
 _INSTALLED = re.compile(r"(?:site|dist)-packages/")
+_THREAD_NUMBER = re.compile(
+    r"(?<=^Thread)-\d+|(?<=^ThreadPoolExecutor)-\d+_\d+$|(?<=^asyncio)_\d+$|(?<=^Trio thread) \d+$"
+)
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 def stable_name(name: object) -> str:
     """Return the text of `name` without the addresses that make it another one at each run."""
     return _ADDRESS.sub("", str(name))
+
+
+def thread_name(name: str) -> str:
+    """Return the name of a thread without the numbers that Python made up for it.
+
+    Or else a program with a thread for each request would have as many stacks.
+    """
+    return _THREAD_NUMBER.sub("", name)
 
 
 def code_frame(name: str, code: CodeType) -> Frame:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from tracetools import current
 from tracetools.accounting import LoopAccount, TaskAccount, ThreadAccount
 from tracetools.errors import LawError
-from tracetools.labels import PathShortener
+from tracetools.labels import PathShortener, thread_name
 from tracetools.profile import Profile
 from tracetools.snapshot import Moment, Sums, copy_moment
 from tracetools.stacks import Frame, StackTree
@@ -232,7 +232,7 @@ class Recorder:
         if host is not None:
             return ThreadAccount(host.loop.tree, host.stack, self, thread=get_ident())
         tree = self._thread_tree
-        name = Frame(threading.current_thread().name, "")
+        name = Frame(thread_name(threading.current_thread().name), "")
         return ThreadAccount(tree, tree.child(tree.root, name), self, thread=get_ident())
 
     # --------------------------------------------------------------- snapshot

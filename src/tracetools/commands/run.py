@@ -282,9 +282,11 @@ class _DeadlySignals:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident()))
 
     def _leave(self) -> None:
-        for number in _deadly(self._die):
-            signal.signal(number, signal.SIG_DFL)
-        self._release()
+        try:
+            for number in _deadly(self._die):
+                signal.signal(number, signal.SIG_DFL)
+        finally:
+            self._release()
 
 
 def _deadly(handler: object) -> list[int]:

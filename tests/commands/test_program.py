@@ -14,6 +14,7 @@ from tests.commands.programs import (
     RECORDED,
     assert_same,
     end,
+    installed,
     run_both,
     started,
     what_we_said,
@@ -89,13 +90,11 @@ def test_safe_path(shows, target):
 
 @pytest.mark.parametrize("name", ["shows.py", "ends.py"])
 def test_installed_command_does_the_same(shows, name):
-    """What an installer makes of the entry point stands in a folder of its own."""
     shutil.copy(PROGRAMS / "ends.py", shows)
-    written(shows, "import sys\nfrom tracetools.__main__ import main\nsys.exit(main())", "bin/tool")
     words = (name, "asyncio", "interrupt")
     with (
         started(*words, folder=shows) as plain,
-        started("bin/tool", "run", *words, folder=shows) as recorded,
+        started(*installed(shows), "run", *words, folder=shows) as recorded,
     ):
         assert "tracetools: " in what_we_said(end(plain), end(recorded))
 

@@ -17,6 +17,7 @@ from tests.commands.programs import (
     RECORDED,
     assert_same,
     end,
+    installed,
     run_both,
     started,
     what_we_said,
@@ -183,8 +184,10 @@ def test_modules_of_the_program_do_not_get_into_ours(tmp_path):
     for name in ("unicodedata", "zlib", "html", "colorsys"):
         (tmp_path / f"{name}.py").write_text("print('imported')")
     (tmp_path / "app.py").write_text("import trio\ntrio.run(trio.sleep, 0)")
-    assert run("app.py", folder=tmp_path).status == 0
-    assert (tmp_path / "stack.svg").exists()
+    with started(*installed(tmp_path), "run", "app.py", folder=tmp_path) as process:
+        status, _, errors = end(process)
+    assert status == 0
+    assert (tmp_path / "stack.svg").exists(), errors
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "ZeroDivisionError", "OSError"])

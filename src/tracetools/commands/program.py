@@ -13,6 +13,7 @@ from __future__ import annotations
 import builtins
 import io
 import os
+import shutil
 import sys
 from functools import partial
 from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFileLoader
@@ -127,7 +128,7 @@ def _find_script(name: str, *arguments: str) -> Program:
     if _is_folder_or_archive(name):
         whole = _absolute(name)
         return Program([name, *arguments], whole, _run_main_of_path, always=True)
-    path = name if os.path.lexists(name) else _on_search_path(name) or name
+    path = name if os.path.lexists(name) else shutil.which(name) or name
     source = _read(path)
     if path != name and not _is_python(source):
         raise CommandError(f"{path} is no Python script: only Python can be recorded")
@@ -147,17 +148,6 @@ def _is_folder_or_archive(path: str) -> bool:
             continue
         return True
     return False
-
-
-def _on_search_path(name: str) -> str | None:
-    """Return the executable file that a shell would take for a name; `shutil` imports much."""
-    if os.path.dirname(name):
-        return None
-    for folder in os.get_exec_path():
-        path = os.path.join(folder, name)
-        if os.path.isfile(path) and os.access(path, os.X_OK):
-            return path
-    return None
 
 
 def _read(path: str) -> bytes:

@@ -52,6 +52,14 @@ def started(
             process.kill()
 
 
+def installed(folder: Path) -> tuple[str, ...]:
+    """Make what an installer makes of the entry point, in a folder of its own; return its name."""
+    (folder / "bin").mkdir()
+    script = "import sys\nfrom tracetools.__main__ import main\nsys.exit(main())\n"
+    (folder / "bin" / "tracetools").write_text(script)
+    return ("bin/tracetools",)
+
+
 def end(process: subprocess.Popen) -> Ended:
     """Wait for its end."""
     output, errors = process.communicate(timeout=60)

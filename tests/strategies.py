@@ -25,12 +25,14 @@ EVENTS = st.one_of(
     st.tuples(st.just("close"), st.integers(0, 8)),
     st.tuples(st.just("close"), st.integers(0, 8)),
     st.tuples(st.just("exit"), st.integers(0, 5)),
+    st.tuples(st.just("pause"), st.none()),
+    st.tuples(st.just("resume"), st.none()),
 )
 
 PROGRAMS = st.lists(EVENTS, max_size=60)
 
 
-@dataclass
+@dataclass(eq=False)
 class SlowTask:
     """A task as the model sees it: each open span with whether it was closed already."""
 
@@ -51,40 +53,58 @@ class Model:
     def __init__(self) -> None:
         self.tasks: list[SlowTask] = []
         self.spans: list[tuple[SlowTask, list]] = []
-        self.current: SlowTask | None = None
+        self.stepping: list[SlowTask] = []
+        self.paused = False
+        self.standing_still = 0
         self.root_self = 0
         self.duration = 0
         self.task_time = 0
         self.times: dict[tuple[str, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
 
+    @property
+    def current(self) -> SlowTask | None:
+        return self.stepping[-1] if self.stepping else None
+
     def tick(self, ns: int) -> None:
+        """Let time pass; what passes while the loop stands still counts if something follows."""
+        if self.paused:
+            self.standing_still += ns
+        else:
+            self.count(ns)
+
+    def touch(self) -> None:
+        ns, self.standing_still = self.standing_still, 0
+        self.count(ns)
+
+    def count(self, ns: int) -> None:
         self.duration += ns
         if self.current is None:
             self.root_self += ns
         for task in self.tasks:
             if task.alive:
                 self.task_time += ns
-                waiting = "scheduled" if task.ready else "idle"
+                waiting = "scheduled" if task.ready or task.woke_itself else "idle"
                 state = "busy" if task is self.current else waiting
                 self.times[task.stack][state] += ns
 
     def spawn(self, name: str) -> None:
+        self.touch()
         parent = self.current.stack if self.current else ("all-spans",)
         self.tasks.append(SlowTask((*parent, name)))
         self.times[(*parent, name)]["entries"] += 1
 
     def begin(self, task: SlowTask) -> None:
-        self.current = task
+        self.stepping.append(task)
         task.ready = False
 
     def end(self) -> None:
-        assert self.current is not None
-        self.times[self.current.stack]["steps"] += 1
-        self.current.ready, self.current.woke_itself = self.current.woke_itself, False
-        self.current = None
+        task = self.stepping.pop()
+        self.times[task.stack]["steps"] += 1
+        task.ready, task.woke_itself = task.woke_itself, False
 
     def wake(self, task: SlowTask) -> None:
-        if task is self.current:
+        self.touch()
+        if task in self.stepping:
             task.woke_itself = True
         else:
             task.ready = True
@@ -97,15 +117,17 @@ class Model:
         self.times[span[0]]["entries"] += 1
 
     def close(self, index: int) -> None:
+        self.touch()
         task, span = self.spans[index]
         span[1] = True
         while task.spans and task.spans[-1][1]:
             task.spans.pop()
 
     def exit(self, task: SlowTask) -> None:
+        self.touch()
         if task is self.current:
             self.times[task.stack]["steps"] += 1
-            self.current = None
+            self.stepping.pop()
         task.alive = False
 
 
@@ -116,7 +138,7 @@ def run(program: list, *, snapshots: bool = False, **options) -> tuple[Profile, 
         _do(loop, model, name, value)
         if snapshots:
             loop.profile.check()
-    if model.current:
+    while model.current:
         model.end()
     return loop.finish(), model
 
@@ -129,6 +151,13 @@ def _do(loop: ScriptedLoop, model: Model, name: str, value) -> None:
     elif name == "spawn":
         loop.spawn(value)
         model.spawn(value)
+    elif name == "pause" and not model.current:
+        loop.pause()
+        model.paused = True
+    elif name == "resume" and model.paused:
+        loop.resume()
+        model.touch()
+        model.paused = False
     elif name == "end" and model.current:
         loop.end_step()
         model.end()
@@ -143,13 +172,13 @@ def _do(loop: ScriptedLoop, model: Model, name: str, value) -> None:
 
 
 def _do_with_task(loop: ScriptedLoop, model: Model, name: str, task: int) -> None:
-    if name == "begin" and model.current is None:
+    if name == "begin" and model.tasks[task] not in model.stepping and not model.paused:
         loop.begin_step(task)
         model.begin(model.tasks[task])
     elif name == "wake":
         loop.wake(task)
         model.wake(model.tasks[task])
-    elif name == "exit":
+    elif name == "exit" and model.tasks[task] not in model.stepping[:-1]:
         loop.exit(task)
         model.exit(model.tasks[task])
 

@@ -325,9 +325,11 @@ class LoopAccount:
         if task.ready is not None:
             task.stack.scheduled += now - task.ready
             task.ready = None
-        task.within = self.current
-        if self.current is not None:
-            self.current.busy += now
+        task.within = outer = self.current
+        if outer is not None:
+            outer.busy += now
+            if outer.ready is not None:
+                outer.ready = now
         task.busy -= now
         self.current = task
         self.end_change()
@@ -343,17 +345,20 @@ class LoopAccount:
         self.begin_change()
         task.busy += now
         task.stack.steps += 1
-        self.current = outer = task.within
-        self.mark = now
+        outer = task.within
         if outer is not None:
+            self.settle_wait(outer, now)
             outer.busy -= now
             task.within = None
+        self.current = outer
+        self.mark = now
         if task.ready is not None:  # it woke itself while it ran: it queues from now on
             task.ready = now
         self.end_change()
 
     def wake(self, task: TaskAccount, now: int) -> None:
         """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""
+        self.touch(now)
         if task.ready is None:
             task.ready = now
 

@@ -45,8 +45,9 @@ class FakeClock:
 class ScriptedLoop:
     """A loop of tasks that do what they are told, recorded under a fake clock.
 
-    Tasks and spans have numbers, in the order in which they were made. What a loop cannot do, such
-    as a step within a step, is the caller's error and is not checked.
+    Tasks and spans have numbers, in the order in which they were made. A step within a step is that
+    of an eager task. What a loop cannot do, such as a step of a task that has exited, is the
+    caller's error and is not checked.
 
     Args:
         scheduled: whether scheduled time is measured.
@@ -92,6 +93,14 @@ class ScriptedLoop:
     def end_step(self) -> None:
         """End the step."""
         self.loop.end_step(self.clock())
+
+    def pause(self) -> None:
+        """Let the loop stand still, between two steps."""
+        self.recorder.pause_loop(self.loop, self.clock())
+
+    def resume(self) -> None:
+        """Let it run again; the time between is its own."""
+        self.recorder.resume_loop(self.loop)
 
     def wake(self, task: int) -> None:
         """Let a task be scheduled."""

@@ -360,8 +360,14 @@ SERVERS = {
 
 
 @unix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("name", SERVERS)
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        *((name, signal.SIGTERM) for name in SERVERS),
+        ("uvicorn", signal.SIGINT),  # what others make of it depends on where it hits them
+        ("uvicorn on uvloop", signal.SIGINT),
+    ],
+)
 def test_server_is_recorded_and_shuts_down_as_it_would(tmp_path, name, number):
     for package in name.split(" on "):
         pytest.importorskip(package)
@@ -376,8 +382,7 @@ def test_server_is_recorded_and_shuts_down_as_it_would(tmp_path, name, number):
         command = [word.format(port=port) for word in SERVERS[name]]
         if name == "uvicorn" and not words:
             command[0] = f"{folder}/uvicorn"
-        where = tmp_path
-        with started(*words, *command, folder=where, **variables) as process:
+        with started(*words, *command, folder=tmp_path, **variables) as process:
             assert b"hello" in ask(port, process)
             process.send_signal(number)
             ended.append(end(process))

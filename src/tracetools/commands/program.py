@@ -167,7 +167,9 @@ def _is_python(source: bytes) -> bool:
 
 def _absolute(path: str) -> str:
     """Return what Python calls a script in tracebacks: all but not normalised."""
-    return os.getcwd() if path == "." else os.path.join(os.getcwd(), path)
+    if path == "." and sys.version_info >= (3, 11):
+        return os.getcwd()
+    return os.path.join(os.getcwd(), path)
 
 
 # --------------------------------------------------------------------------------- running code

@@ -110,7 +110,7 @@ class AsyncioInstrument(Tasks):
         if account is None or getattr(callback, "__name__", None) not in _STEPS:
             return callback
         if account.ready is None and self.recorder.scheduled:
-            account.ready = account.clock()
+            account.loop.wake(account, account.clock())
         if self._tasks.late and id(task) in self._tasks.late:
             return _LateStep(task, account, callback, self)
         return callback

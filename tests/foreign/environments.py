@@ -45,6 +45,8 @@ def pip(python: Path, *arguments: str) -> None:
 
 def find_root(python: Path, suite: Suite) -> Path:
     """Return the folder that the names of the tests are relative to."""
+    if suite.built_in:
+        return Path(ask(python, "import test; print(test.__path__[0])"))
     if suite.installed:
         return Path(ask(python, f"import {suite.needs[0]} as it; print(it.__path__[0])"))
     folder = python.parents[1] / "source"

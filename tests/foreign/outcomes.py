@@ -52,10 +52,9 @@ def _outcome(report: pytest.TestReport) -> str:
 
 
 def _tasks_alive() -> int:
-    """Count the tasks of all trio runs that nothing has let go of."""
-    if "trio" not in sys.modules:
-        return 0
-    task_type = sys.modules["trio"].lowlevel.Task
+    """Count the tasks of all trio runs and asyncio loops that nothing has let go of."""
+    kinds = [("trio.lowlevel", "Task"), ("asyncio", "Task")]
+    types = {getattr(sys.modules[name], kind) for name, kind in kinds if name in sys.modules}
     for _ in range(4):
         gc.collect()
-    return sum(type(thing) is task_type for thing in gc.get_objects())
+    return sum(type(thing) in types for thing in gc.get_objects())

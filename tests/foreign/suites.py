@@ -15,6 +15,8 @@ class Variant:
         options: the options of our instruments.
         way: ``each`` run has one of its own; all runs of a process have one, which is ``shared``;
             or each has one that is added and removed ``midway``, from within a hook of another.
+            Of `tracetools.record`: ``record`` is entered around the whole process, ``record-each``
+            around each test.
     """
 
     options: Mapping[str, object]
@@ -30,8 +32,12 @@ VARIANTS: Final[dict[str, Variant]] = {
     "full": Variant(ALL),
     "shared": Variant(ALL, way="shared"),
     "midway": Variant(ALL, way="midway"),
+    "recorded": Variant({"flush_interval": None}, way="record"),
+    "recorded-full": Variant(ALL, way="record"),
+    "recorded-each": Variant({"flush_interval": None, "scheduled": True}, way="record-each"),
 }
-DEFAULT_VARIANTS: Final = ("plain", "full", "shared", "midway")
+INSTRUMENTED: Final = ("plain", "full", "shared", "midway")
+RECORDED: Final = ("recorded", "recorded-full", "recorded-each")
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,17 @@
 """Watches what an instrument of ours does in a foreign run, and writes down what is wrong.
 
-No pytest here: it watches the runs of subprocesses too. Each process has a file of its own in the
-folder of the settings, with one JSON value on a line.
+No pytest here: it watches the runs of subprocesses too.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import logging
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import reports
 import trio
+from reports import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 FIRST_STEP, LAST_STEP = 3, 40
 """The steps between which an instrument is there that is added and removed midway."""
 
-settings: dict[str, Any] = json.loads(os.environ.get("TRACETOOLS_FOREIGN", "{}"))
 watched: list[Watch] = []
 """All watches, kept, so that whatever our instruments keep alive shows."""
 
@@ -92,7 +89,7 @@ def is_over(task: Any) -> bool:
 def listen() -> None:
     """Hear what trio says of instruments of ours, and what our own logger says."""
     logging.getLogger("trio.abc.Instrument").addFilter(_hears_of_a_disabled_one)
-    logging.getLogger("tracetools").addFilter(_hears_of_an_error)
+    reports.listen()
 
 
 def _hears_of_a_disabled_one(record: logging.LogRecord) -> bool:
@@ -100,16 +97,3 @@ def _hears_of_a_disabled_one(record: logging.LogRecord) -> bool:
     if any(one in (watch.ours, watch) for one in named for watch in watched):
         say("complaint", f"trio: {record.getMessage()} {record.exc_info}")
     return True
-
-
-def _hears_of_an_error(record: logging.LogRecord) -> bool:
-    if record.levelno >= logging.WARNING:
-        say("complaint", f"tracetools: {record.getMessage()} {record.exc_info}")
-    return True
-
-
-def say(kind: str, text: str) -> None:
-    """Write down what happened, at once: the process may be killed."""
-    where = os.environ.get("PYTEST_CURRENT_TEST", "")
-    with Path(settings["folder"], f"{os.getpid()}.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"kind": kind, "text": text, "test": where}) + "\n")

@@ -1,4 +1,4 @@
-"""Attaches a `FlamegraphInstrument` to every trio run of a process.
+"""Has a process recorded: all its trio runs by a `FlamegraphInstrument`, or all by `record`.
 
 A pytest plugin as well as a hook at the start of subprocesses, which imports neither trio nor
 pytest until the process itself does. The settings are in ``TRACETOOLS_FOREIGN``::
@@ -18,6 +18,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import reports
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 _PLACE = "trio._core._run"
 """Where `trio.run` and `start_guest_run` both look up `Instruments`, however they were imported."""
+
+RECORDED = ("record", "record-each")
+"""The ways that are of `tracetools.record`, and of all backends."""
 
 _unchecked: list[Watch] = []
 
@@ -52,7 +57,17 @@ class _WhenTrioIsImported(MetaPathFinder):
         return spec
 
 
-def wait_for_trio() -> None:
+def start() -> None:
+    """Have this process recorded, in the way that the settings say."""
+    if reports.settings["way"] in RECORDED:
+        import recorded
+
+        recorded.record_process()
+    else:
+        _wait_for_trio()
+
+
+def _wait_for_trio() -> None:
     """Attach to all runs of this process once it imports trio."""
     sys.meta_path.insert(0, _WhenTrioIsImported())
     atexit.register(_check_all)
@@ -72,20 +87,20 @@ def _ours_for_a_run() -> list[FlamegraphInstrument | Watch]:
     """Return what a new run is given: an instrument, and another one that watches it."""
     import watch  # which imports trio
 
-    way = watch.settings["way"]
+    way = reports.settings["way"]
     if way == "shared" and watch.watched:
         seen = watch.watched[0]
     else:
         if not watch.watched:
             watch.listen()
         try:
-            seen = watch.Watch(_new_instrument(watch.settings, len(watch.watched)), way)
+            seen = watch.Watch(_new_instrument(reports.settings, len(watch.watched)), way)
         except Exception as error:
-            watch.say("complaint", f"no instrument could be made: {error!r}")
+            reports.say("complaint", f"no instrument could be made: {error!r}")
             return []
     if way != "shared":  # that one grows all the time, and is checked at the end
         _unchecked.append(seen)
-    watch.say("run", way)
+    reports.say("run", way)
     return [seen] if way == "midway" else [seen.ours, seen]
 
 
@@ -104,9 +119,27 @@ def _check_all() -> None:
 
 def pytest_configure() -> None:
     """Import what will be needed, so that no test sees it being imported."""
-    import watch  # noqa: F401
+    way = reports.settings["way"]
+    if way not in RECORDED:
+        import watch  # noqa: F401
 
-    import tracetools.instruments.trio  # noqa: F401
+        import tracetools.instruments.trio  # noqa: F401
+    elif way == "record-each":
+        import recorded
+
+        recorded.leave()  # only its subprocesses are recorded as a whole
+
+
+def pytest_runtest_logstart() -> None:
+    """Begin a recording before the fixtures of a test are set up."""
+    if reports.settings["way"] == "record-each":
+        sys.modules["recorded"].enter()
+
+
+def pytest_runtest_logfinish() -> None:
+    """End it after they are torn down."""
+    if reports.settings["way"] == "record-each":
+        sys.modules["recorded"].leave()
 
 
 def pytest_runtest_teardown() -> None:

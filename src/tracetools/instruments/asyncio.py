@@ -87,8 +87,13 @@ class AsyncioInstrument(Tasks):
         with self.guard("a new task could not be recorded"):
             if self._follows(loop):
                 account = self._spawn(self._account(loop), coroutine, options.get("name"))
-                special = options.get("context") is not None
-                return SteppedCoroutine(coroutine, account, self, special=special)
+                return SteppedCoroutine(
+                    coroutine,
+                    account,
+                    self,
+                    special=options.get("context") is not None,
+                    scheduled=self.recorder.scheduled,
+                )
         return coroutine
 
     def refused(self, loop: AbstractEventLoop, task: Any, error: Exception) -> None:
@@ -119,7 +124,7 @@ class AsyncioInstrument(Tasks):
 
     def begin(self, account: TaskAccount) -> bool:
         """Begin a step in any case but the plain one; return whether it is recorded."""
-        with self.guard("the begin of a step could not be recorded"):
+        try:
             loop = account.loop
             if self.recorder.stopped or loop.end is not None:
                 return False
@@ -132,14 +137,18 @@ class AsyncioInstrument(Tasks):
             if self.recorder.scheduled:
                 self._tasks.add(asyncio.current_task(), account)
             loop.begin_step(account, now)
-            return True
-        return False
+        except Exception:  # noqa: BLE001  # the program under observation comes first
+            self.recorder.stop("the begin of a step could not be recorded")
+            return False
+        return True
 
     def end(self, account: TaskAccount) -> None:
         """End a step that was begun that way."""
-        with self.guard("the end of a step could not be recorded"):
+        try:
             if account.loop.current is account:
                 account.loop.end_step(account.clock())
+        except Exception:  # noqa: BLE001
+            self.recorder.stop("the end of a step could not be recorded")
 
     def exited(self, account: TaskAccount) -> None:
         """Close the account of a task."""

@@ -63,9 +63,9 @@ _lock: Final = threading.RLock()
 def _run_forever(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def run_forever(loop: AbstractEventLoop, *args: Any, **options: Any) -> Any:
-        if loop.is_running():  # an error, or a library that lets loops run within themselves
-            return original(loop, *args, **options)
-        for listener in _listeners:
+        # else it is an error, or a library that lets loops run within themselves
+        from_rest = not loop.is_running()
+        for listener in _listeners if from_rest else ():
             listener.starts(loop)
         try:
             return original(loop, *args, **options)
@@ -73,7 +73,7 @@ def _run_forever(original: Callable[..., Any]) -> Callable[..., Any]:
             hide_frame(error)
             raise
         finally:
-            for listener in _listeners:
+            for listener in _listeners if from_rest else ():
                 listener.stops(loop)
 
     return run_forever
@@ -172,24 +172,40 @@ def _watched(loop: AbstractEventLoop, coroutine: Any, options: Any) -> Any:
 def _made_by_factory(
     original: Callable[..., Any], loop: AbstractEventLoop, coro: Any, options: Any
 ) -> Any:
-    """Create a task by the program's own factory, which may not like what we give it."""
+    """Create a task by the program's own factory, which may not like what we give it.
+
+    One that fails, and has not made a task of it, is asked once more, with the real coroutine. If
+    it still fails, that is its own affair, and the first error stands.
+    """
     factory = loop.get_task_factory()
+    refuses = any(factory is known for known in _refusing)
+    watched = coro if refuses else _watched(loop, coro, options)
     try:
-        if any(factory is known for known in _refusing):
-            return original(loop, coro, **options)
-        try:
-            return original(loop, _watched(loop, coro, options), **options)
-        except (AssertionError, AttributeError, TypeError, ValueError) as error:
-            if eager_constructor(factory) is not None:
-                raise
-            task = original(loop, coro, **options)
-            _refusing.append(factory)
-            for listener in _listeners:
-                listener.refused(loop, task, error)
-            return task
+        return original(loop, watched, **options)
     except BaseException as error:
         hide_frame(error)
-        raise
+        if watched is coro or not isinstance(error, _REFUSALS) or _is_in_use(loop, watched):
+            raise
+        try:
+            task = original(loop, coro, **options)
+        except Exception:  # noqa: BLE001
+            task = None
+        if task is None:
+            raise
+        _refusing.append(factory)
+        for listener in _listeners:
+            listener.refused(loop, task, error)
+        return task
+
+
+_REFUSALS: Final = (AssertionError, AttributeError, TypeError, ValueError)
+
+
+def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
+    """Whether some task has a coroutine of ours, or may have had it."""
+    if eager_constructor(loop.get_task_factory()) is not None:
+        return True
+    return any(task.get_coro() is coroutine for task in asyncio.all_tasks(loop))
 
 
 def eager_constructor(factory: Any) -> Callable[..., Any] | None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,16 +49,23 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         account: where its time goes.
         owner: whoever records it.
         special: whether each step is begun and ended by the owner, not just those that need to be.
+        scheduled: whether it is noted when the task becomes ready.
     """
 
     __slots__ = ("__weakref__", "_coroutine", "owner", "send")
 
     def __init__(
-        self, coroutine: Any, account: TaskAccount, owner: Owner, *, special: bool
+        self,
+        coroutine: Any,
+        account: TaskAccount,
+        owner: Owner,
+        *,
+        special: bool,
+        scheduled: bool,
     ) -> None:
         self._coroutine = coroutine
         self.owner = owner
-        steps = _steps(coroutine, account, owner, special)
+        steps = _steps(ref(self), coroutine, account, owner, special, scheduled)
         next(steps)
         # An attribute instead of a method: asyncio calls it, and with that resumes the generator.
         self.send: Any = steps.send
@@ -70,6 +78,8 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
     def throw(self, *error: Any) -> Any:
         """Resume the coroutine with an exception."""
         try:
+            if self.send == self._coroutine.send:
+                return self._coroutine.throw(*error)
             return self.send(_Thrown(error))
         except BaseException as passing:
             hide_frame(passing)
@@ -77,15 +87,28 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
 
     def close(self) -> None:
         """Close the coroutine."""
+        steps, self.send = self.send, self._coroutine.send
         self._coroutine.close()
-        self.send.__self__.close()
+        steps.__self__.close()
+
+    def over(self) -> None:
+        """Be nothing but the coroutine from now on, which knows best what to say of being over."""
+        self.send = self._coroutine.send
 
     def __await__(self) -> Generator[Any, Any, Any]:
+        if getattr(self._coroutine, "cr_await", None) is not None:
+            raise RuntimeError("coroutine is being awaited already")  # as C code says of its own
         awaited: Generator[Any, Any, Any] = self._coroutine.__await__()
         return awaited
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._coroutine, name)
+        try:
+            return getattr(self._coroutine, name)
+        except AttributeError:
+            if name != "__qualname__":
+                raise
+            # asyncio would show the name of this class for that of the coroutine's
+            return f"<{type(self._coroutine).__name__} without __name__>"
 
     def __repr__(self) -> str:
         return repr(self._coroutine)
@@ -116,8 +139,13 @@ def hide_frame(error: BaseException) -> None:
         error.__traceback__ = error.__traceback__.tb_next
 
 
-def _steps(  # noqa: C901, PLR0912  # in one piece, for a call is too dear
-    coroutine: Any, account: TaskAccount, owner: Owner, special: bool
+def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too dear
+    itself: ref[SteppedCoroutine],
+    coroutine: Any,
+    account: TaskAccount,
+    owner: Owner,
+    special: bool,
+    scheduled: bool,
 ) -> Generator[Any, Any, Any]:
     """Run a coroutine step by step, and record each in its account.
 
@@ -135,7 +163,7 @@ def _steps(  # noqa: C901, PLR0912  # in one piece, for a call is too dear
                 request = yield result
                 if plain and request is None and loop.current is None and loop.running:
                     now = clock()
-                    if account.ready is not None:
+                    if scheduled and account.ready is not None:
                         account.stack.scheduled += now - account.ready
                         account.ready = None
                     account.busy -= now
@@ -165,10 +193,19 @@ def _steps(  # noqa: C901, PLR0912  # in one piece, for a call is too dear
         hide_frame(error)
         raise
     finally:
-        if _can_go_on(coroutine):
-            owner.dropped(account)
-        else:
-            owner.exited(account)
+        _end(itself(), coroutine, account, owner)
+
+
+def _end(
+    stepped: SteppedCoroutine | None, coroutine: Any, account: TaskAccount, owner: Owner
+) -> None:
+    """Tell that a coroutine has ended, or that nobody is going to resume it any more."""
+    if _can_go_on(coroutine):
+        owner.dropped(account)
+    else:
+        owner.exited(account)
+    if stepped is not None:
+        stepped.over()
 
 
 def _special_step(coroutine: Any, account: TaskAccount, owner: Owner, request: Any) -> Any:

@@ -5,4 +5,4 @@ import os
 if "TRACETOOLS_FOREIGN" in os.environ:
     import with_instrument
 
-    with_instrument.wait_for_trio()
+    with_instrument.start()

@@ -1,0 +1,45 @@
+"""An MCP server over streamable HTTP, with a tool of each kind.
+
+    python mcp_calculator.py PORT
+"""
+
+import hashlib
+import sys
+
+import anyio
+from mcp.server.mcpserver import Context, MCPServer
+
+from tracetools import observe, span
+
+server = MCPServer("calculator")
+
+
+@server.tool()
+@observe
+async def add(first: int, second: int) -> int:
+    """Add two numbers."""
+    with span("think"):
+        await anyio.sleep(0.001)
+    return first + second
+
+
+@server.tool()
+@observe
+def digest(text: str, rounds: int) -> str:  # sync: in a worker thread
+    """Hash a text over and over."""
+    for _ in range(rounds):
+        text = hashlib.sha256(text.encode()).hexdigest()
+    return text
+
+
+@server.tool()
+@observe
+async def count_down(start: int, context: Context) -> str:
+    """Count down, and report how far it is."""
+    for done in range(start):
+        await context.report_progress(done, start)
+    return "lift off"
+
+
+if __name__ == "__main__":
+    server.run("streamable-http", port=int(sys.argv[1]))

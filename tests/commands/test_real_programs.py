@@ -1,0 +1,318 @@
+"""Real programs, unchanged, under `tracetools run`: they do as ever, and their handlers are named.
+
+Each program runs twice, side by side: by Python and by us. The clients are here.
+"""
+
+import contextlib
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+import httpx
+import pytest
+import trio
+from mcp import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from trio_websocket import open_websocket
+
+from tests.commands.programs import RECORDED, Ended, end, started
+from tests.flamegraph.reading import read_frames
+from tracetools.formats.folded import read_folded
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix: signals, uvloop")
+
+PROGRAMS = Path(__file__).parent / "real_programs"
+PATIENCE = 60
+"""Seconds that a start, a visit or an end may take on a very busy machine."""
+
+
+# ------------------------------------------------------------------------------ both runs
+
+
+class Both(NamedTuple):
+    """What came of a program by Python and by us, and what we wrote of it."""
+
+    folder: Path
+    seen: list[object]
+    plain: Ended
+    recorded: Ended
+
+    @property
+    def stacks(self):
+        """The names of the frames, without their places, and their microseconds."""
+        found = read_folded(self.folder / "stack.folded").stacks
+        return {tuple(frame.split(" (")[0] for frame in path): n for path, n in found.items()}
+
+    def assert_same(self):
+        """What the program and its clients did is the same; the rest of stderr is ours."""
+        assert self.seen[1] == self.seen[0]
+        assert self.recorded.status == self.plain.status, self.recorded.errors
+        assert self.recorded.output == self.plain.output
+        assert self.recorded.errors.startswith(self.plain.errors)
+        ours = self.recorded.errors.removeprefix(self.plain.errors)
+        assert ours.startswith("\ntracetools: recorded 1 loop (")
+        assert "Traceback" not in ours
+
+    def assert_named(self, *wanted):
+        """Both files have these stacks: frames from the root down, with any others between."""
+        graph = (self.folder / "stack.svg").read_text("utf-8")
+        drawn = {frame.title.split(" (")[0] for frame in read_frames(graph)}
+        for stack in wanted:
+            assert any(is_in(stack, path) for path in self.stacks), (stack, self.stacks)
+            assert {*stack} <= drawn
+
+
+def is_in(wanted, path):
+    """Whether a stack has these frames in this order, and ends with the last."""
+    frames = iter(path)
+    return wanted[-1] == path[-1] and all(frame in frames for frame in wanted)
+
+
+def run_both(command, folder, visit, *, ours=(), number=None):
+    """Run a program both ways, visit it, and end it by a signal, unless it ends by itself."""
+    scripts = os.path.dirname(sys.executable)
+    ports = [free_port(), free_port()]
+    plain, recorded = ([word.format(port=port) for word in command] for port in ports)
+    if not plain[0].endswith(".py") and plain[0] != "-m":
+        plain[0] = os.path.join(scripts, plain[0])  # we find it in the path, as the shell does
+    more = {"folder": folder, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
+    with (
+        started(*plain, **more) as first,
+        started(*RECORDED, *ours, *recorded, **more, covered=True) as second,
+    ):
+        seen = []
+        for port, process in zip(ports, (first, second), strict=True):
+            if number is not None:
+                wait_until_it_listens(port, process)
+            seen.append(visit(port))
+        if number is not None:
+            first.send_signal(number)
+            second.send_signal(number)
+        return Both(folder, seen, *map(without_numbers, (end(first), end(second))))
+
+
+def without_numbers(ended):
+    """Leave out the ports and process numbers that a program tells."""
+    numbers = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=process \[)\d+|^\[.*?\] \[\d+\]", re.MULTILINE)
+    return Ended(ended.status, numbers.sub("N", ended.output), numbers.sub("N", ended.errors))
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def wait_until_it_listens(port, process):
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None:
+        with contextlib.suppress(ConnectionRefusedError):
+            return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
+        assert time.monotonic() < deadline, "nobody listens"
+        time.sleep(0.02)  # nothing tells from outside when a server listens
+    raise AssertionError(f"it has ended: {end(process)}")
+
+
+def client(port):
+    return httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE
+    )
+
+
+async def say(port, path, *words):
+    """Say something through a websocket; return the answers."""
+    answers = []
+    async with open_websocket("127.0.0.1", port, path, use_ssl=False) as websocket:
+        for word in words:
+            await websocket.send_message(word)
+            answers.append(await websocket.get_message())
+    return answers
+
+
+def visiting(visit):
+    """Make a function that visits on trio, and in time."""
+
+    async def visit_in_time(port):
+        with trio.fail_after(PATIENCE):
+            return await visit(port)
+
+    return lambda port: trio.run(visit_in_time, port)
+
+
+def copy(program, folder):
+    shutil.copy(PROGRAMS / program, folder)
+    return folder
+
+
+# ------------------------------------------------------------------------ FastAPI on uvicorn
+
+GALLERY = {
+    "-m uvicorn on uvloop": ("-m uvicorn fastapi_gallery:app --port {port} --loop uvloop", "TERM"),
+    "uvicorn on asyncio": ("uvicorn fastapi_gallery:app --port {port} --loop asyncio", "INT"),
+    "uvicorn.run on uvloop": ("fastapi_gallery.py {port} uvloop", "INT"),
+    "uvicorn.run on asyncio": ("fastapi_gallery.py {port} asyncio", "TERM"),
+}
+
+
+@visiting
+async def visit_gallery(port):
+    async with client(port) as visitor:
+        pages = [await visitor.get(path) for path in ("/picture/7", "/thumbnail/7", "/export")]
+        pages.append(await visitor.post("/orders"))
+        assert [page.status_code for page in pages] == [200] * 4
+        return [page.text for page in pages], await say(port, "/chat", "hello", "you")
+
+
+@pytest.mark.parametrize("way", GALLERY)
+def test_fastapi(way, tmp_path):
+    command, name = GALLERY[way]
+    number = getattr(signal, f"SIG{name}")
+    ours = ("--lens", "task")
+    both = run_both(
+        command.split(), copy("fastapi_gallery.py", tmp_path), visit_gallery, ours=ours, number=number
+    )
+    both.assert_same()
+    assert f"recorded 1 loop ({way.rpartition(' ')[2]})" in both.recorded.errors
+    server = ("Server.serve", "RequestResponseCycle.run_asgi")
+    both.assert_named(
+        *((*server, name) for name in ("take_order", "export_pictures", "rows", "send_mail")),
+        (*server, "show_picture", "wait for the database"),
+        (*server, "open_album", "close the album"),
+        (*server, "read_settings"),
+        (*server, "draw_thumbnail"),
+        (*server, "print_label"),
+        ("Server.serve", "WSProtocol.run_asgi", "chat"),
+    )
+    # A sync endpoint works in its thread, beside the loop: its task is idle for as long.
+    (request,) = [path for path in both.stacks if path[-1] == "RequestResponseCycle.run_asgi"]
+    thread_time = both.stacks[(*request, "draw_thumbnail")]
+    assert thread_time > 10_000
+    assert both.stacks[(*request, "[idle]")] > thread_time
+    assert (*request, "draw_thumbnail", "[idle]") not in both.stacks
+
+
+# ------------------------------------------------------------------------------------- MCP
+
+
+@visiting
+async def visit_calculator(port):
+    reports = []
+
+    async def report(*progress):
+        reports.append(progress)
+
+    async with (
+        streamable_http_client(f"http://127.0.0.1:{port}/mcp") as streams,
+        ClientSession(*streams) as session,
+    ):
+        await session.initialize()
+        tools = sorted(tool.name for tool in (await session.list_tools()).tools)
+        answers = [
+            await session.call_tool("add", {"first": 3, "second": 4}),
+            await session.call_tool("digest", {"text": "hello", "rounds": 20_000}),
+            await session.call_tool("count_down", {"start": 3}, progress_callback=report),
+        ]
+    return tools, [answer.content[0].text for answer in answers], reports
+
+
+def test_mcp_server(tmp_path):
+    command = ("mcp_calculator.py", "{port}")
+    both = run_both(
+        command, copy("mcp_calculator.py", tmp_path), visit_calculator, number=signal.SIGINT
+    )
+    both.assert_same()
+    assert both.seen[0][0] == ["add", "count_down", "digest"]
+    both.assert_named(("Server.serve", "add", "think"), ("digest",), ("count_down",))
+
+
+# ------------------------------------------------------------------------------------ trio
+
+
+@visiting
+async def visit_echo(port):
+    return await say(port, "/", "hello", "you"), await say(port, "/", "again")
+
+
+def test_trio_websocket(tmp_path):
+    command = ("websocket_echo.py", "{port}")
+    both = run_both(
+        command, copy("websocket_echo.py", tmp_path), visit_echo, number=signal.SIGINT
+    )
+    both.assert_same()
+    both.assert_named(("main", "echo", "answer"))
+
+
+QUART = {
+    "serve": "quart_notes.py {port}",
+    "-m hypercorn": "-m hypercorn -k trio --workers 0 -b 127.0.0.1:{port} quart_notes:app",
+}
+
+
+@visiting
+async def visit_notes(port):
+    async with client(port) as visitor:
+        pages = [await visitor.get(path) for path in ("/note/7", "/picture/7")]
+    assert [page.status_code for page in pages] == [200] * 2
+    return [page.text for page in pages], await say(port, "/chat", "hello", "you")
+
+
+@pytest.mark.parametrize("way", QUART)
+def test_quart_on_hypercorn(way, tmp_path):
+    both = run_both(
+        QUART[way].split(), copy("quart_notes.py", tmp_path), visit_notes, number=signal.SIGINT
+    )
+    both.assert_same()
+    both.assert_named(
+        ("worker_serve", "show_note", "wait for the database"),
+        ("draw_picture",),
+        ("chat",),
+        ("index",),
+    )
+
+
+# ----------------------------------------------------------------------------------- httpx
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """A server in a thread; returns its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = json.dumps({"page": self.path}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_httpx_fan_out(backend, pages, tmp_path):
+    command = ("httpx_fan_out.py", backend, pages)
+    both = run_both(command, copy("httpx_fan_out.py", tmp_path), lambda _: None)
+    both.assert_same()
+    assert both.plain.status == 0
+    assert both.plain.output.startswith("20 pages: ")
+    both.assert_named(("main", "fetch", "parse"), ("main", "summarize"))

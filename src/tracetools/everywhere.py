@@ -143,21 +143,23 @@ class Record:
         self._trio.join()
 
     def _leave(self) -> None:
-        """Leave nothing of ours installed, and write the file."""
+        """End the recording, and leave nothing of ours installed.
+
+        In this order: a loop that is not followed any more must not be taken for a plain thread.
+        """
+        self._recording.close()
         late.forget(self._listen_to_loops)
         late.forget(self._listen_to_runs)
         if self._asyncio is not None:
             from tracetools.instruments import loops  # noqa: PLC0415
 
             loops.unlisten(self._asyncio)
+            self._asyncio.leave()
         if self._trio is not None:
             from tracetools.instruments import runs  # noqa: PLC0415
 
             self._trio.leave()
             runs.unlisten(self._trio)
-        self._recording.close()
-        if self._asyncio is not None:
-            self._asyncio.leave()
 
 
 @coroutine

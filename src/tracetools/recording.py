@@ -51,6 +51,7 @@ class Recording:
             max_depth=options.max_depth,
         )
         self.task_names = options.task_names
+        self._is_closed = False
         self._file = StackFile(
             stack_file,
             self.recorder.profile,
@@ -88,13 +89,20 @@ class Recording:
 
     def leave(self) -> None:
         """Write the stack file if the loop that has just ended was the last one."""
-        goes_on = any(loop.running for loop in self.recorder.loops)
-        if not goes_on or self.recorder.stopped:
+        if self._is_closed:
+            return
+        if not self._goes_on:
             self._file.end()
-        if any(loop.running for loop in self.recorder.loops) and not self.recorder.stopped:
+        if self._goes_on:
             self._file.begin()  # another thread has begun one meanwhile
+
+    @property
+    def _goes_on(self) -> bool:
+        running = any(loop.running for loop in self.recorder.loops)
+        return running and not self.recorder.stopped
 
     def close(self) -> None:
         """Record nothing more, and write the stack file. Never raises."""
+        self._is_closed = True
         self.recorder.close()
         self._file.end()

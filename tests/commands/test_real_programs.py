@@ -20,7 +20,6 @@ from typing import NamedTuple
 import anyio
 import httpx
 import pytest
-import trio
 from mcp import ClientSession
 from mcp.client.streamable_http import streamable_http_client
 from trio_websocket import open_websocket
@@ -57,11 +56,10 @@ class Both(NamedTuple):
         """What the program and its clients did is the same; the rest of stderr is ours."""
         assert self.seen[1] == self.seen[0]
         assert self.recorded.status == self.plain.status, self.recorded.errors
-        assert self.recorded.output == self.plain.output
-        assert self.recorded.errors.startswith(self.plain.errors)
-        ours = self.recorded.errors.removeprefix(self.plain.errors)
-        assert ours.startswith("\ntracetools: recorded 1 loop (")
-        assert "Traceback" not in ours
+        # Requests that overlap may be logged in any order.
+        assert sorted(self.recorded.output.splitlines()) == sorted(self.plain.output.splitlines())
+        ours = self.recorded.errors.partition("\ntracetools: recorded 1 loop (")[2]
+        assert ours.endswith("click a frame to zoom in.\n"), self.recorded.errors
 
     def assert_named(self, *wanted):
         """Both files have these stacks: frames from the root down, with any others between."""
@@ -139,14 +137,17 @@ async def say(port, path, *words):
     return answers
 
 
-def visiting(visit):
-    """Make a function that visits on trio, and in time."""
+def visiting(backend):
+    """Decorate an async function that visits a port: make it one that is called, and in time."""
 
-    async def visit_in_time(port):
-        with trio.fail_after(PATIENCE):
-            return await visit(port)
+    def decorate(visit):
+        async def visit_in_time(port):
+            with anyio.fail_after(PATIENCE):
+                return await visit(port)
 
-    return lambda port: trio.run(visit_in_time, port)
+        return lambda port: anyio.run(visit_in_time, port, backend=backend)
+
+    return decorate
 
 
 def copy(program, folder):
@@ -164,7 +165,7 @@ GALLERY = {
 }
 
 
-@visiting
+@visiting("trio")
 async def visit_gallery(port):
     async with client(port) as visitor:
         pages = [await visitor.get(path) for path in ("/picture/7", "/thumbnail/7", "/export")]
@@ -204,7 +205,7 @@ def test_fastapi(way, tmp_path):
 # ------------------------------------------------------------------------------------- MCP
 
 
-@visiting
+@visiting("asyncio")  # on trio, it leaves generators open
 async def visit_calculator(port):
     reports = []
 
@@ -238,7 +239,7 @@ def test_mcp_server(tmp_path):
 # ------------------------------------------------------------------------------------ trio
 
 
-@visiting
+@visiting("trio")
 async def visit_echo(port):
     return await say(port, "/", "hello", "you"), await say(port, "/", "again")
 
@@ -258,7 +259,7 @@ QUART = {
 }
 
 
-@visiting
+@visiting("trio")
 async def visit_notes(port):
     async with client(port) as visitor:
         pages = [await visitor.get(path) for path in ("/note/7", "/picture/7")]
@@ -272,11 +273,12 @@ def test_quart_on_hypercorn(way, tmp_path):
         QUART[way].split(), copy("quart_notes.py", tmp_path), visit_notes, number=signal.SIGINT
     )
     both.assert_same()
+    request = ("TrioASGIHTTPConnection.handle_request",)
     both.assert_named(
-        ("worker_serve", "show_note", "wait for the database"),
-        ("draw_picture",),
-        ("chat",),
-        ("index",),
+        ("serve_listeners", *request, "show_note"),
+        ("serve_listeners", *request, "show_note", "index"),  # a task
+        ("serve_listeners", *request, "draw_picture"),
+        ("serve_listeners", "TrioASGIWebsocketConnection.handle_websocket", "chat"),
     )
 
 

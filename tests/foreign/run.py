@@ -1,12 +1,13 @@
-"""Runs a foreign test suite without and with our instrument, and compares test by test.
+"""Runs foreign test suites without and with our instrument, and compares test by test.
 
 With: every trio run of the suite carries a `FlamegraphInstrument`, in guest mode, in threads and
-in Python subprocesses too (`with_instrument`). The outcome of each test must be the same, trio must
-not disable our instrument, our logger must be silent, and every profile must keep the laws::
+in Python subprocesses too (`with_instrument`); or all that it runs on any backend is recorded by
+`tracetools.record` (`recorded`). The outcome of each test must be the same, trio must not disable
+our instrument, our logger must be silent, and every profile must keep the laws::
 
-    python tests/foreign/run.py                        # trio's own tests
-    python tests/foreign/run.py --suite trio-websocket
-    python tests/foreign/run.py --variant shared -k guest
+    python tests/foreign/run.py                        # trio's own tests, and a part of anyio's
+    python tests/foreign/run.py --suite anyio --whole
+    python tests/foreign/run.py --suite trio --variant shared -k guest
 
 A suite runs in an environment that is made for it under ``.venv-foreign`` (kept for the next time),
 with the versions of trio and anyio that the running interpreter has. The exit code is 0 only if
@@ -26,18 +27,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from environments import HERE, ROOT, find_root, find_settings, make_environment
-from suites import DEFAULT_VARIANTS, SUITES, VARIANTS, Suite, Variant
+from suites import SUITES, VARIANTS, Suite, Variant
 
 RETRIES: Final = 5
 SHOWN: Final = 10
 TIME_LIMIT: Final = 600
+DEFAULT_SUITES: Final = ("trio", "anyio")
 
 # ------------------------------------------------------------------------------------------ running
 
@@ -52,6 +54,7 @@ class Result:
     seconds: float
     runs: int = 0
     processes: int = 0
+    refused: int = 0
     complaints: list[str] = field(default_factory=list)
 
     def reason(self, name: str) -> str:
@@ -68,6 +71,7 @@ class Runner:
     suite: Suite
     root: Path
     arguments: Sequence[str]
+    whole: bool = False
 
     def run(self, variant: Variant | None, only: Sequence[str] = ()) -> Result:
         """Run the suite, or only some of its tests; with our instrument if there is a variant."""
@@ -93,7 +97,7 @@ class Runner:
             *self.suite.arguments,
             *self.arguments,
             *(f"--deselect={name}" for name in self.suite.left_out(variant)),
-            *(f"{self.root}/{name}" for name in only or [self.suite.tests]),
+            *(f"{self.root}/{name}" for name in only or self._tests()),
         ]
         work = folder / "work"
         work.mkdir()
@@ -115,6 +119,9 @@ class Runner:
             output.seek(0)
             return output.read()
 
+    def _tests(self) -> Sequence[str]:
+        return [self.suite.tests] if self.whole or not self.suite.part else self.suite.part
+
     def _variables(self, folder: Path, variant: Variant | None) -> dict[str, str]:
         variables = dict(os.environ)
         ours = [ROOT / "src", HERE, HERE / "startup"]
@@ -134,7 +141,8 @@ def read_reports(folder: Path, result: Result) -> None:
     for report in folder.glob("*.jsonl"):
         lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
         result.processes += 1
-        result.runs += sum(line["kind"] == "run" for line in lines)
+        result.runs += sum(line["count"] for line in lines if line["kind"] == "run")
+        result.refused += sum(line["kind"] == "refused" for line in lines)
         result.complaints += [
             f"{line['test'] or report.stem}: {line['text']}"
             for line in lines
@@ -145,10 +153,10 @@ def read_reports(folder: Path, result: Result) -> None:
 # ---------------------------------------------------------------------------------------- comparing
 
 
-def differing(without: Result, with_ours: Result, left_out: Container[str]) -> list[str]:
+def differing(without: Result, with_ours: Result, left_out: Iterable[str]) -> list[str]:
     """Return the names of the tests whose outcomes are not the same."""
     names = without.outcomes.keys() | with_ours.outcomes.keys()
-    names = {name for name in names if name not in left_out}
+    names = {name for name in names if not name.startswith(tuple(left_out))}
     return sorted(
         name for name in names if without.outcomes.get(name) != with_ours.outcomes.get(name)
     )
@@ -160,7 +168,11 @@ def find_differences(
     """Return what differs for good: alone, tried several times, or else in a second whole run."""
     left_out = runner.suite.left_out(variant)
     flaky = []
-    for name in differing(without, with_ours, left_out):
+    names = differing(without, with_ours, left_out)
+    for name in names[SHOWN:]:
+        outcomes = f"without {without.outcomes.get(name)}, with {with_ours.outcomes.get(name)}"
+        yield f"{name}: {outcomes}; too many differ to try it alone{with_ours.reason(name)}"
+    for name in names[:SHOWN]:
         seen = [alone(runner, name, choice) for choice in (None, variant)]
         if seen[0] == seen[1]:
             flaky.append(name)
@@ -185,19 +197,21 @@ def alone(runner: Runner, name: str, variant: Variant | None) -> dict[str, int]:
 def compare(runner: Runner, name: str, without: Result) -> tuple[int, int]:
     """Run with our instrument and report on it; return how many tests ran and what is wrong."""
     with_ours = runner.run(VARIANTS[name])
-    runs = f"{with_ours.runs} runs had our instrument, in {with_ours.processes} processes"
+    runs = f"{with_ours.runs} runs were recorded, in {with_ours.processes} processes"
+    if with_ours.refused:
+        runs += f"; {with_ours.refused} tests began in a running loop and were not"
     print(f"{name}: {describe(with_ours)}; {runs}", flush=True)
     wrong = list(find_differences(runner, VARIANTS[name], without, with_ours))
     wrong += with_ours.complaints
     if not with_ours.runs:
-        wrong.append("no run had our instrument")
+        wrong.append("no run was recorded")
     if with_ours.tasks_alive > without.tasks_alive:
         alive = f"{with_ours.tasks_alive} tasks are alive at the end, {without.tasks_alive} without"
         wrong.append(alive)
-    for what in wrong[:SHOWN]:
+    for what in wrong[: 2 * SHOWN]:
         print(f"  WRONG: {what}", flush=True)
-    if len(wrong) > SHOWN:
-        print(f"  and {len(wrong) - SHOWN} more")
+    if len(wrong) > 2 * SHOWN:
+        print(f"  and {len(wrong) - 2 * SHOWN} more")
     return len(with_ours.outcomes), len(wrong)
 
 
@@ -214,15 +228,23 @@ def describe(result: Result) -> str:
 def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Return our own arguments, and those for pytest."""
     parser = argparse.ArgumentParser(
-        description="Runs a foreign test suite without and with our instrument, and compares.",
+        description="Runs foreign test suites without and with our instrument, and compares.",
         epilog="Further arguments go to pytest.",
     )
-    parser.add_argument("--suite", choices=SUITES, default="trio")
+    parser.add_argument(
+        "--suite",
+        choices=SUITES,
+        action="append",
+        help=f"can be repeated; by default {', '.join(DEFAULT_SUITES)}",
+    )
     parser.add_argument(
         "--variant",
         choices=VARIANTS,
         action="append",
-        help=f"can be repeated; by default {', '.join(DEFAULT_VARIANTS)}",
+        help="can be repeated; by default those of the suite",
+    )
+    parser.add_argument(
+        "--whole", action="store_true", help="all of a suite of which a part is run otherwise"
     )
     parser.add_argument(
         "--here", action="store_true", help="use the running interpreter's own environment"
@@ -230,28 +252,42 @@ def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str
     return parser.parse_known_args(arguments)
 
 
+def compare_suite(
+    name: str, options: argparse.Namespace, for_pytest: Sequence[str]
+) -> tuple[int, int]:
+    """Run a suite without us and in all variants; return how many tests ran and what is wrong."""
+    suite = SUITES[name]
+    python = Path(sys.executable) if options.here else make_environment(name, suite)
+    runner = Runner(python, suite, find_root(python, suite), for_pytest, options.whole)
+    part = " (a part)" if suite.part and not options.whole else ""
+    versions = ", ".join(f"{package} {version(package)}" for package in ("trio", "anyio"))
+    print(f"{name}{part}, Python {sys.version.split()[0]}, {versions}")
+    for left_out, reason in suite.excluded.items():
+        print(f"  excluded: {left_out}: {reason}")
+    for left_out, reason in suite.excluded_while_flushing.items():
+        print(f"  excluded where we flush all the time: {left_out}: {reason}")
+    without = runner.run(None)
+    print(f"without: {describe(without)}", flush=True)
+    failed = list(without.reasons)
+    for test in failed[:SHOWN]:
+        print(f"  {without.outcomes[test]} without us as well: {test}")
+    if len(failed) > SHOWN:
+        print(f"  and {len(failed) - SHOWN} more")
+    variants = options.variant or suite.variants
+    counts = [compare(runner, variant, without) for variant in variants]
+    compared, wrong = (sum(column) for column in zip(*counts, strict=True))
+    return compared, wrong
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run and compare; return 0 if all is equal."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     options, for_pytest = parse(arguments)
-    suite = SUITES[options.suite]
-    python = Path(sys.executable) if options.here else make_environment(options.suite, suite)
-    runner = Runner(python, suite, find_root(python, suite), for_pytest)
-    variants = options.variant or DEFAULT_VARIANTS
-
-    print(f"{options.suite}, Python {sys.version.split()[0]}, trio {version('trio')}")
-    for name, reason in suite.excluded.items():
-        print(f"  excluded: {name}: {reason}")
-    for name, reason in suite.excluded_while_flushing.items():
-        print(f"  excluded where we flush all the time: {name}: {reason}")
-    without = runner.run(None)
-    print(f"without: {describe(without)}", flush=True)
-    for name in without.reasons:
-        print(f"  {without.outcomes[name]} without us as well: {name}")
-    counts = [compare(runner, variant, without) for variant in variants]
+    suites = options.suite or DEFAULT_SUITES
+    counts = [compare_suite(name, options, for_pytest) for name in suites]
     compared, wrong = (sum(column) for column in zip(*counts, strict=True))
     print(f"{max(compared - wrong, 0)} passed, {wrong} failed")
-    return 1 if wrong or not compared else 0
+    return 1 if wrong or not all(count for count, _ in counts) else 0
 
 
 if __name__ == "__main__":

@@ -47,27 +47,39 @@ class Suite:
     Attributes:
         needs: what pip is to install; the package that is tested comes first.
         tests: where its tests are, within the source archive of that package.
+        part: those of them that are run unless the whole is asked for; none for all.
         installed: whether they are in the installed package itself.
+        built_in: whether they are in Python's own package of tests.
         arguments: for pytest.
         plugins: whether pytest loads the plugins that are installed.
-        excluded: tests that cannot be equal, with the reason.
+        variants: those that it is run in by default.
+        excluded: tests that cannot be equal or take too long, with the reason.
         excluded_while_flushing: those that cannot be while a thread of ours writes a file.
     """
 
     needs: Sequence[str]
     tests: str = "tests"
+    part: Sequence[str] = ()
     installed: bool = False
+    built_in: bool = False
     arguments: Sequence[str] = ()
     plugins: bool = True
+    variants: Sequence[str] = INSTRUMENTED
     excluded: Mapping[str, str] = field(default_factory=dict)
     excluded_while_flushing: Mapping[str, str] = field(default_factory=dict)
 
     def left_out(self, variant: Variant | None) -> Mapping[str, str]:
-        """Return the tests that are not run, with the reasons."""
+        """Return the tests that are not run, with the reasons; a name may be that of many."""
         flushing = variant is not None and variant.options["flush_interval"] is not None
         return {**self.excluded, **(self.excluded_while_flushing if flushing else {})}
 
 
+_FUTURES: Final = ("CFutureTests", "CSubFutureTests", "PyFutureTests")
+_TASKS: Final = (
+    *("CTask_CFuture_Tests", "CTask_CFuture_SubclassTests", "CTaskSubclass_PyFuture_Tests"),
+    *("CTask_PyFuture_Tests", "PyTask_CFutureSubclass_Tests", "PyTask_CFuture_Tests"),
+    *("PyTask_PyFuture_Tests", "PyTask_PyFuture_SubclassTests"),
+)
 TRIO_MODE: Final = ("-o", "trio_mode=true")
 
 SUITES: Final[dict[str, Suite]] = {
@@ -105,5 +117,45 @@ SUITES: Final[dict[str, Suite]] = {
     ),
     "trio-websocket": Suite(
         needs=["trio-websocket", "pytest", "pytest-trio", "trustme"], arguments=TRIO_MODE
+    ),
+    "anyio": Suite(
+        # As its pyproject.toml has them run; the backends are asyncio, uvloop, eager tasks, trio.
+        needs=[
+            *("anyio", "pytest>=9", "pytest-mock", "pytest-timeout", "hypothesis", "psutil"),
+            *("trustme", "truststore", "uvloop", "blockbuster"),
+        ],
+        part=[
+            f"tests/test_{name}.py"
+            for name in (
+                *("taskgroups", "from_thread", "to_thread", "synchronization", "eventloop"),
+                *("lowlevel", "futures", "debugging", "contextmanagers", "concurrency_utils"),
+                *("signals", "subprocesses", "pytest_plugin"),
+            )
+        ],
+        plugins=False,
+        variants=RECORDED,
+        excluded={
+            "tests/test_lazyimport.py::test_sourceless_install": (
+                "compiles a copy of the package, 12 s, and runs nothing"
+            ),
+            "tests/test_sockets.py::TestUDPSocketBackpressure": (
+                "needs a kernel whose buffers fill up; else 40 s of waiting"
+            ),
+        },
+    ),
+    "asyncio": Suite(
+        # CPython's own, of the running interpreter; some builds leave them out.
+        needs=["pytest>=9"],
+        tests="test_asyncio",
+        built_in=True,
+        plugins=False,
+        variants=RECORDED,
+        excluded={
+            f"test_asyncio/{name}": "collects garbage a hundred times: slow beside pytest, 8 s each"
+            for name in (
+                *(f"test_futures.py::{kind}::test_future_del_collect" for kind in _FUTURES),
+                *(f"test_tasks.py::{kind}::test_task_del_collect" for kind in _TASKS),
+            )
+        },
     ),
 }

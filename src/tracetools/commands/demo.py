@@ -140,7 +140,7 @@ def _report(outcome: Outcome, backend: Backend, profile: Profile, graph: Path) -
         tables.top_stacks(profile, "busy"),
         tables.top_stacks(profile, "idle"),
         tables.totals(profile),
-        _what_to_open(graph),
+        tables.what_to_open(graph, graph.cwd()),
     )
     return "\n\n".join(parts)
 
@@ -151,15 +151,3 @@ def _what_ran(outcome: Outcome, server: str) -> str:
     if outcome.failures:
         text += f"\n{len(outcome.failures)} requests failed; the first: {outcome.failures[0]}"
     return text
-
-
-def _what_to_open(graph: Path) -> str:
-    shown = _from_here(graph)
-    files = f"{shown.with_suffix('.folded')} and {shown}"
-    return f"Written: {files}\nOpen {shown} in a browser; click a frame to zoom in."
-
-
-def _from_here(path: Path) -> Path:
-    """Return a path relative to the working directory, if it lies below."""
-    here = path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path

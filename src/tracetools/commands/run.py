@@ -13,23 +13,22 @@ import argparse
 import atexit
 import contextlib
 import os
-import signal
 import sys
 from pathlib import Path
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import tables
 from tracetools.commands.program import find_program, is_path_safe
+from tracetools.commands.signals import DeadlySignals
 from tracetools.errors import TracetoolsError
 from tracetools.labels import LABELS
 from tracetools.profile import LENSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import FrameType
 
     from tracetools.commands.program import Program
+    from tracetools.profile import Profile
 
 __all__ = ["SUMMARY", "add_options", "run", "split"]
 
@@ -38,20 +37,16 @@ SUMMARY: Final = "run a program, unchanged, and record every trio run and asynci
 _USAGE: Final = "tracetools run [options] (script | -m module | -c code) [argument ...]"
 
 _NOTHING_RAN: Final = """\
-tracetools: nothing was recorded: no trio run and no asyncio loop was started in this process.
+tracetools: nothing was recorded: no trio run and no asyncio loop was started, neither in this
+process nor in one that it spawned by multiprocessing.
 For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
-Processes that a program starts are not recorded: do without uvicorn's --workers and --reload, and
-give hypercorn --workers 0."""
+Processes that are forked, as gunicorn does, or started as programs of their own are not recorded:
+run each by a command of its own, or with one worker only."""
 
-_DEADLY: Final = ("SIGTERM", "SIGHUP")
-"""The signals that commonly end a program, and would do so before anything is written.
+_LOST: Final = "tracetools: what {} spawned processes recorded cannot be read and is left out"
 
-uvicorn, for one, shuts down on SIGTERM, puts back the handler that it found, and raises the signal
-again. So where the system's default would kill, we write first and then let it kill: the status is
-the same. SIGHUP is treated alike, since it is what a closed terminal sends; under nohup it is
-ignored and stays so. The price: the program finds a handler where it would have found SIG_DFL, and
-while it is stuck in C code only SIGKILL ends it. SIGQUIT stays the way out without a word.
-"""
+_RECORDED: Final = ("lens", "labels", "task_names", "scheduled", "max_stacks", "max_depth")
+"""The options that say what is recorded, as `record` names them."""
 
 
 def _count(text: str) -> int:
@@ -174,6 +169,7 @@ class _Recording:
         self._made: Path | None = None
         self._context = contextlib.ExitStack()
         self._handle: Any = None
+        self._children: Any = None
         self._over = False
 
     def begin(self) -> None:
@@ -182,26 +178,18 @@ class _Recording:
         Raises:
             StackFileError: the stack file cannot be written.
         """
-        with _sys_path(self._path):
-            from tracetools import record  # noqa: PLC0415  # takes a while
+        with _sys_path(self._path):  # takes a while
+            from tracetools import record  # noqa: PLC0415
+            from tracetools.commands.children import Children  # noqa: PLC0415
 
-        options = self._options
-        was_there = _is_there(Path(options.output))
-        self._handle = self._context.enter_context(
-            record(
-                options.output,
-                lens=options.lens,
-                labels=options.labels,
-                task_names=options.task_names,
-                scheduled=options.scheduled,
-                max_stacks=options.max_stacks,
-                max_depth=options.max_depth,
-            )
-        )
+        options = {name: getattr(self._options, name) for name in _RECORDED}
+        was_there = _is_there(Path(self._options.output))
+        self._handle = self._context.enter_context(record(self._options.output, **options))
         self._made = None if was_there else self._handle.flamegrapher.stack_file
+        self._children = Children(options, self._path)
+        self._children.begin()
         atexit.register(self.finish)  # before the program registers anything, so after all of that
-        if os.name == "posix":
-            _DeadlySignals(self.finish).catch()
+        DeadlySignals(self.finish).catch()
 
     def finish(self) -> None:
         """End the recording, write the files, say so. A second time does nothing. Never raises."""
@@ -221,78 +209,50 @@ class _Recording:
 
     def _conclude(self) -> str:
         """Write the files, and return what is to be said."""
-        self._context.close()
-        profile = self._handle.profile
-        if not profile.runs:
-            self._remove_empty_file()
-            return "" if self._options.quiet or not self._program.began else _NOTHING_RAN
-        self._handle.write()  # once more: to know whether it worked
+        try:
+            self._children.end()
+            self._context.close()
+            of_children, unread = self._children.collect()
+        finally:
+            self._children.remove()
+        own = self._handle.profile
+        profiles = [profile for profile in (own, *of_children) if profile.runs]
+        lost = _LOST.format(unread) if unread else ""
+        if profiles:
+            return self._write(profiles[0].merge(*profiles[1:]), lost)
+        self._remove_empty_file()
+        nothing = "" if self._options.quiet or not self._program.began else _NOTHING_RAN
+        return lost or nothing
+
+    def _write(self, profile: Profile, lost: str) -> str:
+        """Write the files, and return what is to be said; `lost` is what is not in them."""
+        options = self._options
+        flamegrapher = self._handle.flamegrapher
+        profile.check()
+        from tracetools.formats.folded import write_folded  # noqa: PLC0415  # they are there
+        from tracetools.stack_file import fold  # noqa: PLC0415
+
+        write_folded(flamegrapher.stack_file, fold(profile, options.lens, options.labels))
         try:
             with _sys_path(self._path):
-                graph = self._handle.flamegrapher.write_flamegraph()
-            files = tables.what_to_open(graph, self._here)
+                files = tables.what_to_open(flamegrapher.write_flamegraph(), self._here)
         except TracetoolsError as error:
             files = _in_one_line(error)
-            if self._options.quiet:
+            if options.quiet:
                 return files
         parts = (
             f"tracetools: {tables.what_ran(profile)}",
-            tables.top_stacks(profile, self._options.lens),
+            tables.top_stacks(profile, options.lens),
+            lost,
             files,
         )
-        return "" if self._options.quiet else "\n\n".join(parts)
+        return lost if options.quiet else "\n\n".join(filter(None, parts))
 
     def _remove_empty_file(self) -> None:
         if self._made is not None:
             with contextlib.suppress(OSError):
                 if not self._made.stat().st_size:
                     self._made.unlink()
-
-
-class _DeadlySignals:
-    """Does something before a signal ends the process, where nothing would be done; see `_DEADLY`.
-
-    In a forked child the handlers are the system's again. A signal that is sent to the child while
-    it comes into being must not meet ours: Python would forget it. So it is held back until then.
-    """
-
-    def __init__(self, last_work: Callable[[], None]) -> None:
-        self._last_work = last_work
-        self._masks: dict[int, set[Any]] = {}
-
-    def catch(self) -> None:
-        """Take the place of the system's handlers. Those of anyone else are left alone."""
-        for number in _deadly(signal.SIG_DFL):
-            with contextlib.suppress(ValueError):  # this is not the main thread
-                signal.signal(number, self._die)
-        os.register_at_fork(
-            before=self._hold, after_in_parent=self._release, after_in_child=self._leave
-        )
-
-    def _die(self, number: int, _: FrameType | None) -> None:
-        self._last_work()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    def _hold(self) -> None:
-        held = _deadly(self._die)
-        self._masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, held)
-
-    def _release(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident()))
-
-    def _leave(self) -> None:
-        try:
-            for number in _deadly(self._die):
-                signal.signal(number, signal.SIG_DFL)
-        finally:
-            self._release()
-
-
-def _deadly(handler: object) -> list[int]:
-    """Return the numbers of the signals among `_DEADLY` that have a certain handler just now."""
-    numbers = [getattr(signal, name) for name in _DEADLY]
-    return [number for number in numbers if signal.getsignal(number) == handler]
 
 
 def _in_one_line(error: TracetoolsError) -> str:

@@ -65,10 +65,14 @@ def totals(profile: Profile) -> str:
 
 
 def what_ran(profile: Profile) -> str:
-    """Return what was recorded, and for how long, in one sentence."""
+    """Return what was recorded, and for how long, in one sentence.
+
+    A profile that was merged is one of several processes here.
+    """
     loops = "1 loop" if profile.runs == 1 else f"{profile.runs:,} loops"
     backends = f" ({', '.join(profile.backends)})" if profile.backends else ""
-    return f"recorded {loops}{backends}, {_amount(profile.duration)} in all."
+    processes = f" of {profile.merged:,} processes" if profile.merged > 1 else ""
+    return f"recorded {loops}{backends}{processes}, {_amount(profile.duration)} in all."
 
 
 def what_to_open(graph: pathlib.Path, here: pathlib.Path) -> str:

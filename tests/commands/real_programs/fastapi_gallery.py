@@ -37,15 +37,15 @@ app = FastAPI(lifespan=lifespan)
 
 @observe
 async def open_album() -> AsyncIterator[str]:
-    work(1)
+    work(10)
     yield "album"
     with span("close the album"):
-        work(1)
+        work(10)
 
 
 @observe
 def read_settings() -> Iterator[dict[str, int]]:  # sync: in a worker thread
-    work(1)
+    work(10)
     yield {"size": 64}
 
 
@@ -57,8 +57,8 @@ Settings = Annotated[dict[str, int], Depends(read_settings)]
 @observe
 async def show_picture(number: int, album: Album, settings: Settings) -> dict[str, object]:
     with span("wait for the database"):
-        await anyio.sleep(0.001)
-    return {"number": number, "album": album, "size": settings["size"], "digest": work(1)}
+        await anyio.sleep(0.01)
+    return {"number": number, "album": album, "size": settings["size"], "digest": work(10)}
 
 
 @app.get("/thumbnail/{number}")
@@ -76,8 +76,8 @@ async def export_pictures() -> StreamingResponse:
 @observe
 async def rows() -> AsyncIterator[str]:
     for number in range(3):
-        await anyio.sleep(0.001)
-        yield f"{number},{work(1)}\n"
+        await anyio.sleep(0.01)
+        yield f"{number},{work(10)}\n"
 
 
 @app.post("/orders")
@@ -90,13 +90,13 @@ async def take_order(background: BackgroundTasks) -> str:
 
 @observe
 async def send_mail(subject: str) -> None:
-    await anyio.sleep(0.001)
-    print(f"mail about {subject}: {work(1)}", flush=True)
+    await anyio.sleep(0.01)
+    print(f"mail about {subject}: {work(10)}", flush=True)
 
 
 @observe
 def print_label(subject: str) -> None:  # sync: in a worker thread
-    print(f"label of {subject}: {work(1)}", flush=True)
+    print(f"label of {subject}: {work(10)}", flush=True)
 
 
 @app.websocket("/chat")
@@ -104,7 +104,7 @@ def print_label(subject: str) -> None:  # sync: in a worker thread
 async def chat(websocket: WebSocket) -> None:
     await websocket.accept()
     async for text in websocket.iter_text():
-        await websocket.send_text(f"{text} {work(1)}")
+        await websocket.send_text(f"{text} {work(10)}")
 
 
 if __name__ == "__main__":

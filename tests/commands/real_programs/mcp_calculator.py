@@ -18,9 +18,10 @@ server = MCPServer("calculator")
 @observe
 async def add(first: int, second: int) -> int:
     """Add two numbers."""
-    with span("think"):
-        await anyio.sleep(0.001)
-    return first + second
+    with span("carry the one"):
+        await anyio.sleep(0)
+        proof = digest("proof", rounds=10_000)
+    return first + second if proof else 0
 
 
 @server.tool()

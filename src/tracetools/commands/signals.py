@@ -1,0 +1,79 @@
+"""The signals that end a process at once, held up for some last work.
+
+What may live here: signal handlers, and what becomes of them in a fork. What must not: the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+__all__ = ["DeadlySignals"]
+
+_DEADLY: Final = ("SIGTERM", "SIGHUP")
+"""The signals that commonly end a program, and would do so before anything is written.
+
+uvicorn, for one, shuts down on SIGTERM, puts back the handler that it found, and raises the signal
+again. So where the system's default would kill, we write first and then let it kill: the status is
+the same. SIGHUP is treated alike, since it is what a closed terminal sends; under nohup it is
+ignored and stays so. The price: the program finds a handler where it would have found SIG_DFL, and
+while it is stuck in C code only SIGKILL ends it. SIGQUIT stays the way out without a word.
+"""
+
+
+class DeadlySignals:
+    """Does something before a signal ends the process, where nothing would be done; see `_DEADLY`.
+
+    In a forked child the handlers are the system's again. A signal that is sent to the child while
+    it comes into being must not meet ours: Python would forget it. So it is held back until then.
+    """
+
+    def __init__(self, last_work: Callable[[], None]) -> None:
+        self._last_work = last_work
+        self._masks: dict[int, set[Any]] = {}
+
+    def catch(self) -> None:
+        """Take the place of the system's handlers. Those of anyone else are left alone.
+
+        On Windows, which has no such signals, this does nothing.
+        """
+        if os.name != "posix":
+            return
+        for number in _deadly(signal.SIG_DFL):
+            with contextlib.suppress(ValueError):  # this is not the main thread
+                signal.signal(number, self._die)
+        os.register_at_fork(
+            before=self._hold, after_in_parent=self._release, after_in_child=self._leave
+        )
+
+    def _die(self, number: int, _: FrameType | None) -> None:
+        self._last_work()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def _hold(self) -> None:
+        held = _deadly(self._die)
+        self._masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+
+    def _release(self) -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident()))
+
+    def _leave(self) -> None:
+        try:
+            for number in _deadly(self._die):
+                signal.signal(number, signal.SIG_DFL)
+        finally:
+            self._release()
+
+
+def _deadly(handler: object) -> list[int]:
+    """Return the numbers of the signals among `_DEADLY` that have a certain handler just now."""
+    numbers = [getattr(signal, name) for name in _DEADLY]
+    return [number for number in numbers if signal.getsignal(number) == handler]

@@ -11,6 +11,7 @@ from _thread import allocate_lock, get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tracetools.accounting import LoopAccount, Opened, TaskAccount
+from tracetools.surroundings import is_in_trio_task, running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,6 +147,8 @@ def is_here(opened: Opening) -> bool:
 def _open_several(loops: Any, frame: Frame, entries: int) -> list[Opened] | None:
     """Open a span in each of several loops in this thread, or in this worker thread."""
     if loops is None:
+        if running_loop() is not None or is_in_trio_task():  # of a loop that nobody records
+            return None
         return [recorder.open_in_thread(frame, entries) for recorder in tuple(recorders)] or None
     tasks = [loop.current for loop in loops if loop.current is not None]
     opened = [task.open(frame, task.clock(), entries) for task in tasks]

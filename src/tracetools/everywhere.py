@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from time import perf_counter_ns
 from types import coroutine
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tracetools.errors import RecordingError
 from tracetools.instruments import late
 from tracetools.recording import Options, Recording
+from tracetools.surroundings import is_in_trio_task, running_loop
 
 if TYPE_CHECKING:
     import os
@@ -80,7 +80,7 @@ class Record:
         self._asyncio: AsyncioInstrument | None = None
 
     def __enter__(self) -> Recording:
-        if _running_loop() is not None or _is_in_trio_task():
+        if running_loop() is not None or is_in_trio_task():
             raise RecordingError("a loop runs already: use 'async with record(...)' within it")
         self._use()
         late.when_imported("asyncio", self._listen_to_loops)
@@ -91,8 +91,8 @@ class Record:
         self._leave()
 
     async def __aenter__(self) -> Recording:
-        loop = None if _is_in_trio_task() else _running_loop()
-        if loop is None and not _is_in_trio_task():
+        loop = None if is_in_trio_task() else running_loop()
+        if loop is None and not is_in_trio_task():
             raise RecordingError("neither trio nor asyncio runs here: use 'with record(...)'")
         self._use()
         if loop is None:
@@ -166,16 +166,3 @@ class Record:
 def _next_step() -> Generator[None, Any, None]:
     """End the step of the asyncio task that awaits this; its next one comes at once."""
     yield
-
-
-def _running_loop() -> AbstractEventLoop | None:
-    """Return the asyncio loop that runs in this thread, without importing asyncio."""
-    asyncio = sys.modules.get("asyncio")
-    loop: AbstractEventLoop | None = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001
-    return loop
-
-
-def _is_in_trio_task() -> bool:
-    """Whether this is a trio task, without importing trio."""
-    trio = sys.modules.get("trio")
-    return trio is not None and trio.lowlevel.in_trio_task()

@@ -122,9 +122,7 @@ def wait_until_it_listens(port, process):
 
 
 def client(port):
-    return httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE
-    )
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE)
 
 
 async def say(port, path, *words):
@@ -180,7 +178,11 @@ def test_fastapi(way, tmp_path):
     number = getattr(signal, f"SIG{name}")
     ours = ("--lens", "task")
     both = run_both(
-        command.split(), copy("fastapi_gallery.py", tmp_path), visit_gallery, ours=ours, number=number
+        command.split(),
+        copy("fastapi_gallery.py", tmp_path),
+        visit_gallery,
+        ours=ours,
+        number=number,
     )
     both.assert_same()
     assert f"recorded 1 loop ({way.rpartition(' ')[2]})" in both.recorded.errors
@@ -233,7 +235,10 @@ def test_mcp_server(tmp_path):
     )
     both.assert_same()
     assert both.seen[0][0] == ["add", "count_down", "digest"]
-    both.assert_named(("Server.serve", "add", "think"), ("digest",), ("count_down",))
+    request = ("RequestResponseCycle.run_asgi", "JSONRPCDispatcher._spawn.<locals>.run")
+    both.assert_named(
+        (*request, "add", "carry the one"), (*request, "digest"), (*request, "count_down")
+    )
 
 
 # ------------------------------------------------------------------------------------ trio
@@ -246,16 +251,17 @@ async def visit_echo(port):
 
 def test_trio_websocket(tmp_path):
     command = ("websocket_echo.py", "{port}")
-    both = run_both(
-        command, copy("websocket_echo.py", tmp_path), visit_echo, number=signal.SIGINT
-    )
+    both = run_both(command, copy("websocket_echo.py", tmp_path), visit_echo, number=signal.SIGINT)
     both.assert_same()
     both.assert_named(("main", "echo", "answer"))
 
 
 QUART = {
-    "serve": "quart_notes.py {port}",
-    "-m hypercorn": "-m hypercorn -k trio --workers 0 -b 127.0.0.1:{port} quart_notes:app",
+    "serve": ("quart_notes.py {port}", "main"),
+    "-m hypercorn": (
+        "-m hypercorn -k trio --workers 0 -b 127.0.0.1:{port} quart_notes:app",
+        "worker_serve",
+    ),
 }
 
 
@@ -269,16 +275,18 @@ async def visit_notes(port):
 
 @pytest.mark.parametrize("way", QUART)
 def test_quart_on_hypercorn(way, tmp_path):
+    command, main = QUART[way]
+    # Of SIGINT, hypercorn's command makes what comes of a KeyboardInterrupt anywhere in it.
     both = run_both(
-        QUART[way].split(), copy("quart_notes.py", tmp_path), visit_notes, number=signal.SIGINT
+        command.split(), copy("quart_notes.py", tmp_path), visit_notes, number=signal.SIGTERM
     )
     both.assert_same()
     request = ("TrioASGIHTTPConnection.handle_request",)
     both.assert_named(
-        ("serve_listeners", *request, "show_note"),
-        ("serve_listeners", *request, "show_note", "index"),  # a task
-        ("serve_listeners", *request, "draw_picture"),
-        ("serve_listeners", "TrioASGIWebsocketConnection.handle_websocket", "chat"),
+        (main, "serve_listeners", *request, "show_note"),
+        (main, "serve_listeners", *request, "show_note", "index"),  # a task
+        (main, "serve_listeners", *request, "draw_picture"),
+        (main, "serve_listeners", "TrioASGIWebsocketConnection.handle_websocket", "chat"),
     )
 
 

@@ -1,7 +1,7 @@
 """A picture gallery on FastAPI: one of each thing that an application does.
 
-    python fastapi_gallery.py PORT LOOP
-    uvicorn fastapi_gallery:app --port PORT --loop LOOP
+python fastapi_gallery.py PORT LOOP
+uvicorn fastapi_gallery:app --port PORT --loop LOOP
 """
 
 import hashlib
@@ -70,7 +70,8 @@ def draw_thumbnail(number: int) -> str:  # sync: in a worker thread
 @app.get("/export")
 @observe
 async def export_pictures() -> StreamingResponse:
-    return StreamingResponse(rows(), media_type="text/csv")
+    headers = {"X-Version": work(10)}
+    return StreamingResponse(rows(), media_type="text/csv", headers=headers)
 
 
 @observe
@@ -85,7 +86,7 @@ async def rows() -> AsyncIterator[str]:
 async def take_order(background: BackgroundTasks) -> str:
     background.add_task(send_mail, "the order")
     background.add_task(print_label, "the order")
-    return "taken"
+    return f"taken: {work(10)}"
 
 
 @observe

@@ -1,6 +1,6 @@
 """Fetches many pages at once, a few at a time.
 
-    python httpx_fan_out.py BACKEND ADDRESS
+python httpx_fan_out.py BACKEND ADDRESS
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """An MCP server over streamable HTTP, with a tool of each kind.
 
-    python mcp_calculator.py PORT
+python mcp_calculator.py PORT
 """
 
 import hashlib
@@ -14,20 +14,7 @@ from tracetools import observe, span
 server = MCPServer("calculator")
 
 
-@server.tool()
-@observe
-async def add(first: int, second: int) -> int:
-    """Add two numbers."""
-    with span("carry the one"):
-        await anyio.sleep(0)
-        proof = digest("proof", rounds=10_000)
-    return first + second if proof else 0
-
-
-@server.tool()
-@observe
-def digest(text: str, rounds: int) -> str:  # sync: in a worker thread
-    """Hash a text over and over."""
+def work(text: str, rounds: int = 10_000) -> str:
     for _ in range(rounds):
         text = hashlib.sha256(text.encode()).hexdigest()
     return text
@@ -35,9 +22,27 @@ def digest(text: str, rounds: int) -> str:  # sync: in a worker thread
 
 @server.tool()
 @observe
+async def add(first: int, second: int) -> int:
+    """Add two numbers."""
+    await anyio.sleep(0.001)
+    with span("carry the one"):
+        work(f"{first} + {second}")
+    return first + second
+
+
+@server.tool()
+@observe
+def digest(text: str, rounds: int) -> str:  # sync: in a worker thread
+    """Hash a text over and over."""
+    return work(text, rounds)
+
+
+@server.tool()
+@observe
 async def count_down(start: int, context: Context) -> str:
     """Count down, and report how far it is."""
     for done in range(start):
+        work(f"{done}")
         await context.report_progress(done, start)
     return "lift off"
 

@@ -1,10 +1,11 @@
 """An application on quart-trio, under hypercorn.
 
-    python quart_notes.py PORT
-    hypercorn --worker-class trio --workers 0 --bind 127.0.0.1:PORT quart_notes:app
+python quart_notes.py PORT
+hypercorn --worker-class trio --workers 0 --bind 127.0.0.1:PORT quart_notes:app
 """
 
 import hashlib
+import signal
 import sys
 
 import trio
@@ -57,7 +58,17 @@ def digest(number):
     return hashlib.sha256(bytes([number]) * 3_000_000).hexdigest()[:8]
 
 
-if __name__ == "__main__":
+async def signalled():
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            return
+
+
+async def main(port):
     config = Config()
-    config.bind = f"127.0.0.1:{sys.argv[1]}"
-    trio.run(serve, app, config)
+    config.bind = f"127.0.0.1:{port}"
+    await serve(app, config, shutdown_trigger=signalled)
+
+
+if __name__ == "__main__":
+    trio.run(main, sys.argv[1])

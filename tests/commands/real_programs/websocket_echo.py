@@ -1,6 +1,6 @@
 """An echo server on trio-websocket.
 
-    python websocket_echo.py PORT
+python websocket_echo.py PORT
 """
 
 import contextlib

@@ -83,8 +83,12 @@ class Record:
         if running_loop() is not None or is_in_trio_task():
             raise RecordingError("a loop runs already: use 'async with record(...)' within it")
         self._use()
-        late.when_imported("asyncio", self._listen_to_loops)
-        late.when_imported("trio", self._listen_to_runs)
+        try:
+            late.when_imported("asyncio", self._listen_to_loops)
+            late.when_imported("trio", self._listen_to_runs)
+        except BaseException:  # Ctrl-C, perhaps
+            self._leave()
+            raise
         return self._recording
 
     def __exit__(self, *_: object) -> None:
@@ -95,15 +99,15 @@ class Record:
         if loop is None and not is_in_trio_task():
             raise RecordingError("neither trio nor asyncio runs here: use 'with record(...)'")
         self._use()
-        if loop is None:
-            self._join_run()
-        else:
-            self._join_loop(loop)
-            try:
+        try:
+            if loop is None:
+                self._join_run()
+            else:
+                self._join_loop(loop)
                 await _next_step()
-            except BaseException:
-                self._leave()
-                raise
+        except BaseException:  # Ctrl-C, perhaps, or a cancellation
+            self._leave()
+            raise
         return self._recording
 
     async def __aexit__(self, *_: object) -> None:
@@ -118,7 +122,7 @@ class Record:
         from tracetools.instruments import loops  # noqa: PLC0415  # imports asyncio
         from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
 
-        self._asyncio = AsyncioInstrument(self._recording)
+        self._asyncio = AsyncioInstrument(self._recording)  # first, for whoever has to clean up
         loops.listen(self._asyncio)
 
     def _listen_to_runs(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -147,6 +148,15 @@ SUITES: Final[dict[str, Suite]] = {
         # CPython's own, of the running interpreter; some builds leave them out.
         needs=["pytest>=9"],
         tests="test_asyncio",
+        part=[
+            f"test_asyncio/test_{name}.py"
+            for name in (
+                *("tasks", "futures", "runners", "base_events", "locks", "queues", "waitfor"),
+                *("streams", "unix_events", "context", "pep492", "threads", "selector_events"),
+                *(("taskgroups", "timeouts") if sys.version_info >= (3, 11) else ()),
+                *(("eager_task_factory",) if sys.version_info >= (3, 12) else ()),
+            )
+        ],
         built_in=True,
         plugins=False,
         variants=RECORDED,

@@ -778,36 +778,6 @@ def test_short_tasks_leave_nothing_behind(make):
     assert len(instrument.profile.stacks) == 5
 
 
-# ---------------------------------------------------------------------------------- the real clock
-
-
-def test_the_folded_total_is_the_runs_own_time(tmp_path):
-    instrument = FlamegraphInstrument(tmp_path / "stack")
-
-    async def child():
-        for _ in range(20):
-            with span("busy"):
-                end = time.perf_counter_ns() + 500_000
-                while time.perf_counter_ns() < end:
-                    pass
-            await trio.sleep(0.0005)
-
-    async def main():
-        begun = time.perf_counter_ns()
-        async with trio.open_nursery() as nursery:
-            for _ in range(10):
-                nursery.start_soon(child)
-        return time.perf_counter_ns() - begun
-
-    outside = time.perf_counter_ns()
-    inside = trio.run(main, instruments=[instrument])
-    outside = time.perf_counter_ns() - outside
-    instrument.profile.check()
-    stacks = read_folded(tmp_path / "stack.folded").stacks
-    total = sum(stacks.values())
-    assert inside / 1000 * 0.999 - len(stacks) <= total <= outside / 1000 * 1.001 + len(stacks)
-
-
 async def test_a_pytest_trio_fixture(recorded, clock):
     with span("in a test"):
         clock.tick(5)

@@ -379,8 +379,13 @@ def _replace_methods(loop_class: type, wanted: dict[str, _Replacement | None]) -
 
 
 def _replace(owner: type, name: str, original: Any, ours: Any) -> None:
-    setattr(owner, name, ours)
-    _patches.append(_Patch(owner, name, original, ours))
+    patch = _Patch(owner, name, original, ours)
+    _patches.append(patch)  # first, in case that Ctrl-C comes
+    try:
+        setattr(owner, name, ours)
+    except TypeError:
+        _patches.remove(patch)
+        raise
 
 
 def _is_ours(method: Any) -> bool:

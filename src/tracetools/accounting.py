@@ -319,9 +319,12 @@ class LoopAccount:
     # of the trio instrument and in the steps of the asyncio one. The table of scenarios runs
     # through all of them.
 
+    # Neither of them calls anything: so Ctrl-C cannot come in their midst, nor another thread, but
+    # for Python 3.10, which may switch threads at a jump.
+
     def begin_step(self, task: TaskAccount, now: int) -> None:
         """Let `task` step: its busy clock goes. The step may interrupt one of another task."""
-        self.begin_change()
+        self.changing += 1
         if task.ready is not None:
             task.stack.scheduled += now - task.ready
             task.ready = None
@@ -332,7 +335,8 @@ class LoopAccount:
                 outer.ready = now
         task.busy -= now
         self.current = task
-        self.end_change()
+        self.changes += 1
+        self.changing -= 1
 
     def end_step(self, now: int) -> None:
         """End the current step, and go on with one that it has interrupted.
@@ -342,19 +346,22 @@ class LoopAccount:
         task = self.current
         if task is None:
             return
-        self.begin_change()
+        self.changing += 1
         task.busy += now
         task.stack.steps += 1
         outer = task.within
         if outer is not None:
-            self.settle_wait(outer, now)
+            if outer.ready is not None:
+                outer.stack.scheduled += now - outer.ready
+                outer.ready = now
             outer.busy -= now
             task.within = None
         self.current = outer
         self.mark = now
         if task.ready is not None:  # it woke itself while it ran: it queues from now on
             task.ready = now
-        self.end_change()
+        self.changes += 1
+        self.changing -= 1
 
     def wake(self, task: TaskAccount, now: int) -> None:
         """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""

@@ -166,7 +166,7 @@ class Recorder:
         if not any(other.running for other in self.loops):
             current.recorders.discard(self)
 
-    def stop(self, why: str, *, quietly: bool = False) -> None:
+    def stop(self, why: str) -> None:
         """Stop recording after an error of ours: say so once, keep what there is, never raise."""
         if self.stopped:
             return
@@ -176,8 +176,6 @@ class Recorder:
                 self.end_loop(loop, self.clock())
             current.unfollow(loop)
         current.recorders.discard(self)
-        if quietly:
-            return
         with contextlib.suppress(Exception):
             logger.error(
                 "tracetools stopped recording: %s; the program goes on", why, exc_info=True

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -65,6 +66,7 @@ class Both(NamedTuple):
         """What the program and its clients did is the same; the rest of stderr is ours."""
         assert self.seen[1] == self.seen[0]
         assert self.recorded.status == self.plain.status, self.recorded.errors
+        assert "tracetools stopped recording" not in self.recorded.errors, self.recorded.errors
         # Requests that overlap may be logged in any order.
         assert sorted(self.recorded.output.splitlines()) == sorted(self.plain.output.splitlines())
         ours = self.recorded.errors.partition("\ntracetools: recorded 1 loop (")[2]
@@ -96,6 +98,7 @@ def run_both(command, folder, visit, *, ours=(), number=None):
     with (
         started(*plain, **more) as first,
         started(*RECORDED, *ours, *recorded, **more) as second,
+        asked_to_end_if_this_fails(first, second),
     ):
         seen = []
         for port, process in zip(ports, (first, second), strict=True):
@@ -106,6 +109,20 @@ def run_both(command, folder, visit, *, ours=(), number=None):
             first.send_signal(number)
             second.send_signal(number)
         return Both(folder, seen, *map(without_numbers, (end(first), end(second))))
+
+
+@contextlib.contextmanager
+def asked_to_end_if_this_fails(*processes):
+    """Let them take their worker processes along, which would survive if they were killed."""
+    try:
+        yield
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=10)
+        raise
 
 
 def without_numbers(ended):
@@ -265,10 +282,17 @@ def test_trio_websocket(tmp_path):
     both.assert_named(("main", "echo", "answer"))
 
 
-QUART = {
-    "serve": ("quart_notes.py {port}", "main"),
-    "-m hypercorn": (
-        "-m hypercorn -k trio --workers 0 -b 127.0.0.1:{port} quart_notes:app",
+QUART = {  # the command, the signal, the loop's main function
+    "serve": ("quart_notes.py {port}", "INT", "main"),
+    # In one process, hypercorn does not care for signals: it ends as it happens to.
+    "-m hypercorn, one process": (
+        "-m hypercorn -k trio -w 0 -b 127.0.0.1:{port} quart_notes:app",
+        "TERM",
+        "worker_serve",
+    ),
+    "-m hypercorn, a worker process": (
+        "-m hypercorn -k trio -b 127.0.0.1:{port} quart_notes:app",
+        "INT",
         "worker_serve",
     ),
 }
@@ -284,11 +308,9 @@ async def visit_notes(port):
 
 @pytest.mark.parametrize("way", QUART)
 def test_quart_on_hypercorn(way, tmp_path):
-    command, main = QUART[way]
-    # Of SIGINT, hypercorn's command makes what comes of a KeyboardInterrupt anywhere in it.
-    both = run_both(
-        command.split(), copy("quart_notes.py", tmp_path), visit_notes, number=signal.SIGTERM
-    )
+    command, name, main = QUART[way]
+    number = getattr(signal, f"SIG{name}")
+    both = run_both(command.split(), copy("quart_notes.py", tmp_path), visit_notes, number=number)
     both.assert_same()
     request = ("TrioASGIHTTPConnection.handle_request",)
     both.assert_named(

@@ -216,6 +216,8 @@ class AsyncioInstrument(Tasks):
                 self._follow_late(account, task)
         if self.hears_wakeups:
             loops.hear()
+        for handle in getattr(loop, "_ready", ()):  # asyncio's own loops; uvloop's are in C
+            handle._callback = self.scheduled(handle._callback)  # noqa: SLF001
 
     def _follow_late(self, loop: LoopAccount, task: Any) -> None:
         name = _given_name(task.get_name()) if hasattr(task, "get_name") else None

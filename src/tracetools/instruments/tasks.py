@@ -72,7 +72,7 @@ class Guard:
     """Lets no error out: it is logged, the recording stops, the program goes on.
 
     What is no error but an interruption (Ctrl-C, or what a signal handler of the program's raises)
-    stops the recording as well, for something may be half done, and goes on to the program.
+    is the program's, and goes on to it.
     """
 
     __slots__ = ("_recorder", "_what_failed")
@@ -87,6 +87,7 @@ class Guard:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         if kind is None or issubclass(kind, RecursionError):
             return True
-        is_error = issubclass(kind, Exception)
-        self._recorder.stop(self._what_failed, quietly=not is_error)
-        return is_error
+        if not issubclass(kind, Exception):
+            return False
+        self._recorder.stop(self._what_failed)
+        return True

@@ -1,6 +1,6 @@
 """Sends itself a signal, from within a loop, and waits for what comes of it."""
 
-# ruff: noqa: T201  # this is what it is for
+# this is what it is for
 
 import signal
 import sys

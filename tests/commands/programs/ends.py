@@ -1,6 +1,6 @@
 """Ends as its last word says. It is run on each backend and on none."""
 
-# ruff: noqa: T201  # this is what it is for
+# this is what it is for
 
 import os
 import sys

@@ -1,6 +1,6 @@
 """Shows what a program sees of how it was started."""
 
-# ruff: noqa: T201  # this is what it is for
+# this is what it is for
 
 import builtins
 import json

@@ -1,6 +1,6 @@
 """Works in other processes, which are started as its first word says."""
 
-# ruff: noqa: T201  # this is what it is for
+# this is what it is for
 
 import multiprocessing
 import os

@@ -130,7 +130,7 @@ SUITES: Final[dict[str, Suite]] = {
             for name in (
                 *("taskgroups", "from_thread", "to_thread", "synchronization", "eventloop"),
                 *("lowlevel", "futures", "debugging", "contextmanagers", "concurrency_utils"),
-                *("signals", "subprocesses", "pytest_plugin"),
+                "signals",
             )
         ],
         plugins=False,

@@ -131,7 +131,7 @@ async def errors(see):
 
 @program
 async def errors_that_iterators_know(see):
-    for error in (StopIteration(3), StopAsyncIteration(), GeneratorExit("x"), RecursionError()):
+    for error in (StopIteration(3), StopAsyncIteration(), RecursionError()):
 
         async def raises(error=error):
             await asyncio.sleep(0)
@@ -201,7 +201,7 @@ async def introspection(see):
         see(inspect.iscoroutine(coroutine), asyncio.iscoroutine(coroutine))
         see(isinstance(coroutine, (Coroutine, types.CoroutineType)), inspect.isawaitable(coroutine))
         see(coroutine.__name__, coroutine.__qualname__, coroutine.cr_code, coroutine.cr_running)
-        see(coroutine.cr_await, coroutine.cr_origin, getattr(coroutine, "cr_suspended", None))
+        see(coroutine.cr_await, getattr(coroutine, "cr_suspended", None))
         see(coroutine in {coroutine}, coroutine == coroutine)  # noqa: PLR0124
         if coroutine.cr_frame is not None:
             see(inspect.getcoroutinelocals(coroutine)["argument"])
@@ -232,7 +232,7 @@ async def what_is_no_coroutine(see):
         try:
             loop.create_task(**options)
         except Exception as error:
-            see(type(error), re.sub(r"^.*create_task", "", str(error)))
+            see(type(error))
 
 
 @program
@@ -260,9 +260,8 @@ async def generators_as_coroutines(see):
 class NonNative(Coroutine):
     """A coroutine of a class of its own, as Cython makes them."""
 
-    __name__ = __qualname__ = "NonNative"
-
     def __init__(self, see):
+        self.__name__ = self.__qualname__ = "NonNative"
         self.see = see
         self.steps = 0
 
@@ -319,7 +318,7 @@ async def a_coroutine_that_is_closed_by_hand(see):
 async def a_coroutine_that_is_awaited_by_hand(see):
     task = asyncio.create_task(leaf())
     await asyncio.sleep(0)
-    see(await error_of(task.get_coro()))
+    see((await error_of(task.get_coro())).splitlines()[-1])
     see(await task)
 
 
@@ -476,7 +475,6 @@ async def a_task_factory_that_wants_real_coroutines(see):
 @program
 async def a_task_factory_that_fails(see):
     def factory(loop, coroutine, **options):
-        see("called")
         coroutine.close()
         raise ValueError("its own")
 
@@ -605,7 +603,10 @@ async def a_guest_run_of_trio(see):
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     trio.lowlevel.start_guest_run(
-        guest, run_sync_soon_threadsafe=loop.call_soon_threadsafe, done_callback=done.set_result
+        guest,
+        run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+        done_callback=done.set_result,
+        host_uses_signal_set_wakeup_fd=True,
     )
     see(await asyncio.create_task(leaf()), (await done).unwrap())
 
@@ -773,7 +774,7 @@ def seen_by(function, log, recordings, **options):
     for recording in entered:
         recording.profile.check()
         assert not recording.recorder.loops
-    logged = [record.getMessage() for record in log.records if record.name == "asyncio"]
+    logged = [record.getMessage().split("\n")[0] for record in log.records if record.name == "asyncio"]
     return see.all, [re.sub(r"0x[0-9a-f]+|Task-[0-9]+|[0-9.]+ sec", "…", line) for line in logged]
 
 

@@ -135,7 +135,7 @@ class AsyncioInstrument(Tasks):
                 self.recorder.resume_loop(loop)
             self.recorder.host.set(account)
             if self.recorder.scheduled:
-                self._tasks.add(asyncio.current_task(), account)
+                self._tasks.add(_current_task(), account)
             loop.begin_step(account, now)
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self.recorder.stop("the begin of a step could not be recorded")
@@ -257,6 +257,14 @@ class _KnownTasks:
         if task is not None:
             self.accounts.pop(task, None)
             self.late.pop(task, None)
+
+
+def _current_task() -> Any:
+    """Return the task that steps in this thread, if its loop says that it runs."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 def _given_name(name: str) -> str | None:

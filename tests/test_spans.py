@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 import types
+import warnings
 import weakref
 from contextvars import ContextVar
 
@@ -1335,10 +1336,12 @@ def test_trio_closes_a_collected_async_generator_once(cycle, recwarn, caplog):
         await trio.testing.wait_all_tasks_blocked()
         log.append("end")
 
+    warnings.simplefilter("always")
     for function in (plain, observe(plain)):
         trio.run(main, function)
     assert log == ["closing", "closed", "end"] * 2
     assert [type(warning.message) for warning in recwarn] == [ResourceWarning] * 2
+    assert str(recwarn[0].message) == str(recwarn[1].message)
     assert caplog.records == []
 
 
@@ -1355,3 +1358,20 @@ def test_hooks_for_async_generators_are_the_same_after_the_first_item(recording)
     finally:
         sys.set_asyncgen_hooks(*hooks)
     drive(generator.aclose())
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "generator", "async generator", "old coroutine"])
+def test_the_globals_of_an_observed_function_are_its_own(kind):
+    """FastAPI before 0.124 looks up there what annotations mean, if they are strings."""
+    body = {
+        "sync": "def f(x: Known) -> Known: return x",
+        "async": "async def f(x: Known) -> Known: return x",
+        "generator": "def f(x: Known) -> Known: yield x",
+        "async generator": "async def f(x: Known) -> Known: yield x",
+        "old coroutine": "@types.coroutine\ndef f(x: Known) -> Known: yield x",
+    }[kind]
+    namespace = {"types": types, "Known": int, "__name__": "elsewhere"}
+    exec(compile(body, "elsewhere.py", "exec"), namespace)  # noqa: S102
+    observed = observe(namespace["f"])
+    assert observed.__globals__ is namespace
+    assert observed.__module__ == "elsewhere"

@@ -334,7 +334,19 @@ def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..
             wrapper = types.coroutine(_observe_old_coroutine(function, frame))
     else:
         wrapper = _observe_call(function, frame)
-    return functools.wraps(function)(wrapper)
+    return functools.wraps(function)(_at_home_in(called, wrapper))
+
+
+def _at_home_in(function: Any, wrapper: Any) -> Any:
+    """Return a wrapper with the globals of the function that it wraps.
+
+    Frameworks look up there what its annotations mean. So the wrappers below have all that they
+    need themselves in closures.
+    """
+    namespace = getattr(function, "__globals__", None)
+    if namespace is None:
+        return wrapper
+    return types.FunctionType(wrapper.__code__, namespace, closure=wrapper.__closure__)
 
 
 def _called(function: Any) -> Any:
@@ -347,29 +359,33 @@ def _called(function: Any) -> Any:
 
 
 def _observe_call(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
+    recorded, begin, end = recorded_loops, open_span, close_span
+
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not recorded_loops:
+        if not recorded:
             return function(*args, **kwargs)
-        opened = open_span(frame)
+        opened = begin(frame)
         try:
             return function(*args, **kwargs)
         finally:
-            close_span(opened)
+            end(opened)
 
     return call
 
 
 def _observe_coroutine(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
+    recorded, begin, end = recorded_loops, open_span, close_span
+
     async def call(*args: Any, **kwargs: Any) -> Any:
-        if not recorded_loops:
+        if not recorded:
             return await function(*args, **kwargs)
-        opened = open_span(frame)
+        opened = begin(frame)
         try:
             coroutine = function(*args, **kwargs)
             del args, kwargs  # they live no longer than they would without us
             return await coroutine
         finally:
-            close_span(opened)
+            end(opened)
 
     return call
 
@@ -397,12 +413,14 @@ async def _await_observed(awaitable: Awaitable[Any], frame: Frame) -> Any:
 
 
 def _observe_old_coroutine(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
+    begin, end = open_span, close_span
+
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        opened = open_span(frame)
+        opened = begin(frame)
         try:
             return (yield from function(*args, **kwargs))
         finally:
-            close_span(opened)
+            end(opened)
 
     return call
 
@@ -432,8 +450,10 @@ class _Resumed:
 
 
 def _observe_generator(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
+    resumed = _Resumed
+
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        running = _Resumed(frame)
+        running = resumed(frame)
         generator = function(*args, **kwargs)
         del args, kwargs
         items: list[Any] = []
@@ -455,13 +475,15 @@ def _observe_generator(function: Callable[..., Any], frame: Frame) -> Callable[.
 
 
 def _observe_async_generator(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
+    resumed, first_resumption = _Resumed, _first_resumption
+
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        running = _Resumed(frame)
+        running = resumed(frame)
         generator = function(*args, **kwargs)
         del args, kwargs
         items: list[Any] = []
         sent = error = None
-        resumption: Awaitable[Any] = _first_resumption(generator)
+        resumption: Awaitable[Any] = first_resumption(generator)
         while True:
             try:
                 with running:

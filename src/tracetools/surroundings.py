@@ -23,4 +23,10 @@ def is_in_trio_task() -> bool:
     """Whether this is called by a trio task."""
     trio = sys.modules.get("trio")
     lowlevel = getattr(trio, "lowlevel", None)  # likewise
-    return lowlevel is not None and bool(lowlevel.in_trio_task())
+    if lowlevel is None:
+        return False
+    try:
+        lowlevel.current_task()
+    except RuntimeError:
+        return False
+    return True

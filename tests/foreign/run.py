@@ -266,6 +266,8 @@ def compare_suite(
         print(f"  excluded: {left_out}: {reason}")
     for left_out, reason in suite.excluded_while_flushing.items():
         print(f"  excluded where we flush all the time: {left_out}: {reason}")
+    for left_out, reason in suite.excluded_while_recorded.items():
+        print(f"  excluded where record() is entered: {left_out}: {reason}")
     without = runner.run(None)
     print(f"without: {describe(without)}", flush=True)
     failed = list(without.reasons)

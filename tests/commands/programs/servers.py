@@ -1,0 +1,53 @@
+"""An application for real servers, and what it takes to ask it something."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import time
+
+APP = """
+import sys
+from tracetools import observe
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            print(message["type"], flush=True)
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    await answer(send)
+
+@observe
+async def answer(send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def ask(port: int, process: subprocess.Popen, workers: int = 1) -> bytes:
+    """Ask a server that is about to come up, when all its workers have."""
+    for _ in range(workers):
+        assert process.stdout.readline() == "lifespan.startup\n"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(ConnectionRefusedError):
+            return _ask_now(port)
+        time.sleep(0.02)  # nothing tells from outside when a server listens
+    raise AssertionError(f"the server is not there; {process.poll()}")
+
+
+def _ask_now(port: int) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            return answer.read()

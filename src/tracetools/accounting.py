@@ -297,6 +297,15 @@ class LoopAccount:
         self.changes += 1
         return account
 
+    def rename(self, task: TaskAccount, frame: Frame) -> None:
+        """Give another frame to a task that has neither stepped nor opened a span."""
+        stack = self.tree.child(task.base.parent or task.base, frame)
+        self.begin_change()
+        task.base.entries -= 1
+        stack.entries += 1
+        task.base = task.stack = stack
+        self.end_change()
+
     def pause(self, now: int) -> None:
         """Let the loop stand still until it is resumed or finished."""
         while self.current is not None:

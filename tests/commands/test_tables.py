@@ -1,9 +1,11 @@
 """Tables as text, letter by letter."""
 
+from pathlib import Path
+
 import pytest
 
 from tracetools import LawError, Profile
-from tracetools.commands.tables import shorten, top_stacks, totals
+from tracetools.commands.tables import shorten, top_stacks, totals, what_ran, what_to_open
 from tracetools.stacks import ROOT, Frame, Times
 
 MAIN = Frame("main", "/home/me/app.py", 3)
@@ -68,6 +70,34 @@ def test_totals_say_what_was_cut():
 def test_totals_of_a_profile_that_breaks_a_law():
     with pytest.raises(LawError):
         totals(Profile(duration=1))
+
+
+@pytest.mark.parametrize(
+    ("profile", "text"),
+    [
+        (Profile(runs=1, duration=5 * MS), "recorded 1 loop, 5.0 ms in all."),
+        (
+            Profile(runs=1, duration=1500 * MS, backends=("trio",)),
+            "recorded 1 loop (trio), 1.50 s in all.",
+        ),
+        (
+            Profile(runs=1200, duration=0, backends=("asyncio", "trio"), merged=3),
+            "recorded 1,200 loops (asyncio, trio) of 3 processes, 0.0 ms in all.",
+        ),
+    ],
+)
+def test_what_ran(profile, text):
+    assert what_ran(profile) == text
+
+
+@pytest.mark.parametrize(
+    ("here", "folder"), [("/home/me", "out/"), ("/home/me/out", ""), ("/home/you", "/home/me/out/")]
+)
+def test_what_to_open_is_seen_from_where_one_is(here, folder):
+    assert what_to_open(Path("/home/me/out/app.svg"), Path(here)).splitlines() == [
+        f"Written: {folder}app.folded and {folder}app.svg",
+        f"Open {folder}app.svg in a browser; click a frame to zoom in.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ SUITES: Final[dict[str, Suite]] = {
             f"test_asyncio/test_eager_task_factory.py::{kind}::test_eager_task_factory_set": (
                 "get_task_factory() gives an eager factory made anew, of whose tasks we hear"
             )
-            for kind in ("CEagerTaskLoopTests", "PyEagerTaskLoopTests")
+            for kind in ("CEagerTaskFactoryLoopTests", "PyEagerTaskFactoryLoopTests")
         },
     ),
 }

@@ -6,8 +6,9 @@ what is made of the profiles.
 A child that multiprocessing does not fork (its methods ``spawn`` and ``forkserver``) is sent some
 data about its parent, which it unpickles before anything of the program runs. Among them we put
 something that begins a recording when it is unpickled. The child writes its profile into a folder
-of the parent's, at its end and every second; the parent adds them up at its own. A child's children
-do the same, into the same folder. All of it is silent there, and no failure of ours is the child's.
+of the parent's, whenever no loop is left, and twice a second; the parent adds them up at its end.
+A child's children do the same, into the same folder. All of it is silent there, and no failure of
+ours is the child's.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Children", "begin"]
 
-_INTERVAL: Final = 1.0
+_INTERVAL: Final = 0.5
 """Seconds between two writes in a child: what is lost at most if it is killed."""
 
 _AFTER_ALL_OTHERS: Final = -(10**6)
@@ -152,7 +153,7 @@ class _Child:
     def __init__(self, options: Mapping[str, Any], path: Sequence[str], folder: str) -> None:
         self._pid = os.getpid()
         file = os.path.join(folder, os.urandom(8).hex())
-        self._recording = _ChildRecording(file, Options(**options, flush_interval=_INTERVAL))
+        self._recording = _ChildRecording(file, Options(**options), DeadlySignals(self.finish))
         self._record = Record(self._recording)
         self._children = Children(options, path, folder)
         self._over = False
@@ -166,7 +167,6 @@ class _Child:
         self._children.begin()
         atexit.register(self.finish)
         util.register_after_fork(self, _Child.finish_without_atexit)
-        DeadlySignals(self.finish).catch()
 
     def finish_without_atexit(self) -> None:
         """See to the end of a child of the fork server: it ends by `os._exit`.
@@ -191,11 +191,9 @@ class _Child:
 class _ChildRecording(Recording):
     """A recording whose file is for the parent to read."""
 
-    def __init__(self, file: str, options: Options) -> None:
+    def __init__(self, file: str, options: Options, signals: DeadlySignals) -> None:
         super().__init__(file, options)
-        self._file = _ProfileFile(
-            file, self.recorder.profile, flush_interval=options.flush_interval
-        )
+        self._file = _ProfileFile(file, self.recorder.profile, signals)
 
 
 class _ProfileFile(StackFile):
@@ -203,14 +201,30 @@ class _ProfileFile(StackFile):
 
     It is empty until the first loop begins. Where it cannot be written it is not: the parent has
     gone then, and the folder with it.
+
+    Deadly signals are caught while a loop runs, when there is something to be lost, and not before:
+    Python calls no handler if the signal comes just before a system call that blocks. And pools do
+    send them just when their idle workers turn to wait for a lock. Those have to die at once.
     """
+
+    def __init__(self, path: str, snapshot: Callable[[], Profile], signals: DeadlySignals) -> None:
+        super().__init__(path, snapshot, flush_interval=_INTERVAL)
+        self._signals = signals
 
     def begin(self) -> None:
         """Follow the recording, and note at once that there is something to be recorded."""
         super().begin()
-        with contextlib.suppress(OSError):
-            if not self.path.stat().st_size:
-                self.write()
+        if os.getpid() == self._pid:
+            self._signals.catch()
+            with contextlib.suppress(OSError):
+                if not self.path.stat().st_size:
+                    self.write()
+
+    def end(self) -> None:
+        """Write the file a last time and follow no more. Never raises."""
+        super().end()
+        if os.getpid() == self._pid:
+            self._signals.let_go()
 
     def write(self) -> Path:
         """Write the file now; in a forked copy of the process, do nothing."""

@@ -38,6 +38,7 @@ class DeadlySignals:
     def __init__(self, last_work: Callable[[], None]) -> None:
         self._last_work = last_work
         self._masks: dict[int, set[Any]] = {}
+        self._follows_forks = False
 
     def catch(self) -> None:
         """Take the place of the system's handlers. Those of anyone else are left alone.
@@ -46,12 +47,17 @@ class DeadlySignals:
         """
         if os.name != "posix":
             return
-        for number in _deadly(signal.SIG_DFL):
-            with contextlib.suppress(ValueError):  # this is not the main thread
-                signal.signal(number, self._die)
-        os.register_at_fork(
-            before=self._hold, after_in_parent=self._release, after_in_child=self._leave
-        )
+        if not self._follows_forks:
+            self._follows_forks = True
+            os.register_at_fork(
+                before=self._hold, after_in_parent=self._release, after_in_child=self._leave
+            )
+        _replace(signal.SIG_DFL, self._die)
+
+    def let_go(self) -> None:
+        """Give the system's handlers their place back."""
+        if os.name == "posix":
+            _replace(self._die, signal.SIG_DFL)
 
     def _die(self, number: int, _: FrameType | None) -> None:
         self._last_work()
@@ -67,10 +73,15 @@ class DeadlySignals:
 
     def _leave(self) -> None:
         try:
-            for number in _deadly(self._die):
-                signal.signal(number, signal.SIG_DFL)
+            self.let_go()
         finally:
             self._release()
+
+
+def _replace(handler: Any, other: Any) -> None:
+    for number in _deadly(handler):
+        with contextlib.suppress(ValueError):  # this is not the main thread
+            signal.signal(number, other)
 
 
 def _deadly(handler: object) -> list[int]:

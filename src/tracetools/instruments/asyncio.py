@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary, ref
 from tracetools.instruments import loops
 from tracetools.instruments.steps import SteppedCoroutine, hide_frame
 from tracetools.instruments.tasks import Tasks
+from tracetools.labels import stable_name
 from tracetools.recorder import logger
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class AsyncioInstrument(Tasks):
         self._accounts: WeakKeyDictionary[AbstractEventLoop, LoopAccount] = WeakKeyDictionary()
         self._tasks = _KnownTasks()
         self._gone: deque[TaskAccount] = deque()
+        self._unnamed: set[TaskAccount] = set()
 
     # -------------------------------------------------------------- what is heard of loops
 
@@ -136,6 +138,8 @@ class AsyncioInstrument(Tasks):
             self.recorder.host.set(account)
             if self.recorder.scheduled:
                 self._tasks.add(_current_task(), account)
+            if account in self._unnamed:
+                self._name(account)
             loop.begin_step(account, now)
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self.recorder.stop("the begin of a step could not be recorded")
@@ -154,6 +158,7 @@ class AsyncioInstrument(Tasks):
         """Close the account of a task."""
         with self.guard("the exit of a task could not be recorded"):
             self._tasks.forget(account)
+            self._unnamed.discard(account)
             if account.loop.end is None:
                 account.loop.exit(account, account.clock())
 
@@ -166,6 +171,7 @@ class AsyncioInstrument(Tasks):
     def dropped(self, account: TaskAccount) -> None:
         """Have the account of a task closed when there is time for it."""
         self._tasks.forget(account)
+        self._unnamed.discard(account)
         self._gone.append(account)
 
     # -------------------------------------------------------------------- loops and tasks
@@ -174,6 +180,7 @@ class AsyncioInstrument(Tasks):
         """Let go of all loops and tasks."""
         self._accounts.clear()
         self._tasks = _KnownTasks()
+        self._unnamed.clear()
         self._gone.clear()
 
     def _follows(self, loop: AbstractEventLoop) -> bool:
@@ -199,7 +206,16 @@ class AsyncioInstrument(Tasks):
         account = self.spawn(loop, spawner, coroutine, name)
         if self.recorder.scheduled:
             account.ready = account.born
+        if self.task_names and name is None:
+            self._unnamed.add(account)
         return account
+
+    def _name(self, account: TaskAccount) -> None:
+        """Name a task that begins its first step: some names are given after its creation."""
+        self._unnamed.discard(account)
+        name = _given_name(getattr(_current_task(), "get_name", str)())
+        if name:
+            account.loop.rename(account, account.base.frame._replace(name=stable_name(name)))
 
     def _forget_gone(self) -> None:
         """Close the accounts of tasks that were dropped by other threads."""

@@ -25,7 +25,7 @@ class Tasks:
 
     def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
         self.recorder = recorder
-        self._task_names = task_names
+        self.task_names = task_names
 
     def guard(self, what_failed: str) -> Guard:
         """Return a context in which an error of ours ends the recording and nothing else."""
@@ -60,7 +60,7 @@ class Tasks:
     ) -> TaskAccount:
         """Open the account of a task under `parent`; `name` is what it was named, or None."""
         frame, observed = task_function(coroutine)
-        if self._task_names and name is not None:
+        if self.task_names and name is not None:
             frame = frame._replace(name=stable_name(name))
         clock = self.recorder.clock_of(loop.thread)
         account = loop.spawn(parent, frame, clock(), clock=clock)

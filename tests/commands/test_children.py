@@ -164,7 +164,7 @@ def test_what_cannot_be_read_is_left_out_and_that_is_said(tmp_path, place):
     program = POOL + textwrap.indent(textwrap.dedent(program), "    ")
     said = same(tmp_path, place, program, "spawn", covered=False)
     assert "tracetools: what 1 spawned processes recorded cannot be read" in said
-    assert counted(said)[0] < 6
+    assert counted(said)[0] >= 1  # our own
 
 
 # ------------------------------------------------------------------------------ real servers
@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_left_out_and_that_is_said(tmp_path, place):
     ("words", "workers", "stop"),
     [
         (("hypercorn", "-ktrio", "--bind"), 1, (os.kill, signal.SIGTERM)),
-        (("-m", "hypercorn", "-w2", "--bind"), 2, (os.kill, signal.SIGINT)),
+        (("-m", "hypercorn", "-w2", "-ktrio", "--bind"), 2, (os.kill, signal.SIGINT)),
         (("hypercorn", "-ktrio", "--bind"), 1, (os.killpg, signal.SIGINT)),
         (("-m", "uvicorn", "--workers=2", "--port"), 2, (os.kill, signal.SIGTERM)),
     ],

@@ -558,9 +558,10 @@ async def nests_and_fails(run_nested):
 @program
 async def loops_that_run_already(see):
     loop, other = asyncio.get_running_loop(), asyncio.new_event_loop()
-    for run in (loop.run_forever, other.run_forever):
+    # not by run_forever: on 3.13.0, to call it again stops the loop that runs
+    for run in (loop.run_until_complete, other.run_until_complete):
         try:
-            run()
+            run(loop.create_future())
         except RuntimeError as error:  # noqa: PERF203
             see(text_of(error))
     other.close()

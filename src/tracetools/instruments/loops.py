@@ -117,10 +117,16 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
 def _call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def call_soon(loop: AbstractEventLoop, callback: Any, *args: Any, **options: Any) -> Any:
+        interrupt = None
         for listener in _listeners:
-            callback = listener.scheduled(callback)
+            try:
+                callback = listener.scheduled(callback)
+            except BaseException as error:  # noqa: BLE001  # Ctrl-C: the task must not miss its step
+                interrupt = error
         try:
             handle = original(loop, callback, *args, **options)
+            if interrupt is not None:
+                raise interrupt
         except BaseException as error:
             hide_frame(error)
             raise

@@ -75,7 +75,7 @@ PROGRAMS = []
 
 
 def program(function):
-    PROGRAMS.append(pytest.param(function, id=function.__name__))
+    PROGRAMS.append(function)
     return function
 
 
@@ -783,10 +783,18 @@ def seen_by(function, log, recordings, **options):
     return see.all, [re.sub(r"0x[0-9a-f]+|Task-[0-9]+|[0-9.]+ sec", "…", line) for line in logged]
 
 
-@pytest.mark.parametrize(
-    "make_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
-)
-@pytest.mark.parametrize("function", PROGRAMS)
+def in_loops():
+    """Return each program with each kind of loop that it can run on.
+
+    uvloop and Python 3.13.0 do not agree on what an eager factory is given, recorded or not.
+    """
+    for function in PROGRAMS:
+        yield pytest.param(function, asyncio.new_event_loop, id=f"{function.__name__}-asyncio")
+        if "eager" not in function.__name__ or sys.version_info < (3, 13):
+            yield pytest.param(function, uvloop.new_event_loop, id=f"{function.__name__}-uvloop")
+
+
+@pytest.mark.parametrize(("function", "make_loop"), [*in_loops()])
 def test_a_program_does_the_same_whether_it_is_recorded_or_not(function, make_loop, make, log):
     alone = seen_by(function, log, [], make_loop=make_loop)
     assert seen_by(function, log, [make()], make_loop=make_loop) == alone
@@ -795,10 +803,13 @@ def test_a_program_does_the_same_whether_it_is_recorded_or_not(function, make_lo
     assert seen_by(function, log, several, make_loop=make_loop) == alone
 
 
-@pytest.mark.parametrize("function", PROGRAMS)
+@pytest.mark.parametrize(
+    "function",
+    # of a loop within a loop, asyncio itself says how long each took
+    [function for function in PROGRAMS if function is not a_loop_within_a_loop],
+    ids=lambda function: function.__name__,
+)
 def test_a_program_does_the_same_in_debug_mode(function, make, log):
-    if function is a_loop_within_a_loop:
-        return  # asyncio itself says how long each took
     alone = seen_by(function, log, [], debug=True)
     assert seen_by(function, log, [make(scheduled=True)], debug=True) == alone
 

@@ -118,18 +118,18 @@ def _call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def call_soon(loop: AbstractEventLoop, callback: Any, *args: Any, **options: Any) -> Any:
         interrupt = None
-        for listener in _listeners:
-            try:
+        try:
+            for listener in _listeners:
                 callback = listener.scheduled(callback)
-            except BaseException as error:  # noqa: BLE001  # Ctrl-C: the task must not miss its step
-                interrupt = error
+        except BaseException as error:  # noqa: BLE001  # Ctrl-C: the task must not miss its step
+            interrupt = error
         try:
             handle = original(loop, callback, *args, **options)
-            if interrupt is not None:
-                raise interrupt
         except BaseException as error:
             hide_frame(error)
             raise
+        if interrupt is not None:
+            raise interrupt
         if loop.get_debug():
             _hide_creation(handle)
         return handle

@@ -1194,3 +1194,47 @@ def test_an_error_of_ours_ends_the_recording_and_not_the_program(make, caplog):
     recording.profile.check()
     assert [r for r in caplog.records if "its clock failed" in r.getMessage()]
     caplog.clear()
+
+
+def test_a_step_that_waits_while_the_loop_stops_is_one_step(make, clock):
+    """A task that was there before is followed by its wake-ups, which may wait for the next run."""
+
+    async def main():
+        for _ in range(3):
+            clock.tick(1)
+            asyncio.get_running_loop().stop()
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(main())
+    with make() as one, make(scheduled=True) as other:
+        for _ in range(3):
+            loop.run_forever()
+        loop.run_until_complete(task)
+        loop.close()
+    for recording in (one, other):
+        recording.profile.check()
+        assert named(recording.profile)["main"].steps == 4
+
+
+def test_a_task_that_another_thread_drops_is_closed_in_the_thread_of_its_loop(make, clock):
+    held = []
+
+    async def main():
+        async def abandoned():
+            await asyncio.get_running_loop().create_future()
+
+        held.append(asyncio.create_task(abandoned()))
+        await asyncio.sleep(0)
+        held[0]._log_destroy_pending = False
+        dropping = threading.Thread(target=held.clear)
+        dropping.start()
+        dropping.join()
+        gc.collect()
+        clock.tick(5)
+        await asyncio.create_task(leaf())
+
+    with make() as recording:
+        run(main())
+    recording.profile.check()
+    assert named(recording.profile)["main;abandoned"].idle == 5

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
@@ -118,9 +119,9 @@ class AsyncioInstrument(Tasks):
             return callback
         if account.ready is None and self.recorder.scheduled:
             account.loop.wake(account, account.clock())
-        if self._tasks.late and id(task) in self._tasks.late:
-            return _LateStep(task, account, callback, self)
-        return callback
+        if id(task) not in self._tasks.late or _LateStep.is_seen_by(self, callback):
+            return callback
+        return _LateStep(task, account, callback, self)
 
     # -------------------------------------------------------------- what is heard of steps
 
@@ -218,10 +219,13 @@ class AsyncioInstrument(Tasks):
             account.loop.rename(account, account.base.frame._replace(name=stable_name(name)))
 
     def _forget_gone(self) -> None:
-        """Close the accounts of tasks that were dropped by other threads."""
-        while self._gone:
+        """Close the accounts of tasks that nobody holds, but for those of other threads."""
+        for _ in range(len(self._gone)):
             account = self._gone.popleft()
-            account.loop.exit(account, account.clock())
+            if account.loop.running and account.loop.thread != get_ident():
+                self._gone.append(account)
+            else:
+                account.loop.exit(account, account.clock())
 
     def _adopt(self, loop: AbstractEventLoop, account: LoopAccount) -> None:
         """Follow the tasks that lived before the loop was recorded, from their next step on."""
@@ -304,6 +308,15 @@ class _LateStep:
         self._account = account
         self._callback = callback
         self._owner = owner
+
+    @staticmethod
+    def is_seen_by(owner: AsyncioInstrument, callback: Any) -> bool:
+        """Whether a callback is a step that `owner` sees already; others may see it as well."""
+        while type(callback) is _LateStep:
+            if callback._owner is owner:  # noqa: SLF001
+                return True
+            callback = callback._callback  # noqa: SLF001
+        return False
 
     def __call__(self, *args: Any) -> Any:
         recorded = self._owner.begin(self._account)

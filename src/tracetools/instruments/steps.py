@@ -156,7 +156,7 @@ def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too d
     clock = account.clock
     send = coroutine.send
     result = None
-    plain = False
+    plain = dropped = False
     try:
         while True:
             try:
@@ -178,10 +178,9 @@ def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too d
                 else:
                     result = _special_step(coroutine, account, owner, request)
                     plain = not special
-            except (StopIteration, GeneratorExit):
-                raise
             except BaseException as error:
-                if not _can_go_on(coroutine):
+                dropped = _is_raised_here(error) and isinstance(error, GeneratorExit)
+                if dropped or not _can_go_on(coroutine):
                     raise
                 interrupt = _Thrown((error,))
             else:
@@ -193,19 +192,16 @@ def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too d
         hide_frame(error)
         raise
     finally:
-        _end(itself(), coroutine, account, owner)
+        tell = owner.dropped if dropped else owner.exited
+        tell(account)
+        stepped = itself()
+        if stepped is not None:
+            stepped.over()
 
 
-def _end(
-    stepped: SteppedCoroutine | None, coroutine: Any, account: TaskAccount, owner: Owner
-) -> None:
-    """Tell that a coroutine has ended, or that nobody is going to resume it any more."""
-    if _can_go_on(coroutine):
-        owner.dropped(account)
-    else:
-        owner.exited(account)
-    if stepped is not None:
-        stepped.over()
+def _is_raised_here(error: BaseException) -> bool:
+    """Whether an error was raised in the frame that caught it; not if it came out of a call."""
+    return error.__traceback__ is None or error.__traceback__.tb_next is None
 
 
 def _special_step(coroutine: Any, account: TaskAccount, owner: Owner, request: Any) -> Any:

@@ -363,7 +363,7 @@ class Clock:
 
 def begin(file, waits):
     """Begin with the fake event, though threads need real ones to start."""
-    file._over = waits
+    file._new_event = lambda: waits
     file.begin()
 
 
@@ -633,3 +633,29 @@ trio.run(main, instruments=[FlamegraphInstrument("{error}", lens="task")])
         assert error in done.stderr or (error, done.returncode) == ("SystemExit", 0)
         stacks = read_folded(tmp_path / f"{error}.folded").stacks
         assert any(label.startswith("named (") for stack in stacks for label in stack)
+
+
+def test_what_is_closed_does_not_begin_any_more(tmp_path):
+    file = make(tmp_path / "stack", lambda: profile(1))
+    file.begin()
+    file.close()
+    file.begin()
+    assert file not in stack_file._unfinished
+    assert not [t for t in threading.enumerate() if t.name == "tracetools flush"]
+
+
+def test_many_threads_may_begin_and_end_at_once(tmp_path):
+    file = make(tmp_path / "stack", lambda: profile(1))
+
+    def hurry():
+        for _ in range(20):
+            file.begin()
+            file.end()
+
+    threads = [threading.Thread(target=hurry) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    file.close()
+    assert not [t for t in threading.enumerate() if t.name == "tracetools flush"]

@@ -151,7 +151,12 @@ class Record:
 
         In this order: a loop that is not followed any more must not be taken for a plain thread.
         """
-        self._recording.close()
+        try:
+            self._recording.close()
+        finally:
+            self._unlisten()
+
+    def _unlisten(self) -> None:
         late.forget(self._listen_to_loops)
         late.forget(self._listen_to_runs)
         if self._asyncio is not None:

@@ -96,13 +96,13 @@ class Recording:
         if self._goes_on:
             self._file.begin()  # another thread has begun one meanwhile
 
-    @property
-    def _goes_on(self) -> bool:
-        running = any(loop.running for loop in self.recorder.loops)
-        return running and not self.recorder.stopped
-
     def close(self) -> None:
         """Record nothing more, and write the stack file. Never raises."""
         self._is_closed = True
         self.recorder.close()
-        self._file.end()
+        self._file.close()
+
+    @property
+    def _goes_on(self) -> bool:
+        running = any(loop.running for loop in self.recorder.loops)
+        return running and not self.recorder.stopped

@@ -82,8 +82,10 @@ class StackFile:
         self._interval = flush_interval
         self._pid = os.getpid()
         self._lock = threading.RLock()  # a signal handler may write while this thread holds it
-        self._over = threading.Event()
-        self._flusher: threading.Thread | None = None
+        self._hand_over = threading.RLock()  # likewise
+        self._closed = False
+        self._new_event = threading.Event
+        self._flusher: tuple[threading.Thread, threading.Event] | None = None
         self._failing = False
         self._create()
 
@@ -99,35 +101,48 @@ class StackFile:
         return self.path
 
     def begin(self) -> None:
-        """Follow the recording from now on."""
-        if self in _unfinished or os.getpid() != self._pid:
+        """Follow the recording from now on, unless it was closed."""
+        if os.getpid() != self._pid:
             return
-        _unfinished.add(self)
-        if self._interval is None:
-            return
-        self._over.clear()
-        self._flusher = threading.Thread(target=self._flush, name="tracetools flush", daemon=True)
-        try:
-            self._flusher.start()
-        except RuntimeError as error:
-            self._flusher = None
-            logger.warning("%s is written at the end only: %s", self.path, error)
+        with self._hand_over:
+            if self._closed or self in _unfinished:
+                return
+            _unfinished.add(self)
+            if self._interval is None:
+                return
+            over = self._new_event()
+            flusher = threading.Thread(
+                target=self._flush, args=(over,), name="tracetools flush", daemon=True
+            )
+            try:
+                flusher.start()
+            except RuntimeError as error:
+                logger.warning("%s is written at the end only: %s", self.path, error)
+            else:
+                self._flusher = flusher, over
 
     def end(self) -> None:
         """Write the file a last time and follow no more. Never raises."""
         if os.getpid() != self._pid:
             return
-        _unfinished.discard(self)
-        self._over.set()
-        flusher, self._flusher = self._flusher, None
-        if flusher is not None:
+        with self._hand_over:
+            _unfinished.discard(self)
+            running, self._flusher = self._flusher, None
+        if running is not None:
+            flusher, over = running
+            over.set()
             flusher.join()
         self._try_write()
 
-    def _flush(self) -> None:
+    def close(self) -> None:
+        """End for good: whoever begins just now in another thread does so in vain."""
+        self._closed = True
+        self.end()
+
+    def _flush(self, over: threading.Event) -> None:
         assert self._interval is not None  # noqa: S101  # begin() saw to it
         wait = self._interval
-        while not self._over.wait(min(wait, threading.TIMEOUT_MAX)):
+        while not over.wait(min(wait, threading.TIMEOUT_MAX)):
             began = perf_counter()
             self._try_write()
             wait = max(self._interval, (perf_counter() - began) * (1 / _SHARE - 1))

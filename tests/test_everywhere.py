@@ -16,6 +16,7 @@ from tracetools import RecordingError, StackFileError, record, span
 from tracetools.current import recorded_loops, recorders
 from tracetools.formats.folded import read_folded
 from tracetools.instruments import late, loops
+from tracetools.stack_file import StackFile
 from tracetools.testing import FakeClock
 
 
@@ -326,3 +327,49 @@ def test_overlapping_recordings_of_one_run(make, clock):
     asyncio.run(main())
     gc.collect()
     assert nothing_is_left()
+
+
+def test_a_loop_that_ran_before_is_followed_from_the_next_task_on_that_it_creates(tmp_path):
+    clock = FakeClock()
+    going, steps = threading.Event(), []
+
+    async def old(todo):
+        while await todo.get():
+            clock.tick(5)
+
+    async def new():
+        clock.tick(3)
+
+    async def main():
+        todo = asyncio.Queue()
+        task = asyncio.create_task(old(todo))
+        steps.append((asyncio.get_running_loop(), todo))
+        going.set()
+        await task
+
+    thread = threading.Thread(target=asyncio.run, args=[main()])
+    thread.start()
+    going.wait(10)
+    [(loop, todo)] = steps
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as recording:
+        asyncio.run_coroutine_threadsafe(new(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(todo.put(True), loop).result(10)
+        asyncio.run_coroutine_threadsafe(todo.put(False), loop).result(10)
+        thread.join()
+    recording.profile.check()
+    busy = {
+        path[-1].name.rpartition(".")[2]: t.busy for path, t in recording.profile.stacks.items()
+    }
+    assert (busy["old"], busy["new"]) == (5, 3)
+
+
+def test_many_short_loops_do_not_write_the_file_each_time(tmp_path, monkeypatch):
+    written = []
+    real = StackFile._store
+    monkeypatch.setattr(StackFile, "_store", lambda *args: (written.append(1), real(*args)))
+    with record(tmp_path / "stack") as recording:
+        for _ in range(100):
+            asyncio.run(asyncio.sleep(0))
+    assert len(written) < 50
+    assert recording.profile.runs == 100
+    assert read_folded(tmp_path / "stack.folded").stacks

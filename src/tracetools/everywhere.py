@@ -40,7 +40,8 @@ def record(  # noqa: PLR0913  # options, each with a default
     """Record where the time of a program goes, on whatever backend, into a folded stack file.
 
     ``with record("stack"):`` around any code records every trio run and every asyncio loop that
-    begins inside, in any thread, guest runs and uvloop included. ``async with record("stack"):``
+    begins inside, in any thread, guest runs and uvloop included; an asyncio loop that ran before is
+    followed from the next task on that it creates. ``async with record("stack"):``
     records the run that it is in, on either backend, from there on. Both give a `Recording`, whose
     ``profile`` can be asked for at any moment. Several recordings at once do not disturb each
     other. The file is written at the end, at each flush, and whenever no loop is left.
@@ -67,7 +68,7 @@ def record(  # noqa: PLR0913  # options, each with a default
     options = Options(
         lens, labels, task_names, scheduled, flush_interval, max_stacks, max_depth, clock
     )
-    return Record(Recording(stack_file, options))
+    return Record(Recording(stack_file, options, closes=True))
 
 
 class Record:

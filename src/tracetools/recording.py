@@ -37,12 +37,20 @@ class Options:
 class Recording:
     """What is being recorded, or was.
 
+    Args:
+        stack_file: where it goes.
+        options: what is recorded.
+        closes: whether it is going to be closed; then the file need not be written each time that
+            no loop is left, which may be often.
+
     Attributes:
         recorder: for the instruments, which tell it of loops and tasks.
         task_names: whether tasks are named by the names that they were given.
     """
 
-    def __init__(self, stack_file: str | os.PathLike[str], options: Options) -> None:
+    def __init__(
+        self, stack_file: str | os.PathLike[str], options: Options, *, closes: bool = False
+    ) -> None:
         measured = options.lens in ("scheduled", "task")
         self.recorder = Recorder(
             clock=options.clock,
@@ -52,6 +60,7 @@ class Recording:
         )
         self.task_names = options.task_names
         self._is_closed = False
+        self._closes = closes
         self._file = StackFile(
             stack_file,
             self.recorder.profile,
@@ -89,7 +98,7 @@ class Recording:
 
     def leave(self) -> None:
         """Write the stack file if the loop that has just ended was the last one."""
-        if self._is_closed:
+        if self._is_closed or (self._closes and self._file.is_fresh):
             return
         if not self._goes_on:
             self._file.end()

@@ -84,6 +84,7 @@ class StackFile:
         self._lock = threading.RLock()  # a signal handler may write while this thread holds it
         self._hand_over = threading.RLock()  # likewise
         self._closed = False
+        self._next_write = self._pause = 0.0
         self._new_event = threading.Event
         self._flusher: tuple[threading.Thread, threading.Event] | None = None
         self._failing = False
@@ -97,8 +98,15 @@ class StackFile:
         """
         if os.getpid() == self._pid:
             with self._lock:
-                write_folded(self.path, fold(self._snapshot(), self._lens, self._labels))
+                began = perf_counter()
+                self._store(self._snapshot())
+                took = perf_counter() - began
+                self._pause = took * (1 / _SHARE - 1)
+                self._next_write = began + took + self._pause
         return self.path
+
+    def _store(self, profile: Profile) -> None:
+        write_folded(self.path, fold(profile, self._lens, self._labels))
 
     def begin(self) -> None:
         """Follow the recording from now on, unless it was closed."""
@@ -134,6 +142,11 @@ class StackFile:
             flusher.join()
         self._try_write()
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was written so lately that to write it again would take too much time."""
+        return perf_counter() < self._next_write
+
     def close(self) -> None:
         """End for good: whoever begins just now in another thread does so in vain."""
         self._closed = True
@@ -143,9 +156,8 @@ class StackFile:
         assert self._interval is not None  # noqa: S101  # begin() saw to it
         wait = self._interval
         while not over.wait(min(wait, threading.TIMEOUT_MAX)):
-            began = perf_counter()
             self._try_write()
-            wait = max(self._interval, (perf_counter() - began) * (1 / _SHARE - 1))
+            wait = max(self._interval, self._pause)
 
     def _try_write(self) -> None:
         """Write; on failure say so once, until it works again."""

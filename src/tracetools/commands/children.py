@@ -226,17 +226,12 @@ class _ProfileFile(StackFile):
         if os.getpid() == self._pid:
             self._signals.let_go()
 
-    def write(self) -> Path:
-        """Write the file now; in a forked copy of the process, do nothing."""
+    def _store(self, profile: Profile) -> None:
         import pickle  # noqa: PLC0415  # it is there, since multiprocessing is
 
-        if os.getpid() == self._pid:
-            with self._lock:
-                profile = self._snapshot()
-                if profile.runs:
-                    with contextlib.suppress(OSError):
-                        write_atomically(self.path, pickle.dumps(profile))
-        return self.path
+        if profile.runs:
+            with contextlib.suppress(OSError):
+                write_atomically(self.path, pickle.dumps(profile))
 
 
 def _read(file: Path) -> Profile | None:

@@ -89,6 +89,8 @@ class AsyncioInstrument(Tasks):
             return coroutine
         with self.guard("a new task could not be recorded"):
             if self._follows(loop):
+                if loop not in self._accounts and loop.is_running():
+                    self.starts(loop)  # it did before we heard of loops
                 account = self._spawn(self._account(loop), coroutine, options.get("name"))
                 return SteppedCoroutine(
                     coroutine,

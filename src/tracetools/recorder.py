@@ -146,40 +146,39 @@ class Recorder:
         """
         if self.stopped:
             return
+        self.stopped = True
         for loop in self.loops:
             if loop.thread == get_ident() or not loop.running:
-                self.end_loop(loop, self.clock())
-        self._last = self.profile()
-        self.stopped = True
+                with contextlib.suppress(Exception):
+                    self.end_loop(loop, self.clock())
+        with contextlib.suppress(Exception):
+            self._last = self.profile()
         for loop in self.loops:
             loop.running = False
             self._unfollow(loop)
-
-    def _follow(self, loop: LoopAccount) -> None:
-        """Let spans find a loop."""
-        current.recorders.add(self)
-        current.follow(loop)
-
-    def _unfollow(self, loop: LoopAccount) -> None:
-        """Let spans find a loop no longer."""
-        current.unfollow(loop)
-        if not any(other.running for other in self.loops):
-            current.recorders.discard(self)
 
     def stop(self, why: str) -> None:
         """Stop recording after an error of ours: say so once, keep what there is, never raise."""
         if self.stopped:
             return
-        self.stopped = True
-        for loop in self.loops:
-            with contextlib.suppress(Exception):
-                self.end_loop(loop, self.clock())
-            current.unfollow(loop)
-        current.recorders.discard(self)
+        self.close()
         with contextlib.suppress(Exception):
             logger.error(
                 "tracetools stopped recording: %s; the program goes on", why, exc_info=True
             )
+
+    def _follow(self, loop: LoopAccount) -> None:
+        """Let spans find a loop."""
+        with self._lock:
+            current.recorders.add(self)
+            current.follow(loop)
+
+    def _unfollow(self, loop: LoopAccount) -> None:
+        """Let spans find a loop no longer."""
+        with self._lock:
+            current.unfollow(loop)
+            if not any(other.running for other in self.loops):
+                current.recorders.discard(self)
 
     def forget(self) -> None:
         """Record nothing more: this is the forked copy of a recording that goes on elsewhere."""

@@ -128,7 +128,7 @@ def _find_script(name: str, *arguments: str) -> Program:
     if _is_folder_or_archive(name):
         whole = _absolute(name)
         return Program([name, *arguments], whole, _run_main_of_path, always=True)
-    path = name if os.path.lexists(name) else shutil.which(name) or name
+    path = name if os.path.lexists(name) else _find_command(name) or name
     source = _read(path)
     if path != name and not _is_python(source):
         raise CommandError(f"{path} is no Python script: only Python can be recorded")
@@ -137,6 +137,13 @@ def _find_script(name: str, *arguments: str) -> Program:
 
 
 # --------------------------------------------------------------------------------- finding files
+
+
+def _find_command(name: str) -> str | None:
+    """Return the path of an installed command: this Python's own, or else the shell's."""
+    beside = os.path.dirname(sys.executable)
+    own = shutil.which(name, path=beside) if beside and not os.path.dirname(name) else None
+    return own or shutil.which(name)
 
 
 def _is_folder_or_archive(path: str) -> bool:

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from threading import get_ident
+from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
@@ -49,6 +51,8 @@ class AsyncioInstrument(Tasks):
         self._accounts: WeakKeyDictionary[AbstractEventLoop, LoopAccount] = WeakKeyDictionary()
         self._tasks = _KnownTasks()
         self._gone: deque[TaskAccount] = deque()
+        self._lost: deque[LoopAccount] = deque()
+        self._refs: dict[LoopAccount, ref[AbstractEventLoop]] = {}
         self._unnamed: set[TaskAccount] = set()
 
     # -------------------------------------------------------------- what is heard of loops
@@ -80,6 +84,7 @@ class AsyncioInstrument(Tasks):
         with self.guard("a loop could not be ended"):
             account = self._accounts.pop(loop, None)
             if account is not None:
+                self._refs.pop(account, None)
                 self.recorder.end_loop(account, self.recorder.clock())
                 self._recording.leave()
 
@@ -109,15 +114,17 @@ class AsyncioInstrument(Tasks):
         )
         with self.guard("a task could not be followed"):
             if self._follows(loop):
-                self._follow_late(self._account(loop), task)
+                account = self._account(loop)
+                self._follow_late(account, task, self.spawner(account, self.recorder.host.get()))
                 loops.hear()
 
     def scheduled(self, callback: Any) -> Any:
         """Note that a task is woken; return what is to be called instead of `callback`."""
-        task = getattr(callback, "__self__", None)
+        if type(callback) not in _KINDS and type(callback).__name__ != _FIRST_STEP:
+            return callback  # and ask it nothing: it may be of the program's own making
+        task = callback.__self__
         account = self._tasks.accounts.get(id(task))
-        # asyncio's C code has a class of its own for first steps, without such a name
-        if account is None or getattr(callback, "__name__", None) not in _STEPS:
+        if account is None or getattr(callback, "__name__", _FIRST_STEP) not in _STEPS:
             return callback
         if account.ready is None and self.recorder.scheduled:
             account.loop.wake(account, account.clock())
@@ -182,6 +189,7 @@ class AsyncioInstrument(Tasks):
     def leave(self) -> None:
         """Let go of all loops and tasks."""
         self._accounts.clear()
+        self._refs.clear()
         self._tasks = _KnownTasks()
         self._unnamed.clear()
         self._gone.clear()
@@ -193,14 +201,24 @@ class AsyncioInstrument(Tasks):
         """Return the account of a loop; make it at the first sight of the loop."""
         account = self._accounts.get(loop)
         if account is None:
+            self._end_lost()
             backend = "uvloop" if type(loop).__module__.startswith("uvloop") else "asyncio"
             now = self.recorder.clock()
             account = self.recorder.begin_loop(now, backend=backend, running=False)
             self._accounts[loop] = account
+            self._refs[account] = ref(loop, lambda _: self._lost.append(account))
             loops.recompose(loop)
             if self.recorder.scheduled and not loops.hears_wakeups(loop):
                 self.recorder.scheduled = False
         return account
+
+    def _end_lost(self) -> None:
+        """End the recording of loops that are gone, and were never closed."""
+        with suppress(IndexError):
+            while True:
+                account = self._lost.popleft()
+                self._refs.pop(account, None)
+                self.recorder.end_loop(account, self.recorder.clock())
 
     def _spawn(self, loop: LoopAccount, coroutine: Any, name: object) -> TaskAccount:
         """Open the account of a new task."""
@@ -222,28 +240,37 @@ class AsyncioInstrument(Tasks):
 
     def _forget_gone(self) -> None:
         """Close the accounts of tasks that nobody holds, but for those of other threads."""
-        for _ in range(len(self._gone)):
-            account = self._gone.popleft()
-            if account.loop.running and account.loop.thread != get_ident():
-                self._gone.append(account)
-            else:
-                account.loop.exit(account, account.clock())
+        with suppress(IndexError):  # another thread may be at it as well
+            for _ in range(len(self._gone)):
+                account = self._gone.popleft()
+                if account.loop.thread == get_ident():
+                    account.loop.exit(account, account.clock())
+                elif account.loop.end is None:
+                    self._gone.append(account)
 
     def _adopt(self, loop: AbstractEventLoop, account: LoopAccount) -> None:
         """Follow the tasks that lived before the loop was recorded, from their next step on."""
         for task in asyncio.all_tasks(loop):
-            coroutine = task.get_coro()
-            known = type(coroutine) is SteppedCoroutine and coroutine.is_of(self)
-            if not known and id(task) not in self._tasks.late:
-                self._follow_late(account, task)
+            self._adopt_task(account, task)
         if self.hears_wakeups:
             loops.hear()
         for handle in getattr(loop, "_ready", ()):  # asyncio's own loops; uvloop's are in C
             handle._callback = self.scheduled(handle._callback)  # noqa: SLF001
 
-    def _follow_late(self, loop: LoopAccount, task: Any) -> None:
+    def _adopt_task(self, loop: LoopAccount, task: Any) -> None:
+        try:
+            coroutine = task.get_coro()
+            known = type(coroutine) is SteppedCoroutine and coroutine.is_of(self)
+            if not known and id(task) not in self._tasks.late:
+                self._follow_late(loop, task)
+        except Exception as error:  # noqa: BLE001  # a task of the program's own making
+            logger.warning("a task is not seen, since it does not say what it runs: %r", error)
+
+    def _follow_late(
+        self, loop: LoopAccount, task: Any, spawner: TaskAccount | None = None
+    ) -> None:
         name = _given_name(task.get_name()) if hasattr(task, "get_name") else None
-        account = self.open_account(loop, loop.tree.root, task.get_coro(), name)
+        account = self.spawn(loop, spawner, task.get_coro(), name)
         self._tasks.add_late(task, account, self.dropped)
 
 
@@ -294,7 +321,10 @@ def _given_name(name: str) -> str | None:
     return None if name.startswith("Task-") and name[5:].isdigit() else name
 
 
-_STEPS: Final = {None, "task_wakeup", "__step", "__wakeup"}
+_FIRST_STEP: Final = "TaskStepMethWrapper"
+"""The type of what loops call to let a task step, when it is not woken by a future."""
+
+_STEPS: Final = {_FIRST_STEP, "task_wakeup", "__step", "__wakeup"}
 """The names of what loops call to let a task step, in asyncio's C and Python."""
 
 
@@ -332,3 +362,6 @@ class _LateStep:
                 self._owner.end(self._account)
             if self.__self__.done():
                 self._owner.late_task_exited(self._account)
+
+
+_KINDS: Final = {BuiltinMethodType, MethodType, _LateStep}

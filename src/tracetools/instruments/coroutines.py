@@ -20,7 +20,16 @@ __all__ = ["task_function"]
 
 _code_frame: Final = memoised_frames()
 
+
+def _coroutine(found: Any) -> Any:
+    """Return what a runner was found to run, if that is so."""
+    if not hasattr(found, "cr_code"):
+        raise KeyError
+    return found
+
+
 _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "run.<locals>.wrapper": lambda names: _coroutine(names["main"]),  # uvloop's
     # trio, around awaitables that are not native coroutines
     "Runner.spawn_impl.<locals>.python_wrapper": lambda names: names["orig_coro"],
     "coroutine_or_error.<locals>.python_wrapper": lambda names: names["orig_coro"],

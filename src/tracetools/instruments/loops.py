@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import threading
 from asyncio import AbstractEventLoop
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
@@ -55,7 +56,7 @@ __all__ = ["hear", "hears_wakeups", "listen", "recompose", "unlisten"]
 _OUR_FILES: Final = {__file__, steps.__file__}
 
 _listeners: tuple[Listener, ...] = ()
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 
 # ------------------------------------------------------------------------------ the replacements
 
@@ -396,3 +397,13 @@ def _replace(owner: type, name: str, original: Any, ours: Any) -> None:
 
 def _is_ours(method: Any) -> bool:
     return any(patch.ours is method for patch in _patches)
+
+
+def _renew_lock() -> None:
+    """In a forked process: the lock may be held by a thread that does not exist here."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

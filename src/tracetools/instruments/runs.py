@@ -8,6 +8,7 @@ may live here: that, and nothing of recordings.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from contextlib import suppress
 from typing import Any, Final
@@ -24,7 +25,7 @@ _PLACE: Final = "setup_runner"
 
 _instruments: tuple[trio.abc.Instrument, ...] = ()
 _runners: Final[WeakSet[Any]] = WeakSet()
-_lock: Final = threading.RLock()
+_lock = threading.RLock()
 _original: Final[Any] = getattr(_run, _PLACE, None)
 
 
@@ -66,3 +67,13 @@ if _original is not None:
             runner.instruments.add_instrument(instrument)
         _runners.add(runner)
         return runner
+
+
+def _renew_lock() -> None:
+    """In a forked process: the lock may be held by a thread that does not exist here."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

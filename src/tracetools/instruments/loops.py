@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import os
 import threading
 from asyncio import AbstractEventLoop
@@ -162,8 +163,8 @@ def _hide_creation(made: Any) -> None:
 
 # ------------------------------------------------------------------------------------- factories
 
-_refusing: Final[list[Any]] = []
-"""Factories of the program's own that want nothing but real coroutines."""
+_accepting: Final[dict[int, tuple[Any, bool]]] = {}
+"""Factories of the program's own, by identity, and whether they take our coroutines."""
 
 
 _recomposed: Final[WeakSet[AbstractEventLoop]] = WeakSet()
@@ -181,17 +182,21 @@ def _made_by_factory(
 ) -> Any:
     """Create a task by the program's own factory, which may not like what we give it.
 
-    One that fails, and has not made a task of it, is asked once more, with the real coroutine. If
-    it still fails, that is its own affair, and the first error stands.
+    One that never took any, fails, and has not made a task of it, is asked once more, with the real
+    coroutine. If it still fails, that is its own affair, and the first error stands.
     """
     factory = loop.get_task_factory()
-    refuses = any(factory is known for known in _refusing)
-    watched = coro if refuses else _watched(loop, coro, options)
+    _, accepts = _accepting.get(id(factory), (factory, None))
+    watched = coro if accepts is False else _watched(loop, coro, options)
     try:
-        return original(loop, watched, **options)
+        task = original(loop, watched, **options)
+        if accepts is None:
+            _accepting[id(factory)] = factory, True
     except BaseException as error:
         hide_frame(error)
-        if watched is coro or not isinstance(error, _REFUSALS) or _is_in_use(loop, watched):
+        if accepts is not None or not isinstance(error, _REFUSALS):
+            raise
+        if _is_in_use(loop, watched) or not _is_new(coro):
             raise
         try:
             task = original(loop, coro, **options)
@@ -199,13 +204,19 @@ def _made_by_factory(
             task = None
         if task is None:
             raise
-        _refusing.append(factory)
+        _accepting[id(factory)] = factory, False
         for listener in _listeners:
             listener.refused(loop, task, error)
-        return task
+    return task
 
 
 _REFUSALS: Final = (AssertionError, AttributeError, TypeError, ValueError)
+
+
+def _is_new(coroutine: Any) -> bool:
+    """Whether a coroutine has neither been started nor closed."""
+    frame = getattr(coroutine, "cr_frame", None)
+    return frame is not None and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
 
 
 def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
@@ -328,7 +339,7 @@ def hear() -> None:
             patch.undo()
             _patches.remove(patch)
         if not wanted:
-            _refusing.clear()
+            _accepting.clear()
             _restore_factories()
             return
         if not _is_ours(vars(AbstractEventLoop).get(_SUBCLASSING)):

@@ -21,9 +21,10 @@ import anyio.lowlevel
 from tracetools import Profile, observe, record
 from tracetools.formats.folded import read_folded
 
-ROUNDS = 8
-TRUTH = {"alpha": 20_000_000, "beta": 30_000_000, "gamma": 60_000_000}
-CHILD = {"alpha_child": 40_000_000, "gamma_child": 25_000_000}
+ROUNDS = 4
+# Long, so that what task groups themselves take (a quarter of a millisecond a round) is little.
+TRUTH = {"alpha": 80_000_000, "beta": 120_000_000, "gamma": 240_000_000}
+CHILD = {"alpha_child": 160_000_000, "gamma_child": 100_000_000}
 BACKENDS = {
     "trio": ("trio", {}),
     "asyncio": ("asyncio", {}),

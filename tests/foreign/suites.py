@@ -39,7 +39,7 @@ VARIANTS: Final[dict[str, Variant]] = {
     "recorded-full": Variant(GROWING, way="record"),
     "recorded-each": Variant({"flush_interval": None, "scheduled": True}, way="record-each"),
 }
-INSTRUMENTED: Final = ("full", "shared", "midway")
+INSTRUMENTED: Final = ("plain", "full", "shared", "midway")
 RECORDED: Final = ("recorded", "recorded-full", "recorded-each")
 
 
@@ -105,6 +105,8 @@ SUITES: Final[dict[str, Suite]] = {
             *("-o", "markers=redistributors_should_skip"),
         ],
         plugins=False,
+        # The others on demand: CI has 480 s, on a machine that does something else as well.
+        variants=("full", "midway"),
         excluded={
             "_core/_tests/test_instrumentation.py::test_instrument_that_raises_on_getattr": (
                 "asserts that the run has no instrument with these hooks"

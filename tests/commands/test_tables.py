@@ -84,6 +84,10 @@ def test_totals_of_a_profile_that_breaks_a_law():
             Profile(runs=1200, duration=0, backends=("asyncio", "trio"), merged=3),
             "recorded 1,200 loops (asyncio, trio) of 3 processes, 0.0 ms in all.",
         ),
+        (
+            Profile(runs=1, duration=5 * MS, stacks={(ROOT, MAIN): Times(thread=2 * MS)}),
+            "recorded 1 loop, 5.0 ms in all. In worker threads, beside: 2.0 ms.",
+        ),
     ],
 )
 def test_what_ran(profile, text):

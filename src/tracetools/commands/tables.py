@@ -72,7 +72,9 @@ def what_ran(profile: Profile) -> str:
     loops = "1 loop" if profile.runs == 1 else f"{profile.runs:,} loops"
     backends = f" ({', '.join(profile.backends)})" if profile.backends else ""
     processes = f" of {profile.merged:,} processes" if profile.merged > 1 else ""
-    return f"recorded {loops}{backends}{processes}, {_amount(profile.duration)} in all."
+    beside = f" In worker threads, beside: {_amount(profile.thread_time)}."
+    threads = beside if profile.thread_time else ""
+    return f"recorded {loops}{backends}{processes}, {_amount(profile.duration)} in all.{threads}"
 
 
 def what_to_open(graph: pathlib.Path, here: pathlib.Path) -> str:

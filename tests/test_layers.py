@@ -59,7 +59,10 @@ def ours(name: str) -> set[str]:
     return {found.partition(".")[2] for found in whole}
 
 
-GRAPH = {name: ours(name) for name in FILES}
+# A profile shows itself in notebooks, which ask the value itself for HTML. It imports the report
+# when it is asked, and not before.
+LATE = {"profile": {"report.of_profile"}}
+GRAPH = {name: ours(name) - LATE.get(name, set()) for name in FILES}
 FOREIGN = {name: {found.split(".")[0] for found in imports(name)} for name in FILES}
 
 
@@ -107,16 +110,31 @@ def test_only_the_stack_file_knows_a_format():
     assert knowing == {"stack_file"}
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in FILES if package(name) in ("formats", "flamegraph")]
-)
+OUTPUT = {"formats", "flamegraph", "report"}
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if package(name) in OUTPUT])
 def test_output_never_imports_what_records(name):
-    assert {package(found) for found in reached(name)} <= CORE | {"formats", "flamegraph"}
+    assert {package(found) for found in reached(name)} <= CORE | OUTPUT
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if package(name) == "formats"])
-def test_formats_do_not_know_the_graph(name):
-    assert "flamegraph" not in {package(found) for found in reached(name)}
+def test_formats_do_not_know_the_graph_and_no_page(name):
+    assert {package(found) for found in reached(name)}.isdisjoint({"flamegraph", "report"})
+
+
+def test_graphs_know_no_more_of_reports_than_the_frame_for_notebooks():
+    found = set().union(*(GRAPH[name] for name in FILES if package(name) == "flamegraph"))
+    assert {name for name in found if package(name) == "report"} <= {"report.notebook"}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_is_imported_late_is_imported_in_no_module_body(name):
+    body = ast.parse(FILES[name].read_text()).body
+    at_once = {node.module for node in body if isinstance(node, ast.ImportFrom)}
+    late = {f"tracetools.{found}" for found in LATE[name]}
+    assert late <= imports(name)
+    assert late.isdisjoint(at_once)
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if package(name) == "instruments"])

@@ -151,6 +151,12 @@ class Profile:
 
     __add__ = merge
 
+    def _repr_html_(self) -> str:
+        """Show the report in a notebook. The edge is not imported before somebody looks."""
+        from tracetools.report.of_profile import notebook_of_profile  # noqa: PLC0415
+
+        return notebook_of_profile(self)
+
 
 def _joined(path: Path) -> str:
     return ";".join(frame.label for frame in path)

@@ -1,16 +1,25 @@
 """Colours of frames, by name alone: a function has one colour in every graph, run and process.
 
-What may live here: functions from a name to a colour, and the table of them. What must not: how a
-colour is written down, and anything that depends on where or how wide a frame is.
+What may live here: functions from a name to a colour, and the table of them; the colours that stand
+for a difference, and those of backgrounds. What must not: how a colour is written down, and
+anything that depends on where or how wide a frame is.
+
+A palette is a range of colours in which the name's hash chooses, or a list of rules that choose the
+range. The ranges have the hues of flamegraph.pl and are lighter, so that dark text on them is easy
+to read.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    Palette: TypeAlias = Callable[[str], "Colour"]
 
 
 class Colour(NamedTuple):
@@ -21,18 +30,25 @@ class Colour(NamedTuple):
     blue: int
 
 
-def hot(name: str) -> Colour:
-    """Warm colours from red to yellow, light enough that black text on them is easy to read."""
-    warmth, glow, tint = _dice(name)
-    return Colour(
-        red=_between(222, 252, glow),
-        green=_between(104, 218, warmth),
-        blue=_between(58, 96, tint),
+def difference(delta: int, largest: int) -> Colour:
+    """Return the colour of a change: near white for none, towards red for growth, blue for less.
+
+    Red and blue, unlike red and green, differ for colour-blind readers too.
+
+    Args:
+        delta: By how much the frame grew; less than 0 where it shrank.
+        largest: The change that has the full colour, 1 or more; greater ones have no more of it.
+    """
+    end = _GROWN if delta > 0 else _SHRUNK
+    part = min(abs(delta), largest)
+    return Colour._make(
+        low - (low - high) * part // largest for low, high in zip(_SAME, end, strict=True)
     )
 
 
-PALETTES: Mapping[str, Callable[[str], Colour]] = {"hot": hot}
-"""What the option `colors` can name."""
+_SAME = Colour(250, 250, 250)
+_GROWN = Colour(240, 108, 64)
+_SHRUNK = Colour(92, 152, 236)
 
 
 def _dice(name: str) -> tuple[int, int, int]:
@@ -48,3 +64,168 @@ def _dice(name: str) -> tuple[int, int, int]:
 def _between(low: int, high: int, die: int) -> int:
     """Scale a die to a range, both ends included."""
     return low + (high - low) * die // 255
+
+
+def _range(low: Colour, high: Colour) -> Palette:
+    """Make a palette of the colours between two: a die for each channel."""
+
+    def paint(name: str) -> Colour:
+        warmth, glow, tint = _dice(name)
+        return Colour(
+            red=_between(low.red, high.red, glow),
+            green=_between(low.green, high.green, warmth),
+            blue=_between(low.blue, high.blue, tint),
+        )
+
+    return paint
+
+
+def _rules(*rules: tuple[str, Palette], otherwise: Palette) -> Palette:
+    """Make a palette that hands a name to that of the first expression found in it."""
+    compiled = [(re.compile(expression), palette) for expression, palette in rules]
+
+    def paint(name: str) -> Colour:
+        found = (palette for expression, palette in compiled if expression.search(name))
+        return next(found, otherwise)(name)
+
+    return paint
+
+
+def _one_of(*palettes: Palette) -> Palette:
+    """Make a palette that hands a name to one of several, by its hash."""
+
+    def paint(name: str) -> Colour:
+        # Another throw than the palette's own, or else each would show a part of its colours.
+        return palettes[sum(_dice(f"{name}\0")) % len(palettes)](name)
+
+    return paint
+
+
+def _with_gaps(palette: Palette) -> Palette:
+    """Paint the frames `-` and `--`, which stand for what is not known, in grey."""
+
+    def paint(name: str) -> Colour:
+        return _GAPS.get(name) or palette(name)
+
+    return paint
+
+
+_GAPS = {"-": Colour(200, 200, 200), "--": Colour(160, 160, 160)}
+
+_HOT = _range(Colour(222, 104, 58), Colour(252, 218, 96))
+_MEM = _range(Colour(90, 188, 130), Colour(140, 222, 190))
+_IO = _range(Colour(146, 146, 220), Colour(184, 184, 246))
+_RED = _range(Colour(226, 116, 104), Colour(252, 160, 138))
+_GREEN = _range(Colour(122, 200, 105), Colour(166, 232, 142))
+_BLUE = _range(Colour(116, 158, 226), Colour(160, 192, 250))
+_AQUA = _range(Colour(108, 194, 202), Colour(150, 226, 230))
+_YELLOW = _range(Colour(222, 212, 80), Colour(250, 236, 130))
+_PURPLE = _range(Colour(198, 138, 205), Colour(228, 176, 244))
+_ORANGE = _range(Colour(235, 150, 50), Colour(255, 190, 105))
+_GREY = _range(Colour(186, 188, 192), Colour(214, 216, 220))
+
+_KERNEL = (r"_\[k\]$", _ORANGE)
+_CPP = (r"::", _YELLOW)
+
+_JAVA = _rules(
+    _KERNEL,
+    (r"_\[i\]$", _AQUA),  # inlined
+    (r"_\[j\]$", _GREEN),  # compiled just in time
+    (r"^L?(?:[\w$]+[/.])+[A-Z]", _GREEN),  # java/lang/Thread.run, java.lang.Thread.run
+    (r"^L?(?:com|io|java|javax|jdk|net|org|sun)/", _GREEN),
+    (r":::", _GREEN),  # perf-map-agent between class and method
+    _CPP,
+    otherwise=_RED,
+)
+
+_JS = _rules(
+    _KERNEL,
+    (r"^(?:\w+:)?[~*^+]|\.[cm]?js\b", _GREEN),  # LazyCompile:~read /app/file.js:12
+    (r"^[^/]*/.*_\[j\]$", _GREEN),
+    _CPP,
+    (r":|_\[j\]$", _AQUA),  # Builtin:ArrayForEach, node:internal/timers
+    (r" \[", _ORANGE),  # do_syscall_64 [kernel.kallsyms]
+    otherwise=_RED,
+)
+
+# tracetools shortens the files of the standard library to what an import says (asyncio/events.py),
+# so its modules are known by name. These are the ones that asynchronous programs pass through; a
+# complete list would be another one in each version of Python, and so would the colours.
+_STANDARD_LIBRARY = (
+    "_pyrepl|asyncio|cProfile|codecs|collections|concurrent|contextlib|copy|ctypes|email|functools"
+    "|gzip|http|importlib|inspect|json|logging|multiprocessing|os|pathlib|pickle|posixpath|queue|re"
+    "|runpy|selectors|shutil|signal|socket|socketserver|sqlite3|ssl|subprocess|tempfile"
+    "|threading|traceback|typing|unittest|urllib|uuid|weakref|xml|zipfile"
+)
+
+_PYTHON = _rules(
+    (r"^\[(?:idle|scheduled)\]$", _GREY),
+    (r"(?:^|[/\\(])(?:site|dist)-packages[/\\]", _AQUA),
+    (r"(?:^|[/\\(])(?:python3\.\d+t?|[Pp]ython3\d+t?[/\\]Lib)[/\\]", _YELLOW),
+    (r"^<(?:built-in|method) |(?:^|\()<frozen ", _YELLOW),
+    (rf"(?:^|\()(?:{_STANDARD_LIBRARY})(?:/[\w/]+)?\.py\b", _YELLOW),
+    otherwise=_RED,
+)
+
+_RUST = _rules(
+    _KERNEL,
+    # core::ptr::drop_in_place, <alloc::vec::Vec<T> as ..>::push, <&T as core::fmt::Debug>::fmt;
+    # but not <app::Job as core::fmt::Debug>::fmt, which the program wrote.
+    (r"^<?[&*]?(?:mut |dyn |const )*(?:alloc|core|proc_macro|std|test)::", _YELLOW),
+    (r"^<[^:]* as (?:alloc|core|std)::", _YELLOW),
+    (r"^(?:__r(?:ust|dl|g)_|rust_panic|rust_begin_unwind)", _YELLOW),
+    (r"::", _AQUA),
+    otherwise=_RED,  # C, assembly, and main
+)
+
+# Tints of Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), which colour-blind readers
+# tell apart; their lightness differs as well.
+_COLORBLIND = _one_of(
+    _range(Colour(241, 235, 131), Colour(251, 245, 141)),  # yellow
+    _range(Colour(238, 183, 45), Colour(248, 193, 55)),  # orange
+    _range(Colour(211, 115, 55), Colour(221, 125, 65)),  # vermilion
+    _range(Colour(195, 155, 211), Colour(205, 165, 221)),  # purple
+    _range(Colour(83, 157, 127), Colour(93, 167, 137)),  # green
+    _range(Colour(91, 139, 233), Colour(101, 149, 243)),  # blue
+    _range(Colour(187, 239, 229), Colour(197, 249, 239)),  # sky
+)
+
+# For the graph in which each stack ends in what its tasks waited for.
+_LENS = _rules(
+    (r"^\[idle\]$", lambda _: Colour(120, 166, 230)),
+    (r"^\[scheduled\]$", lambda _: Colour(250, 186, 20)),
+    otherwise=_range(Colour(236, 150, 118), Colour(252, 190, 150)),
+)
+
+PALETTES: Mapping[str, Palette] = {
+    name: _with_gaps(palette)
+    for name, palette in {
+        "hot": _HOT,
+        "mem": _MEM,
+        "io": _IO,
+        "red": _RED,
+        "green": _GREEN,
+        "blue": _BLUE,
+        "aqua": _AQUA,
+        "yellow": _YELLOW,
+        "purple": _PURPLE,
+        "orange": _ORANGE,
+        "wakeup": _AQUA,
+        "java": _JAVA,
+        "js": _JS,
+        "python": _PYTHON,
+        "rust": _RUST,
+        "colorblind": _COLORBLIND,
+        "lens": _LENS,
+    }.items()
+}
+"""What the option `colors` can name: functions from a frame's name, with the annotation that it may
+have (`_[k]` kernel, `_[j]` compiled just in time, `_[i]` inlined, `_[w]` waker), to its colour."""
+
+BACKGROUNDS: Mapping[str, tuple[Colour, Colour]] = {
+    "yellow": (Colour(238, 238, 238), Colour(238, 238, 176)),
+    "blue": (Colour(238, 238, 238), Colour(224, 224, 255)),
+    "green": (Colour(239, 246, 239), Colour(224, 255, 224)),
+    "grey": (Colour(248, 248, 248), Colour(232, 232, 232)),
+}
+"""What the option `bgcolors` can name: the colours at the top and at the bottom."""

@@ -1,0 +1,247 @@
+"""A profile as a file: JSON that holds all of it, so that any lens can be looked at later.
+
+What may live here: the text of one profile, strict both ways. What must not: lenses, sums, and
+anything about drawing.
+
+The first key is the version. Frames stand in a table; a stack is a row of the index of its parent
+(-1 for none), the index of its frame, and the six numbers of `Times`. A row of the two indexes
+alone is a stack that has no numbers and only stands above others. Rows are sorted, parents first,
+so that equal profiles are equal bytes. All of it is ASCII, so that any text survives, lone
+surrogates too. By convention the file's name ends in `.profile.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.errors import StackFileError
+from tracetools.formats.files import explain, write_atomically
+from tracetools.profile import Profile
+from tracetools.stacks import Frame, Times
+
+if TYPE_CHECKING:
+    import pathlib
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tracetools.profile import Path
+
+VERSION: Final = 1
+
+MAX_FRAMES: Final = 50_000_000
+"""How many frames all stacks together may have when read: a small file can ask for far more memory
+than there is. A recording with its own bounds has at most 2,560,000."""
+
+_KEY: Final = "tracetools-profile"
+_COUNTS: Final = ("duration", "task_time", "runs", "merged")
+_TEXTS: Final = ("programs", "backends")
+_SWITCHES: Final = ("scheduled_measured", "truncated")
+_NO_PARENT: Final = -1
+_NUMBERS: Final = len(Times._fields)
+_START = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"tracetools-profile"\s*:')
+_REMEDY: Final = "record it again, or give a file that tracetools wrote"
+
+
+def is_profile(first_bytes: bytes) -> bool:
+    """Tell a profile from folded text by the first bytes of a file; 64 of them are enough."""
+    return _START.match(first_bytes) is not None
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+
+def write_profile(path: pathlib.Path, profile: Profile) -> None:
+    """Write a profile to a file, replacing it at once.
+
+    Raises:
+        StackFileError: The file cannot be written; what was there before is untouched.
+    """
+    try:
+        write_atomically(path, format_profile(profile).encode("ascii"))
+    except (OSError, ValueError) as error:
+        raise StackFileError(f"cannot write profile {path}: {explain(error)}") from error
+
+
+def format_profile(profile: Profile) -> str:
+    """Give the text of a profile, its last line ended: equal profiles give equal text.
+
+    Raises:
+        ValueError: A stack has no frames, or a number has more digits than Python writes (4,300).
+    """
+    frames = sorted({frame for path in profile.stacks for frame in path}, key=_order)
+    about = {
+        _KEY: VERSION,
+        "start": profile.start,
+        **{name: getattr(profile, name) for name in (*_COUNTS, *_TEXTS, *_SWITCHES)},
+    }
+    lines = [f"{_dump(name)}:{_dump(value)}" for name, value in about.items()]
+    lines.append(_listed("frames", frames))
+    lines.append(_listed("stacks", _rows(profile.stacks, frames)))
+    return "{" + ",\n".join(lines) + "}\n"
+
+
+def _order(frame: Frame) -> tuple[str, bool, str, int]:
+    """Sort a frame whose file is not known before all others of its name."""
+    return frame.name, frame.file is not None, frame.file or "", frame.line
+
+
+def _rows(stacks: Mapping[Path, Times], frames: Iterable[Frame]) -> list[list[int]]:
+    """Give the rows of all stacks, each after its parent."""
+    index_of = {frame: index for index, frame in enumerate(frames)}
+    numbers = {tuple(index_of[frame] for frame in path): stacks[path] for path in stacks}
+    if () in numbers:
+        raise ValueError("a stack has no frames: every stack begins with the root")
+    missing = {path[:length] for path in numbers for length in range(1, len(path))}
+    rows: list[list[int]] = []
+    row_of: dict[tuple[int, ...], int] = {(): _NO_PARENT}
+    for path in sorted(missing | numbers.keys()):
+        row_of[path] = len(rows)
+        rows.append([row_of[path[:-1]], path[-1], *numbers.get(path, ())])
+    return rows
+
+
+def _listed(name: str, rows: Iterable[Any]) -> str:
+    """Give a list, a line for each row."""
+    return f"{_dump(name)}:[\n" + ",\n".join(map(_dump, rows)) + "\n]"
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def read_profile(path: pathlib.Path) -> Profile:
+    """Read the file of a profile.
+
+    Raises:
+        StackFileError: The file is missing, cannot be read, or is not what `write_profile` writes.
+    """
+    try:
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise StackFileError(f"cannot read profile {path}: {explain(error)}") from error
+    return parse_profile(data, str(path))
+
+
+def parse_profile(text: str | bytes, source: str = "<text>") -> Profile:
+    """Read the text of a profile; whether the laws of time hold in it is not checked.
+
+    Keys that are not known are left alone. `source` names the input in messages.
+
+    Raises:
+        StackFileError: The text is not that of a profile, or of a later version.
+    """
+    try:
+        return _profile(_loaded(text))
+    except _MalformedError as error:
+        raise StackFileError(f"{source}: not a profile: {error}; {_REMEDY}") from error
+
+
+class _MalformedError(Exception):
+    """What is wrong with a text, in a few words."""
+
+
+def _loaded(text: str | bytes) -> dict[str, Any]:
+    """Read JSON, an object that says that it is a profile."""
+    try:
+        decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
+        value = json.loads(decoded)
+    except RecursionError as error:
+        raise _MalformedError("its JSON is nested too deeply") from error
+    except ValueError as error:
+        raise _MalformedError(f"no JSON ({error})") from error
+    if not isinstance(value, dict) or _KEY not in value:
+        raise _MalformedError(f'its JSON has no "{_KEY}"')
+    version = value[_KEY]
+    if not _is_count(version) or version < 1:
+        raise _MalformedError(f'its "{_KEY}" is no version')
+    if version > VERSION:
+        raise _MalformedError("a later version of tracetools wrote it: upgrade tracetools")
+    return value
+
+
+def _profile(value: Mapping[str, Any]) -> Profile:
+    about: dict[str, Any] = {"start": _taken(value, "start", _is_whole, "a whole number")}
+    for name in _COUNTS:
+        about[name] = _taken(value, name, _is_count, "a whole number of zero or more")
+    for name in _TEXTS:
+        about[name] = tuple(_taken(value, name, _is_texts, "a list of texts"))
+    for name in _SWITCHES:
+        about[name] = _taken(value, name, _is_switch, "true or false")
+    frames = [_frame(row, index) for index, row in enumerate(_list(value, "frames"))]
+    if len(set(frames)) < len(frames):
+        raise _MalformedError("a frame is there twice")
+    return Profile(stacks=_stacks(_list(value, "stacks"), frames), **about)
+
+
+def _frame(row: object, index: int) -> Frame:
+    match row:
+        case [str(name), str() | None as file, int(line)] if _is_count(line):
+            return Frame(name, file, line)
+    raise _MalformedError(f"frame {index} is not [name, file or null, line]")
+
+
+def _stacks(rows: Iterable[Any], frames: list[Frame]) -> dict[Path, Times]:
+    """Build the stacks, each from its parent's, which must stand before it."""
+    paths: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    stacks: dict[Path, Times] = {}
+    length = 0
+    for index, row in enumerate(rows):
+        parent, frame, times = _numbers(row, index)
+        if not (_NO_PARENT <= parent < index and 0 <= frame < len(frames)):
+            raise _MalformedError(f"stack {index} refers to a parent or frame that is not there")
+        if (parent, frame) in seen:
+            raise _MalformedError(f"stack {index} is there twice")
+        seen.add((parent, frame))
+        above = () if parent == _NO_PARENT else paths[parent]
+        length += len(above) + 1
+        if length > MAX_FRAMES:
+            raise _MalformedError(f"its stacks have more than {MAX_FRAMES:,} frames")
+        paths.append(above + (frames[frame],))
+        if times is not None:
+            stacks[paths[-1]] = times
+    return stacks
+
+
+def _numbers(row: Any, index: int) -> tuple[int, int, Times | None]:
+    match row:
+        case [int(parent), int(frame), *times] if (
+            _is_whole(parent)
+            and all(map(_is_count, (frame, *times)))
+            and len(times) in (0, _NUMBERS)
+        ):
+            return parent, frame, Times(*times) if times else None
+    raise _MalformedError(f"stack {index} is not [parent, frame, {', '.join(Times._fields)}]")
+
+
+def _taken(
+    value: Mapping[str, Any], name: str, is_right: Callable[[object], bool], what: str
+) -> Any:
+    if name not in value or not is_right(value[name]):
+        raise _MalformedError(f'its "{name}" is not {what}')
+    return value[name]
+
+
+def _list(value: Mapping[str, Any], name: str) -> list[object]:
+    found: list[object] = _taken(value, name, lambda rows: isinstance(rows, list), "a list")
+    return found
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_switch(value: object) -> bool:
+    return isinstance(value, bool)

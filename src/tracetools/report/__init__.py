@@ -1,0 +1,5 @@
+"""Reports: one HTML page with the graphs of a recording, a table and what is known about it.
+
+What may live here: how a profile or folded stacks become a page. What must not: reading, recording,
+and the drawing of a graph.
+"""

@@ -1,0 +1,160 @@
+"""The report of a profile, which knows all there is to know.
+
+What may live here: a `Profile` to a `Report`. What must not: markup.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final
+
+from tracetools.flamegraph.amounts import amount_formatter
+from tracetools.flamegraph.options import Options
+from tracetools.report.figures import Column, Figures, clean_stacks, make_table, sum_up
+from tracetools.report.lenses import ORDER, lenses_with_time
+from tracetools.report.notebook import notebook_frame
+from tracetools.report.page import Report, write_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tracetools.formats.folded import Stack
+    from tracetools.profile import Lens, Path, Profile
+    from tracetools.report.figures import Table
+
+NOTEBOOK_FRAMES: Final = 5_000
+"""How many frames a notebook's page draws at most, in all graphs together: notebooks keep the page
+in their file, and grow slow with it."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_show_time = amount_formatter("ns")
+
+
+def report_of_profile(profile: Profile, options: Options, *, title: str | None = None) -> str:
+    """Give the page of a profile: all lenses that have any time, a table, and the metadata.
+
+    Counts are nanoseconds, whatever unit the options name. Without a title, here or in the
+    options, it is what was run.
+    """
+    return write_page(make_report(profile, options, title=title), options.nonce)
+
+
+def notebook_of_profile(profile: Profile) -> str:
+    """Give the report in a frame for a notebook; of a profile without time, a sentence."""
+    report = make_report(profile, Options())
+    if not report.lenses:
+        return "<p>tracetools: an empty profile, in which no time was recorded.</p>"
+    share = max(1, NOTEBOOK_FRAMES // len(report.lenses))
+    lenses = [
+        replace(lens, options=replace(lens.options, max_frames=share)) for lens in report.lenses
+    ]
+    return notebook_frame(write_page(replace(report, lenses=lenses)), title=report.title)
+
+
+def make_report(profile: Profile, options: Options, *, title: str | None = None) -> Report:
+    """Say what the page of a profile shows."""
+    labels = clean_stacks(profile.stacks)
+    stacks_of = {name: _seen(profile, name, labels) for name in ORDER}
+    chosen = title if title is not None else options.title
+    return Report(
+        title=", ".join(profile.programs) or "tracetools report" if chosen is None else chosen,
+        lenses=lenses_with_time(stacks_of, replace(options, count_name="ns", factor=1)),
+        table=_table(profile, labels),
+        metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],
+    )
+
+
+def _seen(profile: Profile, lens: Lens, labels: dict[Path, Stack]) -> dict[Stack, int]:
+    """Give a lens by label. The leaves of the lens `task` are no stacks of the profile."""
+    seen: dict[Stack, int] = defaultdict(int)
+    for path, time in profile.lens(lens).items():
+        stack = labels.get(path)
+        if stack is None:
+            stack = labels[path[:-1]] + (path[-1].label,)
+        seen[stack] += time
+    return dict(seen)
+
+
+# -- the table ---------------------------------------------------------------------------------
+
+
+def _table(profile: Profile, labels: dict[Path, Stack]) -> Table:
+    figures = sum_up(
+        (
+            labels[path],
+            Figures(
+                busy=times.busy,
+                scheduled=times.scheduled,
+                idle=times.idle,
+                thread=times.thread,
+                steps=times.steps,
+                entries=times.entries,
+            ),
+        )
+        for path, times in profile.stacks.items()
+    )
+    return make_table(figures, _columns(profile))
+
+
+def _columns(profile: Profile) -> Iterator[tuple[Column, Callable[[Figures], int | None]]]:
+    yield _time("Busy, all", "Busy time with what stands below"), lambda row: row.whole
+    yield _time("Busy", "Busy time of its own, without what stands below"), lambda row: row.busy
+    if profile.scheduled_measured:
+        yield _time("Scheduled", "Waiting for a turn"), lambda row: row.scheduled
+    yield _time("Idle", "Waiting for something"), lambda row: row.idle
+    if profile.thread_time:
+        yield _time("Threads", "In worker threads, beside the loop"), lambda row: row.thread
+    yield _count("Steps", "Steps that ended here"), lambda row: row.steps
+    yield _count("Entries", "Tasks spawned, or spans opened"), lambda row: row.entries
+    yield _time("Busy a step", "Busy time by steps, on average"), _busy_a_step
+
+
+def _time(heading: str, explanation: str) -> Column:
+    return Column(heading, explanation, _show_time)
+
+
+def _count(heading: str, explanation: str) -> Column:
+    return Column(heading, explanation, lambda count: f"{count:,}")
+
+
+def _busy_a_step(row: Figures) -> int | None:
+    """Divide the own busy time by the steps, in whole nanoseconds."""
+    return row.busy // row.steps if row.steps else None
+
+
+# -- the metadata ------------------------------------------------------------------------------
+
+
+def _metadata(profile: Profile) -> Iterator[tuple[str, str]]:
+    if profile.programs:
+        yield "Programs", ", ".join(profile.programs)
+    if profile.backends:
+        yield "Backends", ", ".join(profile.backends)
+    if profile.start:
+        yield "Start", _moment(profile.start)
+    yield "Duration", _show_time(profile.duration)
+    yield "Loop's own waiting and overhead", _show_time(profile.waiting)
+    yield "Task time", _show_time(profile.task_time)
+    if profile.thread_time:
+        yield "Thread time", _show_time(profile.thread_time)
+    yield "Loops recorded", f"{profile.runs:,}"
+    if profile.merged != 1:
+        yield "Profiles merged", f"{profile.merged:,}"
+    yield "Scheduled time", "measured" if profile.scheduled_measured else "part of the idle time"
+    yield "Stacks", f"{len(profile.stacks):,}{_truncation(profile)}"
+    yield "Frames", f"{len({frame for path in profile.stacks for frame in path}):,}"
+
+
+def _truncation(profile: Profile) -> str:
+    return ", truncated: (deeper) and (other) stand for more" if profile.truncated else ""
+
+
+def _moment(nanoseconds: int) -> str:
+    """Give a moment in ISO 8601, UTC, or as it is if no calendar has it."""
+    try:
+        moment = _EPOCH + timedelta(seconds=nanoseconds // 10**9)
+    except OverflowError:
+        return f"{nanoseconds} ns after 1970"
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracetools.errors import GraphFileError, StackFileError
-from tracetools.flamegraph.layout import lay_out
+from tracetools.flamegraph.layout import arrange, place
 from tracetools.flamegraph.options import make_options
-from tracetools.flamegraph.palette import PALETTES
 from tracetools.flamegraph.svg import draw
 from tracetools.formats.files import explain, write_atomically
-from tracetools.formats.folded import read_folded
+from tracetools.formats.folded import SEPARATOR, pack, read_folded
 from tracetools.stacks import ROOT
 
 if TYPE_CHECKING:
@@ -101,7 +100,8 @@ class Flamegrapher:
                 In every case a graph that was there before is untouched.
         """
         stack_file, graph_file = self._checked_files()
-        text = render(read_folded(stack_file).stacks, self._options)
+        folded = read_folded(stack_file, keep_order=self._options.flame_chart)
+        text = _render_packed(folded.packed, folded.packed_before, self._options)
         try:
             write_atomically(graph_file, text.encode())
         except (OSError, ValueError) as error:
@@ -136,14 +136,26 @@ class Flamegrapher:
 
 def render(stacks: Mapping[tuple[str, ...], int], options: Options) -> str:
     """Give the SVG of stacks with positive counts, at least one."""
+    return _render_packed([(pack(stack), count) for stack, count in stacks.items()], None, options)
+
+
+def _render_packed(
+    counts: list[tuple[bytes, int]], before: Mapping[bytes, int] | None, options: Options
+) -> str:
+    """Give the SVG of packed stacks; `before` has the first counts of a differential graph."""
     if options.count_name is None:
-        options = replace(options, count_name=_unit(stacks))
-    return draw(lay_out(stacks, options.min_width), PALETTES[options.colors], options)
+        options = replace(options, count_name=_unit(stack for stack, _ in counts))
+    columns = arrange(
+        counts, before, is_chart=options.flame_chart, reverse=options.reverse_stack_order
+    )
+    return draw(place(columns, options.min_width, options.max_frames), options)
 
 
-def _unit(stacks: Iterable[tuple[str, ...]]) -> str:
+def _unit(stacks: Iterable[bytes]) -> str:
     """Tell what the counts of a file are, for those who did not say."""
-    return "µs" if all(stack[0] == ROOT.name for stack in stacks) else "samples"
+    root = ROOT.name.encode()
+    ours = all(stack == root or stack.startswith(root + SEPARATOR) for stack in stacks)
+    return "µs" if ours else "samples"
 
 
 def _named(path: StrPath, error: type[Exception]) -> Path:

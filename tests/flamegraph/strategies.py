@@ -8,6 +8,11 @@ relaxed = settings(deadline=None)
 any_text = st.text(st.characters(exclude_categories=()), max_size=20)
 """Every character that a Python str can hold, lone surrogates among them."""
 
+any_name = st.text(
+    st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=20
+)
+"""What a frame of a layout can be named."""
+
 identifiers = st.text("abcdeXYZ_", min_size=1, max_size=4)
 """Names all of whose characters sort after `;`: with others the references draw frames twice."""
 

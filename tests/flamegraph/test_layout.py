@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tracetools.flamegraph.layout import Box, lay_out
 
-from .strategies import any_text, relaxed, stacks
+from .strategies import any_name, any_text, relaxed, stacks
 
 
 def test_frames_are_merged_and_sorted_by_name_with_self_time_first():
@@ -72,7 +72,7 @@ def test_counts_beyond_any_machine_word_are_exact():
 
 
 @relaxed
-@given(stacks(any_text, st.integers(1, 10**20)))
+@given(stacks(any_name, st.integers(1, 10**20)))
 def test_every_box_is_as_wide_as_its_stacks(stacks):
     widths = Counter()
     for stack, count in stacks.items():

@@ -241,9 +241,14 @@ def test_what_is_meant_is_read(text, stacks):
 
 
 def test_of_two_columns_the_second_counts_and_the_first_is_kept():
-    folded = parse(b"a;b 3 5\na;c 4\na;d 2.5 0\n")
+    folded = parse(b"a;b 3 5\na;c 0 4\na;d 2.5 0\n")
     assert folded.stacks == {("a", "b"): 5, ("a", "c"): 4}
-    assert folded.before == {("a", "b"): 3, ("a", "d"): 3}
+    assert folded.before == {("a", "b"): 3, ("a", "c"): 0, ("a", "d"): 3}
+
+
+def test_lines_of_one_count_and_of_two_do_not_mix():
+    with pytest.raises(StackFileError, match=r"line 1 has two counts and line 2 has one; give"):
+        parse(b"a;b 3 5\na;c 4\n")
 
 
 BAD_LINES = [
@@ -316,7 +321,7 @@ class EndlessLine(io.RawIOBase):
         self.left = length
         self.most = 0
 
-    def readline(self, size=-1):
+    def read(self, size=-1):
         self.most = max(self.most, size if size >= 0 else self.left)
         size = min(size, self.left) if size >= 0 else self.left
         self.left -= size

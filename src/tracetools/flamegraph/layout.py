@@ -114,7 +114,9 @@ def lay_out(
     stacks: Mapping[Stack, int], min_width: float = 0, max_frames: int | None = None
 ) -> Layout:
     """Place the frames of stacks with positive counts, at least one; see `place`."""
-    return place(arrange((pack(stack), count) for stack, count in stacks.items()), min_width, max_frames)
+    return place(
+        arrange((pack(stack), count) for stack, count in stacks.items()), min_width, max_frames
+    )
 
 
 def place(columns: Columns, min_width: float, max_frames: int | None = None) -> Layout:

@@ -223,9 +223,7 @@ _LIMITS: Mapping[str, _Limit] = {
     "subtitle": _TEXT.or_none("None"),
     "image_width": _PIXELS.or_none("None to fill the window"),
     "frame_height": _PIXELS,
-    "min_width": _Limit(
-        lambda value: _is_number(value, 0, 100), "give a percentage from 0 to 100"
-    ),
+    "min_width": _Limit(lambda value: _is_number(value, 0, 100), "give a percentage from 0 to 100"),
     "max_frames": _Limit(
         lambda value: _is_whole(value, _MAX_FRAMES),
         f"give a whole number from 1 to {_MAX_FRAMES:,}",

@@ -18,6 +18,8 @@ import unicodedata
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
+from tracetools.flamegraph.palette import PALETTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -32,9 +34,10 @@ FLUID_WIDTH = 1200
 """The width of a graph that fills its window, where no script makes it do so."""
 
 
-def draw(layout: Layout, palette: Callable[[str], Colour], options: Options) -> str:
+def draw(layout: Layout, options: Options) -> str:
     """Give the whole document, its last line ended: same arguments, same text."""
     sheet = _Sheet.of(layout, options)
+    palette = PALETTES[options.colors]
     return "".join(
         [
             *_head(sheet, options),
@@ -79,14 +82,15 @@ class _Sheet(NamedTuple):
 def _head(sheet: _Sheet, options: Options) -> Iterator[str]:
     """Open the document."""
     fluid = " fluid" if options.image_width is None else ""
-    yield '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+    if not options.embedded:
+        yield '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="tracetools{fluid}"'
         f' width="{sheet.width}" height="{sheet.height}"'
         f' viewBox="0 0 {sheet.width} {sheet.height}"'
         f' font-family="{_text(options.font_type)}" font-size="{options.font_size}">\n'
     )
-    yield f"<title>{_text(options.title)}</title>\n"
+    yield f"<title>{_text(options.heading)}</title>\n"
     yield f"<style>{_asset('flamegraph.css')}</style>\n"
 
 
@@ -97,7 +101,7 @@ def _surroundings(sheet: _Sheet, options: Options) -> Iterator[str]:
     yield '<rect class="background" width="100%" height="100%" fill="#fff"/>\n'
     yield (
         f'<text class="heading" {middle} y="{2 * line}" text-anchor="middle"'
-        f' font-size="{line * 4 / 3:.2f}">{_text(options.title)}</text>\n'
+        f' font-size="{line * 4 / 3:.2f}">{_text(options.heading)}</text>\n'
     )
     if options.subtitle is not None:
         yield (

@@ -430,8 +430,7 @@ class _Tally:
             )
         after, vanished = self.after.totals()
         before = dict(self.before.totals()[0]) if self.last_double else None
-        if not any(count for _, count in after):
-            after = []
+        after = [(packed, count) for packed, count in after if count]
         return Folded(after, before, self.bad, self.first_bad, vanished)
 
 

@@ -195,7 +195,7 @@ def test_unknown_option_is_an_error_that_names_those_there_are():
         ({"frame_height": 10**6}, "from 1 to 100,000"),
         ({"colors": "plaid"}, "colors='plaid': choose one of aqua"),
         ({"colors": ["hot"]}, "choose one of aqua"),
-        ({"title": None}, "title=5: give a text"),
+        ({"title": 5}, "title=5: give a text"),
         ({"subtitle": 5}, "subtitle=5: give a text, or None"),
         ({"count_name": b"x"}, "give a text"),
         ({"font_type": None}, "give a text"),

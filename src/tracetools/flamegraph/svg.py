@@ -43,7 +43,8 @@ def draw(layout: Layout, options: Options) -> str:
             *_head(sheet, options),
             *_surroundings(sheet, options),
             *_frames(layout, palette, sheet, options),
-            f"<script>{_asset('flamegraph.js')}</script>\n</svg>\n",
+            *_script(options),
+            "</svg>\n",
         ]
     )
 
@@ -91,7 +92,17 @@ def _head(sheet: _Sheet, options: Options) -> Iterator[str]:
         f' font-family="{_text(options.font_type)}" font-size="{options.font_size}">\n'
     )
     yield f"<title>{_text(options.heading)}</title>\n"
-    yield f"<style>{_asset('flamegraph.css')}</style>\n"
+    yield f"<style{_nonce(options)}>{_asset('flamegraph.css')}</style>\n"
+
+
+def _script(options: Options) -> Iterator[str]:
+    """Give the script, if there is to be one."""
+    if not options.no_javascript:
+        yield f"<script{_nonce(options)}>{_asset('flamegraph.js')}</script>\n"
+
+
+def _nonce(options: Options) -> str:
+    return "" if options.nonce is None else f' nonce="{_text(options.nonce)}"'
 
 
 def _surroundings(sheet: _Sheet, options: Options) -> Iterator[str]:

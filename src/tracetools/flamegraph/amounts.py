@@ -29,6 +29,7 @@ _SPELLINGS: Final[dict[str, str]] = {
     "seconds": "s",
 }
 _DIGITS: Final = 4
+_NEXT_UNIT: Final = 1000
 
 
 def amount_formatter(count_name: str, factor: float = 1) -> Callable[[int], str]:
@@ -51,12 +52,12 @@ def _format_count(factor: Fraction, unit: str, count: int) -> str:
 
 def _format_time(factor: Fraction, unit: int, count: int) -> str:
     value = factor * count
-    while value >= 1000 and unit + 1 < len(_TIME_UNITS):
-        value, unit = value / 1000, unit + 1
+    while value >= _NEXT_UNIT and unit + 1 < len(_TIME_UNITS):
+        value, unit = value / _NEXT_UNIT, unit + 1
     decimals = max(0, _DIGITS - len(str(int(value))))
     rounded = round(value, decimals)
-    if rounded >= 1000 and unit + 1 < len(_TIME_UNITS):  # 999.96 becomes 1000.0
-        rounded, unit = rounded / 1000, unit + 1
+    if rounded >= _NEXT_UNIT and unit + 1 < len(_TIME_UNITS):  # 999.96 becomes 1000.0
+        rounded, unit = rounded / _NEXT_UNIT, unit + 1
     shown = f"{float(rounded):,.{decimals}f}" if rounded.denominator != 1 else f"{int(rounded):,}"
     if "." in shown:
         shown = shown.rstrip("0").rstrip(".")

@@ -128,7 +128,7 @@ def place(columns: Columns, min_width: float, max_frames: int | None = None) -> 
     """
     ends = [0, *accumulate(columns.counts)]
     total = ends[-1]
-    boxes = []
+    boxes: list[Box] = []
     for box in _widest_first(columns, ends, max(1, _narrowest(total, min_width))):
         if max_frames is not None and len(boxes) >= max_frames:
             break

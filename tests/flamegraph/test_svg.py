@@ -240,7 +240,7 @@ def test_any_names_and_options_make_a_document_that_says_what_the_layout_says(st
 @relaxed
 @given(st.lists(any_name, min_size=1, max_size=5))
 def test_length_of_the_name_is_told_in_utf16_units(names):
-    root = parse(draw({tuple(names): 1}))
+    root = parse(draw({tuple(names): 1}, count_name="samples"))
     rows = [node for node in root.iter(f"{SVG}g") if node.get("data-n")]
     for name, node in zip(["all", *names], rows, strict=True):
         units = node.find(f"{SVG}title").text.encode("utf-16-le")

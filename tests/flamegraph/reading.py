@@ -22,10 +22,9 @@ def read_frames(text):
 
 
 def read_frame(node, depth):
-    title, _, label = node
-    return Frame(
-        depth, int(node.get("data-x")), int(node.get("data-w")), title.text, label.text or ""
-    )
+    title, _, *labels = node
+    label = "".join(each.text for each in labels)
+    return Frame(depth, int(node.get("data-x")), int(node.get("data-w")), title.text, label)
 
 
 def parse(text):

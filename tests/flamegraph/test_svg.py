@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from tracetools.flamegraph import svg
 from tracetools.flamegraph.flamegrapher import render
-from tracetools.flamegraph.layout import lay_out
+from tracetools.flamegraph.layout import arrange, lay_out, place
 from tracetools.flamegraph.options import Options
+from tracetools.formats.folded import pack
 
 from .reading import SVG, parse, read_frames
 from .strategies import any_name, any_text, relaxed, stacks
 
-GOLDEN = Path(__file__).with_name("golden.svg")
+GOLDEN = Path(__file__).with_name("golden")
 ASSETS = Path(svg.__file__).with_name("assets")
 EXAMPLE = {
     ("all-spans",): 1200,
@@ -26,8 +27,12 @@ EXAMPLE = {
 }
 
 
-def draw(stacks, **options):
-    return render(stacks, Options(**options))
+def draw(stacks, before=None, **options):
+    if before is None:
+        return render(stacks, Options(**options))
+    packed = {pack(stack): count for stack, count in before.items()}
+    columns = arrange(((pack(stack), count) for stack, count in stacks.items()), packed)
+    return svg.draw(place(columns, 0), Options(**options))
 
 
 def frame_of(text, name):
@@ -37,14 +42,38 @@ def frame_of(text, name):
 # -- the whole document ------------------------------------------------------------------------
 
 
-def test_document_is_the_golden_one():
-    text = draw(EXAMPLE, title="Example", subtitle="one of each", count_name="µs")
+BEFORE = {
+    ("all-spans",): 1200,
+    ("all-spans", "serve (app/server.py:30)"): 1300,
+    ("all-spans", "tick (app/main.py:5)", "vfs_read_[k]"): 100,
+    ("all-spans", "tick (app/main.py:5)", "gone"): 70,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "options"),
+    [
+        ("plain", None, {}),
+        ("headed", None, {"title": "One", "subtitle": "of each <kind>", "notes": "-- & ]]>"}),
+        ("icicle", None, {"direction": "inverted", "colors": "blue", "bgcolors": "grey"}),
+        ("reversed", None, {"reverse_stack_order": True, "text_truncate_direction": "left"}),
+        ("chart", None, {"flame_chart": True, "count_name": "ns", "bgcolors": "#102030"}),
+        ("narrowed", None, {"min_width": 5, "image_width": 400, "factor": 0.5, "font_size": 9}),
+        ("searched", None, {"search": "q<&", "nonce": "abc=", "embedded": True}),
+        ("picture", None, {"no_javascript": True, "frame_height": 30, "font_type": "Inter, x"}),
+        ("difference", BEFORE, {}),
+        ("negated", BEFORE, {"negate_differentials": True}),
+    ],
+)
+def test_document_is_the_golden_one(name, before, options):
+    text = draw(EXAMPLE, before, **options)
     text = re.sub(r"<!\[CDATA\[.*?\]\]>", "(asset)", text, flags=re.DOTALL)
+    golden = GOLDEN / f"{name}.svg"
     if os.environ.get("TRACETOOLS_BLESS") == "1":
-        GOLDEN.write_text(text, encoding="utf-8", newline="\n")
-    assert text == GOLDEN.read_bytes().decode(), (
-        "the graph differs from tests/flamegraph/golden.svg; if that is meant, look at it in a "
-        "browser, then run this test once with TRACETOOLS_BLESS=1"
+        golden.write_text(text, encoding="utf-8", newline="\n")
+    assert text == golden.read_bytes().decode(), (
+        f"the graph differs from {golden.name}; if that is meant, look at it in a browser, then "
+        "run this test once with TRACETOOLS_BLESS=1"
     )
 
 
@@ -54,11 +83,14 @@ def test_same_stacks_in_any_order_give_the_same_text():
 
 def test_assets_stand_in_the_document_as_they_are():
     root = parse(draw(EXAMPLE))
-    assert root.find(f"{SVG}script").text.strip() == read_asset("flamegraph.js").strip()
-    assert root.find(f"{SVG}style").text.strip() == read_asset("flamegraph.css").strip()
+    assert root.find(f"{SVG}style").text == svg.style_text()
+    assert root.find(f"{SVG}script").text == svg.script_text()
+    assert read_asset("flamegraph.css") in svg.style_text()
+    assert read_asset("model.js") in svg.script_text()
+    assert read_asset("flamegraph.js") in svg.script_text()
 
 
-@pytest.mark.parametrize("name", ["flamegraph.js", "flamegraph.css"])
+@pytest.mark.parametrize("name", ["model.js", "flamegraph.js", "flamegraph.css"])
 def test_assets_end_neither_their_section_nor_their_element(name):
     asset = read_asset(name)
     assert "]]>" not in asset
@@ -128,7 +160,8 @@ def test_rows_grow_upwards_from_the_root():
 
 
 def test_percentages_are_of_the_frames_place():
-    _, *rects = parse(draw({("a",): 1, ("b",): 2})).iter(f"{SVG}rect")
+    frames = parse(draw({("a",): 1, ("b",): 2})).find(f"{SVG}svg")
+    rects = frames.iter(f"{SVG}rect")
     assert [(rect.get("x"), rect.get("width")) for rect in rects] == [
         ("0.0000%", "100.0000%"),
         ("0.0000%", "33.3333%"),
@@ -153,6 +186,19 @@ def test_labels_are_cut_to_their_frame(name, label):
     assert frame_of(text, name).label == label
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("a" * 12 + "b", ".." + "a" * 9 + "b"),
+        ("a\u4e2d\u4e2d" + "b" * 9, "..\u4e2d" + "b" * 8),
+        ("\u4e2d" * 6 + "b" * 9, "..b" + "b" * 8),
+    ],
+)
+def test_labels_may_be_cut_on_the_left(name, label):
+    text = draw({(name,): 1, ("zz",): 9}, image_width=1020, text_truncate_direction="left")
+    assert frame_of(text, name).label == label
+
+
 def test_frame_too_narrow_for_three_letters_has_no_label():
     assert frame_of(draw({("abc",): 1, ("zz",): 99}), "abc").label == ""
 
@@ -170,9 +216,9 @@ def test_headings_stand_above_the_frames():
 
 
 def test_graph_fills_the_window_unless_it_has_a_width():
-    assert parse(draw({("a",): 1})).get("class") == "tracetools fluid"
+    assert parse(draw({("a",): 1})).get("class") == "tracetools fluid auto"
     root = parse(draw({("a",): 1}, image_width=700))
-    assert (root.get("class"), root.get("width")) == ("tracetools", "700")
+    assert (root.get("class"), root.get("width")) == ("tracetools auto", "700")
     assert root.find(f"{SVG}svg").get("width") == "680"
 
 
@@ -181,6 +227,91 @@ def test_font_and_unit():
     assert parse(text).get("font-size") == "20"
     assert parse(text).get("font-family") == "Verdana, serif"
     assert frame_of(text, "a").title == "a (1 ms, 100.00%)"
+
+
+def test_rows_of_an_icicle_hang_from_the_root():
+    root = parse(draw({("a", "b"): 1}, direction="inverted", frame_height=20, font_size=10))
+    tops = [row.get("transform") for row in root.iter(f"{SVG}g") if row.get("class") == "row"]
+    assert tops == ["translate(0,31)", "translate(0,51)", "translate(0,71)"]
+    assert root.get("height") == "120"
+    assert root.find(f"{SVG}title").text == "Icicle Graph"
+
+
+def test_times_are_shown_in_the_unit_that_fits():
+    titles = [frame.title for frame in read_frames(draw({("a",): 1_500_000}, count_name="us"))]
+    assert titles == ["all (1.5 s, 100%)", "a (1.5 s, 100.00%)"]
+
+
+def test_factor_changes_amounts_and_no_share():
+    text = draw({("a",): 1000, ("b",): 3000}, factor=2.5)
+    assert frame_of(text, "a").title == "a (2,500 samples, 25.00%)"
+
+
+def test_growth_is_told_with_its_sign_and_the_root_has_none():
+    text = draw({("a",): 60, ("b",): 40, ("c",): 0}, {("a",): 50, ("b",): 70, ("c",): 1})
+    assert [frame.title for frame in read_frames(text)] == [
+        "all (100 samples, 100%)",
+        "a (60 samples, 60.00%; +10.00%)",
+        "b (40 samples, 40.00%; -30.00%)",
+    ]
+
+
+def test_growth_that_is_negated_changes_sign_and_colour():
+    more, less = {("a",): 60, ("b",): 50}, {("a",): 50, ("b",): 50}
+    negated = draw(more, less, negate_differentials=True)
+    assert frame_of(negated, "a").title == "a (60 samples, 54.55%; -9.09%)"
+    assert frame_of(negated, "b").title == "b (50 samples, 45.45%; 0.00%)"
+    assert colours(negated)[1:] == ["#5c98ec", "#fafafa"]
+    assert colours(draw(more, less))[1:] == ["#f06c40", "#fafafa"]
+
+
+def colours(text):
+    return [rect.get("fill") for rect in parse(text).find(f"{SVG}svg").iter(f"{SVG}rect")]
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [(1, ""), (2, "1 narrower frame is not drawn"), (1300, "1,299 narrower frames are not drawn")],
+)
+def test_what_is_left_out_is_told(frames, said):
+    stacks = {(f"{n:04}",): 1 if n else 2 for n in range(frames)}
+    root = parse(draw(stacks, max_frames=2))
+    (details,) = [node for node in root.iter(f"{SVG}text") if node.get("class") == "details"]
+    assert (details.text or "") == said
+
+
+@pytest.mark.parametrize(
+    ("bgcolors", "classes", "fill"),
+    [
+        (None, "tracetools fluid auto", "#ffffff"),
+        ("grey", "tracetools fluid", "#f0f0f0"),
+        ("#ABCDEF", "tracetools fluid", "#abcdef"),
+        ("#102030", "tracetools fluid dark", "#102030"),
+    ],
+)
+def test_background(bgcolors, classes, fill):
+    root = parse(draw({("a",): 1}, bgcolors=bgcolors))
+    assert (root.get("class"), root.find(f"{SVG}rect").get("fill")) == (classes, fill)
+
+
+def test_notes_are_kept_and_not_shown():
+    root = parse(draw({("a",): 1}, notes="of <today>"))
+    assert root.find(f"{SVG}metadata").text == "of <today>"
+
+
+def test_settings_of_the_script_are_attributes_of_the_root():
+    root = parse(draw({("a",): 1}, search='"x"', embedded=True, text_truncate_direction="left"))
+    settings = {name: value for name, value in root.items() if name.startswith("data-")}
+    assert settings == {"data-cut": "left", "data-search": '"x"', "data-embedded": "true"}
+
+
+def test_graph_without_a_script_has_none():
+    assert parse(draw({("a",): 1}, no_javascript=True)).find(f"{SVG}script") is None
+
+
+def test_nothing_in_a_document_has_an_id_or_a_handler_or_a_style():
+    for node in parse(draw(EXAMPLE)).iter():
+        assert not [name for name in node.keys() if name in ("id", "style") or name[:2] == "on"]
 
 
 # -- any text at all ---------------------------------------------------------------------------
@@ -205,9 +336,11 @@ def test_hostile_text_is_only_text(text):
             subtitle=text,
             count_name=text,
             font_type=text,
+            notes=text,
+            search=text,
         )
     )
-    plain = parse(draw({("a", "a"): 1}, subtitle="x"))
+    plain = parse(draw({("a", "a"): 1}, subtitle="x", notes="x", search="x"))
     assert [node.tag for node in root.iter()] == [node.tag for node in plain.iter()]
     assert [sorted(node.keys()) for node in root.iter()] == [
         sorted(node.keys()) for node in plain.iter()
@@ -228,6 +361,11 @@ def test_hostile_text_is_only_text(text):
             "frame_height": st.integers(1, 100),
             "image_width": st.integers(1, 3000),
             "min_width": st.floats(0, 100),
+            "notes": any_text,
+            "search": any_text,
+            "direction": st.sampled_from(["straight", "inverted"]),
+            "text_truncate_direction": st.sampled_from(["left", "right"]),
+            "font_width": st.floats(0.01, 10),
         },
     ),
 )

@@ -222,10 +222,10 @@ PALETTES: Mapping[str, Palette] = {
 """What the option `colors` can name: functions from a frame's name, with the annotation that it may
 have (`_[k]` kernel, `_[j]` compiled just in time, `_[i]` inlined, `_[w]` waker), to its colour."""
 
-BACKGROUNDS: Mapping[str, tuple[Colour, Colour]] = {
-    "yellow": (Colour(238, 238, 238), Colour(238, 238, 176)),
-    "blue": (Colour(238, 238, 238), Colour(224, 224, 255)),
-    "green": (Colour(239, 246, 239), Colour(224, 255, 224)),
-    "grey": (Colour(248, 248, 248), Colour(232, 232, 232)),
+BACKGROUNDS: Mapping[str, Colour] = {
+    "yellow": Colour(248, 248, 216),
+    "blue": Colour(230, 236, 252),
+    "green": Colour(232, 248, 232),
+    "grey": Colour(240, 240, 240),
 }
-"""What the option `bgcolors` can name: the colours at the top and at the bottom."""
+"""What the option `bgcolors` can name."""

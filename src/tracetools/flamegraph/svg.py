@@ -6,8 +6,10 @@ script are the files in `assets/`, into which nothing is ever pasted.
 
 Frames stand in one group for each row, so a frame's depth is the number of its row, and in a nested
 `<svg>` in percentages, so that the graph fits any width. The exact counts stand beside them, as
-`data-x` (start) and `data-w` (width); `data-n` is the length of the name within the title, in the
-UTF-16 units that scripts count in.
+`data-x` (start) and `data-w` (width), in a differential graph also the growth, `data-d`; `data-n`
+is the length of the name within the title, in the UTF-16 units that scripts count in.
+
+A document has no ids and no name that another one in the same page could take for its own.
 """
 
 from __future__ import annotations
@@ -15,17 +17,17 @@ from __future__ import annotations
 import pkgutil
 import re
 import unicodedata
-from itertools import groupby
+from itertools import accumulate, groupby, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetools.flamegraph.palette import PALETTES
+from tracetools.flamegraph.amounts import amount_formatter
+from tracetools.flamegraph.palette import BACKGROUNDS, PALETTES, Colour, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from tracetools.flamegraph.layout import Box, Layout
     from tracetools.flamegraph.options import Options
-    from tracetools.flamegraph.palette import Colour
 
 MARGIN = 10
 """Pixels left and right of the frames, and between them and the details below."""
@@ -37,16 +39,27 @@ FLUID_WIDTH = 1200
 def draw(layout: Layout, options: Options) -> str:
     """Give the whole document, its last line ended: same arguments, same text."""
     sheet = _Sheet.of(layout, options)
-    palette = PALETTES[options.colors]
     return "".join(
         [
             *_head(sheet, options),
             *_surroundings(sheet, options),
-            *_frames(layout, palette, sheet, options),
+            *_frames(layout, sheet, options),
+            *_bar(layout.left_out, sheet),
             *_script(options),
             "</svg>\n",
         ]
     )
+
+
+def style_text() -> str:
+    """Give the styles exactly as they stand in the document, for a hash in a security policy."""
+    return f"\n{_asset('flamegraph.css')}"
+
+
+def script_text() -> str:
+    """Give the script exactly as it stands in the document, for a hash in a security policy."""
+    parts = ["", "(() => {", '"use strict";', "", _asset("model.js"), _asset("flamegraph.js")]
+    return "\n".join(parts) + "})();\n"
 
 
 # -- pixels ------------------------------------------------------------------------------------
@@ -57,24 +70,38 @@ class _Sheet(NamedTuple):
 
     width: int
     height: int
-    frames_bottom: int
-    baseline: int
-    """Of the details, below the frames."""
+    line: int
+    row_height: int
+    frames_top: int
+    rows: int
+    is_icicle: bool
 
     @classmethod
     def of(cls, layout: Layout, options: Options) -> _Sheet:
-        lines_above = 3 if options.subtitle is None else 5
-        bottom = lines_above * options.font_size + layout.rows * options.frame_height
+        line = options.font_size
+        top = (3 if options.subtitle is None else 5) * line
         return cls(
             width=options.image_width or FLUID_WIDTH,
-            height=bottom + 2 * options.font_size + MARGIN,
-            frames_bottom=bottom,
-            baseline=bottom + options.font_size + MARGIN,
+            height=top + layout.rows * options.frame_height + 2 * line + MARGIN,
+            line=line,
+            row_height=options.frame_height,
+            frames_top=top,
+            rows=layout.rows,
+            is_icicle=options.direction == "inverted",
         )
 
     @property
     def frames_width(self) -> int:
         return max(1, self.width - 2 * MARGIN)
+
+    @property
+    def frames_bottom(self) -> int:
+        return self.frames_top + self.rows * self.row_height
+
+    def top_of(self, depth: int) -> int:
+        """Tell where the row of a depth begins: a flame grows from below, an icicle hangs."""
+        place = depth if self.is_icicle else self.rows - 1 - depth
+        return self.frames_top + place * self.row_height + 1
 
 
 # -- markup ------------------------------------------------------------------------------------
@@ -82,23 +109,48 @@ class _Sheet(NamedTuple):
 
 def _head(sheet: _Sheet, options: Options) -> Iterator[str]:
     """Open the document."""
-    fluid = " fluid" if options.image_width is None else ""
     if not options.embedded:
         yield '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
     yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="tracetools{fluid}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{" ".join(_classes(options))}"'
         f' width="{sheet.width}" height="{sheet.height}"'
         f' viewBox="0 0 {sheet.width} {sheet.height}"'
-        f' font-family="{_text(options.font_type)}" font-size="{options.font_size}">\n'
+        f' font-family="{_text(options.font_type)}" font-size="{options.font_size}"'
+        f"{_settings(options)}>\n"
     )
     yield f"<title>{_text(options.heading)}</title>\n"
-    yield f"<style{_nonce(options)}>{_asset('flamegraph.css')}</style>\n"
+    if options.notes:
+        yield f"<metadata>{_text(options.notes)}</metadata>\n"
+    yield f"<style{_nonce(options)}><![CDATA[{style_text()}]]></style>\n"
+
+
+def _classes(options: Options) -> Iterator[str]:
+    """Name what the styles have to know."""
+    yield "tracetools"
+    if options.image_width is None:
+        yield "fluid"
+    if options.direction == "inverted":
+        yield "inverted"
+    if options.bgcolors is None:
+        yield "auto"
+    elif _is_dark(_background(options)):
+        yield "dark"
+
+
+def _settings(options: Options) -> str:
+    """Tell the script what it has to know."""
+    settings = f' data-cut="{options.text_truncate_direction}"'
+    if options.search is not None:
+        settings += f' data-search="{_text(options.search)}"'
+    if options.embedded:
+        settings += ' data-embedded="true"'
+    return settings
 
 
 def _script(options: Options) -> Iterator[str]:
     """Give the script, if there is to be one."""
     if not options.no_javascript:
-        yield f"<script{_nonce(options)}>{_asset('flamegraph.js')}</script>\n"
+        yield f"<script{_nonce(options)}><![CDATA[{script_text()}]]></script>\n"
 
 
 def _nonce(options: Options) -> str:
@@ -106,88 +158,157 @@ def _nonce(options: Options) -> str:
 
 
 def _surroundings(sheet: _Sheet, options: Options) -> Iterator[str]:
-    """Draw what is not a frame: headings, and the places where the script writes."""
-    line = options.font_size
-    left, middle, right = f'x="{MARGIN}"', 'x="50%"', f'x="100%" dx="-{MARGIN}"'
-    yield '<rect class="background" width="100%" height="100%" fill="#fff"/>\n'
+    """Draw what stands above the frames: headings, and the places of the buttons."""
+    line = sheet.line
+    colour = _hex(_background(options))
+    yield f'<rect class="background" width="100%" height="100%" fill="{colour}"/>\n'
     yield (
-        f'<text class="heading" {middle} y="{2 * line}" text-anchor="middle"'
+        f'<text class="heading" x="50%" y="{2 * line}" text-anchor="middle"'
         f' font-size="{line * 4 / 3:.2f}">{_text(options.heading)}</text>\n'
     )
     if options.subtitle is not None:
         yield (
-            f'<text class="subtitle" {middle} y="{4 * line}" text-anchor="middle">'
+            f'<text class="subtitle" x="50%" y="{4 * line}" text-anchor="middle">'
             f"{_text(options.subtitle)}</text>\n"
         )
-    yield f'<text class="button reset" {left} y="{2 * line}"/>\n'
-    yield f'<text class="button search" {right} y="{2 * line}" text-anchor="end"/>\n'
-    yield f'<text class="details" {left} y="{sheet.baseline}"/>\n'
-    yield f'<text class="matched" {right} y="{sheet.baseline}" text-anchor="end"/>\n'
+    yield f'<text class="button reset" {_LEFT} y="{2 * line}"/>\n'
+    yield f'<text class="button search" {_RIGHT} y="{2 * line}"/>\n'
 
 
-def _frames(
-    layout: Layout, palette: Callable[[str], Colour], sheet: _Sheet, options: Options
-) -> Iterator[str]:
+def _bar(left_out: int, sheet: _Sheet) -> Iterator[str]:
+    """Draw the line below the frames, where the script tells of frames and matches."""
+    height = sheet.height - sheet.frames_bottom
+    baseline = sheet.line + MARGIN
+    yield f'<g class="bar" transform="translate(0,{sheet.frames_bottom})">\n'
+    yield f'<rect class="backing" width="100%" height="{height}" fill="none"/>\n'
+    yield f'<text class="details" {_LEFT} y="{baseline}">{_tell_left_out(left_out)}</text>\n'
+    yield f'<text class="matched" {_RIGHT} y="{baseline}"/>\n'
+    yield "</g>\n"
+
+
+def _tell_left_out(frames: int) -> str:
+    if not frames:
+        return ""
+    return f"{frames:,} narrower {'frame is' if frames == 1 else 'frames are'} not drawn"
+
+
+_LEFT = f'x="{MARGIN}"'
+_RIGHT = f'x="100%" dx="-{MARGIN}" text-anchor="end"'
+
+
+# -- colours -----------------------------------------------------------------------------------
+
+_WHITE = Colour(255, 255, 255)
+_DARKEST_LIGHT = 128
+
+
+def _background(options: Options) -> Colour:
+    """Give the colour of the background; None is white where no style says otherwise."""
+    named = options.bgcolors
+    if named is None:
+        return _WHITE
+    return BACKGROUNDS.get(named) or Colour._make(bytes.fromhex(named[1:]))
+
+
+def _is_dark(colour: Colour) -> bool:
+    """Tell whether light text is easier to read on a colour; the weights are those of Rec. 601."""
+    return (299 * colour.red + 587 * colour.green + 114 * colour.blue) / 1000 < _DARKEST_LIGHT
+
+
+def _hex(colour: Colour) -> str:
+    return f"#{bytes(colour).hex()}"
+
+
+# -- frames ------------------------------------------------------------------------------------
+
+
+def _frames(layout: Layout, sheet: _Sheet, options: Options) -> Iterator[str]:
     """Draw the frames, row by row from the root."""
-    pen = _Pen(layout.total, palette, sheet, options)
+    draw_frame = (_DifferencePen if layout.differential else _Pen)(layout, sheet, options).frame
     yield f'<svg class="frames" x="{MARGIN}" width="{sheet.frames_width}">\n'
     for depth, boxes in groupby(layout.boxes, key=lambda box: box.depth):
-        top = sheet.frames_bottom - (depth + 1) * options.frame_height + 1
-        yield from _row(boxes, top, pen)
+        yield f'<g class="row" transform="translate(0,{sheet.top_of(depth)})">\n'
+        yield from map(draw_frame, boxes)
+        yield "</g>\n"
     yield "</svg>\n"
-
-
-def _row(boxes: Iterable[Box], top: int, pen: _Pen) -> Iterator[str]:
-    yield f'<g class="row" transform="translate(0,{top})">\n'
-    for box in boxes:
-        yield pen.frame(box)
-    yield "</g>\n"
 
 
 class _Pen:
     """Draws frames; holds what is the same for all of them."""
 
-    def __init__(
-        self, total: int, palette: Callable[[str], Colour], sheet: _Sheet, options: Options
-    ) -> None:
-        self._total = total
-        self._palette = palette
-        self._unit = options.count_name or "samples"
-        self._font_size = options.font_size
+    def __init__(self, layout: Layout, sheet: _Sheet, options: Options) -> None:
+        self._total = layout.total
+        self._palette = PALETTES[options.colors]
+        self._amount = amount_formatter(options.count_name or "samples", options.factor)
+        self._letter_width = max(1, round(100 * options.font_width)) * options.font_size
+        self._cuts_left = options.text_truncate_direction == "left"
         self._frames_width = sheet.frames_width
         self._rect_height = options.frame_height - 1 or 1
         self._baseline = f"{self._rect_height / 2 + 0.35 * options.font_size:.2f}"
 
     def frame(self, box: Box) -> str:
-        """Draw one frame: its title for the pointer, its rectangle, its label."""
+        """Draw one frame: its title for the pointer, its rectangle, its label if one has room."""
         name = _shown_name(box)
         left = f"{100 * box.start / self._total:.4f}%"
         width = f"{100 * box.width / self._total:.4f}%"
-        colour = "#{:02x}{:02x}{:02x}".format(*self._palette(box.name or name))
-        label = _cut(name, self._columns(box))
+        label = _cut(name, self._columns(box), on_left=self._cuts_left)
         return (
-            f'<g data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}">'
-            f"<title>{_text(self._title(box, name))}</title>"
+            f'<g data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'
+            f"{self._growth(box)}><title>{_text(self._title(box, name))}</title>"
             f'<rect x="{left}" width="{width}" height="{self._rect_height}" rx="2"'
-            f' fill="{colour}"/>'
-            f'<text x="{left}" y="{self._baseline}">{_text(label)}</text></g>\n'
+            f' fill="{_hex(self._colour(box, name))}"/>'
+            f"{self._label(left, label) if label else ''}</g>\n"
         )
 
     def _title(self, box: Box, name: str) -> str:
         """Give name, count and share; the share is rounded to even, as both references do."""
-        share = f"{100 * box.width / self._total:.2f}%" if box.depth else "100%"
-        return f"{name} ({box.width:,} {self._unit}, {share})"
+        share = self._share(box.width) if box.depth else "100%"
+        return f"{name} ({self._amount(box.width)}, {share})"
+
+    def _share(self, count: int) -> str:
+        return f"{100 * count / self._total:.2f}%"
+
+    def _colour(self, box: Box, name: str) -> Colour:
+        return self._palette(box.name or name)
+
+    def _growth(self, box: Box) -> str:  # noqa: ARG002  # see the pen of differences
+        return ""
+
+    def _label(self, left: str, label: str) -> str:
+        return f'<text x="{left}" y="{self._baseline}">{_text(label)}</text>'
 
     def _columns(self, box: Box) -> int:
         """How many letters of a monospaced font fit into a box, 3 pixels spared on each side."""
         pixels_by_total = self._frames_width * box.width - 6 * self._total
-        return max(0, pixels_by_total * 100 // (self._total * _GLYPH_WIDTH * self._font_size))
+        return max(0, pixels_by_total * 100 // (self._total * self._letter_width))
+
+
+class _DifferencePen(_Pen):
+    """Draws frames that have grown or shrunk: the colour says by how much, and so does the title.
+
+    As in inferno the growth is that of a frame's own time, and the root has none.
+    """
+
+    def __init__(self, layout: Layout, sheet: _Sheet, options: Options) -> None:
+        super().__init__(layout, sheet, options)
+        self._sign = -1 if options.negate_differentials else 1
+        self._largest = max(1, *(abs(box.delta) for box in layout.boxes))
+
+    def _title(self, box: Box, name: str) -> str:
+        title = super()._title(box, name)
+        if not box.depth:
+            return title
+        growth = self._sign * box.delta
+        return f"{title[:-1]}; {'+' if growth > 0 else ''}{self._share(growth)})"
+
+    def _colour(self, box: Box, name: str) -> Colour:  # noqa: ARG002  # a difference has no name
+        return difference(self._sign * box.delta, self._largest)
+
+    def _growth(self, box: Box) -> str:
+        return f' data-d="{self._sign * box.delta}"'
 
 
 # -- text --------------------------------------------------------------------------------------
-
-_GLYPH_WIDTH = 61
-"""The width of a letter, in hundredths of the font size: a little more than monospaced fonts."""
 
 _MIN_COLUMNS = 3
 _ANNOTATION = re.compile(r"_\[[kwij]\]\Z")
@@ -213,9 +334,8 @@ def _text(text: str) -> str:
 
 
 def _asset(name: str) -> str:
-    """Give a file of `assets/` as a CDATA section, in which it stands as it was written."""
-    data = pkgutil.get_data("tracetools.flamegraph", f"assets/{name}") or b""
-    return f"<![CDATA[\n{data.decode()}]]>"
+    """Give a file of `assets/`, as it was written."""
+    return (pkgutil.get_data("tracetools.flamegraph", f"assets/{name}") or b"").decode()
 
 
 def _shown_name(box: Box) -> str:
@@ -228,18 +348,26 @@ def _units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _cut(name: str, columns: int) -> str:
+def _cut(name: str, columns: int, *, on_left: bool = False) -> str:
     """Cut a name to that many columns, `..` standing for the rest; too few columns hold nothing."""
     if columns < _MIN_COLUMNS:
         return ""
-    widths = [1] * len(name) if name.isascii() else [_columns_of(char) for char in name]
+    if name.isascii():
+        if len(name) <= columns:
+            return name
+        kept = columns - 2
+        return f"..{name[-kept:]}" if on_left else f"{name[:kept]}.."
+    widths = [_columns_of(char) for char in name]
     if sum(widths) <= columns:
         return name
-    room, length = columns - 2, 0
-    while widths[length] <= room:
-        room -= widths[length]
-        length += 1
-    return f"{name[:length]}.."
+    if on_left:
+        return f"..{name[len(name) - _fitting(reversed(widths), columns - 2) :]}"
+    return f"{name[: _fitting(widths, columns - 2)]}.."
+
+
+def _fitting(widths: Iterable[int], room: int) -> int:
+    """Count the first characters that have room together; not all of them do."""
+    return sum(1 for _ in takewhile(lambda width: width <= room, accumulate(widths)))
 
 
 def _columns_of(char: str) -> int:

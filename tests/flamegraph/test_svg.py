@@ -190,7 +190,7 @@ def test_labels_are_cut_to_their_frame(name, label):
     ("name", "label"),
     [
         ("a" * 12 + "b", ".." + "a" * 9 + "b"),
-        ("a\u4e2d\u4e2d" + "b" * 9, "..\u4e2d" + "b" * 8),
+        ("a\u4e2d\u4e2d" + "b" * 8, "..\u4e2d" + "b" * 8),
         ("\u4e2d" * 6 + "b" * 9, "..b" + "b" * 8),
     ],
 )
@@ -311,7 +311,7 @@ def test_graph_without_a_script_has_none():
 
 def test_nothing_in_a_document_has_an_id_or_a_handler_or_a_style():
     for node in parse(draw(EXAMPLE)).iter():
-        assert not [name for name in node.keys() if name in ("id", "style") or name[:2] == "on"]
+        assert not [name for name, _ in node.items() if name in ("id", "style") or name[:2] == "on"]
 
 
 # -- any text at all ---------------------------------------------------------------------------

@@ -1,10 +1,13 @@
-"""Nothing that a test starts may outlive it."""
+"""Nothing that a test starts may outlive it; and a browser for the tests that look at pages."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +47,32 @@ def _clean_up() -> None:
     current.recorded_loops.clear()
     stack_file._unfinished.clear()
     spans._DormantSpan.switch(recording=False)
+
+
+CHROMIUM = "/usr/bin/chromium"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real chromium. Its driver runs a loop in this thread, so it ends with each module."""
+    try:
+        from playwright.sync_api import sync_playwright
+
+        Path(CHROMIUM).stat()
+    except (ImportError, FileNotFoundError) as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"needs playwright and Debian's chromium: {missing}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        with contextlib.closing(browser):
+            yield browser

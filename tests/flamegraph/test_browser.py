@@ -1,25 +1,10 @@
 """A written graph in a real browser: what people see when they point, click, search and type."""
 
-import contextlib
-import os
-from pathlib import Path
-
 import pytest
 
 from tracetools.flamegraph import Flamegrapher
 from tracetools.flamegraph.layout import lay_out
 from tracetools.formats.folded import write_folded
-
-CHROMIUM = "/usr/bin/chromium"
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 pytestmark = pytest.mark.browser
 
@@ -33,22 +18,6 @@ STACKS = {
 }
 SERVE = "serve (app/server.py:30)"
 TICK = "tick (app/main.py:5)"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-
-        Path(CHROMIUM).stat()
-    except (ImportError, FileNotFoundError) as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"needs playwright and Debian's chromium: {missing}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        with contextlib.closing(browser):
-            yield browser
 
 
 class Graph:

@@ -1,24 +1,9 @@
-"""A browser for the pages, and the one profile that most tests show."""
-
-import contextlib
-import os
-from pathlib import Path
+"""The one profile that most tests show."""
 
 import pytest
 
 from tracetools.profile import Profile
 from tracetools.stacks import ROOT, Frame, Times
-
-CHROMIUM = "/usr/bin/chromium"
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 SERVE = Frame("serve", "app/server.py", 30)
 QUERY = Frame("query", "app/db.py", 8)
@@ -42,19 +27,3 @@ def profile():
         runs=1,
         scheduled_measured=True,
     )
-
-
-@pytest.fixture(scope="session")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-
-        Path(CHROMIUM).stat()
-    except (ImportError, FileNotFoundError) as missing:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"needs playwright and Debian's chromium: {missing}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        with contextlib.closing(browser):
-            yield browser

@@ -1,300 +1,577 @@
-// The behaviour of one flame graph: details, zoom, search, labels that fit, keys.
+// The behaviour of one flame graph: details, zoom, search, labels that fit, keys, the URL.
 //
-// What may live here: what happens after the document was read. What must not: any text pasted by
-// the writer of the document, and anything outside the one <svg> that this script stands in (the
-// window's resize, and in a document of its own its search keys, excepted). It declares no global
-// name and needs no id, so that several graphs can stand in one page.
-//
-// Counts are BigInt: a graph of nanoseconds stays exact, however long the recording was.
-(() => {
-  "use strict";
+// What may live here: what happens to the document and comes from its reader. What must not: what
+// can be computed without a document (that is model.js), and anything outside the one <svg> that
+// this script stands in. Of the window it uses its scrolling; of a document of its own (nothing
+// else in it) also the address, the history and the keys for searching. It declares no global name
+// and needs no id, so that several graphs can stand in one page.
 
-  const MARGIN = 10;
-  const LABEL_PADDING = 3;
-  const MIN_LETTERS = 3;
+const MARGIN = 10;
+const LABEL_PADDING = 3;
+const FIELD_WIDTH = 330;
+const PAUSE = 150; // milliseconds without a key before a search begins
+const XHTML = "http://www.w3.org/1999/xhtml";
+const SVG = "http://www.w3.org/2000/svg";
 
-  const root = document.currentScript.ownerSVGElement;
-  const sheet = root.querySelector(".frames");
-  const part = (name) => root.querySelector(`.${name}`);
-  const heading = part("heading");
-  const details = part("details");
-  const matched = part("matched");
-  const resetButton = part("reset");
-  const searchButton = part("search");
-  const fluid = root.classList.contains("fluid");
+const root = document.currentScript.closest("svg");
+const sheet = root.querySelector(".frames");
+const part = (name) => root.querySelector(`.${name}`);
+const heading = part("heading");
+const bar = part("bar");
+const details = part("details");
+const matched = part("matched");
+const resetButton = part("reset");
+const searchButton = part("search");
+const fluid = root.classList.contains("fluid");
+const cutSide = root.dataset.cut;
+const isAlone = document.documentElement === root && root.dataset.embedded === undefined;
 
-  // -- the frames, as the document has them ------------------------------------------------------
+// -- the frames, as the document has them --------------------------------------------------------
 
-  const rows = Array.from(root.querySelectorAll(".row"), (row, depth) =>
-    Array.from(row.children, (node) => readFrame(node, depth)),
-  );
-  const frames = rows.flat();
-  const frameOfNode = new Map(frames.map((frame) => [frame.node, frame]));
-  const whole = frames[0];
+const toCount = chooseCounts();
+const rows = Array.from(root.querySelectorAll(".row"), (row, depth) =>
+  Array.from(row.children, (node) => new Frame(node, depth)),
+);
+const frames = rows.flat();
+const frameOfNode = new Map(frames.map((frame) => [frame.node, frame]));
+const whole = rows[0][0];
 
-  let zoomed = whole;
-  let focused = whole;
-  let expression = null;
+// Numbers are exact up to 2^53 and much faster; a longer recording of nanoseconds needs BigInt.
+function chooseCounts() {
+  const total = root.querySelector(".row > g").getAttribute("data-w");
+  return Number.isSafeInteger(Number(total)) ? Number : BigInt;
+}
 
-  function readFrame(node, depth) {
-    const [title, rect, label] = node.children;
-    const start = BigInt(node.dataset.x);
-    const width = BigInt(node.dataset.w);
-    return {
-      node,
-      rect,
-      label,
-      depth,
-      start,
-      width,
-      end: start + width,
-      title: title.textContent,
-      name: title.textContent.slice(0, Number(node.dataset.n)),
-      shown: true,
-      matches: false,
-    };
-  }
+function Frame(node, depth) {
+  this.node = node;
+  this.depth = depth;
+  this.start = toCount(node.getAttribute("data-x"));
+  this.width = toCount(node.getAttribute("data-w"));
+  this.end = this.start + this.width;
+  this.text = null;
+  this.left = null;
+  this.part = null;
+}
 
-  const contains = (outer, inner) => outer.start <= inner.start && inner.end <= outer.end;
-  const share = (some, all) => Number(some) / Number(all);
+Object.defineProperties(Frame.prototype, {
+  title: {
+    get() {
+      return this.node.firstElementChild.textContent;
+    },
+  },
+  name: {
+    get() {
+      this.text ??= this.title.slice(0, Number(this.node.getAttribute("data-n")));
+      return this.text;
+    },
+  },
+});
 
-  // -- labels ------------------------------------------------------------------------------------
+let zoomed = whole;
+let shown = rows.map((row) => [0, row.length]);
+let focused = whole;
+let pointed = null;
+let expression = "";
+let ignoreCase = false;
+let matches = [];
+let current = -1;
 
-  const measure = makeMeasure();
+const isShown = (frame) => {
+  const [first, stop] = shown[frame.depth];
+  const row = rows[frame.depth];
+  return first < stop && row[first].start <= frame.start && frame.end <= row[stop - 1].end;
+};
 
-  // Text is measured on a canvas: asking the document itself would lay it out anew each time.
-  function makeMeasure() {
-    const style = getComputedStyle(root);
-    const canvas = document.createElementNS("http://www.w3.org/1999/xhtml", "canvas");
-    const context = canvas.getContext("2d");
-    context.font = `${style.fontSize} ${style.fontFamily}`;
-    const width = (text) => context.measureText(text).width;
-    const letter = width("0");
-    const monospaced = width("i") === letter && width("W") === letter;
-    const plain = /^[ -~]*$/;
-    return (text) => (monospaced && plain.test(text) ? text.length * letter : width(text));
-  }
+// -- drawing -------------------------------------------------------------------------------------
 
-  function fit(text, pixels) {
-    if (pixels < MIN_LETTERS * measure("0")) return "";
-    if (measure(text) <= pixels) return text;
-    let fits = 0;
-    let beyond = text.length;
-    while (beyond - fits > 1) {
-      const middle = (fits + beyond) >> 1;
-      if (measure(`${text.slice(0, middle)}..`) <= pixels) fits = middle;
-      else beyond = middle;
-    }
-    // Half of a character that takes two units is no character.
-    return `${text.slice(0, fits).replace(/[\ud800-\udbff]$/, "")}..`;
-  }
+const measure = makeMeasure();
+let pixels = 0;
 
-  // -- drawing -----------------------------------------------------------------------------------
+// Text is measured on a canvas: asking the document itself would lay it out anew each time.
+function makeMeasure() {
+  const style = getComputedStyle(root);
+  const context = document.createElementNS(XHTML, "canvas").getContext("2d");
+  context.font = `${style.fontSize} ${style.fontFamily}`;
+  const width = (text) => context.measureText(text).width;
+  const letter = width("0");
+  const monospaced = width("i") === letter && width("W") === letter;
+  const plain = /^[ -~]*$/;
+  return (text) => (monospaced && plain.test(text) ? text.length * letter : width(text));
+}
 
-  const sheetWidth = () => sheet.width.baseVal.value;
-
-  function fillWindow() {
-    if (!fluid) return;
+function fillWindow() {
+  if (fluid) {
     root.removeAttribute("viewBox");
     root.setAttribute("width", "100%");
-    const width = root.getBoundingClientRect().width - 2 * MARGIN;
-    sheet.setAttribute("width", Math.max(1, width));
+    sheet.setAttribute("width", Math.max(1, root.getBoundingClientRect().width - 2 * MARGIN));
   }
+  pixels = sheet.width.baseVal.value;
+}
 
-  function place(frame) {
-    if (frame.depth < zoomed.depth && contains(frame, zoomed)) {
-      return { left: 0, width: 1, dimmed: true };
+// Draw what a zoom shows. What was hidden keeps its place, so only what changes is touched.
+function paint() {
+  const ranges = shownRanges(rows, zoomed);
+  rows.forEach((row, depth) => {
+    const [oldFirst, oldStop] = shown[depth];
+    const [first, stop] = ranges[depth];
+    for (let index = oldFirst; index < oldStop; index += 1) {
+      if (index < first || index >= stop) row[index].node.classList.add("hidden");
     }
-    if (frame.depth < zoomed.depth || !contains(zoomed, frame)) return null;
-    return {
-      left: share(frame.start - zoomed.start, zoomed.width),
-      width: share(frame.width, zoomed.width),
-      dimmed: false,
-    };
-  }
-
-  function paintFrame(frame, pixels) {
-    const where = place(frame);
-    frame.shown = where !== null;
-    frame.node.classList.toggle("hidden", !frame.shown);
-    if (!frame.shown) return;
-    frame.node.classList.toggle("dimmed", where.dimmed);
-    frame.rect.setAttribute("x", `${100 * where.left}%`);
-    frame.rect.setAttribute("width", `${100 * where.width}%`);
-    frame.label.setAttribute("x", `${100 * where.left}%`);
-    frame.label.textContent = fit(frame.name, pixels * where.width - 2 * LABEL_PADDING);
-  }
-
-  function paint() {
-    const pixels = sheetWidth();
-    for (const frame of frames) paintFrame(frame, pixels);
-    root.classList.toggle("zoomed", zoomed !== whole);
-    fitTexts();
-  }
-
-  // -- texts around the frames -------------------------------------------------------------------
-
-  const fullText = new Map([
-    [heading, heading.textContent],
-    [details, ""],
-    [matched, ""],
-  ]);
-
-  function write(element, text) {
-    fullText.set(element, text);
-    fitTexts();
-  }
-
-  function fitTexts() {
-    const room = sheetWidth();
-    const beside = (button) => button.getComputedTextLength() + 2 * MARGIN;
-    const side = Math.max(beside(resetButton), beside(searchButton));
-    const enlarged = parseFloat(getComputedStyle(heading).fontSize) / fontSize();
-    heading.textContent = fit(fullText.get(heading), (room - 2 * side) / enlarged);
-    matched.textContent = fit(fullText.get(matched), room / 2);
-    const taken = matched.textContent ? measure(matched.textContent) + 2 * MARGIN : 0;
-    details.textContent = fit(fullText.get(details), room - taken);
-  }
-
-  const fontSize = () => parseFloat(getComputedStyle(root).fontSize);
-  const showDetails = (frame) => write(details, frame ? frame.title : "");
-
-  // -- zoom --------------------------------------------------------------------------------------
-
-  function zoom(frame) {
-    zoomed = frame;
-    paint();
-    showMatched();
-  }
-
-  // -- search ------------------------------------------------------------------------------------
-
-  function askExpression() {
-    const answer = prompt("Search names for a regular expression (empty: clear)", expression ?? "");
-    if (answer !== null) search(answer);
-  }
-
-  function search(text) {
-    let pattern = null;
-    try {
-      if (text !== "") pattern = new RegExp(text);
-    } catch (error) {
-      complain(error.message);
-      return;
+    for (let index = first; index < stop; index += 1) {
+      if (index < oldFirst || index >= oldStop) row[index].node.classList.remove("hidden");
+      paintFrame(row[index]);
     }
-    expression = pattern && text;
-    for (const frame of frames) {
-      frame.matches = pattern !== null && pattern.test(frame.name);
-      frame.node.classList.toggle("match", frame.matches);
-    }
-    searchButton.textContent = pattern ? "Clear search" : "Search";
-    showMatched();
+    row[0].node.parentNode.classList.toggle("dimmed", depth < zoomed.depth);
+  });
+  shown = ranges;
+  root.classList.toggle("zoomed", zoomed !== whole);
+}
+
+function paintFrame(frame) {
+  const { left, width } = placeOf(frame, zoomed);
+  const [, rect, label] = frame.node.children;
+  if (left !== frame.left) setPercent(left, "x", rect, label);
+  if (width !== frame.part) setPercent(width, "width", rect);
+  frame.left = left;
+  frame.part = width;
+  writeLabel(frame, label, pixels * width - 2 * LABEL_PADDING);
+}
+
+function setPercent(value, attribute, ...elements) {
+  for (const element of elements) element?.setAttribute(attribute, `${100 * value}%`);
+}
+
+function writeLabel(frame, label, room) {
+  const text = room < MIN_LETTERS * letterWidth ? "" : cutText(frame.name, room, measure, cutSide);
+  if (label !== undefined) {
+    if (label.textContent !== text) label.textContent = text;
+  } else if (text !== "") {
+    const made = document.createElementNS(SVG, "text");
+    made.setAttribute("y", baseline);
+    setPercent(frame.left, "x", made);
+    made.textContent = text;
+    frame.node.append(made);
   }
+}
 
-  function complain(message) {
-    matched.classList.add("complaint");
-    write(matched, message);
-  }
+const letterWidth = measure("0");
+const baseline = findBaseline();
 
-  function showMatched() {
-    const percent = () => (100 * share(matchedWidth(), zoomed.width)).toFixed(1);
-    matched.classList.remove("complaint");
-    write(matched, expression === null ? "" : `Matched: ${percent()}%`);
-  }
+function findBaseline() {
+  const height = Number(whole.node.children[1].getAttribute("height"));
+  return (height / 2 + 0.35 * parseFloat(root.getAttribute("font-size"))).toFixed(2);
+}
 
-  // The time of what matches within the zoomed frame, each moment counted once.
-  function matchedWidth() {
-    const clipped = frames
-      .filter((frame) => frame.matches && frame.shown)
-      .map((frame) => (frame.depth < zoomed.depth ? zoomed : frame))
-      .sort((one, other) => Number(one.start > other.start) - Number(one.start < other.start));
-    let sum = 0n;
-    let counted = zoomed.start;
-    for (const { start, end } of clipped) {
-      if (end <= counted) continue;
-      sum += end - (start > counted ? start : counted);
-      counted = end;
-    }
-    return sum;
-  }
+// -- texts around the frames ---------------------------------------------------------------------
 
-  // -- pointer and keys --------------------------------------------------------------------------
+const fullText = new Map([heading, details, matched].map((each) => [each, each.textContent]));
+const untouched = details.textContent;
 
-  const frameAt = (event) => frameOfNode.get(event.target.closest(".row > g"));
+function write(element, text) {
+  fullText.set(element, text);
+  fitTexts();
+}
 
-  // One frame at a time can be reached by Tab; the arrows go on from there.
-  function focus(frame) {
-    focused.node.setAttribute("tabindex", "-1");
-    focused = frame;
-    frame.node.setAttribute("tabindex", "0");
-    frame.node.focus();
-  }
-
-  const neighbour = {
-    ArrowUp: (frame) =>
-      (rows[frame.depth + 1] ?? []).find((other) => other.shown && contains(frame, other)),
-    ArrowDown: (frame) => (rows[frame.depth - 1] ?? []).find((other) => contains(other, frame)),
-    ArrowLeft: (frame) =>
-      rows[frame.depth].filter((other) => other.shown && other.end <= frame.start).pop(),
-    ArrowRight: (frame) =>
-      rows[frame.depth].find((other) => other.shown && other.start >= frame.end),
+function fitTexts() {
+  const put = (element, room) => {
+    const text = cutText(fullText.get(element), room, measure, "right");
+    if (element.textContent !== text) element.textContent = text;
   };
+  const beside = (width) => (width ? width + 2 * MARGIN : 0);
+  const left = beside(zoomed === whole ? 0 : resetButton.getComputedTextLength());
+  const right = beside(field.isOpen ? fieldWidth() : searchButton.getComputedTextLength());
+  const enlarged = heading.getAttribute("font-size") / root.getAttribute("font-size");
+  put(heading, (pixels - 2 * Math.max(left, right)) / enlarged);
+  put(matched, pixels / 2);
+  put(details, pixels - beside(matched.textContent && measure(matched.textContent)));
+}
 
-  function onFrameKey(event) {
-    const frame = frameAt(event);
-    if (frame === undefined) return;
-    if (event.key === "Enter" || event.key === " ") zoom(frame);
-    else if (event.key === "Escape") zoom(whole);
-    else if (event.key in neighbour) focus(neighbour[event.key](frame) ?? frame);
-    else return;
-    event.preventDefault();
-  }
+function showDetails(frame) {
+  pointed = frame;
+  write(details, frame ? tell(frame) : untouched);
+}
 
-  function onSearchKey(event) {
-    const find = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey;
-    if (!(event.key === "F3" || (find && event.key.toLowerCase() === "f"))) return;
-    event.preventDefault();
-    askExpression();
-  }
+// The title, and for what stands above a zoomed frame its share of that one too.
+function tell(frame) {
+  if (zoomed === whole || frame.depth < zoomed.depth) return frame.title;
+  const part = percent(share(frame.width, zoomed.width), 2);
+  return `${frame.title.slice(0, -1)}; ${part} of the zoomed frame)`;
+}
 
-  function makeButton(element, text, action) {
-    element.textContent = text;
-    element.setAttribute("role", "button");
-    element.setAttribute("tabindex", "0");
-    element.addEventListener("click", action);
-    element.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
-      event.preventDefault();
-      action();
-    });
-  }
+// The bar stays in sight, wherever in a tall graph its reader is.
+const barTop = Number(/,([\d.]+)/.exec(bar.getAttribute("transform"))[1]);
 
-  function listen() {
-    makeButton(resetButton, "Reset zoom", () => zoom(whole));
-    makeButton(searchButton, "Search", () => (expression === null ? askExpression() : search("")));
-    sheet.addEventListener("click", (event) => {
-      const frame = frameAt(event);
-      if (frame !== undefined) zoom(frame);
-    });
-    for (const type of ["mouseover", "focusin"]) {
-      sheet.addEventListener(type, (event) => showDetails(frameAt(event)));
-    }
-    for (const type of ["mouseleave", "focusout"]) {
-      sheet.addEventListener(type, () => showDetails(null));
-    }
-    sheet.addEventListener("keydown", onFrameKey);
-    window.addEventListener("resize", () => {
-      fillWindow();
-      paint();
-    });
-    // In a page that holds more than the graph, its reader's own search keys stay what they are.
-    if (document.documentElement === root) window.addEventListener("keydown", onSearchKey);
-  }
+function keepBarInSight() {
+  const { top, height } = root.getBoundingClientRect();
+  const scale = height / parseFloat(root.getAttribute("height")) || 1;
+  const barHeight = parseFloat(root.getAttribute("height")) - barTop;
+  const visible = (window.innerHeight - top) / scale - barHeight;
+  const place = Math.max(0, Math.min(barTop, visible));
+  bar.setAttribute("transform", `translate(0,${place})`);
+  bar.classList.toggle("floating", place < barTop);
+}
 
-  matched.setAttribute("role", "status");
-  for (const frame of frames) frame.node.setAttribute("tabindex", frame === whole ? "0" : "-1");
-  root.classList.add("live");
-  listen();
-  fillWindow();
+// -- zoom ----------------------------------------------------------------------------------------
+
+function zoom(frame) {
+  if (frame === zoomed) return;
+  showZoomed(frame);
+  remember("pushState");
+}
+
+function showZoomed(frame) {
+  zoomed = frame;
   paint();
-})();
+  showMatches();
+}
+
+// -- search --------------------------------------------------------------------------------------
+
+const field = makeField();
+
+function makeField() {
+  const make = (tag, attributes = {}, ...children) => {
+    const element = document.createElementNS(XHTML, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  };
+  const input = make("input", {
+    type: "text",
+    class: "expression",
+    "aria-label": "Search names for a regular expression",
+    placeholder: "regular expression",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+  const anyCase = make("input", { type: "checkbox", class: "any-case" });
+  const caseLabel = make("label", { title: "Ignore case" }, anyCase, "ignore case");
+  const button = (text, name, action) => {
+    const made = make("button", { type: "button", title: name, "aria-label": name }, text);
+    made.addEventListener("click", action);
+    return made;
+  };
+  const said = make("output", { class: "said", "aria-live": "polite" });
+  const line = make(
+    "div",
+    { class: "line" },
+    input,
+    button("\u2039", "Previous match", () => step(-1)),
+    button("\u203a", "Next match", () => step(1)),
+    caseLabel,
+    button("\u00d7", "Clear search", closeField),
+  );
+  const box = document.createElementNS(SVG, "foreignObject");
+  box.setAttribute("class", "field");
+  box.setAttribute("height", 3 * parseFloat(root.getAttribute("font-size")) + 6);
+  box.setAttribute("y", 2);
+  box.append(make("form", {}, line, said));
+  return { box, input, anyCase, said, isOpen: false };
+}
+
+const fieldWidth = () => Math.min(FIELD_WIDTH, pixels);
+
+function placeField() {
+  field.box.setAttribute("width", fieldWidth());
+  field.box.setAttribute("x", pixels + MARGIN - fieldWidth());
+}
+
+function openField() {
+  field.isOpen = true;
+  placeField();
+  if (!field.box.isConnected) bar.before(field.box);
+  root.classList.add("asking");
+  fitTexts();
+}
+
+function askExpression() {
+  openField();
+  field.input.focus();
+  field.input.select();
+}
+
+function closeField() {
+  field.isOpen = false;
+  field.box.remove();
+  root.classList.remove("asking");
+  search("", ignoreCase);
+  searchButton.focus();
+}
+
+let waiting = 0;
+
+function searchSoon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(searchTyped, PAUSE);
+}
+
+function searchTyped() {
+  clearTimeout(waiting);
+  waiting = 0;
+  if (field.input.value !== expression || field.anyCase.checked !== ignoreCase) {
+    search(field.input.value, field.anyCase.checked);
+  }
+}
+
+function search(text, anyCase) {
+  showSearch(text, anyCase);
+  remember("replaceState");
+}
+
+function showSearch(text, anyCase) {
+  expression = text;
+  ignoreCase = anyCase;
+  if (field.input.value !== text) field.input.value = text;
+  field.anyCase.checked = anyCase;
+  const { pattern, complaint } = compile(text, anyCase);
+  for (const match of matches) match.node.classList.remove("match", "current");
+  matches = pattern ? inOrder(frames.filter((frame) => pattern.test(frame.name))) : [];
+  for (const match of matches) match.node.classList.add("match");
+  root.classList.toggle("searching", pattern !== null);
+  field.said.classList.toggle("complaint", complaint !== null);
+  current = -1;
+  if (complaint === null) showMatches();
+  else {
+    field.said.textContent = complaint;
+    write(matched, "");
+  }
+}
+
+const shownMatches = () => matches.filter(isShown);
+
+function showMatches() {
+  const within = shownMatches();
+  const isOn = root.classList.contains("searching");
+  const found = `Matched: ${percent(matchedShare(within, zoomed), 1)}`;
+  const place = current < 0 ? "" : `${current + 1} of `;
+  const count = `${place}${within.length} ${within.length === 1 ? "match" : "matches"}`;
+  if (!field.said.classList.contains("complaint")) field.said.textContent = isOn ? count : "";
+  write(matched, isOn ? found : "");
+}
+
+// Go to the next match, or with -1 to the one before; after the last comes the first.
+function step(direction) {
+  searchTyped();
+  const within = shownMatches();
+  if (within.length === 0) return;
+  const from = within.findIndex((match) => match.node.classList.contains("current"));
+  current = from < 0 && direction < 0 ? within.length - 1 : from + direction;
+  current = (current + within.length) % within.length;
+  for (const match of matches) match.node.classList.remove("current");
+  const { node } = within[current];
+  node.classList.add("current");
+  moveFocus(within[current]);
+  node.scrollIntoView({ block: "nearest" });
+  showMatches();
+  showDetails(within[current]);
+}
+
+// -- the address ---------------------------------------------------------------------------------
+
+// A graph within a page has a place in the address only if the page gives it a name there.
+function prefix() {
+  if (isAlone) return "";
+  return root.dataset.state ? `${root.dataset.state}.` : null;
+}
+
+function remember(method) {
+  if (prefix() === null) return;
+  const state = { zoom: zoomed === whole ? null : keyOf(zoomed), search: expression, ignoreCase };
+  const hash = writeState(location.hash, prefix(), state);
+  if (hash === location.hash) return;
+  try {
+    history[method](history.state, "", hash || location.pathname + location.search);
+  } catch {
+    // Some frames and files have no history that may be changed: the graph goes on without.
+  }
+}
+
+function recall(beginning = "") {
+  const state = prefix() === null ? readState("", "") : readState(location.hash, prefix());
+  const text = state.search || beginning;
+  const frame = (state.zoom && frameOfKey(rows, state.zoom)) || whole;
+  if (frame !== zoomed) showZoomed(frame);
+  if (text !== expression || state.ignoreCase !== ignoreCase) {
+    if (text !== "") openField();
+    showSearch(text, state.ignoreCase);
+  }
+}
+
+// -- copying -------------------------------------------------------------------------------------
+
+async function copy(text, what) {
+  const done = (await copyByClipboard(text)) || copyByCommand(text);
+  write(details, done ? `copied the ${what}` : `the browser does not let the ${what} be copied`);
+}
+
+async function copyByClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function copyByCommand(text) {
+  const fill = (event) => {
+    event.clipboardData.setData("text/plain", text);
+    event.preventDefault();
+  };
+  document.addEventListener("copy", fill, { once: true });
+  try {
+    return document.execCommand("copy");
+  } catch {
+    return false;
+  } finally {
+    document.removeEventListener("copy", fill);
+  }
+}
+
+// -- pointer and keys ----------------------------------------------------------------------------
+
+const frameAt = (event) => frameOfNode.get(event.target.closest(".row > g"));
+
+// One frame at a time can be reached by Tab; the arrows go on from there.
+function moveFocus(frame) {
+  focused.node.removeAttribute("tabindex");
+  focused = frame;
+  focused.node.setAttribute("tabindex", "0");
+  focused.node.setAttribute("aria-level", frame.depth + 1);
+}
+
+function focus(frame) {
+  moveFocus(frame);
+  frame.node.focus();
+}
+
+function above(frame) {
+  const row = rows[frame.depth + 1] ?? [];
+  const first = row[firstFrom(row, frame.start > zoomed.start ? frame.start : zoomed.start)];
+  return first && contains(frame, first) && isShown(first) ? first : undefined;
+}
+
+const below = (frame) => frameBelow(rows[frame.depth - 1], frame);
+
+function beside(frame, direction) {
+  const row = rows[frame.depth];
+  const other = row[firstFrom(row, frame.start) + direction];
+  return other && isShown(other) ? other : undefined;
+}
+
+const isIcicle = root.classList.contains("inverted");
+const goTo = {
+  ArrowUp: isIcicle ? below : above,
+  ArrowDown: isIcicle ? above : below,
+  ArrowLeft: (frame) => beside(frame, -1),
+  ArrowRight: (frame) => beside(frame, 1),
+  Home: () => whole,
+  End: () => zoomed,
+};
+
+function onFrameKey(event) {
+  const frame = frameAt(event);
+  if (frame === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Enter" || event.key === " ") zoom(frame);
+  else if (event.key === "Escape") zoom(whole);
+  else if (event.key in goTo) focus(goTo[event.key](frame) ?? frame);
+  else if (!copyOnKey(event.key, frame)) return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function copyOnKey(key, frame) {
+  if (key === "c") copy(frame.name, "name");
+  else if (key === "s") copy(stackOf(rows, frame) || frame.name, "stack");
+  else return false;
+  return true;
+}
+
+// In a document of its own the graph also has the keys that find, and those of the pointed frame.
+function onPageKey(event) {
+  const command = event.ctrlKey || event.metaKey;
+  if (event.key === "F3" || (command && !event.shiftKey && event.key.toLowerCase() === "f")) {
+    event.preventDefault();
+    if (event.key === "F3" && matches.length) step(event.shiftKey ? -1 : 1);
+    else askExpression();
+  } else if (!command && !event.altKey && event.target.closest(".field") === null) {
+    if (event.key === "Escape") zoom(whole);
+    else if (pointed !== null) copyOnKey(event.key, pointed);
+  }
+}
+
+function onFieldKey(event) {
+  event.stopPropagation();
+  const find = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f";
+  if (event.key === "Escape") closeField();
+  else if (event.key === "Enter" && event.target === field.input) step(event.shiftKey ? -1 : 1);
+  else if (event.key === "F3") step(event.shiftKey ? -1 : 1);
+  else if (find && isAlone) field.input.select();
+  else return;
+  event.preventDefault();
+}
+
+function makeButton(element, text, action) {
+  element.textContent = text;
+  element.setAttribute("role", "button");
+  element.setAttribute("tabindex", "0");
+  element.addEventListener("click", action);
+  element.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    action();
+  });
+}
+
+function name() {
+  sheet.setAttribute("role", "tree");
+  sheet.setAttribute("aria-label", heading.textContent);
+  matched.setAttribute("role", "status");
+  for (const row of rows) row[0].node.parentNode.setAttribute("role", "group");
+  for (const frame of frames) frame.node.setAttribute("role", "treeitem");
+  moveFocus(whole);
+}
+
+function listen() {
+  makeButton(resetButton, "Reset zoom", () => zoom(whole));
+  makeButton(searchButton, "Search", askExpression);
+  field.input.addEventListener("input", searchSoon);
+  field.anyCase.addEventListener("change", searchTyped);
+  field.box.addEventListener("keydown", onFieldKey);
+  field.box.addEventListener("submit", (event) => event.preventDefault());
+  sheet.addEventListener("click", (event) => {
+    const frame = frameAt(event);
+    if (frame !== undefined) zoom(frame);
+  });
+  sheet.addEventListener("mouseover", (event) => showDetails(frameAt(event) ?? null));
+  sheet.addEventListener("focusin", (event) => showDetails(frameAt(event) ?? null));
+  sheet.addEventListener("mouseleave", () => showDetails(null));
+  sheet.addEventListener("focusout", () => showDetails(null));
+  sheet.addEventListener("keydown", onFrameKey);
+  root.addEventListener("tracetools:search", ({ detail }) => {
+    openField();
+    search(String(detail.expression), Boolean(detail.ignoreCase));
+  });
+  window.addEventListener("popstate", () => recall());
+  window.addEventListener("scroll", keepBarInSight, { passive: true, capture: true });
+  window.addEventListener("resize", fitWindow);
+  new ResizeObserver(fitWindow).observe(root.parentElement ?? root);
+  if (isAlone) window.addEventListener("keydown", onPageKey);
+}
+
+function fitWindow() {
+  const before = pixels;
+  fillWindow();
+  if (pixels !== before) {
+    paint();
+    placeField();
+    fitTexts();
+  }
+  keepBarInSight();
+}
+
+name();
+root.classList.add("live");
+listen();
+fitWindow();
+recall(root.dataset.search);

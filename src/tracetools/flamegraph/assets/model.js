@@ -1,0 +1,183 @@
+// What a flame graph computes, without a document: which frames a zoom shows, what a search
+// matches, how a label is cut, and how the state is written in a URL.
+//
+// What may live here: functions of plain values. What must not: nodes, events, the window; the
+// other file has them. The two stand within one function, so nothing here is a global name.
+//
+// A frame has `depth`, `start`, `end` and `width`, all counts being numbers, or all BigInt where
+// the whole is too large for numbers to be exact. A row is an array of frames from left to right,
+// `rows` has one for each depth. Frames of a row do not overlap, and one above another lies within.
+
+const MIN_LETTERS = 3;
+
+// -- where frames are ----------------------------------------------------------------------------
+
+// The index of the first frame of a row that begins at a moment or later.
+function firstFrom(row, moment) {
+  let low = 0;
+  let high = row.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (row[middle].start < moment) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function contains(outer, inner) {
+  return outer.start <= inner.start && inner.end <= outer.end;
+}
+
+// The frame of a row that another one stands above, or undefined.
+function frameBelow(row, frame) {
+  if (row === undefined) return undefined;
+  const next = firstFrom(row, frame.start);
+  const candidates = [row[next], row[next - 1]];
+  return candidates.find((candidate) => candidate !== undefined && contains(candidate, frame));
+}
+
+// For each row the range [first, stop) of indices that are shown while a frame is zoomed: what
+// stands above the frame, and below it the one frame that carries it.
+function shownRanges(rows, zoomed) {
+  return rows.map((row, depth) => {
+    if (depth < zoomed.depth) {
+      const carrier = row.indexOf(frameBelow(row, zoomed));
+      return [carrier, carrier + 1];
+    }
+    return [firstFrom(row, zoomed.start), firstFrom(row, zoomed.end)];
+  });
+}
+
+// Where a frame is drawn while another is zoomed, as shares of the whole width.
+function placeOf(frame, zoomed) {
+  if (frame.depth < zoomed.depth) return { left: 0, width: 1 };
+  return {
+    left: share(frame.start - zoomed.start, zoomed.width),
+    width: share(frame.width, zoomed.width),
+  };
+}
+
+function share(some, all) {
+  return Number(some) / Number(all);
+}
+
+// The names from the root to a frame, as a folded stack has them.
+function stackOf(rows, frame) {
+  const names = [];
+  for (let each = frame; each !== undefined && each.depth > 0; ) {
+    names.unshift(each.name);
+    each = frameBelow(rows[each.depth - 1], each);
+  }
+  return names.join(";");
+}
+
+// -- search --------------------------------------------------------------------------------------
+
+// The pattern of what was typed, or why it is none; nothing typed is neither.
+function compile(expression, ignoreCase) {
+  if (expression === "") return { pattern: null, complaint: null };
+  try {
+    return { pattern: new RegExp(expression, ignoreCase ? "i" : ""), complaint: null };
+  } catch (error) {
+    return { pattern: null, complaint: error.message };
+  }
+}
+
+// From left to right, and then from the root.
+function inOrder(frames) {
+  return [...frames].sort((one, other) =>
+    one.start === other.start ? one.depth - other.depth : one.start < other.start ? -1 : 1,
+  );
+}
+
+// The share of the zoomed frame that matches, each moment counted once; the matches are in order.
+function matchedShare(matches, zoomed) {
+  let sum = zoomed.start - zoomed.start;
+  let counted = zoomed.start;
+  for (const match of matches) {
+    const start = match.start > counted ? match.start : counted;
+    const end = match.end < zoomed.end ? match.end : zoomed.end;
+    if (end <= start) continue;
+    sum += end - start;
+    counted = end;
+  }
+  return share(sum, zoomed.width);
+}
+
+function percent(part, digits) {
+  return `${(100 * part).toFixed(digits)}%`;
+}
+
+// -- labels --------------------------------------------------------------------------------------
+
+// A text, cut at the given side to what has room; `measure` tells the width of a text.
+function cutText(text, room, measure, side) {
+  if (room < MIN_LETTERS * measure("0")) return "";
+  if (measure(text) <= room) return text;
+  const cut = side === "left" ? keepEnd : keepStart;
+  let fits = 0;
+  let beyond = text.length;
+  while (beyond - fits > 1) {
+    const middle = (fits + beyond) >> 1;
+    if (measure(cut(text, middle)) <= room) fits = middle;
+    else beyond = middle;
+  }
+  return cut(text, fits);
+}
+
+// Half of a character that takes two units is no character: it is left away.
+function keepStart(text, units) {
+  return `${text.slice(0, units).replace(/[\ud800-\udbff]$/, "")}..`;
+}
+
+function keepEnd(text, units) {
+  return `..${text.slice(text.length - units).replace(/^[\udc00-\udfff]/, "")}`;
+}
+
+// -- state ---------------------------------------------------------------------------------------
+
+// The hash of a URL holds `zoom=DEPTH,START,WIDTH`, `search=EXPRESSION` and `case=ignore`, each
+// where it is not as at first; names begin with the prefix, and other entries are left alone.
+function readState(hash, prefix) {
+  const state = { zoom: null, search: "", ignoreCase: false };
+  for (const entry of entriesOf(hash)) {
+    const [name, value] = splitEntry(entry);
+    if (name === `${prefix}zoom` && /^\d+,\d+,\d+$/.test(value)) state.zoom = value;
+    if (name === `${prefix}search`) state.search = value;
+    if (name === `${prefix}case`) state.ignoreCase = value === "ignore";
+  }
+  return state;
+}
+
+function writeState(hash, prefix, state) {
+  const own = ["zoom", "search", "case"].map((name) => prefix + name);
+  const entries = entriesOf(hash).filter((entry) => !own.includes(splitEntry(entry)[0]));
+  if (state.zoom) entries.push(`${prefix}zoom=${state.zoom}`);
+  if (state.search) entries.push(`${prefix}search=${encodeURIComponent(state.search)}`);
+  if (state.search && state.ignoreCase) entries.push(`${prefix}case=ignore`);
+  return entries.length ? `#${entries.join("&")}` : "";
+}
+
+function entriesOf(hash) {
+  return hash.replace(/^#/, "").split("&").filter(Boolean);
+}
+
+function splitEntry(entry) {
+  const [name, ...rest] = entry.split("=");
+  try {
+    return [name, decodeURIComponent(rest.join("="))];
+  } catch {
+    return [name, ""];
+  }
+}
+
+function keyOf(frame) {
+  return `${frame.depth},${frame.start},${frame.width}`;
+}
+
+// The frame that a key means, or undefined where the graph has changed since.
+function frameOfKey(rows, key) {
+  const [depth, start] = key.split(",");
+  const row = rows[Number(depth)] ?? [];
+  return row.find((frame) => String(frame.start) === start && keyOf(frame) === key);
+}

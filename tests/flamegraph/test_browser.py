@@ -1,5 +1,7 @@
 """A written graph in a real browser: what people see when they point, click, search and type."""
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from tracetools.flamegraph import Flamegrapher
@@ -23,24 +25,15 @@ TICK = "tick (app/main.py:5)"
 class Graph:
     """A graph in a page, spoken of as people do; any error in its script fails the test."""
 
-    def __init__(self, page, path):
+    def __init__(self, page, path, state=""):
         self.page = page
+        self.path = path
         self.errors = []
-        self.prompts = []
-        self.answer = None
         page.on("pageerror", self.fail)
-        page.on("dialog", self.reply)
-        page.goto(path.as_uri())
+        page.goto(path.as_uri() + state)
 
     def fail(self, error):
         self.errors.append(error)
-
-    def reply(self, dialog):
-        self.prompts.append(dialog.message)
-        if self.answer is None:
-            dialog.dismiss()
-        else:
-            dialog.accept(self.answer)
 
     def frame(self, name, nth=0):
         return self.page.locator(".row > g:not(.hidden)").filter(has_text=name).nth(nth)
@@ -52,8 +45,15 @@ class Graph:
         return self.page.locator(f".{part}")
 
     def search(self, expression):
-        self.answer = expression
-        self.page.keyboard.press("F3")
+        self.page.keyboard.press("Control+f")
+        self.page.locator(".expression").fill(expression)
+        self.page.locator(".expression").press("Enter")
+
+    def said(self):
+        return self.page.locator(".said").text_content()
+
+    def state(self):
+        return urlsplit(self.page.url).fragment
 
     def shown(self):
         """Name, left and width (as shares of the graph, as painted) of the frames to be seen."""
@@ -75,20 +75,22 @@ class Graph:
         )
 
     def labels(self):
-        return self.page.locator(".row > g:not(.hidden) > text").all_text_contents()
+    
 
 
 @pytest.fixture
 def open_graph(browser, tmp_path):
     graphs = []
 
-    def open_it(stacks, *, javascript=True, size=(1000, 400), **options):
+    def open_it(stacks, *, javascript=True, size=(1000, 400), scheme=None, state="", **options):
         path = tmp_path / "graph.folded"
         write_folded(path, stacks)
         page = browser.new_page(
-            java_script_enabled=javascript, viewport={"width": size[0], "height": size[1]}
+            java_script_enabled=javascript,
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme=scheme,
         )
-        graphs.append(Graph(page, Flamegrapher(path, **options).write_flamegraph()))
+        graphs.append(Graph(page, Flamegrapher(path, **options).write_flamegraph(), state))
         return graphs[-1]
 
     yield open_it
@@ -167,7 +169,7 @@ def test_labels_stay_within_their_frames(open_graph):
         graph = open_graph(stacks, font_type=font)
         overflow = graph.page.evaluate(
             """() => [...document.querySelectorAll(".row > g")].map((node) =>
-                node.querySelector("text").getComputedTextLength() -
+                (node.querySelector("text")?.getComputedTextLength() ?? 0) -
                 node.querySelector("rect").getBoundingClientRect().width)"""
         )
         assert max(overflow) <= 0
@@ -193,7 +195,7 @@ def test_details_show_the_frame_under_the_pointer(graph):
 def test_click_zooms_and_the_button_resets(graph):
     graph.frame(SERVE).click()
     assert_shown(graph, STACKS, zoom=SERVE)
-    dimmed = graph.page.locator(".dimmed > title").all_text_contents()
+    dimmed = graph.page.locator(".dimmed > g:not(.hidden) > title").all_text_contents()
     assert [title.split(" ")[0] for title in dimmed] == ["all", "all-spans"]
     graph.button("reset").click()
     assert_shown(graph, STACKS)
@@ -217,6 +219,56 @@ def test_zoom_is_exact_beyond_the_integers_of_scripts(open_graph):
     assert_shown(graph, stacks, zoom="c")
 
 
+def test_zooming_from_anywhere_shows_what_zooming_from_the_whole_shows(open_graph):
+    stacks = {
+        (f"a{n % 3}", f"b{n % 4}", f"c{n % 5}", f"d{n}")[: 1 + n % 4]: 1 + n % 7 for n in range(120)
+    }
+    graph = open_graph(stacks, size=(1400, 400))
+    for name in ("b1", "d11", "a2", "c3", "b3"):
+        graph.page.locator(".row > g").filter(has_text=f"{name} (").first.dispatch_event("click")
+        zoomed = graph.page.evaluate(
+            "() => location.hash.slice('#zoom='.length).split(',').map(Number)"
+        )
+        assert_shown_box(graph, stacks, zoomed)
+    graph.button("reset").click()
+    assert_shown(graph, stacks)
+
+
+def assert_shown_box(graph, stacks, zoomed):
+    depth, start, width = zoomed
+    boxes = lay_out(stacks, 0).boxes
+    wanted = [
+        (box.name or "all", 0, 1)
+        if box.depth < depth
+        else (box.name, (box.start - start) / width, box.width / width)
+        for box in boxes
+        if (box.depth < depth and box.start <= start < box.start + box.width)
+        or (box.depth >= depth and start <= box.start < start + width)
+    ]
+    shown = graph.shown()
+    assert [name for name, _, _ in shown] == [name for name, _, _ in wanted]
+    for found, right in zip(shown, wanted, strict=True):
+        assert found[1:] == pytest.approx(right[1:], abs=1e-4)
+
+
+def test_details_have_the_share_of_the_zoomed_frame_too(graph):
+    graph.frame(TICK).click()
+    graph.frame("query").hover()
+    assert graph.text("details") == (
+        "query (app/db.py:8) (100 µs, 10.00%; 66.67% of the zoomed frame)"
+    )
+    graph.frame("all-spans").hover()
+    assert graph.text("details") == "all-spans (1 ms, 100.00%)"
+
+
+def test_details_stay_in_sight_while_a_tall_graph_is_scrolled(open_graph):
+    graph = open_graph({tuple(f"f{depth}" for depth in range(100)): 1})
+    bottom = "() => document.querySelector('.details').getBoundingClientRect().bottom"
+    for place in (0, 700, 10_000):
+        graph.page.evaluate(f"scrollTo(0, {place})")
+        graph.page.wait_for_function(f"(({bottom})() < 400) && (({bottom})() > 370)")
+
+
 # -- search ------------------------------------------------------------------------------------
 
 
@@ -224,9 +276,10 @@ def test_search_tells_the_share_of_what_matches_counted_once(graph):
     graph.search("query|parse")
     assert graph.text("matched") == "Matched: 55.0%"
     assert graph.page.locator(".match").count() == 3
-    graph.button("search").click()
+    graph.page.keyboard.press("Escape")
     assert graph.text("matched") == ""
     assert graph.page.locator(".match").count() == 0
+    assert not graph.page.locator(".expression").is_visible()
 
 
 def test_search_sees_only_names(graph):
@@ -238,31 +291,50 @@ def test_search_sees_only_names(graph):
 
 @pytest.mark.parametrize("keys", ["Control+f", "Meta+f", "F3"])
 def test_keys_ask_for_what_to_search(graph, keys):
-    graph.answer = "^tick"
     graph.page.keyboard.press(keys)
-    assert graph.prompts == ["Search names for a regular expression (empty: clear)"]
+    graph.page.keyboard.type("^tick")
+    graph.page.keyboard.press("Enter")
     assert graph.text("matched") == "Matched: 15.0%"
 
 
-def test_button_asks_for_what_to_search(graph):
-    graph.answer = "^tick"
+def test_search_begins_without_a_key_that_ends_it(graph):
     graph.button("search").click()
+    graph.page.keyboard.type("^tick")
+    graph.page.wait_for_function("document.querySelector('.matched').textContent")
     assert graph.text("matched") == "Matched: 15.0%"
 
 
-def test_dismissed_prompt_changes_nothing(graph):
-    graph.search("tick")
-    graph.search(None)
-    assert graph.text("matched") == "Matched: 15.0%"
-    graph.search("")
-    assert graph.text("matched") == ""
+def test_case_may_be_ignored(graph):
+    graph.search("TICK")
+    assert graph.said() == "0 matches"
+    graph.page.locator(".any-case").check()
+    assert graph.said() == "1 match"
+    assert graph.state() == "search=TICK&case=ignore"
 
 
-def test_invalid_expression_is_said(graph):
-    graph.search("tick")
+def test_matches_are_gone_through_in_a_ring(graph):
+    graph.search("query|parse")
+    seen = []
+    for keys in ("Enter", "Enter", "Enter", "Shift+Enter", "F3"):
+        seen.append((graph.said(), graph.text("details").split(" ")[0]))
+        graph.page.keyboard.press(keys)
+    assert seen == [
+        ("1 of 3 matches", "query"),
+        ("2 of 3 matches", "parse"),
+        ("3 of 3 matches", "query"),
+        ("1 of 3 matches", "query"),
+        ("3 of 3 matches", "query"),
+    ]
+    graph.page.get_by_label("Next match").click()
+    assert graph.page.locator(".current").count() == 1
+
+
+def test_invalid_expression_is_said_beside_the_field(graph):
     graph.search("(")
-    assert "Invalid regular expression" in graph.text("matched")
-    assert graph.page.locator(".match").count() == 1
+    assert "Invalid regular expression" in graph.said()
+    assert graph.text("matched") == ""
+    graph.search("(tick)")
+    assert graph.said() == "1 of 1 match"
 
 
 def test_matched_share_is_that_of_what_is_shown(graph):
@@ -271,6 +343,134 @@ def test_matched_share_is_that_of_what_is_shown(graph):
     assert graph.text("matched") == "Matched: 66.7%"
     graph.button("reset").click()
     assert graph.text("matched") == "Matched: 55.0%"
+
+
+def test_graph_may_begin_with_a_search(open_graph):
+    graph = open_graph(STACKS, search="^tick")
+    assert graph.text("matched") == "Matched: 15.0%"
+    assert graph.page.locator(".expression").input_value() == "^tick"
+
+
+def test_a_page_asks_for_a_search_by_an_event(graph):
+    graph.page.evaluate(
+        """() => document.documentElement.dispatchEvent(new CustomEvent(
+            "tracetools:search", { detail: { expression: "TICK", ignoreCase: true } }))"""
+    )
+    assert graph.text("matched") == "Matched: 15.0%"
+
+
+@pytest.mark.parametrize("colors", ["hot", "purple", "lens"])
+def test_matches_stand_out_in_every_palette(open_graph, colors):
+    graph = open_graph(STACKS, colors=colors)
+    graph.search("tick")
+    look = "node => [getComputedStyle(node).opacity, getComputedStyle(node).stroke]"
+    assert graph.frame(TICK).locator("rect").evaluate(look) == ["1", "rgb(38, 33, 28)"]
+    assert graph.frame(SERVE).locator("rect").evaluate(look) == ["0.3", "none"]
+
+
+# -- the address -------------------------------------------------------------------------------
+
+
+def test_address_holds_zoom_and_search_and_brings_them_back(open_graph):
+    graph = open_graph(STACKS)
+    graph.frame(TICK).click()
+    graph.search("quer[y] &%")
+    assert graph.state() == "zoom=2,850,150&search=quer%5By%5D%20%26%25"
+    graph.page.reload()
+    assert_shown(graph, STACKS, zoom=TICK)
+    assert graph.page.locator(".expression").input_value() == "quer[y] &%"
+
+
+def test_back_and_forward_go_through_the_zooms(graph):
+    graph.frame(TICK).click()
+    graph.frame("all-spans").click()
+    graph.page.go_back()
+    assert_shown(graph, STACKS, zoom=TICK)
+    graph.page.go_back()
+    assert_shown(graph, STACKS)
+    graph.page.go_forward()
+    assert_shown(graph, STACKS, zoom=TICK)
+
+
+@pytest.mark.parametrize(
+    "stale", ["#zoom=9,9,9", "#zoom=2,850,151", "#zoom=a&search=%", "#x=1&y=2", "#search=(", "#%%"]
+)
+def test_stale_address_is_harmless(open_graph, stale):
+    assert_shown(open_graph(STACKS, state=stale), STACKS)
+
+
+def test_entries_of_others_in_the_address_stay(open_graph):
+    graph = open_graph(STACKS, state="#mine=1")
+    graph.frame(TICK).click()
+    assert graph.state() == "mine=1&zoom=2,850,150"
+    graph.button("reset").click()
+    assert graph.state() == "mine=1"
+
+
+# -- copying -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "copied", "said"),
+    [
+        ("c", "parse", "copied the name"),
+        ("s", f"all-spans;{SERVE};query (app/db.py:8);parse", "copied the stack"),
+    ],
+)
+def test_name_and_stack_of_the_pointed_frame_can_be_copied(graph, key, copied, said):
+    graph.page.evaluate(
+        """() => Object.defineProperty(navigator, "clipboard", {
+            value: { writeText: async (text) => { window.copied = text; } } })"""
+    )
+    graph.frame("parse").hover()
+    graph.page.keyboard.press(key)
+    graph.page.wait_for_function("window.copied !== undefined")
+    assert graph.page.evaluate("window.copied") == copied
+    graph.page.wait_for_function(f"document.querySelector('.details').textContent === '{said}'")
+
+
+# -- the look ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options", "page", "ink"),
+    [
+        ("light", {}, "rgb(255, 255, 255)", "rgb(38, 33, 28)"),
+        ("dark", {}, "rgb(29, 27, 25)", "rgb(243, 239, 233)"),
+        ("dark", {"bgcolors": "grey"}, "rgb(240, 240, 240)", "rgb(38, 33, 28)"),
+        ("light", {"bgcolors": "#102030"}, "rgb(16, 32, 48)", "rgb(243, 239, 233)"),
+    ],
+)
+def test_graph_follows_the_readers_colour_scheme_unless_told(
+    open_graph, scheme, options, page, ink
+):
+    graph = open_graph(STACKS, scheme=scheme, **options)
+    fill = "node => getComputedStyle(node).fill"
+    assert graph.page.locator(".background").evaluate(fill) == page
+    assert graph.page.locator(".heading").evaluate(fill) == ink
+    assert graph.frame(TICK).locator("text").evaluate(fill) == "rgb(38, 33, 28)"
+
+
+def test_print_has_no_buttons(graph):
+    graph.page.emulate_media(media="print")
+    assert not graph.button("search").is_visible()
+    assert graph.frame(TICK).is_visible()
+
+
+@pytest.mark.parametrize("width", [400, 1200, 2500])
+def test_nothing_above_the_frames_overlaps(open_graph, width):
+    graph = open_graph(STACKS, size=(width, 400), title="A heading that has about fifty letters in it")
+    graph.frame(TICK).click()
+    for _ in range(2):
+        boxes = [
+            graph.page.locator(f".{part}").bounding_box()
+            for part in ("reset", "heading", "search", "field")
+            if graph.page.locator(f".{part}").is_visible()
+        ]
+        boxes = [box for box in boxes if box["width"]]
+        for one, other in zip(boxes, boxes[1:], strict=False):
+            assert one["x"] + one["width"] <= other["x"] + 1
+        graph.page.keyboard.press("F3")
 
 
 # -- keys --------------------------------------------------------------------------------------
@@ -296,10 +496,33 @@ def test_frames_can_be_reached_by_keys(graph):
 
 
 def test_buttons_can_be_pressed_by_keys(graph):
-    graph.answer = "tick"
     graph.button("search").focus()
     graph.page.keyboard.press("Enter")
+    graph.page.keyboard.type("tick")
+    graph.page.keyboard.press("Enter")
     assert graph.text("matched") == "Matched: 15.0%"
+
+
+def test_what_can_be_reached_by_tab_is_shown(graph):
+    graph.frame("parse").focus()
+    graph.frame(TICK).click()
+    assert graph.page.locator("[tabindex='0'].hidden").count() == 0
+    assert graph.page.locator(".row > g[tabindex='0'] > title").text_content().startswith(TICK)
+
+
+def test_frames_are_a_tree_with_names_for_screen_readers(graph):
+    assert graph.page.get_by_role("tree", name="Flame Graph").count() == 1
+    assert graph.page.get_by_role("treeitem").count() == 7
+    assert graph.page.get_by_role("treeitem", name="parse").count() == 1
+
+
+def test_arrows_follow_the_picture_of_an_icicle(open_graph):
+    graph = open_graph(STACKS, direction="inverted")
+    graph.page.locator(".row > g").first.focus()
+    graph.page.keyboard.press("ArrowDown")
+    assert graph.text("details").startswith("all-spans")
+    graph.page.keyboard.press("ArrowUp")
+    assert graph.text("details").startswith("all ")
 
 
 # -- hostile text, and company -----------------------------------------------------------------
@@ -321,6 +544,7 @@ def test_hostile_text_runs_nothing(open_graph):
             subtitle=text,
             count_name=text,
             font_type=text,
+            notes=text,
         )
         graph.search(".")
         graph.frame("5").first.click()

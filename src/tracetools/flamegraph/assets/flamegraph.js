@@ -74,7 +74,7 @@ let pointed = null;
 let expression = "";
 let ignoreCase = false;
 let matches = [];
-let current = -1;
+let current = null;
 
 const isShown = (frame) => {
   const [first, stop] = shown[frame.depth];
@@ -222,6 +222,7 @@ function zoom(frame) {
 function showZoomed(frame) {
   zoomed = frame;
   paint();
+  if (!isShown(focused)) moveFocus(zoomed);
   showMatches();
 }
 
@@ -329,7 +330,7 @@ function showSearch(text, anyCase) {
   for (const match of matches) match.node.classList.add("match");
   root.classList.toggle("searching", pattern !== null);
   field.said.classList.toggle("complaint", complaint !== null);
-  current = -1;
+  current = null;
   if (complaint === null) showMatches();
   else {
     field.said.textContent = complaint;
@@ -343,7 +344,7 @@ function showMatches() {
   const within = shownMatches();
   const isOn = root.classList.contains("searching");
   const found = `Matched: ${percent(matchedShare(within, zoomed), 1)}`;
-  const place = current < 0 ? "" : `${current + 1} of `;
+  const place = within.includes(current) ? `${within.indexOf(current) + 1} of ` : "";
   const count = `${place}${within.length} ${within.length === 1 ? "match" : "matches"}`;
   if (!field.said.classList.contains("complaint")) field.said.textContent = isOn ? count : "";
   write(matched, isOn ? found : "");
@@ -354,16 +355,15 @@ function step(direction) {
   searchTyped();
   const within = shownMatches();
   if (within.length === 0) return;
-  const from = within.findIndex((match) => match.node.classList.contains("current"));
-  current = from < 0 && direction < 0 ? within.length - 1 : from + direction;
-  current = (current + within.length) % within.length;
-  for (const match of matches) match.node.classList.remove("current");
-  const { node } = within[current];
-  node.classList.add("current");
-  moveFocus(within[current]);
-  node.scrollIntoView({ block: "nearest" });
+  const from = within.indexOf(current);
+  const next = from < 0 && direction < 0 ? within.length - 1 : from + direction;
+  current?.node.classList.remove("current");
+  current = within[(next + within.length) % within.length];
+  current.node.classList.add("current");
+  current.node.scrollIntoView({ block: "nearest" });
+  moveFocus(current);
   showMatches();
-  showDetails(within[current]);
+  showDetails(current);
 }
 
 // -- the address ---------------------------------------------------------------------------------

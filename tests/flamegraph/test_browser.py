@@ -75,7 +75,9 @@ class Graph:
         )
 
     def labels(self):
-    
+        return self.page.locator(".row > g:not(.hidden)").evaluate_all(
+            "nodes => nodes.map((node) => node.querySelector('text')?.textContent ?? '')"
+        )
 
 
 @pytest.fixture
@@ -459,7 +461,8 @@ def test_print_has_no_buttons(graph):
 
 @pytest.mark.parametrize("width", [400, 1200, 2500])
 def test_nothing_above_the_frames_overlaps(open_graph, width):
-    graph = open_graph(STACKS, size=(width, 400), title="A heading that has about fifty letters in it")
+    title = "A heading that has about fifty letters in it"
+    graph = open_graph(STACKS, size=(width, 400), title=title)
     graph.frame(TICK).click()
     for _ in range(2):
         boxes = [

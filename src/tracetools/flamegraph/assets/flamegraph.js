@@ -223,6 +223,7 @@ function showZoomed(frame) {
   zoomed = frame;
   paint();
   if (!isShown(focused)) moveFocus(zoomed);
+  placeField();
   showMatches();
 }
 
@@ -270,7 +271,10 @@ function makeField() {
   return { box, input, anyCase, said, isOpen: false };
 }
 
-const fieldWidth = () => Math.min(FIELD_WIDTH, pixels);
+function fieldWidth() {
+  const taken = zoomed === whole ? 0 : resetButton.getComputedTextLength() + MARGIN;
+  return Math.max(1, Math.min(FIELD_WIDTH, pixels - taken));
+}
 
 function placeField() {
   field.box.setAttribute("width", fieldWidth());
@@ -440,9 +444,9 @@ function moveFocus(frame) {
   focused.node.setAttribute("aria-level", frame.depth + 1);
 }
 
-function focus(frame) {
+function focus(frame, options = {}) {
   moveFocus(frame);
-  frame.node.focus();
+  frame.node.focus(options);
 }
 
 function above(frame) {
@@ -541,7 +545,9 @@ function listen() {
   field.box.addEventListener("submit", (event) => event.preventDefault());
   sheet.addEventListener("click", (event) => {
     const frame = frameAt(event);
-    if (frame !== undefined) zoom(frame);
+    if (frame === undefined) return;
+    focus(frame, { preventScroll: true });
+    zoom(frame);
   });
   sheet.addEventListener("mouseover", (event) => showDetails(frameAt(event) ?? null));
   sheet.addEventListener("focusin", (event) => showDetails(frameAt(event) ?? null));

@@ -59,9 +59,12 @@ def ours(name: str) -> set[str]:
     return {found.partition(".")[2] for found in whole}
 
 
-# A profile shows itself in notebooks, which ask the value itself for HTML. It imports the report
-# when it is asked, and not before.
-LATE = {"profile": {"report.of_profile"}}
+# A profile and a graph show themselves in notebooks, which ask the value itself for HTML. They
+# import the report when they are asked, and not before.
+LATE = {
+    "profile": {"report.of_profile"},
+    "flamegraph.flamegrapher": {"report.notebook"},
+}
 GRAPH = {name: ours(name) - LATE.get(name, set()) for name in FILES}
 FOREIGN = {name: {found.split(".")[0] for found in imports(name)} for name in FILES}
 

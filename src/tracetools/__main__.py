@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import demo, run
+from tracetools.commands import demo, render, run
 from tracetools.errors import TracetoolsError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_COMMANDS: Final[dict[str, Command]] = {"run": run, "demo": demo}
+_COMMANDS: Final[dict[str, Command]] = {"run": run, "render": render, "demo": demo}
 
 _FAILED: Final = 2
 _INTERRUPTED: Final = 130

@@ -585,3 +585,29 @@ def test_two_graphs_in_one_page_do_not_meet(open_graph, browser, tmp_path):
     assert first.locator(".frames").evaluate("node => node.width.baseVal.value") == 580
     assert errors == []
     page.close()
+
+
+@pytest.mark.parametrize("allowed", ["hash", "nonce", "nothing"])
+def test_graph_works_under_a_policy_that_allows_it(open_graph, browser, allowed):
+    graph = open_graph(STACKS, nonce="bm9uY2U=")
+    sources = {
+        "hash": Flamegrapher.csp_sources(),
+        "nonce": dict.fromkeys(["script-src", "style-src"], "'nonce-bm9uY2U='"),
+        "nothing": {},
+    }[allowed]
+    policy = "; ".join(["default-src 'none'", *map(" ".join, sources.items())])
+    page = browser.new_page()
+    headers = {"Content-Security-Policy": policy, "Content-Type": "image/svg+xml"}
+    body = graph.path.read_bytes()
+    page.route("**/*", lambda route: route.fulfill(body=body, headers=headers))
+    page.goto("http://graph.test/graph.svg")
+    lives = "() => document.documentElement.classList.contains('live')"
+    assert page.evaluate(lives) == (allowed != "nothing")
+    if allowed != "nothing":
+        page.keyboard.press("F3")
+        page.keyboard.type("^tick")
+        page.keyboard.press("Enter")
+        assert page.locator(".matched").text_content() == "Matched: 15.0%"
+        look = "node => getComputedStyle(node).strokeWidth"
+        assert page.locator(".current > rect").evaluate(look) == "3px"
+    page.close()

@@ -213,3 +213,34 @@ def test_the_unit_is_that_of_the_file_unless_it_is_said(tmp_path):
     assert "(5 µs, " in Flamegrapher(ours).write_flamegraph().read_text()
     assert "(5 samples, " in Flamegrapher(others).write_flamegraph().read_text()
     assert "(5 ms, " in Flamegrapher(ours, count_name="ms").write_flamegraph().read_text()
+
+
+# -- differences, policies, notebooks ----------------------------------------------------------
+
+
+def test_before_file_makes_a_difference(tmp_path):
+    (tmp_path / "now.folded").write_text("a 3\nb 1\n")
+    (tmp_path / "then.folded").write_text("a 1\nc 5\n")
+    maker = Flamegrapher(tmp_path / "now.folded", before_file=tmp_path / "then.folded")
+    text = maker.write_flamegraph().read_text()
+    assert "a (3 samples, 75.00%; +50.00%)" in text
+    assert "b (1 samples, 25.00%; +25.00%)" in text
+
+
+def test_before_file_that_is_a_difference_itself_is_refused(tmp_path):
+    (tmp_path / "now.folded").write_text("a 3\n")
+    (tmp_path / "then.folded").write_text("a 1 2\n")
+    maker = Flamegrapher(tmp_path / "now.folded").with_before_file(tmp_path / "then.folded")
+    with pytest.raises(StackFileError, match="two counts in each line"):
+        maker.write_flamegraph()
+    assert not (tmp_path / "now.svg").exists()
+
+
+def test_notebook_shows_the_graph_or_says_that_there_is_none(tmp_path):
+    (tmp_path / "now.folded").write_text("a 3\n")
+    shown = Flamegrapher(tmp_path / "now.folded")._repr_html_()
+    assert "<iframe" in shown
+    assert "a (3 samples, 100.00%)" in shown
+    assert not (tmp_path / "now.svg").exists()
+    assert Flamegrapher()._repr_html_() is None
+    assert Flamegrapher(tmp_path / "gone")._repr_html_() is None

@@ -6,15 +6,17 @@ wrong with them. What must not: geometry, colours, SVG.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetools.errors import GraphFileError, StackFileError
+from tracetools.errors import GraphFileError, StackFileError, TracetoolsError
 from tracetools.flamegraph.layout import arrange, place
 from tracetools.flamegraph.options import make_options
-from tracetools.flamegraph.svg import draw
+from tracetools.flamegraph.svg import draw, script_text, style_text
 from tracetools.formats.files import explain, write_atomically
 from tracetools.formats.folded import SEPARATOR, pack, read_folded
 from tracetools.stacks import ROOT
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
     from tracetools.flamegraph.options import OptionNames, Options
+    from tracetools.formats.folded import Folded
 
 StrPath = str | os.PathLike[str]
 
@@ -39,6 +42,7 @@ class Flamegrapher:
     Args:
         stack_file: See `with_stack_file`.
         graph_file: See `with_graph_file`.
+        before_file: See `with_before_file`.
         **options: How the graph looks, named as in inferno's library: see `Options`.
 
     Raises:
@@ -50,18 +54,42 @@ class Flamegrapher:
         self,
         stack_file: StrPath | None = None,
         graph_file: StrPath | None = None,
+        before_file: StrPath | None = None,
         **options: Unpack[OptionNames],
     ) -> None:
         self._options = make_options(options)
         self._stack_file: Path | None = None
         self._graph_file: Path | None = None
+        self._before_file: Path | None = None
         if stack_file is not None:
             self.with_stack_file(stack_file)
         if graph_file is not None:
             self.with_graph_file(graph_file)
+        if before_file is not None:
+            self.with_before_file(before_file)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._stack_file!s}, {self._graph_file!s})"
+
+    def _repr_html_(self) -> str | None:
+        """Show the graph in a notebook; None, which stands for `repr`, if there is none to show."""
+        from tracetools.report.notebook import notebook_of_svg  # noqa: PLC0415  # only notebooks do
+
+        try:
+            text = self._draw(self._checked_stack_file(), replace(self._options, embedded=True))
+        except TracetoolsError:
+            return None
+        return notebook_of_svg(text, self._options.heading)
+
+    @staticmethod
+    def csp_sources() -> dict[str, str]:
+        """Return what a content security policy must allow for graphs, by directive.
+
+        `script-src` and `style-src`, each with the SHA-256 hash of what every graph of this version
+        of tracetools has within it: for pages and servers that cannot give a nonce.
+        """
+        texts = {"script-src": script_text(), "style-src": style_text()}
+        return {directive: _source_of(text) for directive, text in texts.items()}
 
     @property
     def options(self) -> Options:
@@ -90,6 +118,14 @@ class Flamegrapher:
         self._graph_file = _named(path, GraphFileError).with_suffix(".svg")
         return self
 
+    def with_before_file(self, path: StrPath) -> Self:
+        """Choose an earlier stack file; the graph then shows by how much each frame has grown.
+
+        The widths are those of the stack file. What is only in the earlier one has no width.
+        """
+        self._before_file = _named(path, StackFileError)
+        return self
+
     def write_flamegraph(self) -> Path:
         """Read the stack file, write the graph file, replacing it at once, and return its path.
 
@@ -99,19 +135,26 @@ class Flamegrapher:
             GraphFileError: The folder of the graph file is missing, or the file cannot be written.
                 In every case a graph that was there before is untouched.
         """
-        stack_file, graph_file = self._checked_files()
-        folded = read_folded(stack_file, keep_order=self._options.flame_chart)
-        text = _render_packed(folded.packed, folded.packed_before, self._options)
+        stack_file = self._checked_stack_file()
+        graph_file = self._checked_graph_file(stack_file)
+        text = self._draw(stack_file, self._options)
         try:
             write_atomically(graph_file, text.encode())
         except (OSError, ValueError) as error:
             raise GraphFileError(f"cannot write graph {graph_file}: {explain(error)}") from error
         return graph_file
 
-    def _checked_files(self) -> tuple[Path, Path]:
+    def _draw(self, stack_file: Path, options: Options) -> str:
+        folded = read_folded(stack_file, keep_order=options.flame_chart)
+        before = folded.packed_before
+        if self._before_file is not None:
+            before = read_before(_find_stack_file(self._before_file), folded)
+        return render_packed(folded.packed, before, options)
+
+    def _checked_stack_file(self) -> Path:
         """Find out what can be known to fail before anything is read."""
-        stack_file, graph_file = self.stack_file, self.graph_file
-        if stack_file is None or graph_file is None:
+        stack_file = self.stack_file
+        if stack_file is None:
             raise StackFileError("no stack file given: call with_stack_file(path) first")
         try:
             stack_file.stat()
@@ -123,7 +166,12 @@ class Flamegrapher:
             raise StackFileError(
                 f"cannot read stack file {stack_file}: {explain(error)}"
             ) from error
-        if not os.path.isdir(graph_file.parent):  # likewise
+        return stack_file
+
+    def _checked_graph_file(self, stack_file: Path) -> Path:
+        """Find out likewise what keeps the graph from being written."""
+        graph_file = self._graph_file or stack_file.with_suffix(".svg")
+        if not os.path.isdir(graph_file.parent):  # Path.is_dir raises on some paths
             raise GraphFileError(
                 f"no folder {graph_file.parent} for the graph {graph_file.name}: create it first"
             )
@@ -131,15 +179,31 @@ class Flamegrapher:
             raise GraphFileError(
                 f"graph {graph_file} would replace its stack file: choose another graph file"
             )
-        return stack_file, graph_file
+        return graph_file
+
+
+def read_before(path: Path, after: Folded) -> dict[bytes, int]:
+    """Read the earlier counts of a difference from a file of their own.
+
+    Raises:
+        StackFileError: The file cannot be read, or one of the two is a difference by itself.
+        NoStacksError: It holds not one stack with a count.
+    """
+    before = read_folded(path)
+    if after.packed_before is not None or before.packed_before is not None:
+        raise StackFileError(
+            f"{path}: two files make a difference, but one of them has two counts in each line: "
+            "give that one alone"
+        )
+    return dict(before.packed)
 
 
 def render(stacks: Mapping[tuple[str, ...], int], options: Options) -> str:
     """Give the SVG of stacks with positive counts, at least one."""
-    return _render_packed([(pack(stack), count) for stack, count in stacks.items()], None, options)
+    return render_packed([(pack(stack), count) for stack, count in stacks.items()], None, options)
 
 
-def _render_packed(
+def render_packed(
     counts: list[tuple[bytes, int]], before: Mapping[bytes, int] | None, options: Options
 ) -> str:
     """Give the SVG of packed stacks; `before` has the first counts of a differential graph."""
@@ -156,6 +220,11 @@ def _unit(stacks: Iterable[bytes]) -> str:
     root = ROOT.name.encode()
     ours = all(stack == root or stack.startswith(root + SEPARATOR) for stack in stacks)
     return "µs" if ours else "samples"
+
+
+def _source_of(text: str) -> str:
+    """Give the hash of a script or style as security policies write it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _named(path: StrPath, error: type[Exception]) -> Path:

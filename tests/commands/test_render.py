@@ -1,0 +1,231 @@
+"""`tracetools render`: files in, a graph or a report out, and what is said when that cannot be."""
+
+import os
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tracetools.__main__ import main
+from tracetools.commands import render as command
+from tracetools.flamegraph.options import OptionNames
+from tracetools.formats.profile_json import write_profile
+from tracetools.profile import Profile
+from tracetools.stacks import ROOT, Frame, Times
+
+PROFILE = Profile(
+    stacks={
+        (ROOT,): Times(busy=1_000_000),
+        (ROOT, Frame("main", "app.py", 3)): Times(busy=2_000_000, idle=5_000_000),
+    },
+    duration=3_000_000,
+    task_time=7_000_000,
+)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.folded").write_text("all-spans;x 5\nall-spans;y 10\n")
+    (tmp_path / "b.folded").write_text("all-spans;x 1\nz 2\n")
+    write_profile(tmp_path / "p.profile.json", PROFILE)
+    return tmp_path
+
+
+def titles(text):
+    return [node.text for node in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}title")][1:]  # noqa: S314
+
+
+def failing(capsys, *arguments):
+    before = sorted(command.Path().iterdir())
+    assert main(["render", *arguments]) == 2
+    assert sorted(command.Path().iterdir()) == before
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("tracetools: ")
+    assert "Traceback" not in said.err
+    return said.err
+
+
+# -- what is written ---------------------------------------------------------------------------
+
+
+def test_graph_stands_beside_its_file(folder):
+    assert main(["render", "a.folded"]) == 0
+    assert titles((folder / "a.svg").read_text()) == [
+        "all (15 µs, 100%)",
+        "all-spans (15 µs, 100.00%)",
+        "x (5 µs, 33.33%)",
+        "y (10 µs, 66.67%)",
+    ]
+
+
+def test_several_files_add_up(folder):
+    assert main(["render", "a.folded", "b.folded", "-o", "sum.svg"]) == 0
+    assert titles((folder / "sum.svg").read_text()) == [
+        "all (18 samples, 100%)",
+        "all-spans (16 samples, 88.89%)",
+        "z (2 samples, 11.11%)",
+        "x (6 samples, 33.33%)",
+        "y (10 samples, 55.56%)",
+    ]
+
+
+def test_standard_input_goes_to_standard_output(folder, capsysbinary):
+    with (folder / "a.folded").open("rb") as file:
+        assert run_with_input(file, "-") == 0
+    assert titles(capsysbinary.readouterr().out)[0] == "all (15 µs, 100%)"
+
+
+def run_with_input(file, *arguments):
+    """Run with a file as descriptor 0, as a shell would."""
+    saved = os.dup(0)
+    try:
+        os.dup2(file.fileno(), 0)
+        return main(["render", *arguments])
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+
+
+def test_profile_is_seen_through_a_lens(folder):
+    assert main(["render", "p.profile.json"]) == 0
+    assert titles((folder / "p.svg").read_text())[-1] == "main (app.py:3) (2 ms, 66.67%)"
+    assert main(["render", "p.profile.json", "--lens", "idle"]) == 0
+    assert titles((folder / "p.svg").read_text())[-1] == "main (app.py:3) (5 ms, 100.00%)"
+
+
+@pytest.mark.parametrize("file", ["a.folded", "p.profile.json"])
+def test_report_is_a_page(folder, file):
+    assert main(["render", file, "-o", "page.html"]) == 0
+    page = (folder / "page.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<svg" in page
+
+
+def test_html_may_be_asked_for_on_standard_output(capsysbinary):
+    assert main(["render", "a.folded", "--html", "-o", "-"]) == 0
+    assert capsysbinary.readouterr().out.startswith(b"<!DOCTYPE html>")
+
+
+def test_two_files_make_a_difference(folder):
+    assert main(["render", "a.folded", "--before", "b.folded", "-o", "d.svg"]) == 0
+    assert titles((folder / "d.svg").read_text()) == [
+        "all (15 µs, 100%)",
+        "all-spans (15 µs, 100.00%; 0.00%)",
+        "x (5 µs, 33.33%; +26.67%)",
+        "y (10 µs, 66.67%; +66.67%)",
+    ]
+
+
+def test_bad_lines_among_good_ones_are_told_once(folder, caplog):
+    (folder / "c.folded").write_text("a 1\nnothing\nb 2\nworse\n")
+    assert main(["render", "c.folded"]) == 0
+    (record,) = caplog.records
+    assert "2 lines" in record.getMessage()
+    assert "line 2" in record.getMessage()
+
+
+# -- flags -------------------------------------------------------------------------------------
+
+
+def test_every_option_has_a_flag():
+    assert command._FLAGS.keys() == OptionNames.__annotations__.keys()
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [
+        (["--title", "One <2>"], "<title>One &lt;2&gt;</title>"),
+        (["--subtitle", "below"], ">below<"),
+        (["--notes", "kept"], "<metadata>kept</metadata>"),
+        (["--width", "700"], 'width="700"'),
+        (["--height", "30", "--fontsize", "20"], 'font-size="20"'),
+        (["--minwidth", "50%"], "2 narrower frames are not drawn"),
+        (["--max-frames", "2"], "2 narrower frames are not drawn"),
+        (["--max-frames", "all"], "y (10"),
+        (["--fonttype", "Inter"], 'font-family="Inter"'),
+        (["--countname", "ns", "--factor", "1000"], "all (15 µs, 100%)"),
+        (["--colors", "blue", "--hash", "--deterministic"], "<rect"),
+        (["--bgcolors", "#010203"], 'fill="#010203"'),
+        (["--truncate", "left"], 'data-cut="left"'),
+        (["--search", "x|y"], 'data-search="x|y"'),
+        (["--nonce", "abc"], 'nonce="abc"'),
+        (["--inverted"], "Icicle Graph"),
+        (["--flamechart"], "Flame Chart"),
+        (["--reverse"], "all-spans (5"),
+        (["--embedded"], 'data-embedded="true"'),
+    ],
+)
+def test_flag_reaches_the_graph(folder, flags, found):
+    assert main(["render", "a.folded", *flags]) == 0
+    assert found in (folder / "a.svg").read_text()
+
+
+def test_no_script_is_no_script(folder):
+    assert main(["render", "a.folded", "--no-javascript"]) == 0
+    assert "<script" not in (folder / "a.svg").read_text()
+
+
+# -- what cannot be ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"\n\n# only a comment\n", "no stack"),
+        (b"nothing\nhere\n", "line 1"),
+        (b"a;b \x00\x01\x02 5\n", "binary"),
+        (b"a;b 1 2\nc 3\n", "line 2"),
+        (b'{"tracetools-profile": 1, "broken', "x.folded"),
+    ],
+)
+def test_file_without_stacks_is_refused(folder, capsys, content, said):
+    (folder / "x.folded").write_bytes(content)
+    assert said in failing(capsys, "x.folded")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gone.folded"], "no file gone.folded: check the path"),
+        (["."], "folder"),
+        (["a.folded", "b.folded"], "name it with -o"),
+        (["a.folded", "-o", "x.png"], "end it in .svg or .html"),
+        (["a.folded", "-o", "gone/x.svg"], "no folder gone"),
+        (["a.folded", "-c", "mauve"], "--colors"),
+        (["a.folded", "--minwidth", "101"], "--min-width"),
+        (["a.folded", "--bgcolors", "red;"], "--bgcolors"),
+        (["a.folded", "--before", "b.folded", "-o", "x.html"], "no difference"),
+        (["a.folded", "--before", "gone"], "no file gone"),
+        (["p.profile.json", "a.folded", "-o", "x.html"], "one profile"),
+        (["p.profile.json", "--lens", "scheduled"], "no scheduled time"),
+    ],
+)
+def test_error_has_its_remedy_and_leaves_nothing(capsys, arguments, said):
+    assert said in failing(capsys, *arguments)
+
+
+def test_graph_never_replaces_what_it_is_drawn_from(folder, capsys):
+    (folder / "a.svg").write_text("a 1\n")
+    assert "would replace" in failing(capsys, "a.svg")
+
+
+def test_graph_that_was_there_survives_an_error(folder, capsys):
+    (folder / "x.svg").write_text("before")
+    (folder / "x.folded").write_text("bad")
+    failing(capsys, "x.folded")
+    assert (folder / "x.svg").read_text() == "before"
+
+
+@pytest.mark.parametrize("arguments", [[], ["a.folded", "--nosuch"], ["a.folded", "--width", "x"]])
+def test_wrong_usage_is_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["render", *arguments])
+    assert stopped.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_one_line_without_end_is_not_held_in_memory(folder, capsys):
+    (folder / "x.folded").write_bytes(b"a" * (3 << 20))
+    assert "x.folded" in failing(capsys, "x.folded")

@@ -121,7 +121,7 @@ def test_bad_lines_among_good_ones_are_told_once(folder, caplog):
     (folder / "c.folded").write_text("a 1\nnothing\nb 2\nworse\n")
     assert main(["render", "c.folded"]) == 0
     (record,) = caplog.records
-    assert "2 lines" in record.getMessage()
+    assert "2 bad lines" in record.getMessage()
     assert "line 2" in record.getMessage()
 
 
@@ -140,7 +140,7 @@ def test_every_option_has_a_flag():
         (["--notes", "kept"], "<metadata>kept</metadata>"),
         (["--width", "700"], 'width="700"'),
         (["--height", "30", "--fontsize", "20"], 'font-size="20"'),
-        (["--minwidth", "50%"], "2 narrower frames are not drawn"),
+        (["--minwidth", "50%"], "1 narrower frame is not drawn"),
         (["--max-frames", "2"], "2 narrower frames are not drawn"),
         (["--max-frames", "all"], "y (10"),
         (["--fonttype", "Inter"], 'font-family="Inter"'),
@@ -173,7 +173,7 @@ def test_no_script_is_no_script(folder):
     ("content", "said"),
     [
         (b"", "empty"),
-        (b"\n\n# only a comment\n", "no stack"),
+        (b"\n\n# only a comment\n", "empty"),
         (b"nothing\nhere\n", "line 1"),
         (b"a;b \x00\x01\x02 5\n", "binary"),
         (b"a;b 1 2\nc 3\n", "line 2"),

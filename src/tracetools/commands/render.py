@@ -90,7 +90,7 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     ),
     "factor": (("--factor",), {"type": float, "help": "multiply the counts that are shown"}),
     "colors": (
-        ("-c", "--colors", "--color"),
+        ("--colors", "--color", "-c"),
         {"metavar": "PALETTE", "help": "hot, blue, python, colorblind, lens, ... (default: hot)"},
     ),
     "bgcolors": (
@@ -107,7 +107,7 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "search": (("--search",), {"metavar": "REGEX", "help": "what is searched as it opens"}),
     "nonce": (("--nonce",), {"help": "of a content security policy"}),
     "direction": (
-        ("-i", "--inverted"),
+        ("--inverted", "-i"),
         {"action": "store_const", "const": "inverted", "help": "an icicle: the root on top"},
     ),
     "reverse_stack_order": (
@@ -222,6 +222,8 @@ def _target(given: argparse.Namespace) -> Path:
     first: Path = given.files[0]
     if first == _STANDARD:
         return _STANDARD
+    if first.name in ("", ".."):
+        raise StackFileError(f"{first} is a folder: give the path of a file")
     if len(given.files) > 1:
         raise CommandError("several files make one graph: name it with -o")
     stem = first.name.removesuffix(".profile.json")

@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ALL = ["hooks", "asyncio_steps", "spans", "shares", "service", "import_time", "short_tasks"]
+ALL = [
+    "hooks",
+    "asyncio_steps",
+    "spans",
+    "shares",
+    "service",
+    "import_time",
+    "short_tasks",
+    "rendering",
+]
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or ALL

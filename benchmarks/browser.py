@@ -17,7 +17,7 @@ from rendering import write_stacks
 from tracetools.flamegraph import Flamegrapher
 
 ROUNDS = 7
-STACKS = 3_000
+STACKS = 1_000
 QUIET = ["--no-sandbox", "--disable-gpu"]
 
 TIMED = """async (act) => {

@@ -368,10 +368,11 @@ def test_a_page_asks_for_a_search_by_an_event(graph):
 @pytest.mark.parametrize("colors", ["hot", "purple", "lens"])
 def test_matches_stand_out_in_every_palette(open_graph, colors):
     graph = open_graph(STACKS, colors=colors)
-    graph.search("tick")
-    look = "node => [getComputedStyle(node).opacity, getComputedStyle(node).stroke]"
-    assert graph.frame(TICK).locator("rect").evaluate(look) == ["1", "rgb(38, 33, 28)"]
-    assert graph.frame(SERVE).locator("rect").evaluate(look) == ["0.3", "none"]
+    graph.search("tick|serve")
+    fill = "node => getComputedStyle(node).fill"
+    assert graph.frame(SERVE).locator("rect").evaluate(fill) == "rgb(138, 75, 22)"
+    assert graph.frame(TICK).locator("rect").evaluate(fill) == "rgb(27, 23, 20)"
+    assert graph.frame(TICK).locator("text").evaluate(fill) == "rgb(255, 255, 255)"
 
 
 # -- the address -------------------------------------------------------------------------------
@@ -609,5 +610,5 @@ def test_graph_works_under_a_policy_that_allows_it(open_graph, browser, allowed)
         page.keyboard.press("Enter")
         assert page.locator(".matched").text_content() == "Matched: 15.0%"
         look = "node => getComputedStyle(node).strokeWidth"
-        assert page.locator(".current > rect").evaluate(look) == "3px"
+        assert page.locator(".current > rect").evaluate(look) == "2px"
     page.close()

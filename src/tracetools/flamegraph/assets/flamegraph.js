@@ -178,8 +178,8 @@ function fitTexts() {
     if (element.textContent !== text) element.textContent = text;
   };
   const beside = (width) => (width ? width + 2 * MARGIN : 0);
-  const left = beside(zoomed === whole ? 0 : resetButton.getComputedTextLength());
-  const right = beside(field.isOpen ? fieldWidth() : searchButton.getComputedTextLength());
+  const left = beside(zoomed === whole ? 0 : measure(resetButton.textContent));
+  const right = beside(field.isOpen ? fieldWidth() : measure(searchButton.textContent));
   const enlarged = heading.getAttribute("font-size") / root.getAttribute("font-size");
   put(heading, (pixels - 2 * Math.max(left, right)) / enlarged);
   put(matched, pixels / 2);
@@ -272,7 +272,7 @@ function makeField() {
 }
 
 function fieldWidth() {
-  const taken = zoomed === whole ? 0 : resetButton.getComputedTextLength() + MARGIN;
+  const taken = zoomed === whole ? 0 : measure(resetButton.textContent) + MARGIN;
   return Math.max(1, Math.min(FIELD_WIDTH, pixels - taken));
 }
 

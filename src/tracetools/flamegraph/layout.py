@@ -221,22 +221,25 @@ def _delta(columns: Columns, frame: _Range) -> int:
 def _count_frames(columns: Columns) -> int:
     """Count the frames that neighbours do not share with each other: all that could be drawn."""
     frames = 0
-    last = b""
+    last, last_number = b"", 0
     for stack, count in zip(columns.stacks, columns.counts, strict=True):
         if not count or not stack:
             continue
-        frames += stack.count(SEPARATOR) + 1 - _shared(last, stack)
-        last = stack
+        number = int.from_bytes(stack, "big")
+        excess = 8 * (len(stack) - len(last))
+        differing = (
+            last_number ^ number >> excess if excess > 0 else number ^ last_number >> -excess
+        )
+        alike = min(len(last), len(stack)) - (differing.bit_length() + 7) // 8
+        frames += stack.count(SEPARATOR) + 1 - _shared(last, stack, alike)
+        last, last_number = stack, number
     return frames
 
 
-def _shared(one: bytes, other: bytes) -> int:
-    """Count the frames that two packed stacks have in common from the root."""
-    length = min(len(one), len(other))
-    if not length:
+def _shared(one: bytes, other: bytes, alike: int) -> int:
+    """Count the frames that two packed stacks have in common, so many first bytes being alike."""
+    if not alike:
         return 0
-    difference = int.from_bytes(one[:length], "big") ^ int.from_bytes(other[:length], "big")
-    alike = length - (difference.bit_length() + 7) // 8
     whole = other.count(SEPARATOR, 0, alike)
     ends = {one[alike : alike + 1], other[alike : alike + 1]} <= {b"", SEPARATOR}
     return whole + 1 if ends else whole

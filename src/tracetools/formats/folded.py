@@ -227,7 +227,7 @@ def parse_folded(
 
 
 _BOM = b"\xef\xbb\xbf"
-_BLOCK_BYTES = 1 << 18
+_BLOCK_BYTES = 1 << 16
 _NOT_A_NAME = b"; \t\r\n\v\f"
 _SHAPE = "`frame;frame count`, where count is a number of zero or more"
 _TABS_TO_BLANKS = bytes.maketrans(b"\t", b" ")

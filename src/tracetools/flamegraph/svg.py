@@ -58,8 +58,8 @@ def style_text() -> str:
 
 def script_text() -> str:
     """Give the script exactly as it stands in the document, for a hash in a security policy."""
-    parts = ["", "(() => {", '"use strict";', "", _asset("model.js"), _asset("flamegraph.js")]
-    return "\n".join(parts) + "})();\n"
+    files = [_asset(name) for name in ("model.js", "drawing.js", "flamegraph.js")]
+    return "\n".join(["", "(() => {", '"use strict";', "", *files]) + "})();\n"
 
 
 # -- pixels ------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class _Pen:
         return (
             f'<g data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'
             f"{self._growth(box)}><title>{_text(self._title(box, name))}</title>"
-            f'<rect x="{left}" width="{width}" height="{self._rect_height}" rx="2"'
+            f'<rect x="{left}" width="{width}" height="{self._rect_height}"'
             f' fill="{_hex(self._colour(box, name))}"/>'
             f"{self._label(left, label) if label else ''}</g>\n"
         )

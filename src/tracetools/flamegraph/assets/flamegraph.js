@@ -1,20 +1,14 @@
-// The behaviour of one flame graph: details, zoom, search, labels that fit, keys, the URL.
+// The behaviour of one flame graph: details, zoom, search, keys, the URL.
 //
-// What may live here: what happens to the document and comes from its reader. What must not: what
-// can be computed without a document (that is model.js), and anything outside the one <svg> that
-// this script stands in. Of the window it uses its scrolling; of a document of its own (nothing
-// else in it) also the address, the history and the keys for searching. It declares no global name
-// and needs no id, so that several graphs can stand in one page.
+// What may live here: what its reader does, and what happens then. What must not: how frames are
+// drawn (drawing.js), what can be computed without a document (model.js), and anything outside the
+// one <svg> that this script stands in. Of the window it uses its scrolling; of a document of its
+// own (nothing else in it) also the address, the history and the keys for searching. It declares
+// no global name and needs no id, so that several graphs can stand in one page.
 
-const MARGIN = 10;
-const LABEL_PADDING = 3;
 const FIELD_WIDTH = 330;
 const PAUSE = 150; // milliseconds without a key before a search begins
-const XHTML = "http://www.w3.org/1999/xhtml";
-const SVG = "http://www.w3.org/2000/svg";
 
-const root = document.currentScript.closest("svg");
-const sheet = root.querySelector(".frames");
 const part = (name) => root.querySelector(`.${name}`);
 const heading = part("heading");
 const bar = part("bar");
@@ -22,145 +16,14 @@ const details = part("details");
 const matched = part("matched");
 const resetButton = part("reset");
 const searchButton = part("search");
-const fluid = root.classList.contains("fluid");
-const cutSide = root.dataset.cut;
 const isAlone = document.documentElement === root && root.dataset.embedded === undefined;
 
-// -- the frames, as the document has them --------------------------------------------------------
-
-const toCount = chooseCounts();
-const rows = Array.from(root.querySelectorAll(".row"), (row, depth) =>
-  Array.from(row.children, (node) => new Frame(node, depth)),
-);
-const frames = rows.flat();
-const frameOfNode = new Map(frames.map((frame) => [frame.node, frame]));
-const whole = rows[0][0];
-
-// Numbers are exact up to 2^53 and much faster; a longer recording of nanoseconds needs BigInt.
-function chooseCounts() {
-  const total = root.querySelector(".row > g").getAttribute("data-w");
-  return Number.isSafeInteger(Number(total)) ? Number : BigInt;
-}
-
-function Frame(node, depth) {
-  this.node = node;
-  this.depth = depth;
-  this.start = toCount(node.getAttribute("data-x"));
-  this.width = toCount(node.getAttribute("data-w"));
-  this.end = this.start + this.width;
-  this.text = null;
-  this.left = null;
-  this.part = null;
-}
-
-Object.defineProperties(Frame.prototype, {
-  title: {
-    get() {
-      return this.node.firstElementChild.textContent;
-    },
-  },
-  name: {
-    get() {
-      this.text ??= this.title.slice(0, Number(this.node.getAttribute("data-n")));
-      return this.text;
-    },
-  },
-});
-
-let zoomed = whole;
-let shown = rows.map((row) => [0, row.length]);
 let focused = whole;
 let pointed = null;
 let expression = "";
 let ignoreCase = false;
 let matches = [];
 let current = null;
-
-const isShown = (frame) => {
-  const [first, stop] = shown[frame.depth];
-  const row = rows[frame.depth];
-  return first < stop && row[first].start <= frame.start && frame.end <= row[stop - 1].end;
-};
-
-// -- drawing -------------------------------------------------------------------------------------
-
-const measure = makeMeasure();
-let pixels = 0;
-
-// Text is measured on a canvas: asking the document itself would lay it out anew each time.
-function makeMeasure() {
-  const style = getComputedStyle(root);
-  const context = document.createElementNS(XHTML, "canvas").getContext("2d");
-  context.font = `${style.fontSize} ${style.fontFamily}`;
-  const width = (text) => context.measureText(text).width;
-  const letter = width("0");
-  const monospaced = width("i") === letter && width("W") === letter;
-  const plain = /^[ -~]*$/;
-  return (text) => (monospaced && plain.test(text) ? text.length * letter : width(text));
-}
-
-function fillWindow() {
-  if (fluid) {
-    root.removeAttribute("viewBox");
-    root.setAttribute("width", "100%");
-    sheet.setAttribute("width", Math.max(1, root.getBoundingClientRect().width - 2 * MARGIN));
-  }
-  pixels = sheet.width.baseVal.value;
-}
-
-// Draw what a zoom shows. What was hidden keeps its place, so only what changes is touched.
-function paint() {
-  const ranges = shownRanges(rows, zoomed);
-  rows.forEach((row, depth) => {
-    const [oldFirst, oldStop] = shown[depth];
-    const [first, stop] = ranges[depth];
-    for (let index = oldFirst; index < oldStop; index += 1) {
-      if (index < first || index >= stop) row[index].node.classList.add("hidden");
-    }
-    for (let index = first; index < stop; index += 1) {
-      if (index < oldFirst || index >= oldStop) row[index].node.classList.remove("hidden");
-      paintFrame(row[index]);
-    }
-    row[0].node.parentNode.classList.toggle("dimmed", depth < zoomed.depth);
-  });
-  shown = ranges;
-  root.classList.toggle("zoomed", zoomed !== whole);
-}
-
-function paintFrame(frame) {
-  const { left, width } = placeOf(frame, zoomed);
-  const [, rect, label] = frame.node.children;
-  if (left !== frame.left) setPercent(left, "x", rect, label);
-  if (width !== frame.part) setPercent(width, "width", rect);
-  frame.left = left;
-  frame.part = width;
-  writeLabel(frame, label, pixels * width - 2 * LABEL_PADDING);
-}
-
-function setPercent(value, attribute, ...elements) {
-  for (const element of elements) element?.setAttribute(attribute, `${100 * value}%`);
-}
-
-function writeLabel(frame, label, room) {
-  const text = room < MIN_LETTERS * letterWidth ? "" : cutText(frame.name, room, measure, cutSide);
-  if (label !== undefined) {
-    if (label.textContent !== text) label.textContent = text;
-  } else if (text !== "") {
-    const made = document.createElementNS(SVG, "text");
-    made.setAttribute("y", baseline);
-    setPercent(frame.left, "x", made);
-    made.textContent = text;
-    frame.node.append(made);
-  }
-}
-
-const letterWidth = measure("0");
-const baseline = findBaseline();
-
-function findBaseline() {
-  const height = Number(whole.node.children[1].getAttribute("height"));
-  return (height / 2 + 0.35 * parseFloat(root.getAttribute("font-size"))).toFixed(2);
-}
 
 // -- texts around the frames ---------------------------------------------------------------------
 
@@ -329,9 +192,10 @@ function showSearch(text, anyCase) {
   if (field.input.value !== text) field.input.value = text;
   field.anyCase.checked = anyCase;
   const { pattern, complaint } = compile(text, anyCase);
-  for (const match of matches) match.node.classList.remove("match", "current");
+  current?.mark("current", false);
+  for (const match of matches) match.mark("match", false);
   matches = pattern ? inOrder(frames.filter((frame) => pattern.test(frame.name))) : [];
-  for (const match of matches) match.node.classList.add("match");
+  for (const match of matches) match.mark("match", true);
   root.classList.toggle("searching", pattern !== null);
   field.said.classList.toggle("complaint", complaint !== null);
   current = null;
@@ -361,9 +225,9 @@ function step(direction) {
   if (within.length === 0) return;
   const from = within.indexOf(current);
   const next = from < 0 && direction < 0 ? within.length - 1 : from + direction;
-  current?.node.classList.remove("current");
+  current?.mark("current", false);
   current = within[(next + within.length) % within.length];
-  current.node.classList.add("current");
+  current.mark("current", true);
   current.node.scrollIntoView({ block: "nearest" });
   moveFocus(current);
   showMatches();

@@ -2,7 +2,7 @@
 // matches, how a label is cut, and how the state is written in a URL.
 //
 // What may live here: functions of plain values. What must not: nodes, events, the window; the
-// other file has them. The two stand within one function, so nothing here is a global name.
+// other files have them. All stand within one function, so nothing here is a global name.
 //
 // A frame has `depth`, `start`, `end` and `width`, all counts being numbers, or all BigInt where
 // the whole is too large for numbers to be exact. A row is an array of frames from left to right,
@@ -48,12 +48,11 @@ function shownRanges(rows, zoomed) {
   });
 }
 
-// Where a frame is drawn while another is zoomed, as shares of the whole width.
-function placeOf(frame, zoomed) {
-  if (frame.depth < zoomed.depth) return { left: 0, width: 1 };
+// Where a frame is drawn while another one fills the whole width, as shares of that.
+function placeOf(frame, view) {
   return {
-    left: share(frame.start - zoomed.start, zoomed.width),
-    width: share(frame.width, zoomed.width),
+    left: share(frame.start - view.start, view.width),
+    width: share(frame.width, view.width),
   };
 }
 

@@ -46,9 +46,9 @@ def write_stacks(path: Path, number: int, seed: int = 1) -> None:
     Each goes on from a prefix of one before it, as calls do that share their callers.
     """
     dice = random.Random(seed)  # the same file in every run
-    modules = [f"package{n}/module_{dice.randrange(1000)}.py" for n in range(40)]
+    modules = [f"app/module{n}.py" for n in range(40)]
     functions = [
-        f"{dice.choice('abcdefgh')}_function{n} ({dice.choice(modules)}:{dice.randrange(1, 900)})"
+        f"{dice.choice('abcdefgh')}_call{n} ({dice.choice(modules)}:{dice.randrange(1, 900)})"
         for n in range(400)
     ]
     known: list[tuple[str, ...]] = [()]

@@ -15,6 +15,7 @@ what there is.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
@@ -159,87 +160,102 @@ class _Range(NamedTuple):
 
 def _widest_first(columns: Columns, ends: list[int], narrowest: int) -> Iterator[Box]:
     """Yield the boxes of frames that are wide enough, a frame always before those above it."""
+    children = _children_in_time if columns.is_chart else _children_by_name
     ranges = [_Range(-ends[-1], 0, 0, len(columns.stacks), 0, b"")]
     while ranges:
         frame = heapq.heappop(ranges)
         name = frame.name.decode()
         yield Box(frame.depth, ends[frame.first], -frame.narrowness, name, _delta(columns, frame))
-        for child in _children(columns, ends, frame):
-            if -child.narrowness >= narrowest:
-                heapq.heappush(ranges, child)
+        for child in children(columns.stacks, ends, frame, narrowest):
+            heapq.heappush(ranges, child)
 
 
-def _children(columns: Columns, ends: list[int], parent: _Range) -> Iterator[_Range]:
-    """Find the ranges of the frames right above a frame."""
-    stacks, offset, first = columns.stacks, parent.offset, parent.first
+def _children_by_name(
+    stacks: list[bytes], ends: list[int], parent: _Range, narrowest: int
+) -> Iterator[_Range]:
+    """Find the frames right above a frame that are wide enough; stacks are sorted.
+
+    A frame that is wide enough and does not begin before `first` has the stack in which the least
+    width after `first` is reached: those that end before it are passed over unseen.
+    """
+    first = parent.first + _has_time_of_its_own(stacks, parent)
     while first < parent.stop:
-        stack = stacks[first]
-        if len(stack) <= offset and not stack[offset:]:  # the time of the frame itself
-            first += 1
-            continue
-        end = stack.find(SEPARATOR, offset)
-        name = stack[offset:] if end < 0 else stack[offset:end]
-        stop = _stop(columns, first, parent.stop, offset, name)
-        offset_above = offset + len(name) + 1
-        yield _Range(ends[first] - ends[stop], parent.depth + 1, first, stop, offset_above, name)
+        reached = bisect_left(ends, ends[first] + narrowest, first + 1, parent.stop + 1) - 1
+        if reached == parent.stop:
+            return
+        name, offset = _name(stacks[reached], parent.offset)
+        stop = parent.stop
+        if not _is_above(stacks[first], name, parent.offset):
+            first = bisect_left(stacks, stacks[reached][: offset - 1], first, reached)
+        if not _is_above(stacks[stop - 1], name, parent.offset):
+            stop = bisect_left(stacks, stacks[reached][: offset - 1] + _BEYOND, reached, stop)
+        if ends[stop] - ends[first] >= narrowest:
+            yield _Range(ends[first] - ends[stop], parent.depth + 1, first, stop, offset, name)
         first = stop
 
 
-def _stop(columns: Columns, first: int, stop: int, offset: int, name: bytes) -> int:
-    """Find where the stacks that have this name at this offset end."""
-    stacks, start = columns.stacks, name + SEPARATOR
-    if columns.is_chart:
-        index = first + 1
-        while index < stop and (
-            stacks[index].startswith(start, offset) or stacks[index][offset:] == name
-        ):
-            index += 1
-        return index
-    if stacks[stop - 1].startswith(start, offset):
-        return stop
-    step, known = 1, first  # steps that double, then halves: most frames have few stacks
-    while known + step < stop and stacks[known + step].startswith(start, offset):
-        known += step
-        step *= 2
-    beyond = min(known + step, stop)
-    while beyond - known > 1:
-        middle = (known + beyond) // 2
-        if stacks[middle].startswith(start, offset):
-            known = middle
-        else:
-            beyond = middle
-    return beyond
+def _children_in_time(
+    stacks: list[bytes], ends: list[int], parent: _Range, narrowest: int
+) -> Iterator[_Range]:
+    """Find likewise the frames right above a frame of a chart, in which neighbours are merged."""
+    first = parent.first
+    while first < parent.stop:
+        name, offset = _name(stacks[first], parent.offset)
+        stop = first + 1
+        while stop < parent.stop and _is_above(stacks[stop], name, parent.offset):
+            stop += 1
+        if name and ends[stop] - ends[first] >= narrowest:
+            yield _Range(ends[first] - ends[stop], parent.depth + 1, first, stop, offset, name)
+        first = stop
+
+
+_BEYOND = b"\1"
+"""Sorts right after the separator, and so after all that stands above a frame."""
+
+
+def _name(stack: bytes, offset: int) -> tuple[bytes, int]:
+    """Give the name that begins at an offset, none at the end, and where the next one begins."""
+    end = stack.find(SEPARATOR, offset)
+    name = stack[offset:] if end < 0 else stack[offset:end]
+    return name, offset + len(name) + 1
+
+
+def _is_above(stack: bytes, name: bytes, offset: int) -> bool:
+    """Tell whether a stack has this name at this offset."""
+    end = offset + len(name)
+    return stack.startswith(name, offset) and stack[end : end + 1] in _ENDS
+
+
+_ENDS = (b"", SEPARATOR)
+
+
+def _has_time_of_its_own(stacks: list[bytes], frame: _Range) -> bool:
+    """Tell whether the first stack of a frame ends with it."""
+    return len(stacks[frame.first]) < max(frame.offset, 1)
 
 
 def _delta(columns: Columns, frame: _Range) -> int:
     """Tell by how much the time that a frame has for itself has grown."""
-    if columns.before is None or len(columns.stacks[frame.first]) >= max(frame.offset, 1):
+    if columns.before is None or not _has_time_of_its_own(columns.stacks, frame):
         return 0
     return columns.counts[frame.first] - columns.before[frame.first]
 
 
 def _count_frames(columns: Columns) -> int:
-    """Count the frames that neighbours do not share with each other: all that could be drawn."""
+    """Count the frames that neighbours do not share with each other: all that could be drawn.
+
+    Where two stacks begin to differ is found by comparing them as numbers, which C does.
+    """
     frames = 0
     last, last_number = b"", 0
     for stack, count in zip(columns.stacks, columns.counts, strict=True):
-        if not count or not stack:
+        if not count or stack == last:
             continue
-        number = int.from_bytes(stack, "big")
-        excess = 8 * (len(stack) - len(last))
-        differing = (
-            last_number ^ number >> excess if excess > 0 else number ^ last_number >> -excess
-        )
-        alike = min(len(last), len(stack)) - (differing.bit_length() + 7) // 8
-        frames += stack.count(SEPARATOR) + 1 - _shared(last, stack, alike)
+        number = int.from_bytes(stack, "little")
+        differing = number ^ last_number
+        alike = (differing & -differing).bit_length() - 1 >> 3
+        frames += stack.count(SEPARATOR, alike)
+        if stack[alike : alike + 1] not in _ENDS or last[alike : alike + 1] not in _ENDS:
+            frames += 1
         last, last_number = stack, number
     return frames
-
-
-def _shared(one: bytes, other: bytes, alike: int) -> int:
-    """Count the frames that two packed stacks have in common, so many first bytes being alike."""
-    if not alike:
-        return 0
-    whole = other.count(SEPARATOR, 0, alike)
-    ends = {one[alike : alike + 1], other[alike : alike + 1]} <= {b"", SEPARATOR}
-    return whole + 1 if ends else whole

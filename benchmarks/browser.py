@@ -2,7 +2,8 @@
 
 Each act has two figures: until its script has run and the layout is done, and until the end of the
 second animation frame after it, when what has changed is on the screen (two empty frames alone take
-33 ms). Zoomed are the widest frame above the root and one deep in it. Needs pyinferno (Python 3.10, 3.11), playwright, and Debian's chromium.
+33 ms). Zoomed are the widest frame above the root, and one deep in it. Needs pyinferno (which has
+wheels for Python 3.10 and 3.11), playwright, and Debian's chromium.
 """
 
 from __future__ import annotations

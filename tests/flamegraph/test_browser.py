@@ -189,7 +189,8 @@ def test_labels_stay_within_their_frames(open_graph):
     stacks = {("i" * 90,): 30, ("W" * 90,): 30, ("\u4e2d" * 90,): 30, ("\U0001f600" * 90,): 10}
     for font in ("monospace", "sans-serif"):
         graph = open_graph(stacks, font_type=font)
-        places = "nodes => nodes.map((node) => node.getBoundingClientRect()).map((r) => [r.x, r.right])"
+        places = """(nodes) => nodes.map((node) => node.getBoundingClientRect())
+            .map(({ left, right }) => [left, right])"""
         rects = graph.page.locator(".row:nth-of-type(3) > g > rect").evaluate_all(places)
         texts = graph.page.locator(".labels:nth-of-type(4) > text").evaluate_all(places)
         assert len(texts) == len(rects) == len(stacks)

@@ -235,7 +235,7 @@ _SCALE = 10**MAX_COUNT_CHARACTERS
 _NUMERALS = frozenset(b"0123456789.")
 
 _UNUSUAL_BYTES: Final = (b"\0", b"\t", b"\r", b"\v", b"\f")
-# Two expressions, each beginning with one byte, are searched three times as fast as one, or as `in`.
+# Two expressions that each begin with one byte are found three times as fast as one, or by `in`.
 _UNUSUAL_PAIRS: Final = (re.compile(rb";[ ;]"), re.compile(rb" ;"))
 _UNUSUAL_STARTS: Final = frozenset(b"# " + SEPARATOR)
 _UNUSUAL_ENDS: Final = frozenset(b"0123456789. " + SEPARATOR)

@@ -92,10 +92,15 @@ def tell(pairs: list[tuple[float, float]]) -> str:
 
 def widest(page, depth: int) -> str:
     """Return the title of the widest frame in a row."""
-    return page.locator(".row").nth(depth).locator("> g").evaluate_all(
-        """(nodes) => nodes.reduce((one, other) =>
+    return (
+        page.locator(".row")
+        .nth(depth)
+        .locator("> g")
+        .evaluate_all(
+            """(nodes) => nodes.reduce((one, other) =>
             Number(other.dataset.w) > Number(one.dataset.w) ? other : one)
             .querySelector("title").textContent"""
+        )
     )
 
 

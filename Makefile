@@ -49,7 +49,7 @@ bench: $(VENV)/.has-bench
 
 clean:
 	rm -rf .venv .venv-* docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -f .coverage .coverage.* stack.folded stack.svg
+	rm -f .coverage .coverage.* stack.folded stack.svg stack.html stack.profile.json
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)

@@ -22,6 +22,7 @@ from tests.commands.programs import (
 from tests.commands.programs.servers import APP, ask, free_port
 from tracetools.commands.run import split
 from tracetools.formats.folded import read_folded
+from tracetools.formats.profile_json import read_profile
 
 unix = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")
 ENDS = str(PROGRAMS / "ends.py")
@@ -104,7 +105,8 @@ def test_options_reach_the_recording(tmp_path):
     assert any("task-9" in stack and "(deeper)" in stack for stack in stacks(tmp_path, "a"))
     assert any("app.py:2" in stack and "[idle]" in stack for stack in stacks(tmp_path, "b"))
     assert {path.name for path in tmp_path.glob("*.*")} == {
-        *("app.py", "a.folded", "a.svg", "b.folded", "b.svg")
+        *("app.py", "a.folded", "a.svg", "b.folded", "b.svg"),
+        *("a.profile.json", "b.profile.json"),
     }
 
 
@@ -112,9 +114,12 @@ def test_options_reach_the_recording(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio", "anyio-trio", "anyio-asyncio"])
-def test_both_files_are_written_and_named(tmp_path, backend):
+def test_files_are_written_and_named(tmp_path, backend):
     said = assert_same(ENDS, backend, "return", folder=tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["stack.folded", "stack.svg"]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("stack.folded", "stack.profile.json", "stack.svg")
+    }
+    assert read_profile(tmp_path / "stack.profile.json").runs == 1
     ET.parse(tmp_path / "stack.svg")  # noqa: S314  # our own file
     assert any(stack.startswith("all-spans|main") for stack in stacks(tmp_path))
     assert f"tracetools: recorded 1 loop ({backend.removeprefix('anyio-')})" in said

@@ -98,7 +98,9 @@ def test_what_ran(profile, text):
     ("here", "folder"), [("/home/me", "out/"), ("/home/me/out", ""), ("/home/you", "/home/me/out/")]
 )
 def test_what_to_open_is_seen_from_where_one_is(here, folder):
+    profile = f"{folder}app.profile.json"
     assert what_to_open(Path("/home/me/out/app.svg"), Path(here)).splitlines() == [
+        f"Written: {profile}; for a report: tracetools render {profile} --html",
         f"Written: {folder}app.folded and {folder}app.svg",
         f"Open {folder}app.svg in a browser; click a frame to zoom in.",
     ]

@@ -6,8 +6,10 @@ import re
 import pytest
 
 from tests.report.reading import Page
+from tracetools.errors import GraphFileError
 from tracetools.flamegraph.options import Options
 from tracetools.profile import Profile
+from tracetools.report import write_report
 from tracetools.report.of_profile import report_of_profile
 from tracetools.report.of_stacks import report_of_stacks
 from tracetools.stacks import ROOT, Frame, Times
@@ -96,3 +98,15 @@ def test_a_lens_without_time_has_no_graph():
     profile = Profile(stacks={(ROOT,): Times(busy=5)}, duration=5)
     page = Page(report_of_profile(profile, Options()))
     assert page.values("data-lens") == ["busy"]
+
+
+def test_report_is_written_as_a_whole_or_not_at_all(profile, tmp_path):
+    path = tmp_path / "report.html"
+    write_report(path, profile, title="Mine", colors="blue")
+    assert path.read_text(encoding="utf-8") == report_of_profile(
+        profile, Options(title="Mine", colors="blue")
+    )
+    with pytest.raises(GraphFileError, match="cannot write report .*nowhere"):
+        write_report(tmp_path / "nowhere" / "report.html", profile)
+    with pytest.raises(TypeError, match="no option colour"):
+        write_report(path, profile, colour="blue")

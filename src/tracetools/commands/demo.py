@@ -58,18 +58,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output",
         default="stack",
         metavar="NAME",
-        help="write NAME.folded and NAME.svg (default: %(default)s)",
+        help="write NAME.folded, NAME.profile.json and NAME.svg (default: %(default)s)",
     )
     parser.add_argument(
         "--lens",
         choices=LENSES,
         default="busy",
-        help="which time the two files show (default: %(default)s)",
+        help="which time the graph and the folded file show (default: %(default)s)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the shop under a recording, write both files, print where the time went.
+    """Run the shop under a recording, write the files, print where the time went.
 
     Returns:
         0, or 1 if a request failed.
@@ -86,6 +86,9 @@ def run(options: argparse.Namespace) -> int:
     profile = recorded.profile
     profile.check()
     graph = recorded.flamegrapher.write_flamegraph()
+    from tracetools.formats.profile_json import write_profile  # noqa: PLC0415  # not before the run
+
+    write_profile(graph.with_suffix(".profile.json"), profile)
     print(_report(outcome, options.backend, profile, graph))  # noqa: T201  # what it is for
     return 1 if outcome.failures else 0
 

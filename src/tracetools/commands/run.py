@@ -60,12 +60,12 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
     ("-o", "--output"): {
         "default": "stack",
         "metavar": "NAME",
-        "help": "write NAME.folded and NAME.svg (default: %(default)s)",
+        "help": "write NAME.folded, NAME.profile.json and NAME.svg (default: %(default)s)",
     },
     ("--lens",): {
         "choices": LENSES,
         "default": "busy",
-        "help": "which time the two files show (default: %(default)s)",
+        "help": "which time the graph and the folded file show (default: %(default)s)",
     },
     ("--labels",): {
         "choices": LABELS,
@@ -235,6 +235,9 @@ class _Recording:
         write_folded(flamegrapher.stack_file, fold(profile, options.lens, options.labels))
         try:
             with _sys_path(self._path):
+                from tracetools.formats.profile_json import write_profile  # noqa: PLC0415
+
+                write_profile(flamegrapher.stack_file.with_suffix(".profile.json"), profile)
                 files = tables.what_to_open(flamegrapher.write_flamegraph(), self._here)
         except TracetoolsError as error:
             files = _in_one_line(error)

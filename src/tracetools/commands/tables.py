@@ -78,10 +78,14 @@ def what_ran(profile: Profile) -> str:
 
 
 def what_to_open(graph: pathlib.Path, here: pathlib.Path) -> str:
-    """Return where a graph and its stack file are, seen from a folder, and what to do with them."""
+    """Return where a graph and what it is of are, seen from a folder, and what to do with them."""
     shown = graph.relative_to(here) if graph.is_relative_to(here) else graph
-    files = f"{shown.with_suffix('.folded')} and {shown}"
-    return f"Written: {files}\nOpen {shown} in a browser; click a frame to zoom in."
+    profile = shown.with_suffix(".profile.json")
+    return (
+        f"Written: {profile}; for a report: tracetools render {profile} --html\n"
+        f"Written: {shown.with_suffix('.folded')} and {shown}\n"
+        f"Open {shown} in a browser; click a frame to zoom in."
+    )
 
 
 def shorten(path: Path, width: int) -> str:

@@ -13,6 +13,7 @@ surrogates too. By convention the file's name ends in `.profile.json`.
 from __future__ import annotations
 
 import json
+import pathlib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,7 @@ from tracetools.profile import Profile
 from tracetools.stacks import Frame, Times
 
 if TYPE_CHECKING:
-    import pathlib
+    import os
     from collections.abc import Callable, Iterable, Mapping
 
     from tracetools.profile import Path
@@ -51,14 +52,14 @@ def is_profile(first_bytes: bytes) -> bool:
 # -- writing -----------------------------------------------------------------------------------
 
 
-def write_profile(path: pathlib.Path, profile: Profile) -> None:
+def write_profile(path: str | os.PathLike[str], profile: Profile) -> None:
     """Write a profile to a file, replacing it at once.
 
     Raises:
         StackFileError: The file cannot be written; what was there before is untouched.
     """
     try:
-        write_atomically(path, format_profile(profile).encode("ascii"))
+        write_atomically(pathlib.Path(path), format_profile(profile).encode("ascii"))
     except (OSError, ValueError) as error:
         raise StackFileError(f"cannot write profile {path}: {explain(error)}") from error
 
@@ -113,14 +114,14 @@ def _dump(value: Any) -> str:
 # -- reading -----------------------------------------------------------------------------------
 
 
-def read_profile(path: pathlib.Path) -> Profile:
+def read_profile(path: str | os.PathLike[str]) -> Profile:
     """Read the file of a profile.
 
     Raises:
         StackFileError: The file is missing, cannot be read, or is not what `write_profile` writes.
     """
     try:
-        data = path.read_bytes()
+        data = pathlib.Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise StackFileError(f"cannot read profile {path}: {explain(error)}") from error
     return parse_profile(data, str(path))

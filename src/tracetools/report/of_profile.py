@@ -5,21 +5,28 @@ What may live here: a `Profile` to a `Report`. What must not: markup.
 
 from __future__ import annotations
 
+import pathlib
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
+from tracetools.errors import GraphFileError
 from tracetools.flamegraph.amounts import amount_formatter
-from tracetools.flamegraph.options import Options
+from tracetools.flamegraph.options import Options, make_options
+from tracetools.formats.files import explain, write_atomically
 from tracetools.report.figures import Column, Figures, clean_stacks, make_table, sum_up
 from tracetools.report.lenses import ORDER, lenses_with_time
 from tracetools.report.notebook import notebook_frame
 from tracetools.report.page import Report, write_page
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
 
+    from typing_extensions import Unpack
+
+    from tracetools.flamegraph.options import OptionNames
     from tracetools.formats.folded import Stack
     from tracetools.profile import Lens, Path, Profile
     from tracetools.report.figures import Table
@@ -39,6 +46,31 @@ def report_of_profile(profile: Profile, options: Options, *, title: str | None =
     options, it is what was run.
     """
     return write_page(make_report(profile, options, title=title), options.nonce)
+
+
+def write_report(
+    path: str | os.PathLike[str], profile: Profile, **options: Unpack[OptionNames]
+) -> None:
+    """Write the report of a profile to a file, replacing it at once.
+
+    It is one HTML page that needs nothing outside itself: a graph for each lens that has any time,
+    a table of the heaviest tasks and spans, and the metadata.
+
+    Args:
+        path: the file; by convention its name ends in `.html`.
+        profile: what was recorded.
+        **options: those of `Flamegrapher`, for all graphs; `title` is the page's.
+
+    Raises:
+        GraphFileError: the file cannot be written; what was there before is untouched.
+        TypeError: there is no such option.
+        ValueError: an option has a value that makes no sense.
+    """
+    text = report_of_profile(profile, make_options(options))
+    try:
+        write_atomically(pathlib.Path(path), text.encode())
+    except (OSError, ValueError) as error:
+        raise GraphFileError(f"cannot write report {path}: {explain(error)}") from error
 
 
 def notebook_of_profile(profile: Profile) -> str:

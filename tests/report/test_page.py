@@ -106,7 +106,7 @@ def test_report_is_written_as_a_whole_or_not_at_all(profile, tmp_path):
     assert path.read_text(encoding="utf-8") == report_of_profile(
         profile, Options(title="Mine", colors="blue")
     )
-    with pytest.raises(GraphFileError, match="cannot write report .*nowhere"):
+    with pytest.raises(GraphFileError, match=r"cannot write report .*nowhere"):
         write_report(tmp_path / "nowhere" / "report.html", profile)
     with pytest.raises(TypeError, match="no option colour"):
         write_report(path, profile, colour="blue")

@@ -310,8 +310,9 @@ def test_metadata_say_how_it_was_recorded(monkeypatch):
     assert before <= profile.start <= after
     assert (profile.programs, profile.backends) == (("app.py",), ("asyncio", "trio"))
     assert (profile.scheduled_measured, profile.truncated, profile.runs) == (True, False, 3)
-    monkeypatch.setattr(sys, "argv", [])
-    assert Recorder().profile().programs == ("python",)
+    for arguments, program in ([], "python"), (["/lib/uvicorn/__main__.py", "x"], "uvicorn"):
+        monkeypatch.setattr(sys, "argv", arguments)
+        assert Recorder().profile().programs == (program,)
     assert Recorder().profile().backends == ()
 
 

@@ -278,7 +278,7 @@ class Recorder:
             duration=duration,
             task_time=task_time,
             start=self._start,
-            programs=(os.path.basename(sys.argv[0] if sys.argv else "") or "python",),
+            programs=(_program(),),
             backends=tuple(sorted(self._backends)),
             runs=runs,
             scheduled_measured=self.scheduled,
@@ -312,6 +312,12 @@ def _check_bound(name: str, value: object) -> None:
         raise TypeError(f"{name} is a whole number, not {value!r}")
     if value < 1:
         raise ValueError(f"{name} is at least 1, not {value!r}")
+
+
+def _program() -> str:
+    """Return what is run: the name of a script, or of the package that `python -m` was given."""
+    folder, name = os.path.split(sys.argv[0] if sys.argv else "")
+    return (os.path.basename(folder) if name == "__main__.py" else name) or "python"
 
 
 class _GuardedClock:

@@ -218,8 +218,8 @@ def test_details_show_the_frame_under_the_pointer(graph):
 def test_click_zooms_and_the_button_resets(graph):
     graph.frame(SERVE).click()
     assert_shown(graph, STACKS, zoom=SERVE)
-    assert graph.page.locator(".row.dimmed").count() == 2
-    assert graph.page.locator(".labels.dimmed > text").all_text_contents() == ["all", "all-spans"]
+    assert graph.page.locator(".row > .dimmed").count() == 2
+    assert graph.page.locator(".labels > .dimmed").all_text_contents() == ["all", "all-spans"]
     graph.button("reset").click()
     assert_shown(graph, STACKS)
     assert not graph.button("reset").is_visible()
@@ -302,6 +302,40 @@ def test_details_stay_in_sight_while_a_tall_graph_is_scrolled(open_graph):
         graph.page.wait_for_function(f"(({bottom})() <= 401) && (({bottom})() > 390)")
 
 
+def test_details_tell_of_the_zoom_that_is_shown(graph):
+    graph.frame(TICK).click()
+    graph.page.keyboard.press("ArrowUp")
+    assert graph.text("details").endswith("; 66.67% of the zoomed frame)")
+    graph.page.keyboard.press("Enter")
+    assert graph.text("details").endswith("; 100.00% of the zoomed frame)")
+    graph.page.keyboard.press("Escape")
+    assert graph.text("details") == "query (app/db.py:8) (100 µs, 10.00%)"
+
+
+def test_numbers_stay_where_the_name_is_cut(open_graph):
+    graph = open_graph({("n" * 200, "child"): 3, ("n" * 200,): 1}, size=(400, 300))
+    graph.frame("nnn").hover()
+    assert graph.text("details").endswith("n.. (4 samples, 100.00%)")
+    assert 20 < len(graph.text("details")) < 60
+
+
+def test_paper_has_the_whole_width(graph):
+    root = graph.page.locator("svg.tracetools")
+    assert root.get_attribute("viewBox").split(" ")[2] == "1000"
+    graph.page.set_viewport_size({"width": 600, "height": 400})
+    graph.page.wait_for_function("document.querySelector('.frames').width.baseVal.value === 580")
+    assert root.get_attribute("viewBox").split(" ")[2] == "600"
+
+
+def test_paper_has_no_floating_bar(open_graph):
+    graph = open_graph({tuple(f"f{depth}" for depth in range(100)): 1})
+    assert graph.page.locator(".floating").count() == 1
+    graph.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert graph.page.locator(".floating").count() == 0
+    graph.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert graph.page.locator(".floating").count() == 1
+
+
 # -- search ------------------------------------------------------------------------------------
 
 
@@ -362,6 +396,47 @@ def test_matches_are_gone_through_in_a_ring(graph):
     assert graph.page.locator(".row > .current").count() == 1
 
 
+def test_a_match_is_never_under_the_bar(open_graph):
+    graph = open_graph({tuple(f"f{depth}" for depth in range(100)): 1})
+    graph.search("^f.?[05]$")
+    for _ in range(20):
+        graph.page.keyboard.press("Enter")
+        graph.page.wait_for_function(
+            """() => document.querySelector(".row > .current").getBoundingClientRect().bottom <=
+                document.querySelector(".backing").getBoundingClientRect().top + 1"""
+        )
+    graph.page.evaluate("scrollTo(0, 700)")
+    graph.page.keyboard.press("Control+f")
+    assert graph.page.evaluate("scrollY") == 700
+    assert graph.page.locator(".expression").bounding_box()["y"] >= 0
+
+
+def test_focus_on_a_match_can_be_seen(graph):
+    graph.search("serve|tick")
+    width = "node => getComputedStyle(node).strokeWidth"
+    assert graph.frame(SERVE).locator("rect").evaluate(width) == "2px"
+    assert graph.frame(TICK).locator("rect").evaluate(width) == "1px"
+    graph.page.locator(".row > [tabindex]").focus()
+    graph.page.keyboard.press("ArrowRight")
+    assert graph.frame(TICK).locator("rect").evaluate(width) == "4px"
+
+
+def test_matches_outside_the_zoomed_frame_are_told(graph):
+    graph.search("query")
+    graph.frame(TICK).click()
+    assert graph.said() == "1 match, 1 outside the zoomed frame"
+
+
+def test_a_search_from_outside_zooms_out_to_its_matches(graph):
+    graph.frame(TICK).click()
+    graph.page.evaluate(
+        """() => document.documentElement.dispatchEvent(new CustomEvent(
+            "tracetools:search", { detail: { expression: "parse", ignoreCase: false } }))"""
+    )
+    assert graph.said() == "1 match"
+    assert_shown(graph, STACKS)
+
+
 def test_invalid_expression_is_said_beside_the_field(graph):
     graph.search("(")
     assert "Invalid regular expression" in graph.said()
@@ -384,6 +459,18 @@ def test_graph_may_begin_with_a_search(open_graph):
     assert graph.expression() == "^tick"
 
 
+def test_a_search_to_begin_with_stays_until_it_is_cleared(open_graph):
+    graph = open_graph(STACKS, search="^tick")
+    graph.frame(TICK).click()
+    graph.page.go_back()
+    assert graph.text("matched") == "Matched: 15.0%"
+    graph.page.keyboard.press("F3")
+    graph.page.locator(".expression").press("Escape")
+    assert graph.state() == "search="
+    graph.page.reload()
+    assert graph.text("matched") == ""
+
+
 def test_a_page_asks_for_a_search_by_an_event(graph):
     graph.page.evaluate(
         """() => document.documentElement.dispatchEvent(new CustomEvent(
@@ -400,6 +487,21 @@ def test_matches_stand_out_in_every_palette(open_graph, colors):
     assert graph.frame(SERVE).locator("rect").evaluate(fill) == "rgb(138, 75, 22)"
     assert graph.frame(TICK).locator("rect").evaluate(fill) == "rgb(27, 23, 20)"
     assert graph.label("tick").evaluate(fill) == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("typed", ["\ud800", "(a|b)\udfff"])
+def test_half_a_character_is_searched_as_well(graph, typed):
+    graph.page.keyboard.press("F3")
+    graph.page.evaluate(
+        """(typed) => {
+            const field = document.querySelector(".expression");
+            field.value = typed;
+            field.dispatchEvent(new Event("input"));
+        }""",
+        typed,
+    )
+    graph.page.locator(".expression").press("Enter")
+    assert graph.said() == "0 matches"
 
 
 # -- the address -------------------------------------------------------------------------------
@@ -456,6 +558,8 @@ def test_name_and_stack_of_the_pointed_frame_can_be_copied(graph, key, copied, s
         """() => Object.defineProperty(navigator, "clipboard", {
             value: { writeText: async (text) => { window.copied = text; } } })"""
     )
+    graph.frame(TICK).click()
+    graph.page.keyboard.press("Escape")
     graph.frame("parse").hover()
     graph.page.keyboard.press(key)
     graph.page.wait_for_function("window.copied !== undefined")
@@ -547,10 +651,25 @@ def test_what_can_be_reached_by_tab_is_shown(graph):
     assert graph.page.locator(".row > g[tabindex='0'] > title").text_content().startswith("parse")
 
 
+def test_only_the_buttons_and_one_frame_are_stops_of_tab(graph):
+    graph.page.keyboard.press("Tab")
+    assert graph.page.evaluate("document.activeElement.matches('.search')")
+    graph.page.keyboard.press("Tab")
+    assert graph.page.evaluate("document.activeElement.matches('.row > g')")
+    graph.frame(TICK).click()
+    graph.button("reset").focus()
+    graph.page.keyboard.press("Enter")
+    assert graph.page.evaluate("document.activeElement.closest('.row') !== null")
+
+
 def test_frames_are_a_tree_with_names_for_screen_readers(graph):
     assert graph.page.get_by_role("tree", name="Flame Graph").count() == 1
     assert graph.page.get_by_role("treeitem").count() == 7
     assert graph.page.get_by_role("treeitem", name="parse").count() == 1
+    levels = "nodes => nodes.map((node) => node.ariaLevel)"
+    assert graph.page.get_by_role("treeitem").evaluate_all(levels) == [*"1233445"]
+    graph.frame(TICK).click()
+    assert graph.page.get_by_role("treeitem", name="; 100.00% of the zoomed frame").count() == 1
 
 
 def test_arrows_follow_the_picture_of_an_icicle(open_graph):
@@ -607,8 +726,8 @@ def test_two_graphs_in_one_page_do_not_meet(open_graph, browser, tmp_path):
     first, second = page.locator("svg.tracetools").all()
     first.locator(".row > g").filter(has_text=TICK).first.click()
     assert first.locator(".reset").is_visible()
-    assert first.locator(".row.dimmed").count() == 2
-    assert second.locator(".row.dimmed").count() == 0
+    assert first.locator(".row > .dimmed").count() == 2
+    assert second.locator(".row > .dimmed").count() == 0
     assert first.locator(".frames").evaluate("node => node.width.baseVal.value") == 580
     assert errors == []
     page.close()

@@ -87,16 +87,19 @@ test("state goes into the address and comes back, beside what others keep there"
   const hash = model.writeState("#lens=busy&x.zoom=0,0,1&x.case=ignore", "x.", state);
   assert.match(hash, /^#lens=busy&x\.zoom=1,2,3&/);
   assert.deepEqual(model.readState(hash, "x."), state);
-  assert.deepEqual(model.readState(hash, ""), { zoom: null, search: "", ignoreCase: false });
+  assert.deepEqual(model.readState(hash, ""), { zoom: null, search: null, ignoreCase: false });
   assert.equal(
     model.writeState(hash, "x.", { zoom: null, search: "", ignoreCase: true }),
     "#lens=busy",
   );
   assert.equal(model.writeState("", "", { zoom: null, search: "" }), "");
+  assert.equal(model.writeState("", "", { zoom: null, search: "" }, "first"), "#search=");
+  assert.equal(model.writeState("", "", { zoom: null, search: "first" }, "first"), "");
+  assert.equal(model.writeState("", "", { zoom: null, search: "\ud800" }), "#search=%EF%BF%BD");
 });
 
 test("a broken address is no state", () => {
   for (const hash of ["#zoom=1,2", "#zoom", "#search=%zz", "#=&=", "#&&"]) {
-    assert.deepEqual(model.readState(hash, ""), { zoom: null, search: "", ignoreCase: false });
+    assert.deepEqual(model.readState(hash, ""), { zoom: null, search: null, ignoreCase: false });
   }
 });

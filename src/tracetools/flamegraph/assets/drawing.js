@@ -17,6 +17,7 @@ const OUT_OF_SIGHT = 2;
 const root = document.currentScript.closest("svg");
 const sheet = root.querySelector(".frames");
 const fluid = root.classList.contains("fluid");
+const fullHeight = parseFloat(root.getAttribute("height"));
 const cutSide = root.dataset.cut;
 
 // -- frames --------------------------------------------------------------------------------------
@@ -78,6 +79,7 @@ Frame.prototype.mark = function (name, isOn) {
 let zoomed = whole;
 let shown = rows.map((row) => [0, row.length]);
 let pixels = 0;
+let carriers = [];
 
 const isShown = (frame) => {
   const [first, stop] = shown[frame.depth];
@@ -85,11 +87,15 @@ const isShown = (frame) => {
   return first < stop && row[first].start <= frame.start && frame.end <= row[stop - 1].end;
 };
 
+// A graph that fills its window is drawn in its pixels, one to one. Paper is no window: there the
+// whole of it is scaled, which the view box sees to.
 function fillWindow() {
   if (fluid) {
-    root.removeAttribute("viewBox");
     root.setAttribute("width", "100%");
-    sheet.setAttribute("width", Math.max(1, root.getBoundingClientRect().width - 2 * MARGIN));
+    root.setAttribute("preserveAspectRatio", "xMidYMin");
+    const width = root.clientWidth || root.getBoundingClientRect().width;
+    root.setAttribute("viewBox", `0 0 ${Math.max(1, width)} ${fullHeight}`);
+    sheet.setAttribute("width", Math.max(1, width - 2 * MARGIN));
   }
   pixels = sheet.width.baseVal.value;
 }
@@ -103,8 +109,10 @@ function paint() {
     const view = depth < zoomed.depth ? visible[0] : zoomed;
     layers[depth].stretch(view, visible);
     layers[depth].write(view, visible);
-    layers[depth].dim(depth < zoomed.depth);
   });
+  for (const frame of carriers) frame.mark("dimmed", false);
+  carriers = shown.slice(0, zoomed.depth).map(([first], depth) => rows[depth][first]);
+  for (const frame of carriers) frame.mark("dimmed", true);
   root.classList.toggle("zoomed", zoomed !== whole);
 }
 
@@ -141,11 +149,6 @@ function Layer(node, row) {
     labelled = visible.filter((frame) => writeLabel(frame, placeOf(frame, view), labels));
     for (const frame of labelled) before.delete(frame);
     for (const frame of before) removeLabel(frame);
-  };
-
-  this.dim = (isDimmed) => {
-    node.classList.toggle("dimmed", isDimmed);
-    labels.classList.toggle("dimmed", isDimmed);
   };
 }
 

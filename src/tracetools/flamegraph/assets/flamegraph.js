@@ -7,16 +7,21 @@
 // no global name and needs no id, so that several graphs can stand in one page.
 
 const FIELD_WIDTH = 330;
+const FIELD_TOP = 2;
+const NARROW = 240; // pixels of a field that has no room for words
 const PAUSE = 150; // milliseconds without a key before a search begins
 
 const part = (name) => root.querySelector(`.${name}`);
 const heading = part("heading");
+const subtitle = part("subtitle");
 const bar = part("bar");
 const details = part("details");
 const matched = part("matched");
 const resetButton = part("reset");
 const searchButton = part("search");
 const isAlone = document.documentElement === root && root.dataset.embedded === undefined;
+
+const firstSearch = root.dataset.search ?? "";
 
 let focused = whole;
 let pointed = null;
@@ -27,51 +32,82 @@ let current = null;
 
 // -- texts around the frames ---------------------------------------------------------------------
 
-const fullText = new Map([heading, details, matched].map((each) => [each, each.textContent]));
+// Of each text, what is cut where there is no room, and what stands behind it in any case.
+const parts = new Map(
+  [heading, subtitle, details, matched]
+    .filter(Boolean)
+    .map((element) => [element, [element.textContent, ""]]),
+);
 const untouched = details.textContent;
 
-function write(element, text) {
-  fullText.set(element, text);
+function write(element, text, tail = "") {
+  parts.set(element, [text, tail]);
   fitTexts();
 }
 
 function fitTexts() {
   const put = (element, room) => {
-    const text = cutText(fullText.get(element), room, measure, "right");
-    if (element.textContent !== text) element.textContent = text;
+    const [text, tail] = parts.get(element);
+    const head = cutText(text, room - measure(tail), measure, "right");
+    if (element.textContent !== head + tail) element.replaceChildren(...isolated(head, tail));
   };
   const beside = (width) => (width ? width + 2 * MARGIN : 0);
   const left = beside(zoomed === whole ? 0 : measure(resetButton.textContent));
   const right = beside(field.isOpen ? fieldWidth() : measure(searchButton.textContent));
   const enlarged = heading.getAttribute("font-size") / root.getAttribute("font-size");
   put(heading, (pixels - 2 * Math.max(left, right)) / enlarged);
+  if (subtitle) put(subtitle, pixels);
   put(matched, pixels / 2);
   put(details, pixels - beside(matched.textContent && measure(matched.textContent)));
 }
 
+// Names may run from right to left, and turn round what stands beside them unless kept apart.
+function isolated(head, tail) {
+  if (tail === "") return [head];
+  return [head, tail].map((text) => {
+    const span = document.createElementNS(SVG, "tspan");
+    span.textContent = text;
+    return span;
+  });
+}
+
 function showDetails(frame) {
   pointed = frame;
-  write(details, frame ? tell(frame) : untouched);
+  details.removeAttribute("aria-live");
+  if (frame) write(details, frame.name, numbersOf(frame));
+  else write(details, untouched);
 }
 
-// The title, and for what stands above a zoomed frame its share of that one too.
-function tell(frame) {
-  if (zoomed === whole || frame.depth < zoomed.depth) return frame.title;
+// What the title has behind the name, and for what stands above a zoomed frame its share of that.
+function numbersOf(frame) {
+  const numbers = frame.title.slice(frame.name.length);
+  if (zoomed === whole || frame.depth < zoomed.depth) return numbers;
   const part = percent(share(frame.width, zoomed.width), 2);
-  return `${frame.title.slice(0, -1)}; ${part} of the zoomed frame)`;
+  return `${numbers.slice(0, -1)}; ${part} of the zoomed frame)`;
 }
 
-// The bar stays in sight, wherever in a tall graph its reader is.
+// The bar and the search field stay in sight, wherever in a tall graph its reader is.
 const barTop = Number(/,([\d.]+)/.exec(bar.getAttribute("transform"))[1]);
 
-function keepBarInSight() {
+function stayInSight() {
   const { top, height } = root.getBoundingClientRect();
-  const scale = height / parseFloat(root.getAttribute("height")) || 1;
-  const barHeight = parseFloat(root.getAttribute("height")) - barTop;
-  const visible = (window.innerHeight - top) / scale - barHeight;
-  const place = Math.max(0, Math.min(barTop, visible));
+  const scale = height / fullHeight || 1;
+  const visible = (window.innerHeight - top) / scale - (fullHeight - barTop);
+  placeBar(visible > 0 ? Math.min(barTop, visible) : barTop);
+  field.box.setAttribute("y", Math.max(0, Math.min(barTop, -top / scale)) + FIELD_TOP);
+}
+
+function placeBar(place) {
   bar.setAttribute("transform", `translate(0,${place})`);
   bar.classList.toggle("floating", place < barTop);
+}
+
+// The least scrolling after which a frame can be seen, and not under the bar.
+function bringInSight(frame) {
+  frame.node.scrollIntoView({ block: "nearest" });
+  if (!bar.classList.contains("floating")) return;
+  const hidden = frame.node.getBoundingClientRect().bottom - bar.getBoundingClientRect().top;
+  if (hidden > 0) window.scrollBy(0, hidden);
 }
 
 // -- zoom ----------------------------------------------------------------------------------------
@@ -88,6 +124,8 @@ function showZoomed(frame) {
   if (!isShown(focused)) moveFocus(zoomed);
   placeField();
   showMatches();
+  showDetails(pointed !== null && isShown(pointed) ? pointed : null);
+  describe(focused);
 }
 
 // -- search --------------------------------------------------------------------------------------
@@ -110,7 +148,7 @@ function makeField() {
     spellcheck: "false",
   });
   const anyCase = make("input", { type: "checkbox", class: "any-case" });
-  const caseLabel = make("label", { title: "Ignore case" }, anyCase, "ignore case");
+  const caseLabel = make("label", { title: "Ignore case" }, anyCase, make("span", {}, "ignore case"));
   const button = (text, name, action) => {
     const made = make("button", { type: "button", title: name, "aria-label": name }, text);
     made.addEventListener("click", action);
@@ -129,7 +167,6 @@ function makeField() {
   const box = document.createElementNS(SVG, "foreignObject");
   box.setAttribute("class", "field");
   box.setAttribute("height", 3 * parseFloat(root.getAttribute("font-size")) + 6);
-  box.setAttribute("y", 2);
   box.append(make("form", {}, line, said));
   return { box, input, anyCase, said, isOpen: false };
 }
@@ -140,6 +177,7 @@ function fieldWidth() {
 }
 
 function placeField() {
+  field.box.classList.toggle("narrow", fieldWidth() < NARROW);
   field.box.setAttribute("width", fieldWidth());
   field.box.setAttribute("x", pixels + MARGIN - fieldWidth());
 }
@@ -154,7 +192,7 @@ function openField() {
 
 function askExpression() {
   openField();
-  field.input.focus();
+  field.input.focus({ preventScroll: true });
   field.input.select();
 }
 
@@ -163,7 +201,7 @@ function closeField() {
   field.box.remove();
   root.classList.remove("asking");
   search("", ignoreCase);
-  searchButton.focus();
+  searchButton.focus({ preventScroll: true });
 }
 
 let waiting = 0;
@@ -213,7 +251,9 @@ function showMatches() {
   const isOn = root.classList.contains("searching");
   const found = `Matched: ${percent(matchedShare(within, zoomed), 1)}`;
   const place = within.includes(current) ? `${within.indexOf(current) + 1} of ` : "";
-  const count = `${place}${within.length} ${within.length === 1 ? "match" : "matches"}`;
+  const outside = matches.length - within.length;
+  const more = outside ? `, ${outside} outside the zoomed frame` : "";
+  const count = `${place}${within.length} ${within.length === 1 ? "match" : "matches"}${more}`;
   if (!field.said.classList.contains("complaint")) field.said.textContent = isOn ? count : "";
   write(matched, isOn ? found : "");
 }
@@ -228,7 +268,7 @@ function step(direction) {
   current?.mark("current", false);
   current = within[(next + within.length) % within.length];
   current.mark("current", true);
-  current.node.scrollIntoView({ block: "nearest" });
+  bringInSight(current);
   moveFocus(current);
   showMatches();
   showDetails(current);
@@ -245,7 +285,7 @@ function prefix() {
 function remember(method) {
   if (prefix() === null) return;
   const state = { zoom: zoomed === whole ? null : keyOf(zoomed), search: expression, ignoreCase };
-  const hash = writeState(location.hash, prefix(), state);
+  const hash = writeState(location.hash, prefix(), state, firstSearch);
   if (hash === location.hash) return;
   try {
     history[method](history.state, "", hash || location.pathname + location.search);
@@ -254,21 +294,26 @@ function remember(method) {
   }
 }
 
-function recall(beginning = "") {
-  const state = prefix() === null ? readState("", "") : readState(location.hash, prefix());
-  const text = state.search || beginning;
+// A search that the address does not have stays as it is, so that going back only zooms out.
+function recall() {
+  const state = readState(prefix() === null ? "" : location.hash, prefix() ?? "");
   const frame = (state.zoom && frameOfKey(rows, state.zoom)) || whole;
   if (frame !== zoomed) showZoomed(frame);
-  if (text !== expression || state.ignoreCase !== ignoreCase) {
-    if (text !== "") openField();
-    showSearch(text, state.ignoreCase);
-  }
+  if (state.search !== null) recallSearch(state.search, state.ignoreCase);
+  remember("replaceState");
+}
+
+function recallSearch(text, anyCase) {
+  if (text === expression && anyCase === ignoreCase) return;
+  if (text !== "") openField();
+  showSearch(text, anyCase);
 }
 
 // -- copying -------------------------------------------------------------------------------------
 
 async function copy(text, what) {
   const done = (await copyByClipboard(text)) || copyByCommand(text);
+  details.setAttribute("aria-live", "polite");
   write(details, done ? `copied the ${what}` : `the browser does not let the ${what} be copied`);
 }
 
@@ -305,12 +350,22 @@ function moveFocus(frame) {
   focused.node.removeAttribute("tabindex");
   focused = frame;
   focused.node.setAttribute("tabindex", "0");
-  focused.node.setAttribute("aria-level", frame.depth + 1);
+  describe(frame);
 }
 
-function focus(frame, options = {}) {
+// The title is the name for screen readers too; of a zoomed frame's share it knows nothing.
+function describe(frame) {
+  frame.node.setAttribute("aria-label", frame.name + numbersOf(frame));
+}
+
+function focus(frame) {
   moveFocus(frame);
-  frame.node.focus(options);
+  frame.node.focus({ preventScroll: true });
+}
+
+function goToFrame(frame) {
+  focus(frame);
+  bringInSight(frame);
 }
 
 function above(frame) {
@@ -342,8 +397,8 @@ function onFrameKey(event) {
   if (frame === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Enter" || event.key === " ") zoom(frame);
   else if (event.key === "Escape") zoom(whole);
-  else if (event.key in goTo) focus(goTo[event.key](frame) ?? frame);
-  else if (!copyOnKey(event.key, frame)) return;
+  else if (event.key in goTo) goToFrame(goTo[event.key](frame) ?? frame);
+  else if (!copyOnKey(event.key, pointed ?? frame)) return;
   event.preventDefault();
   event.stopPropagation();
 }
@@ -396,12 +451,22 @@ function name() {
   sheet.setAttribute("aria-label", heading.textContent);
   matched.setAttribute("role", "status");
   for (const row of rows) row[0].node.parentNode.setAttribute("role", "group");
-  for (const frame of frames) frame.node.setAttribute("role", "treeitem");
+  for (const frame of frames) {
+    frame.node.setAttribute("role", "treeitem");
+    frame.node.setAttribute("aria-level", frame.depth + 1);
+  }
+  sheet.setAttribute("tabindex", "-1"); // or it would be a stop of its own, for it has listeners
   moveFocus(whole);
 }
 
+// The button goes, so the focus must go elsewhere.
+function reset() {
+  zoom(whole);
+  focus(focused);
+}
+
 function listen() {
-  makeButton(resetButton, "Reset zoom", () => zoom(whole));
+  makeButton(resetButton, "Reset zoom", reset);
   makeButton(searchButton, "Search", askExpression);
   field.input.addEventListener("input", searchSoon);
   field.anyCase.addEventListener("change", searchTyped);
@@ -410,7 +475,7 @@ function listen() {
   sheet.addEventListener("click", (event) => {
     const frame = frameAt(event);
     if (frame === undefined) return;
-    focus(frame, { preventScroll: true });
+    focus(frame);
     zoom(frame);
   });
   sheet.addEventListener("mouseover", (event) => showDetails(frameAt(event) ?? null));
@@ -421,9 +486,12 @@ function listen() {
   root.addEventListener("tracetools:search", ({ detail }) => {
     openField();
     search(String(detail.expression), Boolean(detail.ignoreCase));
+    if (matches.length && !shownMatches().length) zoom(whole);
   });
   window.addEventListener("popstate", () => recall());
-  window.addEventListener("scroll", keepBarInSight, { passive: true, capture: true });
+  window.addEventListener("scroll", stayInSight, { passive: true, capture: true });
+  window.addEventListener("beforeprint", () => placeBar(barTop));
+  window.addEventListener("afterprint", stayInSight);
   window.addEventListener("resize", fitWindow);
   new ResizeObserver(fitWindow).observe(root.parentElement ?? root);
   if (isAlone) window.addEventListener("keydown", onPageKey);
@@ -437,11 +505,12 @@ function fitWindow() {
     placeField();
     fitTexts();
   }
-  keepBarInSight();
+  stayInSight();
 }
 
 name();
 root.classList.add("live");
 listen();
 fitWindow();
-recall(root.dataset.search);
+recallSearch(firstSearch, false);
+recall();

@@ -136,25 +136,31 @@ function keepEnd(text, units) {
 // -- state ---------------------------------------------------------------------------------------
 
 // The hash of a URL holds `zoom=DEPTH,START,WIDTH`, `search=EXPRESSION` and `case=ignore`, each
-// where it is not as at first; names begin with the prefix, and other entries are left alone.
+// where it is not as at first; names begin with the prefix, and other entries are left alone. A
+// search that is not there is null.
 function readState(hash, prefix) {
-  const state = { zoom: null, search: "", ignoreCase: false };
+  const state = { zoom: null, search: null, ignoreCase: false };
   for (const entry of entriesOf(hash)) {
     const [name, value] = splitEntry(entry);
     if (name === `${prefix}zoom` && /^\d+,\d+,\d+$/.test(value)) state.zoom = value;
-    if (name === `${prefix}search`) state.search = value;
+    if (name === `${prefix}search` && value !== null) state.search = value;
     if (name === `${prefix}case`) state.ignoreCase = value === "ignore";
   }
   return state;
 }
 
-function writeState(hash, prefix, state) {
+function writeState(hash, prefix, state, firstSearch = "") {
   const own = ["zoom", "search", "case"].map((name) => prefix + name);
   const entries = entriesOf(hash).filter((entry) => !own.includes(splitEntry(entry)[0]));
   if (state.zoom) entries.push(`${prefix}zoom=${state.zoom}`);
-  if (state.search) entries.push(`${prefix}search=${encodeURIComponent(state.search)}`);
+  if (state.search !== firstSearch) entries.push(`${prefix}search=${encode(state.search)}`);
   if (state.search && state.ignoreCase) entries.push(`${prefix}case=ignore`);
   return entries.length ? `#${entries.join("&")}` : "";
+}
+
+// Half of a character that takes two units cannot be written in a URL.
+function encode(text) {
+  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\ufffd"));
 }
 
 function entriesOf(hash) {
@@ -166,7 +172,7 @@ function splitEntry(entry) {
   try {
     return [name, decodeURIComponent(rest.join("="))];
   } catch {
-    return [name, ""];
+    return [name, null];
   }
 }
 

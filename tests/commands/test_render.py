@@ -1,6 +1,10 @@
 """`tracetools render`: files in, a graph or a report out, and what is said when that cannot be."""
 
 import os
+import re
+import subprocess
+import sys
+import threading
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -140,8 +144,8 @@ def test_every_option_has_a_flag():
         (["--notes", "kept"], "<metadata>kept</metadata>"),
         (["--width", "700"], 'width="700"'),
         (["--height", "30", "--fontsize", "20"], 'font-size="20"'),
-        (["--minwidth", "50%"], "1 narrower frame is not drawn"),
-        (["--max-frames", "2"], "2 narrower frames are not drawn"),
+        (["--minwidth", "50%"], "1 more frame is not drawn"),
+        (["--max-frames", "2"], "2 more frames are not drawn"),
         (["--max-frames", "all"], "y (10"),
         (["--fonttype", "Inter"], 'font-family="Inter"'),
         (["--countname", "ns", "--factor", "1000"], "all (15 µs, 100%)"),
@@ -229,3 +233,115 @@ def test_wrong_usage_is_refused(arguments, capsys):
 def test_one_line_without_end_is_not_held_in_memory(folder, capsys):
     (folder / "x.folded").write_bytes(b"a" * (3 << 20))
     assert "x.folded" in failing(capsys, "x.folded")
+
+
+# -- what a review found -----------------------------------------------------------------------
+
+
+def test_both_sides_of_a_difference_are_seen_through_one_lens(folder):
+    arguments = ["p.profile.json", "--before", "p.profile.json", "-o", "d.svg"]
+    for lens in ("idle", "task"):
+        assert main(["render", "--lens", lens, *arguments]) == 0
+        changes = {
+            title.rpartition("; ")[2] for title in titles((folder / "d.svg").read_text())[1:]
+        }
+        assert changes == {"0.00%)"}
+
+
+def test_a_profile_without_busy_time_has_a_report(folder):
+    idle = Profile({(ROOT,): Times(), (ROOT, Frame("main")): Times(idle=5)}, task_time=5)
+    write_profile(folder / "idle.profile.json", idle)
+    assert main(["render", "idle.profile.json", "--html"]) == 0
+    assert 'data-lens="idle"' in (folder / "idle.html").read_text()
+
+
+def test_a_profile_of_deep_stacks_keeps_its_time(folder):
+    path = (ROOT, *(Frame("n" * 200, "app.py", line) for line in range(6_000)))
+    write_profile(folder / "deep.profile.json", Profile({path: Times(busy=10**6)}, duration=10**6))
+    assert main(["render", "deep.profile.json"]) == 0
+    assert titles((folder / "deep.svg").read_text())[0] == "all (1 ms, 100%)"
+
+
+@pytest.mark.parametrize("name", ["a.folded", "p.profile.json"])
+def test_a_pipe_may_give_its_first_bytes_one_by_one(folder, name):
+    data = (folder / name).read_bytes()
+    reading, writing = os.pipe()
+    os.write(writing, data[:3])
+    threading.Timer(0, lambda: (os.write(writing, data[3:]), os.close(writing))).start()
+    assert main(["render", f"/dev/fd/{reading}", "-o", "x.svg"]) == 0
+    assert len(titles((folder / "x.svg").read_text())) > 2
+
+
+def test_state_of_tasks_has_its_colours_unless_others_are_asked_for(folder):
+    def fills():
+        text = (folder / "t.svg").read_text()
+        return dict(re.findall(r'<title>(\S+) .*?fill="(#\w+)"', text))
+
+    arguments = ["render", "p.profile.json", "--lens", "task", "-o", "t.svg"]
+    assert main(arguments) == 0
+    assert fills()["[idle]"] == "#78a6e6"
+    assert main([*arguments, "--colors", "hot"]) == 0
+    assert fills()["[idle]"] != "#78a6e6"
+
+
+def test_all_graphs_of_a_report_share_the_frames_that_it_may_have(folder):
+    lines = [f"all-spans;m{n};[idle] 5\nall-spans;m{n} 5\n" for n in range(300)]
+    (folder / "many.folded").write_text("".join(lines))
+    assert main(["render", "many.folded", "--html", "--max-frames", "90"]) == 0
+    assert (folder / "many.html").read_text().count("<g data-x") == 90
+
+
+def test_files_of_one_name_are_two_graphs(folder):
+    (folder / "d").mkdir()
+    (folder / "d" / "a.folded").write_text("q 3\n")
+    assert main(["render", "a.folded", "d/a.folded", "-o", "x.html"]) == 0
+    text = (folder / "x.html").read_text()
+    assert "<title>a.folded, d/a.folded</title>" in text
+    assert text.count('class="lens"') == 2
+
+
+def test_a_report_may_have_no_script(folder):
+    assert main(["render", "p.profile.json", "--html", "--no-javascript"]) == 0
+    assert "<script" not in (folder / "p.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a.folded", "--flame-chart", "-o", "x.html"], "a report shows no flame chart"),
+        (
+            ["a.folded", "--flame-chart", "--before", "b.folded"],
+            "a flame chart shows no difference",
+        ),
+        (["a.folded", "--lens", "idle"], "--lens chooses from a profile"),
+        (["a.folded", "--max-frames", "0"], "--max-frames 0: give a whole number from 1"),
+        (["a.folded", "-o", "-", "--width", "0"], "--image-width 0: give a whole number of pixels"),
+    ],
+)
+def test_what_makes_no_sense_together_is_said(capsys, arguments, said):
+    assert said in failing(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--min-width", "wide"], "'wide' is no percentage"),
+        (["--max-frames", "many"], "'many' is no whole number"),
+        (["--width", "1.5"], "'1.5' is no whole number"),
+        (["--factor", "x"], "'x' is no number"),
+    ],
+)
+def test_values_of_flags_are_named_in_words(capsys, flags, said):
+    with pytest.raises(SystemExit) as exited:
+        main(["render", "a.folded", *flags])
+    assert exited.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("redirect", [">/dev/full", ">&-"])
+def test_standard_output_that_fails_is_an_error_in_one_line(redirect):
+    command_line = f"{sys.executable} -m tracetools render a.folded -o - {redirect}"
+    ended = subprocess.run(command_line, shell=True, capture_output=True, text=True, check=False)  # noqa: S602
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("tracetools: cannot write to standard output: ")
+    assert ended.stderr.count("\n") == 1

@@ -4,6 +4,9 @@ import re
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+from tracetools.flamegraph.layout import arrange, place
+from tracetools.formats.folded import pack
+
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -13,6 +16,12 @@ class Frame(NamedTuple):
     width: int
     title: str
     label: str = ""
+
+
+def lay_out(stacks, min_width=0, max_frames=None):
+    """The layout of stacks with positive counts, at least one."""
+    counts = ((pack(stack), count) for stack, count in stacks.items())
+    return place(arrange(counts), min_width, max_frames)
 
 
 def read_frames(text):

@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from tracetools.flamegraph import Flamegrapher
-from tracetools.flamegraph.layout import lay_out
 from tracetools.formats.folded import write_folded
+
+from .reading import lay_out
 
 pytestmark = pytest.mark.browser
 

@@ -113,7 +113,7 @@ def test_stack_file_that_cannot_be_looked_up_is_an_error(tmp_path, name, remedy)
 
 def test_folder_as_stack_file_is_an_error(tmp_path):
     (tmp_path / "some.d").mkdir()
-    with pytest.raises(StackFileError, match="this is a folder"):
+    with pytest.raises(StackFileError, match="is a folder: give the path of a file"):
         Flamegrapher(tmp_path / "some.d").write_flamegraph()
 
 
@@ -160,7 +160,7 @@ def test_graph_does_not_replace_its_stack_file(tmp_path):
 def test_options_are_those_given_and_the_defaults():
     options = Flamegrapher(title="T", min_width=1).options
     assert options == Options(title="T", min_width=1)
-    assert (options.colors, options.count_name, options.image_width) == ("hot", None, None)
+    assert (options.colors, options.count_name, options.image_width) == (None, None, None)
 
 
 def test_options_reach_the_graph(stack_file):

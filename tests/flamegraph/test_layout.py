@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetools.flamegraph.layout import Box, lay_out
+from tracetools.flamegraph.layout import Box, arrange, place
+from tracetools.formats.folded import pack, unpack
 
+from .reading import lay_out
 from .strategies import any_name, any_text, relaxed, stacks
 
 
@@ -103,3 +105,27 @@ def test_order_of_input_does_not_matter(stacks, random):
     items = list(stacks.items())
     random.shuffle(items)
     assert lay_out(dict(items), 0) == lay_out(stacks, 0)
+
+
+@relaxed
+@given(
+    st.lists(st.tuples(st.lists(st.sampled_from("ab"), max_size=4), st.integers(1, 9)), min_size=1),
+    st.booleans(),
+    st.sampled_from([0, 20, 40]),
+    st.one_of(st.none(), st.integers(1, 6)),
+)
+def test_what_is_left_out_and_what_is_drawn_make_all_frames(lines, is_chart, min_width, most):
+    counts = [(pack(tuple(stack)), count) for stack, count in lines]
+    columns = arrange(counts, is_chart=is_chart)
+    frames, last = 1, ()
+    for packed in columns.stacks:  # the frames of each stack that it does not share with the last
+        stack = unpack(packed)
+        shared = next(
+            (n for n, (one, other) in enumerate(zip(last, stack, strict=False)) if one != other),
+            min(len(last), len(stack)),
+        )
+        frames, last = frames + len(stack) - shared, stack
+    layout = place(columns, min_width, most)
+    assert len(layout.boxes) + layout.left_out == frames
+    if not min_width and most is None:
+        assert layout.left_out == 0

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from tracetools.flamegraph import svg
 from tracetools.flamegraph.flamegrapher import render
-from tracetools.flamegraph.layout import arrange, lay_out, place
+from tracetools.flamegraph.layout import arrange, place
 from tracetools.flamegraph.options import Options
 from tracetools.formats.folded import pack
 
-from .reading import SVG, parse, read_frames
+from .reading import SVG, lay_out, parse, read_frames
 from .strategies import any_name, any_text, relaxed, stacks
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -271,7 +271,7 @@ def colours(text):
 
 @pytest.mark.parametrize(
     ("frames", "said"),
-    [(1, ""), (2, "1 narrower frame is not drawn"), (1300, "1,299 narrower frames are not drawn")],
+    [(1, ""), (2, "1 more frame is not drawn"), (1300, "1,299 more frames are not drawn")],
 )
 def test_what_is_left_out_is_told(frames, said):
     stacks = {(f"{n:04}",): 1 if n else 2 for n in range(frames)}

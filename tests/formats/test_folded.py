@@ -17,6 +17,7 @@ from tracetools.formats.folded import (
     MAX_LINE_BYTES,
     clean_label,
     format_folded,
+    pack_clean,
     parse_folded,
     read_folded,
     write_folded,
@@ -379,3 +380,17 @@ def test_file_without_permission_is_named_with_a_remedy(tmp_path):
     path.touch(mode=0)
     with not_root(), pytest.raises(StackFileError, match="change its permissions"):
         read_folded(path)
+
+
+@pytest.mark.parametrize("other", ["", "z\t1\n"])
+@pytest.mark.parametrize("label", ["\u2003b", "b\u00a0", "\u3000", "\u0085", "\x1c"])
+def test_blanks_of_unicode_are_parts_of_names_whatever_stands_beside_them(label, other):
+    stacks = parse_folded(io.BytesIO(f"a;{label} 5\n{other}".encode())).stacks
+    assert stacks["a", label] == 5
+
+
+def test_packed_stacks_are_those_of_a_file():
+    stacks = {("a;", "b 1"): 3, ("a:", "b #1"): 4, ("x",): 0, (): 2}
+    assert sorted(pack_clean(stacks)) == sorted(
+        parse_folded(io.BytesIO(format_folded(stacks).encode())).packed
+    )

@@ -102,13 +102,6 @@ def test_files_of_others_are_a_graph_each_and_their_sum_a_table():
     assert report.table.columns[0].show(7) == "7 samples"
 
 
-def test_files_that_are_named_as_lenses_are_these():
-    graphs = {"idle": {("all-spans", "a"): 7}, "busy": {("all-spans", "a"): 5}}
-    report = of_stacks.make_report(graphs, Options())
-    assert [lens.key for lens in report.lenses] == ["busy", "idle"]
-    assert cells(report) == {"a": (5, 5, 7)}
-
-
 def test_the_lenses_of_a_profile_are_its_own(profile):
     report = of_profile.make_report(profile, Options())
     assert [lens.key for lens in report.lenses] == ["task", "busy", "idle", "scheduled"]
@@ -119,7 +112,7 @@ def test_the_lenses_of_a_profile_are_its_own(profile):
 
 def test_other_colours_are_used_for_all_time_too_if_asked_for(profile):
     report = of_profile.make_report(profile, Options(colors="hot", title="T"))
-    assert {lens.options.colors for lens in report.lenses[1:]} == {"hot"}
+    assert {lens.options.colors for lens in report.lenses} == {"hot"}
     assert report.title == "T"
 
 

@@ -28,13 +28,13 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_name_title_or_note_becomes_markup(profile, attack):
-    plain = Page(report_of_profile(profile, Options(notes="n"), title="t"))
+    plain = Page(report_of_profile(profile, Options(notes="n", title="t")))
     renamed = {
         tuple(frame if frame is ROOT else Frame(frame.name + attack, attack) for frame in path): t
         for path, t in profile.stacks.items()
     }
     hostile = dataclasses.replace(profile, stacks=renamed, programs=(attack,), backends=(attack,))
-    text = report_of_profile(hostile, Options(notes=attack), title=attack)
+    text = report_of_profile(hostile, Options(notes=attack, title=attack))
     text.encode()
     page = Page(text)
     shape = [(tag, set(found)) for tag, found in page.elements if tag not in ("span", "text")]

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.commands import CommandError
 from tracetools.errors import GraphFileError, NoStacksError, StackFileError
-from tracetools.profile import LENSES
+from tracetools.profile import LENSES, Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from typing import BinaryIO
 
     from tracetools.flamegraph.options import Options
-    from tracetools.profile import Lens, Profile
+    from tracetools.formats.folded import Folded
+    from tracetools.profile import Lens
 
 __all__ = ["SUMMARY", "add_options", "run"]
 
@@ -35,12 +37,28 @@ _DRAWN: Final = (".svg", ".html", ".htm")
 # -- flags -------------------------------------------------------------------------------------
 
 
-def _width_in_percent(text: str) -> float:
-    return float(text.removesuffix("%"))
+def _percent(text: str) -> float:
+    try:
+        return float(text.removesuffix("%"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage") from None
 
 
-def _count_or_all(text: str) -> int | str:
-    return _ALL if text == _ALL else int(text)
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _whole_or_all(text: str) -> int | str:
+    return _ALL if text == _ALL else _whole(text)
 
 
 _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
@@ -49,16 +67,16 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "notes": (("--notes",), {"help": "a text that is kept in the file and not shown"}),
     "image_width": (
         ("--image-width", "--width"),
-        {"type": int, "metavar": "PIXELS", "help": "the width (default: fill the window)"},
+        {"type": _whole, "metavar": "PIXELS", "help": "the width (default: fill the window)"},
     ),
     "frame_height": (
         ("--frame-height", "--height"),
-        {"type": int, "metavar": "PIXELS", "help": "the height of a row (default: 16)"},
+        {"type": _whole, "metavar": "PIXELS", "help": "the height of a row (default: 16)"},
     ),
     "min_width": (
         ("--min-width", "--minwidth"),
         {
-            "type": _width_in_percent,
+            "type": _percent,
             "metavar": "PERCENT",
             "help": "leave narrower frames out (default: 0.01 percent of all)",
         },
@@ -66,7 +84,7 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "max_frames": (
         ("--max-frames",),
         {
-            "type": _count_or_all,
+            "type": _whole_or_all,
             "metavar": "N",
             "help": "draw the N widest frames, or `all` (default: 20,000)",
         },
@@ -74,11 +92,11 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "font_type": (("--font-type", "--fonttype"), {"metavar": "FONT", "help": "as CSS names it"}),
     "font_size": (
         ("--font-size", "--fontsize"),
-        {"type": int, "metavar": "PIXELS", "help": "default: 12"},
+        {"type": _whole, "metavar": "PIXELS", "help": "default: 12"},
     ),
     "font_width": (
         ("--font-width", "--fontwidth"),
-        {"type": float, "metavar": "RATIO", "help": "a letter's, by the size (default: 0.61)"},
+        {"type": _number, "metavar": "RATIO", "help": "a letter's, by the size (default: 0.61)"},
     ),
     "count_name": (
         ("--count-name", "--countname"),
@@ -88,10 +106,13 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
             "(default: µs for files of tracetools, else samples)",
         },
     ),
-    "factor": (("--factor",), {"type": float, "help": "multiply the counts that are shown"}),
+    "factor": (("--factor",), {"type": _number, "help": "multiply the counts that are shown"}),
     "colors": (
         ("--colors", "--color", "-c"),
-        {"metavar": "PALETTE", "help": "hot, blue, python, colorblind, lens, ... (default: hot)"},
+        {
+            "metavar": "PALETTE",
+            "help": "hot, blue, python, colorblind, lens, ... (default: hot; lens for task time)",
+        },
     ),
     "bgcolors": (
         ("--bgcolors",),
@@ -171,8 +192,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     looks = parser.add_argument_group("how it looks")
     for name, (spellings, how) in _FLAGS.items():
         looks.add_argument(*spellings, dest=name, **how)
-    # What others need for colours that stay the same is how colours always are here.
-    for spelling in ("--hash", "--deterministic"):
+    # What others need for colours that stay the same, and for labels cut on the right, is how they
+    # always are here.
+    for spelling in ("--hash", "--deterministic", "--truncate-text-right"):
         looks.add_argument(spelling, action="store_true", help=argparse.SUPPRESS)
 
 
@@ -192,11 +214,13 @@ def run(given: argparse.Namespace) -> int:
     options = _options(given)
     target = _target(given)
     is_page = given.html or target.suffix in (".html", ".htm")
-    if is_page and given.before is not None:
-        raise CommandError("a report shows no difference: choose an -o that ends in .svg")
+    if is_page:
+        _check_page(given)
     _check_target(target, given)
-    inputs = [_read(path, given.lens or "busy", options) for path in given.files]
-    text = _page(inputs, options) if is_page else _graph(inputs, given.before, options)
+    inputs = [_read(path, options) for path in given.files]
+    if given.lens and not any(isinstance(one.content, Profile) for one in inputs):
+        raise CommandError("--lens chooses from a profile, and folded stacks hold but one lens")
+    text = _page(inputs, options) if is_page else _graph(inputs, given, options)
     _write(target, text.encode())
     return 0
 
@@ -211,8 +235,19 @@ def _options(given: argparse.Namespace) -> Options:
     try:
         return make_options(chosen)
     except ValueError as error:
-        name = str(error).partition("=")[0]
-        raise CommandError(f"{_FLAGS[name][0][0]}: {error}") from error
+        name, _, fault = str(error).partition("=")
+        remedy = fault.partition(", or None")[0]  # which nobody can give here
+        raise CommandError(f"{_FLAGS[name][0][0]} {remedy}") from error
+
+
+def _check_page(given: argparse.Namespace) -> None:
+    """Refuse what a report cannot show."""
+    for is_asked, what in (
+        (given.before is not None, "difference"),
+        (given.flame_chart, "flame chart"),
+    ):
+        if is_asked:
+            raise CommandError(f"a report shows no {what}: choose an -o that ends in .svg")
 
 
 def _target(given: argparse.Namespace) -> Path:
@@ -251,118 +286,154 @@ def _is_special(path: Path) -> bool:
 def _write(target: Path, data: bytes) -> None:
     from tracetools.formats.files import explain, write_atomically  # noqa: PLC0415
 
-    if target == _STANDARD:
-        sys.stdout.buffer.write(data)
-        return
     try:
-        write_atomically(target, data)
+        if target == _STANDARD:
+            _write_out(data)
+        else:
+            write_atomically(target, data)
+    except BrokenPipeError:  # the reader has seen enough
+        raise
     except (OSError, ValueError) as error:
-        raise GraphFileError(f"cannot write {target}: {explain(error)}") from error
+        shown = "to standard output" if target == _STANDARD else target
+        raise GraphFileError(f"cannot write {shown}: {explain(error)}") from error
+
+
+def _write_out(data: bytes) -> None:
+    if sys.stdout is None:
+        raise GraphFileError("cannot write to standard output: it is closed; name a file with -o")
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:  # what is left in the buffer would fail once more, at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 # -- reading -----------------------------------------------------------------------------------
 
 
 class _Input(NamedTuple):
-    """What one file holds: packed stacks with their counts, and the profile if it is one."""
+    """What one file holds: folded stacks, or a profile."""
 
-    name: str
-    counts: Sequence[tuple[bytes, int]]
-    before: Mapping[bytes, int] | None
-    profile: Profile | None
+    path: Path
+    content: Folded | Profile
+
+    @property
+    def name(self) -> str:
+        """The file as messages and headings name it."""
+        return _source(self.path)
+
+    def stacks(self, lens: Lens) -> Folded:
+        """Return the folded stacks, those of a profile as one lens shows it."""
+        if not isinstance(self.content, Profile):
+            return self.content
+        from tracetools.formats.folded import Folded, pack_clean  # noqa: PLC0415
+        from tracetools.stack_file import fold  # noqa: PLC0415
+
+        packed = pack_clean(fold(self.content, lens))
+        if not packed:
+            raise NoStacksError(
+                f"{self.name}: this profile has no {lens} time: choose another --lens"
+            )
+        return Folded(packed, None, bad=0, first_bad=None, vanished=0)
 
 
-def _read(path: Path, lens: Lens, options: Options) -> _Input:
+def _source(path: Path) -> str:
+    return "standard input" if path == _STANDARD else str(path)
+
+
+def _read(path: Path, options: Options) -> _Input:
     """Read a file of either kind; which it is is seen from how it begins."""
     from tracetools.formats.files import explain  # noqa: PLC0415
     from tracetools.formats.folded import parse_folded  # noqa: PLC0415
+    from tracetools.formats.profile_json import is_profile, load_profile  # noqa: PLC0415
 
-    source = "standard input" if path == _STANDARD else str(path)
+    source = _source(path)
     try:
-        with _opened(path) as file:
-            if _is_profile(file.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES]):
-                return _input_of_profile(file.read(), source, lens)
+        with _opened(path) as opened:
+            start = opened.read(_SNIFFED_BYTES)
+            file = _Again(start, opened)
+            if is_profile(start):
+                return _Input(path, load_profile(file, source))
             folded = parse_folded(file, source, keep_order=options.flame_chart)
     except FileNotFoundError as error:
         raise StackFileError(f"no file {source}: check the path") from error
     except (OSError, ValueError) as error:
         raise StackFileError(f"cannot read {source}: {explain(error)}") from error
-    return _Input(path.name, folded.packed, folded.packed_before, None)
+    return _Input(path, folded)
 
 
 def _opened(path: Path) -> Any:
     return open(0, "rb", closefd=False) if path == _STANDARD else path.open("rb")
 
 
-def _is_profile(first_bytes: bytes) -> bool:
-    from tracetools.formats.profile_json import is_profile  # noqa: PLC0415
+class _Again:
+    """A file that begins with what was read of it to see what it is; a pipe cannot go back."""
 
-    return is_profile(first_bytes)
+    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+        self._start = start
+        self._rest = rest
 
-
-def _input_of_profile(data: bytes, source: str, lens: Lens) -> _Input:
-    from tracetools.formats.folded import format_folded, parse_folded  # noqa: PLC0415
-    from tracetools.formats.profile_json import parse_profile  # noqa: PLC0415
-    from tracetools.stack_file import fold  # noqa: PLC0415
-
-    profile = parse_profile(data, source)
-    text = format_folded(fold(profile, lens))
-    if not text:
-        raise NoStacksError(f"{source}: this profile has no {lens} time: choose another --lens")
-    folded = parse_folded(text.encode().splitlines(keepends=True), source)
-    return _Input(Path(source).name, folded.packed, None, profile)
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most so many bytes, all with a negative size; none at the end."""
+        start, self._start = self._start, b""
+        return start + self._rest.read(size if size < 0 else size - len(start))
 
 
 # -- drawing -----------------------------------------------------------------------------------
 
 
-def _graph(inputs: Sequence[_Input], before_file: Path | None, options: Options) -> str:
-    from tracetools.flamegraph.flamegrapher import render_packed  # noqa: PLC0415
+def _graph(inputs: Sequence[_Input], given: argparse.Namespace, options: Options) -> str:
+    from tracetools.flamegraph.flamegrapher import earlier_counts, render_packed  # noqa: PLC0415
 
-    counts = [each for one in inputs for each in one.counts]
-    before = _sum_of_before(inputs)
-    if before_file is not None:
-        if before is not None:
-            raise CommandError("--before: the other file has two counts in each line already")
-        earlier = _read(before_file, "busy", options)
-        if earlier.before is not None:
-            raise CommandError(f"--before {before_file}: it has two counts in each line itself")
-        before = dict(earlier.counts)
+    lens: Lens = given.lens or "busy"
+    stacks = [one.stacks(lens) for one in inputs]
+    counts = [each for one in stacks for each in one.packed]
+    before = _sum_of_before(inputs, stacks)
+    if given.before is not None:
+        earlier = _read(given.before, options)
+        for one in stacks:
+            before = earlier_counts(earlier.stacks(lens), earlier.name, one)
     return render_packed(counts, before, options)
 
 
-def _sum_of_before(inputs: Sequence[_Input]) -> dict[bytes, int] | None:
+def _sum_of_before(inputs: Sequence[_Input], stacks: Sequence[Folded]) -> dict[bytes, int] | None:
     """Add up the first counts of differential files; all files are such, or none is."""
-    differential = [one for one in inputs if one.before is not None]
-    if not differential:
+    differential = [one.packed_before is not None for one in stacks]
+    if not any(differential):
         return None
-    if len(differential) < len(inputs):
+    if not all(differential):
+        name = inputs[differential.index(True)].name
         raise CommandError(
-            f"{differential[0].name} has two counts in each line and another file has one: "
-            "draw them apart"
+            f"{name} has two counts in each line and another file has one: draw them apart"
         )
     sums: dict[bytes, int] = {}
-    for one in differential:
-        for stack, count in (one.before or {}).items():
+    for one in stacks:
+        for stack, count in (one.packed_before or {}).items():
             sums[stack] = sums.get(stack, 0) + count
     return sums
 
 
 def _page(inputs: Sequence[_Input], options: Options) -> str:
-    from tracetools.formats.folded import unpack  # noqa: PLC0415
     from tracetools.report.of_profile import report_of_profile  # noqa: PLC0415
     from tracetools.report.of_stacks import report_of_stacks  # noqa: PLC0415
 
-    if _sum_of_before(inputs) is not None:
-        raise CommandError("a report shows no difference: choose an -o that ends in .svg")
-    profiles = [one.profile for one in inputs if one.profile is not None]
+    profiles = [one.content for one in inputs if isinstance(one.content, Profile)]
     if profiles and len(inputs) > 1:
         raise CommandError("a report shows one profile: give it alone")
     if profiles:
         return report_of_profile(profiles[0], options)
+    names = [one.path.name if one.path != _STANDARD else one.name for one in inputs]
+    if len(set(names)) < len(names):
+        names = [one.name for one in inputs]
     graphs: dict[str, dict[tuple[str, ...], int]] = {}
-    for one in inputs:
-        stacks = graphs.setdefault(one.name, {})
-        for packed, count in one.counts:
-            stacks[unpack(packed)] = stacks.get(unpack(packed), 0) + count
+    for name, one in zip(names, inputs, strict=True):
+        folded = one.stacks("busy")
+        if folded.packed_before is not None:
+            raise CommandError("a report shows no difference: choose an -o that ends in .svg")
+        graph = graphs.setdefault(name, {})
+        for stack, count in folded.stacks.items():
+            graph[stack] = graph.get(stack, 0) + count
     return report_of_stacks(graphs, options)

@@ -9,8 +9,10 @@ from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from tracetools.stacks import ROOT
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _TIME_UNITS: Final = ("ns", "µs", "ms", "s")
 _SPELLINGS: Final[dict[str, str]] = {
@@ -46,8 +48,16 @@ def amount_formatter(count_name: str, factor: float = 1) -> Callable[[int], str]
     return partial(_format_time, exact, _TIME_UNITS.index(unit))
 
 
+def unit_of(roots: Iterable[str]) -> str:
+    """Tell what the counts of stacks are, by their root frames, for those who did not say.
+
+    Where all are the root of tracetools' own stack files they are microseconds, else samples.
+    """
+    return "µs" if all(root == ROOT.name for root in roots) else "samples"
+
+
 def _format_count(factor: Fraction, unit: str, count: int) -> str:
-    return f"{round(factor * count):,} {unit}"
+    return f"{round(factor * count):,} {unit}".rstrip()
 
 
 def _format_time(factor: Fraction, unit: int, count: int) -> str:

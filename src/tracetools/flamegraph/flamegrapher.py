@@ -6,23 +6,24 @@ wrong with them. What must not: geometry, colours, SVG.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracetools.errors import GraphFileError, StackFileError, TracetoolsError
+from tracetools.errors import GraphFileError, NoStacksError, StackFileError, TracetoolsError
+from tracetools.flamegraph.amounts import unit_of
 from tracetools.flamegraph.layout import arrange, place
+from tracetools.flamegraph.markup import csp_source
 from tracetools.flamegraph.options import make_options
 from tracetools.flamegraph.svg import draw, script_text, style_text
 from tracetools.formats.files import explain, write_atomically
 from tracetools.formats.folded import SEPARATOR, pack, read_folded
-from tracetools.stacks import ROOT
+from tracetools.profile import IDLE, SCHEDULED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from typing_extensions import Self, Unpack
 
@@ -88,8 +89,10 @@ class Flamegrapher:
         `script-src` and `style-src`, each with the SHA-256 hash of what every graph of this version
         of tracetools has within it: for pages and servers that cannot give a nonce.
         """
-        texts = {"script-src": script_text(), "style-src": style_text()}
-        return {directive: _source_of(text) for directive, text in texts.items()}
+        return {
+            "script-src": csp_source(script_text()),
+            "style-src": csp_source(style_text()),
+        }
 
     @property
     def options(self) -> Options:
@@ -130,7 +133,8 @@ class Flamegrapher:
         """Read the stack file, write the graph file, replacing it at once, and return its path.
 
         Raises:
-            StackFileError: The stack file is not given, missing or cannot be read.
+            StackFileError: The stack file is not given, missing or cannot be read; or a difference
+                was to be a flame chart.
             NoStacksError: The stack file holds not one stack.
             GraphFileError: The folder of the graph file is missing, or the file cannot be written.
                 In every case a graph that was there before is untouched.
@@ -145,28 +149,18 @@ class Flamegrapher:
         return graph_file
 
     def _draw(self, stack_file: Path, options: Options) -> str:
-        folded = read_folded(stack_file, keep_order=options.flame_chart)
+        folded = _read(stack_file, keep_order=options.flame_chart)
         before = folded.packed_before
         if self._before_file is not None:
-            before = read_before(_find_stack_file(self._before_file), folded)
+            before_file = _check_readable(_find_stack_file(self._before_file))
+            before = earlier_counts(_read(before_file), str(before_file), folded)
         return render_packed(folded.packed, before, options)
 
     def _checked_stack_file(self) -> Path:
         """Find out what can be known to fail before anything is read."""
-        stack_file = self.stack_file
-        if stack_file is None:
+        if self.stack_file is None:
             raise StackFileError("no stack file given: call with_stack_file(path) first")
-        try:
-            stack_file.stat()
-        except FileNotFoundError as error:
-            raise StackFileError(
-                f"no stack file {stack_file}: record one first, or check the path"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise StackFileError(
-                f"cannot read stack file {stack_file}: {explain(error)}"
-            ) from error
-        return stack_file
+        return _check_readable(self.stack_file)
 
     def _checked_graph_file(self, stack_file: Path) -> Path:
         """Find out likewise what keeps the graph from being written."""
@@ -182,17 +176,15 @@ class Flamegrapher:
         return graph_file
 
 
-def read_before(path: Path, after: Folded) -> dict[bytes, int]:
-    """Read the earlier counts of a difference from a file of their own.
+def earlier_counts(before: Folded, source: str, after: Folded) -> dict[bytes, int]:
+    """Give the earlier counts of a difference of two files; `source` names the earlier one.
 
     Raises:
-        StackFileError: The file cannot be read, or one of the two is a difference by itself.
-        NoStacksError: It holds not one stack with a count.
+        StackFileError: One of the two is a difference by itself.
     """
-    before = read_folded(path)
     if after.packed_before is not None or before.packed_before is not None:
         raise StackFileError(
-            f"{path}: two files make a difference, but one of them has two counts in each line: "
+            f"{source}: two files make a difference, but one of them has two counts in each line: "
             "give that one alone"
         )
     return dict(before.packed)
@@ -206,25 +198,37 @@ def render(stacks: Mapping[tuple[str, ...], int], options: Options) -> str:
 def render_packed(
     counts: list[tuple[bytes, int]], before: Mapping[bytes, int] | None, options: Options
 ) -> str:
-    """Give the SVG of packed stacks; `before` has the first counts of a differential graph."""
-    if options.count_name is None:
-        options = replace(options, count_name=_unit(stack for stack, _ in counts))
+    """Give the SVG of packed stacks; `before` has the first counts of a differential graph.
+
+    Raises:
+        StackFileError: A difference was to be a flame chart, in whose order it has no meaning.
+    """
+    if before is not None and options.flame_chart:
+        raise StackFileError("a flame chart shows no difference: leave one of the two away")
+    options = _settle(options, counts)
     columns = arrange(
         counts, before, is_chart=options.flame_chart, reverse=options.reverse_stack_order
     )
     return draw(place(columns, options.min_width, options.max_frames), options)
 
 
-def _unit(stacks: Iterable[bytes]) -> str:
-    """Tell what the counts of a file are, for those who did not say."""
-    root = ROOT.name.encode()
-    ours = all(stack == root or stack.startswith(root + SEPARATOR) for stack in stacks)
-    return "µs" if ours else "samples"
+def _settle(options: Options, counts: list[tuple[bytes, int]]) -> Options:
+    """Choose what was left open by what the stacks are."""
+    roots = {stack.partition(SEPARATOR)[0] for stack, _ in counts}
+    unit = unit_of(root.decode() for root in roots)
+    if options.count_name is None:
+        options = replace(options, count_name=unit)
+    if options.colors is None and unit == unit_of(()) and any(map(_has_state, counts)):
+        options = replace(options, colors="lens")
+    return options
 
 
-def _source_of(text: str) -> str:
-    """Give the hash of a script or style as security policies write it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+_STATES = tuple(SEPARATOR + state.label.encode() for state in (IDLE, SCHEDULED))
+
+
+def _has_state(count: tuple[bytes, int]) -> bool:
+    """Tell whether a stack ends in what a task waited for, as those of the lens `task` do."""
+    return count[0].endswith(_STATES)
 
 
 def _named(path: StrPath, error: type[Exception]) -> Path:
@@ -236,8 +240,35 @@ def _named(path: StrPath, error: type[Exception]) -> Path:
 
 
 def _find_stack_file(path: Path) -> Path:
-    """Give the path itself if there is such a file, else the one that an instrument would write."""
-    if os.path.isfile(path):  # Path.is_file raises on some paths
+    """Give the path itself if it is there, else the one that an instrument would write."""
+    is_there = os.path.exists(path)  # Path.exists raises on some paths
+    if is_there and not os.path.isdir(path):
         return path
     written = path.with_suffix(".folded")
-    return written if not path.suffix or os.path.isfile(written) else path
+    is_meant = os.path.exists(written) or not (is_there or path.suffix)
+    return written if is_meant else path
+
+
+def _check_readable(stack_file: Path) -> Path:
+    try:
+        is_folder = stat.S_ISDIR(stack_file.stat().st_mode)
+    except FileNotFoundError as error:
+        raise StackFileError(
+            f"no stack file {stack_file}: record one first, or check the path"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StackFileError(f"cannot read stack file {stack_file}: {explain(error)}") from error
+    if is_folder:
+        raise StackFileError(f"{stack_file} is a folder: give the path of a file")
+    return stack_file
+
+
+def _read(stack_file: Path, *, keep_order: bool = False) -> Folded:
+    try:
+        return read_folded(stack_file, keep_order=keep_order)
+    except NoStacksError as error:
+        if stack_file.name.endswith(".profile.json"):
+            raise StackFileError(
+                f"{stack_file} is a profile and no stack file: draw it by `tracetools render`"
+            ) from error
+        raise

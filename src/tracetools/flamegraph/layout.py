@@ -20,12 +20,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetools.formats.folded import SEPARATOR, pack
+from tracetools.formats.folded import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    Stack = tuple[str, ...]
 
 ROOT_NAME = ""
 """The name of the frame below all others; no frame of a folded file has it."""
@@ -109,15 +107,6 @@ def _summed(counts: Iterable[tuple[bytes, int]]) -> dict[bytes, int]:
 
 def _reversed(stack: bytes) -> bytes:
     return SEPARATOR.join(reversed(stack.split(SEPARATOR)))
-
-
-def lay_out(
-    stacks: Mapping[Stack, int], min_width: float = 0, max_frames: int | None = None
-) -> Layout:
-    """Place the frames of stacks with positive counts, at least one; see `place`."""
-    return place(
-        arrange((pack(stack), count) for stack, count in stacks.items()), min_width, max_frames
-    )
 
 
 def place(columns: Columns, min_width: float, max_frames: int | None = None) -> Layout:
@@ -254,8 +243,9 @@ def _count_frames(columns: Columns) -> int:
         number = int.from_bytes(stack, "little")
         differing = number ^ last_number
         alike = (differing & -differing).bit_length() - 1 >> 3
-        frames += stack.count(SEPARATOR, alike)
-        if stack[alike : alike + 1] not in _ENDS or last[alike : alike + 1] not in _ENDS:
-            frames += 1
+        if stack and alike <= len(stack):  # else all of it is the begin of the last one
+            frames += stack.count(SEPARATOR, alike)
+            if stack[alike : alike + 1] not in _ENDS or last[alike : alike + 1] not in _ENDS:
+                frames += 1
         last, last_number = stack, number
     return frames

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, get_args
 
 from tracetools.flamegraph.palette import BACKGROUNDS, PALETTES
@@ -37,7 +36,7 @@ class OptionNames(TypedDict, total=False):
     font_width: float
     count_name: str | None
     factor: float
-    colors: str
+    colors: str | None
     bgcolors: str | None
     direction: Direction
     reverse_stack_order: bool
@@ -97,8 +96,9 @@ class Options:
     factor: float = 1
     """The counts that are shown are multiplied by this; shares and widths stay."""
 
-    colors: str = "hot"
-    """The palette. A frame's colour follows from its name, so it is the same in every graph."""
+    colors: str | None = None
+    """The palette. A frame's colour follows from its name, so it is the same in every graph. None
+    for `lens` where tracetools' own stacks end in what tasks waited for, and else for `hot`."""
 
     bgcolors: str | None = None
     """The background: `yellow`, `blue`, `green`, `grey`, or a colour as `#rrggbb`. None follows the
@@ -143,7 +143,7 @@ class Options:
         for name, (is_right, remedy) in _LIMITS.items():
             value = getattr(self, name)
             if not is_right(value):
-                raise ValueError(f"{name}={value!r}: {remedy}")
+                raise ValueError(f"{name}={_shown(value)}: {remedy}")
 
     @property
     def heading(self) -> str:
@@ -179,6 +179,13 @@ class _Limit(NamedTuple):
         )
 
 
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return "(a number of thousands of digits)"
+
+
 def _is_whole(value: object, most: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= most
 
@@ -187,8 +194,7 @@ def _is_number(value: object, least: float, most: float) -> bool:
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)
-        and isfinite(value)
-        and least <= value <= most
+        and least <= value <= most  # which no NaN is
     )
 
 
@@ -237,7 +243,7 @@ _LIMITS: Mapping[str, _Limit] = {
     "factor": _Limit(
         lambda value: _is_number(value, 1 / _MAX_FACTOR, _MAX_FACTOR), "give a number above 0"
     ),
-    "colors": _one_of(*PALETTES),
+    "colors": _one_of(*PALETTES).or_none("None to see it from the file"),
     "bgcolors": _Limit(
         _is_background, f"choose one of {', '.join(sorted(BACKGROUNDS))}, or give #rrggbb"
     ).or_none("None for the reader's colour scheme"),

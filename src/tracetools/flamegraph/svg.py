@@ -1,8 +1,8 @@
-"""A layout as SVG text: the one place that knows pixels, and the one that escapes.
+"""A layout as SVG text: the one place that knows pixels.
 
 What may live here: how boxes and options become markup. What must not: which frames there are, and
-how the graph behaves. Every text from outside, options included, passes through `_text`; styles and
-script are the files in `assets/`, into which nothing is ever pasted.
+how the graph behaves. Every text from outside, options included, passes through `escape`; styles
+and script are the files in `assets/`, into which nothing is ever pasted.
 
 Frames stand in one group for each row, so a frame's depth is the number of its row, and in a nested
 `<svg>` in percentages, so that the graph fits any width. The exact counts stand beside them, as
@@ -14,13 +14,13 @@ A document has no ids and no name that another one in the same page could take f
 
 from __future__ import annotations
 
-import pkgutil
 import re
 import unicodedata
 from itertools import accumulate, groupby, takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetools.flamegraph.amounts import amount_formatter
+from tracetools.flamegraph.markup import asset, escape, nonce_attribute
 from tracetools.flamegraph.palette import BACKGROUNDS, PALETTES, Colour, difference
 
 if TYPE_CHECKING:
@@ -115,13 +115,13 @@ def _head(sheet: _Sheet, options: Options) -> Iterator[str]:
         f'<svg xmlns="http://www.w3.org/2000/svg" class="{" ".join(_classes(options))}"'
         f' width="{sheet.width}" height="{sheet.height}"'
         f' viewBox="0 0 {sheet.width} {sheet.height}"'
-        f' font-family="{_text(options.font_type)}" font-size="{options.font_size}"'
+        f' font-family="{escape(options.font_type)}" font-size="{options.font_size}"'
         f"{_settings(options)}>\n"
     )
-    yield f"<title>{_text(options.heading)}</title>\n"
+    yield f"<title>{escape(options.heading)}</title>\n"
     if options.notes:
-        yield f"<metadata>{_text(options.notes)}</metadata>\n"
-    yield f"<style{_nonce(options)}><![CDATA[{style_text()}]]></style>\n"
+        yield f"<metadata>{escape(options.notes)}</metadata>\n"
+    yield f"<style{nonce_attribute(options.nonce)}><![CDATA[{style_text()}]]></style>\n"
 
 
 def _classes(options: Options) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _settings(options: Options) -> str:
     """Tell the script what it has to know."""
     settings = f' data-cut="{options.text_truncate_direction}"'
     if options.search is not None:
-        settings += f' data-search="{_text(options.search)}"'
+        settings += f' data-search="{escape(options.search)}"'
     if options.embedded:
         settings += ' data-embedded="true"'
     return settings
@@ -150,11 +150,7 @@ def _settings(options: Options) -> str:
 def _script(options: Options) -> Iterator[str]:
     """Give the script, if there is to be one."""
     if not options.no_javascript:
-        yield f"<script{_nonce(options)}><![CDATA[{script_text()}]]></script>\n"
-
-
-def _nonce(options: Options) -> str:
-    return "" if options.nonce is None else f' nonce="{_text(options.nonce)}"'
+        yield f"<script{nonce_attribute(options.nonce)}><![CDATA[{script_text()}]]></script>\n"
 
 
 def _surroundings(sheet: _Sheet, options: Options) -> Iterator[str]:
@@ -164,12 +160,12 @@ def _surroundings(sheet: _Sheet, options: Options) -> Iterator[str]:
     yield f'<rect class="background" width="100%" height="100%" fill="{colour}"/>\n'
     yield (
         f'<text class="heading" x="50%" y="{2 * line}" text-anchor="middle"'
-        f' font-size="{line * 4 / 3:.2f}">{_text(options.heading)}</text>\n'
+        f' font-size="{line * 4 / 3:.2f}">{escape(options.heading)}</text>\n'
     )
     if options.subtitle is not None:
         yield (
             f'<text class="subtitle" x="50%" y="{4 * line}" text-anchor="middle">'
-            f"{_text(options.subtitle)}</text>\n"
+            f"{escape(options.subtitle)}</text>\n"
         )
     yield f'<text class="button reset" {_LEFT} y="{2 * line}"/>\n'
     yield f'<text class="button search" {_RIGHT} y="{2 * line}"/>\n'
@@ -189,7 +185,7 @@ def _bar(left_out: int, sheet: _Sheet) -> Iterator[str]:
 def _tell_left_out(frames: int) -> str:
     if not frames:
         return ""
-    return f"{frames:,} narrower {'frame is' if frames == 1 else 'frames are'} not drawn"
+    return f"{frames:,} more {'frame is' if frames == 1 else 'frames are'} not drawn"
 
 
 _LEFT = f'x="{MARGIN}"'
@@ -238,8 +234,10 @@ class _Pen:
 
     def __init__(self, layout: Layout, sheet: _Sheet, options: Options) -> None:
         self._total = layout.total
-        self._palette = PALETTES[options.colors]
-        self._amount = amount_formatter(options.count_name or "samples", options.factor)
+        self._palette = PALETTES[options.colors or "hot"]
+        self._amount = amount_formatter(
+            "samples" if options.count_name is None else options.count_name, options.factor
+        )
         self._letter_width = max(1, round(100 * options.font_width)) * options.font_size
         self._cuts_left = options.text_truncate_direction == "left"
         self._frames_width = sheet.frames_width
@@ -248,13 +246,13 @@ class _Pen:
 
     def frame(self, box: Box) -> str:
         """Draw one frame: its title for the pointer, its rectangle, its label if one has room."""
-        name = _shown_name(box)
+        name = shown_name(box.name) if box.depth else "all"
         left = f"{100 * box.start / self._total:.4f}%"
         width = f"{100 * box.width / self._total:.4f}%"
         label = _cut(name, self._columns(box), on_left=self._cuts_left)
         return (
             f'<g data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'
-            f"{self._growth(box)}><title>{_text(self._title(box, name))}</title>"
+            f"{self._growth(box)}><title>{escape(self._title(box, name))}</title>"
             f'<rect x="{left}" width="{width}" height="{self._rect_height}"'
             f' fill="{_hex(self._colour(box, name))}"/>'
             f"{self._label(left, label) if label else ''}</g>\n"
@@ -275,7 +273,7 @@ class _Pen:
         return ""
 
     def _label(self, left: str, label: str) -> str:
-        return f'<text x="{left}" y="{self._baseline}">{_text(label)}</text>'
+        return f'<text x="{left}" y="{self._baseline}">{escape(label)}</text>'
 
     def _columns(self, box: Box) -> int:
         """How many letters of a monospaced font fit into a box, 3 pixels spared on each side."""
@@ -312,35 +310,15 @@ class _DifferencePen(_Pen):
 
 _MIN_COLUMNS = 3
 _ANNOTATION = re.compile(r"_\[[kwij]\]\Z")
-_MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
-_BLANKS = "\t\n\v\f\r"
-_ESCAPES = str.maketrans(
-    {
-        **{chr(code): "\ufffd" for code in (*range(0x20), *range(0xD800, 0xE000))},
-        **dict.fromkeys("\ufffe\uffff", "\ufffd"),
-        **dict.fromkeys(_BLANKS, " "),
-        **_MARKUP,
-    }
-)
 
 
-def _text(text: str) -> str:
-    """Make any text safe in XML, between tags and in attributes alike.
-
-    What XML 1.0 has no place for (control characters, surrogates, U+FFFE and U+FFFF) is replaced
-    one for one, since a single such character makes browsers refuse the whole document.
-    """
-    return text.translate(_ESCAPES)
+def shown_name(name: str) -> str:
+    """The name of a frame for people: an annotation as `_[k]` is left away."""
+    return _ANNOTATION.sub("", name)
 
 
 def _asset(name: str) -> str:
-    """Give a file of `assets/`, as it was written."""
-    return (pkgutil.get_data("tracetools.flamegraph", f"assets/{name}") or b"").decode()
-
-
-def _shown_name(box: Box) -> str:
-    """The name of a frame for people: the root is `all`; an annotation as `_[k]` is left away."""
-    return _ANNOTATION.sub("", box.name) if box.depth else "all"
+    return asset("tracetools.flamegraph", name)
 
 
 def _units(text: str) -> int:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from tracetools.errors import NoStacksError, StackFileError
 from tracetools.formats.files import explain, write_atomically
@@ -24,7 +24,8 @@ from tracetools.formats.files import explain, write_atomically
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
-    from typing import BinaryIO
+
+    from _typeshed import SupportsRead
 
 Stack = tuple[str, ...]
 
@@ -95,6 +96,17 @@ def format_folded(stacks: Mapping[Stack, int]) -> str:
     Stacks that are equal once cleaned add up. Counts of zero or less are left out, since some
     readers lose whole frames over them. A stack without frames is one frame, `unknown`.
     """
+    merged = _clean_and_merged(stacks, ";")
+    return "".join(sorted(f"{line} {count}\n" for line, count in merged.items()))
+
+
+def pack_clean(stacks: Mapping[Stack, int]) -> list[tuple[bytes, int]]:
+    """Give packed what a file of these stacks would hold, without writing and reading one."""
+    merged = _clean_and_merged(stacks, "\0")
+    return [(line.encode(), count) for line, count in merged.items()]
+
+
+def _clean_and_merged(stacks: Mapping[Stack, int], separator: str) -> dict[str, int]:
     clean: dict[str, str] = {}
     merged: dict[str, int] = {}
     for stack, count in stacks.items():
@@ -103,9 +115,9 @@ def format_folded(stacks: Mapping[Stack, int]) -> str:
         for label in stack:
             if label not in clean:
                 clean[label] = clean_label(label)
-        line = ";".join([clean[label] for label in stack]) or UNKNOWN
+        line = separator.join([clean[label] for label in stack]) or UNKNOWN
         merged[line] = merged.get(line, 0) + count
-    return "".join(sorted(f"{line} {count}\n" for line, count in merged.items()))
+    return merged
 
 
 def write_folded(path: Path, stacks: Mapping[Stack, int]) -> None:
@@ -195,7 +207,10 @@ def read_folded(path: Path, *, keep_order: bool = False) -> Folded:
 
 
 def parse_folded(
-    lines: Iterable[bytes] | BinaryIO, source: str = "<lines>", *, keep_order: bool = False
+    lines: Iterable[bytes] | SupportsRead[bytes],
+    source: str = "<lines>",
+    *,
+    keep_order: bool = False,
 ) -> Folded:
     r"""Read folded text as it comes, holding each distinct stack once.
 
@@ -241,14 +256,14 @@ _UNUSUAL_STARTS: Final = frozenset(b"# " + SEPARATOR)
 _UNUSUAL_ENDS: Final = frozenset(b"0123456789. " + SEPARATOR)
 
 
-def _blocks(lines: Iterable[bytes] | BinaryIO) -> Iterator[bytes]:
+def _blocks(lines: Iterable[bytes] | SupportsRead[bytes]) -> Iterator[bytes]:
     """Yield the text in blocks of whole lines, without the last line's end.
 
     Of an overlong line there is only so much that it shows.
     """
     read = getattr(lines, "read", None)
     if read is None:
-        yield from (line.removesuffix(b"\n") for line in lines)
+        yield from (line.removesuffix(b"\n") for line in cast("Iterable[bytes]", lines))
         return
     begun: list[bytes] = []
     length = 0
@@ -453,8 +468,12 @@ def _split_number(text: bytes) -> tuple[bytes, bytes | None]:
 
 def _pack_raw(raw: bytes) -> bytes:
     """Pack a stack as it stands in a file; nameless frames are unknown, or at the end nothing."""
-    text = raw.decode(errors="replace").rstrip("; \t\r\n\v\f")
-    return SEPARATOR.join([(label.strip() or UNKNOWN).encode() for label in text.split(";")])
+    text = raw.decode(errors="replace").rstrip(f";{_BLANKS}")
+    return SEPARATOR.join([(label.strip(_BLANKS) or UNKNOWN).encode() for label in text.split(";")])
+
+
+_BLANKS: Final = " \t\r\n\v\f"
+"""Other blanks that Unicode has are parts of names."""
 
 
 def _why_no_stacks(folded: Folded, tally: _Tally) -> str:

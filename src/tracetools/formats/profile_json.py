@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping
 
+    from _typeshed import SupportsRead
+
     from tracetools.profile import Path
 
 VERSION: Final = 1
@@ -33,6 +35,9 @@ VERSION: Final = 1
 MAX_FRAMES: Final = 50_000_000
 """How many frames all stacks together may have when read: a small file can ask for far more memory
 than there is. A recording with its own bounds has at most 2,560,000."""
+
+MAX_BYTES: Final = 1 << 28
+"""The longest file that is read: 100 times what a recording with its usual bounds has."""
 
 _KEY: Final = "tracetools-profile"
 _COUNTS: Final = ("duration", "task_time", "runs", "merged")
@@ -121,10 +126,18 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
         StackFileError: The file is missing, cannot be read, or is not what `write_profile` writes.
     """
     try:
-        data = pathlib.Path(path).read_bytes()
+        with pathlib.Path(path).open("rb") as file:
+            return load_profile(file, str(path))
     except (OSError, ValueError) as error:
         raise StackFileError(f"cannot read profile {path}: {explain(error)}") from error
-    return parse_profile(data, str(path))
+
+
+def load_profile(file: SupportsRead[bytes], source: str) -> Profile:
+    """Read a profile from an open file, of at most `MAX_BYTES`; see `parse_profile`."""
+    data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise StackFileError(f"{source}: not a profile: more than {MAX_BYTES >> 20} MiB; {_REMEDY}")
+    return parse_profile(data, source)
 
 
 def parse_profile(text: str | bytes, source: str = "<text>") -> Profile:

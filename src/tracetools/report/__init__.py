@@ -5,5 +5,6 @@ and the drawing of a graph.
 """
 
 from tracetools.report.of_profile import write_report
+from tracetools.report.page import csp_sources
 
-__all__ = ["write_report"]
+__all__ = ["csp_sources", "write_report"]

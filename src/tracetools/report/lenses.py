@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tracetools.flamegraph.options import Options
-from tracetools.flamegraph.palette import PALETTES
 from tracetools.report.page import Lens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tracetools.flamegraph.options import Options
     from tracetools.formats.folded import Stack
     from tracetools.profile import Lens as LensName
 
@@ -66,5 +65,5 @@ def lenses_with_time(
 
 def _options(name: LensName, heading: str, options: Options) -> Options:
     """Draw all time of tasks by its state, unless other colours were asked for."""
-    by_state = name == "task" and options.colors == Options.colors and "lens" in PALETTES
-    return replace(options, title=heading, notes="", colors="lens" if by_state else options.colors)
+    colors = options.colors or ("lens" if name == "task" else "hot")
+    return replace(options, title=heading, notes="", colors=colors)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tracetools.report.markup import escape
+from tracetools.flamegraph.markup import escape
 
 GRAPH_HEIGHT: Final = 480
 """Pixels for one graph."""

@@ -39,13 +39,15 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _show_time = amount_formatter("ns")
 
 
-def report_of_profile(profile: Profile, options: Options, *, title: str | None = None) -> str:
+def report_of_profile(profile: Profile, options: Options) -> str:
     """Give the page of a profile: all lenses that have any time, a table, and the metadata.
 
-    Counts are nanoseconds, whatever unit the options name. Without a title, here or in the
+    Counts are nanoseconds, whatever unit and factor the options name. Without a title in the
     options, it is what was run.
     """
-    return write_page(make_report(profile, options, title=title), options.nonce)
+    return write_page(
+        make_report(profile, options), nonce=options.nonce, no_javascript=options.no_javascript
+    )
 
 
 def write_report(
@@ -75,27 +77,26 @@ def write_report(
 
 def notebook_of_profile(profile: Profile) -> str:
     """Give the report in a frame for a notebook; of a profile without time, a sentence."""
-    report = make_report(profile, Options())
+    report = make_report(profile, Options(max_frames=NOTEBOOK_FRAMES))
     if not report.lenses:
         return "<p>tracetools: an empty profile, in which no time was recorded.</p>"
-    share = max(1, NOTEBOOK_FRAMES // len(report.lenses))
-    lenses = [
-        replace(lens, options=replace(lens.options, max_frames=share)) for lens in report.lenses
-    ]
-    return notebook_frame(write_page(replace(report, lenses=lenses)), title=report.title)
+    return notebook_frame(write_page(report), title=report.title)
 
 
-def make_report(profile: Profile, options: Options, *, title: str | None = None) -> Report:
+def make_report(profile: Profile, options: Options) -> Report:
     """Say what the page of a profile shows."""
     labels = clean_stacks(profile.stacks)
     stacks_of = {name: _seen(profile, name, labels) for name in ORDER}
-    chosen = title if title is not None else options.title
     return Report(
-        title=", ".join(profile.programs) or "tracetools report" if chosen is None else chosen,
+        title=_title(profile) if options.title is None else options.title,
         lenses=lenses_with_time(stacks_of, replace(options, count_name="ns", factor=1)),
         table=_table(profile, labels),
         metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],
     )
+
+
+def _title(profile: Profile) -> str:
+    return ", ".join(profile.programs) or "tracetools report"
 
 
 def _seen(profile: Profile, lens: Lens, labels: dict[Path, Stack]) -> dict[Stack, int]:

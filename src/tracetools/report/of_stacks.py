@@ -9,12 +9,11 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tracetools.flamegraph.amounts import amount_formatter
+from tracetools.flamegraph.amounts import amount_formatter, unit_of
 from tracetools.profile import IDLE, LENSES, SCHEDULED
 from tracetools.report.figures import Column, Figures, make_table, sum_up
 from tracetools.report.lenses import lenses_with_time
 from tracetools.report.page import Lens, Report, write_page
-from tracetools.stacks import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -27,47 +26,31 @@ if TYPE_CHECKING:
 _STATES: Final[dict[str, LensName]] = {IDLE.label: "idle", SCHEDULED.label: "scheduled"}
 
 
-def report_of_stacks(
-    graphs: Mapping[str, Mapping[Stack, int]],
-    options: Options,
-    *,
-    title: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-) -> str:
+def report_of_stacks(graphs: Mapping[str, Mapping[Stack, int]], options: Options) -> str:
     """Give the page of folded stacks, one graph for each name.
 
     One graph alone that has leaves ``[idle]`` or ``[scheduled]``, as the lens ``task`` writes them,
-    is shown through all four lenses. Graphs that are named as lenses, all of them, are taken for
-    these. Stacks have positive counts, and there is at least one. Without a title, here or in the
-    options, it is the names.
+    is shown through all four lenses. Stacks have positive counts, and there is at least one.
+    Without a title in the options, it is the names.
     """
-    return write_page(make_report(graphs, options, title=title, metadata=metadata), options.nonce)
+    return write_page(
+        make_report(graphs, options), nonce=options.nonce, no_javascript=options.no_javascript
+    )
 
 
-def make_report(
-    graphs: Mapping[str, Mapping[Stack, int]],
-    options: Options,
-    *,
-    title: str | None = None,
-    metadata: Mapping[str, str] | None = None,
-) -> Report:
+def make_report(graphs: Mapping[str, Mapping[Stack, int]], options: Options) -> Report:
     """Say what the page of folded stacks shows."""
-    options = replace(options, count_name=options.count_name or _unit(graphs))
+    if options.count_name is None:
+        roots = {stack[0] for stacks in graphs.values() for stack in stacks}
+        options = replace(options, count_name=unit_of(roots))
     states = _by_state(graphs)
-    chosen = title if title is not None else options.title
-    about = [*(metadata or {}).items(), ("Stacks", f"{sum(map(len, graphs.values())):,}")]
+    about = [("Stacks", f"{sum(map(len, graphs.values())):,}")]
     return Report(
-        title=", ".join(graphs) if chosen is None else chosen,
+        title=", ".join(graphs) if options.title is None else options.title,
         lenses=lenses_with_time(states, options) if states else _plain(graphs, options),
         table=_table(graphs, states, options),
         metadata=[*about, *([("Notes", options.notes)] if options.notes else [])],
     )
-
-
-def _unit(graphs: Mapping[str, Mapping[Stack, int]]) -> str:
-    """Tell what the counts are: tracetools' own files are in microseconds."""
-    ours = all(stack[0] == ROOT.name for stacks in graphs.values() for stack in stacks)
-    return "µs" if ours else "samples"
 
 
 def _plain(graphs: Mapping[str, Mapping[Stack, int]], options: Options) -> list[Lens]:
@@ -83,7 +66,7 @@ def _by_state(
 ) -> dict[LensName, dict[Stack, int]]:
     """Take the lens `task` apart into all four; nothing, if what is given is not that lens."""
     if len(graphs) > 1:
-        return dict(_named_lenses(graphs))
+        return {}
     stacks_of: dict[LensName, dict[Stack, int]] = {lens: {} for lens in LENSES}
     for stacks in graphs.values():
         stacks_of["task"].update(stacks)
@@ -92,16 +75,6 @@ def _by_state(
             above = stack if lens == "busy" else stack[:-1]
             stacks_of[lens][above] = stacks_of[lens].get(above, 0) + count
     return stacks_of if stacks_of["idle"] or stacks_of["scheduled"] else {}
-
-
-def _named_lenses(
-    graphs: Mapping[str, Mapping[Stack, int]],
-) -> Iterator[tuple[LensName, dict[Stack, int]]]:
-    """Give graphs that are lenses by name, if all of them are."""
-    if set(graphs) <= set(LENSES):
-        for lens in LENSES:
-            if lens in graphs:
-                yield lens, dict(graphs[lens])
 
 
 def _table(

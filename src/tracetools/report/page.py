@@ -7,13 +7,13 @@ files in `assets/`, into which nothing is ever pasted. Nothing has an address ou
 
 from __future__ import annotations
 
-import pkgutil
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from tracetools.flamegraph.flamegrapher import render
-from tracetools.report.markup import escape, nonce_attribute
+from tracetools.flamegraph.flamegrapher import Flamegrapher, render
+from tracetools.flamegraph.markup import asset, csp_source, escape, nonce_attribute
+from tracetools.flamegraph.svg import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,9 +61,10 @@ class Report:
     metadata: Sequence[tuple[str, str]]
 
 
-def write_page(report: Report, nonce: str | None = None) -> str:
+def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool = False) -> str:
     """Give the whole page, its last line ended: same arguments, same text."""
     attribute = nonce_attribute(nonce)
+    script = "" if no_javascript else f"<script{attribute}>{script_text()}</script>\n"
     title = escape(report.title)
     return "".join(
         [
@@ -71,14 +72,35 @@ def write_page(report: Report, nonce: str | None = None) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
             '<meta name="color-scheme" content="light dark">\n',
             f"<title>{title}</title>\n",
-            f"<style{attribute}>\n{_asset('report.css')}</style>\n</head>\n<body>\n",
+            f"<style{attribute}>{style_text()}</style>\n</head>\n<body>\n",
             f"<header><h1>{title}</h1></header>\n<main>\n",
             *_graphs(report.lenses),
             *_table(report.table),
             *_metadata(report.metadata),
-            f"</main>\n<script{attribute}>\n{_asset('report.js')}</script>\n</body>\n</html>\n",
+            f"</main>\n{script}</body>\n</html>\n",
         ]
     )
+
+
+def style_text() -> str:
+    """Give the page's own styles exactly as they stand in it, for a hash in a security policy."""
+    return f"\n{_asset('report.css')}"
+
+
+def script_text() -> str:
+    """Give the page's own script exactly as it stands in it, for a hash in a security policy."""
+    return f"\n{_asset('report.js')}"
+
+
+def csp_sources() -> dict[str, str]:
+    """Return what a content security policy must allow for reports, by directive.
+
+    `script-src` and `style-src`, each with two hashes: of what every page of this version of
+    tracetools has within it, and of what its graphs have.
+    """
+    of_graphs = Flamegrapher.csp_sources()
+    own = {"script-src": csp_source(script_text()), "style-src": csp_source(style_text())}
+    return {directive: f"{source} {of_graphs[directive]}" for directive, source in own.items()}
 
 
 def _graphs(lenses: Sequence[Lens]) -> Iterator[str]:
@@ -90,14 +112,19 @@ def _graphs(lenses: Sequence[Lens]) -> Iterator[str]:
         yield (
             f'<section class="lens" id="graph-{number}" data-lens="{escape(lens.key)}">\n'
             f"<h2>{escape(lens.heading)}</h2>\n<p>{escape(lens.explanation)}</p>\n"
-            f'<div class="graph">\n{_graph(lens)}</div>\n</section>\n'
+            f'<div class="graph">\n{_graph(lens, len(lenses))}</div>\n</section>\n'
         )
     yield "</section>\n"
 
 
-def _graph(lens: Lens) -> str:
-    """Draw a graph that may keep its own state in the page's address, under its lens's name."""
-    text = render(lens.stacks, replace(lens.options, embedded=True))
+def _graph(lens: Lens, sharing: int) -> str:
+    """Draw a graph that may keep its own state in the page's address, under its lens's name.
+
+    All graphs of the page share in the frames that it may have.
+    """
+    frames = lens.options.max_frames
+    share = None if frames is None else max(1, frames // sharing)
+    text = render(lens.stacks, replace(lens.options, embedded=True, max_frames=share))
     return text.replace("<svg ", f'<svg data-state="{escape(lens.key)}" ', 1)
 
 
@@ -137,9 +164,8 @@ def _row(row: Row, table: Table) -> str:
         else f'<td data-value="{cell}">{escape(column.show(cell)) if cell else "0"}</td>'
         for column, cell in zip(table.columns, row.cells, strict=True)
     )
-    return (
-        f'<tr><th scope="row" data-frame="{escape(row.name)}">{_name(row.name)}</th>{cells}</tr>\n'
-    )
+    name = shown_name(row.name)
+    return f'<tr><th scope="row" data-frame="{escape(name)}">{_name(name)}</th>{cells}</tr>\n'
 
 
 def _name(name: str) -> str:
@@ -160,6 +186,4 @@ def _metadata(metadata: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 
 def _asset(name: str) -> str:
-    """Give a file of `assets/` as it was written."""
-    data = pkgutil.get_data("tracetools.report", f"assets/{name}") or b""
-    return data.decode()
+    return asset("tracetools.report", name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from hypothesis import strategies as st
 
@@ -131,9 +132,19 @@ class Model:
         task.alive = False
 
 
-def run(program: list, *, snapshots: bool = False, **options) -> tuple[Profile, Model]:
-    """Run what is legal of a program through the accounting and through the model."""
+AWAITS = ("await one", "await two")
+
+
+def run(
+    program: list, *, snapshots: bool = False, awaits: bool = False, **options
+) -> tuple[Profile, Model]:
+    """Run what is legal of a program through the accounting and through the model.
+
+    The model knows of no awaits: with them, the profile has more stacks.
+    """
     loop, model = ScriptedLoop(scheduled=True, **options), Model()
+    if awaits:
+        loop.begin_step = partial(loop.begin_step, awaits=AWAITS)
     for name, value in program:
         _do(loop, model, name, value)
         if snapshots:
@@ -212,3 +223,12 @@ def _profiles(draw) -> Profile:
 
 
 PROFILES = _profiles()
+
+
+def without_awaits(found: dict[tuple[str, ...], Times]) -> dict[tuple[str, ...], Times]:
+    """Give the time of awaits back to the stacks of tasks and spans."""
+    given: dict[tuple[str, ...], Times] = {}
+    for path, times in found.items():
+        entered = tuple(name for name in path if name not in AWAITS)
+        given[entered] = given.get(entered, Times()).plus(times)
+    return given

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 
 from tests import strategies
-from tests.strategies import PROGRAMS, expected, numbers
+from tests.strategies import AWAITS, PROGRAMS, expected, numbers, without_awaits
 from tracetools.recorder import Recorder
-from tracetools.stacks import Frame
+from tracetools.stacks import Frame, Times
 from tracetools.testing import FakeClock, ScriptedLoop
 
 
@@ -34,6 +34,49 @@ def test_bounds_lose_no_time(program):
     assert profile.duration == model.duration
     assert profile.task_time == model.task_time
     profile.check()
+
+
+@given(PROGRAMS)
+@settings(max_examples=500, deadline=None)
+def test_awaits_take_from_their_own_stack_alone(program):
+    profile, model = strategies.run(program, awaits=True, snapshots=True)
+    assert without_awaits(numbers(profile)) == expected(model)
+    assert all(times == Times(idle=times.idle) for times in awaits_of(profile))
+
+
+def test_what_was_awaited_has_the_idle_time_and_not_the_queueing():
+    loop = ScriptedLoop(scheduled=True)
+    task = loop.spawn("task")
+    loop.begin_step(task, ["not yet"])
+    loop.end_step()
+    loop.tick(10)
+    loop.wake(task)
+    loop.tick(5)
+    loop.begin_step(task, ["call", "await reply"])
+    profile = loop.finish()
+    assert [times.idle for times in awaits_of(profile, "await reply")] == [10]
+    assert [times.scheduled for times in awaits_of(profile, "task")] == [5]
+    assert awaits_of(profile, "not yet") == []
+
+
+def test_a_span_that_is_closed_meanwhile_begins_another_wait():
+    loop = ScriptedLoop()
+    task, other = loop.spawn("task"), loop.spawn("other")
+    loop.begin_step(task)
+    span = loop.open("span")
+    loop.end_step()
+    loop.tick(10)
+    loop.begin_step(other)
+    loop.close(span)
+    loop.end_step()
+    loop.tick(3)
+    loop.begin_step(task, ["await reply"])
+    idle = {path[-1]: times.idle for path, times in numbers(loop.finish()).items()}
+    assert (idle["span"], idle["await reply"]) == (10, 3)
+
+
+def awaits_of(profile, *names):
+    return [times for path, times in numbers(profile).items() if path[-1] in (names or AWAITS)]
 
 
 def test_on_enter_the_time_so_far_goes_to_the_outer_stack_and_on_exit_to_the_inner():

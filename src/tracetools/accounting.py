@@ -18,10 +18,10 @@ loop, but for `closed`, which any thread may add to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tracetools.stacks import Frame, Stack, StackTree
 
@@ -33,6 +33,10 @@ Opened: TypeAlias = "tuple[Any, Any, Stack, int, int]"
 A plain tuple, for one is made at every opening: the account, the `Opened` around it (or ``None``),
 the stack, the moment, and what `TaskAccount.busy` was then.
 """
+
+
+NEVER: Final = 1 << 80
+"""Later than any moment: any nanosecond clock is less."""
 
 
 class Readings(NamedTuple):
@@ -62,6 +66,8 @@ class TaskAccount:
         ready: since when it waits for its step; ``None`` while it does not, or where that is not
             measured. Meanwhile it rests like a task that is idle; how long is charged to its
             stack when the step begins.
+        parked: when its last step ended, or what is open in it last changed while it rested; far in
+            the future before its first step, so that it has not waited yet.
         function: the frame of an observed function that is the task's own and was not entered yet;
             entering it then makes no second frame.
         children_under: the stack of the tasks that it spawns; ``None`` if that is `stack`.
@@ -82,6 +88,7 @@ class TaskAccount:
         "function",
         "innermost",
         "loop",
+        "parked",
         "ready",
         "spawner",
         "stack",
@@ -98,6 +105,7 @@ class TaskAccount:
         self.born = now
         self.busy = 0
         self.ready: int | None = None
+        self.parked = NEVER
         self.function: Frame | None = None
         self.children_under: Stack | None = None
         self.clock = clock
@@ -192,6 +200,7 @@ class TaskAccount:
         try:
             self.loop.touch(now)
             self.loop.settle_wait(self, now)
+            self.parked = max(self.parked, now)
             while self.innermost is not None and id(self.innermost) in self.closed:
                 self._settle(self.innermost, now)
                 self.innermost = self.innermost[1]
@@ -358,6 +367,7 @@ class LoopAccount:
         self.changing += 1
         task.busy += now
         task.stack.steps += 1
+        task.parked = now
         outer = task.within
         if outer is not None:
             if outer.ready is not None:
@@ -377,6 +387,23 @@ class LoopAccount:
         self.touch(now)
         if task.ready is None:
             task.ready = now
+
+    def attribute_wait(self, task: TaskAccount, awaits: Iterable[Frame], now: int) -> None:
+        """Give the wait that ends now to the stack of what the task was parked in.
+
+        `awaits` are frames under the task's stack. It is the idle time that moves: what the task
+        queued for its turn stays where it was spent. So all stacks of the task still add up.
+        """
+        idle = (now if task.ready is None else task.ready) - task.parked
+        if idle <= 0:
+            return
+        stack = task.stack
+        for frame in awaits:
+            stack = self.tree.child(stack, frame)
+        self.begin_change()
+        task.stack.rest -= idle
+        stack.rest += idle
+        self.end_change()
 
     def exit(self, task: TaskAccount, now: int) -> None:
         """Close the account of `task`, after its last step or within it."""

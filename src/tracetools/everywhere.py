@@ -32,6 +32,8 @@ def record(  # noqa: PLR0913  # options, each with a default
     labels: Labels = "name",
     task_names: bool = False,
     scheduled: bool | None = None,
+    await_stacks: bool = False,
+    await_after: float = 100e-6,
     flush_interval: float | None = 5.0,
     max_stacks: int = 10_000,
     max_depth: int = 256,
@@ -54,6 +56,11 @@ def record(  # noqa: PLR0913  # options, each with a default
         task_names: name tasks by the names that they were given, not by their functions.
         scheduled: whether scheduled time is told apart from idle time; by default, where the lens
             shows it.
+        await_stacks: whether idle time goes to what the task awaits: the functions between its own
+            and the await, then the await itself, as in ``await Event.wait (app.py:12)``, under the
+            task's stack. What cannot be told is named ``?``.
+        await_after: how long a wait is at least, in seconds, for that; shorter ones stay the idle
+            time of the task's own stack.
         flush_interval: seconds between two flushes; ``None`` for none.
         max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
         max_depth: how deep stacks may get; what is deeper is charged to ``(deeper)``.
@@ -66,7 +73,16 @@ def record(  # noqa: PLR0913  # options, each with a default
             trio and asyncio, or a second time.
     """
     options = Options(
-        lens, labels, task_names, scheduled, flush_interval, max_stacks, max_depth, clock
+        lens=lens,
+        labels=labels,
+        task_names=task_names,
+        scheduled=scheduled,
+        await_stacks=await_stacks,
+        await_after=await_after,
+        flush_interval=flush_interval,
+        max_stacks=max_stacks,
+        max_depth=max_depth,
+        clock=clock,
     )
     return Record(Recording(stack_file, options, closes=True))
 
@@ -153,6 +169,9 @@ class Record:
         In this order: a loop that is not followed any more must not be taken for a plain thread.
         """
         try:
+            for instrument in (self._trio, self._asyncio):
+                if instrument is not None:
+                    instrument.note_waits()
             self._recording.close()
         finally:
             self._unlisten()

@@ -56,6 +56,8 @@ class Recorder:
         stopped: nothing more is recorded, since the recording was closed or an error of ours ended
             it; what was recorded before is kept.
         scheduled: whether scheduled time is told apart from idle time, in all loops.
+        least_wait: waits that are longer, in nanoseconds, go to what the task awaits, under its
+            stack; ``None`` for none.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Recorder:
         *,
         clock: Clock = time.perf_counter_ns,
         scheduled: bool = False,
+        least_wait: int | None = None,
         max_stacks: int = 10_000,
         max_depth: int = 256,
     ) -> None:
@@ -74,6 +77,7 @@ class Recorder:
         self.host: ContextVar[TaskAccount | None] = ContextVar("tracetools_host", default=None)
         self.stopped = False
         self.scheduled = scheduled
+        self.least_wait = least_wait
         self._backends: set[str] = set()
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}

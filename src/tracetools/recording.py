@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tracetools.flamegraph import Flamegrapher
 from tracetools.recorder import Clock, Recorder
@@ -28,10 +28,26 @@ class Options:
     labels: Labels = "name"
     task_names: bool = False
     scheduled: bool | None = None
+    await_stacks: bool = False
+    await_after: float = 100e-6
     flush_interval: float | None = 5.0
     max_stacks: int = 10_000
     max_depth: int = 256
     clock: Clock = perf_counter_ns
+
+
+_LONGEST_WAIT: Final = 1e6
+"""Seconds: more than eleven days."""
+
+
+def _nanoseconds(seconds: float) -> int:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"await_after is a number of seconds, not {seconds!r}")
+    if not 0 <= seconds <= _LONGEST_WAIT:
+        raise ValueError(
+            f"await_after is a number of seconds from 0 to {_LONGEST_WAIT:,.0f}, not {seconds!r}"
+        )
+    return round(seconds * 1e9)
 
 
 class Recording:
@@ -55,6 +71,7 @@ class Recording:
         self.recorder = Recorder(
             clock=options.clock,
             scheduled=measured if options.scheduled is None else options.scheduled,
+            least_wait=_nanoseconds(options.await_after) if options.await_stacks else None,
             max_stacks=options.max_stacks,
             max_depth=options.max_depth,
         )

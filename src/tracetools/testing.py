@@ -11,6 +11,8 @@ from tracetools.recorder import Recorder
 from tracetools.stacks import Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tracetools.accounting import Opened, TaskAccount
     from tracetools.profile import Profile
 
@@ -86,9 +88,11 @@ class ScriptedLoop:
         self.tasks.append(task)
         return len(self.tasks) - 1
 
-    def begin_step(self, task: int) -> None:
-        """Let a task step."""
-        self.loop.begin_step(self.tasks[task], self.clock())
+    def begin_step(self, task: int, awaits: Iterable[str] = ()) -> None:
+        """Let a task step; `awaits` names what it has been parked in since its last step."""
+        account = self.tasks[task]
+        self.loop.attribute_wait(account, map(Frame, awaits), self.clock())
+        self.loop.begin_step(account, self.clock())
 
     def end_step(self) -> None:
         """End the step."""

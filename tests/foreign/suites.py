@@ -24,7 +24,11 @@ class Variant:
     way: str = "each"
 
 
-ALL: Final = {"scheduled": True, "lens": "task", "task_names": True, "flush_interval": 0.05}
+AWAITS: Final = {"await_stacks": True, "await_after": 0}
+ALL: Final = {
+    **{"scheduled": True, "lens": "task", "task_names": True, "flush_interval": 0.05},
+    **AWAITS,
+}
 # What is in one file for all of a process grows all the time: to write it takes longer than that.
 GROWING: Final = {**ALL, "flush_interval": 0.5}
 
@@ -37,7 +41,9 @@ VARIANTS: Final[dict[str, Variant]] = {
     "midway": Variant(ALL, way="midway"),
     "recorded": Variant({"flush_interval": None}, way="record"),
     "recorded-full": Variant(GROWING, way="record"),
-    "recorded-each": Variant({"flush_interval": None, "scheduled": True}, way="record-each"),
+    "recorded-each": Variant(
+        {"flush_interval": None, "scheduled": True, **AWAITS}, way="record-each"
+    ),
 }
 INSTRUMENTED: Final = ("plain", "full", "shared", "midway")
 RECORDED: Final = ("recorded", "recorded-full", "recorded-each")

@@ -7,7 +7,7 @@ import queue
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -18,6 +18,7 @@ import trio.testing
 from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
+from tracetools.profile import Path
 from tracetools.stacks import Times
 
 THE_LOOPS_OWN = (
@@ -156,17 +157,19 @@ def world():
     World.backend = TrioBackend(World.clock)
 
 
+@pytest.mark.parametrize("awaits", [False, True], ids=["", "awaits"])
 @pytest.mark.parametrize("scheduled", [False, True], ids=["", "scheduled"])
 @pytest.mark.parametrize("mode", MODES, ids=str)
 @pytest.mark.parametrize("name", TABLE)
-def test_profile_is_exactly_as_expected(name, mode, scheduled, tmp_path):
+def test_profile_is_exactly_as_expected(name, mode, scheduled, awaits, tmp_path):
     scenario = TABLE[name]
     World.backend = mode.backend(World.clock)
     begun = World.clock.now
     options = {"clock": World.clock, "scheduled": scheduled, "flush_interval": None}
+    options |= {"await_stacks": awaits, "await_after": 0}
     profile = mode.run(scenario.main, tmp_path / "stack", **options)
     profile.check()
-    found = by_name(profile)
+    found = by_name(without_awaits(profile) if awaits else profile)
     for stack, times in expected(name, scenario, eager=mode.eager).items():
         # what depends on the order in which tasks run is left open by a None
         known = {key: value for key, value in times.items() if value is not None}
@@ -177,6 +180,17 @@ def test_profile_is_exactly_as_expected(name, mode, scheduled, tmp_path):
     assert profile.duration == World.clock.now - begun
     assert profile.waiting == scenario.waiting
     assert profile.scheduled_measured == scheduled
+
+
+def without_awaits(profile: Profile) -> Profile:
+    """Give what tasks waited for back to the stacks that were entered: the tasks and spans."""
+    stacks: dict[Path, Times] = defaultdict(Times)
+    for path, times in profile.stacks.items():
+        entered = path
+        while profile.stacks[entered] == Times(idle=profile.stacks[entered].idle) and entered[1:]:
+            entered = entered[:-1]
+        stacks[entered] = stacks[entered].plus(times)
+    return replace(profile, stacks=stacks)
 
 
 def by_name(profile: Profile) -> dict[str, Times]:

@@ -18,11 +18,13 @@ from tracetools.testing import FakeClock
 class Owner:
     """Records steps as plainly as can be, and notes what it is told."""
 
+    least_wait = 1 << 80
+
     def __init__(self, clock):
         self.clock = clock
         self.heard = []
 
-    def begin(self, account):
+    def begin(self, account, coroutine):
         self.heard.append("begin")
         account.loop.begin_step(account, self.clock())
         return True

@@ -45,7 +45,15 @@ run each by a command of its own, or with one worker only."""
 
 _LOST: Final = "tracetools: what {} spawned processes recorded cannot be read and is left out"
 
-_RECORDED: Final = ("lens", "labels", "task_names", "scheduled", "max_stacks", "max_depth")
+_RECORDED: Final = (
+    "lens",
+    "labels",
+    "task_names",
+    "scheduled",
+    "await_stacks",
+    "max_stacks",
+    "max_depth",
+)
 """The options that say what is recorded, as `record` names them."""
 
 
@@ -80,6 +88,10 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         "action": "store_const",
         "const": True,
         "help": "tell scheduled time from idle time, also where the lens does not show it",
+    },
+    ("--await-stacks",): {
+        "action": "store_true",
+        "help": "show what tasks wait for: idle time by the awaits that it is spent in",
     },
     ("--max-stacks",): {
         "type": _count,

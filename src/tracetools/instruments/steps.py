@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     class Owner(Protocol):
         """Who records the steps; what it does must never raise an error of its own."""
 
-        def begin(self, account: TaskAccount) -> bool:
+        least_wait: int
+        """Waits that are longer, in nanoseconds, are told by `waited`."""
+
+        def waited(self, account: TaskAccount, coroutine: Any, now: int) -> None:
+            """Note that a step is going to begin, after a wait that is worth a look."""
+
+        def begin(self, account: TaskAccount, coroutine: Any) -> bool:
             """Begin a step in any case but the plain one; return whether it is recorded."""
 
         def end(self, account: TaskAccount) -> None:
@@ -52,7 +58,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         scheduled: whether it is noted when the task becomes ready.
     """
 
-    __slots__ = ("__weakref__", "_coroutine", "owner", "send")
+    __slots__ = ("__weakref__", "_coroutine", "account", "owner", "send")
 
     def __init__(
         self,
@@ -64,16 +70,28 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         scheduled: bool,
     ) -> None:
         self._coroutine = coroutine
+        self.account = account
         self.owner = owner
         steps = _steps(ref(self), coroutine, account, owner, special, scheduled)
         next(steps)
         # An attribute instead of a method: asyncio calls it, and with that resumes the generator.
         self.send: Any = steps.send
 
+    @property
+    def inner(self) -> Any:
+        """The coroutine that this one stands for; perhaps one of another recording's."""
+        return self._coroutine
+
     def is_of(self, owner: Owner) -> bool:
         """Whether the steps are recorded by `owner`; others may record them as well."""
+        return self.account_of(owner) is not None
+
+    def account_of(self, owner: Owner) -> TaskAccount | None:
+        """Return where `owner` records the steps, if it does."""
+        if self.owner is owner:
+            return self.account
         inner = self._coroutine
-        return self.owner is owner or (type(inner) is SteppedCoroutine and inner.is_of(owner))
+        return inner.account_of(owner) if type(inner) is SteppedCoroutine else None
 
     def throw(self, *error: Any) -> Any:
         """Resume the coroutine with an exception."""
@@ -139,7 +157,7 @@ def hide_frame(error: BaseException) -> None:
         error.__traceback__ = error.__traceback__.tb_next
 
 
-def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too dear
+def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, for a call is too dear
     itself: ref[SteppedCoroutine],
     coroutine: Any,
     account: TaskAccount,
@@ -154,6 +172,7 @@ def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too d
     """
     loop = account.loop
     clock = account.clock
+    least_wait = owner.least_wait
     send = coroutine.send
     result = None
     plain = dropped = False
@@ -163,16 +182,20 @@ def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too d
                 request = yield result
                 if plain and request is None and loop.current is None and loop.running:
                     now = clock()
+                    waited = now - account.parked > least_wait
+                    if waited:
+                        owner.waited(account, coroutine, now)
                     if scheduled and account.ready is not None:
                         account.stack.scheduled += now - account.ready
                         account.ready = None
-                    account.busy -= now
+                    account.busy -= clock() if waited else now
                     loop.current = account
                     result = send(None)
                     now = clock()
                     if loop.current is account:
                         account.busy += now
                         account.stack.steps += 1
+                        account.parked = now
                         loop.current = None
                         loop.mark = now
                 else:
@@ -206,7 +229,7 @@ def _is_raised_here(error: BaseException) -> bool:
 
 def _special_step(coroutine: Any, account: TaskAccount, owner: Owner, request: Any) -> Any:
     """Make a step that interrupts another one, or in which something is thrown, and the like."""
-    recorded = owner.begin(account)
+    recorded = owner.begin(account, coroutine)
     try:
         if request is None:
             return coroutine.send(None)

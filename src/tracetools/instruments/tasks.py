@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tracetools.accounting import NEVER
+from tracetools.instruments.awaits import Awaits
 from tracetools.instruments.coroutines import task_function
 from tracetools.labels import stable_name
 
@@ -21,15 +23,34 @@ class Tasks:
     Args:
         recorder: the recording that they belong to.
         task_names: whether a task is named by the name that it was given, not by its function.
+
+    Attributes:
+        least_wait: the waits that are longer, in nanoseconds, go to what was awaited; the others
+            are worth no look.
     """
 
     def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
         self.recorder = recorder
         self.task_names = task_names
+        self.least_wait = NEVER if recorder.least_wait is None else recorder.least_wait
+        self._awaits = Awaits()
 
     def guard(self, what_failed: str) -> Guard:
         """Return a context in which an error of ours ends the recording and nothing else."""
         return Guard(self.recorder, what_failed)
+
+    def waited(self, account: TaskAccount, coroutine: Any, now: int) -> None:
+        """Note that a task is going to step, after a wait that is worth a look."""
+        with self.guard("a wait could not be recorded"):
+            account.loop.attribute_wait(account, self._awaits.frames(coroutine), now)
+
+    def note_wait(self, account: TaskAccount, coroutine: Any, now: int) -> None:
+        """Note what a task waits for that may not step any more before the recording ends."""
+        loop = account.loop
+        now = now if loop.paused is None else loop.paused
+        if loop.current is not account and now - account.parked > self.least_wait:
+            self.waited(account, coroutine, now)
+            account.parked = now
 
     def spawner(self, loop: LoopAccount, host: TaskAccount | None) -> TaskAccount | None:
         """Return the task under which a task is spawned just now; ``None`` if under none.

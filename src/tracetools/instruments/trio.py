@@ -65,6 +65,12 @@ class TrioInstrument(trio.abc.Instrument):
         with suppress(KeyError, RuntimeError):
             trio.lowlevel.remove_instrument(self)
 
+    def note_waits(self) -> None:
+        """Note what the tasks of the run that this is called in wait for, before it ends."""
+        loop = self._tasks.here()
+        if loop is not None:
+            self._tasks.note_waits(loop, self._recorder.clock())
+
     def before_run(self) -> None:
         """Begin to record a run. Called by trio."""
         with self._tasks.guard("a run could not be begun"):
@@ -158,6 +164,11 @@ class FlamegraphInstrument(TrioInstrument):
             that are made up for each task make as many stacks.
         scheduled: whether scheduled time is told apart from idle time. It costs one more hook;
             by default it is done where the lens shows it.
+        await_stacks: whether idle time goes to what the task awaits: the functions between its own
+            and the await, then the await itself, as in ``await Event.wait (app.py:12)``, under the
+            task's stack. What cannot be told is named ``?``.
+        await_after: how long a wait is at least, in seconds, for that; shorter ones stay the idle
+            time of the task's own stack.
         flush_interval: seconds between two flushes while a run goes on, done by a thread in the
             background; ``None`` for none.
         max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
@@ -178,13 +189,24 @@ class FlamegraphInstrument(TrioInstrument):
         labels: Labels = "name",
         task_names: bool = False,
         scheduled: bool | None = None,
+        await_stacks: bool = False,
+        await_after: float = 100e-6,
         flush_interval: float | None = 5.0,
         max_stacks: int = 10_000,
         max_depth: int = 256,
         clock: Clock = time.perf_counter_ns,
     ) -> None:
         options = Options(
-            lens, labels, task_names, scheduled, flush_interval, max_stacks, max_depth, clock
+            lens=lens,
+            labels=labels,
+            task_names=task_names,
+            scheduled=scheduled,
+            await_stacks=await_stacks,
+            await_after=await_after,
+            flush_interval=flush_interval,
+            max_stacks=max_stacks,
+            max_depth=max_depth,
+            clock=clock,
         )
         super().__init__(Recording(stack_file, options))
 
@@ -290,6 +312,12 @@ class _Tasks(Tasks):
             account = self._adopt(task)
             account.loop.begin_step(account, self.recorder.clock())
 
+    def note_waits(self, loop: LoopAccount, now: int) -> None:
+        """Note what all tasks of a run wait for just now."""
+        for task, account in list(self.accounts.items()):
+            if account.loop is loop:
+                self.note_wait(account, task.coro, now)
+
     def _adopt(self, task: Task) -> TaskAccount:
         """Return the account of a task that was not seen when it was spawned; of its owners too."""
         owners = []
@@ -301,7 +329,9 @@ class _Tasks(Tasks):
         for orphan in reversed(owners):
             account = None if owner is None else self.accounts[owner]
             parent = loop.tree.root if account is None else account.children_under or account.base
-            self._know(orphan, self.open_account(loop, parent, orphan.coro, orphan.name))
+            adopted = self.open_account(loop, parent, orphan.coro, orphan.name)
+            adopted.parked = adopted.born  # it may wait for long already
+            self._know(orphan, adopted)
             owner = orphan
         return self.accounts[task]
 
@@ -317,6 +347,7 @@ class _Tasks(Tasks):
 
     def _forget(self, loop: LoopAccount, now: int) -> None:
         """End the recording of a run, and let go of its tasks."""
+        self.note_waits(loop, now)
         self.recorder.end_loop(loop, now)
         self._runs.pop(loop.thread, None)
         for task in list(self.accounts):  # at once: other threads have runs of their own
@@ -345,7 +376,7 @@ def _tree(root: Task) -> Iterator[Task]:
         found.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
 
 
-def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
+def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901  # four in one
     """Return trio's hooks for tasks, as functions that keep what they need in local names.
 
     `before_task_step` and `after_task_step` are `LoopAccount.begin_step` and `end_step` written
@@ -354,6 +385,7 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
     """
     accounts = tasks.accounts
     clock = tasks.recorder.clock
+    least_wait = tasks.least_wait
 
     def task_spawned(task: Task) -> None:
         with tasks.guard("a new task could not be recorded"):
@@ -366,7 +398,11 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
     def before_task_step(task: Task) -> None:
         try:
             account = accounts[task]
-            account.busy -= clock()
+            now = clock()
+            if now - account.parked > least_wait:
+                tasks.waited(account, task.coro, now)
+                now = clock()
+            account.busy -= now
             account.loop.current = account
         except KeyError:
             tasks.unknown(task)
@@ -381,6 +417,7 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:
             if loop.current is account:
                 account.busy += now
                 account.stack.steps += 1
+                account.parked = now
                 loop.current = None
                 loop.mark = now
         except KeyError:  # it has exited
@@ -405,12 +442,17 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
     """
     accounts = tasks.accounts
     clock = tasks.recorder.clock
+    least_wait = tasks.least_wait
     try:
         while True:
             task = yield  # before_task_step
             try:
                 account = accounts[task]
-                account.busy -= clock()
+                now = clock()
+                if now - account.parked > least_wait:
+                    tasks.waited(account, task.coro, now)
+                    now = clock()
+                account.busy -= now
                 loop.current = account
             except KeyError:
                 tasks.unknown(task)
@@ -421,6 +463,7 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
             if loop.current is account and account is not None:
                 account.busy += now
                 account.stack.steps += 1
+                account.parked = now
                 loop.current = None
                 loop.mark = now
     except GeneratorExit:
@@ -435,6 +478,7 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three 
     """Return the hooks that tell scheduled time apart from idle time, one more than the others."""
     accounts = tasks.accounts
     clock = tasks.recorder.clock
+    least_wait = tasks.least_wait
 
     def task_scheduled(task: Task) -> None:
         try:
@@ -450,10 +494,13 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three 
         try:
             account = accounts[task]
             now = clock()
+            waited = now - account.parked > least_wait
+            if waited:
+                tasks.waited(account, task.coro, now)
             if account.ready is not None:
                 account.stack.scheduled += now - account.ready
                 account.ready = None
-            account.busy -= now
+            account.busy -= clock() if waited else now
             account.loop.current = account
         except KeyError:
             tasks.unknown(task)
@@ -468,6 +515,7 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three 
             if loop.current is account:
                 account.busy += now
                 account.stack.steps += 1
+                account.parked = now
                 loop.current = None
                 loop.mark = now
                 if account.ready is not None:

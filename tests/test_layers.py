@@ -12,7 +12,7 @@ import tracetools
 
 SOURCE = Path(tracetools.__file__).parent
 CORE = {"errors", "stacks", "accounting", "profile", "labels"}
-RUN_TIME = {"current", "recorder", "snapshot", "spans", "stack_file", "surroundings"}
+RUN_TIME = {"awaits", "current", "recorder", "snapshot", "spans", "stack_file", "surroundings"}
 BACKENDS = {"trio", "anyio", "asyncio", "sniffio", "outcome", "uvloop"}
 
 

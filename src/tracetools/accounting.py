@@ -71,6 +71,7 @@ class TaskAccount:
         function: the frame of an observed function that is the task's own and was not entered yet;
             entering it then makes no second frame.
         children_under: the stack of the tasks that it spawns; ``None`` if that is `stack`.
+        coroutine: finds what the task runs, for those who tell what it awaits; not looked at here.
         clock: the clock that its times are of, for those who tell it the time; not read here.
         spawner: the task under whose stack this one was spawned; ``None`` if it was the root.
         within: the task that this one's step has interrupted, for it began in the midst of the
@@ -85,6 +86,7 @@ class TaskAccount:
         "children_under",
         "clock",
         "closed",
+        "coroutine",
         "function",
         "innermost",
         "loop",
@@ -109,6 +111,7 @@ class TaskAccount:
         self.function: Frame | None = None
         self.children_under: Stack | None = None
         self.clock = clock
+        self.coroutine: Callable[[], Any] | None = None
         self.spawner: TaskAccount | None = None
         self.within: TaskAccount | None = None
 

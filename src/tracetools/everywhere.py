@@ -169,9 +169,6 @@ class Record:
         In this order: a loop that is not followed any more must not be taken for a plain thread.
         """
         try:
-            for instrument in (self._trio, self._asyncio):
-                if instrument is not None:
-                    instrument.note_waits()
             self._recording.close()
         finally:
             self._unlisten()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tracetools import current
 from tracetools.accounting import LoopAccount, TaskAccount, ThreadAccount
+from tracetools.awaits import Awaits
 from tracetools.errors import LawError
 from tracetools.labels import PathShortener, thread_name
 from tracetools.profile import Profile
@@ -78,6 +79,7 @@ class Recorder:
         self.stopped = False
         self.scheduled = scheduled
         self.least_wait = least_wait
+        self._awaits = Awaits()
         self._backends: set[str] = set()
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
@@ -136,11 +138,26 @@ class Recorder:
             if loop not in self._loops:
                 return
             end = now if loop.paused is None else loop.paused
+            self._note_waits(loop, end)
             loop.finish(end)
             del self._loops[loop]
             self._duration += end - loop.begin
             self._task_time += loop.lifetimes
         self._unfollow(loop)
+
+    def waited(self, account: TaskAccount, now: int) -> None:
+        """Give the wait of a task that is going to step to what it was parked in."""
+        account.loop.attribute_wait(account, self._awaits.frames(_run_by(account)), now)
+
+    def _note_waits(self, loop: LoopAccount, now: int) -> None:
+        """Note what tasks wait for that will step no more before the recording ends."""
+        for account in list(loop.tasks):
+            if account is not loop.current and self._waits_long(account, now):
+                self.waited(account, now)
+                account.parked = now
+
+    def _waits_long(self, account: TaskAccount, now: int) -> bool:
+        return self.least_wait is not None and now - account.parked > self.least_wait
 
     def close(self) -> None:
         """End the recording of all loops, from wherever this is called.
@@ -272,6 +289,7 @@ class Recorder:
             for moment in moments:
                 now = self._now_in(moment)
                 task_time += sums.add_loop(moment, now)
+                self._move_waits(sums, moment, now)
                 duration += now - moment.loop.begin
             for account in self._threads:
                 sums.add_thread(account, self._clock_in(account.thread))
@@ -288,6 +306,18 @@ class Recorder:
             scheduled_measured=self.scheduled,
             truncated=truncated,
         )
+
+    def _move_waits(self, sums: Sums, moment: Moment, now: int) -> None:
+        """Give waits that go on to what is awaited, in the thread of their loop alone.
+
+        In another one we might hold a coroutine when its task is dropped, and it would be closed
+        there, which runs the program's code.
+        """
+        if self.least_wait is None or moment.loop.thread != get_ident():
+            return
+        for account, row in zip(moment.tasks, moment.task_rows, strict=True):
+            if account is not moment.loop_row.current and self._waits_long(account, now):
+                sums.move_wait(row, self._awaits.frames(_run_by(account)), moment.loop.tree, now)
 
     def _now_in(self, moment: Moment) -> int:
         """Return the moment up to which a loop is accounted for in a copy of it."""
@@ -316,6 +346,11 @@ def _check_bound(name: str, value: object) -> None:
         raise TypeError(f"{name} is a whole number, not {value!r}")
     if value < 1:
         raise ValueError(f"{name} is at least 1, not {value!r}")
+
+
+def _run_by(account: TaskAccount) -> object:
+    """Return the coroutine of a task; None if it is gone, or of a kind that cannot be looked at."""
+    return None if account.coroutine is None else account.coroutine()
 
 
 def _program() -> str:

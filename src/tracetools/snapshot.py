@@ -54,6 +54,7 @@ class TaskRow(NamedTuple):
     born: int
     busy: int
     ready: int | None
+    parked: int
 
 
 class StackRow(NamedTuple):
@@ -160,6 +161,16 @@ class Sums:
         """Add a running loop; return how long its tasks have lived up to `now`, in sum."""
         self._add_stacks(moment.stacks, moment.stack_rows)
         return moment.loop_row.lifetimes + self._add_tasks(moment, now)
+
+    def move_wait(self, row: TaskRow, awaits: Iterable[Frame], tree: StackTree, now: int) -> None:
+        """Give the wait of a task, which goes on, to what it is parked in; see `attribute_wait`."""
+        idle = (now if row.ready is None else row.ready) - row.parked
+        stack = row.stack
+        for frame in awaits:
+            stack = tree.child(stack, frame)
+            self._add(stack)
+        self._add(row.stack, rest=-idle)
+        self._add(stack, rest=idle)
 
     def add_thread(self, account: ThreadAccount, now: int) -> None:
         """Add what is open in a worker thread."""

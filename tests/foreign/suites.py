@@ -26,7 +26,10 @@ class Variant:
 
 AWAITS: Final = {"await_stacks": True, "await_after": 0}
 ALL: Final = {
-    **{"scheduled": True, "lens": "task", "task_names": True, "flush_interval": 0.05},
+    "scheduled": True,
+    "lens": "task",
+    "task_names": True,
+    "flush_interval": 0.05,
     **AWAITS,
 }
 # What is in one file for all of a process grows all the time: to write it takes longer than that.

@@ -24,7 +24,7 @@ class Owner:
         self.clock = clock
         self.heard = []
 
-    def begin(self, account, coroutine):
+    def begin(self, account):
         self.heard.append("begin")
         account.loop.begin_step(account, self.clock())
         return True

@@ -134,7 +134,7 @@ class AsyncioInstrument(Tasks):
 
     # -------------------------------------------------------------- what is heard of steps
 
-    def begin(self, account: TaskAccount, coroutine: Any) -> bool:
+    def begin(self, account: TaskAccount) -> bool:
         """Begin a step in any case but the plain one; return whether it is recorded."""
         try:
             loop = account.loop
@@ -151,7 +151,7 @@ class AsyncioInstrument(Tasks):
             if account in self._unnamed:
                 self._name(account)
             if now - account.parked > self.least_wait:
-                self.waited(account, coroutine, now)
+                self.waited(account, now)
             loop.begin_step(account, now)
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self.recorder.stop("the begin of a step could not be recorded")
@@ -187,22 +187,6 @@ class AsyncioInstrument(Tasks):
         self._gone.append(account)
 
     # -------------------------------------------------------------------- loops and tasks
-
-    def note_waits(self) -> None:
-        """Note what the tasks of this thread's loops wait for, before the recording ends."""
-        for loop, account in list(self._accounts.items()):
-            if account.thread == get_ident() and account.end is None:
-                with self.guard("what tasks wait for could not be recorded"):
-                    for task in asyncio.all_tasks(loop):
-                        self._note_wait_of(task)
-
-    def _note_wait_of(self, task: Any) -> None:
-        coroutine = _coroutine_of(task)
-        account = self._tasks.accounts.get(id(task))
-        if type(coroutine) is SteppedCoroutine:
-            account = coroutine.account_of(self)
-        if account is not None:
-            self.note_wait(account, coroutine, account.clock())
 
     def leave(self) -> None:
         """Let go of all loops and tasks."""
@@ -335,14 +319,6 @@ def _current_task() -> Any:
         return None
 
 
-def _coroutine_of(task: Any) -> Any:
-    """Return what a task runs; None if it does not say so, being of the program's own making."""
-    try:
-        return task.get_coro()
-    except Exception:  # noqa: BLE001
-        return None
-
-
 def _given_name(name: str) -> str | None:
     """Return the name of a task, unless asyncio has made it up."""
     return None if name.startswith("Task-") and name[5:].isdigit() else name
@@ -378,7 +354,7 @@ class _LateStep:
         return False
 
     def __call__(self, *args: Any) -> Any:
-        recorded = self._owner.begin(self._account, _coroutine_of(self.__self__))
+        recorded = self._owner.begin(self._account)
         try:
             return self._callback(*args)
         except BaseException as error:

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
         least_wait: int
         """Waits that are longer, in nanoseconds, are told by `waited`."""
 
-        def waited(self, account: TaskAccount, coroutine: Any, now: int) -> None:
+        def waited(self, account: TaskAccount, now: int) -> None:
             """Note that a step is going to begin, after a wait that is worth a look."""
 
-        def begin(self, account: TaskAccount, coroutine: Any) -> bool:
+        def begin(self, account: TaskAccount) -> bool:
             """Begin a step in any case but the plain one; return whether it is recorded."""
 
         def end(self, account: TaskAccount) -> None:
@@ -58,7 +58,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         scheduled: whether it is noted when the task becomes ready.
     """
 
-    __slots__ = ("__weakref__", "_coroutine", "account", "owner", "send")
+    __slots__ = ("__weakref__", "_coroutine", "owner", "send")
 
     def __init__(
         self,
@@ -70,7 +70,6 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         scheduled: bool,
     ) -> None:
         self._coroutine = coroutine
-        self.account = account
         self.owner = owner
         steps = _steps(ref(self), coroutine, account, owner, special, scheduled)
         next(steps)
@@ -84,14 +83,8 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
 
     def is_of(self, owner: Owner) -> bool:
         """Whether the steps are recorded by `owner`; others may record them as well."""
-        return self.account_of(owner) is not None
-
-    def account_of(self, owner: Owner) -> TaskAccount | None:
-        """Return where `owner` records the steps, if it does."""
-        if self.owner is owner:
-            return self.account
         inner = self._coroutine
-        return inner.account_of(owner) if type(inner) is SteppedCoroutine else None
+        return self.owner is owner or (type(inner) is SteppedCoroutine and inner.is_of(owner))
 
     def throw(self, *error: Any) -> Any:
         """Resume the coroutine with an exception."""
@@ -184,7 +177,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, f
                     now = clock()
                     waited = now - account.parked > least_wait
                     if waited:
-                        owner.waited(account, coroutine, now)
+                        owner.waited(account, now)
                     if scheduled and account.ready is not None:
                         account.stack.scheduled += now - account.ready
                         account.ready = None
@@ -229,7 +222,7 @@ def _is_raised_here(error: BaseException) -> bool:
 
 def _special_step(coroutine: Any, account: TaskAccount, owner: Owner, request: Any) -> Any:
     """Make a step that interrupts another one, or in which something is thrown, and the like."""
-    recorded = owner.begin(account, coroutine)
+    recorded = owner.begin(account)
     try:
         if request is None:
             return coroutine.send(None)

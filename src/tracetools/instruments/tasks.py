@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from tracetools.accounting import NEVER
-from tracetools.instruments.awaits import Awaits
 from tracetools.instruments.coroutines import task_function
+from tracetools.instruments.steps import SteppedCoroutine
 from tracetools.labels import stable_name
 
 if TYPE_CHECKING:
@@ -33,24 +35,15 @@ class Tasks:
         self.recorder = recorder
         self.task_names = task_names
         self.least_wait = NEVER if recorder.least_wait is None else recorder.least_wait
-        self._awaits = Awaits()
 
     def guard(self, what_failed: str) -> Guard:
         """Return a context in which an error of ours ends the recording and nothing else."""
         return Guard(self.recorder, what_failed)
 
-    def waited(self, account: TaskAccount, coroutine: Any, now: int) -> None:
+    def waited(self, account: TaskAccount, now: int) -> None:
         """Note that a task is going to step, after a wait that is worth a look."""
         with self.guard("a wait could not be recorded"):
-            account.loop.attribute_wait(account, self._awaits.frames(coroutine), now)
-
-    def note_wait(self, account: TaskAccount, coroutine: Any, now: int) -> None:
-        """Note what a task waits for that may not step any more before the recording ends."""
-        loop = account.loop
-        now = now if loop.paused is None else loop.paused
-        if loop.current is not account and now - account.parked > self.least_wait:
-            self.waited(account, coroutine, now)
-            account.parked = now
+            self.recorder.waited(account, now)
 
     def spawner(self, loop: LoopAccount, host: TaskAccount | None) -> TaskAccount | None:
         """Return the task under which a task is spawned just now; ``None`` if under none.
@@ -86,7 +79,16 @@ class Tasks:
         clock = self.recorder.clock_of(loop.thread)
         account = loop.spawn(parent, frame, clock(), clock=clock)
         account.function = observed
+        if self.least_wait != NEVER:
+            account.coroutine = _reference(coroutine)
         return account
+
+
+def _reference(coroutine: Any) -> ref[Any] | None:
+    """Refer to the coroutine that a task runs, so that what it awaits can be looked at."""
+    while type(coroutine) is SteppedCoroutine:
+        coroutine = coroutine.inner
+    return ref(coroutine) if type(coroutine) is CoroutineType else None
 
 
 class Guard:

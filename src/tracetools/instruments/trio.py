@@ -65,12 +65,6 @@ class TrioInstrument(trio.abc.Instrument):
         with suppress(KeyError, RuntimeError):
             trio.lowlevel.remove_instrument(self)
 
-    def note_waits(self) -> None:
-        """Note what the tasks of the run that this is called in wait for, before it ends."""
-        loop = self._tasks.here()
-        if loop is not None:
-            self._tasks.note_waits(loop, self._recorder.clock())
-
     def before_run(self) -> None:
         """Begin to record a run. Called by trio."""
         with self._tasks.guard("a run could not be begun"):
@@ -312,12 +306,6 @@ class _Tasks(Tasks):
             account = self._adopt(task)
             account.loop.begin_step(account, self.recorder.clock())
 
-    def note_waits(self, loop: LoopAccount, now: int) -> None:
-        """Note what all tasks of a run wait for just now."""
-        for task, account in list(self.accounts.items()):
-            if account.loop is loop:
-                self.note_wait(account, task.coro, now)
-
     def _adopt(self, task: Task) -> TaskAccount:
         """Return the account of a task that was not seen when it was spawned; of its owners too."""
         owners = []
@@ -347,7 +335,6 @@ class _Tasks(Tasks):
 
     def _forget(self, loop: LoopAccount, now: int) -> None:
         """End the recording of a run, and let go of its tasks."""
-        self.note_waits(loop, now)
         self.recorder.end_loop(loop, now)
         self._runs.pop(loop.thread, None)
         for task in list(self.accounts):  # at once: other threads have runs of their own
@@ -400,7 +387,7 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901 
             account = accounts[task]
             now = clock()
             if now - account.parked > least_wait:
-                tasks.waited(account, task.coro, now)
+                tasks.waited(account, now)
                 now = clock()
             account.busy -= now
             account.loop.current = account
@@ -450,7 +437,7 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
                 account = accounts[task]
                 now = clock()
                 if now - account.parked > least_wait:
-                    tasks.waited(account, task.coro, now)
+                    tasks.waited(account, now)
                     now = clock()
                 account.busy -= now
                 loop.current = account
@@ -496,7 +483,7 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three 
             now = clock()
             waited = now - account.parked > least_wait
             if waited:
-                tasks.waited(account, task.coro, now)
+                tasks.waited(account, now)
             if account.ready is not None:
                 account.stack.scheduled += now - account.ready
                 account.ready = None

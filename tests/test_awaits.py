@@ -13,7 +13,7 @@ import trio
 from tests.backends import AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import World, rest, work
 from tracetools import FlamegraphInstrument, observe, record, span
-from tracetools.instruments.awaits import MAX_LINKS, Awaits
+from tracetools.awaits import MAX_LINKS, Awaits
 
 
 @types.coroutine
@@ -341,6 +341,32 @@ def test_what_tasks_still_wait_for_is_noted_when_the_recording_ends(tmp_path, ba
     waits = [path for path in profile.lens("idle") if path[-1].name == "await sleep_forever"]
     assert len(waits) >= 1
     assert sum(profile.lens("idle")[path] for path in waits) > 10_000_000
+
+
+def test_a_profile_that_is_asked_for_meanwhile_has_what_tasks_wait_for(tmp_path):
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            nursery.start_soon(waiter)
+            await trio.testing.wait_all_tasks_blocked()
+            World.clock.tick(70)
+            profile = instrument.profile
+            nursery.cancel_scope.cancel()
+        return profile
+
+    async def waiter():
+        with span("part"):
+            await trio.sleep_forever()
+
+    options = {"clock": World.clock, "await_stacks": True, "await_after": 0}
+    instrument = FlamegraphInstrument(tmp_path / "stack", **options)
+    profile = trio.run(main, instruments=[instrument])
+    profile.check()
+    idle = {
+        path[-2].name: t for path, t in profile.lens("idle").items() if path[-1].name[:5] == "await"
+    }
+    assert idle == {"part": 70}
+    assert instrument.profile.lens("idle").items() >= profile.lens("idle").items()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ import sys
 from types import AsyncGeneratorType, CodeType, CoroutineType, FrameType, GeneratorType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tracetools.instruments.steps import SteppedCoroutine
 from tracetools.labels import memoised_frames
 from tracetools.stacks import Frame
 
@@ -113,8 +112,6 @@ class Awaits:
 def _links(coroutine: Any) -> Iterator[_Link]:
     """Walk down a chain, from a task's coroutine to what it is parked in."""
     found = coroutine
-    while type(found) is SteppedCoroutine:
-        found = found.inner
     for _ in range(MAX_LINKS):
         while type(found).__name__ in _PASSABLE:
             found = _referent(found)
@@ -165,4 +162,4 @@ def _plumbing() -> Iterator[str]:
             yield folder + os.sep if base == "__init__.py" else file
 
 
-_OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_OURS: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep

@@ -13,6 +13,7 @@ ALL = [
     "asyncio_steps",
     "spans",
     "shares",
+    "waits",
     "service",
     "import_time",
     "short_tasks",

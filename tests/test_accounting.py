@@ -75,6 +75,38 @@ def test_a_span_that_is_closed_meanwhile_begins_another_wait():
     assert (idle["span"], idle["await reply"]) == (10, 3)
 
 
+def test_a_wait_is_given_away_once_whoever_asks_again():
+    loop = ScriptedLoop()
+    task = loop.spawn("task")
+    loop.begin_step(task)
+    loop.end_step()
+    loop.tick(10)
+    account = loop.tasks[task]
+    for _ in range(2):  # Ctrl-C makes the begin of a step be taken up once more
+        loop.loop.attribute_wait(account, [Frame("await one")], loop.clock())
+    loop.begin_step(task, ["await one"])
+    assert [times.idle for times in awaits_of(loop.finish())] == [10]
+
+
+def test_a_span_that_a_finaliser_closes_meanwhile_keeps_its_time():
+    loop = ScriptedLoop()
+    task = loop.spawn("task")
+    loop.begin_step(task)
+    span = loop.open("span")
+    loop.end_step()
+    loop.tick(10)
+
+    def awaits():
+        loop.tick(1)
+        loop.close(span)
+        yield Frame("await one")
+
+    loop.loop.attribute_wait(loop.tasks[task], awaits(), loop.clock())
+    profile = loop.finish()
+    profile.check()
+    assert [times.idle for times in awaits_of(profile, "span")] == [11]
+
+
 def awaits_of(profile, *names):
     return [times for path, times in numbers(profile).items() if path[-1] in (names or AWAITS)]
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
+import sys
 import types
 import weakref
 
@@ -14,6 +16,7 @@ from tests.backends import AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import World, rest, work
 from tracetools import FlamegraphInstrument, observe, record, span
 from tracetools.awaits import MAX_LINKS, Awaits
+from tracetools.stacks import Frame
 
 
 @types.coroutine
@@ -30,11 +33,19 @@ async def inner():
     await park()
 
 
-def names(coroutine):
-    """Step a coroutine once, and say what it is parked in: names, and lines from its first one."""
+def place(code):
+    """A frame by any name, at the place of a function."""
+    return Frame("any", code.co_filename, code.co_firstlineno)
+
+
+def names(coroutine, *shown):
+    """Step a coroutine once, and say what it is parked in: names, and lines from its first one.
+
+    `shown` are functions that have frames already, beside its own.
+    """
     coroutine.send(None)
     first = coroutine.cr_code.co_firstlineno
-    frames = Awaits().frames(coroutine)
+    frames = Awaits().frames(coroutine, [place(coroutine.cr_code), *map(place, shown)])
     coroutine.close()
     return [
         f"{frame.name}:{frame.line - first}" if frame.name.startswith("await") else frame.name
@@ -81,7 +92,7 @@ def test_two_awaits_of_one_function_are_told_apart_by_their_lines():
         coroutine, awaits, found = task(), Awaits(), []
         for _ in range(2):
             coroutine.send(None)
-            found += awaits.frames(coroutine)
+            found += awaits.frames(coroutine, [place(task.__code__)])
         coroutine.close()
         return [(frame.name, frame.line - task.__code__.co_firstlineno) for frame in found]
 
@@ -172,6 +183,51 @@ def test_what_cannot_be_told_is_said_and_never_asked():
     assert names(chain_of(Foreign)) == ["await ?:2"]
 
 
+class coroutine_wrapper(Foreign):  # noqa: N801  # named as what C code makes
+    def __init__(self):
+        self.me = self
+
+
+class Meta(type):
+    @property
+    def __name__(cls):
+        raise RuntimeError("asked for its name")
+
+
+class Named(Foreign, metaclass=Meta):
+    @property
+    def __class__(self):
+        raise RuntimeError("asked for its class")
+
+
+@pytest.mark.parametrize("foreign", [coroutine_wrapper, Named], ids=["circle", "meta"])
+def test_objects_that_pretend_to_be_something_are_not_asked_either(foreign):
+    async def default():
+        await anext(numbers_of(foreign()), None)
+
+    def numbers_of(found):
+        class Numbers:
+            def __aiter__(self):
+                return self
+
+            def __anext__(self):
+                return found
+
+        return Numbers()
+
+    assert names(chain_of(foreign)) == ["await ?:2"]
+    assert names(chain_of(default))[-1].startswith("await ?")
+
+
+def test_modules_that_are_loaded_when_they_are_asked_are_not(monkeypatch):
+    class Lazy(types.ModuleType):
+        def __getattribute__(self, name):
+            raise RuntimeError(f"loaded for {name}")
+
+    monkeypatch.setitem(sys.modules, "uvloop", Lazy("uvloop"))
+    assert names(chain_of(outer)) == ["outer", "inner", "park"]
+
+
 def test_a_future_is_a_future():
     async def main():
         return names(chain_of(asyncio.get_running_loop().create_future))
@@ -183,7 +239,9 @@ def test_a_chain_without_end_is_cut():
     async def deeper(levels):
         await (deeper(levels - 1) if levels else park())
 
-    assert len(names(chain_of(lambda: deeper(200)))) <= MAX_LINKS
+    found = names(chain_of(lambda: deeper(200)))
+    assert len(found) == MAX_LINKS
+    assert found[-1] == "(deeper)"
 
 
 @pytest.mark.parametrize("make", [lambda: None, lambda: 5, object, Foreign, str])
@@ -199,14 +257,50 @@ def test_what_has_not_begun_or_is_over_waits_for_nothing():
 
 
 def test_what_observe_shows_already_is_not_shown_twice():
-    @observe
-    async def watched():
+    async def plain():
         await inner()
+
+    watched = observe(plain)
 
     async def between():
         await watched()
 
-    assert names(chain_of(between)) == ["inner", "park"]
+    assert names(chain_of(between), plain.__code__) == ["inner", "park"]
+    # in a recording that has begun since, there is no span for it
+    assert [name.rpartition(".")[2] for name in names(chain_of(between))] == [
+        *("between", "plain", "inner", "park")
+    ]
+
+
+def test_a_task_that_is_named_by_what_it_wraps_is_not_shown_twice():
+    def passing(function):
+        @functools.wraps(function)
+        async def wrapper():
+            await function()
+
+        return wrapper
+
+    coroutine = passing(outer)()
+    coroutine.send(None)
+    frames = Awaits().frames(coroutine, [place(outer.__code__)])
+    coroutine.close()
+    assert [frame.name for frame in frames] == ["inner", "park"]
+
+
+def test_a_task_of_plumbing_shows_the_functions_of_the_program():
+    async def main():
+        task = manager().__aenter__()
+        return names(task)
+
+    assert asyncio.run(main()) == ["manager", "park"]
+
+
+def test_a_function_that_awaits_itself_is_shown_as_often():
+    async def again(levels):
+        await (again(levels - 1) if levels else park())
+
+    shown = [name.rpartition(".")[2] for name in names(again(3))]
+    assert shown == ["again", "again", "again", "park"]
 
 
 def test_nothing_of_a_task_is_kept_alive():

@@ -395,18 +395,25 @@ class LoopAccount:
         """Give the wait that ends now to the stack of what the task was parked in.
 
         `awaits` are frames under the task's stack. It is the idle time that moves: what the task
-        queued for its turn stays where it was spent. So all stacks of the task still add up.
+        queued for its turn stays where it was spent. So all stacks of the task still add up. A
+        second time does nothing.
         """
-        idle = (now if task.ready is None else task.ready) - task.parked
+        parked = task.parked
+        idle = (now if task.ready is None else task.ready) - parked
         if idle <= 0:
             return
-        stack = task.stack
+        own = stack = task.stack
         for frame in awaits:
             stack = self.tree.child(stack, frame)
-        self.begin_change()
-        task.stack.rest -= idle
+        if task.parked is not parked:  # a finaliser has closed a span of the task meanwhile
+            return
+        # As in `begin_step`, nothing is called from here on.
+        self.changing += 1
+        own.rest -= idle
         stack.rest += idle
-        self.end_change()
+        task.parked = parked + idle
+        self.changes += 1
+        self.changing -= 1
 
     def exit(self, task: TaskAccount, now: int) -> None:
         """Close the account of `task`, after its last step or within it."""

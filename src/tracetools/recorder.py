@@ -26,7 +26,7 @@ from tracetools.errors import LawError
 from tracetools.labels import PathShortener, thread_name
 from tracetools.profile import Profile
 from tracetools.snapshot import Moment, Sums, copy_moment
-from tracetools.stacks import Frame, StackTree
+from tracetools.stacks import Frame, Stack, StackTree, frames_between
 
 if TYPE_CHECKING:
     from tracetools.accounting import Opened
@@ -147,14 +147,17 @@ class Recorder:
 
     def waited(self, account: TaskAccount, now: int) -> None:
         """Give the wait of a task that is going to step to what it was parked in."""
-        account.loop.attribute_wait(account, self._awaits.frames(_run_by(account)), now)
+        account.loop.attribute_wait(account, self._awaited(account, account.stack), now)
+
+    def _awaited(self, account: TaskAccount, stack: Stack) -> list[Frame]:
+        """Return the frames of what a task is parked in, below those of its stack."""
+        return self._awaits.frames(_run_by(account), frames_between(account.base, stack))
 
     def _note_waits(self, loop: LoopAccount, now: int) -> None:
         """Note what tasks wait for that will step no more before the recording ends."""
         for account in list(loop.tasks):
             if account is not loop.current and self._waits_long(account, now):
                 self.waited(account, now)
-                account.parked = now
 
     def _waits_long(self, account: TaskAccount, now: int) -> bool:
         return self.least_wait is not None and now - account.parked > self.least_wait
@@ -317,7 +320,7 @@ class Recorder:
             return
         for account, row in zip(moment.tasks, moment.task_rows, strict=True):
             if account is not moment.loop_row.current and self._waits_long(account, now):
-                sums.move_wait(row, self._awaits.frames(_run_by(account)), moment.loop.tree, now)
+                sums.move_wait(row, self._awaited(account, row.stack), moment.loop.tree, now)
 
     def _now_in(self, moment: Moment) -> int:
         """Return the moment up to which a loop is accounted for in a copy of it."""

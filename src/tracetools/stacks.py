@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["DEEPER", "OTHER", "ROOT", "Frame", "Stack", "StackTree", "Times"]
+__all__ = ["DEEPER", "OTHER", "ROOT", "Frame", "Stack", "StackTree", "Times", "frames_between"]
 
 
 class Frame(NamedTuple):
@@ -153,6 +153,15 @@ class StackTree:
         if frame not in parent.children:
             self.stacks.append(stack)
         return parent.children.setdefault(frame, stack)
+
+
+def frames_between(outer: Stack, inner: Stack) -> list[Frame]:
+    """Return the frames from one stack to one that stands on it, both included, outermost first."""
+    frames = [inner.frame]
+    while inner is not outer and inner.parent is not None:
+        inner = inner.parent
+        frames.append(inner.frame)
+    return frames[::-1]
 
 
 def _bound(what: str, value: int) -> int:

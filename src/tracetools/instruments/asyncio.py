@@ -152,6 +152,7 @@ class AsyncioInstrument(Tasks):
                 self._name(account)
             if now - account.parked > self.least_wait:
                 self.waited(account, now)
+                now = account.clock()
             loop.begin_step(account, now)
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self.recorder.stop("the begin of a step could not be recorded")

@@ -86,7 +86,8 @@ function numbersOf(frame) {
   return `${numbers.slice(0, -1)}; ${part} of the zoomed frame)`;
 }
 
-// The bar and the search field stay in sight, wherever in a tall graph its reader is.
+// The bar stays in sight, wherever in a tall graph its reader is; the search field comes there when
+// it is asked for. While somebody types in it, it stays: browsers scroll back to where it was.
 const barTop = Number(/,([\d.]+)/.exec(bar.getAttribute("transform"))[1]);
 
 function stayInSight() {
@@ -94,7 +95,9 @@ function stayInSight() {
   const scale = height / fullHeight || 1;
   const visible = (window.innerHeight - top) / scale - (fullHeight - barTop);
   placeBar(visible > 0 ? Math.min(barTop, visible) : barTop);
-  field.box.setAttribute("y", Math.max(0, Math.min(barTop, -top / scale)) + FIELD_TOP);
+  if (document.activeElement !== field.input) {
+    field.box.setAttribute("y", Math.max(0, Math.min(barTop, -top / scale)) + FIELD_TOP);
+  }
 }
 
 function placeBar(place) {
@@ -105,9 +108,11 @@ function placeBar(place) {
 // The least scrolling after which a frame can be seen, and not under the bar.
 function bringInSight(frame) {
   frame.node.scrollIntoView({ block: "nearest" });
+  stayInSight(); // at once: what is told of the scrolling comes later
   if (!bar.classList.contains("floating")) return;
   const hidden = frame.node.getBoundingClientRect().bottom - bar.getBoundingClientRect().top;
   if (hidden > 0) window.scrollBy(0, hidden);
+  stayInSight();
 }
 
 // -- zoom ----------------------------------------------------------------------------------------
@@ -192,6 +197,8 @@ function openField() {
 
 function askExpression() {
   openField();
+  field.input.blur();
+  stayInSight();
   field.input.focus({ preventScroll: true });
   field.input.select();
 }
@@ -429,7 +436,7 @@ function onFieldKey(event) {
   if (event.key === "Escape") closeField();
   else if (event.key === "Enter" && event.target === field.input) step(event.shiftKey ? -1 : 1);
   else if (event.key === "F3") step(event.shiftKey ? -1 : 1);
-  else if (find && isAlone) field.input.select();
+  else if (find && isAlone) askExpression();
   else return;
   event.preventDefault();
 }

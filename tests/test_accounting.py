@@ -83,7 +83,7 @@ def test_a_wait_is_given_away_once_whoever_asks_again():
     loop.tick(10)
     account = loop.tasks[task]
     for _ in range(2):  # Ctrl-C makes the begin of a step be taken up once more
-        loop.loop.attribute_wait(account, [Frame("await one")], loop.clock())
+        loop.loop.attribute_wait(account, on_top("await one"), loop.clock())
     loop.begin_step(task, ["await one"])
     assert [times.idle for times in awaits_of(loop.finish())] == [10]
 
@@ -96,15 +96,20 @@ def test_a_span_that_a_finaliser_closes_meanwhile_keeps_its_time():
     loop.end_step()
     loop.tick(10)
 
-    def awaits():
+    def find(account):
+        found = on_top("await one")(account)
         loop.tick(1)
         loop.close(span)
-        yield Frame("await one")
+        return found
 
-    loop.loop.attribute_wait(loop.tasks[task], awaits(), loop.clock())
+    loop.loop.attribute_wait(loop.tasks[task], find, loop.clock())
     profile = loop.finish()
     profile.check()
     assert [times.idle for times in awaits_of(profile, "span")] == [11]
+
+
+def on_top(name):
+    return lambda account: account.loop.tree.child(account.stack, Frame(name))
 
 
 def awaits_of(profile, *names):

@@ -16,7 +16,7 @@ from tests.backends import AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import World, rest, work
 from tracetools import FlamegraphInstrument, observe, record, span
 from tracetools.awaits import MAX_LINKS, Awaits
-from tracetools.stacks import Frame
+from tracetools.stacks import Frame, StackTree, frames_between
 
 
 @types.coroutine
@@ -38,6 +38,17 @@ def place(code):
     return Frame("any", code.co_filename, code.co_firstlineno)
 
 
+def frames_of(awaits, coroutine, *shown):
+    """The frames of what a coroutine is parked in, under those of the functions that are shown."""
+    tree = StackTree()
+    base = own = tree.root
+    for code in shown:
+        own = tree.child(own, place(code))
+        base = own if base is tree.root else base
+    found = awaits.stack(coroutine, base, own, tree)
+    return frames_between(own, found)[1:]
+
+
 def names(coroutine, *shown):
     """Step a coroutine once, and say what it is parked in: names, and lines from its first one.
 
@@ -45,7 +56,7 @@ def names(coroutine, *shown):
     """
     coroutine.send(None)
     first = coroutine.cr_code.co_firstlineno
-    frames = Awaits().frames(coroutine, [place(coroutine.cr_code), *map(place, shown)])
+    frames = frames_of(Awaits(), coroutine, coroutine.cr_code, *shown)
     coroutine.close()
     return [
         f"{frame.name}:{frame.line - first}" if frame.name.startswith("await") else frame.name
@@ -92,7 +103,7 @@ def test_two_awaits_of_one_function_are_told_apart_by_their_lines():
         coroutine, awaits, found = task(), Awaits(), []
         for _ in range(2):
             coroutine.send(None)
-            found += awaits.frames(coroutine, [place(task.__code__)])
+            found += frames_of(awaits, coroutine, task.__code__)
         coroutine.close()
         return [(frame.name, frame.line - task.__code__.co_firstlineno) for frame in found]
 
@@ -246,13 +257,13 @@ def test_a_chain_without_end_is_cut():
 
 @pytest.mark.parametrize("make", [lambda: None, lambda: 5, object, Foreign, str])
 def test_anything_else_has_no_chain(make):
-    assert Awaits().frames(make()) == []
+    assert frames_of(Awaits(), make()) == []
 
 
 def test_what_has_not_begun_or_is_over_waits_for_nothing():
     new, over = outer(), outer()
     over.close()
-    assert [Awaits().frames(new), Awaits().frames(over)] == [[], []]
+    assert [frames_of(Awaits(), new), frames_of(Awaits(), over)] == [[], []]
     new.close()
 
 
@@ -282,7 +293,7 @@ def test_a_task_that_is_named_by_what_it_wraps_is_not_shown_twice():
 
     coroutine = passing(outer)()
     coroutine.send(None)
-    frames = Awaits().frames(coroutine, [place(outer.__code__)])
+    frames = frames_of(Awaits(), coroutine, outer.__code__)
     coroutine.close()
     assert [frame.name for frame in frames] == ["inner", "park"]
 
@@ -315,7 +326,7 @@ def test_nothing_of_a_task_is_kept_alive():
     known = weakref.ref(thing)
     coroutine = task(thing)
     coroutine.send(None)
-    assert awaits.frames(coroutine)
+    assert frames_of(awaits, coroutine, coroutine.cr_code)
     coroutine.close()
     del coroutine, thing
     gc.collect()

@@ -299,6 +299,30 @@ def test_an_ended_recording_keeps_nothing_that_was_recorded():
     assert ref() is None
 
 
+def test_looking_at_awaits_takes_its_share_of_the_time_and_no_more():
+    loop = ScriptedLoop(scheduled=True)
+    account, recorder, looks = loop.tasks[loop.spawn("task")], loop.recorder, []
+    loop.begin_step(0)
+    loop.end_step()
+
+    def look(account):
+        looks.append(loop.clock())
+        loop.tick(1_000_000)  # it takes as long as the wait itself
+        return account.stack
+
+    recorder._awaited = look
+    for _ in range(200):
+        account.parked = loop.clock()
+        loop.tick(1_000_000)
+        recorder.waited(account, loop.clock())
+    in_all = 5 + (loop.clock() - looks[0]) // 20_000_000  # what was saved up, and the share
+    assert in_all <= len(looks) <= in_all + 1
+    account.parked = loop.clock()
+    loop.tick(20_000_000)
+    recorder.waited(account, loop.clock())
+    assert looks[-1] == loop.clock() - 1_000_000
+
+
 def test_metadata_say_how_it_was_recorded(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["/some/where/app.py", "x"])
     before = time.time_ns()

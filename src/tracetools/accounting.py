@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from tracetools.stacks import Frame, Stack, StackTree
 
@@ -391,20 +391,21 @@ class LoopAccount:
         if task.ready is None:
             task.ready = now
 
-    def attribute_wait(self, task: TaskAccount, awaits: Iterable[Frame], now: int) -> None:
+    def attribute_wait(
+        self, task: TaskAccount, find: Callable[[TaskAccount], Stack], now: int
+    ) -> None:
         """Give the wait that ends now to the stack of what the task was parked in.
 
-        `awaits` are frames under the task's stack. It is the idle time that moves: what the task
-        queued for its turn stays where it was spent. So all stacks of the task still add up. A
-        second time does nothing.
+        `find` returns that stack, which stands on the task's. It is the idle time that moves: what
+        the task queued for its turn stays where it was spent. So all stacks of the task still add
+        up. A second time does nothing.
         """
         parked = task.parked
         idle = (now if task.ready is None else task.ready) - parked
         if idle <= 0:
             return
-        own = stack = task.stack
-        for frame in awaits:
-            stack = self.tree.child(stack, frame)
+        own = task.stack
+        stack = find(task)
         if task.parked is not parked:  # a finaliser has closed a span of the task meanwhile
             return
         # As in `begin_step`, nothing is called from here on.

@@ -18,14 +18,23 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from types import AsyncGeneratorType, CodeType, CoroutineType, GeneratorType, ModuleType
+from types import (
+    AsyncGeneratorType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    GeneratorType,
+    ModuleType,
+)
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.labels import memoised_frames
-from tracetools.stacks import DEEPER, Frame
+from tracetools.stacks import DEEPER, Frame, frames_between
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator
+
+    from tracetools.stacks import Stack, StackTree
 
 __all__ = ["Awaits"]
 
@@ -38,111 +47,137 @@ _UNKNOWN: Final = "?"
 _FUTURE: Final = "FutureIter"
 
 
-class _Link(NamedTuple):
-    """One coroutine or generator of a chain, and what it awaits."""
+class _Chain(NamedTuple):
+    """What a task is parked in: coroutines and generators, and what the last of them awaits."""
 
-    name: str
-    code: CodeType
-    owner: Any
-    awaits: Any
+    links: list[Any]
+    codes: list[CodeType]
+    end: Any
+
+
+class _Plan(NamedTuple):
+    """What is known of all chains of the same functions under one stack.
+
+    Attributes:
+        codes: the functions; kept, so that their identities stay their own.
+        stack: that of the functions that have frames.
+        waiting: the index of the link whose line matters; None if no await is to be shown.
+        awaited: what that one awaits.
+        awaits: the stacks of awaits by the instruction at which that link is parked.
+    """
+
+    codes: list[CodeType]
+    stack: Stack
+    waiting: int | None
+    awaited: str
+    awaits: dict[int, Stack]
 
 
 class Awaits:
-    """Turns chains of awaits into frames; remembers those of functions that it has seen."""
+    """Finds the stacks of what tasks are parked in; remembers chains that it has seen.
+
+    Chains are known by the identities of their functions: to hash code, or to make frames of it,
+    costs more than to walk.
+    """
 
     def __init__(self) -> None:
         self._function = memoised_frames()
-        self._kinds: dict[int, tuple[str, CodeType]] = {}
-        self._leaves: dict[tuple[int, int, str], tuple[Frame, CodeType]] = {}
+        self._plans: dict[tuple[object, ...], _Plan] = {}
 
-    def frames(self, coroutine: Any, shown: Sequence[Frame] = ()) -> list[Frame]:
-        """Return the frames of what a parked task awaits, the outermost first; perhaps none.
+    def stack(self, coroutine: Any, base: Stack, own: Stack, tree: StackTree) -> Stack:
+        """Return the stack of what a task is parked in: its own, or one that stands on it.
 
-        `shown` are those that the task has already, from its own function's to its innermost
-        span's. A function is found in them by its place, for names may be given.
+        `base` is the stack of the task, `own` that of its innermost span. What both and those
+        between have a frame for is not shown again; it is found by its place, for names may be
+        given.
         """
+        chain = _chain(coroutine)
+        key = (base, own, *map(id, chain.codes), _name_of_end(chain.end))
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= _MAX_KNOWN:
+                self._plans.clear()
+            plan = self._plans[key] = self._plan(chain, frames_between(base, own), own, tree)
+        if plan.waiting is None:
+            return plan.stack
+        frame = _frame_of(chain.links[plan.waiting])
+        if frame is None:
+            return plan.stack
+        found = plan.awaits.get(frame.f_lasti)
+        if found is None:
+            file = plan.codes[plan.waiting].co_filename
+            await_frame = Frame(f"await {plan.awaited}", file or None, frame.f_lineno or 0)
+            found = plan.awaits[frame.f_lasti] = tree.child(plan.stack, await_frame)
+        return found
+
+    def _plan(self, chain: _Chain, shown: list[Frame], own: Stack, tree: StackTree) -> _Plan:
         places = [(frame.file, frame.line) for frame in shown]
         frames: list[Frame] = []
-        innermost: _Link | None = None
+        waiting: int | None = None
         plumbing: str | None = None
-        awaits: Any = None
-        for number, (name, code, owner, awaits) in enumerate(_links(coroutine)):
-            kind = self._kind(code)
+        for index, (link, code) in enumerate(zip(chain.links, chain.codes, strict=True)):
+            kind, name = _kind_of_file(code.co_filename), str.__str__(link.__qualname__)
             place = (code.co_filename, code.co_firstlineno)
             if kind == "program":
-                innermost, plumbing = _Link(name, code, owner, awaits), None
+                waiting, plumbing = index, None
                 frames.append(self._function(name, code))
             elif kind == "plumbing" and place not in places:
                 plumbing = plumbing or name
             if place in places:  # each stands for one link: a function may await itself
                 del places[: places.index(place) + 1]
                 frames.clear()
-            if number == MAX_LINKS - 1:
-                return [*frames, DEEPER]
-        if innermost is None or innermost.awaits is None:
-            return frames
-        return [*frames, self._leaf(innermost, plumbing or _name_of_end(awaits))]
-
-    def _kind(self, code: CodeType) -> str:
-        """Tell whose a function is; found by identity, for to hash code costs more than a walk."""
-        known = self._kinds.get(id(code))
-        if known is None:
-            if len(self._kinds) >= _MAX_KNOWN:
-                self._kinds.clear()
-            known = self._kinds[id(code)] = (_kind_of_file(code.co_filename), code)
-        return known[0]
-
-    def _leaf(self, link: _Link, awaited: str) -> Frame:
-        """Return the frame of an await: what is awaited, and the line that awaits it."""
-        line = _line(link.owner)
-        key = (id(link.code), line, awaited)
-        known = self._leaves.get(key)
-        if known is None:
-            if len(self._leaves) >= _MAX_KNOWN:
-                self._leaves.clear()
-            frame = Frame(f"await {awaited}", link.code.co_filename or None, line)
-            known = self._leaves[key] = (frame, link.code)
-        return known[0]
+        if len(chain.links) == MAX_LINKS:
+            frames.append(DEEPER)
+            waiting = None
+        elif chain.end is None and waiting == len(chain.links) - 1:
+            waiting = None  # a generator of the program's own, which awaits nothing
+        stack = own
+        for frame in frames:
+            stack = tree.child(stack, frame)
+        return _Plan(chain.codes, stack, waiting, plumbing or _name_of_end(chain.end), {})
 
 
 # -- the chain -----------------------------------------------------------------------------------
 
 
-def _links(coroutine: Any) -> Iterator[_Link]:
-    """Walk down a chain, from a task's coroutine to what it is parked in."""
+def _chain(coroutine: Any) -> _Chain:
+    """Walk down a chain, from a task's coroutine to what it is parked in.
+
+    Only what Python itself made is taken apart; anything else may run code when it is asked.
+    """
+    links: list[Any] = []
+    codes: list[CodeType] = []
     found = coroutine
-    for _ in range(MAX_LINKS):
-        while type(found) in _BETWEEN:
+    while len(links) < MAX_LINKS:
+        kind = type(found)
+        if kind is CoroutineType:
+            code, awaits = found.cr_code, found.cr_await
+        elif kind is GeneratorType:
+            code, awaits = found.gi_code, found.gi_yieldfrom
+        elif kind is AsyncGeneratorType:
+            code, awaits = found.ag_code, found.ag_await
+        elif kind in _BETWEEN:
             found = _referent(found)
-        link = _link(found)
-        if link is None:
-            return
-        yield link
-        found = link.awaits
+            continue
+        else:
+            break
+        links.append(found)
+        codes.append(code)
+        found = awaits
+    return _Chain(links, codes, found)
 
 
-def _link(found: Any) -> _Link | None:
-    """Take apart what Python itself made; anything else may run code when it is asked."""
-    kind = type(found)
+def _frame_of(link: Any) -> FrameType | None:
+    """Return the frame of a coroutine or generator that is parked; None if it is over."""
+    kind = type(link)
+    frame: FrameType | None
     if kind is CoroutineType:
-        code, awaits = found.cr_code, found.cr_await
+        frame = link.cr_frame
     elif kind is GeneratorType:
-        code, awaits = found.gi_code, found.gi_yieldfrom
-    elif kind is AsyncGeneratorType:
-        code, awaits = found.ag_code, found.ag_await
+        frame = link.gi_frame
     else:
-        return None
-    return _Link(str.__str__(found.__qualname__), code, found, awaits)
-
-
-def _line(owner: Any) -> int:
-    """Return the line at which a coroutine or generator is parked; 0 if it is over."""
-    kind = type(owner)
-    if kind is CoroutineType:
-        frame = owner.cr_frame
-    else:
-        frame = owner.gi_frame if kind is GeneratorType else owner.ag_frame
-    return (frame.f_lineno or 0) if frame is not None else 0
+        frame = link.ag_frame
+    return frame
 
 
 def _referent(found: Any) -> Any:
@@ -183,6 +218,8 @@ _LOOKED_INTO: Final = _BETWEEN | {CoroutineType, GeneratorType, AsyncGeneratorTy
 
 
 def _name_of_end(end: Any) -> str:
+    if end is None:
+        return _UNKNOWN
     name = type.__dict__["__name__"].__get__(type(end))  # whatever its own type says of names
     return "Future" if name == _FUTURE else _UNKNOWN
 

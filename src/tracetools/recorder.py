@@ -26,7 +26,7 @@ from tracetools.errors import LawError
 from tracetools.labels import PathShortener, thread_name
 from tracetools.profile import Profile
 from tracetools.snapshot import Moment, Sums, copy_moment
-from tracetools.stacks import Frame, Stack, StackTree, frames_between
+from tracetools.stacks import Frame, Stack, StackTree
 
 if TYPE_CHECKING:
     from tracetools.accounting import Opened
@@ -37,6 +37,15 @@ _SMALL: Final = 1_000_000
 
 _LOOKS: Final = 100
 """How often a loop is looked at until the look is of one moment."""
+
+_LOOKING: Final = 20
+"""One part in so many of the time may be spent in looking at what tasks await."""
+
+_MOST_CREDIT: Final = 5_000_000
+"""Nanoseconds of it that may be saved up, for many tasks that resume at once."""
+
+_LONG_WAIT: Final = 10_000_000
+"""Nanoseconds after which a wait is looked at in any case."""
 
 _SOUND: Final = (time.perf_counter_ns, time.monotonic_ns)
 """Clocks that neither fail nor start at zero when the program does."""
@@ -80,6 +89,7 @@ class Recorder:
         self.scheduled = scheduled
         self.least_wait = least_wait
         self._awaits = Awaits()
+        self._credit, self._credited = _MOST_CREDIT, self.clock()
         self._backends: set[str] = set()
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
@@ -146,12 +156,23 @@ class Recorder:
         self._unfollow(loop)
 
     def waited(self, account: TaskAccount, now: int) -> None:
-        """Give the wait of a task that is going to step to what it was parked in."""
-        account.loop.attribute_wait(account, self._awaited(account, account.stack), now)
+        """Give the wait of a task that is going to step to what it was parked in.
 
-    def _awaited(self, account: TaskAccount, stack: Stack) -> list[Frame]:
-        """Return the frames of what a task is parked in, below those of its stack."""
-        return self._awaits.frames(_run_by(account), frames_between(account.base, stack))
+        Where nearly every step follows a wait that is worth a look, as in a loop that many tasks
+        keep busy, looking at all would make all wait for longer. So it may take its share of the
+        time and no more; long waits are always looked at.
+        """
+        credit = min(self._credit + (now - self._credited) // _LOOKING, _MOST_CREDIT)
+        self._credited = now
+        if credit > 0 or now - account.parked > _LONG_WAIT:
+            account.loop.attribute_wait(account, self._awaited, now)
+            credit -= account.clock() - now
+        self._credit = credit
+
+    def _awaited(self, account: TaskAccount) -> Stack:
+        """Return the stack of what a task is parked in."""
+        coroutine = None if account.coroutine is None else account.coroutine()
+        return self._awaits.stack(coroutine, account.base, account.stack, account.loop.tree)
 
     def _note_waits(self, loop: LoopAccount, now: int) -> None:
         """Note what tasks wait for that will step no more before the recording ends."""
@@ -320,7 +341,7 @@ class Recorder:
             return
         for account, row in zip(moment.tasks, moment.task_rows, strict=True):
             if account is not moment.loop_row.current and self._waits_long(account, now):
-                sums.move_wait(row, self._awaited(account, row.stack), moment.loop.tree, now)
+                sums.move_wait(row, self._awaited(account), now)
 
     def _now_in(self, moment: Moment) -> int:
         """Return the moment up to which a loop is accounted for in a copy of it."""
@@ -349,11 +370,6 @@ def _check_bound(name: str, value: object) -> None:
         raise TypeError(f"{name} is a whole number, not {value!r}")
     if value < 1:
         raise ValueError(f"{name} is at least 1, not {value!r}")
-
-
-def _run_by(account: TaskAccount) -> object:
-    """Return the coroutine of a task; None if it is gone, or of a kind that cannot be looked at."""
-    return None if account.coroutine is None else account.coroutine()
 
 
 def _program() -> str:

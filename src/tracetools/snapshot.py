@@ -162,13 +162,16 @@ class Sums:
         self._add_stacks(moment.stacks, moment.stack_rows)
         return moment.loop_row.lifetimes + self._add_tasks(moment, now)
 
-    def move_wait(self, row: TaskRow, awaits: Iterable[Frame], tree: StackTree, now: int) -> None:
+    def move_wait(self, row: TaskRow, stack: Stack, now: int) -> None:
         """Give the wait of a task, which goes on, to what it is parked in; see `attribute_wait`."""
         idle = (now if row.ready is None else row.ready) - row.parked
-        stack = row.stack
-        for frame in awaits:
-            stack = tree.child(stack, frame)
-            self._add(stack)
+        new: list[Stack] = []
+        inner = stack
+        while inner is not row.stack and inner.parent is not None:
+            new.append(inner)
+            inner = inner.parent
+        for each in reversed(new):  # parents first
+            self._add(each)
         self._add(row.stack, rest=-idle)
         self._add(stack, rest=idle)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tracetools.accounting import Opened, TaskAccount
     from tracetools.profile import Profile
+    from tracetools.stacks import Stack
 
 __all__ = ["FakeClock", "ScriptedLoop"]
 
@@ -91,7 +92,14 @@ class ScriptedLoop:
     def begin_step(self, task: int, awaits: Iterable[str] = ()) -> None:
         """Let a task step; `awaits` names what it has been parked in since its last step."""
         account = self.tasks[task]
-        self.loop.attribute_wait(account, map(Frame, awaits), self.clock())
+
+        def find(account: TaskAccount) -> Stack:
+            stack = account.stack
+            for name in awaits:
+                stack = self.loop.tree.child(stack, Frame(name))
+            return stack
+
+        self.loop.attribute_wait(account, find, self.clock())
         self.loop.begin_step(account, self.clock())
 
     def end_step(self) -> None:

@@ -18,8 +18,6 @@ from tracetools.testing import FakeClock
 class Owner:
     """Records steps as plainly as can be, and notes what it is told."""
 
-    least_wait = 1 << 80
-
     def __init__(self, clock):
         self.clock = clock
         self.heard = []

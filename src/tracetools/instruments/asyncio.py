@@ -20,6 +20,7 @@ from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, ref
 
+from tracetools.accounting import NEVER
 from tracetools.instruments import loops
 from tracetools.instruments.steps import SteppedCoroutine, hide_frame
 from tracetools.instruments.tasks import Tasks
@@ -101,7 +102,7 @@ class AsyncioInstrument(Tasks):
                     coroutine,
                     account,
                     self,
-                    special=options.get("context") is not None,
+                    special=options.get("context") is not None or self.least_wait != NEVER,
                     scheduled=self.recorder.scheduled,
                 )
         return coroutine

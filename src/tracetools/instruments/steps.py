@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     class Owner(Protocol):
         """Who records the steps; what it does must never raise an error of its own."""
 
-        least_wait: int
-        """Waits that are longer, in nanoseconds, are told by `waited`."""
-
-        def waited(self, account: TaskAccount, now: int) -> None:
-            """Note that a step is going to begin, after a wait that is worth a look."""
-
         def begin(self, account: TaskAccount) -> bool:
             """Begin a step in any case but the plain one; return whether it is recorded."""
 
@@ -150,7 +144,7 @@ def hide_frame(error: BaseException) -> None:
         error.__traceback__ = error.__traceback__.tb_next
 
 
-def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, for a call is too dear
+def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too dear
     itself: ref[SteppedCoroutine],
     coroutine: Any,
     account: TaskAccount,
@@ -165,7 +159,6 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, f
     """
     loop = account.loop
     clock = account.clock
-    least_wait = owner.least_wait
     send = coroutine.send
     result = None
     plain = dropped = False
@@ -175,20 +168,16 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, f
                 request = yield result
                 if plain and request is None and loop.current is None and loop.running:
                     now = clock()
-                    waited = now - account.parked > least_wait
-                    if waited:
-                        owner.waited(account, now)
                     if scheduled and account.ready is not None:
                         account.stack.scheduled += now - account.ready
                         account.ready = None
-                    account.busy -= clock() if waited else now
+                    account.busy -= now
                     loop.current = account
                     result = send(None)
                     now = clock()
                     if loop.current is account:
                         account.busy += now
                         account.stack.steps += 1
-                        account.parked = now
                         loop.current = None
                         loop.mark = now
                 else:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from tracetools import current, spans
+from tracetools.accounting import NEVER
 from tracetools.instruments.tasks import Tasks
 from tracetools.recorder import Recorder
 from tracetools.recording import Options, Recording
@@ -103,11 +104,13 @@ class TrioInstrument(trio.abc.Instrument):
     def _choose_hooks(self) -> None:
         """Take the cheapest hooks for the steps of a run that has not made one yet.
 
-        Those of `_steps` know one loop only, and must see its first step. What a task has done
-        stands in its account, so hooks may be exchanged at any time, between any two calls.
+        Those of `_steps` know one loop only, must see its first step, and do not look at waits.
+        What a task has done stands in its account, so hooks may be exchanged at any time, between
+        any two calls.
         """
         loops = self._tasks.loops
-        if len(loops) == 1 and not self._recorder.scheduled:
+        is_plain = not self._recorder.scheduled and self._tasks.least_wait == NEVER
+        if len(loops) == 1 and is_plain:
             send = _steps(self._tasks, *loops).send
             send(None)  # type: ignore[arg-type]  # to where it waits for the first task
             self._use({"before_task_step": send, "after_task_step": send})
@@ -429,17 +432,12 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
     """
     accounts = tasks.accounts
     clock = tasks.recorder.clock
-    least_wait = tasks.least_wait
     try:
         while True:
             task = yield  # before_task_step
             try:
                 account = accounts[task]
-                now = clock()
-                if now - account.parked > least_wait:
-                    tasks.waited(account, now)
-                    now = clock()
-                account.busy -= now
+                account.busy -= clock()
                 loop.current = account
             except KeyError:
                 tasks.unknown(task)
@@ -450,7 +448,6 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
             if loop.current is account and account is not None:
                 account.busy += now
                 account.stack.steps += 1
-                account.parked = now
                 loop.current = None
                 loop.mark = now
     except GeneratorExit:

@@ -235,7 +235,7 @@ def test_one_line_without_end_is_not_held_in_memory(folder, capsys):
     assert "x.folded" in failing(capsys, "x.folded")
 
 
-# -- what a review found -----------------------------------------------------------------------
+# -- lenses, pipes, reports, and what makes no sense together ------------------------------------
 
 
 def test_both_sides_of_a_difference_are_seen_through_one_lens(folder):

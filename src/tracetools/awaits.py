@@ -156,8 +156,8 @@ def _chain(coroutine: Any) -> _Chain:
             code, awaits = found.gi_code, found.gi_yieldfrom
         elif kind is AsyncGeneratorType:
             code, awaits = found.ag_code, found.ag_await
-        elif kind in _BETWEEN:
-            found = _referent(found)
+        elif kind in _BETWEEN and (inner := _referent(found)) is not None:
+            found = inner
             continue
         else:
             break

@@ -321,6 +321,7 @@ def test_looking_at_awaits_takes_its_share_of_the_time_and_no_more():
     loop.tick(20_000_000)
     recorder.waited(account, loop.clock())
     assert looks[-1] == loop.clock() - 1_000_000
+    loop.finish()
 
 
 def test_metadata_say_how_it_was_recorded(monkeypatch):

@@ -176,6 +176,8 @@ class Recorder:
 
     def _note_waits(self, loop: LoopAccount, now: int) -> None:
         """Note what tasks wait for that will step no more before the recording ends."""
+        if self.least_wait is None:
+            return
         for account in list(loop.tasks):
             if account is not loop.current and self._waits_long(account, now):
                 self.waited(account, now)

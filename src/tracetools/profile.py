@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping  # noqa: TC003  # for readers of the annotations
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 from tracetools.errors import LawError
-from tracetools.stacks import ROOT, Frame, Times
+from tracetools.spread import Spread
+from tracetools.stacks import ROOT, Blocks, Frame, Times
 
 __all__ = ["LENSES", "Lens", "Path", "Profile"]
 
@@ -26,6 +28,8 @@ LENSES: Final[tuple[Lens, ...]] = get_args(Lens)
 
 IDLE: Final = Frame("[idle]", "")
 SCHEDULED: Final = Frame("[scheduled]", "")
+
+_MAPPINGS: Final = ("stacks", "blocking")
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,18 @@ class Profile:
             the idle time.
         truncated: whether a bound on depth or number of stacks was met, so that ``(deeper)`` or
             ``(other)`` stand for real stacks.
+        blocking_limit: how long a step may take, in nanoseconds, before it is said to block the
+            loop; the least, if several were merged; ``None`` where nobody looked.
+        blocking: the steps that took longer, by what held the loop: the stack of the task's
+            innermost span, the functions below it, and at last ``holds the loop`` with the line.
+            What could not be seen is missing. These paths need not be among `stacks`.
+        lateness: for how long tasks that could step had to wait for their turn, in nanoseconds;
+            empty where scheduled time was not measured.
+        queue: how many tasks waited for their turn whenever one more did, that one included.
+        queue_trend: the same over time: its mean in equal parts of the recording, in thousandths
+            of a task; of the run with the longest queues, if several were merged.
+        samples: how often a look at the functions within a step was taken.
+        unseen: tasks that lived in recorded loops and could not be followed.
     """
 
     stacks: Mapping[Path, Times] = field(default_factory=dict)
@@ -58,13 +74,22 @@ class Profile:
     merged: int = 1
     scheduled_measured: bool = False
     truncated: bool = False
+    blocking_limit: int | None = None
+    blocking: Mapping[Path, Blocks] = field(default_factory=dict)
+    lateness: Spread = Spread()
+    queue: Spread = Spread()
+    queue_trend: tuple[int, ...] = ()
+    samples: int = 0
+    unseen: int = 0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stacks", MappingProxyType(dict(self.stacks)))
+        for name in _MAPPINGS:
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __reduce__(self) -> tuple[object, ...]:
         # A mapping proxy cannot be pickled, or copied deeply; the dictionary behind it can.
-        return type(self), tuple((vars(self) | {"stacks": dict(self.stacks)}).values())
+        mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
+        return type(self), tuple((vars(self) | mappings).values())
 
     @property
     def busy(self) -> int:
@@ -131,10 +156,14 @@ class Profile:
         """Add profiles up: stacks are the key. Associative and commutative."""
         profiles = (self, *others)
         stacks: dict[Path, Times] = {}
+        blocking: dict[Path, Blocks] = {}
         for profile in profiles:
             for path, times in profile.stacks.items():
                 known = stacks.get(path)
                 stacks[path] = times if known is None else known.plus(times)
+            for path, blocks in profile.blocking.items():
+                blocking[path] = blocking.get(path, Blocks()).plus(blocks)
+        limits = [profile.blocking_limit for profile in profiles]
         return replace(
             self,
             stacks=stacks,
@@ -147,6 +176,13 @@ class Profile:
             merged=sum(profile.merged for profile in profiles),
             scheduled_measured=all(profile.scheduled_measured for profile in profiles),
             truncated=any(profile.truncated for profile in profiles),
+            blocking_limit=min((limit for limit in limits if limit is not None), default=None),
+            blocking=blocking,
+            lateness=reduce(Spread.plus, (profile.lateness for profile in profiles)),
+            queue=reduce(Spread.plus, (profile.queue for profile in profiles)),
+            queue_trend=max((profile.queue_trend for profile in profiles), key=_weight),
+            samples=sum(profile.samples for profile in profiles),
+            unseen=sum(profile.unseen for profile in profiles),
         )
 
     __add__ = merge
@@ -156,6 +192,11 @@ class Profile:
         from tracetools.report.of_profile import notebook_of_profile  # noqa: PLC0415
 
         return notebook_of_profile(self)
+
+
+def _weight(trend: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """Order trends by how long the queue was at its longest."""
+    return max(trend, default=0), trend
 
 
 def _joined(path: Path) -> str:

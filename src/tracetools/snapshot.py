@@ -66,11 +66,13 @@ class StackRow(NamedTuple):
     thread: int
     steps: int
     entries: int
+    self_wakes: int
+    left_open: int
 
     def times(self) -> Times:
         """Return the numbers as a profile has them."""
-        idle = self.rest - self.scheduled
-        return Times(self.busy, self.scheduled, idle, self.thread, self.steps, self.entries)
+        busy, rest, scheduled, *others = self
+        return Times(busy, scheduled, rest - scheduled, *others)
 
 
 STACK_ROW: Final = attrgetter(*StackRow._fields)

@@ -11,7 +11,17 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-__all__ = ["DEEPER", "OTHER", "ROOT", "Frame", "Stack", "StackTree", "Times", "frames_between"]
+__all__ = [
+    "DEEPER",
+    "OTHER",
+    "ROOT",
+    "Blocks",
+    "Frame",
+    "Stack",
+    "StackTree",
+    "Times",
+    "frames_between",
+]
 
 
 class Frame(NamedTuple):
@@ -61,6 +71,8 @@ class Times(NamedTuple):
         thread: time that worker threads spent in this stack, beside the loop.
         steps: steps that ended in this stack.
         entries: tasks spawned, or spans opened, with this stack.
+        self_wakes: steps at whose end the task had woken itself already, as a checkpoint does.
+        left_open: spans with this stack that were open when their task had finished.
     """
 
     busy: int = 0
@@ -69,10 +81,32 @@ class Times(NamedTuple):
     thread: int = 0
     steps: int = 0
     entries: int = 0
+    self_wakes: int = 0
+    left_open: int = 0
 
     def plus(self, other: Times) -> Times:
         """Add number by number."""
         return Times(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class Blocks(NamedTuple):
+    """Steps that held the loop for longer than a limit.
+
+    Attributes:
+        count: how many.
+        total: how long they took, in nanoseconds.
+        worst: how long the longest of them took, in nanoseconds.
+    """
+
+    count: int = 0
+    total: int = 0
+    worst: int = 0
+
+    def plus(self, other: Blocks) -> Blocks:
+        """Put both together."""
+        return Blocks(
+            self.count + other.count, self.total + other.total, max(self.worst, other.worst)
+        )
 
 
 class Stack:
@@ -88,9 +122,11 @@ class Stack:
         "depth",
         "entries",
         "frame",
+        "left_open",
         "parent",
         "rest",
         "scheduled",
+        "self_wakes",
         "steps",
         "thread",
     )
@@ -106,6 +142,8 @@ class Stack:
         self.thread = 0
         self.steps = 0
         self.entries = 0
+        self.self_wakes = 0
+        self.left_open = 0
 
     def __repr__(self) -> str:
         above = f"{self.parent!r};" if self.parent else ""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from hypothesis import strategies as st
 
 from tracetools.profile import Profile
-from tracetools.stacks import Times
+from tracetools.spread import Spread, bucket_of
+from tracetools.stacks import ROOT, Blocks, Frame, Times
 from tracetools.testing import ScriptedLoop
 
 NAMES = ["a", "b", "c"]
@@ -207,6 +208,29 @@ def numbers(profile: Profile) -> dict[tuple[str, ...], Times]:
     return {path: times for path, times in named.items() if any(times)}
 
 
+def spread_of(sizes: list[int]) -> Spread:
+    """Return how some sizes are spread."""
+    return Spread(sum(sizes), max(sizes, default=0), Counter(map(bucket_of, sizes)))
+
+
+def spreads(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[Spread]:
+    """Return how any such sizes are spread, also none."""
+    return st.lists(sizes, max_size=6).map(spread_of)
+
+
+LATENESS = st.integers(0, 70) | st.integers(0, 10**12)
+HOLDERS = st.lists(st.sampled_from([Frame(name) for name in NAMES]), max_size=3).map(
+    lambda frames: (ROOT, *frames)
+)
+
+
+@st.composite
+def _blocks(draw) -> Blocks:
+    """Return what any steps that held the loop make, at least one."""
+    steps = draw(st.lists(st.integers(1, 10**12), min_size=1, max_size=3))
+    return Blocks(len(steps), sum(steps), max(steps))
+
+
 @st.composite
 def _profiles(draw) -> Profile:
     """Return the profile of any program, with anything that may be said of it."""
@@ -219,6 +243,13 @@ def _profiles(draw) -> Profile:
         merged=draw(st.integers(0, 3)),
         scheduled_measured=draw(st.booleans()),
         truncated=draw(st.booleans()),
+        blocking_limit=draw(st.none() | st.integers(0, 3)),
+        blocking=draw(st.dictionaries(HOLDERS, _blocks(), max_size=3)),
+        lateness=draw(spreads(LATENESS)),
+        queue=draw(spreads(st.integers(0, 9))),
+        queue_trend=tuple(draw(st.lists(st.integers(0, 3), max_size=3))),
+        samples=draw(st.integers(0, 3)),
+        unseen=draw(st.integers(0, 3)),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 import tracetools
 
 SOURCE = Path(tracetools.__file__).parent
-CORE = {"errors", "stacks", "accounting", "profile", "labels"}
+CORE = {"errors", "stacks", "spread", "accounting", "profile", "labels"}
 RUN_TIME = {"awaits", "current", "recorder", "snapshot", "spans", "stack_file", "surroundings"}
 BACKENDS = {"trio", "anyio", "asyncio", "sniffio", "outcome", "uvloop"}
 

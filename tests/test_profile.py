@@ -13,9 +13,11 @@ from tests import strategies
 from tests.strategies import PROFILES, PROGRAMS
 from tracetools import LawError, Profile
 from tracetools.profile import IDLE, LENSES, SCHEDULED
-from tracetools.stacks import ROOT, Frame, Times
+from tracetools.spread import Spread
+from tracetools.stacks import ROOT, Blocks, Frame, Times
 
 A, B = Frame("a", "a.py", 1), Frame("b")
+HOLDS = Frame("holds the loop", "a.py", 3)
 KEYS = [(ROOT,), (ROOT, A), (ROOT, A, B)]
 
 GOOD = Profile(
@@ -37,6 +39,13 @@ GOOD = Profile(
     backends=("trio",),
     runs=1,
     scheduled_measured=True,
+    blocking_limit=100,
+    blocking={(ROOT, A, HOLDS): Blocks(1, 200, 200)},
+    lateness=Spread(7, 4, {3: 1, 4: 1}),
+    queue=Spread(2, 1, {1: 2}),
+    queue_trend=(0, 1500),
+    samples=3,
+    unseen=1,
 )
 
 NOTHING = Profile(merged=0, scheduled_measured=True)
@@ -124,6 +133,13 @@ def test_merging_adds_numbers_and_keeps_what_was_said_of_each():
         runs=2,
         merged=4,
         truncated=True,
+        blocking_limit=50,
+        blocking={(ROOT, A, HOLDS): Blocks(2, 150, 90), (ROOT, B): Blocks(1, 60, 60)},
+        lateness=Spread(9, 5, {4: 1, 5: 1}),
+        queue=Spread(3, 3, {3: 1}),
+        queue_trend=(1600, 0, 0),
+        samples=4,
+        unseen=2,
     )
     both = GOOD + other
     assert dict(both.stacks) == {
@@ -132,7 +148,11 @@ def test_merging_adds_numbers_and_keeps_what_was_said_of_each():
         KEYS[2]: GOOD.stacks[KEYS[2]],
         (ROOT, B): Times(idle=7),
     }
-    assert dataclasses.replace(both, stacks={}) == Profile(
+    assert dict(both.blocking) == {
+        (ROOT, A, HOLDS): Blocks(3, 350, 200),
+        (ROOT, B): Blocks(1, 60, 60),
+    }
+    assert dataclasses.replace(both, stacks={}, blocking={}) == Profile(
         duration=1111,
         task_time=73,
         start=3,
@@ -142,7 +162,18 @@ def test_merging_adds_numbers_and_keeps_what_was_said_of_each():
         merged=5,
         scheduled_measured=False,
         truncated=True,
+        blocking_limit=50,
+        lateness=Spread(16, 5, {3: 1, 4: 2, 5: 1}),
+        queue=Spread(5, 3, {1: 2, 3: 1}),
+        queue_trend=(1600, 0, 0),
+        samples=7,
+        unseen=3,
     )
+
+
+def test_the_limit_of_what_was_not_looked_at_does_not_count():
+    assert (GOOD + NOTHING).blocking_limit == 100 == (NOTHING + GOOD).blocking_limit
+    assert (NOTHING + NOTHING).blocking_limit is None
 
 
 def test_the_start_of_what_never_began_does_not_count():
@@ -161,6 +192,8 @@ def test_it_is_frozen_and_apart_from_what_it_was_made_of():
         profile.duration = 2
     with pytest.raises(TypeError):
         profile.stacks[(ROOT,)] = Times()
+    with pytest.raises(TypeError):
+        profile.blocking[(ROOT,)] = Blocks()
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, dataclasses.replace])

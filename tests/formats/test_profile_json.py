@@ -1,11 +1,13 @@
 """The file of a profile: nothing is lost, and nothing hostile gets through."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import spreads
 from tracetools import StackFileError
 from tracetools.formats import profile_json
 from tracetools.formats.profile_json import (
@@ -16,13 +18,15 @@ from tracetools.formats.profile_json import (
     write_profile,
 )
 from tracetools.profile import Profile
-from tracetools.stacks import ROOT, Frame, Times
+from tracetools.spread import Spread, bucket_of
+from tracetools.stacks import ROOT, Blocks, Frame, Times
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)
 COUNTS = st.integers(0) | st.integers(0, 10**400)
 FRAMES = st.builds(Frame, TEXTS, st.none() | TEXTS, COUNTS)
 PATHS = st.lists(st.sampled_from([ROOT]) | FRAMES, min_size=1, max_size=5).map(tuple)
-TIMES = st.builds(Times, *[COUNTS] * 6)
+TIMES = st.builds(Times, *[COUNTS] * 8)
+BLOCKS = st.builds(Blocks, *[COUNTS] * 3)
 PROFILES = st.builds(
     Profile,
     stacks=st.dictionaries(PATHS, TIMES, max_size=6),
@@ -35,6 +39,13 @@ PROFILES = st.builds(
     merged=COUNTS,
     scheduled_measured=st.booleans(),
     truncated=st.booleans(),
+    blocking_limit=st.none() | COUNTS,
+    blocking=st.dictionaries(PATHS, BLOCKS, max_size=6),
+    lateness=spreads(COUNTS),
+    queue=spreads(COUNTS),
+    queue_trend=st.lists(COUNTS, max_size=3).map(tuple),
+    samples=COUNTS,
+    unseen=COUNTS,
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -42,16 +53,54 @@ JSON = st.recursive(
 )
 
 A = Frame("a", "a.py", 1)
+HOLDS = Frame("holds the loop", "a.py", 3)
 GOOD = Profile(
-    stacks={(ROOT,): Times(busy=1), (ROOT, A): Times(1, 2, 3, 4, 5, 6)},
+    stacks={(ROOT,): Times(busy=1), (ROOT, A): Times(1, 2, 3, 4, 5, 6, 7, 8)},
     duration=2,
     task_time=6,
     start=7,
     programs=("p",),
     backends=("trio",),
     runs=1,
+    blocking_limit=100,
+    blocking={(ROOT, A, HOLDS): Blocks(2, 350, 200)},
+    lateness=Spread(1007, 1000, {bucket_of(1000): 1, 7: 1}),
+    queue=Spread(2, 1, {1: 2}),
+    queue_trend=(0, 1500),
+    samples=9,
+    unseen=8,
 )
 TEXT = """\
+{"tracetools-profile":1,
+"start":7,
+"duration":2,
+"task_time":6,
+"runs":1,
+"merged":1,
+"samples":9,
+"unseen":8,
+"programs":["p"],
+"backends":["trio"],
+"scheduled_measured":false,
+"truncated":false,
+"blocking_limit":100,
+"queue_trend":[0,1500],
+"lateness":[1007,1000,[[7,1],[190,1]]],
+"queue":[2,1,[[1,2]]],
+"frames":[
+["a","a.py",1],
+["all-spans","",0],
+["holds the loop","a.py",3]
+],
+"stacks":[
+[-1,1,1,0,0,0,0,0,0,0],
+[0,0,1,2,3,4,5,6,7,8]
+],
+"blocking":[
+[[1,0,2],2,350,200]
+]}
+"""
+FIRST_TEXT = """\
 {"tracetools-profile":1,
 "start":7,
 "duration":2,
@@ -71,6 +120,7 @@ TEXT = """\
 [0,0,1,2,3,4,5,6]
 ]}
 """
+"""As it was written before anything of `blocking` and after was known."""
 
 
 def changed(**changes):
@@ -92,8 +142,14 @@ def test_what_is_written_is_read_back(profile):
 
 @given(PROFILES)
 def test_equal_profiles_are_equal_bytes(profile):
-    turned = Profile(**{**vars(profile), "stacks": dict(reversed(profile.stacks.items()))})
-    assert format_profile(turned) == format_profile(profile)
+    turned = {
+        name: dict(reversed(getattr(profile, name).items())) for name in ("stacks", "blocking")
+    }
+    for name in ("lateness", "queue"):
+        spread = getattr(profile, name)
+        buckets = dict(reversed(spread.buckets.items()))
+        turned[name] = Spread(spread.total, spread.worst, buckets)
+    assert format_profile(replace(profile, **turned)) == format_profile(profile)
 
 
 def test_a_stack_without_numbers_above_others_is_none_afterwards():
@@ -101,9 +157,10 @@ def test_a_stack_without_numbers_above_others_is_none_afterwards():
     assert parse_profile(format_profile(profile)) == profile
 
 
-def test_a_stack_without_frames_is_refused():
+@pytest.mark.parametrize("given", [{"stacks": {(): Times()}}, {"blocking": {(): Blocks()}}])
+def test_a_stack_without_frames_is_refused(given):
     with pytest.raises(ValueError, match="no frames"):
-        format_profile(Profile(stacks={(): Times(busy=1)}))
+        format_profile(Profile(**given))
 
 
 def test_a_file_is_written_and_read(tmp_path):
@@ -149,6 +206,22 @@ def test_keys_that_are_not_known_are_left_alone():
     assert parse_profile(changed(later=[1])) == GOOD
 
 
+def test_a_file_from_before_blocking_was_known_is_read():
+    assert parse_profile(FIRST_TEXT) == Profile(
+        stacks={(ROOT,): Times(busy=1), (ROOT, A): Times(1, 2, 3, 4, 5, 6)},
+        duration=2,
+        task_time=6,
+        start=7,
+        programs=("p",),
+        backends=("trio",),
+        runs=1,
+    )
+
+
+def test_no_limit_is_no_number():
+    assert parse_profile(changed(blocking_limit=None)).blocking_limit is None
+
+
 def test_a_byte_order_mark_is_left_alone():
     assert parse_profile(b"\xef\xbb\xbf" + TEXT.encode()) == GOOD
 
@@ -175,14 +248,43 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(frames=[["a", 1, 1]]), "frame 0"),
         (changed(frames=[["a", None, True]]), "frame 0"),
         (changed(frames=[["a", None, 1]] * 2), "a frame is there twice"),
-        (changed(stacks=[[-1, 2, 0, 0, 0, 0, 0, 0]]), "stack 0 refers"),
+        (changed(stacks=[[-1, 3, 0, 0, 0, 0, 0, 0]]), "stack 0 refers"),
         (changed(stacks=[[0, 1, 0, 0, 0, 0, 0, 0]]), "stack 0 refers"),
         (changed(stacks=[[-2, 1, 0, 0, 0, 0, 0, 0]]), "stack 0 refers"),
         (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0]]), "stack 0 is not"),
+        (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0, 0, 0]]), "stack 0 is not"),
+        (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]]), "stack 0 is not"),
         (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0, -1]]), "stack 0 is not"),
         (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0, 1e3]]), "stack 0 is not"),
         (changed(stacks=[[-1, True]]), "stack 0 is not"),
         (changed(stacks=[[-1, 1], [-1, 1]]), "stack 1 is there twice"),
+        (changed(samples=-1), '"samples"'),
+        (changed(unseen=None), '"unseen"'),
+        (changed(blocking_limit=-1), '"blocking_limit"'),
+        (changed(blocking_limit=True), '"blocking_limit"'),
+        (changed(queue_trend=[1, -1]), '"queue_trend"'),
+        (changed(queue_trend=None), '"queue_trend"'),
+        (changed(lateness=None), '"lateness" is not'),
+        (changed(lateness=[1, 1]), '"lateness" is not'),
+        (changed(lateness=[1, 1, [], 1]), '"lateness" is not'),
+        (changed(lateness=[-1, 1, []]), '"lateness" is not'),
+        (changed(lateness=[1, True, []]), '"lateness" is not'),
+        (changed(queue=[1, 1, [[1]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[1, 0]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[-1, 1]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[1, 1.0]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[1 << 40, 1]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[1, 1], [1, 2]]]), '"queue" has a bucket twice'),
+        (changed(blocking={}), '"blocking"'),
+        (changed(blocking=[[[], 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[1, 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[1], 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[1], 1, 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[1], 1, 1, -1]]), "block 0 is not"),
+        (changed(blocking=[[[True], 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[-1], 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[3], 1, 1, 1]]), "block 0 refers"),
+        (changed(blocking=[[[1, 2], 1, 1, 1], [[1, 2], 0, 0, 0]]), "block 1 is there twice"),
     ],
 )
 def test_what_is_wrong_is_said(text, complaint):
@@ -197,6 +299,14 @@ def test_a_small_file_cannot_ask_for_all_memory(monkeypatch):
         parse_profile(changed(stacks=chain))
     monkeypatch.setattr(profile_json, "MAX_FRAMES", 55)
     assert parse_profile(changed(stacks=chain)).stacks == {}
+
+
+def test_blocks_are_bounded_like_stacks(monkeypatch):
+    monkeypatch.setattr(profile_json, "MAX_FRAMES", 3)
+    two = [[[1, 0], 1, 1, 1], [[1], 1, 1, 1]]
+    assert len(parse_profile(changed(stacks=[], blocking=two)).blocking) == 2
+    with pytest.raises(StackFileError, match="blocks have more than 3 frames"):
+        parse_profile(changed(stacks=[], blocking=[*two, [[0], 1, 1, 1]]))
 
 
 def fails_only_as_it_should(text):

@@ -4,10 +4,15 @@ What may live here: the text of one profile, strict both ways. What must not: le
 anything about drawing.
 
 The first key is the version. Frames stand in a table; a stack is a row of the index of its parent
-(-1 for none), the index of its frame, and the six numbers of `Times`. A row of the two indexes
+(-1 for none), the index of its frame, and the eight numbers of `Times`. A row of the two indexes
 alone is a stack that has no numbers and only stands above others. Rows are sorted, parents first,
-so that equal profiles are equal bytes. All of it is ASCII, so that any text survives, lone
-surrogates too. By convention the file's name ends in `.profile.json`.
+so that equal profiles are equal bytes. What blocked the loop need not be among the stacks: a row is
+a list of indexes of frames, and the three numbers of `Blocks`. A `Spread` is its total, its worst,
+and its buckets, each with how many sizes it has.
+
+All of it is ASCII, so that any text survives, lone surrogates too. By convention the file's name
+ends in `.profile.json`. Files from before there was any of `_LATER`, whose stacks have the first
+six numbers, are read like those that say that there is none.
 """
 
 from __future__ import annotations
@@ -20,7 +25,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tracetools.errors import StackFileError
 from tracetools.formats.files import explain, write_atomically
 from tracetools.profile import Profile
-from tracetools.stacks import Frame, Times
+from tracetools.spread import Spread
+from tracetools.stacks import Blocks, Frame, Times
 
 if TYPE_CHECKING:
     import os
@@ -40,11 +46,25 @@ MAX_BYTES: Final = 1 << 28
 """The longest file that is read: 100 times what a recording with its usual bounds has."""
 
 _KEY: Final = "tracetools-profile"
-_COUNTS: Final = ("duration", "task_time", "runs", "merged")
+_COUNTS: Final = ("duration", "task_time", "runs", "merged", "samples", "unseen")
 _TEXTS: Final = ("programs", "backends")
 _SWITCHES: Final = ("scheduled_measured", "truncated")
+_SPREADS: Final = ("lateness", "queue")
+_LATER: Final[dict[str, Any]] = {
+    "samples": 0,
+    "unseen": 0,
+    "blocking_limit": None,
+    "queue_trend": [],
+    **{name: [0, 0, []] for name in _SPREADS},
+    "blocking": [],
+}
+_MAX_BUCKET: Final = 1 << 16
+"""Of a size of 618 digits. Sizes are shifted by what their bucket says, so one from a file must not
+be just any number."""
+
 _NO_PARENT: Final = -1
 _NUMBERS: Final = len(Times._fields)
+_NUMBERS_AT_FIRST: Final = 6
 _START = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"tracetools-profile"\s*:')
 _REMEDY: Final = "record it again, or give a file that tracetools wrote"
 
@@ -75,15 +95,21 @@ def format_profile(profile: Profile) -> str:
     Raises:
         ValueError: A stack has no frames, or a number has more digits than Python writes (4,300).
     """
-    frames = sorted({frame for path in profile.stacks for frame in path}, key=_order)
+    paths = (*profile.stacks, *profile.blocking)
+    if () in paths:
+        raise ValueError("a stack has no frames: every stack begins with the root")
+    frames = sorted({frame for path in paths for frame in path}, key=_order)
+    index_of = {frame: index for index, frame in enumerate(frames)}
+    plain = ("start", *_COUNTS, *_TEXTS, *_SWITCHES, "blocking_limit", "queue_trend")
     about = {
         _KEY: VERSION,
-        "start": profile.start,
-        **{name: getattr(profile, name) for name in (*_COUNTS, *_TEXTS, *_SWITCHES)},
+        **{name: getattr(profile, name) for name in plain},
+        **{name: _spread_row(getattr(profile, name)) for name in _SPREADS},
     }
     lines = [f"{_dump(name)}:{_dump(value)}" for name, value in about.items()]
     lines.append(_listed("frames", frames))
-    lines.append(_listed("stacks", _rows(profile.stacks, frames)))
+    lines.append(_listed("stacks", _rows(profile.stacks, index_of)))
+    lines.append(_listed("blocking", _blocking_rows(profile.blocking, index_of)))
     return "{" + ",\n".join(lines) + "}\n"
 
 
@@ -92,12 +118,13 @@ def _order(frame: Frame) -> tuple[str, bool, str, int]:
     return frame.name, frame.file is not None, frame.file or "", frame.line
 
 
-def _rows(stacks: Mapping[Path, Times], frames: Iterable[Frame]) -> list[list[int]]:
+def _spread_row(spread: Spread) -> list[Any]:
+    return [spread.total, spread.worst, sorted(spread.buckets.items())]
+
+
+def _rows(stacks: Mapping[Path, Times], index_of: Mapping[Frame, int]) -> list[list[int]]:
     """Give the rows of all stacks, each after its parent."""
-    index_of = {frame: index for index, frame in enumerate(frames)}
     numbers = {tuple(index_of[frame] for frame in path): stacks[path] for path in stacks}
-    if () in numbers:
-        raise ValueError("a stack has no frames: every stack begins with the root")
     missing = {path[:length] for path in numbers for length in range(1, len(path))}
     rows: list[list[int]] = []
     row_of: dict[tuple[int, ...], int] = {(): _NO_PARENT}
@@ -105,6 +132,15 @@ def _rows(stacks: Mapping[Path, Times], frames: Iterable[Frame]) -> list[list[in
         row_of[path] = len(rows)
         rows.append([row_of[path[:-1]], path[-1], *numbers.get(path, ())])
     return rows
+
+
+def _blocking_rows(
+    blocking: Mapping[Path, Blocks], index_of: Mapping[Frame, int]
+) -> list[tuple[Any, ...]]:
+    """Give the rows of what blocked the loop, sorted by the indexes of their frames."""
+    return sorted(
+        ([index_of[frame] for frame in path], *blocks) for path, blocks in blocking.items()
+    )
 
 
 def _listed(name: str, rows: Iterable[Any]) -> str:
@@ -149,7 +185,7 @@ def parse_profile(text: str | bytes, source: str = "<text>") -> Profile:
         StackFileError: The text is not that of a profile, or of a later version.
     """
     try:
-        return _profile(_loaded(text))
+        return _profile(_LATER | _loaded(text))
     except _MalformedError as error:
         raise StackFileError(f"{source}: not a profile: {error}; {_REMEDY}") from error
 
@@ -185,10 +221,29 @@ def _profile(value: Mapping[str, Any]) -> Profile:
         about[name] = tuple(_taken(value, name, _is_texts, "a list of texts"))
     for name in _SWITCHES:
         about[name] = _taken(value, name, _is_switch, "true or false")
+    about["blocking_limit"] = _taken(value, "blocking_limit", _is_limit, "a number of zero or more")
+    about["queue_trend"] = tuple(_taken(value, "queue_trend", _is_counts, "a list of numbers"))
+    for name in _SPREADS:
+        about[name] = _spread(value, name)
     frames = [_frame(row, index) for index, row in enumerate(_list(value, "frames"))]
     if len(set(frames)) < len(frames):
         raise _MalformedError("a frame is there twice")
-    return Profile(stacks=_stacks(_list(value, "stacks"), frames), **about)
+    return Profile(
+        stacks=_stacks(_list(value, "stacks"), frames),
+        blocking=_blocking(_list(value, "blocking"), frames),
+        **about,
+    )
+
+
+def _spread(value: Mapping[str, Any], name: str) -> Spread:
+    match value[name]:
+        case [int(total), int(worst), [*pairs]] if _is_counts([total, worst]) and all(
+            map(_is_bucket, pairs)
+        ):
+            if len({bucket for bucket, _ in pairs}) < len(pairs):
+                raise _MalformedError(f'its "{name}" has a bucket twice')
+            return Spread(total, worst, dict(pairs))
+    raise _MalformedError(f'its "{name}" is not [total, worst, [[bucket, count], ...]]')
 
 
 def _frame(row: object, index: int) -> Frame:
@@ -226,10 +281,36 @@ def _numbers(row: Any, index: int) -> tuple[int, int, Times | None]:
         case [int(parent), int(frame), *times] if (
             _is_whole(parent)
             and all(map(_is_count, (frame, *times)))
-            and len(times) in (0, _NUMBERS)
+            and len(times) in (0, _NUMBERS_AT_FIRST, _NUMBERS)
         ):
             return parent, frame, Times(*times) if times else None
     raise _MalformedError(f"stack {index} is not [parent, frame, {', '.join(Times._fields)}]")
+
+
+def _blocking(rows: Iterable[Any], frames: list[Frame]) -> dict[Path, Blocks]:
+    blocking: dict[Path, Blocks] = {}
+    length = 0
+    for index, row in enumerate(rows):
+        indexes, blocks = _blocks(row, index)
+        if max(indexes) >= len(frames):
+            raise _MalformedError(f"block {index} refers to a frame that is not there")
+        length += len(indexes)
+        if length > MAX_FRAMES:
+            raise _MalformedError(f"its blocks have more than {MAX_FRAMES:,} frames")
+        path = tuple([frames[each] for each in indexes])
+        if path in blocking:
+            raise _MalformedError(f"block {index} is there twice")
+        blocking[path] = blocks
+    return blocking
+
+
+def _blocks(row: Any, index: int) -> tuple[list[int], Blocks]:
+    match row:
+        case [[_, *_] as indexes, count, total, worst] if _is_counts(indexes) and _is_counts(
+            [count, total, worst]
+        ):
+            return indexes, Blocks(count, total, worst)
+    raise _MalformedError(f"block {index} is not [[frame, ...], {', '.join(Blocks._fields)}]")
 
 
 def _taken(
@@ -251,6 +332,21 @@ def _is_whole(value: object) -> bool:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_limit(value: object) -> bool:
+    return value is None or _is_count(value)
+
+
+def _is_counts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_count, value))
+
+
+def _is_bucket(pair: object) -> bool:
+    match pair:
+        case [int(bucket), int(count)]:
+            return _is_counts(pair) and bucket <= _MAX_BUCKET and count > 0
+    return False
 
 
 def _is_texts(value: object) -> bool:

@@ -11,8 +11,27 @@ import pytest
 import tracetools
 
 SOURCE = Path(tracetools.__file__).parent
-CORE = {"errors", "stacks", "spread", "accounting", "profile", "labels"}
-RUN_TIME = {"awaits", "current", "recorder", "snapshot", "spans", "stack_file", "surroundings"}
+CORE = {
+    "accounting",
+    "errors",
+    "findings",
+    "labels",
+    "profile",
+    "shares",
+    "spread",
+    "stacks",
+}
+RUN_TIME = {
+    "awaits",
+    "current",
+    "functions",
+    "recorder",
+    "snapshot",
+    "spans",
+    "stack_file",
+    "surroundings",
+    "watch",
+}
 BACKENDS = {"trio", "anyio", "asyncio", "sniffio", "outcome", "uvloop"}
 
 

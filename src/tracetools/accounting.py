@@ -18,14 +18,18 @@ loop, but for `closed`, which any thread may add to.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+
+from tracetools.spread import Trend, bucket_of
+from tracetools.stacks import Blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tracetools.stacks import Frame, Stack, StackTree
 
-__all__ = ["LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
+__all__ = ["LoopAccount", "Opened", "Place", "TaskAccount", "ThreadAccount"]
 
 Opened: TypeAlias = "tuple[Any, Any, Stack, int, int]"
 """One opening of a span: what `TaskAccount.open` returns and `TaskAccount.close` takes.
@@ -34,6 +38,11 @@ A plain tuple, for one is made at every opening: the account, the `Opened` aroun
 the stack, the moment, and what `TaskAccount.busy` was then.
 """
 
+Place: TypeAlias = "tuple[Stack, tuple[Frame, ...]]"
+"""What a task does at a moment: its current stack, and the functions that run below it."""
+
+MAX_PLACES: Final = 1000
+"""How many places are told apart that hold a loop; others are known by their stack alone."""
 
 NEVER: Final = 1 << 80
 """Later than any moment: any nanosecond clock is less."""
@@ -191,6 +200,12 @@ class TaskAccount:
         self.stack = self.base
         _add(self.base, self.readings(now), Readings(0, self.born))
 
+    def note_left_open(self) -> None:
+        """Note that what is open will not be closed any more, for the task is over."""
+        for opened in outwards(self.innermost):
+            if id(opened) not in self.closed:
+                opened[2].left_open += 1
+
     def _settle(self, opened: Opened, now: int) -> None:
         """Give what the clocks went on since `opened` to its stack, and take it from the outer."""
         since, until = readings_at(opened), self.readings(now)
@@ -262,7 +277,19 @@ class LoopAccount:
         paused: while it does not run, but may again, the moment up to which it is accounted for. If
             it does, what lies between is the root's own time.
         current: the account of the task that is stepping; ``None`` between steps.
+        began: when the last step began, or is about to; one that interrupts another does not count.
+            An integer object of its own for each step, so that its identity says which step it is.
         mark: when the last step ended.
+        longest: how long a step may take before it is said to hold the loop, in nanoseconds.
+        holds: the steps that took longer, by what was seen in them.
+        looks: what was seen of the step that took long lately: the steps' `began`, and the place;
+            set by whoever looks, from another thread.
+        last_hold: the last of them: the step's `began`, the place, and nanoseconds.
+        queued: how many tasks wait for their turn, where that is measured.
+        queue: how often so many tasks waited for their turn when one more did, that included.
+        late: by how much tasks stepped later than they could: how often by the bucket of a
+            `Spread`; `late_total` and `late_worst` are the sum and the largest, in nanoseconds.
+        trend: the mean length of the queue over time, in thousandths; kept by whoever looks.
         lifetimes: the sum of the lifetimes of all tasks that have exited.
         changes: how often its tasks or their numbers have changed by more than one look from
             another thread can take in.
@@ -271,24 +298,44 @@ class LoopAccount:
     """
 
     __slots__ = (
+        "__weakref__",
+        "began",
         "begin",
         "changes",
         "changing",
         "current",
         "end",
+        "holds",
+        "last_hold",
+        "late",
+        "late_total",
+        "late_worst",
         "lifetimes",
+        "longest",
+        "looks",
         "mark",
         "paused",
+        "queue",
+        "queued",
         "running",
         "tasks",
         "thread",
         "tree",
+        "trend",
     )
 
-    def __init__(self, tree: StackTree, now: int, *, thread: int = 0) -> None:
+    def __init__(self, tree: StackTree, now: int, *, thread: int = 0, longest: int = NEVER) -> None:
         self.tree = tree
         self.thread = thread
-        self.begin = self.mark = now
+        self.begin = self.mark = self.began = now
+        self.longest = longest
+        self.holds: dict[Place, Blocks] = {}
+        self.looks: list[tuple[int, Place]] = []
+        self.queued = self.late_total = self.late_worst = 0
+        self.queue: Counter[int] = Counter()
+        self.late: Counter[int] = Counter()
+        self.last_hold: tuple[int, Place, int] | None = None
+        self.trend = Trend()
         self.end: int | None = None
         self.running = True
         self.paused: int | None = None
@@ -340,17 +387,18 @@ class LoopAccount:
     # of the trio instrument and in the steps of the asyncio one. The table of scenarios runs
     # through all of them.
 
-    # Neither of them calls anything: so Ctrl-C cannot come in their midst, nor another thread, but
-    # for Python 3.10, which may switch threads at a jump.
+    # While they change what belongs together, neither of them calls anything: so Ctrl-C cannot come
+    # in the midst, nor another thread, but for Python 3.10, which may switch threads at a jump.
 
     def begin_step(self, task: TaskAccount, now: int) -> None:
         """Let `task` step: its busy clock goes. The step may interrupt one of another task."""
-        self.changing += 1
         if task.ready is not None:
-            task.stack.scheduled += now - task.ready
-            task.ready = None
+            self.take_turn(task, now)
+        self.changing += 1
         task.within = outer = self.current
-        if outer is not None:
+        if outer is None:
+            self.began = now
+        else:
             outer.busy += now
             if outer.ready is not None:
                 outer.ready = now
@@ -382,14 +430,46 @@ class LoopAccount:
         self.mark = now
         if task.ready is not None:  # it woke itself while it ran: it queues from now on
             task.ready = now
+            task.stack.self_wakes += 1
         self.changes += 1
         self.changing -= 1
+        if outer is None and now - self.began > self.longest:
+            self.note_hold(task.stack, self.began, now)
 
     def wake(self, task: TaskAccount, now: int) -> None:
         """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""
         self.touch(now)
         if task.ready is None:
             task.ready = now
+            self.queued = queued = self.queued + 1
+            self.queue[queued] += 1
+
+    def take_turn(self, task: TaskAccount, now: int) -> None:
+        """Charge the scheduled time of a task that is going to step, and note how late it is."""
+        assert task.ready is not None  # noqa: S101  # or it would not be called
+        late = now - task.ready
+        self.changing += 1
+        task.stack.scheduled += late
+        task.ready = None
+        self.changes += 1
+        self.changing -= 1
+        self.queued -= 1
+        self.late[bucket_of(late)] += 1
+        self.late_total += late
+        self.late_worst = max(late, self.late_worst)
+
+    def note_hold(self, stack: Stack, began: int, now: int) -> None:
+        """Count a step that held the loop for too long, at the place where it was seen most."""
+        place, took = self.place_of(stack, began), now - began
+        self.holds[place] = self.holds.get(place, Blocks()).plus(Blocks(1, took, took))
+        self.last_hold = (began, place, took)
+
+    def place_of(self, stack: Stack, began: int) -> Place:
+        """Return the place where a step was seen most; nothing but `stack` if it was not."""
+        seen = Counter(place for step, place in tuple(self.looks) if step is began)
+        place: Place = seen.most_common(1)[0][0] if seen else (stack, ())
+        is_known = place in self.holds or len(self.holds) < MAX_PLACES
+        return place if is_known else (place[0], ())
 
     def attribute_wait(
         self, task: TaskAccount, find: Callable[[TaskAccount], Stack], now: int
@@ -416,17 +496,24 @@ class LoopAccount:
         self.changes += 1
         self.changing -= 1
 
-    def exit(self, task: TaskAccount, now: int) -> None:
-        """Close the account of `task`, after its last step or within it."""
+    def exit(self, task: TaskAccount, now: int, *, over: bool = True) -> None:
+        """Close the account of `task`, after its last step or within it.
+
+        If it is not `over` but merely recorded no more, its spans are not said to be left open.
+        """
         if task not in self.tasks:
             return
         self.begin_change()
         try:
             self.touch(now)
+            if task.ready is not None:
+                self.queued -= 1
             if self.current is task:
                 task.ready = None
                 self.end_step(now)
             self.settle_wait(task, now)
+            if over:
+                task.note_left_open()
             task.finish(now)
             self.lifetimes += now - task.born
             del self.tasks[task]
@@ -455,7 +542,7 @@ class LoopAccount:
         while self.current is not None:
             self.end_step(now)
         for task in list(self.tasks):
-            self.exit(task, now)
+            self.exit(task, now, over=False)
         self.end = now
         self.running = False
         self.paused = None

@@ -4,10 +4,9 @@ What may live here: walking that chain, and what of it is shown. What must not: 
 and where the time goes. No backend is imported: their files are known by the names of modules.
 
 A parked chain stays as it is until its task resumes, so it is walked when a step begins, and only
-after waits that are long enough to matter. What has a frame already (the task's function, observed
-ones) gets no second one, and the plumbing of backends none at all. Where plumbing ends the chain,
-its first function names the await: ``await Event.wait (app.py:12)``, with the line of the program's
-that awaits it. What cannot be told is named ``await ?``.
+after waits that are long enough to matter. Which of its functions have frames, `functions` says.
+Where plumbing ends the chain, its first function names the await: ``await Event.wait (app.py:12)``,
+with the line of the program's that awaits it. What cannot be told is named ``await ?``.
 
 A chain may hold objects of any making, so nothing here asks an object anything that could run code
 of the program's: types are compared by identity, and only Python's own are looked into.
@@ -16,23 +15,21 @@ of the program's: types are compared by identity, and only Python's own are look
 from __future__ import annotations
 
 import gc
-import os
-import sys
 from types import (
     AsyncGeneratorType,
     CodeType,
     CoroutineType,
     FrameType,
     GeneratorType,
-    ModuleType,
 )
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tracetools.functions import Shown, owner_of
 from tracetools.labels import memoised_frames
-from tracetools.stacks import DEEPER, Frame, frames_between
+from tracetools.stacks import DEEPER, Frame
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from tracetools.stacks import Stack, StackTree
 
@@ -42,7 +39,6 @@ MAX_LINKS: Final = 64
 """How far a chain is walked: real programs have 23 links at most, plumbing included."""
 
 _MAX_KNOWN: Final = 4096
-_PLUMBING: Final = ("trio", "anyio", "asyncio", "uvloop", "sniffio", "outcome", "contextlib")
 _UNKNOWN: Final = "?"
 _FUTURE: Final = "FutureIter"
 
@@ -97,7 +93,7 @@ class Awaits:
         if plan is None:
             if len(self._plans) >= _MAX_KNOWN:
                 self._plans.clear()
-            plan = self._plans[key] = self._plan(chain, frames_between(base, own), own, tree)
+            plan = self._plans[key] = self._plan(chain, Shown(base, own), own, tree)
         if plan.waiting is None:
             return plan.stack
         frame = _frame_of(chain.links[plan.waiting])
@@ -107,33 +103,29 @@ class Awaits:
         if found is None:
             file = plan.codes[plan.waiting].co_filename
             await_frame = Frame(f"await {plan.awaited}", file or None, frame.f_lineno or 0)
-            found = plan.awaits[frame.f_lasti] = tree.child(plan.stack, await_frame)
+            found = plan.awaits[frame.f_lasti] = tree.detail(plan.stack, [await_frame])
         return found
 
-    def _plan(self, chain: _Chain, shown: list[Frame], own: Stack, tree: StackTree) -> _Plan:
-        places = [(frame.file, frame.line) for frame in shown]
+    def _plan(self, chain: _Chain, shown: Shown, own: Stack, tree: StackTree) -> _Plan:
         frames: list[Frame] = []
         waiting: int | None = None
         plumbing: str | None = None
         for index, (link, code) in enumerate(zip(chain.links, chain.codes, strict=True)):
-            kind, name = _kind_of_file(code.co_filename), str.__str__(link.__qualname__)
-            place = (code.co_filename, code.co_firstlineno)
-            if kind == "program":
+            owner, name = owner_of(code.co_filename), str.__str__(link.__qualname__)
+            is_shown = shown.meets(code)
+            if owner == "program":
                 waiting, plumbing = index, None
                 frames.append(self._function(name, code))
-            elif kind == "plumbing" and place not in places:
+            elif owner == "plumbing" and not is_shown:
                 plumbing = plumbing or name
-            if place in places:  # each stands for one link: a function may await itself
-                del places[: places.index(place) + 1]
+            if is_shown:
                 frames.clear()
         if len(chain.links) == MAX_LINKS:
             frames.append(DEEPER)
             waiting = None
         elif chain.end is None and waiting == len(chain.links) - 1:
             waiting = None  # a generator of the program's own, which awaits nothing
-        stack = own
-        for frame in frames:
-            stack = tree.child(stack, frame)
+        stack = tree.detail(own, frames)
         return _Plan(chain.codes, stack, waiting, plumbing or _name_of_end(chain.end), {})
 
 
@@ -222,28 +214,3 @@ def _name_of_end(end: Any) -> str:
         return _UNKNOWN
     name = type.__dict__["__name__"].__get__(type(end))  # whatever its own type says of names
     return "Future" if name == _FUTURE else _UNKNOWN
-
-
-# -- whose a function is -------------------------------------------------------------------------
-
-
-def _kind_of_file(file: str) -> str:
-    if file.startswith(_OURS):
-        return "ours"
-    return "plumbing" if file.startswith(tuple(_plumbing())) else "program"
-
-
-def _plumbing() -> Iterator[str]:
-    """Give what the files of backends begin with, as far as these are imported."""
-    for name in _PLUMBING:
-        module = sys.modules.get(name)
-        if module is None:
-            continue
-        # as it is: to ask a module that is loaded when it is asked would load it
-        file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
-        if type(file) is str:
-            folder, base = os.path.split(file)
-            yield folder + os.sep if base == "__init__.py" else file
-
-
-_OURS: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep

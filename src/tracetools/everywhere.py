@@ -34,6 +34,9 @@ def record(  # noqa: PLR0913  # options, each with a default
     scheduled: bool | None = None,
     await_stacks: bool = False,
     await_after: float = 100e-6,
+    functions: bool = False,
+    functions_interval: float = 0.001,
+    blocking: float | None = 0.1,
     flush_interval: float | None = 5.0,
     max_stacks: int = 10_000,
     max_depth: int = 256,
@@ -61,6 +64,12 @@ def record(  # noqa: PLR0913  # options, each with a default
             task's stack. What cannot be told is named ``?``.
         await_after: how long a wait is at least, in seconds, for that; shorter ones stay the idle
             time of the task's own stack.
+        functions: whether busy time is divided over the functions that run within steps, and the
+            time of spans in worker threads likewise: a thread looks at them, and what it sees gives
+            the shares. Meanwhile Python switches threads more often (`sys.setswitchinterval`).
+        functions_interval: seconds between two such looks, on average.
+        blocking: how long a step may take, in seconds, before it is said to block the loop: that is
+            logged at once, with the line, and kept in `Profile.blocking`. ``None`` for any time.
         flush_interval: seconds between two flushes; ``None`` for none.
         max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
         max_depth: how deep stacks may get; what is deeper is charged to ``(deeper)``.
@@ -79,6 +88,9 @@ def record(  # noqa: PLR0913  # options, each with a default
         scheduled=scheduled,
         await_stacks=await_stacks,
         await_after=await_after,
+        functions=functions,
+        functions_interval=functions_interval,
+        blocking=blocking,
         flush_interval=flush_interval,
         max_stacks=max_stacks,
         max_depth=max_depth,

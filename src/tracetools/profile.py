@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 from tracetools.errors import LawError
-from tracetools.spread import Spread
+from tracetools.spread import NOTHING, Spread
 from tracetools.stacks import ROOT, Blocks, Frame, Times
 
 __all__ = ["LENSES", "Lens", "Path", "Profile"]
@@ -76,8 +76,8 @@ class Profile:
     truncated: bool = False
     blocking_limit: int | None = None
     blocking: Mapping[Path, Blocks] = field(default_factory=dict)
-    lateness: Spread = Spread()
-    queue: Spread = Spread()
+    lateness: Spread = NOTHING
+    queue: Spread = NOTHING
     queue_trend: tuple[int, ...] = ()
     samples: int = 0
     unseen: int = 0

@@ -20,11 +20,13 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tracetools import current
-from tracetools.accounting import LoopAccount, TaskAccount, ThreadAccount
+from tracetools.accounting import NEVER, LoopAccount, TaskAccount, ThreadAccount
 from tracetools.awaits import Awaits
 from tracetools.errors import LawError
+from tracetools.findings import Findings
 from tracetools.labels import PathShortener, thread_name
 from tracetools.profile import Profile
+from tracetools.shares import Shares
 from tracetools.snapshot import Moment, Sums, copy_moment
 from tracetools.stacks import Frame, Stack, StackTree
 
@@ -68,14 +70,20 @@ class Recorder:
         scheduled: whether scheduled time is told apart from idle time, in all loops.
         least_wait: waits that are longer, in nanoseconds, go to what the task awaits, under its
             stack; ``None`` for none.
+        longest: how long a step may take, in nanoseconds, before it is said to hold the loop;
+            ``None`` for any time.
+        shares: what was seen of the functions that run within the stacks of tasks.
+        thread_shares: the same for worker threads.
+        unseen: tasks that live in recorded loops and cannot be followed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options, each with a default
         self,
         *,
         clock: Clock = time.perf_counter_ns,
         scheduled: bool = False,
         least_wait: int | None = None,
+        longest: int | None = None,
         max_stacks: int = 10_000,
         max_depth: int = 256,
     ) -> None:
@@ -88,6 +96,10 @@ class Recorder:
         self.stopped = False
         self.scheduled = scheduled
         self.least_wait = least_wait
+        self.longest = longest
+        self.shares, self.thread_shares = Shares(), Shares()
+        self.unseen = 0
+        self._findings = Findings()
         self._awaits = Awaits()
         self._credit, self._credited = _MOST_CREDIT, self.clock()
         self._backends: set[str] = set()
@@ -120,7 +132,8 @@ class Recorder:
     def begin_loop(self, now: int, *, backend: str = "", running: bool = True) -> LoopAccount:
         """Begin to record the loop that runs in this thread, or is going to run."""
         with self._lock:
-            loop = LoopAccount(self._free_tree(), now, thread=get_ident())
+            longest = NEVER if self.longest is None else self.longest
+            loop = LoopAccount(self._free_tree(), now, thread=get_ident(), longest=longest)
             self._loops[loop] = None
             self._runs += 1
             self._backends |= {backend} - {""}
@@ -150,6 +163,7 @@ class Recorder:
             end = now if loop.paused is None else loop.paused
             self._note_waits(loop, end)
             loop.finish(end)
+            self._findings.add_loop(loop, end)
             del self._loops[loop]
             self._duration += end - loop.begin
             self._task_time += loop.lifetimes
@@ -258,6 +272,13 @@ class Recorder:
                 self._threads.add(account)
             return account.open(frame, self.clock(), entries)
 
+    def open_threads(self) -> list[ThreadAccount]:
+        """Return the accounts of worker threads in which spans are open just now."""
+        if not self._threads:
+            return []
+        with self._lock:
+            return list(self._threads)
+
     def close_in_thread(self, account: ThreadAccount, opened: Opened) -> None:
         """Close a span of a worker thread, from wherever it is closed.
 
@@ -312,13 +333,17 @@ class Recorder:
                 if id(tree) not in in_use:
                     sums.add_tree(tree)
             duration, task_time = self._duration, self._task_time
+            findings = self._findings.copy()
             for moment in moments:
                 now = self._now_in(moment)
                 task_time += sums.add_loop(moment, now)
                 self._move_waits(sums, moment, now)
+                findings.add_loop(moment.loop, now)
                 duration += now - moment.loop.begin
             for account in self._threads:
                 sums.add_thread(account, self._clock_in(account.thread))
+            sums.divide(self.shares, "busy")
+            sums.divide(self.thread_shares, "thread")
             truncated = any(tree.truncated for tree in self._trees)
             runs = self._runs
         return Profile(
@@ -331,6 +356,10 @@ class Recorder:
             runs=runs,
             scheduled_measured=self.scheduled,
             truncated=truncated,
+            blocking_limit=self.longest,
+            samples=self.shares.count + self.thread_shares.count,
+            unseen=self.unseen,
+            **findings.of_profile(self._shorten),
         )
 
     def _move_waits(self, sums: Sums, moment: Moment, now: int) -> None:

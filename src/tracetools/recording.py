@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from tracetools.flamegraph import Flamegrapher
 from tracetools.recorder import Clock, Recorder
 from tracetools.stack_file import StackFile
+from tracetools.watch import Watch
 
 if TYPE_CHECKING:
     import os
@@ -30,22 +31,29 @@ class Options:
     scheduled: bool | None = None
     await_stacks: bool = False
     await_after: float = 100e-6
+    functions: bool = False
+    functions_interval: float = 0.001
+    blocking: float | None = 0.1
     flush_interval: float | None = 5.0
     max_stacks: int = 10_000
     max_depth: int = 256
     clock: Clock = perf_counter_ns
 
 
-_LONGEST_WAIT: Final = 1e6
-"""Seconds: more than eleven days."""
+_DAY: Final = 86_400.0
 
 
-def _nanoseconds(seconds: float) -> int:
+def _nanoseconds(name: str, seconds: object, least: float, most: float = 10 * _DAY) -> int:
+    """Return a number of seconds as nanoseconds.
+
+    Raises:
+        TypeError, ValueError: it is none, or out of bounds.
+    """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"await_after is a number of seconds, not {seconds!r}")
-    if not 0 <= seconds <= _LONGEST_WAIT:
+        raise TypeError(f"{name} is a number of seconds, not {seconds!r}")
+    if not least <= seconds <= most:
         raise ValueError(
-            f"await_after is a number of seconds from 0 to {_LONGEST_WAIT:,.0f}, not {seconds!r}"
+            f"{name} is a number of seconds from {least:g} to {most:g}, not {seconds!r}"
         )
     return round(seconds * 1e9)
 
@@ -68,13 +76,20 @@ class Recording:
         self, stack_file: str | os.PathLike[str], options: Options, *, closes: bool = False
     ) -> None:
         measured = options.lens in ("scheduled", "task")
+        await_after = _nanoseconds("await_after", options.await_after, 0)
+        every = _nanoseconds("functions_interval", options.functions_interval, 0.000_5, 10)
+        longest = None
+        if options.blocking is not None:
+            longest = _nanoseconds("blocking", options.blocking, 0.001)
         self.recorder = Recorder(
             clock=options.clock,
             scheduled=measured if options.scheduled is None else options.scheduled,
-            least_wait=_nanoseconds(options.await_after) if options.await_stacks else None,
+            least_wait=await_after if options.await_stacks else None,
+            longest=longest,
             max_stacks=options.max_stacks,
             max_depth=options.max_depth,
         )
+        self._watch = Watch(self.recorder, every if options.functions else None)
         self.task_names = options.task_names
         self._is_closed = False
         self._closes = closes
@@ -112,19 +127,22 @@ class Recording:
     def follow(self) -> None:
         """Let the stack file follow the recording, now that a loop has begun."""
         self._file.begin()
+        self._watch.begin()
 
     def leave(self) -> None:
         """Write the stack file if the loop that has just ended was the last one."""
         if self._is_closed or (self._closes and self._file.is_fresh):
             return
         if not self._goes_on:
+            self._watch.end()
             self._file.end()
         if self._goes_on:
-            self._file.begin()  # another thread has begun one meanwhile
+            self.follow()  # another thread has begun one meanwhile
 
     def close(self) -> None:
         """Record nothing more, and write the stack file. Never raises."""
         self._is_closed = True
+        self._watch.end()
         self.recorder.close()
         self._file.close()
 

@@ -10,7 +10,7 @@ import time
 from itertools import chain, islice
 from operator import attrgetter
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from tracetools.accounting import (
     LoopAccount,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tracetools.accounting import ThreadAccount
     from tracetools.profile import Path
+    from tracetools.shares import Shares
     from tracetools.stacks import StackTree
 
 __all__ = ["Moment", "Sums", "copy_moment"]
@@ -167,15 +168,18 @@ class Sums:
     def move_wait(self, row: TaskRow, stack: Stack, now: int) -> None:
         """Give the wait of a task, which goes on, to what it is parked in; see `attribute_wait`."""
         idle = (now if row.ready is None else row.ready) - row.parked
-        new: list[Stack] = []
-        inner = stack
-        while inner is not row.stack and inner.parent is not None:
-            new.append(inner)
-            inner = inner.parent
-        for each in reversed(new):  # parents first
-            self._add(each)
+        self._add_new(stack, row.stack)
         self._add(row.stack, rest=-idle)
         self._add(stack, rest=idle)
+
+    def divide(self, shares: Shares, what: Literal["busy", "thread"]) -> None:
+        """Divide one kind of time of all stacks over the functions that were seen in them."""
+        column = StackRow._fields.index(what)
+        times = {own: row[column] for own, row in self._rows.items()}
+        for own, place, part in shares.divided(times):
+            self._add_new(place, own)
+            self._rows[own][column] -= part
+            self._rows[place][column] += part
 
     def add_thread(self, account: ThreadAccount, now: int) -> None:
         """Add what is open in a worker thread."""
@@ -188,6 +192,15 @@ class Sums:
     def _add_stacks(self, stacks: Iterable[Stack], rows: Iterable[tuple[int, ...]]) -> None:
         """Take settled numbers, each parent's before its children's."""
         self._rows.update(zip(stacks, map(list, rows), strict=True))
+
+    def _add_new(self, stack: Stack, known: Stack) -> None:
+        """Add a stack that may be new, and those between it and one that it stands on."""
+        new: list[Stack] = []
+        while stack is not known and stack.parent is not None:
+            new.append(stack)
+            stack = stack.parent
+        for each in reversed(new):  # parents first
+            self._add(each)
 
     def _add(
         self, stack: Stack, *, busy: int = 0, rest: int = 0, scheduled: int = 0, thread: int = 0

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["Spread", "bucket_of"]
+__all__ = ["NOTHING", "Spread", "Trend", "bucket_of"]
 
 _BITS: Final = 6
 """How many leading bits of a size are kept."""
@@ -78,3 +78,40 @@ class Spread:
         for bucket, count in other.buckets.items():
             buckets[bucket] = buckets.get(bucket, 0) + count
         return Spread(self.total + other.total, max(self.worst, other.worst), buckets)
+
+
+NOTHING: Final = Spread()
+"""The spread of no sizes."""
+
+
+class Trend:
+    """A quantity over time: its values at equal distances, in at most `MOST_PARTS` parts.
+
+    When there are more, every two become one, their mean.
+    """
+
+    MOST_PARTS: Final = 64
+
+    def __init__(self) -> None:
+        self._parts: list[int] = []
+        self._each = 1
+        self._open: list[int] = []
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The means of all parts that are whole, in their order."""
+        return tuple(self._parts)
+
+    def add(self, value: int) -> None:
+        """Add the next value."""
+        self._open.append(value)
+        if len(self._open) < self._each:
+            return
+        self._parts.append(sum(self._open) // self._each)
+        self._open.clear()
+        if len(self._parts) > self.MOST_PARTS:
+            pairs = zip(self._parts[::2], self._parts[1::2], strict=False)
+            last = self._parts[-1:] if len(self._parts) % 2 else []
+            self._open = [value for value in last for _ in range(self._each)]
+            self._parts = [(first + second) // 2 for first, second in pairs]
+            self._each *= 2

@@ -9,7 +9,10 @@ Nothing here reads a clock, knows a task, or formats text for a file.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "DEEPER",
@@ -21,6 +24,7 @@ __all__ = [
     "StackTree",
     "Times",
     "frames_between",
+    "stack_path",
 ]
 
 
@@ -98,7 +102,7 @@ class Blocks(NamedTuple):
         worst: how long the longest of them took, in nanoseconds.
     """
 
-    count: int = 0
+    count: int = 0  # type: ignore[assignment]  # tuples have a method of that name, of no use here
     total: int = 0
     worst: int = 0
 
@@ -176,6 +180,21 @@ class StackTree:
         found = parent.children.get(frame)
         return self._grow(parent, frame) if found is None else found
 
+    def detail(self, parent: Stack, frames: Iterable[Frame]) -> Stack:
+        """Return the stack of some frames more, which merely tell more of what `parent` does.
+
+        These may take half of the room; after that, it is the deepest stack that is known.
+        """
+        for frame in frames:
+            found = parent.children.get(frame)
+            if found is None:
+                if len(self.stacks) >= self.max_stacks // 2:
+                    self.truncated = True
+                    return parent
+                found = self._grow(parent, frame)
+            parent = found
+        return parent
+
     def _grow(self, parent: Stack, frame: Frame) -> Stack:
         if parent.frame is OTHER or parent.frame is DEEPER:
             return parent
@@ -191,6 +210,15 @@ class StackTree:
         if frame not in parent.children:
             self.stacks.append(stack)
         return parent.children.setdefault(frame, stack)
+
+
+def stack_path(stack: Stack) -> tuple[Frame, ...]:
+    """Return the frames of a stack, from the root down."""
+    frames = [stack.frame]
+    while stack.parent is not None:
+        stack = stack.parent
+        frames.append(stack.frame)
+    return tuple(frames[::-1])
 
 
 def frames_between(outer: Stack, inner: Stack) -> list[Frame]:

@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from tracetools.accounting import LoopAccount
+from tracetools.accounting import NEVER, LoopAccount
 from tracetools.instruments.steps import SteppedCoroutine, hide_frame
 from tracetools.stacks import Frame, StackTree
 from tracetools.testing import FakeClock
@@ -55,7 +55,7 @@ class World:
 
     def step(self, coroutine, *, special=False):
         return SteppedCoroutine(
-            coroutine, self.account, self.owner, special=special, scheduled=False
+            coroutine, self.account, self.owner, special=special, scheduled=False, least_wait=NEVER
         )
 
 
@@ -95,7 +95,9 @@ def test_a_special_task_has_all_its_steps_from_the_owner(world):
 
 def test_a_step_within_a_step_interrupts_it(world):
     other = world.loop.spawn(world.loop.tree.root, Frame("other"), world.clock(), clock=world.clock)
-    inner = SteppedCoroutine(works(world.clock), other, world.owner, special=False, scheduled=False)
+    inner = SteppedCoroutine(
+        works(world.clock), other, world.owner, special=False, scheduled=False, least_wait=NEVER
+    )
 
     async def creates():
         world.clock.tick(1000)
@@ -170,7 +172,9 @@ def test_the_owner_hears_of_one_that_is_dropped(world):
 def test_it_is_known_whose_steps_are_recorded(world):
     first, second = world.owner, Owner(world.clock)
     inner = world.step(works(world.clock))
-    outer = SteppedCoroutine(inner, world.account, second, special=False, scheduled=False)
+    outer = SteppedCoroutine(
+        inner, world.account, second, special=False, scheduled=False, least_wait=NEVER
+    )
     assert outer.is_of(first)
     assert outer.is_of(second)
     assert not inner.is_of(second)

@@ -242,7 +242,7 @@ def test_an_abandoned_guest_run_keeps_what_was_recorded(make, clock, tmp_path):
     # nobody will ever say that this run is over; the exit of the process would write the file
     [loop] = instrument._recorder.loops
     instrument._tasks._forget(loop, loop.mark)
-    instrument._recording._file.end()
+    instrument._recording.leave()
 
 
 # -------------------------------------------------------------------- added and removed mid-run

@@ -18,14 +18,14 @@ from contextlib import suppress
 from threading import get_ident
 from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
-from tracetools.accounting import NEVER
 from tracetools.instruments import loops
 from tracetools.instruments.steps import SteppedCoroutine, hide_frame
 from tracetools.instruments.tasks import Tasks
 from tracetools.labels import stable_name
 from tracetools.recorder import logger
+from tracetools.watch import step_begins_below
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -55,6 +55,7 @@ class AsyncioInstrument(Tasks):
         self._lost: deque[LoopAccount] = deque()
         self._refs: dict[LoopAccount, ref[AbstractEventLoop]] = {}
         self._unnamed: set[TaskAccount] = set()
+        self._unseen: WeakSet[Any] = WeakSet()
 
     # -------------------------------------------------------------- what is heard of loops
 
@@ -77,6 +78,7 @@ class AsyncioInstrument(Tasks):
         with self.guard("a loop could not be left"):
             account = self._accounts.get(loop)
             if account is not None:
+                self._note_unseen(loop)
                 self._forget_gone()
                 self.recorder.pause_loop(account, self.recorder.clock())
 
@@ -102,8 +104,9 @@ class AsyncioInstrument(Tasks):
                     coroutine,
                     account,
                     self,
-                    special=options.get("context") is not None or self.least_wait != NEVER,
+                    special=options.get("context") is not None,
                     scheduled=self.recorder.scheduled,
+                    least_wait=self.least_wait,
                 )
         return coroutine
 
@@ -230,7 +233,7 @@ class AsyncioInstrument(Tasks):
         spawner = self.spawner(loop, self.recorder.host.get())
         account = self.spawn(loop, spawner, coroutine, name)
         if self.recorder.scheduled:
-            account.ready = account.born
+            loop.wake(account, account.born)
         if self.task_names and name is None:
             self._unnamed.add(account)
         return account
@@ -261,11 +264,22 @@ class AsyncioInstrument(Tasks):
         for handle in getattr(loop, "_ready", ()):  # asyncio's own loops; uvloop's are in C
             handle._callback = self.scheduled(handle._callback)  # noqa: SLF001
 
+    def _note_unseen(self, loop: AbstractEventLoop) -> None:
+        """Count the living tasks that nobody told us of."""
+        for task in asyncio.all_tasks(loop):
+            if not (self._is_followed(task) or task in self._unseen):
+                with suppress(TypeError):  # of the program's own making
+                    self._unseen.add(task)
+                    self.recorder.unseen += 1
+
+    def _is_followed(self, task: Any) -> bool:
+        coroutine = task.get_coro()
+        known = type(coroutine) is SteppedCoroutine and coroutine.is_of(self)
+        return known or id(task) in self._tasks.late
+
     def _adopt_task(self, loop: LoopAccount, task: Any) -> None:
         try:
-            coroutine = task.get_coro()
-            known = type(coroutine) is SteppedCoroutine and coroutine.is_of(self)
-            if not known and id(task) not in self._tasks.late:
+            if not self._is_followed(task):
                 self._follow_late(loop, task)
         except Exception as error:  # noqa: BLE001  # a task of the program's own making
             logger.warning("a task is not seen, since it does not say what it runs: %r", error)
@@ -368,5 +382,7 @@ class _LateStep:
             if self.__self__.done():
                 self._owner.late_task_exited(self._account)
 
+
+step_begins_below(_LateStep.__call__.__code__)
 
 _KINDS: Final = {BuiltinMethodType, MethodType, _LateStep}

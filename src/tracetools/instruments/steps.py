@@ -16,6 +16,8 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from tracetools.watch import step_begins_below
+
 if TYPE_CHECKING:
     from collections.abc import Generator
     from typing import Protocol
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
         def end(self, account: TaskAccount) -> None:
             """End a step that was begun that way."""
+
+        def waited(self, account: TaskAccount, now: int) -> None:
+            """Note that the task is going to step, after a wait that is worth a look."""
 
         def exited(self, account: TaskAccount) -> None:
             """Note that the task has made its last step."""
@@ -50,11 +55,12 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         owner: whoever records it.
         special: whether each step is begun and ended by the owner, not just those that need to be.
         scheduled: whether it is noted when the task becomes ready.
+        least_wait: the waits that are longer, in nanoseconds, are worth a look.
     """
 
     __slots__ = ("__weakref__", "_coroutine", "owner", "send")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # as many as each step needs
         self,
         coroutine: Any,
         account: TaskAccount,
@@ -62,10 +68,11 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         *,
         special: bool,
         scheduled: bool,
+        least_wait: int,
     ) -> None:
         self._coroutine = coroutine
         self.owner = owner
-        steps = _steps(ref(self), coroutine, account, owner, special, scheduled)
+        steps = _steps(ref(self), coroutine, account, owner, special, scheduled, least_wait)
         next(steps)
         # An attribute instead of a method: asyncio calls it, and with that resumes the generator.
         self.send: Any = steps.send
@@ -144,13 +151,14 @@ def hide_frame(error: BaseException) -> None:
         error.__traceback__ = error.__traceback__.tb_next
 
 
-def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too dear
+def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, for a call is too dear
     itself: ref[SteppedCoroutine],
     coroutine: Any,
     account: TaskAccount,
     owner: Owner,
     special: bool,
     scheduled: bool,
+    least_wait: int,
 ) -> Generator[Any, Any, Any]:
     """Run a coroutine step by step, and record each in its account.
 
@@ -160,6 +168,7 @@ def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too d
     loop = account.loop
     clock = account.clock
     send = coroutine.send
+    longest = loop.longest
     result = None
     plain = dropped = False
     try:
@@ -167,21 +176,31 @@ def _steps(  # noqa: C901, PLR0913, PLR0917  # in one piece, for a call is too d
             try:
                 request = yield result
                 if plain and request is None and loop.current is None and loop.running:
-                    now = clock()
+                    began = clock()
+                    if began - account.parked > least_wait:
+                        owner.waited(account, began)
+                        began = clock()
                     if scheduled and account.ready is not None:
-                        account.stack.scheduled += now - account.ready
-                        account.ready = None
-                    account.busy -= now
+                        loop.take_turn(account, began)
+                    account.busy -= began
+                    loop.began = began
                     loop.current = account
                     result = send(None)
                     now = clock()
                     if loop.current is account:
                         account.busy += now
                         account.stack.steps += 1
+                        account.parked = now
                         loop.current = None
                         loop.mark = now
+                        if result is None:  # the task is going to wake itself
+                            account.stack.self_wakes += 1
+                        if now - began > longest:
+                            loop.note_hold(account.stack, began, now)
                 else:
                     result = _special_step(coroutine, account, owner, request)
+                    if result is None:
+                        account.stack.self_wakes += 1
                     plain = not special
             except BaseException as error:
                 dropped = _is_raised_here(error) and isinstance(error, GeneratorExit)
@@ -229,3 +248,7 @@ def _special_step(coroutine: Any, account: TaskAccount, owner: Owner, request: A
 def _can_go_on(coroutine: Any) -> bool:
     """Whether an error that comes by is not the coroutine's own, which ends it."""
     return getattr(coroutine, "cr_frame", None) is not None
+
+
+step_begins_below(_steps.__code__)
+step_begins_below(_special_step.__code__)

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from tracetools import current, spans
-from tracetools.accounting import NEVER
 from tracetools.instruments.tasks import Tasks
 from tracetools.recorder import Recorder
 from tracetools.recording import Options, Recording
+from tracetools.watch import step_begins_below
 
 if TYPE_CHECKING:
     import os
@@ -104,13 +104,12 @@ class TrioInstrument(trio.abc.Instrument):
     def _choose_hooks(self) -> None:
         """Take the cheapest hooks for the steps of a run that has not made one yet.
 
-        Those of `_steps` know one loop only, must see its first step, and do not look at waits.
+        Those of `_steps` know one loop only, must see its first step, and tell no scheduled time.
         What a task has done stands in its account, so hooks may be exchanged at any time, between
         any two calls.
         """
         loops = self._tasks.loops
-        is_plain = not self._recorder.scheduled and self._tasks.least_wait == NEVER
-        if len(loops) == 1 and is_plain:
+        if len(loops) == 1 and not self._recorder.scheduled:
             send = _steps(self._tasks, *loops).send
             send(None)  # type: ignore[arg-type]  # to where it waits for the first task
             self._use({"before_task_step": send, "after_task_step": send})
@@ -166,6 +165,12 @@ class FlamegraphInstrument(TrioInstrument):
             task's stack. What cannot be told is named ``?``.
         await_after: how long a wait is at least, in seconds, for that; shorter ones stay the idle
             time of the task's own stack.
+        functions: whether busy time is divided over the functions that run within steps, and the
+            time of spans in worker threads likewise: a thread looks at them, and what it sees gives
+            the shares. Meanwhile Python switches threads more often (`sys.setswitchinterval`).
+        functions_interval: seconds between two such looks, on average.
+        blocking: how long a step may take, in seconds, before it is said to block the loop: that is
+            logged at once, with the line, and kept in `Profile.blocking`. ``None`` for any time.
         flush_interval: seconds between two flushes while a run goes on, done by a thread in the
             background; ``None`` for none.
         max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
@@ -188,6 +193,9 @@ class FlamegraphInstrument(TrioInstrument):
         scheduled: bool | None = None,
         await_stacks: bool = False,
         await_after: float = 100e-6,
+        functions: bool = False,
+        functions_interval: float = 0.001,
+        blocking: float | None = 0.1,
         flush_interval: float | None = 5.0,
         max_stacks: int = 10_000,
         max_depth: int = 256,
@@ -200,6 +208,9 @@ class FlamegraphInstrument(TrioInstrument):
             scheduled=scheduled,
             await_stacks=await_stacks,
             await_after=await_after,
+            functions=functions,
+            functions_interval=functions_interval,
+            blocking=blocking,
             flush_interval=flush_interval,
             max_stacks=max_stacks,
             max_depth=max_depth,
@@ -375,7 +386,7 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901 
     """
     accounts = tasks.accounts
     clock = tasks.recorder.clock
-    least_wait = tasks.least_wait
+    least_wait, longest = tasks.least_wait, tasks.longest
 
     def task_spawned(task: Task) -> None:
         with tasks.guard("a new task could not be recorded"):
@@ -393,7 +404,9 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901 
                 tasks.waited(account, now)
                 now = clock()
             account.busy -= now
-            account.loop.current = account
+            loop = account.loop
+            loop.began = now
+            loop.current = account
         except KeyError:
             tasks.unknown(task)
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -410,6 +423,8 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901 
                 account.parked = now
                 loop.current = None
                 loop.mark = now
+                if now - loop.began > longest:
+                    loop.note_hold(account.stack, loop.began, now)
         except KeyError:  # it has exited
             return
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -432,24 +447,34 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
     """
     accounts = tasks.accounts
     clock = tasks.recorder.clock
+    least_wait, longest = tasks.least_wait, tasks.longest
     try:
         while True:
             task = yield  # before_task_step
             try:
                 account = accounts[task]
-                account.busy -= clock()
+                began = clock()
+                if began - account.parked > least_wait:
+                    tasks.waited(account, began)
+                    began = clock()
+                account.busy -= began
+                loop.began = began
                 loop.current = account
             except KeyError:
                 tasks.unknown(task)
                 account = loop.current  # type: ignore[assignment]  # None is like one that is over
+                began = loop.began
             del task  # a name of ours would keep it alive until the next step of any
             yield  # after_task_step
             now = clock()
             if loop.current is account and account is not None:
                 account.busy += now
                 account.stack.steps += 1
+                account.parked = now
                 loop.current = None
                 loop.mark = now
+                if now - began > longest:
+                    loop.note_hold(account.stack, began, now)
     except GeneratorExit:
         raise
     except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -458,17 +483,20 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
         yield
 
 
-def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three in one
+def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901, PLR0915  # three in one
     """Return the hooks that tell scheduled time apart from idle time, one more than the others."""
     accounts = tasks.accounts
     clock = tasks.recorder.clock
-    least_wait = tasks.least_wait
+    least_wait, longest = tasks.least_wait, tasks.longest
 
     def task_scheduled(task: Task) -> None:
         try:
             account = accounts[task]
             if account.ready is None:
                 account.ready = clock()
+                loop = account.loop
+                loop.queued = queued = loop.queued + 1
+                loop.queue[queued] += 1
         except KeyError:  # it was never seen; its next step will be
             return
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -481,11 +509,14 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three 
             waited = now - account.parked > least_wait
             if waited:
                 tasks.waited(account, now)
+            loop = account.loop
             if account.ready is not None:
-                account.stack.scheduled += now - account.ready
-                account.ready = None
-            account.busy -= clock() if waited else now
-            account.loop.current = account
+                loop.take_turn(account, now)
+            if waited:
+                now = clock()
+            account.busy -= now
+            loop.began = now
+            loop.current = account
         except KeyError:
             tasks.unknown(task)
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -504,6 +535,9 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901  # three 
                 loop.mark = now
                 if account.ready is not None:
                     account.ready = now
+                    account.stack.self_wakes += 1
+                if now - loop.began > longest:
+                    loop.note_hold(account.stack, loop.began, now)
         except KeyError:  # it has exited
             return
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -538,4 +572,12 @@ def _protect_from_ctrl_c() -> None:
         trio.lowlevel.enable_ki_protection(function)
 
 
+def _mark_steps() -> None:
+    """Say where the functions of tasks begin, as seen from outside."""
+    run = getattr(sys.modules.get("trio._core._run"), "unrolled_run", None)
+    if run is not None:
+        step_begins_below(run.__code__)
+
+
 _protect_from_ctrl_c()
+_mark_steps()

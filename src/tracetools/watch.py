@@ -1,0 +1,387 @@
+"""A thread that looks at what loops and worker threads do: functions, and who holds a loop.
+
+What may live here: when it looks, what it sees of a thread's frames, and what it says at once. What
+must not: what looks mean for the times of stacks (`shares`), and how long a step took
+(`accounting`): that is known exactly, and never from here.
+
+Nothing is asked of the program: a look takes the frames of a thread and their code in one call that
+runs in C alone, so that no frame, and nothing in it, is kept alive while another thread runs.
+
+Threads that compute give way after `sys.getswitchinterval` only, which is 5 ms: too coarse a grid
+for functions. So it is shorter while functions are looked at, unless the program has set one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import linecache
+import os
+import random
+import re
+import sys
+import threading
+from itertools import accumulate, chain, repeat, starmap
+from operator import attrgetter, itemgetter
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from tracetools.functions import Shown, owner_of, qualified_name
+from tracetools.labels import PathShortener, memoised_frames
+from tracetools.recorder import logger
+from tracetools.stacks import Frame, stack_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType
+
+    from tracetools.accounting import LoopAccount, Place, ThreadAccount
+    from tracetools.recorder import Recorder
+    from tracetools.shares import Shares
+    from tracetools.stacks import Stack, StackTree
+
+__all__ = ["Watch", "step_begins_below"]
+
+_SWITCH: Final = 0.000_2
+"""The switch interval, in seconds, while functions are looked at; only we would set just this."""
+
+_USUAL_SWITCH: Final = 0.005
+"""Python's own; any other one was set by the program, which may have its reasons."""
+
+_AT_ONCE: Final = 150_000
+"""Nanoseconds: a look that comes no later had to wait for no thread, only for its own wake-up."""
+
+_LOOKS_A_LIMIT: Final = 5
+_LONGEST_PAUSE: Final = 50_000_000
+_TREND: Final = 250_000_000
+"""Nanoseconds between two looks at how long the queue was."""
+
+_MOST_FRAMES: Final = 2000
+_MOST_SHOWN: Final = 100
+_MOST_LOOKS: Final = 100
+_MOST_KNOWN: Final = 4096
+_QUIET: Final = 10_000_000_000
+"""Nanoseconds in which no two lines are logged of the same place."""
+
+_LINE_GAP: Final = 1_000_000_000
+"""Nanoseconds between any two lines."""
+
+_ONCE: Final = ((),)
+_CODE: Final = attrgetter("f_code")
+_CODE_AND_LINE: Final = attrgetter("f_code", "f_lineno")
+_INSTALLED: Final = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
+_LIBRARY: Final = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+
+_steps: Final[dict[int, CodeType]] = {}
+
+
+def step_begins_below(code: CodeType) -> None:
+    """Note that a task's own functions lie below this one while it steps."""
+    _steps[id(code)] = code
+
+
+class _Seen(NamedTuple):
+    """A step that was looked at: which one, of what stack, and its functions, innermost first."""
+
+    began: int
+    base: Stack
+    own: Stack
+    links: list[Any]
+
+
+class Watch:
+    """Looks at the loops of one recording, from a thread of its own.
+
+    Args:
+        recorder: the recording.
+        every: nanoseconds between two looks at functions, on average; ``None`` for none.
+    """
+
+    def __init__(self, recorder: Recorder, every: int | None) -> None:
+        self._recorder = recorder
+        self._every = every
+        self._functions = _FunctionStacks()
+        self._shorten = PathShortener()
+        self._guard = threading.Lock()
+        self._over: Any = None
+        self._thread: threading.Thread | None = None
+        self._interval: float | None = None
+        self._next_trend = 0
+        self._queues: WeakKeyDictionary[LoopAccount, tuple[int, int]] = WeakKeyDictionary()
+        self._told: dict[object, int] = {}
+        self._next_line = self._untold = 0
+        self._last_told: int | None = None
+
+    # -- the thread ------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Begin to look, unless it does already or nothing is to be seen."""
+        recorder = self._recorder
+        if self._every is None and recorder.longest is None:
+            return
+        with self._guard:
+            if self._thread is not None or not recorder.at_home:
+                return
+            self._over = threading.Lock()
+            self._over.acquire()
+            thread = threading.Thread(
+                target=self._run, args=(self._over,), name="tracetools watch", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:
+                logger.warning("nobody watches what holds the loop: %s", error)
+            else:
+                self._thread = thread
+
+    def end(self) -> None:
+        """Look no more. It does not wait for a line that is being logged for long."""
+        if not self._recorder.at_home:
+            return
+        with self._guard:
+            thread, self._thread = self._thread, None
+            if thread is None:
+                return
+            self._over.release()
+        if thread is not threading.current_thread():
+            thread.join(1)
+
+    def _run(self, over: Any) -> None:
+        """Look until it is over: at moments that have nothing to do with what the program does."""
+        pause = self._pause()
+        try:
+            self._switch_often()
+            wanted = last = perf_counter_ns()
+            while not self._recorder.stopped:
+                wanted += round(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                if over.acquire(timeout=max(wanted - perf_counter_ns(), 0) / 1e9):
+                    break
+                now = perf_counter_ns()
+                late = now - wanted
+                if late > pause:  # it could not look for a while: what it sees now has lasted
+                    wanted = now
+                self._look(wanted - last, late)
+                last = wanted
+        except Exception:  # noqa: BLE001  # the program under observation comes first
+            self._recorder.stop("the watch failed")
+        finally:
+            self._switch_as_before()
+
+    def _pause(self) -> int:
+        """Return the nanoseconds between two looks."""
+        longest = self._recorder.longest
+        if self._every is not None:
+            return self._every
+        assert longest is not None  # noqa: S101  # or there would be no thread
+        return min(longest // _LOOKS_A_LIMIT, _LONGEST_PAUSE)
+
+    def _switch_often(self) -> None:
+        """Have threads that compute give way sooner, unless the program does so already."""
+        interval = sys.getswitchinterval()
+        if self._every is not None and _is_close(interval, _USUAL_SWITCH):
+            self._interval = interval
+            sys.setswitchinterval(_SWITCH)
+
+    def _switch_as_before(self) -> None:
+        if self._interval is not None and _is_close(sys.getswitchinterval(), _SWITCH):
+            sys.setswitchinterval(self._interval)
+        self._interval = None
+
+    # -- a look ----------------------------------------------------------------------------------
+
+    def _look(self, stands_for: int, late: int) -> None:
+        """Look at all that goes on; `late` nanoseconds after it was wanted."""
+        recorder = self._recorder
+        now = recorder.clock()
+        for loop in recorder.loops:
+            if loop.current is not None:
+                self._look_at_step(loop, stands_for, late)
+            if loop.last_hold is not None and loop.last_hold[0] is not self._last_told:
+                self._tell(loop, *loop.last_hold)
+        if self._every is not None:
+            for account in recorder.open_threads():
+                self._look_at_thread(account, stands_for, late)
+        if recorder.scheduled and now >= self._next_trend:
+            self._next_trend = now + _TREND
+            for loop in recorder.loops:
+                self._note_queue(loop)
+
+    def _look_at_step(self, loop: LoopAccount, stands_for: int, late: int) -> None:
+        took = self._recorder.clock_of(loop.thread)() - loop.began
+        is_long = took * _LOOKS_A_LIMIT > loop.longest
+        if not is_long and self._every is None:
+            return
+        seen = _see(loop, is_outer=self._is_outer(loop), with_lines=is_long)
+        if seen is None:
+            return
+        if self._every is not None:
+            codes = [link[0] for link in seen.links] if is_long else seen.links
+            place = self._functions.stack(codes, seen.base, seen.own, loop.tree)
+            _count(self._recorder.shares, seen.own, place, stands_for, late)
+        if is_long:
+            self._note(loop, seen, took)
+
+    def _note(self, loop: LoopAccount, seen: _Seen, took: int) -> None:
+        """Note where a long step is; say so when it is too long."""
+        place = self._place(seen)
+        looks = loop.looks if loop.looks and loop.looks[0][0] is seen.began else []
+        if len(looks) < _MOST_LOOKS:
+            loop.looks = [*looks, (seen.began, place)]
+        if took > loop.longest and self._last_told is not seen.began:
+            self._tell(loop, seen.began, place, took)
+
+    def _is_outer(self, loop: LoopAccount) -> bool:
+        """Whether another loop runs within a step of this one, in the same thread."""
+        within = [
+            other
+            for other in self._recorder.loops
+            if other.thread == loop.thread and other.current is not None
+        ]
+        return bool(within) and within[-1] is not loop
+
+    def _look_at_thread(self, account: ThreadAccount, stands_for: int, late: int) -> None:
+        opened = account.innermost
+        codes: list[Any] = []
+        links = _links(account.thread, with_lines=False)
+        with contextlib.suppress(AttributeError, KeyError):  # the last link leads nowhere
+            codes.extend(links)
+        if opened is None or account.innermost is not opened:
+            return
+        place = self._functions.stack(codes, account.base, opened[2], account.tree)
+        _count(self._recorder.thread_shares, opened[2], place, stands_for, late)
+
+    def _place(self, seen: _Seen) -> Place:
+        """Say where a step is: its functions, and at last the line that holds the loop."""
+        fault = _line_at_fault(seen.links)
+        frames = self._functions.frames([link[0] for link in seen.links], seen.base, seen.own)
+        return seen.own, (*frames[-_MOST_SHOWN:], Frame("holds the loop", *(fault or (None, 0))))
+
+    def _note_queue(self, loop: LoopAccount) -> None:
+        """Note how long the queue was on average since the last time."""
+        queue = loop.queue.copy()
+        times = sum(queue.values())
+        lengths = sum(length * count for length, count in queue.items())
+        times_then, lengths_then = self._queues.get(loop, (0, 0))
+        self._queues[loop] = times, lengths
+        more = times - times_then
+        loop.trend.add((lengths - lengths_then) * 1000 // more if more else 0)
+
+    # -- what is said at once --------------------------------------------------------------------
+
+    def _tell(self, loop: LoopAccount, began: int, place: Place, took: int) -> None:
+        """Log one line about a step that holds the loop, or did; not too many, nor the same."""
+        self._last_told = began
+        now = perf_counter_ns()
+        if now < self._next_line or now < self._told.get(place, 0):
+            self._untold += 1
+            return
+        if len(self._told) > _MOST_KNOWN:
+            self._told.clear()
+        self._told[place] = now + _QUIET
+        self._next_line = now + _LINE_GAP
+        logger.warning("%s", self._sentence(loop, began, place, took))
+        self._untold = 0
+
+    def _sentence(self, loop: LoopAccount, began: int, place: Place, took: int) -> str:
+        own, frames = place
+        goes_on = loop.current is not None and loop.began is began
+        names = " > ".join(frame.name for frame in stack_path(own)[1:])
+        at = f" at {self._line(frames[-1])}" if frames and frames[-1].file else ""
+        since = f" ({self._untold} more such steps were not logged)" if self._untold else ""
+        return (
+            f"the loop {'is' if goes_on else 'was'} held for {took / 1e9:.3f} s"
+            f"{' so far' if goes_on else ''} by {names or 'a task'}{at}{since}"
+        )
+
+    def _line(self, frame: Frame) -> str:
+        """Give the place of a line, and its text if it can be read."""
+        text = linecache.getline(frame.file or "", frame.line).strip()
+        return f"{self._shorten(frame).location}{': ' + text if text else ''}"
+
+
+def _count(shares: Shares, own: Stack, place: Stack, stands_for: int, late: int) -> None:
+    """Count a look by how long it had to wait; see `shares`."""
+    shares.count += 1
+    look = shares.look(own, place)
+    if late < _AT_ONCE:
+        look.free += stands_for
+    elif late >= sys.getswitchinterval() * 1e9:
+        look.held += stands_for
+
+
+def _is_close(one: float, other: float) -> bool:
+    return abs(one - other) < 1e-6  # noqa: PLR2004  # it is kept in whole microseconds
+
+
+# -- the frames of a thread ----------------------------------------------------------------------
+
+
+def _links(thread: int, *, with_lines: bool) -> Iterator[Any]:
+    """Give the functions of a thread, innermost first; it ends by an AttributeError.
+
+    All of it is made of C functions, so that who extends a list by it is not interrupted.
+    """
+    top = map(itemgetter(thread), starmap(sys._current_frames, _ONCE))  # noqa: SLF001
+    frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
+    return map(_CODE_AND_LINE if with_lines else _CODE, frames)
+
+
+def _see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> _Seen | None:
+    """Look at the step that a loop makes; None if there is none, or it has ended meanwhile."""
+    found: list[Any] = []
+    links = _links(loop.thread, with_lines=with_lines)
+    account = loop.current
+    if account is None:
+        return None
+    began, own = loop.began, account.stack
+    with contextlib.suppress(AttributeError, KeyError):
+        found.extend(links)
+    if loop.current is not account or loop.began is not began or account.stack is not own:
+        return None
+    ends = [
+        index for index, link in enumerate(found) if id(link[0] if with_lines else link) in _steps
+    ]
+    end = (ends[-1] if is_outer else ends[0]) if ends else 0
+    return _Seen(began, account.base, own, found[:end])
+
+
+def _line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:
+    """Return the innermost line of the program's own, or else of any library but a backend."""
+    library = None
+    for code, line in links:
+        file = code.co_filename
+        if owner_of(file) == "program":
+            if not (file.startswith((_LIBRARY, "<")) or _INSTALLED.search(file)):
+                return file, line or 0
+            library = library or (file, line or 0)
+    return library
+
+
+class _FunctionStacks:
+    """The stacks of functions below those of tasks; chains that were seen are remembered."""
+
+    def __init__(self) -> None:
+        self._function = memoised_frames()
+        self._known: dict[tuple[object, ...], tuple[Stack, list[CodeType]]] = {}
+
+    def stack(self, codes: list[CodeType], base: Stack, own: Stack, tree: StackTree) -> Stack:
+        """Return the stack of functions, given innermost first, that run under `own`."""
+        key = (base, own, *map(id, codes))
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            stack = tree.detail(own, self.frames(codes, base, own))
+            known = self._known[key] = stack, codes
+        return known[0]
+
+    def frames(self, codes: list[CodeType], base: Stack, own: Stack) -> list[Frame]:
+        """Return the frames that functions have under `own`, outermost first."""
+        shown = Shown(base, own)
+        frames: list[Frame] = []
+        for code in reversed(codes):
+            if shown.meets(code):
+                frames.clear()
+            elif owner_of(code.co_filename) == "program":
+                frames.append(self._function(qualified_name(code), code))
+        return frames

@@ -16,6 +16,7 @@ CORE = {
     "errors",
     "findings",
     "labels",
+    "lints",
     "profile",
     "shares",
     "spread",

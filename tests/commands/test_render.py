@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -14,15 +15,21 @@ from tracetools.commands import render as command
 from tracetools.flamegraph.options import OptionNames
 from tracetools.formats.profile_json import write_profile
 from tracetools.profile import Profile
-from tracetools.stacks import ROOT, Frame, Times
+from tracetools.stacks import ROOT, Blocks, Frame, Times
 
+MAIN = (ROOT, Frame("main", "app.py", 3))
 PROFILE = Profile(
     stacks={
         (ROOT,): Times(busy=1_000_000),
-        (ROOT, Frame("main", "app.py", 3)): Times(busy=2_000_000, idle=5_000_000),
+        MAIN: Times(busy=2_000_000, idle=5_000_000),
     },
     duration=3_000_000,
     task_time=7_000_000,
+)
+BLOCKED = replace(
+    PROFILE,
+    blocking_limit=1_000_000,
+    blocking={(*MAIN, Frame("holds the loop", "app.py", 5)): Blocks(1, 1_500_000, 1_500_000)},
 )
 
 
@@ -32,6 +39,7 @@ def folder(tmp_path, monkeypatch):
     (tmp_path / "a.folded").write_text("all-spans;x 5\nall-spans;y 10\n")
     (tmp_path / "b.folded").write_text("all-spans;x 1\nz 2\n")
     write_profile(tmp_path / "p.profile.json", PROFILE)
+    write_profile(tmp_path / "blocked.profile.json", BLOCKED)
     return tmp_path
 
 
@@ -109,6 +117,40 @@ def test_report_is_a_page(folder, file):
 def test_html_may_be_asked_for_on_standard_output(capsysbinary):
     assert main(["render", "a.folded", "--html", "-o", "-"]) == 0
     assert capsysbinary.readouterr().out.startswith(b"<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize(
+    ("flags", "title"),
+    [
+        ([], "main (app.py:3) (2 ms, 66.67%; blocked the loop once, for 1.5 ms)"),
+        (["--lens", "task"], "main (app.py:3) (7 ms, 100.00%; blocked the loop once, for 1.5 ms)"),
+        (
+            ["--before", "a.folded", "--inverted"],
+            "main (app.py:3) (2 ms, 66.67%; +66.67%; blocked the loop once, for 1.5 ms)",
+        ),
+        (
+            ["p.profile.json", "blocked.profile.json", "a.folded"],
+            (
+                "main (app.py:3) (6 ms, 66.56%; "
+                "blocked the loop 2 times, 3 ms in all, 1.5 ms at worst)"
+            ),
+        ),
+        (["--lens", "idle"], "main (app.py:3) (5 ms, 100.00%)"),
+        (["--reverse"], "main (app.py:3) (2 ms, 66.67%)"),
+        (["--flame-chart"], "main (app.py:3) (2 ms, 66.67%)"),
+    ],
+)
+def test_what_blocked_the_loop_is_marked_where_busy_time_stands_by_stack(folder, flags, title):
+    assert main(["render", "blocked.profile.json", *flags, "-o", "b.svg"]) == 0
+    text = (folder / "b.svg").read_text()
+    assert title in titles(text)
+    assert ("\u26a0 blocked the loop for longer than 1 ms<" in text) == ("blocked" in title)
+
+
+def test_report_marks_what_blocked_the_loop(folder):
+    assert main(["render", "blocked.profile.json", "--html"]) == 0
+    page = (folder / "blocked.html").read_text()
+    assert page.count("\u26a0 blocked the loop for longer than 1 ms<") == 2
 
 
 def test_two_files_make_a_difference(folder):

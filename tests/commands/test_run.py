@@ -110,6 +110,33 @@ def test_options_reach_the_recording(tmp_path):
     }
 
 
+BLOCKED = """\
+import trio
+from dataclasses import replace
+from tracetools.recorder import Recorder
+from tracetools.stacks import Blocks
+
+measured = Recorder.profile
+
+def blocked(recorder):
+    profile = measured(recorder)
+    return replace(profile, blocking={path: Blocks(1, 5, 5) for path in profile.stacks})
+
+Recorder.profile = blocked
+trio.run(trio.sleep, 0)
+"""
+
+
+@pytest.mark.parametrize("labels", ["name", "location"])
+def test_graph_marks_what_blocked_the_loop(tmp_path, labels):
+    (tmp_path / "app.py").write_text(BLOCKED)
+    run("--lens", "task", "--labels", labels, "app.py", folder=tmp_path)
+    graph = ET.parse(tmp_path / "stack.svg")  # noqa: S314  # our own file
+    titles = [node.text or "" for node in graph.iter()]
+    marked = [title for title in titles if title.endswith("; blocked the loop once, for 5 ns)")]
+    assert any("trio/_timeouts.py:" in title for title in marked)
+
+
 # ----------------------------------------------------------------------- the files, the words
 
 

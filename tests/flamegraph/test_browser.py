@@ -7,6 +7,8 @@ import pytest
 
 from tracetools.flamegraph import Flamegrapher
 from tracetools.formats.folded import write_folded
+from tracetools.profile import Profile
+from tracetools.stacks import ROOT, Blocks, Frame
 
 from .reading import lay_out
 
@@ -22,6 +24,8 @@ STACKS = {
 }
 SERVE = "serve (app/server.py:30)"
 TICK = "tick (app/main.py:5)"
+
+NOTHING_BLOCKED = Profile()
 
 IS_SEEN = """(node) => {
     const sheet = document.querySelector(".frames");
@@ -107,6 +111,7 @@ def open_graph(browser, tmp_path):
     graphs = []
 
     def open_it(stacks, *, javascript=True, size=(1000, 400), scheme=None, state="", **options):
+        marks = options.pop("marks", NOTHING_BLOCKED)
         path = tmp_path / "graph.folded"
         write_folded(path, stacks)
         page = browser.new_page(
@@ -114,7 +119,8 @@ def open_graph(browser, tmp_path):
             viewport={"width": size[0], "height": size[1]},
             color_scheme=scheme,
         )
-        graphs.append(Graph(page, Flamegrapher(path, **options).write_flamegraph(), state))
+        grapher = Flamegrapher(path, **options).with_marks_of(marks)
+        graphs.append(Graph(page, grapher.write_flamegraph(), state))
         return graphs[-1]
 
     yield open_it
@@ -758,3 +764,78 @@ def test_graph_works_under_a_policy_that_allows_it(open_graph, browser, allowed)
         look = "node => getComputedStyle(node).strokeWidth"
         assert page.locator(".current > rect").evaluate(look) == "2px"
     page.close()
+
+
+# -- marks -------------------------------------------------------------------------------------
+
+MARKED = Profile(
+    blocking_limit=100,
+    blocking={
+        (ROOT, Frame("tick", "app/main.py", 5)): Blocks(1, 203, 203),
+        (ROOT, Frame("serve", "app/server.py", 30), Frame("query", "app/db.py", 8)): (
+            Blocks(2, 500, 300)
+        ),
+    },
+)
+OUTLINE = """(node) => {
+    const style = getComputedStyle(node.querySelector("rect"));
+    return style.stroke === "none" ? null : [style.stroke, style.strokeWidth];
+}"""
+RED = ["rgb(211, 47, 47)", "2px"]
+
+
+@pytest.fixture
+def marked_graph(open_graph):
+    return open_graph(STACKS, marks=MARKED, size=(1400, 400))
+
+
+def test_marks_are_seen_and_told(marked_graph):
+    assert marked_graph.text("subtitle") == "\u26a0 blocked the loop for longer than 100 ns"
+    assert f"\u26a0 {TICK}" in marked_graph.labels()
+    assert SERVE in marked_graph.labels()
+    marked_graph.frame(TICK).click()
+    said = " (150 \u00b5s, 15.00%; blocked the loop once, for 203 ns"
+    zoomed = f"{TICK}{said}; 100.00% of the zoomed frame)"
+    assert marked_graph.text("details") == zoomed
+    assert marked_graph.frame(TICK).get_attribute("aria-label") == zoomed
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_marks_have_an_outline_in_every_scheme(open_graph, scheme):
+    graph = open_graph(STACKS, marks=MARKED, scheme=scheme)
+    assert graph.frame(TICK).evaluate(OUTLINE) == RED
+    assert graph.frame(SERVE).evaluate(OUTLINE) is None
+
+
+def test_marks_stay_through_zooms_and_none_shines_in_from_beside(marked_graph):
+    marked_graph.frame("query").click()
+    assert_shown(marked_graph, STACKS, zoom="query (app/db.py:8)")
+    assert marked_graph.labels()[-1] == "parse"
+    assert "\u26a0 query (app/db.py:8)" in marked_graph.labels()
+    marked_graph.button("search").hover()
+    assert marked_graph.frame("query").evaluate(OUTLINE) == RED
+    tick = marked_graph.page.locator(".row > g", has_text="tick (")
+    assert tick.evaluate(OUTLINE) is None
+    marked_graph.button("reset").click()
+    assert tick.evaluate(OUTLINE) == RED
+    assert f"\u26a0 {TICK}" in marked_graph.labels()
+
+
+def test_the_symbol_alone_stands_on_a_narrow_frame(open_graph):
+    narrow = {("all-spans", "tick (app/main.py:5)"): 24, ("all-spans", "z"): 976}
+    graph = open_graph(narrow, marks=MARKED)
+    assert graph.labels()[-2:] == ["\u26a0", "z"]
+
+
+def test_marked_frames_are_found_by_their_symbol_and_named_without_it(marked_graph):
+    marked_graph.search("\u26a0")
+    assert marked_graph.said().endswith("2 matches")
+    marked_graph.search("^tick")
+    assert marked_graph.said().endswith("1 match")
+    assert marked_graph.frame(TICK).evaluate(OUTLINE)[0] == RED[0]
+
+
+def test_marks_can_be_read_with_scripts_off(open_graph):
+    graph = open_graph(STACKS, marks=MARKED, javascript=False, size=(1200, 400))
+    assert f"\u26a0 {TICK}" in graph.labels()
+    assert graph.frame(TICK).evaluate(OUTLINE) == RED

@@ -7,6 +7,8 @@ import pytest
 from tracetools.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.flamegraph import Flamegrapher
 from tracetools.flamegraph.options import OptionNames, Options
+from tracetools.profile import Profile
+from tracetools.stacks import ROOT, Blocks, Frame
 
 from .reading import parse, read_frames
 
@@ -78,6 +80,27 @@ def test_nothing_is_looked_up_before_it_is_needed(tmp_path):
 def test_nothing_given_is_nothing_known():
     assert (Flamegrapher().stack_file, Flamegrapher().graph_file) == (None, None)
     assert repr(Flamegrapher("a", "b")) == f"Flamegrapher({Path('a')}, {Path('b.svg')})"
+
+
+# -- marks -------------------------------------------------------------------------------------
+
+
+def test_frames_are_marked_as_a_profile_knows(tmp_path):
+    (tmp_path / "stack.folded").write_text("all-spans;a (app.py:1) 5\n")
+    profile = Profile(blocking={(ROOT, Frame("a", "app.py", 1), Frame("b")): Blocks(1, 7, 7)})
+    grapher = Flamegrapher(tmp_path / "stack")
+    assert grapher.with_marks_of(profile) is grapher
+    assert "blocked the loop once, for 7 ns" in grapher.write_flamegraph().read_text()
+    assert "blocked the loop once" in grapher._repr_html_()
+    grapher.with_marks_of(profile, lens="idle")
+    assert ">\u26a0" not in grapher.write_flamegraph().read_text()
+
+
+def test_labels_of_marks_are_those_of_the_stack_file(tmp_path):
+    (tmp_path / "stack.folded").write_text("all-spans;app.py:1 5\n")
+    profile = Profile(blocking={(ROOT, Frame("a", "app.py", 1)): Blocks(1, 7, 7)})
+    grapher = Flamegrapher(tmp_path / "stack").with_marks_of(profile, labels="location")
+    assert "app.py:1 (5 \u00b5s, 100.00%; blocked" in grapher.write_flamegraph().read_text()
 
 
 # -- files that make no graph ------------------------------------------------------------------

@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetools.flamegraph import svg
-from tracetools.flamegraph.flamegrapher import render
+from tracetools.flamegraph.flamegrapher import render, render_packed
 from tracetools.flamegraph.layout import arrange, place
+from tracetools.flamegraph.marks import NO_MARKS, SYMBOL, Marks
 from tracetools.flamegraph.options import Options
 from tracetools.formats.folded import pack
+from tracetools.stacks import Blocks
 
 from .reading import SVG, lay_out, parse, read_frames
 from .strategies import any_name, any_text, relaxed, stacks
@@ -27,12 +29,23 @@ EXAMPLE = {
 }
 
 
-def draw(stacks, before=None, **options):
+def draw(stacks, before=None, marks=NO_MARKS, **options):
     if before is None:
-        return render(stacks, Options(**options))
+        return render(stacks, Options(**options), marks)
     packed = {pack(stack): count for stack, count in before.items()}
     columns = arrange(((pack(stack), count) for stack, count in stacks.items()), packed)
     return svg.draw(place(columns, 0), Options(**options))
+
+
+MARKS = Marks(
+    {
+        ("all-spans", "serve (app/server.py:30)", "query <users> & 'more' (app/db.py:8)", "x"): (
+            Blocks(3, 612_000_000, 206_000_000)
+        ),
+        ("all-spans", "tick (app/main.py:5)", "too narrow"): Blocks(1, 203_000_000, 203_000_000),
+    },
+    100_000_000,
+)
 
 
 def frame_of(text, name):
@@ -66,7 +79,21 @@ BEFORE = {
     ],
 )
 def test_document_is_the_golden_one(name, before, options):
-    text = draw(EXAMPLE, before, **options)
+    is_golden(draw(EXAMPLE, before, **options), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("marked", {}),
+        ("marked_picture", {"no_javascript": True, "subtitle": "of <all>", "min_width": 1}),
+    ],
+)
+def test_document_with_marks_is_the_golden_one(name, options):
+    is_golden(draw(EXAMPLE, marks=MARKS, **options), name)
+
+
+def is_golden(text, name):
     text = re.sub(r"<!\[CDATA\[.*?\]\]>", "(asset)", text, flags=re.DOTALL)
     golden = GOLDEN / f"{name}.svg"
     if os.environ.get("TRACETOOLS_BLESS") == "1":
@@ -312,6 +339,82 @@ def test_graph_without_a_script_has_none():
 def test_nothing_in_a_document_has_an_id_or_a_handler_or_a_style():
     for node in parse(draw(EXAMPLE)).iter():
         assert not [name for name, _ in node.items() if name in ("id", "style") or name[:2] == "on"]
+
+
+# -- marks -------------------------------------------------------------------------------------
+
+ONCE = Blocks(1, 203_000_000, 203_000_000)
+
+
+def marked(text):
+    """The names of the frames that scripts and styles see as marked."""
+    nodes = [node for node in parse(text).iter(f"{SVG}g") if node.get("data-m")]
+    assert {node.get("data-m") for node in nodes} <= {SYMBOL}
+    return [node.find(f"{SVG}title").text.partition(" (")[0] for node in nodes]
+
+
+def subtitle(text):
+    found = [node.text for node in parse(text).iter() if node.get("class") == "subtitle"]
+    return found[0] if found else None
+
+
+def test_marked_frames_have_the_symbol_and_say_why():
+    text = draw({("a",): 1, ("b",): 1}, marks=Marks({("a",): ONCE}, 50_000_000))
+    root, a, b = read_frames(text)
+    assert a.title == "a (1 samples, 50.00%; blocked the loop once, for 203 ms)"
+    assert (root.label, a.label, b.label) == ("all", f"{SYMBOL} a", "b")
+    assert marked(text) == ["a"]
+    assert subtitle(text) == f"{SYMBOL} blocked the loop for longer than 50 ms"
+
+
+def test_the_legend_stands_behind_a_subtitle():
+    text = draw({("a",): 1}, marks=Marks({("a",): ONCE}), subtitle="of <today>")
+    assert subtitle(text) == f"of <today> \u00b7 {SYMBOL} blocked the loop"
+
+
+@pytest.mark.parametrize(
+    ("width", "side", "label"),
+    [
+        (15, "right", f"{SYMBOL} " + "a" * 12),
+        (14, "right", f"{SYMBOL} " + "a" * 9 + ".."),
+        (14, "left", f"{SYMBOL} .." + "a" * 9),
+        (6, "right", f"{SYMBOL} a.."),
+        (5, "right", SYMBOL),
+        (2, "right", SYMBOL),
+        (1, "right", ""),
+    ],
+)
+def test_the_symbol_stays_where_the_label_is_cut(width, side, label):
+    # A letter has 7.32 pixels, and 6 pixels are spared.
+    pixels = 26 + 1 + int(7.32 * width)
+    text = draw(
+        {("a" * 12,): 1},
+        marks=Marks({("a" * 12,): ONCE}),
+        image_width=pixels,
+        text_truncate_direction=side,
+    )
+    assert frame_of(text, "a" * 12).label == label
+
+
+def test_growth_and_mark_stand_side_by_side():
+    counts, before = [(b"a", 60), (b"b", 40)], {b"a": 50, b"b": 70}
+    text = render_packed(counts, before, Options(), Marks({("a",): ONCE}))
+    assert frame_of(text, "a").title == (
+        "a (60 samples, 60.00%; +10.00%; blocked the loop once, for 203 ms)"
+    )
+    assert marked(text) == ["a"]
+
+
+@pytest.mark.parametrize("option", ["reverse_stack_order", "flame_chart"])
+def test_where_frames_are_no_stacks_there_are_no_marks(option):
+    marks = Marks({("a",): ONCE, ("b", "a"): ONCE}, 1)
+    stacks = {("a",): 1, ("b", "a"): 1}
+    assert draw(stacks, marks=marks, **{option: True}) == draw(stacks, **{option: True})
+
+
+@pytest.mark.parametrize("option", [{"direction": "inverted"}, {"negate_differentials": True}])
+def test_other_options_keep_marks(option):
+    assert marked(draw({("a",): 1}, marks=Marks({("a",): ONCE}), **option)) == ["a"]
 
 
 # -- any text at all ---------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     outcome, recorded = record_shop(run_shop, options)
     profile = recorded.profile
     profile.check()
-    graph = recorded.flamegrapher.write_flamegraph()
+    graph = recorded.flamegrapher.with_marks_of(profile, options.lens).write_flamegraph()
     from tracetools.formats.profile_json import write_profile  # noqa: PLC0415  # not before the run
 
     write_profile(graph.with_suffix(".profile.json"), profile)

@@ -387,6 +387,7 @@ class _Again:
 
 def _graph(inputs: Sequence[_Input], given: argparse.Namespace, options: Options) -> str:
     from tracetools.flamegraph.flamegrapher import earlier_counts, render_packed  # noqa: PLC0415
+    from tracetools.flamegraph.marks import marks_of  # noqa: PLC0415
 
     lens: Lens = given.lens or "busy"
     stacks = [one.stacks(lens) for one in inputs]
@@ -396,7 +397,8 @@ def _graph(inputs: Sequence[_Input], given: argparse.Namespace, options: Options
         earlier = _read(given.before, options)
         for one in stacks:
             before = earlier_counts(earlier.stacks(lens), earlier.name, one)
-    return render_packed(counts, before, options)
+    profiles = [one.content for one in inputs if isinstance(one.content, Profile)]
+    return render_packed(counts, before, options, marks_of(profiles, lens))
 
 
 def _sum_of_before(inputs: Sequence[_Input], stacks: Sequence[Folded]) -> dict[bytes, int] | None:

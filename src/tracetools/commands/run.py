@@ -250,6 +250,7 @@ class _Recording:
                 from tracetools.formats.profile_json import write_profile  # noqa: PLC0415
 
                 write_profile(flamegrapher.stack_file.with_suffix(".profile.json"), profile)
+                flamegrapher.with_marks_of(profile, options.lens, options.labels)
                 files = tables.what_to_open(flamegrapher.write_flamegraph(), self._here)
         except TracetoolsError as error:
             files = _in_one_line(error)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tracetools.errors import GraphFileError, NoStacksError, StackFileError, TracetoolsError
 from tracetools.flamegraph.amounts import unit_of
 from tracetools.flamegraph.layout import arrange, place
+from tracetools.flamegraph.marks import NO_MARKS, Marks, marks_of, place_marks, sentence_of
 from tracetools.flamegraph.markup import csp_source
 from tracetools.flamegraph.options import make_options
 from tracetools.flamegraph.svg import draw, script_text, style_text
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from tracetools.flamegraph.options import OptionNames, Options
     from tracetools.formats.folded import Folded
+    from tracetools.labels import Labels
+    from tracetools.profile import Lens, Profile
 
 StrPath = str | os.PathLike[str]
 
@@ -62,6 +65,7 @@ class Flamegrapher:
         self._stack_file: Path | None = None
         self._graph_file: Path | None = None
         self._before_file: Path | None = None
+        self._marks = NO_MARKS
         if stack_file is not None:
             self.with_stack_file(stack_file)
         if graph_file is not None:
@@ -129,6 +133,21 @@ class Flamegrapher:
         self._before_file = _named(path, StackFileError)
         return self
 
+    def with_marks_of(self, profile: Profile, lens: Lens = "busy", labels: Labels = "name") -> Self:
+        """Mark the frames that blocked the loop, as the profile of the stack file knows them.
+
+        The graph then says in its second line what the mark means, behind the subtitle if there is
+        one. Graphs in which a frame is not that of a stack have no marks: reversed ones and flame
+        charts. Nor have those that show no busy time.
+
+        Args:
+            profile: of the same recording.
+            lens: which time the stack file has.
+            labels: what the labels in it show.
+        """
+        self._marks = marks_of([profile], lens, labels)
+        return self
+
     def write_flamegraph(self) -> Path:
         """Read the stack file, write the graph file, replacing it at once, and return its path.
 
@@ -154,7 +173,7 @@ class Flamegrapher:
         if self._before_file is not None:
             before_file = _check_readable(_find_stack_file(self._before_file))
             before = earlier_counts(_read(before_file), str(before_file), folded)
-        return render_packed(folded.packed, before, options)
+        return render_packed(folded.packed, before, options, self._marks)
 
     def _checked_stack_file(self) -> Path:
         """Find out what can be known to fail before anything is read."""
@@ -190,13 +209,17 @@ def earlier_counts(before: Folded, source: str, after: Folded) -> dict[bytes, in
     return dict(before.packed)
 
 
-def render(stacks: Mapping[tuple[str, ...], int], options: Options) -> str:
+def render(stacks: Mapping[tuple[str, ...], int], options: Options, marks: Marks = NO_MARKS) -> str:
     """Give the SVG of stacks with positive counts, at least one."""
-    return render_packed([(pack(stack), count) for stack, count in stacks.items()], None, options)
+    counts = [(pack(stack), count) for stack, count in stacks.items()]
+    return render_packed(counts, None, options, marks)
 
 
 def render_packed(
-    counts: list[tuple[bytes, int]], before: Mapping[bytes, int] | None, options: Options
+    counts: list[tuple[bytes, int]],
+    before: Mapping[bytes, int] | None,
+    options: Options,
+    marks: Marks = NO_MARKS,
 ) -> str:
     """Give the SVG of packed stacks; `before` has the first counts of a differential graph.
 
@@ -209,7 +232,17 @@ def render_packed(
     columns = arrange(
         counts, before, is_chart=options.flame_chart, reverse=options.reverse_stack_order
     )
-    return draw(place(columns, options.min_width, options.max_frames), options)
+    layout = place(columns, options.min_width, options.max_frames)
+    marked = {} if _is_turned(options) else place_marks(layout.boxes, marks)
+    if marked:
+        lines = filter(None, (options.subtitle, marks.legend))
+        options = replace(options, subtitle=" \u00b7 ".join(lines))
+    return draw(layout, options, {box: sentence_of(blocks) for box, blocks in marked.items()})
+
+
+def _is_turned(options: Options) -> bool:
+    """Tell whether frames stand for other things than stacks from their roots, each once."""
+    return options.reverse_stack_order or options.flame_chart
 
 
 def _settle(options: Options, counts: list[tuple[bytes, int]]) -> Options:

@@ -7,7 +7,8 @@ and script are the files in `assets/`, into which nothing is ever pasted.
 Frames stand in one group for each row, so a frame's depth is the number of its row, and in a nested
 `<svg>` in percentages, so that the graph fits any width. The exact counts stand beside them, as
 `data-x` (start) and `data-w` (width), in a differential graph also the growth, `data-d`; `data-n`
-is the length of the name within the title, in the UTF-16 units that scripts count in.
+is the length of the name within the title, in the UTF-16 units that scripts count in. A frame that
+is marked has the symbol that stands before its label in `data-m`, and in its title the reason.
 
 A document has no ids and no name that another one in the same page could take for its own.
 """
@@ -17,14 +18,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from itertools import accumulate, groupby, takewhile
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.flamegraph.amounts import amount_formatter
+from tracetools.flamegraph.marks import SYMBOL
 from tracetools.flamegraph.markup import asset, escape, nonce_attribute
 from tracetools.flamegraph.palette import BACKGROUNDS, PALETTES, Colour, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tracetools.flamegraph.layout import Box, Layout
     from tracetools.flamegraph.options import Options
@@ -35,15 +38,20 @@ MARGIN = 10
 FLUID_WIDTH = 1200
 """The width of a graph that fills its window, where no script makes it do so."""
 
+_NOTHING: Final[Mapping[Box, str]] = MappingProxyType({})
 
-def draw(layout: Layout, options: Options) -> str:
-    """Give the whole document, its last line ended: same arguments, same text."""
+
+def draw(layout: Layout, options: Options, marks: Mapping[Box, str] = _NOTHING) -> str:
+    """Give the whole document, its last line ended: same arguments, same text.
+
+    Boxes that have a mark can be told from others at a glance; the text is why.
+    """
     sheet = _Sheet.of(layout, options)
     return "".join(
         [
             *_head(sheet, options),
             *_surroundings(sheet, options),
-            *_frames(layout, sheet, options),
+            *_frames(layout, sheet, options, marks),
             *_bar(layout.left_out, sheet),
             *_script(options),
             "</svg>\n",
@@ -218,13 +226,15 @@ def _hex(colour: Colour) -> str:
 # -- frames ------------------------------------------------------------------------------------
 
 
-def _frames(layout: Layout, sheet: _Sheet, options: Options) -> Iterator[str]:
+def _frames(
+    layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+) -> Iterator[str]:
     """Draw the frames, row by row from the root."""
-    draw_frame = (_DifferencePen if layout.differential else _Pen)(layout, sheet, options).frame
+    pen = (_DifferencePen if layout.differential else _Pen)(layout, sheet, options, marks)
     yield f'<svg class="frames" x="{MARGIN}" width="{sheet.frames_width}">\n'
     for depth, boxes in groupby(layout.boxes, key=lambda box: box.depth):
         yield f'<g class="row" transform="translate(0,{sheet.top_of(depth)})">\n'
-        yield from map(draw_frame, boxes)
+        yield from map(pen.frame, boxes)
         yield "</g>\n"
     yield "</svg>\n"
 
@@ -232,7 +242,10 @@ def _frames(layout: Layout, sheet: _Sheet, options: Options) -> Iterator[str]:
 class _Pen:
     """Draws frames; holds what is the same for all of them."""
 
-    def __init__(self, layout: Layout, sheet: _Sheet, options: Options) -> None:
+    def __init__(
+        self, layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+    ) -> None:
+        self._marks = marks
         self._total = layout.total
         self._palette = PALETTES[options.colors or "hot"]
         self._amount = amount_formatter(
@@ -249,10 +262,14 @@ class _Pen:
         name = shown_name(box.name) if box.depth else "all"
         left = f"{100 * box.start / self._total:.4f}%"
         width = f"{100 * box.width / self._total:.4f}%"
-        label = _cut(name, self._columns(box), on_left=self._cuts_left)
+        title, label, symbol = self._title(box, name), self._text(box, name), ""
+        mark = self._marks.get(box) if self._marks else None
+        if mark is not None:
+            title, label = f"{title[:-1]}; {mark})", self._marked_text(box, name)
+            symbol = f' data-m="{SYMBOL}"'
         return (
             f'<g data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'
-            f"{self._growth(box)}><title>{escape(self._title(box, name))}</title>"
+            f"{self._growth(box)}{symbol}><title>{escape(title)}</title>"
             f'<rect x="{left}" width="{width}" height="{self._rect_height}"'
             f' fill="{_hex(self._colour(box, name))}"/>'
             f"{self._label(left, label) if label else ''}</g>\n"
@@ -275,6 +292,17 @@ class _Pen:
     def _label(self, left: str, label: str) -> str:
         return f'<text x="{left}" y="{self._baseline}">{escape(label)}</text>'
 
+    def _text(self, box: Box, name: str) -> str:
+        return _cut(name, self._columns(box), on_left=self._cuts_left)
+
+    def _marked_text(self, box: Box, name: str) -> str:
+        """Give what of a name has room behind the symbol; that alone where nothing else has."""
+        room = self._columns(box) - _SYMBOL_COLUMNS
+        text = _cut(name, room - 1, on_left=self._cuts_left)
+        if text:
+            return f"{SYMBOL} {text}"
+        return SYMBOL if room >= 0 else ""
+
     def _columns(self, box: Box) -> int:
         """How many letters of a monospaced font fit into a box, 3 pixels spared on each side."""
         pixels_by_total = self._frames_width * box.width - 6 * self._total
@@ -287,8 +315,10 @@ class _DifferencePen(_Pen):
     As in inferno the growth is that of a frame's own time, and the root has none.
     """
 
-    def __init__(self, layout: Layout, sheet: _Sheet, options: Options) -> None:
-        super().__init__(layout, sheet, options)
+    def __init__(
+        self, layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+    ) -> None:
+        super().__init__(layout, sheet, options, marks)
         self._sign = -1 if options.negate_differentials else 1
         self._largest = max(1, *(abs(box.delta) for box in layout.boxes))
 
@@ -309,6 +339,9 @@ class _DifferencePen(_Pen):
 # -- text --------------------------------------------------------------------------------------
 
 _MIN_COLUMNS = 3
+_SYMBOL_COLUMNS = 2
+"""Fonts rarely have the symbol, and those that lend it to them have it wide."""
+
 _ANNOTATION = re.compile(r"_\[[kwij]\]\Z")
 
 

@@ -6,13 +6,16 @@ What may live here: words, and which option each graph is drawn with. What must 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from tracetools.flamegraph.marks import NO_MARKS
 from tracetools.report.page import Lens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tracetools.flamegraph.marks import Marks
     from tracetools.flamegraph.options import Options
     from tracetools.formats.folded import Stack
     from tracetools.profile import Lens as LensName
@@ -51,13 +54,23 @@ _WORDS: Final[dict[LensName, tuple[str, str]]] = {
     ),
 }
 
+_NOTHING: Final[Mapping[LensName, Marks]] = MappingProxyType({})
+
 
 def lenses_with_time(
-    stacks_of: Mapping[LensName, Mapping[Stack, int]], options: Options
+    stacks_of: Mapping[LensName, Mapping[Stack, int]],
+    options: Options,
+    marks_of: Mapping[LensName, Marks] = _NOTHING,
 ) -> list[Lens]:
     """Make a graph of each lens that has any time."""
     return [
-        Lens(name, *_WORDS[name], stacks, _options(name, _WORDS[name][0], options))
+        Lens(
+            name,
+            *_WORDS[name],
+            stacks,
+            _options(name, _WORDS[name][0], options),
+            marks_of.get(name, NO_MARKS),
+        )
         for name in ORDER
         if (stacks := stacks_of.get(name, {}))
     ]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracetools.errors import GraphFileError
 from tracetools.flamegraph.amounts import amount_formatter
+from tracetools.flamegraph.marks import marks_of
 from tracetools.flamegraph.options import Options, make_options
 from tracetools.formats.files import explain, write_atomically
 from tracetools.report.figures import Column, Figures, clean_stacks, make_table, sum_up
@@ -89,7 +90,11 @@ def make_report(profile: Profile, options: Options) -> Report:
     stacks_of = {name: _seen(profile, name, labels) for name in ORDER}
     return Report(
         title=_title(profile) if options.title is None else options.title,
-        lenses=lenses_with_time(stacks_of, replace(options, count_name="ns", factor=1)),
+        lenses=lenses_with_time(
+            stacks_of,
+            replace(options, count_name="ns", factor=1),
+            {name: marks_of([profile], name) for name in ORDER},
+        ),
         table=_table(profile, labels),
         metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tracetools.flamegraph.flamegrapher import Flamegrapher, render
+from tracetools.flamegraph.marks import NO_MARKS, Marks
 from tracetools.flamegraph.markup import asset, csp_source, escape, nonce_attribute
 from tracetools.flamegraph.svg import shown_name
 
@@ -35,6 +36,7 @@ class Lens:
         explanation: one line that says what its numbers are.
         stacks: what is drawn, with positive counts, at least one.
         options: how it is drawn.
+        marks: which of its frames are marked.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Lens:
     explanation: str
     stacks: Mapping[Stack, int]
     options: Options
+    marks: Marks = NO_MARKS
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,8 @@ def _graph(lens: Lens, sharing: int) -> str:
     """
     frames = lens.options.max_frames
     share = None if frames is None else max(1, frames // sharing)
-    text = render(lens.stacks, replace(lens.options, embedded=True, max_frames=share))
+    options = replace(lens.options, embedded=True, max_frames=share)
+    text = render(lens.stacks, options, lens.marks)
     return text.replace("<svg ", f'<svg data-state="{escape(lens.key)}" ', 1)
 
 

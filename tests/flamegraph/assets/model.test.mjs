@@ -5,8 +5,8 @@ import { test } from "node:test";
 
 const path = new URL("../../../src/tracetools/flamegraph/assets/model.js", import.meta.url);
 const names = [
-  "firstFrom", "frameBelow", "shownRanges", "placeOf", "stackOf", "compile", "inOrder",
-  "matchedShare", "cutText", "readState", "writeState", "keyOf", "frameOfKey",
+  "firstFrom", "frameBelow", "shownRanges", "placeOf", "stackOf", "compile", "isMatch", "inOrder",
+  "matchedShare", "cutText", "labelOf", "readState", "writeState", "keyOf", "frameOfKey",
 ];
 const model = new Function(
   `"use strict"; ${readFileSync(path, "utf8")}; return { ${names.join(", ")} };`,
@@ -80,6 +80,27 @@ test("labels are cut on either side", () => {
   assert.equal(cut("abcdef", 2), "");
   assert.equal(cut("\u{1f600}\u{1f600}\u{1f600}", 5), "\u{1f600}..");
   assert.equal(cut("\u{1f600}\u{1f600}\u{1f600}", 5, "left"), "..\u{1f600}");
+});
+
+test("a mark stays before a label that is cut, and alone where nothing else has room", () => {
+  const label = (room, side, symbol = "!") =>
+    model.labelOf({ symbol, name: "abcdef" }, room, letters, side);
+  assert.equal(label(8, "right"), "! abcdef");
+  assert.equal(label(7, "right"), "! abc..");
+  assert.equal(label(7, "left"), "! ..def");
+  assert.equal(label(4, "right"), "!");
+  assert.equal(label(1, "right"), "!");
+  assert.equal(label(0, "right"), "");
+  assert.equal(label(6, "right", ""), "abcdef");
+  assert.equal(label(2, "right", ""), "");
+});
+
+test("a frame is found by its name, and by its mark if it has one", () => {
+  const found = (pattern, symbol) => model.isMatch(pattern, { symbol, name: "abc" });
+  assert.equal(found(/^a/, "!"), true);
+  assert.equal(found(/!/, "!"), true);
+  assert.equal(found(/!/, ""), false);
+  assert.equal(found(/^$/, ""), false);
 });
 
 test("state goes into the address and comes back, beside what others keep there", () => {

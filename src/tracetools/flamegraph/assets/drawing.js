@@ -29,6 +29,7 @@ const rows = Array.from(root.querySelectorAll(".row"), (row, depth) =>
 const frames = rows.flat();
 const frameOfNode = new Map(frames.map((frame) => [frame.node, frame]));
 const whole = rows[0][0];
+const marked = frames.filter((frame) => frame.symbol);
 
 // Numbers are exact up to 2^53 and much faster; a longer recording of nanoseconds needs BigInt.
 function chooseCounts() {
@@ -43,6 +44,7 @@ function Frame(node, depth) {
   this.width = toCount(node.getAttribute("data-w"));
   this.end = this.start + this.width;
   this.text = null;
+  this.symbol = node.getAttribute("data-m") ?? "";
   this.label = node.children[2] ?? null;
 }
 
@@ -110,6 +112,8 @@ function paint() {
     layers[depth].stretch(view, visible);
     layers[depth].write(view, visible);
   });
+  // A frame beside the sheet lies out of sight; the half of its outline around it does not.
+  for (const frame of marked) frame.mark("beside", !isShown(frame));
   for (const frame of carriers) frame.mark("dimmed", false);
   carriers = shown.slice(0, zoomed.depth).map(([first], depth) => rows[depth][first]);
   for (const frame of carriers) frame.mark("dimmed", true);
@@ -179,7 +183,7 @@ function findBaseline() {
 // Write the label of a frame that has this place, if one has room; tell whether it has.
 function writeLabel(frame, { left, width }, parent) {
   const room = pixels * width - 2 * LABEL_PADDING;
-  const text = room < leastRoom ? "" : cutText(frame.name, room, measure, cutSide);
+  const text = room < leastRoom && !frame.symbol ? "" : labelOf(frame, room, measure, cutSide);
   if (text === "") return false;
   frame.label ??= makeLabel(frame, parent);
   frame.label.setAttribute("x", `${100 * left}%`);

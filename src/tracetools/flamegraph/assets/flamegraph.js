@@ -239,7 +239,7 @@ function showSearch(text, anyCase) {
   const { pattern, complaint } = compile(text, anyCase);
   current?.mark("current", false);
   for (const match of matches) match.mark("match", false);
-  matches = pattern ? inOrder(frames.filter((frame) => pattern.test(frame.name))) : [];
+  matches = pattern ? inOrder(frames.filter((frame) => isMatch(pattern, frame))) : [];
   for (const match of matches) match.mark("match", true);
   root.classList.toggle("searching", pattern !== null);
   field.said.classList.toggle("complaint", complaint !== null);

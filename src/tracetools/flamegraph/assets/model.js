@@ -4,7 +4,7 @@
 // What may live here: functions of plain values. What must not: nodes, events, the window; the
 // other files have them. All stand within one function, so nothing here is a global name.
 //
-// A frame has `depth`, `start`, `end` and `width`, all counts being numbers, or all BigInt where
+// A frame has `name`, `symbol` (of its mark, or nothing), `depth`, `start`, `end` and `width`, all counts being numbers, or all BigInt where
 // the whole is too large for numbers to be exact. A row is an array of frames from left to right,
 // `rows` has one for each depth. Frames of a row do not overlap, and one above another lies within.
 
@@ -82,6 +82,11 @@ function compile(expression, ignoreCase) {
   }
 }
 
+// A frame is found by its name, and if it is marked, by its symbol too.
+function isMatch(pattern, { symbol, name }) {
+  return pattern.test(name) || (symbol !== "" && pattern.test(symbol));
+}
+
 // From left to right, and then from the root.
 function inOrder(frames) {
   return [...frames].sort((one, other) =>
@@ -122,6 +127,14 @@ function cutText(text, room, measure, side) {
     else beyond = middle;
   }
   return cut(text, fits);
+}
+
+// The name of a frame as it has room; behind its symbol, if it is marked, or else that alone.
+function labelOf({ symbol, name }, room, measure, side) {
+  if (!symbol) return cutText(name, room, measure, side);
+  const text = cutText(name, room - measure(`${symbol} `), measure, side);
+  if (text !== "") return `${symbol} ${text}`;
+  return measure(symbol) <= room ? symbol : "";
 }
 
 // Half of a character that takes two units is no character: it is left away.

@@ -60,9 +60,7 @@ def test_what_is_always_ready_and_does_next_to_nothing_wakes_itself():
     [lint] = find_lints(profile).shown
     assert lint.kind == "self-wakes"
     assert lint.path == (ROOT, MAIN)
-    assert lint.seen == (
-        "woke itself at the end of 99 % of 1,000 steps, each busy for 0.05 ms on average"
-    )
+    assert lint.seen == ("woke itself in 99 % of 1,000 steps, 0.05 ms busy each")
     assert lint.weight == 50 * MS
 
 
@@ -176,7 +174,7 @@ def test_a_queue_that_grows_concerns_the_whole_recording():
     assert lint.kind == "growing-queue"
     assert lint.path is None
     assert lint.seen == (
-        "tasks that waited for their turn: 2.0 on average in the first quarter, 1,250.0 in the last"
+        "2.0 tasks waited for their turn in the first quarter, 1,250.0 in the last"
     )
     assert lint.weight == 7
 
@@ -223,8 +221,8 @@ def test_spans_left_open():
         }
     )
     assert seen(profile) == [
-        ("left-open", "work", "open when its task had finished: 1,200 spans"),
-        ("left-open", "main", "open when its task had finished: 1 span"),
+        ("left-open", "work", "1,200 spans were open when the task had finished"),
+        ("left-open", "main", "1 span was open when the task had finished"),
     ]
 
 
@@ -238,15 +236,15 @@ def test_what_blocked():
         },
     )
     assert seen(profile) == [
-        ("blocked", "work", "1,200 steps over 100 ms: 180 s in all, the worst 1.25 s"),
-        ("blocked", "holds the loop", "1 step over 100 ms: 250 ms"),
+        ("blocked", "work", "1,200 steps over 100 ms, 180 s in all, the worst 1.25 s"),
+        ("blocked", "holds the loop", "1 step over 100 ms, which took 250 ms"),
     ]
     assert [lint.weight for lint in find_lints(profile).shown] == [180 * S, 250 * MS]
 
 
 def test_what_blocked_where_no_limit_is_known():
     assert seen(Profile(blocking={(ROOT, MAIN): Blocks(2, 3 * S, 2 * S)})) == [
-        ("blocked", "main", "2 steps: 3 s in all, the worst 2 s")
+        ("blocked", "main", "2 steps, 3 s in all, the worst 2 s")
     ]
 
 

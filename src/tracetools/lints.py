@@ -54,7 +54,9 @@ MIN_PARTS: Final = 8
 MIN_TURNS: Final = 100
 """Of so many turns at least, one says how late one in a hundred is."""
 
-_HOLDS: Final = "holds the loop"
+HOLDS: Final = "holds the loop"
+"""The name of the frame that ends a path of `Profile.blocking` and has the line at fault."""
+
 _SECONDS_FROM: Final = 999_500_000
 """From so many nanoseconds on they would read as 1,000 ms."""
 
@@ -107,7 +109,7 @@ def find_lints(profile: Profile) -> Lints:
 
 def line_at_fault(path: Path) -> str | None:
     """Return the line that held the loop, as ``file:line``; of a path of `Profile.blocking`."""
-    held = bool(path) and path[-1].name == _HOLDS and bool(path[-1].file)
+    held = bool(path) and path[-1].name == HOLDS and bool(path[-1].file)
     return path[-1].location if held else None
 
 
@@ -158,8 +160,8 @@ def _growing_queue(profile: Profile) -> Iterator[_Seen]:
     if rises and last >= max(GROWTH * first, LONG_QUEUE):
         yield _Seen(
             None,
-            f"tasks that waited for their turn: {first / 1000:,.1f} on average in the first"
-            f" quarter, {last / 1000:,.1f} in the last",
+            f"{first / 1000:,.1f} tasks waited for their turn in the first quarter,"
+            f" {last / 1000:,.1f} in the last",
             profile.duration,
         )
 
@@ -185,7 +187,8 @@ def _late(profile: Profile) -> Iterator[_Seen]:
 
 def _unseen(profile: Profile) -> Iterator[_Seen]:
     if profile.unseen:
-        yield _Seen(None, f"{_times(profile.unseen, 'task')} could not be followed")
+        tasks = "1 task" if profile.unseen == 1 else f"{profile.unseen:,} tasks"
+        yield _Seen(None, f"{tasks} could not be followed")
 
 
 # -- rules for stacks ------------------------------------------------------------------------------
@@ -198,10 +201,10 @@ def _blocked(profile: Profile) -> Iterator[_Seen]:
         if not blocks.count:
             continue
         if blocks.count == 1:
-            text = f"1 step{over}: {amount(blocks.worst)}"
+            text = f"1 step{over}, which took {amount(blocks.worst)}"
         else:
             text = (
-                f"{blocks.count:,} steps{over}: {amount(blocks.total)} in all,"
+                f"{blocks.count:,} steps{over}, {amount(blocks.total)} in all,"
                 f" the worst {amount(blocks.worst)}"
             )
         yield _Seen(path, text, blocks.total, blocks.count)
@@ -238,8 +241,8 @@ def _self_wakes(profile: Profile) -> Iterator[_Seen]:
         if busy[path] < MOST_BUSY * steps and LEAST_PART * busy[path] >= profile.duration:
             yield _Seen(
                 path,
-                f"woke itself at the end of {100 * woken // steps} % of {steps:,} steps, each busy"
-                f" for {amount(busy[path] // steps)} on average",
+                f"woke itself in {100 * woken // steps} % of {steps:,} steps,"
+                f" {amount(busy[path] // steps)} busy each",
                 busy[path],
                 woken,
             )
@@ -248,7 +251,8 @@ def _self_wakes(profile: Profile) -> Iterator[_Seen]:
 def _left_open(profile: Profile) -> Iterator[_Seen]:
     for path, times in profile.stacks.items():
         if count := times.left_open:
-            yield _Seen(path, f"open when its task had finished: {_times(count, 'span')}", 0, count)
+            were = "1 span was" if count == 1 else f"{count:,} spans were"
+            yield _Seen(path, f"{were} open when the task had finished", 0, count)
 
 
 def _of_one(profile: Profile) -> Iterator[tuple[Path, Times]]:
@@ -371,7 +375,3 @@ def _words(backends: Sequence[str]) -> dict[str, str]:
         "thread": " or ".join(_THREADS[backend] for backend in sorted(ran)),
         "checkpoint": " or ".join(_CHECKPOINTS[backend] for backend in sorted(ran)),
     }
-
-
-def _times(count: int, what: str) -> str:
-    return f"1 {what}" if count == 1 else f"{count:,} {what}s"

@@ -156,6 +156,13 @@ def test_files_are_written_and_named(tmp_path, backend):
     assert max(map(len, said.splitlines())) <= 100
 
 
+def test_what_stands_out_is_told(tmp_path):
+    (tmp_path / "app.py").write_text(BLOCKED)
+    said = run("app.py", folder=tmp_path).errors
+    assert "\n\nWhat stands out:\n  blocked: 1 step" in said
+    assert said.index("Most busy time") < said.index("What stands out") < said.index("Written:")
+
+
 def test_words_are_about_where_the_command_was_given(tmp_path):
     (tmp_path / "else").mkdir()
     (tmp_path / "app.py").write_text("import os, trio\nos.chdir('else')\ntrio.run(trio.sleep, 0)\n")

@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from tracetools import LawError, Profile
-from tracetools.commands.tables import shorten, top_stacks, totals, what_ran, what_to_open
-from tracetools.stacks import ROOT, Frame, Times
+from tracetools.commands.tables import (
+    shorten,
+    top_stacks,
+    totals,
+    what_ran,
+    what_stands_out,
+    what_to_open,
+)
+from tracetools.stacks import ROOT, Blocks, Frame, Times
 
 MAIN = Frame("main", "/home/me/app.py", 3)
 PART = Frame("Shop.load_part", "src\\shop\\parts.py", 120)
@@ -92,6 +99,79 @@ def test_totals_of_a_profile_that_breaks_a_law():
 )
 def test_what_ran(profile, text):
     assert what_ran(profile) == text
+
+
+HOLDS = Frame("holds the loop", "shop/parts.py", 127)
+
+
+def test_nothing_stands_out():
+    assert what_stands_out(PROFILE) == what_stands_out(Profile()) == ""
+
+
+def test_what_stands_out_is_one_of_a_kind():
+    profile = Profile(
+        stacks={
+            (ROOT, MAIN): Times(busy=2 * 10**9, steps=1, entries=1),
+            (ROOT, QUERY): Times(left_open=2),
+        },
+        blocking_limit=100 * MS,
+        blocking={
+            (ROOT, MAIN, PART, HOLDS): Blocks(3, 900 * MS, 400 * MS),
+            (ROOT, MAIN): Blocks(1, 100 * MS, 100 * MS),
+        },
+        unseen=1,
+    )
+    assert what_stands_out(profile).splitlines() == [
+        "What stands out:",
+        "  never-yielded: ran for 2 s, with at most one pause: all-spans > main (app.py:3)",
+        (
+            "  blocked: 3 steps over 100 ms, 900 ms in all, the worst 400 ms:"
+            " ... > Shop.load_part (parts.py:127)"
+        ),
+        "  left-open: 2 spans were open when the task had finished: all-spans > query (unknown)",
+        "  ... and 2 more: see the report",
+    ]
+
+
+def test_the_longest_hold_is_told_where_it_is_not_the_heaviest():
+    heaviest = {(ROOT, MAIN): Blocks(9, 9000 * MS, 1000 * MS)}
+    profile = Profile(blocking=heaviest | {(ROOT, PART, HOLDS): Blocks(1, 1500 * MS, 1500 * MS)})
+    assert what_stands_out(profile).splitlines() == [
+        "What stands out:",
+        "  blocked: 9 steps, 9 s in all, the worst 1 s: all-spans > main (app.py:3)",
+        "  ... and 1 more: see the report",
+        "The loop was held longest for 1.5 s, by all-spans > Shop.load_part (parts.py:127)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "end"),
+    [
+        ((ROOT, MAIN, Frame("holds the loop")), "all-spans > main > holds the loop (unknown)"),
+        ((HOLDS,), "holds the loop (parts.py:127)"),
+    ],
+)
+def test_a_hold_of_which_less_is_known(path, end):
+    profile = Profile(blocking={path: Blocks(1, 5 * MS, 5 * MS)})
+    assert what_stands_out(profile).endswith(f"  blocked: 1 step, which took 5 ms: {end}")
+
+
+@pytest.mark.parametrize("name", ["f", "function" * 20])
+def test_what_stands_out_fits_into_the_width(name):
+    path = (ROOT, MAIN, Frame(name, "app.py", 9), HOLDS)
+    profile = Profile(
+        blocking_limit=100 * MS,
+        blocking={path: Blocks(1234, 1234 * 10**9, 12 * 10**9)},
+        stacks={path[:3]: Times(busy=9 * 10**9, steps=1_000_000, self_wakes=900_000, entries=1)},
+        queue_trend=tuple(range(0, 10**6, 10**5)),
+    )
+    lines = what_stands_out(profile).splitlines()
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        "  blocked",
+        "  self-wakes",
+        "  growing-queue",
+    ]
+    assert max(map(len, lines)) <= 100
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,7 @@ class _Recording:
         parts = (
             f"tracetools: {tables.what_ran(profile)}",
             tables.top_stacks(profile, options.lens),
+            tables.what_stands_out(profile),
             lost,
             files,
         )

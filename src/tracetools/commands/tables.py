@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tracetools.lints import amount, find_lints, line_at_fault
 from tracetools.stacks import ROOT
 
 if TYPE_CHECKING:
     import pathlib
 
+    from tracetools.lints import Lint
     from tracetools.profile import Lens, Path, Profile
     from tracetools.stacks import Frame
 
-__all__ = ["shorten", "top_stacks", "totals", "what_ran", "what_to_open"]
+__all__ = ["shorten", "top_stacks", "totals", "what_ran", "what_stands_out", "what_to_open"]
 
 _WIDTH: Final = 100
 _ARROW: Final = " > "
 _CUT: Final = "..."
+_MOST_LINTS: Final = 3
+_LEAST_WIDTH: Final = 24
 
 
 def top_stacks(profile: Profile, lens: Lens, count: int = 10, width: int = _WIDTH) -> str:
@@ -77,6 +81,28 @@ def what_ran(profile: Profile) -> str:
     return f"recorded {loops}{backends}{processes}, {_amount(profile.duration)} in all.{threads}"
 
 
+def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
+    """Return the heaviest lints, a line for each, and the step that held the loop longest.
+
+    There is one of a kind: the others are counted. Nothing, if nothing stands out.
+    """
+    found, left_out = find_lints(profile)
+    kinds: dict[str, Lint] = {}
+    for lint in found:
+        kinds.setdefault(lint.kind, lint)
+    shown = list(kinds.values())[:_MOST_LINTS]
+    if not shown:
+        return ""
+    lines = ["What stands out:", *(_lint_line(lint, width) for lint in shown)]
+    if more := len(found) + left_out - len(shown):
+        lines.append(f"  ... and {more:,} more: see the report")
+    worst = max(profile.blocking, key=lambda path: profile.blocking[path].worst, default=None)
+    if worst is not None and worst not in [lint.path for lint in shown]:
+        start = f"The loop was held longest for {amount(profile.blocking[worst].worst)}, by "
+        lines.append(start + shorten(_to_line(worst), width - len(start)))
+    return "\n".join(lines)
+
+
 def what_to_open(graph: pathlib.Path, here: pathlib.Path) -> str:
     """Return where a graph and what it is of are, seen from a folder, and what to do with them."""
     shown = graph.relative_to(here) if graph.is_relative_to(here) else graph
@@ -101,6 +127,20 @@ def shorten(path: Path, width: int) -> str:
         if len(line) <= width:
             return line
     return last if len(last) <= width else _CUT + last[len(_CUT) - width :]
+
+
+def _lint_line(lint: Lint, width: int) -> str:
+    line = f"  {lint.kind}: {lint.seen}"
+    if lint.path is None:
+        return line
+    return f"{line}: {shorten(_to_line(lint.path), max(_LEAST_WIDTH, width - len(line) - 2))}"
+
+
+def _to_line(path: Path) -> Path:
+    """Let a path that ends in the line that held the loop end in that line's function."""
+    if line_at_fault(path) is None or len(path) == 1:
+        return path
+    return (*path[:-2], path[-1]._replace(name=path[-2].name))
 
 
 def _heading(lens: Lens, whole: int, waiting: int) -> str:

@@ -1,9 +1,12 @@
-"""The one profile that most tests show."""
+"""The profiles that most tests show: a plain one, and one of which there is much to tell."""
+
+from dataclasses import replace
 
 import pytest
 
 from tracetools.profile import Profile
-from tracetools.stacks import ROOT, Frame, Times
+from tracetools.spread import Spread
+from tracetools.stacks import ROOT, Blocks, Frame, Times
 
 SERVE = Frame("serve", "app/server.py", 30)
 QUERY = Frame("query", "app/db.py", 8)
@@ -26,4 +29,26 @@ def profile():
         backends=("trio",),
         runs=1,
         scheduled_measured=True,
+    )
+
+
+@pytest.fixture
+def eventful(profile):
+    """Of three kinds of lints, with two holds: one of a known line, below functions."""
+    stacks = dict(profile.stacks)
+    stacks[(ROOT, QUERY)] = stacks[(ROOT, QUERY)]._replace(left_open=1)
+    functions = tuple(Frame(name, "lib.py", 1) for name in ("a", "b", "c", "d"))
+    line = Frame("holds the loop", "lib.py", 7)
+    return replace(
+        profile,
+        stacks=stacks,
+        blocking_limit=5,
+        blocking={
+            (ROOT, SERVE, QUERY, *functions, line): Blocks(3, 40, 20),
+            (ROOT, QUERY, Frame("holds the loop")): Blocks(1, 6, 6),
+        },
+        lateness=Spread(110, 60, {50: 1, 60: 1}),
+        queue=Spread(4, 3, {1: 1, 3: 1}),
+        samples=1234,
+        unseen=2,
     )

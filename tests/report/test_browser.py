@@ -167,6 +167,36 @@ def test_what_a_row_searches_for_is_its_frame_alone(open_page, text):
     assert page.evaluate("found") == [True, False]
 
 
+SEARCHED = (
+    "window.asked = []; document.querySelector('svg').addEventListener('tracetools:search',"
+    " (event) => asked.push(event.detail.expression))"
+)
+
+
+def test_a_frame_that_stands_out_or_held_the_loop_searches_the_graph_too(open_page, eventful):
+    page = open_page(report_of_profile(eventful, Options()))
+    page.evaluate(SEARCHED)
+    page.locator("summary", has_text="Left open").click()
+    page.locator("details[open]").get_by_role("button", name="query").click()
+    page.locator(".holds tbody").get_by_role("button", name="query").first.click()
+    assert page.evaluate("asked") == [r"^query \(app\/db\.py:8\)$"] * 2
+
+
+def test_the_table_of_what_held_the_loop_is_not_the_one_that_is_filtered(open_page, eventful):
+    page = open_page(report_of_profile(eventful, Options()))
+    page.get_by_label("Filter by name").fill("server.py")
+    assert page.locator(".figures tbody tr:visible").count() == 1
+    assert page.locator(".holds tbody tr:visible").count() == 2
+
+
+def test_what_stands_out_opens_without_scripts(open_page, eventful):
+    page = open_page(report_of_profile(eventful, Options()), java_script_enabled=False)
+    remedy = page.get_by_text("Open spans by")
+    assert not remedy.is_visible()
+    page.locator("summary", has_text="Left open").click()
+    assert remedy.is_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_follows_the_readers_colour_scheme(open_page, text, scheme):
     page = open_page(text, color_scheme=scheme)
@@ -176,8 +206,10 @@ def test_the_page_follows_the_readers_colour_scheme(open_page, text, scheme):
 
 
 @pytest.mark.parametrize("width", [400, 1200, 2500])
-def test_the_page_is_never_wider_than_its_window(open_page, text, width):
+def test_the_page_is_never_wider_than_its_window(open_page, eventful, width):
+    text = report_of_profile(eventful, Options())
     page = open_page(text, viewport={"width": width, "height": 900})
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 

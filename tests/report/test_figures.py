@@ -1,11 +1,13 @@
 """The rows of a report's table: whole numbers, each time counted once."""
 
+from dataclasses import replace
+
 from tracetools.flamegraph.options import Options
 from tracetools.formats.folded import clean_label
 from tracetools.profile import Profile
 from tracetools.report import of_profile, of_stacks
 from tracetools.report.figures import MAX_ROWS, Figures, sum_up
-from tracetools.stacks import ROOT, Frame, Times
+from tracetools.stacks import ROOT, Blocks, Frame, Times
 
 SERVE = "serve (app/server.py:30)"
 QUERY = "query (app/db.py:8)"
@@ -132,6 +134,28 @@ def test_the_metadata_says_when_what_and_how_long(profile):
         "Frames": "3",
         "Notes": "n",
     }
+
+
+def test_the_metadata_say_how_the_loop_did(eventful):
+    about = dict(of_profile.make_report(eventful, Options()).metadata)
+    told = {name: value.replace("\u00a0", " ") for name, value in about.items()}
+    expected = {
+        "How late tasks ran": "mean 55 ns, p50 50 ns, p99 60 ns, max 60 ns, count 2",
+        "How long the queue was": "mean 2.0, p50 1, p99 3, max 3, count 2",
+        "Blocking limit": "5 ns, exceeded by 4 steps",
+        "Looks at functions": "1,234",
+        "Tasks not followed": "2",
+    }
+    assert {name: told.get(name) for name in expected} == expected
+
+
+def test_a_limit_is_told_where_nothing_exceeded_it(profile):
+    def limit(blocking):
+        told = replace(profile, blocking_limit=10**8, blocking=blocking)
+        return dict(of_profile.make_report(told, Options()).metadata)["Blocking limit"]
+
+    assert limit({}) == "100 ms, exceeded by 0 steps"
+    assert limit({(ROOT,): Blocks(1, 5, 5)}) == "100 ms, exceeded by 1 step"
 
 
 def test_a_start_that_no_calendar_has_is_shown_as_it_is():

@@ -60,14 +60,14 @@ def test_the_page_has_no_address_outside_itself(profile):
     assert "url(" not in text
 
 
-def test_every_id_is_there_once(profile):
-    page = Page(report_of_profile(profile, Options()))
+def test_every_id_is_there_once(eventful):
+    page = Page(report_of_profile(eventful, Options()))
     ids = page.values("id")
     assert len(ids) == len(set(ids)) > 0
 
 
-def test_nothing_needs_inline_styles_or_handlers(profile):
-    page = Page(report_of_profile(profile, Options()))
+def test_nothing_needs_inline_styles_or_handlers(eventful):
+    page = Page(report_of_profile(eventful, Options()))
     names = {name for _, found in page.elements for name in found}
     assert not {name for name in names if name == "style" or name.startswith("on")}
 
@@ -83,9 +83,24 @@ def test_each_graph_keeps_its_state_under_the_name_of_its_lens(profile):
     assert page.values("data-state") == ["task", "busy", "idle", "scheduled"]
 
 
-def test_the_same_profile_gives_the_same_page(profile):
-    turned = dataclasses.replace(profile, stacks=dict(reversed(profile.stacks.items())))
-    assert report_of_profile(profile, Options()) == report_of_profile(turned, Options())
+def test_the_same_profile_gives_the_same_page(eventful):
+    turned = dataclasses.replace(
+        eventful,
+        stacks=dict(reversed(eventful.stacks.items())),
+        blocking=dict(reversed(eventful.blocking.items())),
+    )
+    assert report_of_profile(eventful, Options()) == report_of_profile(turned, Options())
+
+
+def test_what_stands_out_comes_before_the_graphs_and_what_held_the_loop_after_them(eventful):
+    page = Page(report_of_profile(eventful, Options()))
+    kinds = ["notices", "graphs", "holds", "figures", "about"]
+    assert [one.get("class") for one in page.all("section") if one.get("class") in kinds] == kinds
+
+
+def test_where_nothing_stands_out_nothing_is_said(profile):
+    page = Page(report_of_profile(profile, Options()))
+    assert not {"notices", "holds"} & set(page.values("class"))
 
 
 def test_a_profile_without_time_says_so():

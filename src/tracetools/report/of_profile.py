@@ -19,6 +19,7 @@ from tracetools.formats.files import explain, write_atomically
 from tracetools.report.figures import Column, Figures, clean_stacks, make_table, sum_up
 from tracetools.report.lenses import ORDER, lenses_with_time
 from tracetools.report.notebook import notebook_frame
+from tracetools.report.notices import holds_of, notices_of
 from tracetools.report.page import Report, write_page
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tracetools.formats.folded import Stack
     from tracetools.profile import Lens, Path, Profile
     from tracetools.report.figures import Table
+    from tracetools.spread import Spread
 
 NOTEBOOK_FRAMES: Final = 5_000
 """How many frames a notebook's page draws at most, in all graphs together: notebooks keep the page
@@ -57,7 +59,8 @@ def write_report(
     """Write the report of a profile to a file, replacing it at once.
 
     It is one HTML page that needs nothing outside itself: a graph for each lens that has any time,
-    a table of the heaviest tasks and spans, and the metadata.
+    what stands out, tables of the heaviest tasks and spans and of what held the loop, and the
+    metadata.
 
     Args:
         path: the file; by convention its name ends in `.html`.
@@ -97,6 +100,8 @@ def make_report(profile: Profile, options: Options) -> Report:
         ),
         table=_table(profile, labels),
         metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],
+        notices=notices_of(profile),
+        holds=holds_of(profile),
     )
 
 
@@ -181,8 +186,46 @@ def _metadata(profile: Profile) -> Iterator[tuple[str, str]]:
     if profile.merged != 1:
         yield "Profiles merged", f"{profile.merged:,}"
     yield "Scheduled time", "measured" if profile.scheduled_measured else "part of the idle time"
+    yield from _about_the_loop(profile)
     yield "Stacks", f"{len(profile.stacks):,}{_truncation(profile)}"
     yield "Frames", f"{len({frame for path in profile.stacks for frame in path}):,}"
+
+
+def _about_the_loop(profile: Profile) -> Iterator[tuple[str, str]]:
+    if profile.lateness.count:
+        yield (
+            "How late tasks ran",
+            _spread(profile.lateness, _show_time, _show_time(round(profile.lateness.mean))),
+        )
+    if profile.queue.count:
+        yield (
+            "How long the queue was",
+            _spread(profile.queue, "{:,}".format, f"{profile.queue.mean:,.1f}"),
+        )
+    if profile.blocking_limit is not None:
+        yield "Blocking limit", _limit(profile, profile.blocking_limit)
+    if profile.samples:
+        yield "Looks at functions", f"{profile.samples:,}"
+    if profile.unseen:
+        yield "Tasks not followed", f"{profile.unseen:,}"
+
+
+def _spread(spread: Spread, show: Callable[[int], str], mean: str) -> str:
+    """Give how a quantity is spread. Lines break between numbers, not within them."""
+    numbers = {
+        "mean": mean,
+        "p50": show(spread.quantile(0.5)),
+        "p99": show(spread.quantile(0.99)),
+        "max": show(spread.worst),
+        "count": f"{spread.count:,}",
+    }
+    return ", ".join(f"{name} {number}".replace(" ", "\u00a0") for name, number in numbers.items())
+
+
+def _limit(profile: Profile, limit: int) -> str:
+    longer = sum(blocks.count for blocks in profile.blocking.values())
+    steps = "1 step" if longer == 1 else f"{longer:,} steps"
+    return f"{_show_time(limit)}, exceeded by {steps}"
 
 
 def _truncation(profile: Profile) -> str:

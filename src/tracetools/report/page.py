@@ -1,4 +1,4 @@
-"""A report as HTML text: headings, graphs, the table, the metadata.
+"""A report as HTML text: headings, graphs, the table, the metadata, and what `pieces` has.
 
 What may live here: how a `Report` becomes markup. What must not: where its numbers come from, and
 how the page behaves. Every text from outside passes through `escape`; styles and script are the
@@ -7,14 +7,15 @@ files in `assets/`, into which nothing is ever pasted. Nothing has an address ou
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tracetools.flamegraph.flamegrapher import Flamegrapher, render
 from tracetools.flamegraph.marks import NO_MARKS, Marks
 from tracetools.flamegraph.markup import asset, csp_source, escape, nonce_attribute
 from tracetools.flamegraph.svg import shown_name
+from tracetools.report.notices import NO_HOLDS, NO_NOTICES, Holds, Notices
+from tracetools.report.pieces import frame_name, holds_section, notices_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tracetools.flamegraph.options import Options
     from tracetools.formats.folded import Stack
     from tracetools.report.figures import Row, Table
-
-_LOCATION: Final = re.compile(r"(.+) (\([^()]*\))", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,16 @@ class Report:
         lenses: the graphs; the page opens with the first.
         table: the heaviest tasks and spans.
         metadata: names and values, in the order in which they are shown.
+        notices: what stands out.
+        holds: what held the loop.
     """
 
     title: str
     lenses: Sequence[Lens]
     table: Table
     metadata: Sequence[tuple[str, str]]
+    notices: Notices = NO_NOTICES
+    holds: Holds = NO_HOLDS
 
 
 def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool = False) -> str:
@@ -77,7 +80,9 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
             f"<title>{title}</title>\n",
             f"<style{attribute}>{style_text()}</style>\n</head>\n<body>\n",
             f"<header><h1>{title}</h1></header>\n<main>\n",
+            *notices_section(report.notices),
             *_graphs(report.lenses),
+            *holds_section(report.holds),
             *_table(report.table),
             *_metadata(report.metadata),
             f"</main>\n{script}</body>\n</html>\n",
@@ -169,15 +174,7 @@ def _row(row: Row, table: Table) -> str:
         for column, cell in zip(table.columns, row.cells, strict=True)
     )
     name = shown_name(row.name)
-    return f'<tr><th scope="row" data-frame="{escape(name)}">{_name(name)}</th>{cells}</tr>\n'
-
-
-def _name(name: str) -> str:
-    """Show the place of a definition less loudly than its name."""
-    found = _LOCATION.fullmatch(name)
-    if found is None:
-        return escape(name)
-    return f'{escape(found[1])} <span class="place">{escape(found[2])}</span>'
+    return f'<tr><th scope="row" data-frame="{escape(name)}">{frame_name(name)}</th>{cells}</tr>\n'
 
 
 def _metadata(metadata: Sequence[tuple[str, str]]) -> Iterator[str]:

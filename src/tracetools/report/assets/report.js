@@ -1,4 +1,4 @@
-// The behaviour of a report: tabs, the table's order and filter, rows that search the graph.
+// The behaviour of a report: tabs, the table's order and filter, names that search the graph.
 //
 // What may live here: what happens after the page was read. What must not: any text pasted by the
 // writer of the page, and what happens within a graph. Nothing here is needed to read the page.
@@ -77,7 +77,7 @@
 
   // -- the table ---------------------------------------------------------------------------------
 
-  const table = document.querySelector("table");
+  const table = document.querySelector(".figures table");
   const headers = table ? Array.from(table.tHead.rows[0].cells) : [];
   const rows = table ? Array.from(table.tBodies[0].rows) : [];
 
@@ -107,6 +107,21 @@
     output.textContent = wanted ? `${left} of ${rows.length}` : "";
   }
 
+  function makeTableLive() {
+    headers.forEach((header, column) => {
+      const button = make("button", { type: "button" }, ...header.childNodes);
+      button.addEventListener("click", () => sortBy(column));
+      header.append(button);
+    });
+    const field = make("input", { type: "search", placeholder: "Filter by name" });
+    field.setAttribute("aria-label", "Filter by name");
+    const output = make("output", {});
+    field.addEventListener("input", () => filterRows(field.value, output));
+    table.parentElement.before(make("div", { class: "filter" }, field, output));
+  }
+
+  // -- names of frames, wherever they stand ------------------------------------------------------
+
   function searchGraph(name) {
     const lens = lenses.find((one) => !one.hidden);
     const graph = lens && lens.querySelector("svg");
@@ -117,24 +132,13 @@
     lens.scrollIntoView({ block: "nearest" });
   }
 
-  function makeTableLive() {
-    headers.forEach((header, column) => {
-      const button = make("button", { type: "button" }, ...header.childNodes);
-      button.addEventListener("click", () => sortBy(column));
-      header.append(button);
-    });
-    for (const row of rows) {
-      const cell = row.cells[0];
-      const button = make("button", { type: "button" }, ...cell.childNodes);
+  function makeNamesLive() {
+    for (const node of document.querySelectorAll("[data-frame]")) {
+      const button = make("button", { type: "button" }, ...node.childNodes);
       button.title = "Search the graph for it";
-      button.addEventListener("click", () => searchGraph(nameOf(row)));
-      cell.append(button);
+      button.addEventListener("click", () => searchGraph(node.dataset.frame));
+      node.append(button);
     }
-    const field = make("input", { type: "search", placeholder: "Filter by name" });
-    field.setAttribute("aria-label", "Filter by name");
-    const output = make("output", {});
-    field.addEventListener("input", () => filterRows(field.value, output));
-    table.parentElement.before(make("div", { class: "filter" }, field, output));
   }
 
   document.documentElement.classList.add("live");
@@ -145,4 +149,5 @@
     addEventListener("hashchange", showRememberedLens);
   }
   if (table) makeTableLive();
+  makeNamesLive();
 })();

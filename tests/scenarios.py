@@ -10,22 +10,27 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from tests.backends import Backend, TrioBackend
 from tracetools import observe, span
 from tracetools.testing import FakeClock
+from tracetools.watch import Watch
 
 
 class World:
     """What programs do to the clock. One world, since observed functions are global."""
 
     clock = FakeClock()
+    watches: ClassVar[set[Watch]] = set()
     backend: Backend = TrioBackend(clock)
 
 
 def work(ns: int) -> None:
-    """Be busy for so long."""
+    """Be busy for so long, and be looked at by whoever looks at functions."""
     World.clock.tick(ns)
+    for watch in tuple(World.watches):
+        watch._look(1000, late=0)
 
 
 async def rest(ns: int) -> None:
@@ -429,10 +434,14 @@ async def fourth(ns):
     await third(ns)
 
 
+async def apart(ns):
+    await fourth(ns)
+
+
 async def alpha():
     await fourth(1)
     async with World.backend.open_group() as group:
-        group.start_soon(fourth, 100)
+        group.start_soon(apart, 100)  # another function: one of this name is called as well
 
 
 async def beta():
@@ -448,7 +457,7 @@ async def gamma():
     {
         "a_helper_shared_by_three_kinds": (0, 6222, 2, 1),
         ";alpha": (2, None, 3, 1),
-        ";alpha;fourth": (200, None, 2, 1),
+        ";alpha;apart": (200, None, 2, 1),
         ";beta": (20, None, 2, 1),
         ";gamma": (6000, None, 4, 1),
     }

@@ -102,6 +102,7 @@ class Model:
     def end(self) -> None:
         task = self.stepping.pop()
         self.times[task.stack]["steps"] += 1
+        self.times[task.stack]["self_wakes"] += task.woke_itself
         task.ready, task.woke_itself = task.woke_itself, False
 
     def wake(self, task: SlowTask) -> None:
@@ -130,6 +131,8 @@ class Model:
         if task is self.current:
             self.times[task.stack]["steps"] += 1
             self.stepping.pop()
+        for stack, is_closed in task.spans:
+            self.times[stack]["left_open"] += not is_closed
         task.alive = False
 
 

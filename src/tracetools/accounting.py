@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
-from tracetools.spread import Trend, bucket_of
+from tracetools.spread import Sizes, Trend
 from tracetools.stacks import Blocks
 
 if TYPE_CHECKING:
@@ -286,9 +286,8 @@ class LoopAccount:
             set by whoever looks, from another thread.
         last_hold: the last of them: the step's `began`, the place, and nanoseconds.
         queued: how many tasks wait for their turn, where that is measured.
-        queue: how often so many tasks waited for their turn when one more did, that included.
-        late: by how much tasks stepped later than they could: how often by the bucket of a
-            `Spread`; `late_total` and `late_worst` are the sum and the largest, in nanoseconds.
+        queue: how many tasks waited for their turn whenever one more did, that included.
+        late: by how many nanoseconds tasks stepped later than they could.
         trend: the mean length of the queue over time, in thousandths; kept by whoever looks.
         lifetimes: the sum of the lifetimes of all tasks that have exited.
         changes: how often its tasks or their numbers have changed by more than one look from
@@ -308,8 +307,6 @@ class LoopAccount:
         "holds",
         "last_hold",
         "late",
-        "late_total",
-        "late_worst",
         "lifetimes",
         "longest",
         "looks",
@@ -331,9 +328,8 @@ class LoopAccount:
         self.longest = longest
         self.holds: dict[Place, Blocks] = {}
         self.looks: list[tuple[int, Place]] = []
-        self.queued = self.late_total = self.late_worst = 0
-        self.queue: Counter[int] = Counter()
-        self.late: Counter[int] = Counter()
+        self.queued = 0
+        self.queue, self.late = Sizes(), Sizes()
         self.last_hold: tuple[int, Place, int] | None = None
         self.trend = Trend()
         self.end: int | None = None
@@ -442,7 +438,7 @@ class LoopAccount:
         if task.ready is None:
             task.ready = now
             self.queued = queued = self.queued + 1
-            self.queue[queued] += 1
+            self.queue.pending.append(queued)
 
     def take_turn(self, task: TaskAccount, now: int) -> None:
         """Charge the scheduled time of a task that is going to step, and note how late it is."""
@@ -454,9 +450,16 @@ class LoopAccount:
         self.changes += 1
         self.changing -= 1
         self.queued -= 1
-        self.late[bucket_of(late)] += 1
-        self.late_total += late
-        self.late_worst = max(late, self.late_worst)
+        pending = self.late.pending
+        pending.append(late)
+        if len(pending) >= Sizes.BATCH:
+            self.condense()
+
+    def condense(self) -> None:
+        """Take what is known of single turns into the sums."""
+        self.late.condense()
+        if len(self.queue.pending) >= Sizes.BATCH:
+            self.queue.condense()
 
     def note_hold(self, stack: Stack, began: int, now: int) -> None:
         """Count a step that held the loop for too long, at the place where it was seen most."""

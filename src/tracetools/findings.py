@@ -6,10 +6,9 @@ how that is measured (`accounting`), and what it means (`lints`).
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from tracetools.spread import Spread, bucket_of
+from tracetools.spread import NOTHING
 from tracetools.stacks import Blocks, Frame, stack_path
 
 if TYPE_CHECKING:
@@ -29,20 +28,13 @@ class Findings:
 
     def __init__(self) -> None:
         self._holds: dict[Place, Blocks] = {}
-        self._late: Counter[int] = Counter()
-        self._late_total = self._late_worst = 0
-        self._queue: Counter[int] = Counter()
+        self._late = self._queue = NOTHING
         self._trend: tuple[int, ...] = ()
 
     def copy(self) -> Findings:
         """Return the same findings, to add more to."""
         other = Findings()
-        other.__dict__.update(
-            vars(self),
-            _holds=self._holds.copy(),
-            _late=self._late.copy(),
-            _queue=self._queue.copy(),
-        )
+        other.__dict__.update(vars(self), _holds=self._holds.copy())
         return other
 
     def add_loop(self, loop: LoopAccount, now: int) -> None:
@@ -54,10 +46,8 @@ class Findings:
             holds[place] = holds.get(place, Blocks()).plus(Blocks(1, took, took))
         for place, blocks in holds.items():
             self._holds[place] = self._holds.get(place, Blocks()).plus(blocks)
-        self._late.update(loop.late.copy())
-        self._late_total += loop.late_total
-        self._late_worst = max(self._late_worst, loop.late_worst)
-        self._queue.update(loop.queue.copy())
+        self._late = self._late.plus(loop.late.spread())
+        self._queue = self._queue.plus(loop.queue.spread())
         self._trend = max(self._trend, loop.trend.parts, key=lambda trend: max(trend, default=0))
 
     def of_profile(self, shorten: Callable[[Frame], Frame]) -> dict[str, Any]:
@@ -66,13 +56,9 @@ class Findings:
         for (stack, functions), blocks in self._holds.items():
             path = tuple(map(shorten, (*stack_path(stack), *(functions or (_NOWHERE,)))))
             blocking[path] = blocking.get(path, Blocks()).plus(blocks)
-        queue: Counter[int] = Counter()
-        for length, times in self._queue.items():
-            queue[bucket_of(length)] += times
-        lengths = sum(length * times for length, times in self._queue.items())
         return {
             "blocking": blocking,
-            "lateness": Spread(self._late_total, self._late_worst, self._late),
-            "queue": Spread(lengths, max(self._queue, default=0), queue),
+            "lateness": self._late,
+            "queue": self._queue,
             "queue_trend": self._trend,
         }

@@ -9,12 +9,13 @@ Nothing here knows what is counted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping  # noqa: TC003  # for readers of the annotations
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-__all__ = ["NOTHING", "Spread", "Trend", "bucket_of"]
+__all__ = ["NOTHING", "Sizes", "Spread", "Trend", "bucket_of"]
 
 _BITS: Final = 6
 """How many leading bits of a size are kept."""
@@ -82,6 +83,49 @@ class Spread:
 
 NOTHING: Final = Spread()
 """The spread of no sizes."""
+
+
+class Sizes:
+    """Sizes of 0 or more that come one by one, in one thread; it can be looked at from any.
+
+    To add one costs next to nothing: it is appended to `pending`, and when these are `BATCH`,
+    `condense` is called. The sum and the largest are exact; how sizes are spread is told by every
+    eighth of each batch, and by all that are still pending.
+
+    Attributes:
+        pending: sizes that are not in the sums yet; another list after each `condense`.
+    """
+
+    BATCH: Final = 4096
+    _STEP: Final = 8
+
+    __slots__ = ("_sums", "pending")
+
+    def __init__(self) -> None:
+        self.pending: list[int] = []
+        self._sums = NOTHING
+
+    def condense(self) -> None:
+        """Take a whole batch of sizes into the sums."""
+        batch = self.pending[: self.BATCH]
+        rest = self.pending[self.BATCH :]
+        self._sums, self.pending = self._sums.plus(_spread(batch, self._STEP)), rest
+
+    def spread(self) -> Spread:
+        """Return how all sizes up to now are spread."""
+        while True:
+            sums = self._sums
+            pending = self.pending.copy()
+            if self._sums is sums:
+                return sums.plus(_spread(pending, 1))
+
+
+def _spread(sizes: list[int], step: int) -> Spread:
+    """Return how sizes are spread, told by some of them."""
+    buckets: Counter[int] = Counter()
+    for size, count in Counter(sizes[::step]).items():
+        buckets[bucket_of(size)] += count * step
+    return Spread(sum(sizes), max(sizes, default=0), buckets)
 
 
 class Trend:

@@ -13,15 +13,17 @@ for functions. So it is shorter while functions are looked at, unless the progra
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import linecache
 import os
 import random
 import re
 import sys
 import threading
-from itertools import accumulate, chain, repeat, starmap
-from operator import attrgetter, itemgetter
+from collections import deque
+from functools import partial
+from itertools import accumulate, chain, compress, repeat, starmap, takewhile
+from operator import attrgetter, is_not, methodcaller
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -32,7 +34,7 @@ from tracetools.recorder import logger
 from tracetools.stacks import Frame, stack_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from types import CodeType
 
     from tracetools.accounting import LoopAccount, Place, ThreadAccount
@@ -242,9 +244,7 @@ class Watch:
     def _look_at_thread(self, account: ThreadAccount, stands_for: int, late: int) -> None:
         opened = account.innermost
         codes: list[Any] = []
-        links = _links(account.thread, with_lines=False)
-        with contextlib.suppress(AttributeError, KeyError):  # the last link leads nowhere
-            codes.extend(links)
+        _look_into(account.thread, codes, with_lines=False)()
         if opened is None or account.innermost is not opened:
             return
         place = self._functions.stack(codes, account.base, opened[2], account.tree)
@@ -258,9 +258,8 @@ class Watch:
 
     def _note_queue(self, loop: LoopAccount) -> None:
         """Note how long the queue was on average since the last time."""
-        queue = loop.queue.copy()
-        times = sum(queue.values())
-        lengths = sum(length * count for length, count in queue.items())
+        queue = loop.queue.spread()
+        times, lengths = queue.count, queue.total
         times_then, lengths_then = self._queues.get(loop, (0, 0))
         self._queues[loop] = times, lengths
         more = times - times_then
@@ -316,26 +315,43 @@ def _is_close(one: float, other: float) -> bool:
 # -- the frames of a thread ----------------------------------------------------------------------
 
 
-def _links(thread: int, *, with_lines: bool) -> Iterator[Any]:
-    """Give the functions of a thread, innermost first; it ends by an AttributeError.
+def _look_into(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[], object]:
+    """Return a function that adds the functions of a thread to a list, innermost first.
 
-    All of it is made of C functions, so that who extends a list by it is not interrupted.
+    All of it is made of C functions, so that it is not interrupted.
     """
-    top = map(itemgetter(thread), starmap(sys._current_frames, _ONCE))  # noqa: SLF001
+    top = map(methodcaller("get", thread), starmap(sys._current_frames, _ONCE))  # noqa: SLF001
     frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
-    return map(_CODE_AND_LINE if with_lines else _CODE, frames)
+    there_are = takewhile(partial(is_not, None), frames)
+    look = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))
+    return _without_collector(look) if _IS_DEADLY else look
+
+
+_IS_DEADLY: Final = sys.version_info[:2] == (3, 11)
+"""Whether the collector may set in while Python lists frames, and a finaliser wait for ever for the
+lock that is held then (CPython's issue 106883, mended in 3.11.8)."""
+
+
+def _without_collector(look: Callable[[], None]) -> Callable[[], object]:
+    """Return a function that looks while the collector is off, again in C alone."""
+    from operator import call  # type: ignore[attr-defined]  # noqa: PLC0415  # none on Python 3.10
+
+    was_on: list[bool] = []
+    ask = partial(was_on.extend, map(call, (gc.isenabled,)))
+    return partial(
+        deque, map(call, chain((ask, gc.disable, look), compress((gc.enable,), was_on))), maxlen=0
+    )
 
 
 def _see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> _Seen | None:
     """Look at the step that a loop makes; None if there is none, or it has ended meanwhile."""
     found: list[Any] = []
-    links = _links(loop.thread, with_lines=with_lines)
+    look = _look_into(loop.thread, found, with_lines=with_lines)
     account = loop.current
     if account is None:
         return None
     began, own = loop.began, account.stack
-    with contextlib.suppress(AttributeError, KeyError):
-        found.extend(links)
+    look()
     if loop.current is not account or loop.began is not began or account.stack is not own:
         return None
     ends = [

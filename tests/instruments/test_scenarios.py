@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import anyio
@@ -20,6 +21,7 @@ from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
 from tracetools.profile import Path
 from tracetools.stacks import Times
+from tracetools.watch import Watch
 
 THE_LOOPS_OWN = (
     "Runner.init",
@@ -157,19 +159,44 @@ def world():
     World.backend = TrioBackend(World.clock)
 
 
-@pytest.mark.parametrize("awaits", [False, True], ids=["", "awaits"])
-@pytest.mark.parametrize("scheduled", [False, True], ids=["", "scheduled"])
+@pytest.fixture
+def looks_from_within(monkeypatch):
+    """Let programs be looked at where they work, instead of at any time by a thread."""
+
+    def begin(watch):
+        World.watches.add(watch)
+
+    def end(watch):
+        World.watches.discard(watch)
+
+    monkeypatch.setattr(Watch, "begin", begin)
+    monkeypatch.setattr(Watch, "end", end)
+    yield
+    World.watches.clear()
+
+
+SWITCHES = ("scheduled", "await_stacks", "functions")
+COMBINATIONS = [
+    [name for name, is_on in zip(SWITCHES, on, strict=True) if is_on]
+    for on in product((False, True), repeat=len(SWITCHES))
+]
+
+
+@pytest.mark.parametrize("on", COMBINATIONS, ids=" ".join)
 @pytest.mark.parametrize("mode", MODES, ids=str)
 @pytest.mark.parametrize("name", TABLE)
-def test_profile_is_exactly_as_expected(name, mode, scheduled, awaits, tmp_path):
+@pytest.mark.usefixtures("looks_from_within")
+def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
     scenario = TABLE[name]
     World.backend = mode.backend(World.clock)
     begun = World.clock.now
-    options = {"clock": World.clock, "scheduled": scheduled, "flush_interval": None}
-    options |= {"await_stacks": awaits, "await_after": 0}
+    options = {"clock": World.clock, "await_after": 0, "flush_interval": None}
+    options |= {switch: switch in on for switch in SWITCHES}
     profile = mode.run(scenario.main, tmp_path / "stack", **options)
     profile.check()
-    found = by_name(without_awaits(profile) if awaits else profile)
+    found = by_name(without_details(profile))
+    if "functions" in on:
+        assert {path[-1].name for path in profile.stacks if is_detail(profile, path)} >= {"work"}
     for stack, times in expected(name, scenario, eager=mode.eager).items():
         # what depends on the order in which tasks run is left open by a None
         known = {key: value for key, value in times.items() if value is not None}
@@ -179,15 +206,21 @@ def test_profile_is_exactly_as_expected(name, mode, scheduled, awaits, tmp_path)
     assert len(found) == len(scenario.stacks)
     assert profile.duration == World.clock.now - begun
     assert profile.waiting == scenario.waiting
-    assert profile.scheduled_measured == scheduled
+    assert profile.scheduled_measured == ("scheduled" in on)
 
 
-def without_awaits(profile: Profile) -> Profile:
-    """Give what tasks waited for back to the stacks that were entered: the tasks and spans."""
+def is_detail(profile: Profile, path: Path) -> bool:
+    """Whether a stack merely tells more of another one: what is awaited, or which function runs."""
+    times = profile.stacks[path]
+    return len(path) > 1 and times.steps == times.entries == 0
+
+
+def without_details(profile: Profile) -> Profile:
+    """Give what is told of awaits and functions back to the stacks that were entered."""
     stacks: dict[Path, Times] = defaultdict(Times)
     for path, times in profile.stacks.items():
         entered = path
-        while profile.stacks[entered] == Times(idle=profile.stacks[entered].idle) and entered[1:]:
+        while is_detail(profile, entered):
             entered = entered[:-1]
         stacks[entered] = stacks[entered].plus(times)
     return replace(profile, stacks=stacks)

@@ -25,6 +25,7 @@ from tracetools import current, spans
 from tracetools.instruments.tasks import Tasks
 from tracetools.recorder import Recorder
 from tracetools.recording import Options, Recording
+from tracetools.spread import Sizes
 from tracetools.watch import step_begins_below
 
 if TYPE_CHECKING:
@@ -488,6 +489,7 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901, PLR0915 
     accounts = tasks.accounts
     clock = tasks.recorder.clock
     least_wait, longest = tasks.least_wait, tasks.longest
+    batch = Sizes.BATCH
 
     def task_scheduled(task: Task) -> None:
         try:
@@ -496,7 +498,7 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901, PLR0915 
                 account.ready = clock()
                 loop = account.loop
                 loop.queued = queued = loop.queued + 1
-                loop.queue[queued] += 1
+                loop.queue.pending.append(queued)
         except KeyError:  # it was never seen; its next step will be
             return
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -510,8 +512,16 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901, PLR0915 
             if waited:
                 tasks.waited(account, now)
             loop = account.loop
-            if account.ready is not None:
-                loop.take_turn(account, now)
+            ready = account.ready
+            if ready is not None:
+                late = now - ready
+                account.stack.scheduled += late
+                account.ready = None
+                loop.queued -= 1
+                pending = loop.late.pending
+                pending.append(late)
+                if len(pending) >= batch:
+                    loop.condense()
             if waited:
                 now = clock()
             account.busy -= now

@@ -30,7 +30,7 @@ def work(ns: int) -> None:
     """Be busy for so long, and be looked at by whoever looks at functions."""
     World.clock.tick(ns)
     for watch in tuple(World.watches):
-        watch._look(1000, late=0)
+        watch._look(1000)
 
 
 async def rest(ns: int) -> None:

@@ -13,6 +13,7 @@ import tracetools
 SOURCE = Path(tracetools.__file__).parent
 CORE = {
     "accounting",
+    "durations",
     "errors",
     "findings",
     "labels",
@@ -26,6 +27,7 @@ RUN_TIME = {
     "awaits",
     "current",
     "functions",
+    "punctual",
     "recorder",
     "snapshot",
     "spans",

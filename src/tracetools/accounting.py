@@ -281,6 +281,9 @@ class LoopAccount:
             An integer object of its own for each step, so that its identity says which step it is.
         mark: when the last step ended.
         longest: how long a step may take before it is said to hold the loop, in nanoseconds.
+        due: the moment after which the end of a step is worth a look: at the latest, when a step
+            that has just begun would take too long. So a step that does not costs one comparison.
+        give_way: called then, by whoever looks from another thread; ``None`` if nobody does.
         holds: the steps that took longer, by what was seen in them.
         looks: what was seen of the step that took long lately: the steps' `began`, and the place;
             set by whoever looks, from another thread.
@@ -303,7 +306,9 @@ class LoopAccount:
         "changes",
         "changing",
         "current",
+        "due",
         "end",
+        "give_way",
         "holds",
         "last_hold",
         "late",
@@ -326,6 +331,8 @@ class LoopAccount:
         self.thread = thread
         self.begin = self.mark = self.began = now
         self.longest = longest
+        self.due = NEVER if longest == NEVER else 0
+        self.give_way: Callable[[], None] | None = None
         self.holds: dict[Place, Blocks] = {}
         self.looks: list[tuple[int, Place]] = []
         self.queued = 0
@@ -429,8 +436,8 @@ class LoopAccount:
             task.stack.self_wakes += 1
         self.changes += 1
         self.changing -= 1
-        if outer is None and now - self.began > self.longest:
-            self.note_hold(task.stack, self.began, now)
+        if outer is None and now > self.due:
+            self.look_back(task.stack, self.began, now)
 
     def wake(self, task: TaskAccount, now: int) -> None:
         """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""
@@ -460,6 +467,14 @@ class LoopAccount:
         self.late.condense()
         if len(self.queue.pending) >= Sizes.BATCH:
             self.queue.condense()
+
+    def look_back(self, stack: Stack, began: int, now: int) -> None:
+        """Look at a step that has ended when that was due: has it held the loop for too long?"""
+        if now - began > self.longest:
+            self.note_hold(stack, began, now)
+        if self.give_way is not None:
+            self.due = now + self.longest
+            self.give_way()
 
     def note_hold(self, stack: Stack, began: int, now: int) -> None:
         """Count a step that held the loop for too long, at the place where it was seen most."""

@@ -32,7 +32,7 @@ def record(  # noqa: PLR0913  # options, each with a default
     labels: Labels = "name",
     task_names: bool = False,
     scheduled: bool | None = None,
-    await_stacks: bool = False,
+    await_stacks: bool = True,
     await_after: float = 100e-6,
     functions: bool = False,
     functions_interval: float = 0.001,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from tracetools import durations
 from tracetools.flamegraph import Flamegrapher
 from tracetools.recorder import Clock, Recorder
 from tracetools.stack_file import StackFile
@@ -29,7 +30,7 @@ class Options:
     labels: Labels = "name"
     task_names: bool = False
     scheduled: bool | None = None
-    await_stacks: bool = False
+    await_stacks: bool = True
     await_after: float = 100e-6
     functions: bool = False
     functions_interval: float = 0.001
@@ -38,24 +39,6 @@ class Options:
     max_stacks: int = 10_000
     max_depth: int = 256
     clock: Clock = perf_counter_ns
-
-
-_DAY: Final = 86_400.0
-
-
-def _nanoseconds(name: str, seconds: object, least: float, most: float = 10 * _DAY) -> int:
-    """Return a number of seconds as nanoseconds.
-
-    Raises:
-        TypeError, ValueError: it is none, or out of bounds.
-    """
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise TypeError(f"{name} is a number of seconds, not {seconds!r}")
-    if not least <= seconds <= most:
-        raise ValueError(
-            f"{name} is a number of seconds from {least:g} to {most:g}, not {seconds!r}"
-        )
-    return round(seconds * 1e9)
 
 
 class Recording:
@@ -76,11 +59,9 @@ class Recording:
         self, stack_file: str | os.PathLike[str], options: Options, *, closes: bool = False
     ) -> None:
         measured = options.lens in ("scheduled", "task")
-        await_after = _nanoseconds("await_after", options.await_after, 0)
-        every = _nanoseconds("functions_interval", options.functions_interval, 0.000_5, 10)
-        longest = None
-        if options.blocking is not None:
-            longest = _nanoseconds("blocking", options.blocking, 0.001)
+        await_after = durations.await_after(options.await_after)
+        every = durations.functions_interval(options.functions_interval)
+        longest = None if options.blocking is None else durations.blocking(options.blocking)
         self.recorder = Recorder(
             clock=options.clock,
             scheduled=measured if options.scheduled is None else options.scheduled,

@@ -3,24 +3,12 @@
 What may live here: the arithmetic of looks, in whole nanoseconds. What must not: how one looks.
 
 Looks give the shares, the accounting gives the totals; and what no look saw stays where it was. A
-look is wanted at moments that have nothing to do with what the program does. Then the time that it
-stands for is the time since the last one that was wanted, and its place is a fair sample, if the
-look came at once. But a thread that computes gives way to the one that looks after a while only
-(`sys.getswitchinterval`), or as soon as it waits for something: so right before and after each such
-place is where most looks come to lie. Hence three kinds of looks are told apart by how long they
-had to wait:
-
-- *free*, at once: what was seen lets other threads run. It is a fair sample of just that, so these
-  looks tell how much time was spent in it.
-- *held*, as late as a thread that computes lets one come: a fair sample of what computes. These
-  looks share what the others leave of the time.
-- in between, the thread has given way by itself: it did something else when the look was wanted.
-  These looks say nothing, but how many of their like were taken for free ones.
+look is wanted at moments that have nothing to do with what the program does, and it stands for the
+time since the one before it: so looks are never counted, but weighed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,20 +16,12 @@ if TYPE_CHECKING:
 
     from tracetools.stacks import Stack
 
-__all__ = ["Look", "Shares"]
+__all__ = ["Shares", "divide"]
 
 _MOST: Final = 2
-"""For how many times the time that held looks stand for they may answer: what is too short to be
-seen is much like what is not, but nobody knows."""
-
-
-@dataclass
-class Look:
-    """What looks have seen of one place: nanoseconds that they stand for, by their kind."""
-
-    free: int = 0
-    held: int = 0
-    between: int = 0
+"""For how many times the time that they stand for looks may answer. Parts of steps that are too
+short to be seen are much like those that are not; but of a stack that was hardly ever seen, most is
+unknown."""
 
 
 class Shares:
@@ -53,43 +33,26 @@ class Shares:
 
     def __init__(self) -> None:
         self.count = 0
-        self._seen: dict[Stack, dict[Stack, Look]] = {}
+        self._seen: dict[Stack, dict[Stack, int]] = {}
 
-    def look(self, own: Stack, place: Stack) -> Look:
-        """Return what is known of a place, to be added to."""
+    def add(self, own: Stack, place: Stack, stands_for: int) -> None:
+        """Add a look: what runs under the stack `own`, and for how many nanoseconds it stands."""
+        self.count += 1
         places = self._seen.get(own)
         if places is None:
             places = self._seen[own] = {}
-        found = places.get(place)
-        if found is None:
-            found = places[place] = Look()
-        return found
+        places[place] = places.get(place, 0) + stands_for
 
     def divided(self, times: Mapping[Stack, int]) -> Iterator[tuple[Stack, Stack, int]]:
         """Divide the time of stacks: say how much goes from each to which place below it."""
         for own, places in tuple(self._seen.items()):
-            total = times.get(own, 0)
-            if total > 0:
-                yield from (
-                    (own, place, time)
-                    for place, time in divide(total, dict(places)).items()
-                    if place is not own and time
-                )
+            for place, part in divide(times.get(own, 0), places.copy()).items():
+                if place is not own and part:
+                    yield own, place, part
 
 
-def divide(total: int, looks: Mapping[Stack, Look]) -> dict[Stack, int]:
-    """Divide nanoseconds over places. What is left belongs to none of them."""
-    free = {place: max(look.free - look.between, 0) for place, look in looks.items()}
-    freely = min(sum(free.values()), total)
-    parts = _in_proportion(freely, free)
-    held = {place: look.held for place, look in looks.items()}
-    for place, part in _in_proportion(
-        min(total - freely, _MOST * sum(held.values())), held
-    ).items():
-        parts[place] += part
-    return parts
-
-
-def _in_proportion(total: int, weights: Mapping[Stack, int]) -> dict[Stack, int]:
-    whole = sum(weights.values())
-    return {place: total * weight // whole if whole else 0 for place, weight in weights.items()}
+def divide(total: int, looks: Mapping[Stack, int]) -> dict[Stack, int]:
+    """Divide nanoseconds over places by what looks at them stand for; a rest belongs to none."""
+    whole = sum(looks.values())
+    shared = min(max(total, 0), _MOST * whole)
+    return {place: shared * look // whole for place, look in looks.items() if whole}

@@ -7,8 +7,8 @@ must not: what looks mean for the times of stacks (`shares`), and how long a ste
 Nothing is asked of the program: a look takes the frames of a thread and their code in one call that
 runs in C alone, so that no frame, and nothing in it, is kept alive while another thread runs.
 
-Threads that compute give way after `sys.getswitchinterval` only, which is 5 ms: too coarse a grid
-for functions. So it is shorter while functions are looked at, unless the program has set one.
+It looks at random moments, as often as it was told. How soon it is awake then, and has its turn, is
+`punctual`.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
+from tracetools.accounting import NEVER
 from tracetools.functions import Shown, owner_of, qualified_name
 from tracetools.labels import PathShortener, memoised_frames
+from tracetools.punctual import Turns, wake_in_time
 from tracetools.recorder import logger
 from tracetools.stacks import Frame, stack_path
 
@@ -39,19 +41,9 @@ if TYPE_CHECKING:
 
     from tracetools.accounting import LoopAccount, Place, ThreadAccount
     from tracetools.recorder import Recorder
-    from tracetools.shares import Shares
     from tracetools.stacks import Stack, StackTree
 
 __all__ = ["Watch", "step_begins_below"]
-
-_SWITCH: Final = 0.000_2
-"""The switch interval, in seconds, while functions are looked at; only we would set just this."""
-
-_USUAL_SWITCH: Final = 0.005
-"""Python's own; any other one was set by the program, which may have its reasons."""
-
-_AT_ONCE: Final = 150_000
-"""Nanoseconds: a look that comes no later had to wait for no thread, only for its own wake-up."""
 
 _LOOKS_A_LIMIT: Final = 5
 _LONGEST_PAUSE: Final = 50_000_000
@@ -107,7 +99,7 @@ class Watch:
         self._guard = threading.Lock()
         self._over: Any = None
         self._thread: threading.Thread | None = None
-        self._interval: float | None = None
+        self._turns = Turns(always=every is not None)
         self._next_trend = 0
         self._queues: WeakKeyDictionary[LoopAccount, tuple[int, int]] = WeakKeyDictionary()
         self._told: dict[object, int] = {}
@@ -152,22 +144,25 @@ class Watch:
         """Look until it is over: at moments that have nothing to do with what the program does."""
         pause = self._pause()
         try:
-            self._switch_often()
+            wake_in_time()
             wanted = last = perf_counter_ns()
             while not self._recorder.stopped:
-                wanted += round(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                wait = round(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                wanted += wait
+                self._expect(wait)
                 if over.acquire(timeout=max(wanted - perf_counter_ns(), 0) / 1e9):
                     break
-                now = perf_counter_ns()
-                late = now - wanted
-                if late > pause:  # it could not look for a while: what it sees now has lasted
-                    wanted = now
-                self._look(wanted - last, late)
+                self._turns.come()
+                if perf_counter_ns() > wanted + pause:  # what it sees now has lasted for a while
+                    wanted = perf_counter_ns()
+                self._look(wanted - last)
                 last = wanted
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
         finally:
-            self._switch_as_before()
+            for loop in self._recorder.loops:
+                loop.give_way = None
+            self._turns.restore()
 
     def _pause(self) -> int:
         """Return the nanoseconds between two looks."""
@@ -177,38 +172,40 @@ class Watch:
         assert longest is not None  # noqa: S101  # or there would be no thread
         return min(longest // _LOOKS_A_LIMIT, _LONGEST_PAUSE)
 
-    def _switch_often(self) -> None:
-        """Have threads that compute give way sooner, unless the program does so already."""
-        interval = sys.getswitchinterval()
-        if self._every is not None and _is_close(interval, _USUAL_SWITCH):
-            self._interval = interval
-            sys.setswitchinterval(_SWITCH)
-
-    def _switch_as_before(self) -> None:
-        if self._interval is not None and _is_close(sys.getswitchinterval(), _SWITCH):
-            sys.setswitchinterval(self._interval)
-        self._interval = None
-
     # -- a look ----------------------------------------------------------------------------------
 
-    def _look(self, stands_for: int, late: int) -> None:
-        """Look at all that goes on; `late` nanoseconds after it was wanted."""
+    def _expect(self, wait: int) -> None:
+        """Have loops give way at the end of a step when the next look is wanted.
+
+        And have them look back in time at a step that takes too long, whatever comes between.
+        """
+        for loop in self._recorder.loops:
+            if loop.longest == NEVER:
+                continue
+            loop.give_way = self._turns.shorten
+            part = loop.longest // _LOOKS_A_LIMIT
+            now = self._recorder.clock_of(loop.thread)()
+            is_long = loop.current is not None and now - loop.began > part
+            loop.due = 0 if is_long else now + min(wait, part)
+
+    def _look(self, stands_for: int) -> None:
+        """Look at all that goes on; what is seen stands for some nanoseconds."""
         recorder = self._recorder
         now = recorder.clock()
         for loop in recorder.loops:
             if loop.current is not None:
-                self._look_at_step(loop, stands_for, late)
+                self._look_at_step(loop, stands_for)
             if loop.last_hold is not None and loop.last_hold[0] is not self._last_told:
                 self._tell(loop, *loop.last_hold)
         if self._every is not None:
             for account in recorder.open_threads():
-                self._look_at_thread(account, stands_for, late)
+                self._look_at_thread(account, stands_for)
         if recorder.scheduled and now >= self._next_trend:
             self._next_trend = now + _TREND
             for loop in recorder.loops:
                 self._note_queue(loop)
 
-    def _look_at_step(self, loop: LoopAccount, stands_for: int, late: int) -> None:
+    def _look_at_step(self, loop: LoopAccount, stands_for: int) -> None:
         took = self._recorder.clock_of(loop.thread)() - loop.began
         is_long = took * _LOOKS_A_LIMIT > loop.longest
         if not is_long and self._every is None:
@@ -219,7 +216,7 @@ class Watch:
         if self._every is not None:
             codes = [link[0] for link in seen.links] if is_long else seen.links
             place = self._functions.stack(codes, seen.base, seen.own, loop.tree)
-            _count(self._recorder.shares, seen.own, place, stands_for, late)
+            self._recorder.shares.add(seen.own, place, stands_for)
         if is_long:
             self._note(loop, seen, took)
 
@@ -241,14 +238,14 @@ class Watch:
         ]
         return bool(within) and within[-1] is not loop
 
-    def _look_at_thread(self, account: ThreadAccount, stands_for: int, late: int) -> None:
+    def _look_at_thread(self, account: ThreadAccount, stands_for: int) -> None:
         opened = account.innermost
         codes: list[Any] = []
         _look_into(account.thread, codes, with_lines=False)()
         if opened is None or account.innermost is not opened:
             return
         place = self._functions.stack(codes, account.base, opened[2], account.tree)
-        _count(self._recorder.thread_shares, opened[2], place, stands_for, late)
+        self._recorder.thread_shares.add(opened[2], place, stands_for)
 
     def _place(self, seen: _Seen) -> Place:
         """Say where a step is: its functions, and at last the line that holds the loop."""
@@ -296,20 +293,6 @@ class Watch:
         """Give the place of a line, and its text if it can be read."""
         text = linecache.getline(frame.file or "", frame.line).strip()
         return f"{self._shorten(frame).location}{': ' + text if text else ''}"
-
-
-def _count(shares: Shares, own: Stack, place: Stack, stands_for: int, late: int) -> None:
-    """Count a look by how long it had to wait; see `shares`."""
-    shares.count += 1
-    look = shares.look(own, place)
-    if late < _AT_ONCE:
-        look.free += stands_for
-    elif late >= sys.getswitchinterval() * 1e9:
-        look.held += stands_for
-
-
-def _is_close(one: float, other: float) -> bool:
-    return abs(one - other) < 1e-6  # noqa: PLR2004  # it is kept in whole microseconds
 
 
 # -- the frames of a thread ----------------------------------------------------------------------

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools import durations
 from tracetools.commands import tables
 from tracetools.commands.program import find_program, is_path_safe
 from tracetools.commands.signals import DeadlySignals
@@ -51,6 +52,8 @@ _RECORDED: Final = (
     "task_names",
     "scheduled",
     "await_stacks",
+    "functions",
+    "blocking",
     "max_stacks",
     "max_depth",
 )
@@ -62,6 +65,17 @@ def _count(text: str) -> int:
     if count < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
     return count
+
+
+def _limit(text: str) -> float | None:
+    if text == "none":
+        return None
+    try:
+        seconds = float(text)
+        durations.blocking(seconds)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return seconds
 
 
 _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
@@ -90,8 +104,19 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         "help": "tell scheduled time from idle time, also where the lens does not show it",
     },
     ("--await-stacks",): {
-        "action": "store_true",
+        "action": argparse.BooleanOptionalAction,
+        "default": True,
         "help": "show what tasks wait for: idle time by the awaits that it is spent in",
+    },
+    ("--functions",): {
+        "action": "store_true",
+        "help": "show which functions run within steps, by looking at them once a millisecond",
+    },
+    ("--blocking",): {
+        "type": _limit,
+        "default": 0.1,
+        "metavar": "SECONDS",
+        "help": "say at once when a step holds the loop for longer; none: never (default: %(default)s)",
     },
     ("--max-stacks",): {
         "type": _count,

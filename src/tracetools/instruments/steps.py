@@ -168,7 +168,6 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, f
     loop = account.loop
     clock = account.clock
     send = coroutine.send
-    longest = loop.longest
     result = None
     plain = dropped = False
     try:
@@ -195,8 +194,8 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, f
                         loop.mark = now
                         if result is None:  # the task is going to wake itself
                             account.stack.self_wakes += 1
-                        if now - began > longest:
-                            loop.note_hold(account.stack, began, now)
+                        if now > loop.due:
+                            loop.look_back(account.stack, began, now)
                 else:
                     result = _special_step(coroutine, account, owner, request)
                     if result is None:

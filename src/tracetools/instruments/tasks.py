@@ -29,14 +29,12 @@ class Tasks:
     Attributes:
         least_wait: the waits that are longer, in nanoseconds, go to what was awaited; the others
             are worth no look.
-        longest: how long a step may take, in nanoseconds, before it is said to hold the loop.
     """
 
     def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
         self.recorder = recorder
         self.task_names = task_names
         self.least_wait = NEVER if recorder.least_wait is None else recorder.least_wait
-        self.longest = NEVER if recorder.longest is None else recorder.longest
 
     def guard(self, what_failed: str) -> Guard:
         """Return a context in which an error of ours ends the recording and nothing else."""

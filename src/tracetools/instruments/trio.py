@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from tracetools import current, spans
+from tracetools.accounting import TaskAccount
 from tracetools.instruments.tasks import Tasks
 from tracetools.recorder import Recorder
 from tracetools.recording import Options, Recording
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from trio.lowlevel import Task
 
-    from tracetools.accounting import LoopAccount, TaskAccount
+    from tracetools.accounting import LoopAccount
     from tracetools.flamegraph import Flamegrapher
     from tracetools.labels import Labels
     from tracetools.profile import Lens, Profile
@@ -192,7 +193,7 @@ class FlamegraphInstrument(TrioInstrument):
         labels: Labels = "name",
         task_names: bool = False,
         scheduled: bool | None = None,
-        await_stacks: bool = False,
+        await_stacks: bool = True,
         await_after: float = 100e-6,
         functions: bool = False,
         functions_interval: float = 0.001,
@@ -387,7 +388,7 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901 
     """
     accounts = tasks.accounts
     clock = tasks.recorder.clock
-    least_wait, longest = tasks.least_wait, tasks.longest
+    least_wait = tasks.least_wait
 
     def task_spawned(task: Task) -> None:
         with tasks.guard("a new task could not be recorded"):
@@ -424,8 +425,8 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901 
                 account.parked = now
                 loop.current = None
                 loop.mark = now
-                if now - loop.began > longest:
-                    loop.note_hold(account.stack, loop.began, now)
+                if now > loop.due:
+                    loop.look_back(account.stack, loop.began, now)
         except KeyError:  # it has exited
             return
         except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -448,7 +449,8 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
     """
     accounts = tasks.accounts
     clock = tasks.recorder.clock
-    least_wait, longest = tasks.least_wait, tasks.longest
+    least_wait = tasks.least_wait
+    nobody = TaskAccount(loop, loop.tree.root, loop.mark)  # never steps
     try:
         while True:
             task = yield  # before_task_step
@@ -463,19 +465,19 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
                 loop.current = account
             except KeyError:
                 tasks.unknown(task)
-                account = loop.current  # type: ignore[assignment]  # None is like one that is over
+                account = loop.current or nobody
                 began = loop.began
             del task  # a name of ours would keep it alive until the next step of any
             yield  # after_task_step
             now = clock()
-            if loop.current is account and account is not None:
+            if loop.current is account:
                 account.busy += now
                 account.stack.steps += 1
                 account.parked = now
                 loop.current = None
                 loop.mark = now
-                if now - began > longest:
-                    loop.note_hold(account.stack, began, now)
+                if now > loop.due:
+                    loop.look_back(account.stack, began, now)
     except GeneratorExit:
         raise
     except BaseException:  # noqa: BLE001  # trio would drop the instrument
@@ -488,7 +490,7 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901, PLR0915 
     """Return the hooks that tell scheduled time apart from idle time, one more than the others."""
     accounts = tasks.accounts
     clock = tasks.recorder.clock
-    least_wait, longest = tasks.least_wait, tasks.longest
+    least_wait = tasks.least_wait
     batch = Sizes.BATCH
 
     def task_scheduled(task: Task) -> None:
@@ -546,8 +548,8 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901, PLR0915 
                 if account.ready is not None:
                     account.ready = now
                     account.stack.self_wakes += 1
-                if now - loop.began > longest:
-                    loop.note_hold(account.stack, loop.began, now)
+                if now > loop.due:
+                    loop.look_back(account.stack, loop.began, now)
         except KeyError:  # it has exited
             return
         except BaseException:  # noqa: BLE001  # trio would drop the instrument

@@ -9,7 +9,8 @@ from functools import partial
 from hypothesis import strategies as st
 
 from tracetools.profile import Profile
-from tracetools.spread import Spread, bucket_of
+from tracetools.sizes import bucket_of
+from tracetools.spread import Spread
 from tracetools.stacks import ROOT, Blocks, Frame, Times
 from tracetools.testing import ScriptedLoop
 

@@ -20,6 +20,7 @@ CORE = {
     "lints",
     "profile",
     "shares",
+    "sizes",
     "spread",
     "stacks",
 }

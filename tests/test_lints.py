@@ -16,7 +16,8 @@ from tracetools.lints import (
     line_at_fault,
 )
 from tracetools.profile import Profile
-from tracetools.spread import Spread, bucket_of
+from tracetools.sizes import bucket_of
+from tracetools.spread import Spread
 from tracetools.stacks import DEEPER, OTHER, ROOT, Blocks, Frame, Times
 
 MAIN = Frame("main", "app.py", 3)

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
-from tracetools.spread import Sizes, Trend
+from tracetools.sizes import Sizes, Trend
 from tracetools.stacks import Blocks
 
 if TYPE_CHECKING:

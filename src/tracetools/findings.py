@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracetools.spread import NOTHING
+from tracetools.spread import NOTHING, Spread
 from tracetools.stacks import Blocks, Frame, stack_path
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Findings:
             holds[place] = holds.get(place, Blocks()).plus(Blocks(1, took, took))
         for place, blocks in holds.items():
             self._holds[place] = self._holds.get(place, Blocks()).plus(blocks)
-        self._late = self._late.plus(loop.late.spread())
-        self._queue = self._queue.plus(loop.queue.spread())
+        self._late = self._late.plus(Spread.of(loop.late))
+        self._queue = self._queue.plus(Spread.of(loop.queue))
         self._trend = max(self._trend, loop.trend.parts, key=lambda trend: max(trend, default=0))
 
     def of_profile(self, shorten: Callable[[Frame], Frame]) -> dict[str, Any]:

@@ -255,8 +255,8 @@ class Watch:
 
     def _note_queue(self, loop: LoopAccount) -> None:
         """Note how long the queue was on average since the last time."""
-        queue = loop.queue.spread()
-        times, lengths = queue.count, queue.total
+        lengths, _, buckets = loop.queue.sums()
+        times = sum(buckets.values())
         times_then, lengths_then = self._queues.get(loop, (0, 0))
         self._queues[loop] = times, lengths
         more = times - times_then

@@ -18,7 +18,8 @@ from tracetools.formats.profile_json import (
     write_profile,
 )
 from tracetools.profile import Profile
-from tracetools.spread import Spread, bucket_of
+from tracetools.sizes import bucket_of
+from tracetools.spread import Spread
 from tracetools.stacks import ROOT, Blocks, Frame, Times
 
 TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)

@@ -125,7 +125,7 @@ def _record_on_asyncio(
     """Run the shop within `record`, for asyncio takes no instruments."""
     from tracetools import record  # noqa: PLC0415  # imports asyncio
 
-    with record(options.output, lens=options.lens) as recording:
+    with record(options.output, lens=options.lens, blocking=None) as recording:
         outcome = run_shop(options.requests, "asyncio")
     return outcome, recording
 

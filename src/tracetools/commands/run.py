@@ -116,7 +116,7 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         "type": _limit,
         "default": 0.1,
         "metavar": "SECONDS",
-        "help": "say at once when a step holds the loop for longer; none: never (default: %(default)s)",
+        "help": "say at once when a step holds the loop for longer, or none (default: %(default)s)",
     },
     ("--max-stacks",): {
         "type": _count,

@@ -26,7 +26,7 @@ from tracetools.accounting import TaskAccount
 from tracetools.instruments.tasks import Tasks
 from tracetools.recorder import Recorder
 from tracetools.recording import Options, Recording
-from tracetools.spread import Sizes
+from tracetools.sizes import Sizes
 from tracetools.watch import step_begins_below
 
 if TYPE_CHECKING:

@@ -35,6 +35,9 @@ BACKENDS = {
 SCALE = {"reader": 3, "writer": 5, "indexer": 2, "child": 1}
 """How much each kind computes at a time."""
 
+TIMES = 8
+"""How often it does so between two waits."""
+
 busy: Counter[tuple[str, str]] = Counter()
 waited: Counter[tuple[str, str]] = Counter()
 
@@ -62,14 +65,15 @@ async def helper(kind: str, levels: int = 5) -> None:
     if levels:
         await helper(kind, levels - 1)
         return
-    parse(kind)
-    await anyio.lowlevel.checkpoint()
-    encode(kind)
-    with span("pack"):
-        begun = perf_counter_ns()
-        burn(100_000 * SCALE[kind])
-        busy[kind, "pack"] += perf_counter_ns() - begun
-    await anyio.lowlevel.checkpoint()
+    for _ in range(TIMES):
+        parse(kind)
+        await anyio.lowlevel.checkpoint()
+        encode(kind)
+        with span("pack"):
+            begun = perf_counter_ns()
+            burn(300_000 * SCALE[kind])
+            busy[kind, "pack"] += perf_counter_ns() - begun
+        await anyio.lowlevel.checkpoint()
 
 
 async def child() -> None:
@@ -99,22 +103,23 @@ async def ring(event: anyio.Event, seconds: float) -> None:
 async def reader(until: float) -> None:
     while time.monotonic() < until:
         await helper("reader")
-        await fetch("reader", 0.03)
+        await fetch("reader", 0.3)
 
 
 async def writer(until: float) -> None:
     while time.monotonic() < until:
         await helper("writer")
-        await store("writer", 0.05)
+        await store("writer", 0.5)
         async with anyio.create_task_group() as group:
-            group.start_soon(child)
+            for _ in range(4):
+                group.start_soon(child)
 
 
 async def indexer(until: float) -> None:
     while time.monotonic() < until:
         await helper("indexer")
         await anyio.to_thread.run_sync(in_thread)
-        await fetch("indexer", 0.07)
+        await fetch("indexer", 0.7)
 
 
 def in_thread() -> None:
@@ -131,7 +136,7 @@ def digest() -> None:
 async def blocks() -> None:
     await anyio.sleep(0.5)
     with span("the culprit"):
-        time.sleep(0.2)
+        time.sleep(0.2)  # noqa: ASYNC251  # that is the point
 
 
 async def main(seconds: float) -> None:
@@ -141,6 +146,47 @@ async def main(seconds: float) -> None:
         for kind in (reader, writer, indexer):
             for _ in range(3):
                 group.start_soon(kind, until)
+
+
+# -- a saturated loop --------------------------------------------------------------------------
+
+
+async def in_a_crowd(turns: int) -> None:
+    for _ in range(turns):
+        burn(1_000_000)
+        begun = perf_counter_ns()
+        await anyio.lowlevel.checkpoint()
+        waited["crowd", "turn"] += perf_counter_ns() - begun
+    begun = perf_counter_ns()
+    await anyio.sleep(0.05)
+    waited["crowd", "sleep"] += perf_counter_ns() - begun
+
+
+async def crowd() -> None:
+    for _ in range(5):
+        async with anyio.create_task_group() as group:
+            for _ in range(30):
+                group.start_soon(in_a_crowd, 10)
+
+
+def run_crowd(backend: str, file: Path) -> None:
+    """Tell waiting for a turn from waiting for something where every task does both."""
+    name, options = BACKENDS[backend]
+    waited.clear()
+    with record(file, scheduled=True, blocking=None) as recording:
+        anyio.run(crowd, backend=name, backend_options=options)
+    turn, sleep = waited["crowd", "turn"], waited["crowd", "sleep"]
+    found = {"scheduled": 0, "idle": 0}
+    for path, times in recording.profile.stacks.items():
+        if any(frame.name == "in_a_crowd" for frame in path):
+            found["scheduled"] += times.scheduled
+            found["idle"] += times.idle
+    scheduled, idle = found.values()
+    print(
+        f"    a crowd of 30 waited {turn / 1e9:.2f} s for turns and {sleep / 1e9:.2f} s in sleep()"
+        f" of 7.50 s; found {scheduled / 1e9:.2f} s scheduled and {idle / 1e9:.2f} s idle:"
+        f" {scheduled / (scheduled + idle):.0%} of the waiting was for a turn"
+    )
 
 
 # -- what was found ------------------------------------------------------------------------------
@@ -177,8 +223,7 @@ def compare(what: str, found: Counter[tuple[str, str]], truth: Counter[tuple[str
     worst = 0.0
     for (kind, name), true in sorted(truth.items()):
         off = found[kind, name] / true - 1
-        if name not in {"pack"}:
-            worst = max(worst, abs(off))
+        worst = max(worst, abs(off))
         print(
             f"    {what} {kind:<8} {name:<8} true {true / 1e9:8.4f} s"
             f"  found {found[kind, name] / 1e9:8.4f} s  off {off:7.2%}"
@@ -217,10 +262,11 @@ def run(backend: str, seconds: float, file: Path, interval: float) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--interval", type=float, default=0.005)
+    parser.add_argument("--interval", type=float, default=0.001)
     parser.add_argument("--backend", choices=BACKENDS, action="append")
     chosen = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, a look every {chosen.interval * 1000:g} ms")
     with tempfile.TemporaryDirectory() as folder:
         for each in chosen.backend or BACKENDS:
             run(each, chosen.seconds, Path(folder) / each, chosen.interval)
+            run_crowd(each, Path(folder) / each)

@@ -1,6 +1,8 @@
 """The example programs do what their first lines say."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,16 +10,19 @@ from pathlib import Path
 import pytest
 
 from tracetools.formats.folded import read_folded
+from tracetools.formats.profile_json import read_profile
+from tracetools.lints import line_at_fault
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PROGRAMS = {
     "fan_out.py": ["main", "backup", "check_mail"],
     "anyio_backend.py": ["main", "export", "encode"],
 }
+FAN_OUTS = {"slow_fan_out.py", "fast_fan_out.py"}
 
 
 def test_every_example_is_tested():
-    tested = {*PROGRAMS, "pytest_fixture.py"}
+    tested = {*PROGRAMS, *FAN_OUTS, "shop.py", "pytest_fixture.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == tested
 
 
@@ -41,14 +46,67 @@ def test_fixture(tmp_path):
     assert "1 passed" in ran.stdout
 
 
-def run(arguments, folder):
+def test_the_two_lines_that_make_a_program_slow_are_named(shop, tmp_path):
+    said, profile = recorded("slow_fan_out.py", shop, tmp_path)
+    lock, call = place("slow_fan_out.py", "self.lock:"), place("slow_fan_out.py", "httpx.get(")
+    assert longest_wait(profile) == f"await Lock.__aenter__ ({lock})"
+    worst = max(profile.blocking, key=lambda path: profile.blocking[path].total)
+    assert line_at_fault(worst) == call
+    assert re.search(rf"(?m)^the loop is held for .* at {call}: return httpx.get", said)
+    assert re.search(rf"(?m)^  blocked: .*\({call}\)$", said)
+
+
+def test_where_both_are_mended_none_is_named(shop, tmp_path):
+    said, profile = recorded("fast_fan_out.py", shop, tmp_path)
+    of_slow = place("slow_fan_out.py", "httpx.get(")
+    assert of_slow not in map(line_at_fault, profile.blocking)
+    assert len(profile.lens("idle")) > 10  # each waits for its own answer, all at once
+    assert "48 readers" in said
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """The shop that the fan-outs ask, in a process of its own: its address."""
+    command = [sys.executable, "-m", "uvicorn", "shop:app", "--port", "0", "--no-access-log"]
+    with subprocess.Popen(command, cwd=EXAMPLES, stderr=subprocess.PIPE, text=True) as server:
+        lines = iter(server.stderr.readline, "")
+        yield next(found[0] for line in lines if (found := re.search("http://[0-9.:]+", line)))
+        server.terminate()
+        server.communicate(timeout=60)
+
+
+def recorded(name, shop, folder):
+    """Run a program as its first lines say; return what was printed, and the profile."""
+    shutil.copy(EXAMPLES / name, folder)
+    command = ["-m", "tracetools", "run", name, shop]
+    said = run(command, folder, stderr=subprocess.STDOUT).stdout
+    return said, read_profile(folder / "stack.profile.json")
+
+
+def place(name, text):
+    """Return where the only line is that has a text."""
+    (number,) = (
+        number
+        for number, line in enumerate((EXAMPLES / name).read_text().splitlines(), start=1)
+        if text in line
+    )
+    return f"{name}:{number}"
+
+
+def longest_wait(profile):
+    idle = profile.lens("idle")
+    return max(idle, key=idle.get)[-1].label
+
+
+def run(arguments, folder, stderr=subprocess.PIPE):
     ran = subprocess.run(
         [sys.executable, *map(os.fspath, arguments)],
         cwd=folder,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         timeout=60,
         check=False,
     )
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (ran.returncode, ran.stderr or "") == (0, "")
     return ran

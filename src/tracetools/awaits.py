@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.functions import Shown, owner_of
 from tracetools.labels import memoised_frames
-from tracetools.stacks import DEEPER, Frame
+from tracetools.stacks import DEEPER, Frame, frames_between
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -93,7 +93,7 @@ class Awaits:
         if plan is None:
             if len(self._plans) >= _MAX_KNOWN:
                 self._plans.clear()
-            plan = self._plans[key] = self._plan(chain, Shown(base, own), own, tree)
+            plan = self._plans[key] = self._plan(chain, Shown(frames_between(base, own)), own, tree)
         if plan.waiting is None:
             return plan.stack
         frame = _frame_of(chain.links[plan.waiting])
@@ -112,13 +112,14 @@ class Awaits:
         plumbing: str | None = None
         for index, (link, code) in enumerate(zip(chain.links, chain.codes, strict=True)):
             owner, name = owner_of(code.co_filename), str.__str__(link.__qualname__)
-            is_shown = shown.meets(code)
+            within = shown.after(code)
             if owner == "program":
                 waiting, plumbing = index, None
                 frames.append(self._function(name, code))
-            elif owner == "plumbing" and not is_shown:
+            elif owner == "plumbing" and within is None:
                 plumbing = plumbing or name
-            if is_shown:
+            if within is not None:
+                shown = within
                 frames.clear()
         if len(chain.links) == MAX_LINKS:
             frames.append(DEEPER)

@@ -15,13 +15,11 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from tracetools.stacks import frames_between
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import CodeType
 
-    from tracetools.stacks import Stack
+    from tracetools.stacks import Frame
 
 __all__ = ["Owner", "Shown", "owner_of", "qualified_name"]
 
@@ -44,19 +42,19 @@ _OURS: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
 class Shown:
     """What has a frame already, while a chain of functions is followed from the outermost on."""
 
-    def __init__(self, base: Stack, own: Stack) -> None:
-        self._places = [(frame.file, frame.line) for frame in frames_between(base, own)]
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self._frames = tuple(frames)
 
-    def meets(self, code: CodeType) -> bool:
-        """Whether a function has a frame, or is where a span that has one was opened.
+    def after(self, code: CodeType) -> Shown | None:
+        """Return what has a frame within a function that has one; ``None`` if it has none.
 
-        Each frame stands for one function: one may call itself.
+        A function has one as well where a span was opened in it. Each frame stands for one
+        function: it may call itself.
         """
-        for index, (file, line) in enumerate(self._places):
+        for index, (_, file, line) in enumerate(self._frames):
             if file == code.co_filename and _is_within(line, code):
-                del self._places[: index + 1]
-                return True
-        return False
+                return Shown(self._frames[index + 1 :])
+        return None
 
 
 def _is_within(line: int, code: CodeType) -> bool:
@@ -71,11 +69,22 @@ def qualified_name(code: CodeType) -> str:
     return getattr(code, "co_qualname", code.co_name)
 
 
+_MOST_FILES: Final = 4096
+_owners: Final[dict[str, Owner]] = {}
+
+
 def owner_of(file: str) -> Owner:
     """Tell whose a function is by the file that it is defined in."""
-    if file.startswith(_OURS):
-        return "ours"
-    return "plumbing" if file.startswith(tuple(_plumbing())) else "program"
+    known = _owners.get(file)
+    if known is None:
+        if len(_owners) >= _MOST_FILES:  # files that are made up without end
+            _owners.clear()
+        if file.startswith(_OURS):
+            known = "ours"
+        else:
+            known = "plumbing" if file.startswith(tuple(_plumbing())) else "program"
+        _owners[file] = known
+    return known
 
 
 def _plumbing() -> Iterator[str]:

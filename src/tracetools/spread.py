@@ -1,7 +1,7 @@
 """How a quantity is spread: how many of each size, in little memory, to within 1.6 %.
 
-Sizes are counted in buckets (`sizes.bucket_of`), so two spreads add up without loss. The idea is that
-of HdrHistogram (Gil Tene).
+Sizes are counted in buckets (`sizes.bucket_of`), so two spreads add up without loss. The idea is
+that of HdrHistogram (Gil Tene).
 
 Nothing here knows what is counted.
 """

@@ -54,17 +54,24 @@ class ScriptedLoop:
 
     Args:
         scheduled: whether scheduled time is measured.
+        longest: how long a step may take, in nanoseconds, before it holds the loop for too long.
         max_stacks: as for an instrument.
         max_depth: as for an instrument.
     """
 
     def __init__(
-        self, *, scheduled: bool = False, max_stacks: int = 10_000, max_depth: int = 256
+        self,
+        *,
+        scheduled: bool = False,
+        longest: int | None = None,
+        max_stacks: int = 10_000,
+        max_depth: int = 256,
     ) -> None:
         self.clock = FakeClock()
         self.recorder = Recorder(
             clock=self.clock,
             scheduled=scheduled,
+            longest=longest,
             max_stacks=max_stacks,
             max_depth=max_depth,
         )

@@ -28,15 +28,14 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from tracetools.accounting import NEVER
 from tracetools.functions import Shown, owner_of, qualified_name
 from tracetools.labels import PathShortener, memoised_frames
 from tracetools.punctual import Turns, wake_in_time
 from tracetools.recorder import logger
-from tracetools.stacks import Frame, stack_path
+from tracetools.stacks import Frame, frames_between, stack_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import CodeType
 
     from tracetools.accounting import LoopAccount, Place, ThreadAccount
@@ -44,6 +43,9 @@ if TYPE_CHECKING:
     from tracetools.stacks import Stack, StackTree
 
 __all__ = ["Watch", "step_begins_below"]
+
+_PAUSE: Final = 50_000
+"""Nanoseconds between two steps; after more of them, the loop has let other threads run."""
 
 _LOOKS_A_LIMIT: Final = 5
 _LONGEST_PAUSE: Final = 50_000_000
@@ -75,11 +77,16 @@ def step_begins_below(code: CodeType) -> None:
 
 
 class _Seen(NamedTuple):
-    """A step that was looked at: which one, of what stack, and its functions, innermost first."""
+    """A step that was looked at: which one, of what stack, and its functions, outermost first.
+
+    `links` are the functions with the lines that they are at, if these were asked for, innermost
+    first.
+    """
 
     began: int
     base: Stack
     own: Stack
+    codes: list[CodeType]
     links: list[Any]
 
 
@@ -100,7 +107,7 @@ class Watch:
         self._over: Any = None
         self._thread: threading.Thread | None = None
         self._turns = Turns(always=every is not None)
-        self._next_trend = 0
+        self._next_trend = self._next_due = 0
         self._queues: WeakKeyDictionary[LoopAccount, tuple[int, int]] = WeakKeyDictionary()
         self._told: dict[object, int] = {}
         self._next_line = self._untold = 0
@@ -153,9 +160,11 @@ class Watch:
                 if over.acquire(timeout=max(wanted - perf_counter_ns(), 0) / 1e9):
                     break
                 self._turns.come()
-                if perf_counter_ns() > wanted + pause:  # what it sees now has lasted for a while
-                    wanted = perf_counter_ns()
-                self._look(wanted - last)
+                now = perf_counter_ns()
+                late = now - wanted
+                if late > pause:  # what it sees now has lasted for a while
+                    wanted = now
+                self._look(wanted - last, late)
                 last = wanted
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
@@ -179,22 +188,26 @@ class Watch:
 
         And have them look back in time at a step that takes too long, whatever comes between.
         """
+        longest = self._recorder.longest
+        now = perf_counter_ns()
+        if longest is None or now < self._next_due:
+            return
+        if self._every is not None:  # turns come soon anyway
+            self._next_due = now + longest // (2 * _LOOKS_A_LIMIT)
         for loop in self._recorder.loops:
-            if loop.longest == NEVER:
-                continue
             loop.give_way = self._turns.shorten
             part = loop.longest // _LOOKS_A_LIMIT
             now = self._recorder.clock_of(loop.thread)()
             is_long = loop.current is not None and now - loop.began > part
-            loop.due = 0 if is_long else now + min(wait, part)
+            loop.due = 0 if is_long else now + (wait if self._every is None else part)
 
-    def _look(self, stands_for: int) -> None:
-        """Look at all that goes on; what is seen stands for some nanoseconds."""
+    def _look(self, stands_for: int, late: int = 0) -> None:
+        """Look at all that goes on, later than wanted; what is seen stands for some nanoseconds."""
         recorder = self._recorder
         now = recorder.clock()
         for loop in recorder.loops:
             if loop.current is not None:
-                self._look_at_step(loop, stands_for)
+                self._look_at_step(loop, stands_for, late)
             if loop.last_hold is not None and loop.last_hold[0] is not self._last_told:
                 self._tell(loop, *loop.last_hold)
         if self._every is not None:
@@ -205,8 +218,9 @@ class Watch:
             for loop in recorder.loops:
                 self._note_queue(loop)
 
-    def _look_at_step(self, loop: LoopAccount, stands_for: int) -> None:
+    def _look_at_step(self, loop: LoopAccount, stands_for: int, late: int) -> None:
         took = self._recorder.clock_of(loop.thread)() - loop.began
+        has_waited = loop.began - loop.mark > _PAUSE
         is_long = took * _LOOKS_A_LIMIT > loop.longest
         if not is_long and self._every is None:
             return
@@ -214,9 +228,12 @@ class Watch:
         if seen is None:
             return
         if self._every is not None:
-            codes = [link[0] for link in seen.links] if is_long else seen.links
-            place = self._functions.stack(codes, seen.base, seen.own, loop.tree)
-            self._recorder.shares.add(seen.own, place, stands_for)
+            place = self._functions.stack(seen.codes, seen.base, seen.own, loop.tree)
+            # Whoever wants to look while the loop still waits does so then. So the begin of a step
+            # after a pause is never seen, for as long as it takes to get a turn; what is seen in
+            # the time after that answers for it.
+            is_early = has_waited and took < 2 * late
+            self._recorder.shares.add(seen.own, place, stands_for * (1 + is_early))
         if is_long:
             self._note(loop, seen, took)
 
@@ -231,12 +248,11 @@ class Watch:
 
     def _is_outer(self, loop: LoopAccount) -> bool:
         """Whether another loop runs within a step of this one, in the same thread."""
-        within = [
-            other
-            for other in self._recorder.loops
-            if other.thread == loop.thread and other.current is not None
-        ]
-        return bool(within) and within[-1] is not loop
+        loops = self._recorder.loops
+        return len(loops) > 1 and any(
+            other.thread == loop.thread and other.current is not None
+            for other in loops[loops.index(loop) + 1 :]
+        )
 
     def _look_at_thread(self, account: ThreadAccount, stands_for: int) -> None:
         opened = account.innermost
@@ -244,13 +260,13 @@ class Watch:
         _look_into(account.thread, codes, with_lines=False)()
         if opened is None or account.innermost is not opened:
             return
-        place = self._functions.stack(codes, account.base, opened[2], account.tree)
+        place = self._functions.stack(codes[::-1], account.base, opened[2], account.tree)
         self._recorder.thread_shares.add(opened[2], place, stands_for)
 
     def _place(self, seen: _Seen) -> Place:
         """Say where a step is: its functions, and at last the line that holds the loop."""
         fault = _line_at_fault(seen.links)
-        frames = self._functions.frames([link[0] for link in seen.links], seen.base, seen.own)
+        frames = self._functions.frames(seen.codes, seen.base, seen.own)
         return seen.own, (*frames[-_MOST_SHOWN:], Frame("holds the loop", *(fault or (None, 0))))
 
     def _note_queue(self, loop: LoopAccount) -> None:
@@ -337,11 +353,14 @@ def _see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> _Seen | None
     look()
     if loop.current is not account or loop.began is not began or account.stack is not own:
         return None
-    ends = [
-        index for index, link in enumerate(found) if id(link[0] if with_lines else link) in _steps
-    ]
-    end = (ends[-1] if is_outer else ends[0]) if ends else 0
-    return _Seen(began, account.base, own, found[:end])
+    codes = [link[0] for link in found] if with_lines else found
+    end = 0
+    for index, code in enumerate(codes):
+        if id(code) in _steps:
+            end = index
+            if not is_outer:
+                break
+    return _Seen(began, account.base, own, codes[:end][::-1], found[:end])
 
 
 def _line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:
@@ -356,31 +375,65 @@ def _line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] 
     return library
 
 
+class _Chain:
+    """The outermost functions of a step, and what is known of those that may run within them.
+
+    Attributes:
+        shown: what still has a frame above the next function.
+        frames: those of the functions up to here, without what has one already.
+        code: the innermost of these functions; kept, so that its identity stays its own.
+        within: longer chains, by the identity of the next function.
+        stack: of the frames, once it was asked for.
+    """
+
+    __slots__ = ("code", "frames", "shown", "stack", "within")
+
+    def __init__(self, shown: Shown, frames: list[Frame], code: CodeType | None) -> None:
+        self.shown = shown
+        self.frames = frames
+        self.code = code
+        self.within: dict[int, _Chain] = {}
+        self.stack: Stack | None = None
+
+
 class _FunctionStacks:
     """The stacks of functions below those of tasks; chains that were seen are remembered."""
 
     def __init__(self) -> None:
         self._function = memoised_frames()
-        self._known: dict[tuple[object, ...], tuple[Stack, list[CodeType]]] = {}
+        self._known: dict[tuple[Stack, Stack], _Chain] = {}
+        self._size = 0
 
-    def stack(self, codes: list[CodeType], base: Stack, own: Stack, tree: StackTree) -> Stack:
-        """Return the stack of functions, given innermost first, that run under `own`."""
-        key = (base, own, *map(id, codes))
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            stack = tree.detail(own, self.frames(codes, base, own))
-            known = self._known[key] = stack, codes
-        return known[0]
+    def stack(self, codes: Iterable[CodeType], base: Stack, own: Stack, tree: StackTree) -> Stack:
+        """Return the stack of functions, given outermost first, that run under `own`."""
+        chain = self._chain(codes, base, own)
+        if chain.stack is None:
+            chain.stack = tree.detail(own, chain.frames)
+        return chain.stack
 
-    def frames(self, codes: list[CodeType], base: Stack, own: Stack) -> list[Frame]:
-        """Return the frames that functions have under `own`, outermost first."""
-        shown = Shown(base, own)
-        frames: list[Frame] = []
-        for code in reversed(codes):
-            if shown.meets(code):
-                frames.clear()
-            elif owner_of(code.co_filename) == "program":
-                frames.append(self._function(qualified_name(code), code))
-        return frames
+    def frames(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> list[Frame]:
+        """Return the frames that functions, given outermost first, have under `own`."""
+        return self._chain(codes, base, own).frames
+
+    def _chain(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> _Chain:
+        if self._size > _MOST_KNOWN:
+            self._known.clear()
+            self._size = 0
+        chain = self._known.get((base, own))
+        if chain is None:
+            chain = self._known[base, own] = _Chain(Shown(frames_between(base, own)), [], None)
+        for code in codes:
+            chain = chain.within.get(id(code)) or self._longer(chain, code)
+        return chain
+
+    def _longer(self, chain: _Chain, code: CodeType) -> _Chain:
+        """Return a chain with one function more."""
+        self._size += 1
+        shown, frames = chain.shown, chain.frames
+        after = shown.after(code)
+        if after is not None:
+            shown, frames = after, []
+        elif owner_of(code.co_filename) == "program":
+            frames = [*frames, self._function(qualified_name(code), code)]
+        longer = chain.within[id(code)] = _Chain(shown, frames, code)
+        return longer

@@ -115,7 +115,7 @@ def _record_on_trio(
     """Run the shop with an instrument, as a program does that starts trio itself."""
     from tracetools import FlamegraphInstrument  # noqa: PLC0415  # imports trio
 
-    instrument = FlamegraphInstrument(options.output, lens=options.lens)
+    instrument = FlamegraphInstrument(options.output, lens=options.lens, blocking=None)
     return run_shop(options.requests, "trio", instruments=[instrument]), instrument
 
 

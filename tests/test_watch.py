@@ -1,0 +1,544 @@
+"""What the watch sees of steps and threads, looked at from within them, under a fake clock."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import math
+import sys
+import threading
+import time
+import weakref
+from functools import partial
+
+import pytest
+
+from tests import backends
+from tracetools import FlamegraphInstrument, record, watch
+from tracetools.punctual import Turns
+from tracetools.stacks import Blocks, Frame
+from tracetools.testing import ScriptedLoop
+from tracetools.watch import Watch, step_begins_below
+
+MILLISECOND = 1_000_000
+
+
+class World:
+    """A loop that steps in this thread, and the watch of its recording."""
+
+    def __init__(self, *, every: int | None = 1000, longest: int | None = None) -> None:
+        self.loop = ScriptedLoop(longest=longest)
+        worlds.append(self)
+        self.watch = Watch(self.loop.recorder, every)
+
+    def step(self, body, name="task"):
+        """Let a new task make one step, which is `body`, and exit."""
+        task = self.loop.spawn(name)
+        self.loop.begin_step(task)
+        try:
+            return body()
+        finally:
+            self.loop.exit(task)
+
+    def look(self, stands_for=1000):
+        self.watch._look(stands_for)
+
+    def functions(self):
+        """The busy time of each stack, by names, without what has none."""
+        return {
+            ";".join(frame.name for frame in path[1:]): times.busy
+            for path, times in self.loop.profile.stacks.items()
+            if times.busy and path[1:]
+        }
+
+    def holds(self):
+        return {
+            ";".join(frame.name for frame in path[1:]): blocks
+            for path, blocks in self.loop.profile.blocking.items()
+        }
+
+
+step_begins_below(World.step.__code__)
+worlds: list[World] = []
+
+
+@pytest.fixture(autouse=True)
+def end_of_all_worlds():
+    yield
+    while worlds:
+        worlds.pop().loop.finish()
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+# ------------------------------------------------------------------------------------- functions
+
+
+def test_busy_time_is_divided_by_what_looks_stand_for(world):
+    def parse():
+        world.look(30)
+
+    def encode():
+        world.look(10)
+
+    def body():
+        parse()
+        encode()
+        world.loop.tick(80)
+
+    world.step(body)
+    names = [f"task;{inner.__qualname__}" for inner in (body,)]
+    assert world.functions() == {
+        f"{names[0]};{parse.__qualname__}": 60,
+        f"{names[0]};{encode.__qualname__}": 20,
+    }
+    world.loop.profile.check()
+    assert world.loop.profile.samples == 2
+
+
+def test_what_no_look_saw_stays_on_the_stack_itself(world):
+    def body():
+        world.look(10)
+        world.loop.tick(100)
+
+    world.step(body)
+    world.step(partial(world.loop.tick, 7), name="other")
+    assert world.functions() == {f"task;{body.__qualname__}": 20, "task": 80, "other": 7}
+
+
+def test_functions_stand_below_the_span_that_has_the_time(world):
+    def helper():
+        world.look(10)
+
+    def body():
+        helper()
+        world.loop.tick(10)
+        span = world.loop.open("s")
+        helper()
+        world.loop.tick(10)
+        world.loop.close(span)
+
+    world.step(body)
+    below = f"{body.__qualname__};{helper.__qualname__}"
+    assert world.functions() == {f"task;{below}": 10, f"task;s;{below}": 10}
+
+
+def test_a_function_that_a_span_was_opened_in_stands_above_it(world):
+    def helper():
+        world.look(10)
+
+    def body():
+        line = inspect.currentframe().f_lineno
+        account = world.loop.loop.current
+        opened = account.open(Frame("s", __file__, line), world.loop.clock())
+        helper()
+        world.loop.tick(10)
+        account.close(opened, world.loop.clock())
+
+    world.step(body)
+    assert world.functions() == {f"task;s;{helper.__qualname__}": 10}
+
+
+def test_our_own_functions_and_those_of_backends_are_not_shown(world):
+    def body():
+        backends.asyncio.run(looks())
+        world.loop.tick(10)
+
+    async def looks():
+        world.look(10)
+
+    world.step(body)
+    [(stack, busy)] = world.functions().items()
+    assert (stack, busy) == (f"task;{body.__qualname__};{looks.__qualname__}", 10)
+
+
+def test_the_loop_that_runs_within_a_step_of_another_has_the_inner_functions():
+    outer, inner = World(), World()
+
+    def body():
+        inner.step(looks)
+        outer.loop.tick(10)
+
+    def looks():
+        outer.look(10)
+        inner.look(10)
+        inner.loop.tick(10)
+
+    outer.step(body, name="outer")
+    assert inner.functions() == {f"inner;{looks.__qualname__}": 10} or inner.functions() == {
+        f"task;{looks.__qualname__}": 10
+    }
+
+
+def test_a_deep_recursion_is_looked_at_as_far_as_it_goes(world):
+    def descend(levels):
+        if levels:
+            descend(levels - 1)
+        else:
+            world.look(10)
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(4000)
+    try:
+        world.step(lambda: (descend(2500), world.loop.tick(10)))
+    finally:
+        sys.setrecursionlimit(limit)
+    world.loop.profile.check()
+    assert sum(world.functions().values()) == 10
+
+
+def test_stacks_of_functions_take_half_of_the_room_at_most():
+    world = World()
+    world.loop.loop.tree.max_stacks = 10
+    for number in range(30):
+        name = f"function_{number}"
+        space = {"look": world.look, "tick": world.loop.tick}
+        exec(f"def {name}():\n look(10)\n tick(10)", space)  # noqa: S102  # functions by the dozen
+        world.step(space[name])
+    assert len(world.loop.loop.tree.stacks) <= 6
+    assert world.loop.profile.truncated
+    assert sum(world.functions().values()) == 300
+
+
+def test_a_look_keeps_nothing_alive(world):
+    class Local:
+        pass
+
+    known = []
+
+    def body():
+        local = Local()
+        known.append(weakref.ref(local))
+        world.look()
+
+    world.step(body)
+    assert known[0]() is None
+
+
+def test_a_thread_without_frames_is_no_trouble(world):
+    def body():
+        world.loop.loop.thread = 1
+        world.look(10)
+        world.loop.tick(10)
+
+    world.step(body)
+    assert world.functions() == {"task": 10}
+
+
+def test_the_collector_is_as_it_was(world):
+    import gc
+
+    for was_on in (False, True):
+        (gc.enable if was_on else gc.disable)()
+        world.step(world.look)
+        assert gc.isenabled() is was_on
+
+
+def test_the_time_of_spans_in_worker_threads_is_divided_likewise(world):
+    recorder = world.loop.recorder
+
+    def helper():
+        world.look(10)
+        world.loop.tick(10)
+
+    def work():
+        opened = recorder.open_in_thread(Frame("span", __file__, work.__code__.co_firstlineno), 1)
+        helper()
+        recorder.close_in_thread(opened[0], opened)
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    thread.join()
+    found = {
+        ";".join(frame.name for frame in path[1:]): times.thread
+        for path, times in recorder.profile().stacks.items()
+        if times.thread
+    }
+    assert found == {f"worker;span;{helper.__qualname__}": 10}
+
+
+# ------------------------------------------------------------------------------- what holds a loop
+
+
+@pytest.fixture
+def holding(caplog):
+    caplog.set_level(logging.WARNING, "tracetools")
+    return World(every=None, longest=100 * MILLISECOND)
+
+
+def test_a_step_that_takes_too_long_is_counted_exactly_with_its_place(holding, caplog):
+    def load():
+        holding.loop.tick(150 * MILLISECOND)
+        holding.look()
+        holding.look()
+        holding.loop.tick(53 * MILLISECOND)
+
+    holding.step(load)
+    line = load.__code__.co_firstlineno + 2
+    [path] = holding.loop.profile.blocking
+    assert holding.holds() == {
+        f"task;{load.__qualname__};holds the loop": Blocks(1, 203 * MILLISECOND, 203 * MILLISECOND)
+    }
+    assert path[-1].location == f"tests/test_watch.py:{line}"
+    [message] = caplog.messages
+    assert message == (
+        f"the loop is held for 0.150 s so far by task at tests/test_watch.py:{line}: holding.look()"
+    )
+    assert holding.loop.profile.blocking_limit == 100 * MILLISECOND
+
+
+def test_a_step_within_the_limit_is_not(holding, caplog):
+    def load():
+        holding.loop.tick(100 * MILLISECOND)
+        holding.look()
+
+    holding.step(load)
+    assert holding.holds() == {}
+    assert caplog.messages == []
+
+
+def test_a_step_that_nobody_could_look_at_is_counted_all_the_same(holding, caplog):
+    """Such as one of C code that keeps all other threads from running."""
+    holding.step(partial(holding.loop.tick, 300 * MILLISECOND))
+    holding.look()
+    holding.look()
+    assert holding.holds() == {
+        "task;holds the loop": Blocks(1, 300 * MILLISECOND, 300 * MILLISECOND)
+    }
+    assert caplog.messages == ["the loop was held for 0.300 s by task"]
+
+
+def test_the_place_is_where_it_was_seen_most(holding):
+    def first():
+        holding.look()
+
+    def second():
+        holding.look()
+        holding.look()
+
+    def body():
+        holding.loop.tick(120 * MILLISECOND)
+        first()
+        second()
+
+    holding.step(body)
+    assert list(holding.holds()) == [
+        f"task;{body.__qualname__};{second.__qualname__};holds the loop"
+    ]
+
+
+def test_the_line_at_fault_is_the_programs_own(holding, caplog):
+    def hook(found):
+        holding.look()
+        return found
+
+    def load():
+        holding.loop.tick(120 * MILLISECOND)
+        json.loads('{"a": 1}', object_hook=hook)
+
+    holding.step(load)
+    assert "holding.look()" in caplog.messages[0]
+
+
+def test_a_step_that_goes_on_is_in_the_profile_already(holding):
+    def body():
+        holding.loop.tick(120 * MILLISECOND)
+        seen.append(holding.holds())
+
+    seen = []
+    holding.step(body)
+    assert seen == [{"task;holds the loop": Blocks(1, 120 * MILLISECOND, 120 * MILLISECOND)}]
+    assert holding.holds() == seen[0]
+
+
+def test_holds_add_up(holding):
+    for duration in (101, 250, 150):
+        holding.step(partial(holding.loop.tick, duration * MILLISECOND))
+    assert holding.holds() == {
+        "task;holds the loop": Blocks(3, 501 * MILLISECOND, 250 * MILLISECOND)
+    }
+
+
+def test_a_step_with_others_inside_holds_the_loop_once(holding):
+    def inner():
+        holding.loop.tick(60 * MILLISECOND)
+
+    holding.step(lambda: (holding.step(inner, name="eager"), inner()))
+    assert list(holding.holds().values()) == [Blocks(1, 120 * MILLISECOND, 120 * MILLISECOND)]
+
+
+def test_few_lines_are_logged_and_the_next_one_says_how_many_were_not(holding, caplog, monkeypatch):
+    now = 0
+    monkeypatch.setattr(watch, "perf_counter_ns", lambda: now)
+    for name in "abc":
+        holding.step(partial(holding.loop.tick, 200 * MILLISECOND), name=name)
+        holding.look()
+    assert caplog.messages == ["the loop was held for 0.200 s by a"]
+    now += 1_000 * MILLISECOND
+    holding.step(partial(holding.loop.tick, 200 * MILLISECOND), name="a")
+    holding.look()
+    assert len(caplog.messages) == 1
+    holding.step(partial(holding.loop.tick, 200 * MILLISECOND), name="d")
+    holding.look()
+    assert caplog.messages[1:] == [
+        "the loop was held for 0.200 s by d (3 more such steps were not logged)"
+    ]
+
+
+def test_places_are_bounded(holding, monkeypatch):
+    monkeypatch.setattr("tracetools.accounting.MAX_PLACES", 3)
+
+    def body():
+        holding.loop.tick(200 * MILLISECOND)
+        holding.look()
+
+    for name in "abcde":
+        holding.step(body, name=name)
+    assert sum(blocks.count for blocks in holding.holds().values()) == 5
+    assert "e;holds the loop" in holding.holds()
+
+
+# -------------------------------------------------------------------------------------- its turn
+
+
+@pytest.fixture
+def interval():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.005)
+    yield
+    sys.setswitchinterval(before)
+
+
+def usual():
+    return math.isclose(sys.getswitchinterval(), 0.005, abs_tol=1e-6)
+
+
+@pytest.mark.usefixtures("interval")
+def test_turns_come_soon_from_when_they_are_wanted_until_they_come():
+    turns = Turns(always=False)
+    turns.come()
+    assert usual()
+    turns.shorten()
+    assert sys.getswitchinterval() < 0.0001
+    turns.come()
+    assert usual()
+
+
+@pytest.mark.usefixtures("interval")
+def test_turns_may_always_come_soon():
+    turns = Turns(always=True)
+    turns.come()
+    turns.come()
+    assert sys.getswitchinterval() < 0.0001
+    turns.restore()
+    assert usual()
+
+
+@pytest.mark.usefixtures("interval")
+@pytest.mark.parametrize("theirs", [1e-6, 0.001, 0.5, 10])
+def test_an_interval_of_the_programs_own_stays(theirs):
+    sys.setswitchinterval(theirs)
+    turns = Turns(always=True)
+    turns.shorten()
+    turns.come()
+    assert math.isclose(sys.getswitchinterval(), theirs, abs_tol=1e-6)
+    turns.restore()
+    assert math.isclose(sys.getswitchinterval(), theirs, abs_tol=1e-6)
+
+
+@pytest.mark.usefixtures("interval")
+def test_an_interval_that_the_program_sets_meanwhile_stays():
+    turns = Turns(always=True)
+    turns.shorten()
+    sys.setswitchinterval(0.25)
+    turns.restore()
+    assert math.isclose(sys.getswitchinterval(), 0.25, abs_tol=1e-6)
+
+
+@pytest.mark.usefixtures("interval")
+def test_two_recordings_leave_the_usual_interval_behind():
+    one, other = Turns(always=True), Turns(always=False)
+    other.shorten()
+    one.come()
+    other.come()
+    one.come()
+    assert sys.getswitchinterval() < 0.0001
+    one.restore()
+    other.restore()
+    assert usual()
+
+
+# ------------------------------------------------------------------------------------ the thread
+
+
+def burn(seconds):
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+@pytest.mark.usefixtures("interval")
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_a_real_program_is_looked_at_and_all_is_as_it_was_afterwards(backend, tmp_path, caplog):
+    import anyio
+
+    async def blocks():
+        burn(0.25)
+
+    with record(tmp_path / "stack", functions=True, blocking=0.1) as recording:
+        anyio.run(blocks, backend=backend)
+    profile = recording.profile
+    profile.check()
+    [(path, held)] = profile.blocking.items()
+    assert (held.count, path[-1].name) == (1, "holds the loop")
+    assert 0.25 <= held.total / 1e9 < 0.35
+    assert path[-1].location.startswith("tests/test_watch.py:")
+    assert "held for" in caplog.text
+    busy = {path[-1].name: times.busy / 1e9 for path, times in profile.stacks.items()}
+    assert busy["burn"] > 0.2
+    assert usual()
+    assert not [t for t in threading.enumerate() if t.name.startswith("tracetools")]
+
+
+@pytest.mark.parametrize("value", [0, -1, 1e-9, math.nan, math.inf, 1e12])
+@pytest.mark.parametrize("option", ["blocking", "functions_interval"])
+@pytest.mark.parametrize("make", [record, FlamegraphInstrument])
+def test_a_duration_that_makes_no_sense_is_refused_at_construction(make, option, value, tmp_path):
+    with pytest.raises(ValueError, match=f"{option} is a number of seconds from .* not"):
+        make(tmp_path / "stack", **{option: value})
+
+
+@pytest.mark.parametrize("value", [True, "1", b"1", [1], 1j])
+@pytest.mark.parametrize("option", ["blocking", "functions_interval"])
+def test_what_is_no_number_is_refused(option, value, tmp_path):
+    with pytest.raises(TypeError, match=f"{option} is a number of seconds, not"):
+        record(tmp_path / "stack", **{option: value})
+
+
+def test_no_thread_where_nothing_is_watched(tmp_path):
+    world = World(every=None)
+    world.watch.begin()
+    assert not [t for t in threading.enumerate() if t.name.startswith("tracetools")]
+
+
+def test_a_thread_that_cannot_be_started_is_told_of_and_the_rest_goes_on(
+    tmp_path, monkeypatch, caplog
+):
+    import trio
+
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    async def main():
+        burn(0.02)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with record(tmp_path / "stack", flush_interval=None, blocking=0.01) as recording:
+        trio.run(main)
+    recording.profile.check()
+    assert "nobody watches" in caplog.text
+    assert sum(blocks.count for blocks in recording.profile.blocking.values()) == 1

@@ -16,12 +16,17 @@ import pytest
 
 from tests import backends
 from tracetools import FlamegraphInstrument, record, watch
+from tracetools.functions import qualified_name
 from tracetools.punctual import Turns
 from tracetools.stacks import Blocks, Frame
 from tracetools.testing import ScriptedLoop
 from tracetools.watch import Watch, step_begins_below
 
 MILLISECOND = 1_000_000
+
+
+def name_of(function):
+    return qualified_name(function.__code__)
 
 
 class World:
@@ -31,6 +36,7 @@ class World:
         self.loop = ScriptedLoop(longest=longest)
         worlds.append(self)
         self.watch = Watch(self.loop.recorder, every)
+        self.look = partial(self.watch._look, 1000)
 
     def step(self, body, name="task"):
         """Let a new task make one step, which is `body`, and exit."""
@@ -40,9 +46,6 @@ class World:
             return body()
         finally:
             self.loop.exit(task)
-
-    def look(self, stands_for=1000):
-        self.watch._look(stands_for)
 
     def functions(self):
         """The busy time of each stack, by names, without what has none."""
@@ -80,10 +83,10 @@ def world():
 
 def test_busy_time_is_divided_by_what_looks_stand_for(world):
     def parse():
-        world.look(30)
+        world.watch._look(30)
 
     def encode():
-        world.look(10)
+        world.watch._look(10)
 
     def body():
         parse()
@@ -91,10 +94,9 @@ def test_busy_time_is_divided_by_what_looks_stand_for(world):
         world.loop.tick(80)
 
     world.step(body)
-    names = [f"task;{inner.__qualname__}" for inner in (body,)]
     assert world.functions() == {
-        f"{names[0]};{parse.__qualname__}": 60,
-        f"{names[0]};{encode.__qualname__}": 20,
+        f"task;{name_of(body)};{name_of(parse)}": 60,
+        f"task;{name_of(body)};{name_of(encode)}": 20,
     }
     world.loop.profile.check()
     assert world.loop.profile.samples == 2
@@ -102,17 +104,17 @@ def test_busy_time_is_divided_by_what_looks_stand_for(world):
 
 def test_what_no_look_saw_stays_on_the_stack_itself(world):
     def body():
-        world.look(10)
+        world.watch._look(10)
         world.loop.tick(100)
 
     world.step(body)
     world.step(partial(world.loop.tick, 7), name="other")
-    assert world.functions() == {f"task;{body.__qualname__}": 20, "task": 80, "other": 7}
+    assert world.functions() == {f"task;{name_of(body)}": 20, "task": 80, "other": 7}
 
 
 def test_functions_stand_below_the_span_that_has_the_time(world):
     def helper():
-        world.look(10)
+        world.watch._look(10)
 
     def body():
         helper()
@@ -123,13 +125,13 @@ def test_functions_stand_below_the_span_that_has_the_time(world):
         world.loop.close(span)
 
     world.step(body)
-    below = f"{body.__qualname__};{helper.__qualname__}"
+    below = f"{name_of(body)};{name_of(helper)}"
     assert world.functions() == {f"task;{below}": 10, f"task;s;{below}": 10}
 
 
 def test_a_function_that_a_span_was_opened_in_stands_above_it(world):
     def helper():
-        world.look(10)
+        world.watch._look(10)
 
     def body():
         line = inspect.currentframe().f_lineno
@@ -140,7 +142,7 @@ def test_a_function_that_a_span_was_opened_in_stands_above_it(world):
         account.close(opened, world.loop.clock())
 
     world.step(body)
-    assert world.functions() == {f"task;s;{helper.__qualname__}": 10}
+    assert world.functions() == {f"task;s;{name_of(helper)}": 10}
 
 
 def test_our_own_functions_and_those_of_backends_are_not_shown(world):
@@ -149,11 +151,11 @@ def test_our_own_functions_and_those_of_backends_are_not_shown(world):
         world.loop.tick(10)
 
     async def looks():
-        world.look(10)
+        world.watch._look(10)
 
     world.step(body)
     [(stack, busy)] = world.functions().items()
-    assert (stack, busy) == (f"task;{body.__qualname__};{looks.__qualname__}", 10)
+    assert (stack, busy) == (f"task;{name_of(body)};{name_of(looks)}", 10)
 
 
 def test_the_loop_that_runs_within_a_step_of_another_has_the_inner_functions():
@@ -164,14 +166,12 @@ def test_the_loop_that_runs_within_a_step_of_another_has_the_inner_functions():
         outer.loop.tick(10)
 
     def looks():
-        outer.look(10)
-        inner.look(10)
+        outer.watch._look(10)
+        inner.watch._look(10)
         inner.loop.tick(10)
 
     outer.step(body, name="outer")
-    assert inner.functions() == {f"inner;{looks.__qualname__}": 10} or inner.functions() == {
-        f"task;{looks.__qualname__}": 10
-    }
+    assert inner.functions() == {f"task;{name_of(looks)}": 10}
 
 
 def test_a_deep_recursion_is_looked_at_as_far_as_it_goes(world):
@@ -179,7 +179,7 @@ def test_a_deep_recursion_is_looked_at_as_far_as_it_goes(world):
         if levels:
             descend(levels - 1)
         else:
-            world.look(10)
+            world.watch._look(10)
 
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(4000)
@@ -196,7 +196,7 @@ def test_stacks_of_functions_take_half_of_the_room_at_most():
     world.loop.loop.tree.max_stacks = 10
     for number in range(30):
         name = f"function_{number}"
-        space = {"look": world.look, "tick": world.loop.tick}
+        space = {"look": world.watch._look, "tick": world.loop.tick}
         exec(f"def {name}():\n look(10)\n tick(10)", space)  # noqa: S102  # functions by the dozen
         world.step(space[name])
     assert len(world.loop.loop.tree.stacks) <= 6
@@ -221,8 +221,10 @@ def test_a_look_keeps_nothing_alive(world):
 
 def test_a_thread_without_frames_is_no_trouble(world):
     def body():
-        world.loop.loop.thread = 1
-        world.look(10)
+        loop = world.loop.loop
+        here, loop.thread = loop.thread, 1
+        world.watch._look(10)
+        loop.thread = here
         world.loop.tick(10)
 
     world.step(body)
@@ -242,7 +244,7 @@ def test_the_time_of_spans_in_worker_threads_is_divided_likewise(world):
     recorder = world.loop.recorder
 
     def helper():
-        world.look(10)
+        world.watch._look(10)
         world.loop.tick(10)
 
     def work():
@@ -258,7 +260,7 @@ def test_the_time_of_spans_in_worker_threads_is_divided_likewise(world):
         for path, times in recorder.profile().stacks.items()
         if times.thread
     }
-    assert found == {f"worker;span;{helper.__qualname__}": 10}
+    assert found == {f"worker;span;{name_of(helper)}": 10}
 
 
 # ------------------------------------------------------------------------------- what holds a loop
@@ -281,7 +283,7 @@ def test_a_step_that_takes_too_long_is_counted_exactly_with_its_place(holding, c
     line = load.__code__.co_firstlineno + 2
     [path] = holding.loop.profile.blocking
     assert holding.holds() == {
-        f"task;{load.__qualname__};holds the loop": Blocks(1, 203 * MILLISECOND, 203 * MILLISECOND)
+        f"task;{name_of(load)};holds the loop": Blocks(1, 203 * MILLISECOND, 203 * MILLISECOND)
     }
     assert path[-1].location == f"tests/test_watch.py:{line}"
     [message] = caplog.messages
@@ -317,8 +319,8 @@ def test_the_place_is_where_it_was_seen_most(holding):
         holding.look()
 
     def second():
-        holding.look()
-        holding.look()
+        for _ in range(2):
+            holding.look()
 
     def body():
         holding.loop.tick(120 * MILLISECOND)
@@ -326,9 +328,7 @@ def test_the_place_is_where_it_was_seen_most(holding):
         second()
 
     holding.step(body)
-    assert list(holding.holds()) == [
-        f"task;{body.__qualname__};{second.__qualname__};holds the loop"
-    ]
+    assert list(holding.holds()) == [f"task;{name_of(body)};{name_of(second)};holds the loop"]
 
 
 def test_the_line_at_fault_is_the_programs_own(holding, caplog):

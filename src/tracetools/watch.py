@@ -49,6 +49,17 @@ _PAUSE: Final = 50_000
 
 _LOOKS_A_LIMIT: Final = 5
 _LONGEST_PAUSE: Final = 50_000_000
+_SHORTEST_PAUSE: Final = 1_000_000
+
+_SHARE: Final = 20
+"""One part in so many of the time may be taken from steps by looks."""
+
+_HAND_OVER: Final = 30_000
+"""Nanoseconds that a step loses beside, until it has its turn again."""
+
+_SMOOTH: Final = 64
+"""Over how many looks their cost is averaged."""
+
 _TREND: Final = 250_000_000
 """Nanoseconds between two looks at how long the queue was."""
 
@@ -108,6 +119,8 @@ class Watch:
         self._thread: threading.Thread | None = None
         self._turns = Turns(always=every is not None)
         self._next_trend = self._next_due = 0
+        self._was_at_work = False
+        self._cost = 0.0
         self._queues: WeakKeyDictionary[LoopAccount, tuple[int, int]] = WeakKeyDictionary()
         self._told: dict[object, int] = {}
         self._next_line = self._untold = 0
@@ -149,7 +162,7 @@ class Watch:
 
     def _run(self, over: Any) -> None:
         """Look until it is over: at moments that have nothing to do with what the program does."""
-        pause = self._pause()
+        pause = least = self._pause()
         try:
             wake_in_time()
             wanted = last = perf_counter_ns()
@@ -166,6 +179,7 @@ class Watch:
                     wanted = now
                 self._look(wanted - last, late)
                 last = wanted
+                pause = max(least, self._affordable(now))
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
         finally:
@@ -176,10 +190,20 @@ class Watch:
     def _pause(self) -> int:
         """Return the nanoseconds between two looks."""
         longest = self._recorder.longest
-        if self._every is not None:
-            return self._every
-        assert longest is not None  # noqa: S101  # or there would be no thread
-        return min(longest // _LOOKS_A_LIMIT, _LONGEST_PAUSE)
+        every = _LONGEST_PAUSE if self._every is None else self._every
+        if longest is None:
+            return every
+        return min(every, max(longest // _LOOKS_A_LIMIT, _SHORTEST_PAUSE))
+
+    def _affordable(self, began: int) -> int:
+        """Return the nanoseconds until the next look that the last ones allow.
+
+        What they took from steps is at most a part of the time: looks are the dearer the deeper
+        stacks are.
+        """
+        took = perf_counter_ns() - began + _HAND_OVER if self._was_at_work else 0
+        self._cost += (took - self._cost) / _SMOOTH
+        return round(self._cost * _SHARE)
 
     # -- a look ----------------------------------------------------------------------------------
 
@@ -199,14 +223,16 @@ class Watch:
             part = loop.longest // _LOOKS_A_LIMIT
             now = self._recorder.clock_of(loop.thread)()
             is_long = loop.current is not None and now - loop.began > part
-            loop.due = 0 if is_long else now + (wait if self._every is None else part)
+            loop.due = 0 if is_long else now + (min(wait, part) if self._every is None else part)
 
     def _look(self, stands_for: int, late: int = 0) -> None:
         """Look at all that goes on, later than wanted; what is seen stands for some nanoseconds."""
         recorder = self._recorder
         now = recorder.clock()
+        self._was_at_work = False
         for loop in recorder.loops:
             if loop.current is not None:
+                self._was_at_work = True
                 self._look_at_step(loop, stands_for, late)
             if loop.last_hold is not None and loop.last_hold[0] is not self._last_told:
                 self._tell(loop, *loop.last_hold)

@@ -10,10 +10,11 @@ HERE = Path(__file__).parent
 ALL = [
     "hooks",
     "awaits",
+    "watch",
     "asyncio_steps",
     "spans",
     "shares",
-    "waits",
+    "truth",
     "service",
     "import_time",
     "short_tasks",

@@ -389,6 +389,26 @@ def test_few_lines_are_logged_and_the_next_one_says_how_many_were_not(holding, c
     ]
 
 
+def test_each_step_is_told_of_once_however_often_it_is_looked_at(holding, caplog, monkeypatch):
+    now = 0
+    monkeypatch.setattr(watch, "perf_counter_ns", lambda: now)
+
+    def body():
+        holding.loop.tick(200 * MILLISECOND)
+        for _ in range(5):
+            holding.look()
+
+    for _ in range(3):
+        holding.step(body, name="a")
+    now += 60_000 * MILLISECOND
+    holding.step(body, name="b")
+    place = f"tests/test_watch.py:{body.__code__.co_firstlineno + 3}: holding.look()"
+    assert [message.partition(" by ")[2] for message in caplog.messages] == [
+        f"a at {place}",
+        f"b at {place} (2 more such steps were not logged)",
+    ]
+
+
 def test_places_are_bounded(holding, monkeypatch):
     monkeypatch.setattr("tracetools.accounting.MAX_PLACES", 3)
 

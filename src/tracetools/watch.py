@@ -124,7 +124,7 @@ class Watch:
         self._queues: WeakKeyDictionary[LoopAccount, tuple[int, int]] = WeakKeyDictionary()
         self._told: dict[object, int] = {}
         self._next_line = self._untold = 0
-        self._last_told: int | None = None
+        self._told_steps: deque[int] = deque(maxlen=_MOST_LOOKS)
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ class Watch:
             if loop.current is not None:
                 self._was_at_work = True
                 self._look_at_step(loop, stands_for, late)
-            if loop.last_hold is not None and loop.last_hold[0] is not self._last_told:
+            if loop.last_hold is not None:
                 self._tell(loop, *loop.last_hold)
         if self._every is not None:
             for account in recorder.open_threads():
@@ -269,7 +269,7 @@ class Watch:
         looks = loop.looks if loop.looks and loop.looks[0][0] is seen.began else []
         if len(looks) < _MOST_LOOKS:
             loop.looks = [*looks, (seen.began, place)]
-        if took > loop.longest and self._last_told is not seen.began:
+        if took > loop.longest:
             self._tell(loop, seen.began, place, took)
 
     def _is_outer(self, loop: LoopAccount) -> bool:
@@ -308,7 +308,9 @@ class Watch:
 
     def _tell(self, loop: LoopAccount, began: int, place: Place, took: int) -> None:
         """Log one line about a step that holds the loop, or did; not too many, nor the same."""
-        self._last_told = began
+        if began in self._told_steps:
+            return
+        self._told_steps.append(began)
         now = perf_counter_ns()
         if now < self._next_line or now < self._told.get(place, 0):
             self._untold += 1

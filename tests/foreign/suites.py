@@ -24,19 +24,19 @@ class Variant:
     way: str = "each"
 
 
-AWAITS: Final = {"await_stacks": True, "await_after": 0}
-ALL: Final = {
+EVERYTHING: Final = {
+    "await_after": 0,
+    "functions": True,
+    "functions_interval": 0.0005,
+    "blocking": 0.02,
     "scheduled": True,
-    "lens": "task",
-    "task_names": True,
-    "flush_interval": 0.05,
-    **AWAITS,
 }
+ALL: Final = {"lens": "task", "task_names": True, "flush_interval": 0.05, **EVERYTHING}
 # What is in one file for all of a process grows all the time: to write it takes longer than that.
 GROWING: Final = {**ALL, "flush_interval": 0.5}
 
 VARIANTS: Final[dict[str, Variant]] = {
-    "plain": Variant({"flush_interval": None}),
+    "plain": Variant({"flush_interval": None, "await_stacks": False, "blocking": None}),
     "scheduled": Variant({"flush_interval": None, "scheduled": True}),
     "flushing": Variant({"flush_interval": 0.05}),
     "full": Variant(ALL),
@@ -44,9 +44,7 @@ VARIANTS: Final[dict[str, Variant]] = {
     "midway": Variant(ALL, way="midway"),
     "recorded": Variant({"flush_interval": None}, way="record"),
     "recorded-full": Variant(GROWING, way="record"),
-    "recorded-each": Variant(
-        {"flush_interval": None, "scheduled": True, **AWAITS}, way="record-each"
-    ),
+    "recorded-each": Variant({"flush_interval": None, **EVERYTHING}, way="record-each"),
 }
 INSTRUMENTED: Final = ("plain", "full", "shared", "midway")
 RECORDED: Final = ("recorded", "recorded-full", "recorded-each")

@@ -140,7 +140,14 @@ def _to_line(path: Path) -> Path:
     """Let a path that ends in the line that held the loop end in that line's function."""
     if line_at_fault(path) is None or len(path) == 1:
         return path
-    return (*path[:-2], path[-1]._replace(name=path[-2].name))
+    *functions, line = path
+    ends = [
+        index
+        for index, frame in enumerate(functions)
+        if frame.file == line.file and frame.line <= line.line
+    ]
+    end = ends[-1] if ends else -1
+    return (*functions[:end], line._replace(name=functions[end].name))
 
 
 def _heading(lens: Lens, whole: int, waiting: int) -> str:

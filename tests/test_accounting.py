@@ -203,3 +203,68 @@ def test_many_spans_that_close_in_the_order_in_which_they_were_opened():
         loop.close(opened)
     loop.exit(0)
     loop.finish().check()
+
+
+# ------------------------------------------------------------------------------- turns and queues
+
+
+def test_how_late_tasks_ran_and_how_long_the_queue_was():
+    loop = ScriptedLoop(scheduled=True)
+    one, other = loop.spawn("one"), loop.spawn("other")
+    loop.wake(one)
+    loop.tick(3)
+    loop.wake(other)
+    loop.wake(other)  # it is awake already
+    loop.tick(5)
+    loop.begin_step(one)
+    loop.tick(10)
+    loop.end_step()
+    loop.begin_step(other)
+    loop.end_step()
+    profile = loop.finish()
+    assert (profile.lateness.count, profile.lateness.total, profile.lateness.worst) == (2, 23, 15)
+    assert dict(profile.queue.buckets) == {1: 1, 2: 1}
+
+
+def test_a_task_that_wakes_itself_queues_from_the_end_of_its_step():
+    loop = ScriptedLoop(scheduled=True)
+    task = loop.spawn("task")
+    loop.begin_step(task)
+    loop.wake(task)
+    loop.tick(10)
+    loop.end_step()
+    loop.tick(4)
+    loop.begin_step(task)
+    loop.end_step()
+    profile = loop.finish()
+    assert (profile.lateness.total, profile.lateness.count) == (4, 1)
+    [times] = [times for path, times in profile.stacks.items() if path[-1].name == "task"]
+    assert (times.self_wakes, times.steps) == (1, 2)
+
+
+def test_a_task_that_exits_while_it_queues_is_not_in_the_queue_any_more():
+    loop = ScriptedLoop(scheduled=True)
+    for _ in range(3):
+        task = loop.spawn("task")
+        loop.wake(task)
+        loop.exit(task)
+    profile = loop.finish()
+    assert dict(profile.queue.buckets) == {1: 3}
+    assert profile.lateness.count == 0
+
+
+def test_spans_that_are_open_when_their_task_is_over_are_counted_and_those_at_the_end_are_not():
+    loop = ScriptedLoop()
+    for _ in range(2):
+        task = loop.spawn("task")
+        loop.begin_step(task)
+        loop.open("left")
+        closed = loop.open("closed")
+        loop.close(closed)
+        loop.exit(task)
+    goes_on = loop.spawn("task")
+    loop.begin_step(goes_on)
+    loop.open("left")
+    profile = loop.finish()
+    left = {path[-1].name: times.left_open for path, times in profile.stacks.items()}
+    assert left == {"all-spans": 0, "task": 0, "left": 2, "closed": 0}

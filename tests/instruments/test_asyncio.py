@@ -1239,3 +1239,41 @@ def test_a_task_that_another_thread_drops_is_closed_in_the_thread_of_its_loop(ma
         run(main())
     recording.profile.check()
     assert named(recording.profile)["main;abandoned"].idle == 5
+
+
+def test_tasks_that_nobody_told_of_are_counted(tmp_path):
+    async def unseen():
+        await asyncio.sleep(3600)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        tasks = [asyncio.Task(unseen(), loop=loop) for _ in range(3)]
+        seen = asyncio.create_task(unseen())
+        await asyncio.sleep(0)
+        for task in (*tasks, seen):
+            task.cancel()
+        loop.stop()
+        await asyncio.sleep(0)
+
+    with record(tmp_path / "stack") as recording:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(main())
+        loop.run_forever()
+        loop.run_until_complete(task)
+        loop.close()
+    recording.profile.check()
+    assert recording.profile.unseen == 3
+
+
+def test_a_task_that_yields_to_the_loop_has_woken_itself(tmp_path):
+    async def polls():
+        for _ in range(10):
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
+
+    with record(tmp_path / "stack") as recording:
+        asyncio.run(polls())
+    [times] = [
+        times for path, times in recording.profile.stacks.items() if path[-1].name.endswith("polls")
+    ]
+    assert (times.self_wakes, times.steps) == (10, 12)

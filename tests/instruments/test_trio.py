@@ -854,3 +854,17 @@ def test_removed_by_an_instrument_before_it_in_the_list(make):
     trio.run(main)
     instrument.profile.check()
     assert not recorded_loops
+
+
+def test_a_task_that_yields_to_the_loop_has_woken_itself_where_scheduling_is_heard(tmp_path):
+    async def polls():
+        for _ in range(10):
+            await trio.lowlevel.checkpoint()
+        await trio.sleep(0.001)
+
+    instrument = FlamegraphInstrument(tmp_path / "stack", scheduled=True)
+    trio.run(polls, instruments=[instrument])
+    profile = instrument.profile
+    [times] = [times for path, times in profile.stacks.items() if path[-1].name.endswith("polls")]
+    assert (times.self_wakes, times.steps) == (10, 12)
+    assert profile.lateness.count == profile.queue.count > 10

@@ -28,6 +28,7 @@ RUN_TIME = {
     "awaits",
     "current",
     "functions",
+    "looks",
     "punctual",
     "recorder",
     "snapshot",

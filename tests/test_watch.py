@@ -17,10 +17,11 @@ import pytest
 from tests import backends
 from tracetools import FlamegraphInstrument, record, watch
 from tracetools.functions import qualified_name
+from tracetools.looks import step_begins_below
 from tracetools.punctual import Turns
 from tracetools.stacks import Blocks, Frame
 from tracetools.testing import ScriptedLoop
-from tracetools.watch import Watch, step_begins_below
+from tracetools.watch import Watch
 
 MILLISECOND = 1_000_000
 

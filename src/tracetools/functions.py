@@ -1,7 +1,7 @@
 """Which functions are shown below a task's stack, and the stacks that they make there.
 
 What may live here: whose a function is, and what of a chain of functions has a frame already. What
-must not: how the functions are found (`awaits`, `watch`), and where the time goes.
+must not: how the functions are found (`awaits`, `looks`), and where the time goes.
 
 What has a frame already (the task's function, observed ones, the functions that spans are opened
 in) gets no second one, and the plumbing of backends none at all. Functions are named by where they
@@ -15,13 +15,16 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from tracetools.labels import memoised_frames
+from tracetools.stacks import frames_between
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import CodeType
 
-    from tracetools.stacks import Frame
+    from tracetools.stacks import Frame, Stack, StackTree
 
-__all__ = ["Owner", "Shown", "owner_of", "qualified_name"]
+__all__ = ["FunctionStacks", "Owner", "Shown", "owner_of", "qualified_name"]
 
 Owner: TypeAlias = Literal["ours", "plumbing", "program"]
 
@@ -70,6 +73,7 @@ def qualified_name(code: CodeType) -> str:
 
 
 _MOST_FILES: Final = 4096
+_MOST_KNOWN: Final = 4096
 _owners: Final[dict[str, Owner]] = {}
 
 
@@ -98,3 +102,67 @@ def _plumbing() -> Iterator[str]:
         if type(file) is str:
             folder, base = os.path.split(file)
             yield folder + os.sep if base == "__init__.py" else file
+
+
+class _Chain:
+    """The outermost functions of a step, and what is known of those that may run within them.
+
+    Attributes:
+        shown: what still has a frame above the next function.
+        frames: those of the functions up to here, without what has one already.
+        code: the innermost of these functions; kept, so that its identity stays its own.
+        within: longer chains, by the identity of the next function.
+        stack: of the frames, once it was asked for.
+    """
+
+    __slots__ = ("code", "frames", "shown", "stack", "within")
+
+    def __init__(self, shown: Shown, frames: list[Frame], code: CodeType | None) -> None:
+        self.shown = shown
+        self.frames = frames
+        self.code = code
+        self.within: dict[int, _Chain] = {}
+        self.stack: Stack | None = None
+
+
+class FunctionStacks:
+    """The stacks of functions below those of tasks; chains that were seen are remembered."""
+
+    def __init__(self) -> None:
+        self._function = memoised_frames()
+        self._known: dict[tuple[Stack, Stack], _Chain] = {}
+        self._size = 0
+
+    def stack(self, codes: Iterable[CodeType], base: Stack, own: Stack, tree: StackTree) -> Stack:
+        """Return the stack of functions, given outermost first, that run under `own`."""
+        chain = self._chain(codes, base, own)
+        if chain.stack is None:
+            chain.stack = tree.detail(own, chain.frames)
+        return chain.stack
+
+    def frames(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> list[Frame]:
+        """Return the frames that functions, given outermost first, have under `own`."""
+        return self._chain(codes, base, own).frames
+
+    def _chain(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> _Chain:
+        if self._size > _MOST_KNOWN:
+            self._known.clear()
+            self._size = 0
+        chain = self._known.get((base, own))
+        if chain is None:
+            chain = self._known[base, own] = _Chain(Shown(frames_between(base, own)), [], None)
+        for code in codes:
+            chain = chain.within.get(id(code)) or self._longer(chain, code)
+        return chain
+
+    def _longer(self, chain: _Chain, code: CodeType) -> _Chain:
+        """Return a chain with one function more."""
+        self._size += 1
+        shown, frames = chain.shown, chain.frames
+        after = shown.after(code)
+        if after is not None:
+            shown, frames = after, []
+        elif owner_of(code.co_filename) == "program":
+            frames = [*frames, self._function(qualified_name(code), code)]
+        longer = chain.within[id(code)] = _Chain(shown, frames, code)
+        return longer

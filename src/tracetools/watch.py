@@ -1,11 +1,8 @@
 """A thread that looks at what loops and worker threads do: functions, and who holds a loop.
 
-What may live here: when it looks, what it sees of a thread's frames, and what it says at once. What
-must not: what looks mean for the times of stacks (`shares`), and how long a step took
-(`accounting`): that is known exactly, and never from here.
-
-Nothing is asked of the program: a look takes the frames of a thread and their code in one call that
-runs in C alone, so that no frame, and nothing in it, is kept alive while another thread runs.
+What may live here: when it looks, and what it says at once. What must not: how one looks (`looks`),
+what that means for the times of stacks (`shares`), and how long a step took (`accounting`): that is
+known exactly, and never from here.
 
 It looks at random moments, as often as it was told. How soon it is awake then, and has its turn, is
 `punctual`.
@@ -13,36 +10,26 @@ It looks at random moments, as often as it was told. How soon it is awake then, 
 
 from __future__ import annotations
 
-import gc
 import linecache
-import os
 import random
-import re
-import sys
 import threading
 from collections import deque
-from functools import partial
-from itertools import accumulate, chain, compress, repeat, starmap, takewhile
-from operator import attrgetter, is_not, methodcaller
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from tracetools.functions import Shown, owner_of, qualified_name
-from tracetools.labels import PathShortener, memoised_frames
+from tracetools.functions import FunctionStacks
+from tracetools.labels import PathShortener
+from tracetools.looks import Seen, functions_in, line_at_fault, see
 from tracetools.punctual import Turns, wake_in_time
 from tracetools.recorder import logger
-from tracetools.stacks import Frame, frames_between, stack_path
+from tracetools.stacks import Frame, stack_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from types import CodeType
-
     from tracetools.accounting import LoopAccount, Place, ThreadAccount
     from tracetools.recorder import Recorder
-    from tracetools.stacks import Stack, StackTree
 
-__all__ = ["Watch", "step_begins_below"]
+__all__ = ["Watch"]
 
 _PAUSE: Final = 50_000
 """Nanoseconds between two steps; after more of them, the loop has let other threads run."""
@@ -63,7 +50,6 @@ _SMOOTH: Final = 64
 _TREND: Final = 250_000_000
 """Nanoseconds between two looks at how long the queue was."""
 
-_MOST_FRAMES: Final = 2000
 _MOST_SHOWN: Final = 100
 _MOST_LOOKS: Final = 100
 _MOST_KNOWN: Final = 4096
@@ -72,33 +58,6 @@ _QUIET: Final = 10_000_000_000
 
 _LINE_GAP: Final = 1_000_000_000
 """Nanoseconds between any two lines."""
-
-_ONCE: Final = ((),)
-_CODE: Final = attrgetter("f_code")
-_CODE_AND_LINE: Final = attrgetter("f_code", "f_lineno")
-_INSTALLED: Final = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
-_LIBRARY: Final = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
-
-_steps: Final[dict[int, CodeType]] = {}
-
-
-def step_begins_below(code: CodeType) -> None:
-    """Note that a task's own functions lie below this one while it steps."""
-    _steps[id(code)] = code
-
-
-class _Seen(NamedTuple):
-    """A step that was looked at: which one, of what stack, and its functions, outermost first.
-
-    `links` are the functions with the lines that they are at, if these were asked for, innermost
-    first.
-    """
-
-    began: int
-    base: Stack
-    own: Stack
-    codes: list[CodeType]
-    links: list[Any]
 
 
 class Watch:
@@ -112,7 +71,7 @@ class Watch:
     def __init__(self, recorder: Recorder, every: int | None) -> None:
         self._recorder = recorder
         self._every = every
-        self._functions = _FunctionStacks()
+        self._functions = FunctionStacks()
         self._shorten = PathShortener()
         self._guard = threading.Lock()
         self._over: Any = None
@@ -250,7 +209,7 @@ class Watch:
         is_long = took * _LOOKS_A_LIMIT > loop.longest
         if not is_long and self._every is None:
             return
-        seen = _see(loop, is_outer=self._is_outer(loop), with_lines=is_long)
+        seen = see(loop, is_outer=self._is_outer(loop), with_lines=is_long)
         if seen is None:
             return
         if self._every is not None:
@@ -263,7 +222,7 @@ class Watch:
         if is_long:
             self._note(loop, seen, took)
 
-    def _note(self, loop: LoopAccount, seen: _Seen, took: int) -> None:
+    def _note(self, loop: LoopAccount, seen: Seen, took: int) -> None:
         """Note where a long step is; say so when it is too long."""
         place = self._place(seen)
         looks = loop.looks if loop.looks and loop.looks[0][0] is seen.began else []
@@ -282,16 +241,15 @@ class Watch:
 
     def _look_at_thread(self, account: ThreadAccount, stands_for: int) -> None:
         opened = account.innermost
-        codes: list[Any] = []
-        _look_into(account.thread, codes, with_lines=False)()
+        codes = functions_in(account.thread)
         if opened is None or account.innermost is not opened:
             return
-        place = self._functions.stack(codes[::-1], account.base, opened[2], account.tree)
+        place = self._functions.stack(codes, account.base, opened[2], account.tree)
         self._recorder.thread_shares.add(opened[2], place, stands_for)
 
-    def _place(self, seen: _Seen) -> Place:
+    def _place(self, seen: Seen) -> Place:
         """Say where a step is: its functions, and at last the line that holds the loop."""
-        fault = _line_at_fault(seen.links)
+        fault = line_at_fault(seen.links)
         frames = self._functions.frames(seen.codes, seen.base, seen.own)
         return seen.own, (*frames[-_MOST_SHOWN:], Frame("holds the loop", *(fault or (None, 0))))
 
@@ -337,131 +295,3 @@ class Watch:
         """Give the place of a line, and its text if it can be read."""
         text = linecache.getline(frame.file or "", frame.line).strip()
         return f"{self._shorten(frame).location}{': ' + text if text else ''}"
-
-
-# -- the frames of a thread ----------------------------------------------------------------------
-
-
-def _look_into(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[], object]:
-    """Return a function that adds the functions of a thread to a list, innermost first.
-
-    All of it is made of C functions, so that it is not interrupted.
-    """
-    top = map(methodcaller("get", thread), starmap(sys._current_frames, _ONCE))  # noqa: SLF001
-    frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
-    there_are = takewhile(partial(is_not, None), frames)
-    look = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))
-    return _without_collector(look) if _IS_DEADLY else look
-
-
-_IS_DEADLY: Final = sys.version_info[:2] == (3, 11)
-"""Whether the collector may set in while Python lists frames, and a finaliser wait for ever for the
-lock that is held then (CPython's issue 106883, mended in 3.11.8)."""
-
-
-def _without_collector(look: Callable[[], None]) -> Callable[[], object]:
-    """Return a function that looks while the collector is off, again in C alone."""
-    from operator import call  # type: ignore[attr-defined]  # noqa: PLC0415  # none on Python 3.10
-
-    was_on: list[bool] = []
-    ask = partial(was_on.extend, map(call, (gc.isenabled,)))
-    return partial(
-        deque, map(call, chain((ask, gc.disable, look), compress((gc.enable,), was_on))), maxlen=0
-    )
-
-
-def _see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> _Seen | None:
-    """Look at the step that a loop makes; None if there is none, or it has ended meanwhile."""
-    found: list[Any] = []
-    look = _look_into(loop.thread, found, with_lines=with_lines)
-    account = loop.current
-    if account is None:
-        return None
-    began, own = loop.began, account.stack
-    look()
-    if loop.current is not account or loop.began is not began or account.stack is not own:
-        return None
-    codes = [link[0] for link in found] if with_lines else found
-    end = 0
-    for index, code in enumerate(codes):
-        if id(code) in _steps:
-            end = index
-            if not is_outer:
-                break
-    return _Seen(began, account.base, own, codes[:end][::-1], found[:end])
-
-
-def _line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:
-    """Return the innermost line of the program's own, or else of any library but a backend."""
-    library = None
-    for code, line in links:
-        file = code.co_filename
-        if owner_of(file) == "program":
-            if not (file.startswith((_LIBRARY, "<")) or _INSTALLED.search(file)):
-                return file, line or 0
-            library = library or (file, line or 0)
-    return library
-
-
-class _Chain:
-    """The outermost functions of a step, and what is known of those that may run within them.
-
-    Attributes:
-        shown: what still has a frame above the next function.
-        frames: those of the functions up to here, without what has one already.
-        code: the innermost of these functions; kept, so that its identity stays its own.
-        within: longer chains, by the identity of the next function.
-        stack: of the frames, once it was asked for.
-    """
-
-    __slots__ = ("code", "frames", "shown", "stack", "within")
-
-    def __init__(self, shown: Shown, frames: list[Frame], code: CodeType | None) -> None:
-        self.shown = shown
-        self.frames = frames
-        self.code = code
-        self.within: dict[int, _Chain] = {}
-        self.stack: Stack | None = None
-
-
-class _FunctionStacks:
-    """The stacks of functions below those of tasks; chains that were seen are remembered."""
-
-    def __init__(self) -> None:
-        self._function = memoised_frames()
-        self._known: dict[tuple[Stack, Stack], _Chain] = {}
-        self._size = 0
-
-    def stack(self, codes: Iterable[CodeType], base: Stack, own: Stack, tree: StackTree) -> Stack:
-        """Return the stack of functions, given outermost first, that run under `own`."""
-        chain = self._chain(codes, base, own)
-        if chain.stack is None:
-            chain.stack = tree.detail(own, chain.frames)
-        return chain.stack
-
-    def frames(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> list[Frame]:
-        """Return the frames that functions, given outermost first, have under `own`."""
-        return self._chain(codes, base, own).frames
-
-    def _chain(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> _Chain:
-        if self._size > _MOST_KNOWN:
-            self._known.clear()
-            self._size = 0
-        chain = self._known.get((base, own))
-        if chain is None:
-            chain = self._known[base, own] = _Chain(Shown(frames_between(base, own)), [], None)
-        for code in codes:
-            chain = chain.within.get(id(code)) or self._longer(chain, code)
-        return chain
-
-    def _longer(self, chain: _Chain, code: CodeType) -> _Chain:
-        """Return a chain with one function more."""
-        self._size += 1
-        shown, frames = chain.shown, chain.frames
-        after = shown.after(code)
-        if after is not None:
-            shown, frames = after, []
-        elif owner_of(code.co_filename) == "program":
-            frames = [*frames, self._function(qualified_name(code), code)]
-        longer = chain.within[id(code)] = _Chain(shown, frames, code)
-        return longer

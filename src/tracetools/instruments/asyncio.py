@@ -24,8 +24,8 @@ from tracetools.instruments import loops
 from tracetools.instruments.steps import SteppedCoroutine, hide_frame
 from tracetools.instruments.tasks import Tasks
 from tracetools.labels import stable_name
+from tracetools.looks import step_begins_below
 from tracetools.recorder import logger
-from tracetools.watch import step_begins_below
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop

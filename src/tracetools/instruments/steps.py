@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tracetools.watch import step_begins_below
+from tracetools.looks import step_begins_below
 
 if TYPE_CHECKING:
     from collections.abc import Generator

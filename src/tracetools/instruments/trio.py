@@ -24,10 +24,10 @@ import trio
 from tracetools import current, spans
 from tracetools.accounting import TaskAccount
 from tracetools.instruments.tasks import Tasks
+from tracetools.looks import step_begins_below
 from tracetools.recorder import Recorder
 from tracetools.recording import Options, Recording
 from tracetools.sizes import Sizes
-from tracetools.watch import step_begins_below
 
 if TYPE_CHECKING:
     import os

@@ -1,0 +1,127 @@
+"""A look at what a thread does: the functions that run in it, taken from another thread.
+
+What may live here: how that is done without doing anything to the thread. What must not: when one
+looks (`watch`), and what has a frame of what is seen (`functions`).
+
+Nothing is asked of the program: a look takes the frames of a thread and their code in one call that
+runs in C alone, so that no frame, and nothing in it, is kept alive while another thread runs.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import sys
+from collections import deque
+from functools import partial
+from itertools import accumulate, chain, compress, repeat, starmap, takewhile
+from operator import attrgetter, is_not, methodcaller
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tracetools.functions import owner_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+    from tracetools.accounting import LoopAccount
+    from tracetools.stacks import Stack
+
+__all__ = ["Seen", "functions_in", "line_at_fault", "see", "step_begins_below"]
+
+_MOST_FRAMES: Final = 2000
+_ONCE: Final = ((),)
+_CODE: Final = attrgetter("f_code")
+_CODE_AND_LINE: Final = attrgetter("f_code", "f_lineno")
+_INSTALLED: Final = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
+_LIBRARY: Final = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+
+_steps: Final[dict[int, CodeType]] = {}
+
+
+def step_begins_below(code: CodeType) -> None:
+    """Note that a task's own functions lie below this one while it steps."""
+    _steps[id(code)] = code
+
+
+class Seen(NamedTuple):
+    """A step that was looked at: which one, of what stack, and its functions, outermost first.
+
+    `links` are the functions with the lines that they are at, if these were asked for, innermost
+    first.
+    """
+
+    began: int
+    base: Stack
+    own: Stack
+    codes: list[CodeType]
+    links: list[Any]
+
+
+def functions_in(thread: int) -> list[CodeType]:
+    """Return the functions that run in a thread, outermost first."""
+    found: list[CodeType] = []
+    _look_into(thread, found, with_lines=False)()
+    return found[::-1]
+
+
+def _look_into(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[], object]:
+    """Return a function that adds the functions of a thread to a list, innermost first.
+
+    All of it is made of C functions, so that it is not interrupted.
+    """
+    top = map(methodcaller("get", thread), starmap(sys._current_frames, _ONCE))  # noqa: SLF001
+    frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
+    there_are = takewhile(partial(is_not, None), frames)
+    look = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))
+    return _without_collector(look) if _IS_DEADLY else look
+
+
+_IS_DEADLY: Final = sys.version_info[:2] == (3, 11)
+"""Whether the collector may set in while Python lists frames, and a finaliser wait for ever for the
+lock that is held then (CPython's issue 106883, mended in 3.11.8)."""
+
+
+def _without_collector(look: Callable[[], None]) -> Callable[[], object]:
+    """Return a function that looks while the collector is off, again in C alone."""
+    from operator import call  # type: ignore[attr-defined]  # noqa: PLC0415  # none on Python 3.10
+
+    was_on: list[bool] = []
+    ask = partial(was_on.extend, map(call, (gc.isenabled,)))
+    return partial(
+        deque, map(call, chain((ask, gc.disable, look), compress((gc.enable,), was_on))), maxlen=0
+    )
+
+
+def see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> Seen | None:
+    """Look at the step that a loop makes; None if there is none, or it has ended meanwhile."""
+    found: list[Any] = []
+    look = _look_into(loop.thread, found, with_lines=with_lines)
+    account = loop.current
+    if account is None:
+        return None
+    began, own = loop.began, account.stack
+    look()
+    if loop.current is not account or loop.began is not began or account.stack is not own:
+        return None
+    codes = [link[0] for link in found] if with_lines else found
+    end = 0
+    for index, code in enumerate(codes):
+        if id(code) in _steps:
+            end = index
+            if not is_outer:
+                break
+    return Seen(began, account.base, own, codes[:end][::-1], found[:end])
+
+
+def line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:
+    """Return the innermost line of the program's own, or else of any library but a backend."""
+    library = None
+    for code, line in links:
+        file = code.co_filename
+        if owner_of(file) == "program":
+            if not (file.startswith((_LIBRARY, "<")) or _INSTALLED.search(file)):
+                return file, line or 0
+            library = library or (file, line or 0)
+    return library

@@ -1069,6 +1069,7 @@ def test_a_task_that_a_callback_creates_stands_under_the_task_that_asked_for_it(
 
 
 @pytest.mark.parametrize("scheduled", [False, True])
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")  # what tests before it left
 def test_no_task_is_kept_alive_after_its_end(make, scheduled):
     def new(coroutine_function):
         thing = FakeClock()

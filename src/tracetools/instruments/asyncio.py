@@ -267,8 +267,8 @@ class AsyncioInstrument(Tasks):
     def _note_unseen(self, loop: AbstractEventLoop) -> None:
         """Count the living tasks that nobody told us of."""
         for task in asyncio.all_tasks(loop):
-            if not (self._is_followed(task) or task in self._unseen):
-                with suppress(TypeError):  # of the program's own making
+            with suppress(Exception):  # a task of the program's own making may be like no other
+                if not (self._is_followed(task) or task in self._unseen):
                     self._unseen.add(task)
                     self.recorder.unseen += 1
 

@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import math
+import os
 import sys
 import threading
 import time
@@ -538,6 +539,73 @@ def test_a_duration_that_makes_no_sense_is_refused_at_construction(make, option,
 def test_what_is_no_number_is_refused(option, value, tmp_path):
     with pytest.raises(TypeError, match=f"{option} is a number of seconds, not"):
         record(tmp_path / "stack", **{option: value})
+
+
+def test_a_look_that_fails_is_none_and_leaves_the_collector_on(world, monkeypatch):
+    import gc
+
+    def refuse():
+        raise RuntimeError("not allowed here")
+
+    monkeypatch.setattr(sys, "_current_frames", refuse)
+    world.step(lambda: (world.look(), world.loop.tick(10)))
+    assert gc.isenabled()
+    assert world.functions() == {"task": 10}
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_handler_that_raises_ends_no_watch(holding, error):
+    class Raises(logging.Handler):
+        def emit(self, record):
+            heard.append(record)
+            raise error
+
+    heard = []
+    handler = Raises()
+    logging.getLogger("tracetools").addHandler(handler)
+    try:
+        holding.step(partial(holding.loop.tick, 200 * MILLISECOND))
+        holding.look()
+    finally:
+        logging.getLogger("tracetools").removeHandler(handler)
+    assert len(heard) == 1
+    assert not holding.loop.recorder.stopped
+
+
+@pytest.mark.parametrize("name", ["\ud800.py", "/dev/stdin", "nowhere.py", "", "<string>"])
+def test_a_line_that_cannot_be_read_is_told_by_its_place(holding, caplog, name):
+    space = {"look": holding.look, "tick": holding.loop.tick}
+    exec(compile("def body():\n tick(200_000_000)\n look()", name, "exec"), space)  # noqa: S102
+    holding.step(space["body"])
+    assert len(caplog.messages) == 1
+    assert not holding.loop.recorder.stopped
+
+
+@pytest.mark.usefixtures("interval")
+def test_a_turn_that_is_wanted_when_all_is_over_changes_nothing():
+    turns = Turns(always=True)
+    turns.shorten()
+    turns.end()
+    turns.shorten()
+    assert usual()
+
+
+@pytest.mark.usefixtures("interval")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is none")
+def test_a_forked_child_has_the_usual_interval_and_can_import(tmp_path):
+    import asyncio
+
+    async def main():
+        await asyncio.sleep(0)
+        child = os.fork()
+        if not child:
+            import ctypes  # noqa: F401
+
+            os._exit(0 if usual() else 1)
+        return os.waitpid(child, 0)[1]
+
+    with record(tmp_path / "stack", functions=True):
+        assert asyncio.run(main()) == 0
 
 
 def test_no_thread_where_nothing_is_watched(tmp_path):

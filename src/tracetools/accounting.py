@@ -469,12 +469,18 @@ class LoopAccount:
             self.queue.condense()
 
     def look_back(self, stack: Stack, began: int, now: int) -> None:
-        """Look at a step that has ended when that was due: has it held the loop for too long?"""
-        if now - began > self.longest:
-            self.note_hold(stack, began, now)
-        if self.give_way is not None:
-            self.due = now + self.longest
-            self.give_way()
+        """Look at a step that has ended when that was due: has it held the loop for too long?
+
+        It is called in the midst of the program's own calls, where there may be no room left.
+        """
+        try:
+            if now - began > self.longest:
+                self.note_hold(stack, began, now)
+            if self.give_way is not None:
+                self.due = now + self.longest
+                self.give_way()
+        except (RecursionError, MemoryError):
+            return
 
     def note_hold(self, stack: Stack, began: int, now: int) -> None:
         """Count a step that held the loop for too long, at the place where it was seen most."""

@@ -97,8 +97,11 @@ def _plumbing() -> Iterator[str]:
         module = sys.modules.get(name)
         if module is None:
             continue
-        # as it is: to ask a module that is loaded when it is asked would load it
-        file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
+        try:
+            # as it is: to ask a module that is loaded when it is asked would load it
+            file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
+        except TypeError:  # something else that stands for a module
+            continue
         if type(file) is str:
             folder, base = os.path.split(file)
             yield folder + os.sep if base == "__init__.py" else file

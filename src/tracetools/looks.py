@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from itertools import accumulate, chain, compress, repeat, starmap, takewhile
 from operator import attrgetter, is_not, methodcaller
@@ -32,6 +33,7 @@ __all__ = ["Seen", "functions_in", "line_at_fault", "see", "step_begins_below"]
 
 _MOST_FRAMES: Final = 2000
 _ONCE: Final = ((),)
+_CALL: Final = methodcaller("__call__")
 _CODE: Final = attrgetter("f_code")
 _CODE_AND_LINE: Final = attrgetter("f_code", "f_lineno")
 _INSTALLED: Final = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
@@ -62,7 +64,8 @@ class Seen(NamedTuple):
 def functions_in(thread: int) -> list[CodeType]:
     """Return the functions that run in a thread, outermost first."""
     found: list[CodeType] = []
-    _look_into(thread, found, with_lines=False)()
+    with suppress(Exception):  # no memory, or an audit hook that forbids it
+        _look_into(thread, found, with_lines=False)()
     return found[::-1]
 
 
@@ -75,23 +78,25 @@ def _look_into(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[
     frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
     there_are = takewhile(partial(is_not, None), frames)
     look = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))
-    return _without_collector(look) if _IS_DEADLY else look
+    return partial(_without_collector, look) if _COLLECTS_ANYWHERE else look
 
 
-_IS_DEADLY: Final = sys.version_info[:2] == (3, 11)
-"""Whether the collector may set in while Python lists frames, and a finaliser wait for ever for the
-lock that is held then (CPython's issue 106883, mended in 3.11.8)."""
+_COLLECTS_ANYWHERE: Final = sys.version_info < (3, 12)
+"""Whether the collector may set in wherever something is made, and run finalisers there: these may
+let other threads run in the midst of a look. Up to Python 3.11.7 they may also wait for ever, for a
+lock that is held while frames are listed (CPython's issue 106883)."""
 
 
-def _without_collector(look: Callable[[], None]) -> Callable[[], object]:
-    """Return a function that looks while the collector is off, again in C alone."""
-    from operator import call  # type: ignore[attr-defined]  # noqa: PLC0415  # none on Python 3.10
-
+def _without_collector(look: Callable[[], None]) -> None:
+    """Look while the collector is off, if it was on, again in C alone."""
     was_on: list[bool] = []
-    ask = partial(was_on.extend, map(call, (gc.isenabled,)))
-    return partial(
-        deque, map(call, chain((ask, gc.disable, look), compress((gc.enable,), was_on))), maxlen=0
-    )
+    ask = partial(was_on.extend, map(_CALL, (gc.isenabled,)))
+    calls = chain((ask, gc.disable, look), compress((gc.enable,), was_on))
+    try:
+        deque(map(_CALL, calls), maxlen=0)
+    finally:
+        if was_on == [True] and not gc.isenabled():  # an error came between
+            gc.enable()
 
 
 def see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> Seen | None:
@@ -102,7 +107,10 @@ def see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> Seen | None:
     if account is None:
         return None
     began, own = loop.began, account.stack
-    look()
+    try:
+        look()
+    except Exception:  # noqa: BLE001  # no memory, or an audit hook that forbids it
+        return None
     if loop.current is not account or loop.began is not began or account.stack is not own:
         return None
     codes = [link[0] for link in found] if with_lines else found

@@ -18,14 +18,17 @@ shorter while one of ours waits.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import struct
 import sys
-from typing import Final
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["Turns", "wake_in_time"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Turns", "make_waker"]
 
 _SHORT: Final = 0.000_02
 """Seconds: a switch interval that nobody but us would set; less makes no difference."""
@@ -42,21 +45,38 @@ _ATTRIBUTES: Final = "=IIQiIQQQ"
 """size, policy, flags, nice, priority, and the slice as the first of three times."""
 
 
-def wake_in_time() -> None:
-    """Have this thread woken when it asked for it. Where that is not to be had, nothing happens."""
+@cache
+def make_waker() -> Callable[[], None]:
+    """Return what has the thread that calls it woken when it asked for it.
+
+    Where that is not to be had, it does nothing. What has to be imported is imported here, not
+    there: a process that is forked while a thread imports something can never import it again. And
+    it is made once, for what ctypes makes is garbage in circles.
+    """
     if sys.platform != "linux":
-        return
-    with contextlib.suppress(Exception):  # no ctypes, or not allowed
+        return _nothing
+    try:
         import ctypes  # noqa: PLC0415  # takes a while
 
         libc = ctypes.CDLL(None)
-        libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
-        number = _SCHED_SETATTR.get(platform.machine())
+        prctl, syscall, least = libc.prctl, libc.syscall, ctypes.c_ulong(1)
+    except Exception:  # noqa: BLE001  # no ctypes, or no such functions
+        return _nothing
+    number = _SCHED_SETATTR.get(platform.machine())
+
+    def wake_in_time() -> None:
+        prctl(_PR_SET_TIMERSLACK, least, 0, 0, 0)
         if number is not None:
             nice = os.getpriority(os.PRIO_PROCESS, 0)
             size = struct.calcsize(_ATTRIBUTES)
             attributes = struct.pack(_ATTRIBUTES, size, 0, 0, nice, 0, _SLICE, 0, 0)
-            libc.syscall(number, 0, attributes, 0)
+            syscall(number, 0, attributes, 0)
+
+    return wake_in_time
+
+
+def _nothing() -> None:
+    pass
 
 
 class Turns:
@@ -68,13 +88,22 @@ class Turns:
 
     def __init__(self, *, always: bool) -> None:
         self._always = always
-        self._is_ours = False
+        self._is_ours = self._is_over = False
+
+    def begin(self) -> None:
+        """Begin to have turns, perhaps again."""
+        self._is_over = False
 
     def shorten(self) -> None:
-        """Let the next turn come soon, unless the program itself has said how soon it comes."""
-        if _is_close(sys.getswitchinterval(), _USUAL):
-            sys.setswitchinterval(_SHORT)
+        """Let the next turn come soon, unless the program itself has said how soon it comes.
+
+        Called in any thread, also while another one ends it all: so what is done last is undone.
+        """
+        if _is_close(sys.getswitchinterval(), _USUAL) and not self._is_over:
             self._is_ours = True
+            sys.setswitchinterval(_SHORT)
+            if self._is_over:
+                self.restore()
 
     def come(self) -> None:
         """Say that the turn has come."""
@@ -87,8 +116,23 @@ class Turns:
         """Let turns come as before, unless the program has said otherwise meanwhile."""
         if self._is_ours and _is_close(sys.getswitchinterval(), _SHORT):
             sys.setswitchinterval(_USUAL)
-        self._is_ours = False
+            self._is_ours = False
+
+    def end(self) -> None:
+        """Let turns come as before, whoever else may want one."""
+        self._is_over = True
+        self.restore()
 
 
 def _is_close(one: float, other: float) -> bool:
     return abs(one - other) < 1e-6  # noqa: PLR2004  # Python keeps whole microseconds
+
+
+def _as_usual_in_child() -> None:
+    """In a forked process, where nobody wants a turn: let them come as before."""
+    if _is_close(sys.getswitchinterval(), _SHORT):
+        sys.setswitchinterval(_USUAL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_as_usual_in_child)

@@ -10,10 +10,13 @@ It looks at random moments, as often as it was told. How soon it is awake then, 
 
 from __future__ import annotations
 
-import linecache
+import os
 import random
+import stat
 import threading
 from collections import deque
+from contextlib import suppress
+from itertools import islice
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -21,7 +24,7 @@ from weakref import WeakKeyDictionary
 from tracetools.functions import FunctionStacks
 from tracetools.labels import PathShortener
 from tracetools.looks import Seen, functions_in, line_at_fault, see
-from tracetools.punctual import Turns, wake_in_time
+from tracetools.punctual import Turns, make_waker
 from tracetools.recorder import logger
 from tracetools.stacks import Frame, stack_path
 
@@ -53,6 +56,7 @@ _TREND: Final = 250_000_000
 _MOST_SHOWN: Final = 100
 _MOST_LOOKS: Final = 100
 _MOST_KNOWN: Final = 4096
+_LONGEST_LINE: Final = 200
 _QUIET: Final = 10_000_000_000
 """Nanoseconds in which no two lines are logged of the same place."""
 
@@ -73,10 +77,14 @@ class Watch:
         self._every = every
         self._functions = FunctionStacks()
         self._shorten = PathShortener()
-        self._guard = threading.Lock()
+        # A signal handler of the program's may end the recording while this thread holds it.
+        self._guard = threading.RLock()
         self._over: Any = None
         self._thread: threading.Thread | None = None
         self._turns = Turns(always=every is not None)
+        self._is_wanted = every is not None or recorder.longest is not None
+        self._wake_in_time = make_waker() if self._is_wanted else _nothing
+        self._is_telling = False
         self._next_trend = self._next_due = 0
         self._was_at_work = False
         self._cost = 0.0
@@ -89,26 +97,25 @@ class Watch:
 
     def begin(self) -> None:
         """Begin to look, unless it does already or nothing is to be seen."""
-        recorder = self._recorder
-        if self._every is None and recorder.longest is None:
+        if not self._is_wanted:
             return
         with self._guard:
-            if self._thread is not None or not recorder.at_home:
+            if self._thread is not None or not self._recorder.at_home:
                 return
-            self._over = threading.Lock()
-            self._over.acquire()
-            thread = threading.Thread(
-                target=self._run, args=(self._over,), name="tracetools watch", daemon=True
+            over = self._over = threading.Lock()
+            over.acquire()
+            self._turns.begin()
+            self._thread = threading.Thread(
+                target=self._run, args=(over,), name="tracetools watch", daemon=True
             )
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError as error:
+                self._thread = None
                 logger.warning("nobody watches what holds the loop: %s", error)
-            else:
-                self._thread = thread
 
     def end(self) -> None:
-        """Look no more. It does not wait for a line that is being logged for long."""
+        """Look no more. It does not wait for a line that is being logged."""
         if not self._recorder.at_home:
             return
         with self._guard:
@@ -116,14 +123,17 @@ class Watch:
             if thread is None:
                 return
             self._over.release()
-        if thread is not threading.current_thread():
+            for loop in self._recorder.loops:
+                loop.give_way = None
+            self._turns.end()
+        if thread.is_alive() and thread is not threading.current_thread() and not self._is_telling:
             thread.join(1)
 
     def _run(self, over: Any) -> None:
         """Look until it is over: at moments that have nothing to do with what the program does."""
         pause = least = self._pause()
         try:
-            wake_in_time()
+            self._wake_in_time()
             wanted = last = perf_counter_ns()
             while not self._recorder.stopped:
                 wait = round(pause * random.uniform(0.5, 1.5))  # noqa: S311
@@ -142,9 +152,8 @@ class Watch:
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
         finally:
-            for loop in self._recorder.loops:
-                loop.give_way = None
-            self._turns.restore()
+            if self._over is over:  # and not another thread's turn by now
+                self._turns.end()
 
     def _pause(self) -> int:
         """Return the nanoseconds between two looks."""
@@ -187,12 +196,15 @@ class Watch:
     def _look(self, stands_for: int, late: int = 0) -> None:
         """Look at all that goes on, later than wanted; what is seen stands for some nanoseconds."""
         recorder = self._recorder
-        now = recorder.clock()
+        now = perf_counter_ns()
         self._was_at_work = False
-        for loop in recorder.loops:
+        loops = recorder.loops
+        for index, loop in enumerate(loops):
             if loop.current is not None:
                 self._was_at_work = True
-                self._look_at_step(loop, stands_for, late)
+                within = (one for one in loops[index + 1 :] if one.thread == loop.thread)
+                is_outer = any(one.current is not None for one in within)
+                self._look_at_step(loop, stands_for, late, is_outer=is_outer)
             if loop.last_hold is not None:
                 self._tell(loop, *loop.last_hold)
         if self._every is not None:
@@ -200,16 +212,21 @@ class Watch:
                 self._look_at_thread(account, stands_for)
         if recorder.scheduled and now >= self._next_trend:
             self._next_trend = now + _TREND
-            for loop in recorder.loops:
+            for loop in loops:
                 self._note_queue(loop)
 
-    def _look_at_step(self, loop: LoopAccount, stands_for: int, late: int) -> None:
-        took = self._recorder.clock_of(loop.thread)() - loop.began
-        has_waited = loop.began - loop.mark > _PAUSE
+    def _look_at_step(
+        self, loop: LoopAccount, stands_for: int, late: int, *, is_outer: bool
+    ) -> None:
+        began = loop.began
+        took = self._recorder.clock_of(loop.thread)() - began
+        has_waited = began - loop.mark > _PAUSE
         is_long = took * _LOOKS_A_LIMIT > loop.longest
         if not is_long and self._every is None:
             return
-        seen = see(loop, is_outer=self._is_outer(loop), with_lines=is_long)
+        seen = see(loop, is_outer=is_outer, with_lines=is_long)
+        if seen is not None and seen.began is not began:  # another step has begun meanwhile
+            took, is_long, has_waited = 0, False, False
         if seen is None:
             return
         if self._every is not None:
@@ -230,14 +247,6 @@ class Watch:
             loop.looks = [*looks, (seen.began, place)]
         if took > loop.longest:
             self._tell(loop, seen.began, place, took)
-
-    def _is_outer(self, loop: LoopAccount) -> bool:
-        """Whether another loop runs within a step of this one, in the same thread."""
-        loops = self._recorder.loops
-        return len(loops) > 1 and any(
-            other.thread == loop.thread and other.current is not None
-            for other in loops[loops.index(loop) + 1 :]
-        )
 
     def _look_at_thread(self, account: ThreadAccount, stands_for: int) -> None:
         opened = account.innermost
@@ -277,7 +286,10 @@ class Watch:
             self._told.clear()
         self._told[place] = now + _QUIET
         self._next_line = now + _LINE_GAP
-        logger.warning("%s", self._sentence(loop, began, place, took))
+        self._is_telling = True
+        with suppress(BaseException):  # handlers are the program's; what they raise ends no watch
+            logger.warning("%s", self._sentence(loop, began, place, took))
+        self._is_telling = False
         self._untold = 0
 
     def _sentence(self, loop: LoopAccount, began: int, place: Place, took: int) -> str:
@@ -293,5 +305,19 @@ class Watch:
 
     def _line(self, frame: Frame) -> str:
         """Give the place of a line, and its text if it can be read."""
-        text = linecache.getline(frame.file or "", frame.line).strip()
+        text = _text_of(frame.file or "", frame.line)
         return f"{self._shorten(frame).location}{': ' + text if text else ''}"
+
+
+def _nothing() -> None:
+    """Stand for what nobody is going to call."""
+
+
+def _text_of(file: str, line: int) -> str:
+    """Return a line of a file; nothing where it cannot be read, or reading would use it up."""
+    with suppress(Exception):
+        if stat.S_ISREG(os.stat(file).st_mode):
+            with open(file, "rb") as lines:
+                for text in islice(lines, line - 1, line):
+                    return text[:_LONGEST_LINE].decode("utf-8", "replace").strip()
+    return ""

@@ -264,8 +264,8 @@ def compare_suite(
     print(f"{name}{part}, Python {sys.version.split()[0]}, {versions}")
     for left_out, reason in suite.excluded.items():
         print(f"  excluded: {left_out}: {reason}")
-    for left_out, reason in suite.excluded_while_flushing.items():
-        print(f"  excluded where we flush all the time: {left_out}: {reason}")
+    for left_out, reason in suite.excluded_beside_threads.items():
+        print(f"  excluded beside threads of ours: {left_out}: {reason}")
     for left_out, reason in suite.excluded_while_recorded.items():
         print(f"  excluded where record() is entered: {left_out}: {reason}")
     without = runner.run(None)

@@ -23,6 +23,12 @@ class Variant:
     options: Mapping[str, object]
     way: str = "each"
 
+    @property
+    def has_threads(self) -> bool:
+        """Whether threads of ours run beside it: one that flushes, one that watches."""
+        flushes = self.options["flush_interval"] is not None
+        return flushes or self.options.get("blocking", 0.1) is not None
+
 
 EVERYTHING: Final = {
     "await_after": 0,
@@ -64,7 +70,7 @@ class Suite:
         plugins: whether pytest loads the plugins that are installed.
         variants: those that it is run in by default.
         excluded: tests that cannot be equal or take too long, with the reason.
-        excluded_while_flushing: those that cannot be while a thread of ours writes a file.
+        excluded_beside_threads: those that cannot be while threads of ours write or look.
         excluded_while_recorded: those that cannot be while `tracetools.record` is entered.
     """
 
@@ -77,16 +83,16 @@ class Suite:
     plugins: bool = True
     variants: Sequence[str] = INSTRUMENTED
     excluded: Mapping[str, str] = field(default_factory=dict)
-    excluded_while_flushing: Mapping[str, str] = field(default_factory=dict)
+    excluded_beside_threads: Mapping[str, str] = field(default_factory=dict)
     excluded_while_recorded: Mapping[str, str] = field(default_factory=dict)
 
     def left_out(self, variant: Variant | None) -> Mapping[str, str]:
         """Return the tests that are not run, with the reasons; a name may be that of many."""
-        flushing = variant is not None and variant.options["flush_interval"] is not None
+        has_threads = variant is not None and variant.has_threads
         recorded = variant is not None and variant.way.startswith("record")
         return {
             **self.excluded,
-            **(self.excluded_while_flushing if flushing else {}),
+            **(self.excluded_beside_threads if has_threads else {}),
             **(self.excluded_while_recorded if recorded else {}),
         }
 
@@ -119,7 +125,7 @@ SUITES: Final[dict[str, Suite]] = {
                 "asserts that the run has no instrument with these hooks"
             ),
         },
-        excluded_while_flushing={
+        excluded_beside_threads={
             "_tests/test_subprocess.py::test_for_leaking_fds": (
                 "asserts that no file is opened or closed meanwhile, by whatever thread"
             ),
@@ -162,9 +168,9 @@ SUITES: Final[dict[str, Suite]] = {
                 "needs a kernel whose buffers fill up; else 40 s of waiting"
             ),
         },
-        excluded_while_flushing={
+        excluded_beside_threads={
             f"tests/test_from_thread.py::{_POOLING}": (
-                "counts all threads, of which one that flushes begins with the run"
+                "counts all threads, of which some of ours begin with the run"
             ),
         },
     ),

@@ -223,7 +223,13 @@ def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
     """Whether some task has a coroutine of ours, or may have had it."""
     if eager_constructor(loop.get_task_factory()) is not None:
         return True
-    return any(task.get_coro() is coroutine for task in asyncio.all_tasks(loop))
+    return any(
+        getattr(task, "get_coro", _nothing)() is coroutine for task in asyncio.all_tasks(loop)
+    )
+
+
+def _nothing() -> None:
+    """Stand for what a task of the program's own making does not have."""
 
 
 def eager_constructor(factory: Any) -> Callable[..., Any] | None:

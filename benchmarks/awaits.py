@@ -45,12 +45,14 @@ def run(depth: int, make: Any) -> float:
 if __name__ == "__main__":
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     with tempfile.TemporaryDirectory() as folder:
-        recording = partial(FlamegraphInstrument, Path(folder) / "stack", flush_interval=None)
+        recording = partial(
+            FlamegraphInstrument, Path(folder) / "stack", flush_interval=None, blocking=None
+        )
         variants = {
             "empty hooks": Empty,
-            "recording": recording,
-            "await stacks": partial(recording, await_stacks=True),
-            "every wait": partial(recording, await_stacks=True, await_after=0),
+            "time alone": partial(recording, await_stacks=False),
+            "await stacks": recording,
+            "every wait": partial(recording, await_after=0),
         }
         for depth in DEPTHS:
             found = measure(

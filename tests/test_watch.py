@@ -176,6 +176,41 @@ def test_the_loop_that_runs_within_a_step_of_another_has_the_inner_functions():
     assert inner.functions() == {f"task;{name_of(looks)}": 10}
 
 
+@pytest.mark.parametrize("is_first", [False, True])
+def test_of_two_loops_in_a_thread_the_one_within_has_the_inner_functions(world, is_first):
+    recorder, clock = world.loop.recorder, world.loop.clock
+    if is_first:
+        inner = recorder.begin_loop(clock())
+        world.loop.loop, outer = recorder.begin_loop(clock()), world.loop.loop
+        recorder.end_loop(outer, clock())
+    else:
+        inner = recorder.begin_loop(clock())
+    account = inner.spawn(inner.tree.root, Frame("inner"), clock(), clock=clock)
+
+    def body():
+        clock.tick(1)
+        inner.begin_step(account, clock())
+        within(looks)
+        inner.exit(account, clock())
+        recorder.end_loop(inner, clock())
+
+    def looks():
+        world.look()
+        clock.tick(10)
+
+    world.step(body, name="outer")
+    names = f"{name_of(body)};{name_of(within)};{name_of(looks)}"
+    assert world.functions() == {f"outer;{names}": 11, f"inner;{name_of(looks)}": 10}
+
+
+def within(function):
+    """Be where the functions of a step begin."""
+    function()
+
+
+step_begins_below(within.__code__)
+
+
 def test_a_deep_recursion_is_looked_at_as_far_as_it_goes(world):
     def descend(levels):
         if levels:

@@ -74,6 +74,7 @@ class Recording:
         self.task_names = options.task_names
         self._is_closed = False
         self._closes = closes
+        self._lens, self._labels = options.lens, options.labels
         self._file = StackFile(
             stack_file,
             self.recorder.profile,
@@ -89,8 +90,9 @@ class Recording:
 
     @property
     def flamegrapher(self) -> Flamegrapher:
-        """A `Flamegrapher` with its stack file set."""
-        return Flamegrapher().with_stack_file(self._file.path)
+        """A `Flamegrapher` with its stack file set, which marks what blocked the loop."""
+        flamegrapher = Flamegrapher().with_stack_file(self._file.path)
+        return flamegrapher.with_marks_of(self.profile, self._lens, self._labels)
 
     def write(self) -> Path:
         """Write the stack file now, and return its path.

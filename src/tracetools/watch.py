@@ -199,11 +199,10 @@ class Watch:
         now = perf_counter_ns()
         self._was_at_work = False
         loops = recorder.loops
-        for index, loop in enumerate(loops):
+        for loop in loops:
             if loop.current is not None:
                 self._was_at_work = True
-                within = (one for one in loops[index + 1 :] if one.thread == loop.thread)
-                is_outer = any(one.current is not None for one in within)
+                is_outer = any(_runs_within(loop, one) for one in loops)
                 self._look_at_step(loop, stands_for, late, is_outer=is_outer)
             if loop.last_hold is not None:
                 self._tell(loop, *loop.last_hold)
@@ -307,6 +306,16 @@ class Watch:
         """Give the place of a line, and its text if it can be read."""
         text = _text_of(frame.file or "", frame.line)
         return f"{self._shorten(frame).location}{': ' + text if text else ''}"
+
+
+def _runs_within(outer: LoopAccount, other: LoopAccount) -> bool:
+    """Whether a loop runs within a step of another one, in the same thread."""
+    return (
+        other is not outer
+        and other.thread == outer.thread
+        and other.current is not None
+        and other.began >= outer.began
+    )
 
 
 def _nothing() -> None:

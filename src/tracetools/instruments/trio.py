@@ -227,7 +227,7 @@ class FlamegraphInstrument(TrioInstrument):
 
     @property
     def flamegrapher(self) -> Flamegrapher:
-        """A `Flamegrapher` with its stack file set."""
+        """A `Flamegrapher` with its stack file set, which marks what blocked the loop."""
         return self._recording.flamegrapher
 
     def write(self) -> Path:

@@ -141,13 +141,14 @@ class Watch:
                 self._expect(wait)
                 if over.acquire(timeout=max(wanted - perf_counter_ns(), 0) / 1e9):
                     break
-                self._turns.come()
+                # Whoever gave its turn wants it back soon: so nothing comes before the look.
                 now = perf_counter_ns()
                 late = now - wanted
                 if late > pause:  # what it sees now has lasted for a while
                     wanted = now
                 self._look(wanted - last, late)
                 last = wanted
+                self._turns.come()
                 pause = max(least, self._affordable(now))
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")

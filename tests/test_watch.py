@@ -607,13 +607,29 @@ def test_a_handler_that_raises_ends_no_watch(holding, error):
     assert not holding.loop.recorder.stopped
 
 
-@pytest.mark.parametrize("name", ["\ud800.py", "/dev/stdin", "nowhere.py", "", "<string>"])
+@pytest.mark.parametrize("name", ["/dev/stdin", "nowhere.py", "", "<string>"])
 def test_a_line_that_cannot_be_read_is_told_by_its_place(holding, caplog, name):
     space = {"look": holding.look, "tick": holding.loop.tick}
     exec(compile("def body():\n tick(200_000_000)\n look()", name, "exec"), space)  # noqa: S102
     holding.step(space["body"])
     assert len(caplog.messages) == 1
     assert not holding.loop.recorder.stopped
+
+
+@pytest.mark.parametrize(
+    "name", ["\ud800.py", "\0", "/dev/stdin", os.devnull, os.curdir, "nowhere"]
+)
+def test_the_text_of_a_line_is_nothing_where_there_is_none(name):
+    assert watch._text_of(name, 1) == ""
+
+
+def test_the_text_of_a_line_is_read_from_its_file(tmp_path):
+    file = tmp_path / "source.py"
+    file.write_bytes(b"first\n  second \xff\n")
+    assert watch._text_of(str(file), 1) == "first"
+    assert watch._text_of(str(file), 2) == "second \ufffd"
+    assert watch._text_of(str(file), 3) == ""
+    assert watch._text_of(str(file), 0) == ""
 
 
 @pytest.mark.usefixtures("interval")

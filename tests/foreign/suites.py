@@ -172,6 +172,9 @@ SUITES: Final[dict[str, Suite]] = {
             f"tests/test_from_thread.py::{_POOLING}": (
                 "counts all threads, of which some of ours begin with the run"
             ),
+            "tests/test_to_thread.py::TestBlockingPortalProvider::test_single_thread": (
+                "counts all threads, of which some of ours begin with the run"
+            ),
         },
     ),
     "asyncio": Suite(

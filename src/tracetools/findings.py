@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracetools.spread import NOTHING, Spread
-from tracetools.stacks import Blocks, Frame, stack_path
+from tracetools.stacks import HOLDS, Blocks, Frame, stack_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Findings"]
 
-_NOWHERE = Frame("holds the loop")
+_NOWHERE = Frame(HOLDS)
 """Ends the path of what held a loop where the line is not known."""
 
 

@@ -16,7 +16,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.profile import Path  # noqa: TC001  # for readers of the annotations
-from tracetools.stacks import DEEPER, OTHER, ROOT
+from tracetools.stacks import DEEPER, HOLDS, OTHER, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,9 +53,6 @@ MIN_PARTS: Final = 8
 
 MIN_TURNS: Final = 100
 """Of so many turns at least, one says how late one in a hundred is."""
-
-HOLDS: Final = "holds the loop"
-"""The name of the frame that ends a path of `Profile.blocking` and has the line at fault."""
 
 _SECONDS_FROM: Final = 999_500_000
 """From so many nanoseconds on they would read as 1,000 ms."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEEPER",
+    "HOLDS",
     "OTHER",
     "ROOT",
     "Blocks",
@@ -61,6 +62,10 @@ OTHER: Final = Frame("(other)", "")
 
 DEEPER: Final = Frame("(deeper)", "")
 """Stands for all that is deeper than `StackTree.max_depth`."""
+
+
+HOLDS: Final = "holds the loop"
+"""The name of the frame that ends the path of what held a loop; its place is the line."""
 
 
 class Times(NamedTuple):

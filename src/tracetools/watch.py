@@ -26,7 +26,7 @@ from tracetools.labels import PathShortener
 from tracetools.looks import Seen, functions_in, line_at_fault, see
 from tracetools.punctual import Turns, make_waker
 from tracetools.recorder import logger
-from tracetools.stacks import Frame, stack_path
+from tracetools.stacks import HOLDS, Frame, stack_path
 
 if TYPE_CHECKING:
     from tracetools.accounting import LoopAccount, Place, ThreadAccount
@@ -225,10 +225,10 @@ class Watch:
         if not is_long and self._every is None:
             return
         seen = see(loop, is_outer=is_outer, with_lines=is_long)
-        if seen is not None and seen.began is not began:  # another step has begun meanwhile
-            took, is_long, has_waited = 0, False, False
         if seen is None:
             return
+        if seen.began is not began:  # another step has begun meanwhile
+            took, is_long, has_waited = 0, False, False
         if self._every is not None:
             place = self._functions.stack(seen.codes, seen.base, seen.own, loop.tree)
             # Whoever wants to look while the loop still waits does so then. So the begin of a step
@@ -260,7 +260,7 @@ class Watch:
         """Say where a step is: its functions, and at last the line that holds the loop."""
         fault = line_at_fault(seen.links)
         frames = self._functions.frames(seen.codes, seen.base, seen.own)
-        return seen.own, (*frames[-_MOST_SHOWN:], Frame("holds the loop", *(fault or (None, 0))))
+        return seen.own, (*frames[-_MOST_SHOWN:], Frame(HOLDS, *(fault or (None, 0))))
 
     def _note_queue(self, loop: LoopAccount) -> None:
         """Note how long the queue was on average since the last time."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.flamegraph.amounts import amount_formatter
 from tracetools.formats.folded import clean_label
-from tracetools.lints import HOLDS, find_lints, line_at_fault
+from tracetools.lints import find_lints, line_at_fault
+from tracetools.stacks import HOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

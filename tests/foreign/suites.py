@@ -167,6 +167,10 @@ SUITES: Final[dict[str, Suite]] = {
             "tests/test_sockets.py::TestUDPSocketBackpressure": (
                 "needs a kernel whose buffers fill up; else 40 s of waiting"
             ),
+            "tests/test_to_thread.py::test_asyncio_run_does_not_leak_event_loop": (
+                "asks whether a worker thread has gone by the time that its loop has: on a machine"
+                " that is busy it fails without us too, in 458 of 1500 tries"
+            ),
         },
         excluded_beside_threads={
             f"tests/test_from_thread.py::{_POOLING}": (

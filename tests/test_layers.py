@@ -13,6 +13,7 @@ import tracetools
 SOURCE = Path(tracetools.__file__).parent
 CORE = {
     "accounting",
+    "allowance",
     "durations",
     "errors",
     "findings",

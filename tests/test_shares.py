@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetools.shares import Shares, divide
-from tracetools.stacks import Frame, StackTree
+from tracetools.stacks import Frame, Stack, StackTree
 
 ROOT = StackTree().root
 A, B, C = (StackTree().child(ROOT, Frame(name)) for name in "abc")
@@ -32,10 +32,41 @@ def test_no_more_is_given_than_there_is(total, looks):
 
 
 def test_a_look_at_the_stack_itself_leaves_its_share_there():
-    shares = Shares()
-    shares.add(A, A, 10)
-    shares.add(A, B, 30)
-    shares.add(C, B, 5)
+    shares = shares_of_stacks()
+    shares.add(A, "a", A, 10)
+    shares.add(A, "ab", B, 30)
+    shares.add(C, "cb", B, 5)
     assert shares.count == 3
     assert sorted(map(str, shares.divided({A: 80}))) == [str((A, B, 60))]
     assert list(shares.divided({})) == []
+
+
+def shares_of_stacks() -> "Shares[Stack]":
+    return Shares(lambda seen: seen)
+
+
+def test_where_a_place_is_is_asked_once_and_only_when_somebody_wants_to_know():
+    asked = []
+
+    def place_of(seen: str) -> Stack:
+        asked.append(seen)
+        return B
+
+    shares = Shares(place_of)
+    for _ in range(3):
+        shares.add(A, "key", "seen", 10)
+    assert asked == []
+    assert list(shares.divided({A: 80})) == [(A, B, 60)]
+    shares.add(A, "key", "seen", 10)
+    assert list(shares.divided({A: 80})) == [(A, B, 80)]
+    assert asked == ["seen"]
+
+
+def test_looks_without_end_that_all_differ_do_not_stay(monkeypatch):
+    monkeypatch.setattr("tracetools.shares._MOST_LOOKS", 10)
+    seen = []
+    shares = Shares(lambda place: seen.append(place) or (B, C)[place % 2])
+    for number in range(35):
+        shares.add(A, number, number, 1)
+    assert seen == list(range(25))
+    assert sorted(map(str, shares.divided({A: 35}))) == [str((A, B, 18)), str((A, C, 17))]

@@ -73,7 +73,6 @@ def qualified_name(code: CodeType) -> str:
 
 
 _MOST_FILES: Final = 4096
-_MOST_KNOWN: Final = 4096
 _owners: Final[dict[str, Owner]] = {}
 
 
@@ -107,65 +106,25 @@ def _plumbing() -> Iterator[str]:
             yield folder + os.sep if base == "__init__.py" else file
 
 
-class _Chain:
-    """The outermost functions of a step, and what is known of those that may run within them.
-
-    Attributes:
-        shown: what still has a frame above the next function.
-        frames: those of the functions up to here, without what has one already.
-        code: the innermost of these functions; kept, so that its identity stays its own.
-        within: longer chains, by the identity of the next function.
-        stack: of the frames, once it was asked for.
-    """
-
-    __slots__ = ("code", "frames", "shown", "stack", "within")
-
-    def __init__(self, shown: Shown, frames: list[Frame], code: CodeType | None) -> None:
-        self.shown = shown
-        self.frames = frames
-        self.code = code
-        self.within: dict[int, _Chain] = {}
-        self.stack: Stack | None = None
-
-
 class FunctionStacks:
-    """The stacks of functions below those of tasks; chains that were seen are remembered."""
+    """The stacks of functions below those of tasks."""
 
     def __init__(self) -> None:
         self._function = memoised_frames()
-        self._known: dict[tuple[Stack, Stack], _Chain] = {}
-        self._size = 0
 
     def stack(self, codes: Iterable[CodeType], base: Stack, own: Stack, tree: StackTree) -> Stack:
         """Return the stack of functions, given outermost first, that run under `own`."""
-        chain = self._chain(codes, base, own)
-        if chain.stack is None:
-            chain.stack = tree.detail(own, chain.frames)
-        return chain.stack
+        return tree.detail(own, self.frames(codes, base, own))
 
     def frames(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> list[Frame]:
         """Return the frames that functions, given outermost first, have under `own`."""
-        return self._chain(codes, base, own).frames
-
-    def _chain(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> _Chain:
-        if self._size > _MOST_KNOWN:
-            self._known.clear()
-            self._size = 0
-        chain = self._known.get((base, own))
-        if chain is None:
-            chain = self._known[base, own] = _Chain(Shown(frames_between(base, own)), [], None)
+        shown = Shown(frames_between(base, own))
+        frames: list[Frame] = []
         for code in codes:
-            chain = chain.within.get(id(code)) or self._longer(chain, code)
-        return chain
-
-    def _longer(self, chain: _Chain, code: CodeType) -> _Chain:
-        """Return a chain with one function more."""
-        self._size += 1
-        shown, frames = chain.shown, chain.frames
-        after = shown.after(code)
-        if after is not None:
-            shown, frames = after, []
-        elif owner_of(code.co_filename) == "program":
-            frames = [*frames, self._function(qualified_name(code), code)]
-        longer = chain.within[id(code)] = _Chain(shown, frames, code)
-        return longer
+            after = shown.after(code)
+            if after is not None:
+                shown = after
+                frames.clear()
+            elif owner_of(code.co_filename) == "program":
+                frames.append(self._function(qualified_name(code), code))
+        return frames

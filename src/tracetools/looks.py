@@ -14,7 +14,6 @@ import os
 import re
 import sys
 from collections import deque
-from contextlib import suppress
 from functools import partial
 from itertools import accumulate, chain, compress, repeat, starmap, takewhile
 from operator import attrgetter, is_not, methodcaller
@@ -26,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
-    from tracetools.accounting import LoopAccount
-    from tracetools.stacks import Stack
+    from tracetools.accounting import LoopAccount, ThreadAccount
+    from tracetools.stacks import Stack, StackTree
 
-__all__ = ["Seen", "functions_in", "line_at_fault", "see", "step_begins_below"]
+__all__ = ["Seen", "line_at_fault", "see", "see_thread", "step_begins_below"]
 
 _MOST_FRAMES: Final = 2000
 _ONCE: Final = ((),)
@@ -48,25 +47,66 @@ def step_begins_below(code: CodeType) -> None:
 
 
 class Seen(NamedTuple):
-    """A step that was looked at: which one, of what stack, and its functions, outermost first.
+    """A step that was looked at, or what a worker thread does.
 
-    `links` are the functions with the lines that they are at, if these were asked for, innermost
-    first.
+    All is as it was found: looks are to be cheap, and what is made of them can wait.
+
+    Attributes:
+        began: the step's `LoopAccount.began`; 0 in a worker thread.
+        base: the stack of the task or thread.
+        own: its current stack.
+        tree: what both are of.
+        found: the functions of the whole thread, innermost first.
+        lines: where each of them is, if that was asked for.
+        is_outer: whether a loop runs within the step, in the same thread; ``None`` if it is no step
+            at all.
     """
 
     began: int
     base: Stack
     own: Stack
-    codes: list[CodeType]
-    links: list[Any]
+    tree: StackTree
+    found: list[CodeType]
+    lines: list[int | None]
+    is_outer: bool | None
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for all looks that saw the same functions, under the same stack."""
+        return (self.base, self.own, self.is_outer, *map(id, self.found))
+
+    @property
+    def codes(self) -> list[CodeType]:
+        """The functions of the step alone, outermost first."""
+        return self.found[: self._end][::-1]
+
+    @property
+    def links(self) -> list[tuple[CodeType, int | None]]:
+        """The functions of the step with the lines that they are at, innermost first."""
+        return list(zip(self.found, self.lines, strict=True))[: self._end]
+
+    @property
+    def _end(self) -> int:
+        """How many functions there are until the one that made the step."""
+        if self.is_outer is None:
+            return len(self.found)
+        steps = [index for index, code in enumerate(self.found) if id(code) in _steps]
+        if not steps:
+            return 0
+        return steps[-1] if self.is_outer else steps[0]
 
 
-def functions_in(thread: int) -> list[CodeType]:
-    """Return the functions that run in a thread, outermost first."""
+def see_thread(account: ThreadAccount) -> Seen | None:
+    """Look at what a worker thread does; None if no span is open in it, or another one by now."""
+    opened = account.innermost
     found: list[CodeType] = []
-    with suppress(Exception):  # no memory, or an audit hook that forbids it
-        _look_into(thread, found, with_lines=False)()
-    return found[::-1]
+    try:
+        _look_into(account.thread, found, with_lines=False)()
+    except Exception:  # noqa: BLE001  # no memory, or an audit hook that forbids it
+        return None
+    if opened is None or account.innermost is not opened:
+        return None
+    return Seen(0, account.base, opened[2], account.tree, found, [], is_outer=None)
 
 
 def _look_into(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[], object]:
@@ -114,13 +154,8 @@ def see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> Seen | None:
     if loop.current is not account or loop.began is not began or account.stack is not own:
         return None
     codes = [link[0] for link in found] if with_lines else found
-    end = 0
-    for index, code in enumerate(codes):
-        if id(code) in _steps:
-            end = index
-            if not is_outer:
-                break
-    return Seen(began, account.base, own, codes[:end][::-1], found[:end])
+    lines = [link[1] for link in found] if with_lines else []
+    return Seen(began, account.base, own, loop.tree, codes, lines, is_outer)
 
 
 def line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:

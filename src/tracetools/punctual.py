@@ -106,11 +106,16 @@ class Turns:
                 self.restore()
 
     def come(self) -> None:
-        """Say that the turn has come."""
+        """Say that the turn has come: whoever gave it waits for the end of it.
+
+        It would ask for its own turn as soon, and there would be many for one.
+        """
+        self.restore()
+
+    def go(self) -> None:
+        """Say that the turn ends, and the next one will be wanted."""
         if self._always:
             self.shorten()
-        else:
-            self.restore()
 
     def restore(self) -> None:
         """Let turns come as before, unless the program has said otherwise meanwhile."""

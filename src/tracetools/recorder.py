@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tracetools import current
 from tracetools.accounting import NEVER, LoopAccount, TaskAccount, ThreadAccount
+from tracetools.allowance import Allowance
 from tracetools.awaits import Awaits
 from tracetools.errors import LawError
 from tracetools.findings import Findings
+from tracetools.functions import FunctionStacks
 from tracetools.labels import PathShortener, thread_name
 from tracetools.profile import Profile
 from tracetools.shares import Shares
@@ -32,6 +34,7 @@ from tracetools.stacks import Frame, Stack, StackTree
 
 if TYPE_CHECKING:
     from tracetools.accounting import Opened
+    from tracetools.looks import Seen
 
 __all__ = ["Clock", "Recorder", "logger"]
 
@@ -39,15 +42,6 @@ _SMALL: Final = 1_000_000
 
 _LOOKS: Final = 100
 """How often a loop is looked at until the look is of one moment."""
-
-_LOOKING: Final = 20
-"""One part in so many of the time may be spent in looking at what tasks await."""
-
-_MOST_CREDIT: Final = 5_000_000
-"""Nanoseconds of it that may be saved up, for many tasks that resume at once."""
-
-_LONG_WAIT: Final = 10_000_000
-"""Nanoseconds after which a wait is looked at in any case."""
 
 _SOUND: Final = (time.perf_counter_ns, time.monotonic_ns)
 """Clocks that neither fail nor start at zero when the program does."""
@@ -72,6 +66,7 @@ class Recorder:
             stack; ``None`` for none.
         longest: how long a step may take, in nanoseconds, before it is said to hold the loop;
             ``None`` for any time.
+        functions: which functions have frames below the stacks of tasks.
         shares: what was seen of the functions that run within the stacks of tasks.
         thread_shares: the same for worker threads.
         unseen: tasks that live in recorded loops and cannot be followed.
@@ -97,11 +92,13 @@ class Recorder:
         self.scheduled = scheduled
         self.least_wait = least_wait
         self.longest = longest
-        self.shares, self.thread_shares = Shares(), Shares()
+        self.functions = FunctionStacks()
+        self.shares = Shares(self._place_of)
+        self.thread_shares = Shares(self._place_of)
         self.unseen = 0
         self._findings = Findings()
         self._awaits = Awaits()
-        self._credit, self._credited = _MOST_CREDIT, self.clock()
+        self._allowance = Allowance(least_wait or 0, self.clock())
         self._backends: set[str] = set()
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
@@ -172,16 +169,13 @@ class Recorder:
     def waited(self, account: TaskAccount, now: int) -> None:
         """Give the wait of a task that is going to step to what it was parked in.
 
-        Where nearly every step follows a wait that is worth a look, as in a loop that many tasks
-        keep busy, looking at all would make all wait for longer. So it may take its share of the
-        time and no more; long waits are always looked at.
+        Where nearly every step follows a wait, as in a loop that many tasks keep busy, looking at
+        all would make all wait for longer; so not all are looked at.
         """
-        credit = min(self._credit + (now - self._credited) // _LOOKING, _MOST_CREDIT)
-        self._credited = now
-        if credit > 0 or now - account.parked > _LONG_WAIT:
+        wait = (now if account.ready is None else account.ready) - account.parked
+        if self._allowance.is_worth(wait, now):
             account.loop.attribute_wait(account, self._awaited, now)
-            credit -= account.clock() - now
-        self._credit = credit
+            self._allowance.spend(account.clock() - now)
 
     def _awaited(self, account: TaskAccount) -> Stack:
         """Return the stack of what a task is parked in."""
@@ -361,6 +355,10 @@ class Recorder:
             unseen=self.unseen,
             **findings.of_profile(self._shorten),
         )
+
+    def _place_of(self, seen: Seen) -> Stack:
+        """Return the stack of the functions that a look has seen."""
+        return self.functions.stack(seen.codes, seen.base, seen.own, seen.tree)
 
     def _move_waits(self, sums: Sums, moment: Moment, now: int) -> None:
         """Give waits that go on to what is awaited, in the thread of their loop alone.

@@ -9,46 +9,102 @@ time since the one before it: so looks are never counted, but weighed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterator, Mapping
 
     from tracetools.stacks import Stack
 
 __all__ = ["Shares", "divide"]
+
+Seen = TypeVar("Seen")
 
 _MOST: Final = 2
 """For how many times the time that they stand for looks may answer. Parts of steps that are too
 short to be seen are much like those that are not; but of a stack that was hardly ever seen, most is
 unknown."""
 
+_MOST_LOOKS: Final = 4096
+"""How many different looks are remembered as they were."""
 
-class Shares:
+
+class _Looks(Generic[Seen]):
+    """All looks that saw the same.
+
+    Attributes:
+        own: the stack that has the time.
+        seen: what they saw, whatever that is.
+        stand_for: for how many nanoseconds, in all.
+        place: the stack of what they saw, once it was asked for.
+    """
+
+    __slots__ = ("own", "place", "seen", "stand_for")
+
+    def __init__(self, own: Stack, seen: Seen) -> None:
+        self.own = own
+        self.seen = seen
+        self.stand_for = 0
+        self.place: Stack | None = None
+
+
+class Shares(Generic[Seen]):
     """What looks have seen, by the stack that has the time, and the place below it.
+
+    Looks are made while the program waits. So a look is added as it is, and where its place is will
+    be asked when somebody wants to know, but for so many that they cannot all be remembered.
+
+    Args:
+        place_of: returns the stack of what was seen: the one that has the time, or one below it.
 
     Attributes:
         count: how many looks there were that saw a task or thread at work.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place_of: Callable[[Seen], Stack]) -> None:
         self.count = 0
-        self._seen: dict[Stack, dict[Stack, int]] = {}
+        self._place_of = place_of
+        self._looks: dict[Hashable, _Looks[Seen]] = {}
+        self._settled: dict[Stack, dict[Stack, int]] = {}
 
-    def add(self, own: Stack, place: Stack, stands_for: int) -> None:
-        """Add a look: what runs under the stack `own`, and for how many nanoseconds it stands."""
+    def add(self, own: Stack, key: Hashable, seen: Seen, stands_for: int) -> None:
+        """Add a look: what runs under the stack `own`, and for how many nanoseconds it stands.
+
+        Looks with the same key have seen the same.
+        """
         self.count += 1
-        places = self._seen.get(own)
-        if places is None:
-            places = self._seen[own] = {}
-        places[place] = places.get(place, 0) + stands_for
+        looks = self._looks.get(key)
+        if looks is None:
+            if len(self._looks) >= _MOST_LOOKS:
+                self._settle_first()
+            looks = self._looks[key] = _Looks(own, seen)
+        looks.stand_for += stands_for
 
     def divided(self, times: Mapping[Stack, int]) -> Iterator[tuple[Stack, Stack, int]]:
         """Divide the time of stacks: say how much goes from each to which place below it."""
-        for own, places in tuple(self._seen.items()):
-            for place, part in divide(times.get(own, 0), places.copy()).items():
+        seen = {own: places.copy() for own, places in tuple(self._settled.items())}
+        for looks in tuple(self._looks.values()):
+            self._add_to(seen, looks)
+        for own, places in seen.items():
+            for place, part in divide(times.get(own, 0), places).items():
                 if place is not own and part:
                     yield own, place, part
+
+    def _settle_first(self) -> None:
+        """Find the place of the looks that are known for longest, and forget what they saw.
+
+        Who divides meanwhile, in another thread, may take them twice, and no time with that.
+        """
+        key, looks = next(iter(self._looks.items()))
+        self._add_to(self._settled, looks)
+        del self._looks[key]
+
+    def _add_to(self, seen: dict[Stack, dict[Stack, int]], looks: _Looks[Seen]) -> None:
+        place = looks.place
+        if place is None:
+            place = looks.place = self._place_of(looks.seen)
+        places = seen.setdefault(looks.own, {})
+        places[place] = places.get(place, 0) + looks.stand_for
 
 
 def divide(total: int, looks: Mapping[Stack, int]) -> dict[Stack, int]:

@@ -172,7 +172,7 @@ class Sums:
         self._add(row.stack, rest=-idle)
         self._add(stack, rest=idle)
 
-    def divide(self, shares: Shares, what: Literal["busy", "thread"]) -> None:
+    def divide(self, shares: Shares[Any], what: Literal["busy", "thread"]) -> None:
         """Divide one kind of time of all stacks over the functions that were seen in them."""
         column = StackRow._fields.index(what)
         times = {own: row[column] for own, row in self._rows.items()}

@@ -21,9 +21,8 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from tracetools.functions import FunctionStacks
 from tracetools.labels import PathShortener
-from tracetools.looks import Seen, functions_in, line_at_fault, see
+from tracetools.looks import Seen, line_at_fault, see, see_thread
 from tracetools.punctual import Turns, make_waker
 from tracetools.recorder import logger
 from tracetools.stacks import HOLDS, Frame, stack_path
@@ -53,6 +52,10 @@ _SMOOTH: Final = 64
 _TREND: Final = 250_000_000
 """Nanoseconds between two looks at how long the queue was."""
 
+_AHEAD: Final = 1_000_000
+"""Nanoseconds by which a loop gives way before a look; a thread that wants its turn already, and
+waits for it as long as usual, is not helped."""
+
 _MOST_SHOWN: Final = 100
 _MOST_LOOKS: Final = 100
 _MOST_KNOWN: Final = 4096
@@ -75,7 +78,6 @@ class Watch:
     def __init__(self, recorder: Recorder, every: int | None) -> None:
         self._recorder = recorder
         self._every = every
-        self._functions = FunctionStacks()
         self._shorten = PathShortener()
         # A signal handler of the program's may end the recording while this thread holds it.
         self._guard = threading.RLock()
@@ -141,15 +143,15 @@ class Watch:
                 self._expect(wait)
                 if over.acquire(timeout=max(wanted - perf_counter_ns(), 0) / 1e9):
                     break
-                # Whoever gave its turn wants it back soon: so nothing comes before the look.
+                self._turns.come()
                 now = perf_counter_ns()
                 late = now - wanted
                 if late > pause:  # what it sees now has lasted for a while
                     wanted = now
                 self._look(wanted - last, late)
                 last = wanted
-                self._turns.come()
                 pause = max(least, self._affordable(now))
+                self._turns.go()
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
         finally:
@@ -192,7 +194,8 @@ class Watch:
             part = loop.longest // _LOOKS_A_LIMIT
             now = self._recorder.clock_of(loop.thread)()
             is_long = loop.current is not None and now - loop.began > part
-            loop.due = 0 if is_long else now + (min(wait, part) if self._every is None else part)
+            soon = part if self._every is not None else min(wait, part) - _AHEAD
+            loop.due = 0 if is_long else now + soon
 
     def _look(self, stands_for: int, late: int = 0) -> None:
         """Look at all that goes on, later than wanted; what is seen stands for some nanoseconds."""
@@ -203,7 +206,7 @@ class Watch:
         for loop in loops:
             if loop.current is not None:
                 self._was_at_work = True
-                is_outer = any(_runs_within(loop, one) for one in loops)
+                is_outer = len(loops) > 1 and any(_runs_within(loop, one) for one in loops)
                 self._look_at_step(loop, stands_for, late, is_outer=is_outer)
             if loop.last_hold is not None:
                 self._tell(loop, *loop.last_hold)
@@ -230,12 +233,11 @@ class Watch:
         if seen.began is not began:  # another step has begun meanwhile
             took, is_long, has_waited = 0, False, False
         if self._every is not None:
-            place = self._functions.stack(seen.codes, seen.base, seen.own, loop.tree)
             # Whoever wants to look while the loop still waits does so then. So the begin of a step
             # after a pause is never seen, for as long as it takes to get a turn; what is seen in
             # the time after that answers for it.
             is_early = has_waited and took < 2 * late
-            self._recorder.shares.add(seen.own, place, stands_for * (1 + is_early))
+            self._recorder.shares.add(seen.own, seen.key, seen, stands_for * (1 + is_early))
         if is_long:
             self._note(loop, seen, took)
 
@@ -249,17 +251,14 @@ class Watch:
             self._tell(loop, seen.began, place, took)
 
     def _look_at_thread(self, account: ThreadAccount, stands_for: int) -> None:
-        opened = account.innermost
-        codes = functions_in(account.thread)
-        if opened is None or account.innermost is not opened:
-            return
-        place = self._functions.stack(codes, account.base, opened[2], account.tree)
-        self._recorder.thread_shares.add(opened[2], place, stands_for)
+        seen = see_thread(account)
+        if seen is not None:
+            self._recorder.thread_shares.add(seen.own, seen.key, seen, stands_for)
 
     def _place(self, seen: Seen) -> Place:
         """Say where a step is: its functions, and at last the line that holds the loop."""
         fault = line_at_fault(seen.links)
-        frames = self._functions.frames(seen.codes, seen.base, seen.own)
+        frames = self._recorder.functions.frames(seen.codes, seen.base, seen.own)
         return seen.own, (*frames[-_MOST_SHOWN:], Frame(HOLDS, *(fault or (None, 0))))
 
     def _note_queue(self, loop: LoopAccount) -> None:

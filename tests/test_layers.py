@@ -26,6 +26,7 @@ CORE = {
     "stacks",
 }
 RUN_TIME = {
+    "alarm",
     "awaits",
     "current",
     "functions",

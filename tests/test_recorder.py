@@ -315,7 +315,7 @@ def test_looking_at_awaits_takes_its_share_of_the_time_and_no_more():
         account.parked = loop.clock()
         loop.tick(1_000_000)
         recorder.waited(account, loop.clock())
-    in_all = 2 + (loop.clock() - looks[0]) // 40_000_000  # what was saved up, and the share
+    in_all = 2 + (loop.clock() - looks[0]) // 50_000_000  # what was saved up, and the share
     assert in_all - 1 <= len(looks) <= in_all + 1
     account.parked = loop.clock()
     loop.tick(20_000_000)

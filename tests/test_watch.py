@@ -16,7 +16,7 @@ from functools import partial
 import pytest
 
 from tests import backends
-from tracetools import FlamegraphInstrument, record, watch
+from tracetools import FlamegraphInstrument, alarm, record
 from tracetools.functions import qualified_name
 from tracetools.looks import step_begins_below
 from tracetools.punctual import Turns
@@ -410,7 +410,7 @@ def test_a_step_with_others_inside_holds_the_loop_once(holding):
 
 def test_few_lines_are_logged_and_the_next_one_says_how_many_were_not(holding, caplog, monkeypatch):
     now = 0
-    monkeypatch.setattr(watch, "perf_counter_ns", lambda: now)
+    monkeypatch.setattr(alarm, "perf_counter_ns", lambda: now)
     for name in "abc":
         holding.step(partial(holding.loop.tick, 200 * MILLISECOND), name=name)
         holding.look()
@@ -428,7 +428,7 @@ def test_few_lines_are_logged_and_the_next_one_says_how_many_were_not(holding, c
 
 def test_each_step_is_told_of_once_however_often_it_is_looked_at(holding, caplog, monkeypatch):
     now = 0
-    monkeypatch.setattr(watch, "perf_counter_ns", lambda: now)
+    monkeypatch.setattr(alarm, "perf_counter_ns", lambda: now)
 
     def body():
         holding.loop.tick(200 * MILLISECOND)
@@ -476,21 +476,27 @@ def usual():
 
 @pytest.mark.usefixtures("interval")
 def test_turns_come_soon_from_when_they_are_wanted_until_they_come():
-    turns = Turns(always=False)
-    turns.come()
+    turns, over = Turns(always=False), threading.Lock()
+    turns.end_turn()
     assert usual()
     turns.shorten()
     assert sys.getswitchinterval() < 0.0001
-    turns.come()
+    assert turns.sleep(over, 1)
+    assert usual()
+    turns.end_turn()
     assert usual()
 
 
 @pytest.mark.usefixtures("interval")
 def test_turns_may_always_come_soon():
-    turns = Turns(always=True)
-    turns.come()
-    turns.come()
-    assert sys.getswitchinterval() < 0.0001
+    turns, over = Turns(always=True), threading.Lock()
+    over.acquire()
+    for _ in range(2):
+        turns.end_turn()
+        assert sys.getswitchinterval() < 0.0001
+        assert not turns.sleep(over, 0.0001)
+        assert usual()  # while it has its turn
+    turns.end_turn()
     turns.restore()
     assert usual()
 
@@ -501,7 +507,8 @@ def test_an_interval_of_the_programs_own_stays(theirs):
     sys.setswitchinterval(theirs)
     turns = Turns(always=True)
     turns.shorten()
-    turns.come()
+    turns.sleep(threading.Lock(), 0)
+    turns.end_turn()
     assert math.isclose(sys.getswitchinterval(), theirs, abs_tol=1e-6)
     turns.restore()
     assert math.isclose(sys.getswitchinterval(), theirs, abs_tol=1e-6)
@@ -520,9 +527,9 @@ def test_an_interval_that_the_program_sets_meanwhile_stays():
 def test_two_recordings_leave_the_usual_interval_behind():
     one, other = Turns(always=True), Turns(always=False)
     other.shorten()
-    one.come()
-    other.come()
-    one.come()
+    one.end_turn()
+    other.end_turn()
+    one.end_turn()
     assert sys.getswitchinterval() < 0.0001
     one.restore()
     other.restore()
@@ -620,16 +627,16 @@ def test_a_line_that_cannot_be_read_is_told_by_its_place(holding, caplog, name):
     "name", ["\ud800.py", "\0", "/dev/stdin", os.devnull, os.curdir, "nowhere"]
 )
 def test_the_text_of_a_line_is_nothing_where_there_is_none(name):
-    assert watch._text_of(name, 1) == ""
+    assert alarm._text_of(name, 1) == ""
 
 
 def test_the_text_of_a_line_is_read_from_its_file(tmp_path):
     file = tmp_path / "source.py"
     file.write_bytes(b"first\n  second \xff\n")
-    assert watch._text_of(str(file), 1) == "first"
-    assert watch._text_of(str(file), 2) == "second \ufffd"
-    assert watch._text_of(str(file), 3) == ""
-    assert watch._text_of(str(file), 0) == ""
+    assert alarm._text_of(str(file), 1) == "first"
+    assert alarm._text_of(str(file), 2) == "second \ufffd"
+    assert alarm._text_of(str(file), 3) == ""
+    assert alarm._text_of(str(file), 0) == ""
 
 
 @pytest.mark.usefixtures("interval")

@@ -26,7 +26,7 @@ class Allowance:
         now: a moment, in nanoseconds of any clock.
     """
 
-    PART: Final = 40
+    PART: Final = 50
     MOST: Final = 2_000_000
     LONG: Final = 10_000_000
     _LEVELS: Final = 8

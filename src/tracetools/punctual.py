@@ -22,16 +22,18 @@ import os
 import platform
 import struct
 import sys
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from functools import cache, partial
+from itertools import chain, compress, starmap
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["Turns", "make_waker"]
 
-_SHORT: Final = 0.000_02
-"""Seconds: a switch interval that nobody but us would set; less makes no difference."""
+_SHORT: Final = 1e-6 * 11
+"""Seconds: a switch interval that nobody but us would set. See `design.md` for what others cost."""
 
 _USUAL: Final = 0.005
 """Python's own; any other one was set by the program, which may have its reasons."""
@@ -82,8 +84,13 @@ def _nothing() -> None:
 class Turns:
     """How soon a thread that computes lets this one have its turn.
 
+    Python's switch interval is how long a thread waits for its turn until it asks for it; it counts
+    for all threads. So it is short while this one waits, or is soon going to; and as usual while it
+    has its turn, for else the one that gave it would ask for it back, and there would be many turns
+    for one.
+
     Args:
-        always: whether that is always soon, or just where somebody says that a turn is wanted.
+        always: whether it is always short, or just where somebody says that a turn is wanted.
     """
 
     def __init__(self, *, always: bool) -> None:
@@ -105,28 +112,42 @@ class Turns:
             if self._is_over:
                 self.restore()
 
-    def come(self) -> None:
-        """Say that the turn has come: whoever gave it waits for the end of it.
+    def sleep(self, over: Any, seconds: float) -> bool:
+        """Sleep until a lock is free or the time is over, and have the turn; return whether it is.
 
-        It would ask for its own turn as soon, and there would be many for one.
+        The interval is set back by C functions alone: so before the thread that gave its turn, and
+        looks at the interval as soon as that was taken, begins to wait for it.
         """
-        self.restore()
+        sleep = partial(over.acquire, timeout=seconds)
+        is_over, *_ = map(_CALL, chain((sleep,), _usual_if_short()))
+        return bool(is_over)
 
-    def go(self) -> None:
+    def end_turn(self) -> None:
         """Say that the turn ends, and the next one will be wanted."""
         if self._always:
             self.shorten()
+        else:
+            self.restore()
 
     def restore(self) -> None:
         """Let turns come as before, unless the program has said otherwise meanwhile."""
         if self._is_ours and _is_close(sys.getswitchinterval(), _SHORT):
             sys.setswitchinterval(_USUAL)
-            self._is_ours = False
+        self._is_ours = False
 
     def end(self) -> None:
         """Let turns come as before, whoever else may want one."""
         self._is_over = True
         self.restore()
+
+
+_CALL: Final = methodcaller("__call__")
+
+
+def _usual_if_short() -> Iterator[Callable[[], object]]:
+    """Give what sets the interval back, if it is ours by the time that it is asked for."""
+    interval = starmap(sys.getswitchinterval, ((),))
+    return compress((partial(sys.setswitchinterval, _USUAL),), map(_SHORT.__eq__, interval))
 
 
 def _is_close(one: float, other: float) -> bool:

@@ -1,8 +1,8 @@
 """A thread that looks at what loops and worker threads do: functions, and who holds a loop.
 
-What may live here: when it looks, and what it says at once. What must not: how one looks (`looks`),
-what that means for the times of stacks (`shares`), and how long a step took (`accounting`): that is
-known exactly, and never from here.
+What may live here: when it looks, and what becomes of that. What must not: how one looks (`looks`),
+what that means for the times of stacks (`shares`), what is said of it at once (`alarm`), and how
+long a step took (`accounting`): that is known exactly, and never from here.
 
 It looks at random moments, as often as it was told. How soon it is awake then, and has its turn, is
 `punctual`.
@@ -10,22 +10,17 @@ It looks at random moments, as often as it was told. How soon it is awake then, 
 
 from __future__ import annotations
 
-import os
 import random
-import stat
 import threading
-from collections import deque
-from contextlib import suppress
-from itertools import islice
-from time import perf_counter_ns
+from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from tracetools.labels import PathShortener
+from tracetools.alarm import Alarm
 from tracetools.looks import Seen, line_at_fault, see, see_thread
 from tracetools.punctual import Turns, make_waker
 from tracetools.recorder import logger
-from tracetools.stacks import HOLDS, Frame, stack_path
+from tracetools.stacks import HOLDS, Frame
 
 if TYPE_CHECKING:
     from tracetools.accounting import LoopAccount, Place, ThreadAccount
@@ -58,13 +53,6 @@ waits for it as long as usual, is not helped."""
 
 _MOST_SHOWN: Final = 100
 _MOST_LOOKS: Final = 100
-_MOST_KNOWN: Final = 4096
-_LONGEST_LINE: Final = 200
-_QUIET: Final = 10_000_000_000
-"""Nanoseconds in which no two lines are logged of the same place."""
-
-_LINE_GAP: Final = 1_000_000_000
-"""Nanoseconds between any two lines."""
 
 
 class Watch:
@@ -78,7 +66,7 @@ class Watch:
     def __init__(self, recorder: Recorder, every: int | None) -> None:
         self._recorder = recorder
         self._every = every
-        self._shorten = PathShortener()
+        self._alarm = Alarm()
         # A signal handler of the program's may end the recording while this thread holds it.
         self._guard = threading.RLock()
         self._over: Any = None
@@ -86,14 +74,11 @@ class Watch:
         self._turns = Turns(always=every is not None)
         self._is_wanted = every is not None or recorder.longest is not None
         self._wake_in_time = make_waker() if self._is_wanted else _nothing
-        self._is_telling = False
         self._next_trend = self._next_due = 0
         self._was_at_work = False
         self._cost = 0.0
+        self._used = 0
         self._queues: WeakKeyDictionary[LoopAccount, tuple[int, int]] = WeakKeyDictionary()
-        self._told: dict[object, int] = {}
-        self._next_line = self._untold = 0
-        self._told_steps: deque[int] = deque(maxlen=_MOST_LOOKS)
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -128,7 +113,11 @@ class Watch:
             for loop in self._recorder.loops:
                 loop.give_way = None
             self._turns.end()
-        if thread.is_alive() and thread is not threading.current_thread() and not self._is_telling:
+        if (
+            thread.is_alive()
+            and thread is not threading.current_thread()
+            and not self._alarm.is_sounding
+        ):
             thread.join(1)
 
     def _run(self, over: Any) -> None:
@@ -136,22 +125,22 @@ class Watch:
         pause = least = self._pause()
         try:
             self._wake_in_time()
+            self._used = thread_time_ns()
             wanted = last = perf_counter_ns()
             while not self._recorder.stopped:
                 wait = round(pause * random.uniform(0.5, 1.5))  # noqa: S311
                 wanted += wait
                 self._expect(wait)
-                if over.acquire(timeout=max(wanted - perf_counter_ns(), 0) / 1e9):
+                if self._turns.sleep(over, max(wanted - perf_counter_ns(), 0) / 1e9):
                     break
-                self._turns.come()
                 now = perf_counter_ns()
                 late = now - wanted
                 if late > pause:  # what it sees now has lasted for a while
                     wanted = now
                 self._look(wanted - last, late)
                 last = wanted
-                pause = max(least, self._affordable(now))
-                self._turns.go()
+                pause = max(least, self._affordable())
+                self._turns.end_turn()
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
         finally:
@@ -166,13 +155,14 @@ class Watch:
             return every
         return min(every, max(longest // _LOOKS_A_LIMIT, _SHORTEST_PAUSE))
 
-    def _affordable(self, began: int) -> int:
+    def _affordable(self) -> int:
         """Return the nanoseconds until the next look that the last ones allow.
 
         What they took from steps is at most a part of the time: looks are the dearer the deeper
-        stacks are.
+        stacks are, and where this thread has to share a processor with the loop's.
         """
-        took = perf_counter_ns() - began + _HAND_OVER if self._was_at_work else 0
+        used, self._used = self._used, thread_time_ns()
+        took = self._used - used + _HAND_OVER if self._was_at_work else 0
         self._cost += (took - self._cost) / _SMOOTH
         return round(self._cost * _SHARE)
 
@@ -209,7 +199,7 @@ class Watch:
                 is_outer = len(loops) > 1 and any(_runs_within(loop, one) for one in loops)
                 self._look_at_step(loop, stands_for, late, is_outer=is_outer)
             if loop.last_hold is not None:
-                self._tell(loop, *loop.last_hold)
+                self._alarm.sound(loop, *loop.last_hold)
         if self._every is not None:
             for account in recorder.open_threads():
                 self._look_at_thread(account, stands_for)
@@ -248,7 +238,7 @@ class Watch:
         if len(looks) < _MOST_LOOKS:
             loop.looks = [*looks, (seen.began, place)]
         if took > loop.longest:
-            self._tell(loop, seen.began, place, took)
+            self._alarm.sound(loop, seen.began, place, took)
 
     def _look_at_thread(self, account: ThreadAccount, stands_for: int) -> None:
         seen = see_thread(account)
@@ -270,43 +260,6 @@ class Watch:
         more = times - times_then
         loop.trend.add((lengths - lengths_then) * 1000 // more if more else 0)
 
-    # -- what is said at once --------------------------------------------------------------------
-
-    def _tell(self, loop: LoopAccount, began: int, place: Place, took: int) -> None:
-        """Log one line about a step that holds the loop, or did; not too many, nor the same."""
-        if began in self._told_steps:
-            return
-        self._told_steps.append(began)
-        now = perf_counter_ns()
-        if now < self._next_line or now < self._told.get(place, 0):
-            self._untold += 1
-            return
-        if len(self._told) > _MOST_KNOWN:
-            self._told.clear()
-        self._told[place] = now + _QUIET
-        self._next_line = now + _LINE_GAP
-        self._is_telling = True
-        with suppress(BaseException):  # handlers are the program's; what they raise ends no watch
-            logger.warning("%s", self._sentence(loop, began, place, took))
-        self._is_telling = False
-        self._untold = 0
-
-    def _sentence(self, loop: LoopAccount, began: int, place: Place, took: int) -> str:
-        own, frames = place
-        goes_on = loop.current is not None and loop.began is began
-        names = " > ".join(frame.name for frame in stack_path(own)[1:])
-        at = f" at {self._line(frames[-1])}" if frames and frames[-1].file else ""
-        since = f" ({self._untold} more such steps were not logged)" if self._untold else ""
-        return (
-            f"the loop {'is' if goes_on else 'was'} held for {took / 1e9:.3f} s"
-            f"{' so far' if goes_on else ''} by {names or 'a task'}{at}{since}"
-        )
-
-    def _line(self, frame: Frame) -> str:
-        """Give the place of a line, and its text if it can be read."""
-        text = _text_of(frame.file or "", frame.line)
-        return f"{self._shorten(frame).location}{': ' + text if text else ''}"
-
 
 def _runs_within(outer: LoopAccount, other: LoopAccount) -> bool:
     """Whether a loop runs within a step of another one, in the same thread."""
@@ -320,13 +273,3 @@ def _runs_within(outer: LoopAccount, other: LoopAccount) -> bool:
 
 def _nothing() -> None:
     """Stand for what nobody is going to call."""
-
-
-def _text_of(file: str, line: int) -> str:
-    """Return a line of a file; nothing where it cannot be read, or reading would use it up."""
-    with suppress(Exception):
-        if stat.S_ISREG(os.stat(file).st_mode):
-            with open(file, "rb") as lines:
-                for text in islice(lines, line - 1, line):
-                    return text[:_LONGEST_LINE].decode("utf-8", "replace").strip()
-    return ""

@@ -44,6 +44,9 @@ Place: TypeAlias = "tuple[Stack, tuple[Frame, ...]]"
 MAX_PLACES: Final = 1000
 """How many places are told apart that hold a loop; others are known by their stack alone."""
 
+AGAIN: Final = 50_000
+"""Nanoseconds after which a loop gives way once more, unless another moment was set meanwhile."""
+
 NEVER: Final = 1 << 80
 """Later than any moment: any nanosecond clock is less."""
 
@@ -283,7 +286,8 @@ class LoopAccount:
         longest: how long a step may take before it is said to hold the loop, in nanoseconds.
         due: the moment after which the end of a step is worth a look: at the latest, when a step
             that has just begun would take too long. So a step that does not costs one comparison.
-        give_way: called then, by whoever looks from another thread; ``None`` if nobody does.
+        give_way: called then, for whoever looks from another thread; ``None`` if nobody does. It is
+            called again and again until another `due` is set, for a turn that was given may be lost.
         holds: the steps that took longer, by what was seen in them.
         looks: what was seen of the step that took long lately: the steps' `began`, and the place;
             set by whoever looks, from another thread.
@@ -331,8 +335,7 @@ class LoopAccount:
         self.thread = thread
         self.begin = self.mark = self.began = now
         self.longest = longest
-        self.due = NEVER if longest == NEVER else 0
-        self.give_way: Callable[[], None] | None = None
+        self.let_give_way(None)
         self.holds: dict[Place, Blocks] = {}
         self.looks: list[tuple[int, Place]] = []
         self.queued = 0
@@ -468,6 +471,11 @@ class LoopAccount:
         if len(self.queue.pending) >= Sizes.BATCH:
             self.queue.condense()
 
+    def let_give_way(self, give_way: Callable[[], None] | None) -> None:
+        """Have the loop call this at the end of steps after `due`, and so after the next one."""
+        self.give_way = give_way
+        self.due = NEVER if give_way is None and self.longest == NEVER else 0
+
     def look_back(self, stack: Stack, began: int, now: int) -> None:
         """Look at a step that has ended when that was due: has it held the loop for too long?
 
@@ -477,7 +485,7 @@ class LoopAccount:
             if now - began > self.longest:
                 self.note_hold(stack, began, now)
             if self.give_way is not None:
-                self.due = now + self.longest
+                self.due = now + min(self.longest, AGAIN)
                 self.give_way()
         except (RecursionError, MemoryError):
             return

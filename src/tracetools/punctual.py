@@ -85,9 +85,10 @@ class Turns:
     """How soon a thread that computes lets this one have its turn.
 
     Python's switch interval is how long a thread waits for its turn until it asks for it; it counts
-    for all threads. So it is short while this one waits, or is soon going to; and as usual while it
-    has its turn, for else the one that gave it would ask for it back, and there would be many turns
-    for one.
+    for all threads. So it is short while this one waits, or is soon going to. Where its turns are
+    many it is as usual while it has one, for else the one that gave it would ask for it back, and
+    there would be two turns for one. It may be taken away all the same: by a thread that began to
+    wait a moment before. Then somebody has to say again that it is wanted.
 
     Args:
         always: whether it is always short, or just where somebody says that a turn is wanted.
@@ -115,11 +116,11 @@ class Turns:
     def sleep(self, over: Any, seconds: float) -> bool:
         """Sleep until a lock is free or the time is over, and have the turn; return whether it is.
 
-        The interval is set back by C functions alone: so before the thread that gave its turn, and
-        looks at the interval as soon as that was taken, begins to wait for it.
+        Where the interval is always short it is set back by C functions alone: so before the thread
+        that gave its turn, and looks at the interval as soon as that was taken, begins to wait.
         """
         sleep = partial(over.acquire, timeout=seconds)
-        is_over, *_ = map(_CALL, chain((sleep,), _usual_if_short()))
+        is_over, *_ = map(_CALL, chain((sleep,), _usual_if_short() if self._always else ()))
         return bool(is_over)
 
     def end_turn(self) -> None:

@@ -105,6 +105,7 @@ class Recorder:
         self._shorten = PathShortener()
         self._start = time.time_ns()
         self._pid = os.getpid()
+        self._give_way: Callable[[], None] | None = None
         self._loops: dict[LoopAccount, None] = {}
         self._trees: list[StackTree] = []
         self._duration = self._task_time = self._runs = 0
@@ -131,6 +132,7 @@ class Recorder:
         with self._lock:
             longest = NEVER if self.longest is None else self.longest
             loop = LoopAccount(self._free_tree(), now, thread=get_ident(), longest=longest)
+            loop.let_give_way(self._give_way)
             self._loops[loop] = None
             self._runs += 1
             self._backends |= {backend} - {""}
@@ -139,6 +141,13 @@ class Recorder:
         else:
             loop.pause(now)
         return loop
+
+    def let_give_way(self, give_way: Callable[[], None] | None) -> None:
+        """Have all loops give way to whoever looks, from now on; or to nobody."""
+        with self._lock:
+            self._give_way = give_way
+            for loop in self.loops:
+                loop.let_give_way(give_way)
 
     def pause_loop(self, loop: LoopAccount, now: int) -> None:
         """Note that a loop does not run any more, though it may again."""

@@ -74,7 +74,7 @@ class Watch:
         self._turns = Turns(always=every is not None)
         self._is_wanted = every is not None or recorder.longest is not None
         self._wake_in_time = make_waker() if self._is_wanted else _nothing
-        self._next_trend = self._next_due = 0
+        self._next_trend = 0
         self._was_at_work = False
         self._cost = 0.0
         self._used = 0
@@ -92,6 +92,7 @@ class Watch:
             over = self._over = threading.Lock()
             over.acquire()
             self._turns.begin()
+            self._recorder.let_give_way(self._turns.shorten)
             self._thread = threading.Thread(
                 target=self._run, args=(over,), name="tracetools watch", daemon=True
             )
@@ -110,8 +111,7 @@ class Watch:
             if thread is None:
                 return
             self._over.release()
-            for loop in self._recorder.loops:
-                loop.give_way = None
+            self._recorder.let_give_way(None)
             self._turns.end()
         if (
             thread.is_alive()
@@ -131,6 +131,7 @@ class Watch:
                 wait = round(pause * random.uniform(0.5, 1.5))  # noqa: S311
                 wanted += wait
                 self._expect(wait)
+                self._turns.end_turn()
                 if self._turns.sleep(over, max(wanted - perf_counter_ns(), 0) / 1e9):
                     break
                 now = perf_counter_ns()
@@ -140,7 +141,6 @@ class Watch:
                 self._look(wanted - last, late)
                 last = wanted
                 pause = max(least, self._affordable())
-                self._turns.end_turn()
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
         finally:
@@ -169,23 +169,16 @@ class Watch:
     # -- a look ----------------------------------------------------------------------------------
 
     def _expect(self, wait: int) -> None:
-        """Have loops give way at the end of a step when the next look is wanted.
+        """Have loops give way at the end of a step when the next look is wanted, or overdue.
 
         And have them look back in time at a step that takes too long, whatever comes between.
         """
-        longest = self._recorder.longest
-        now = perf_counter_ns()
-        if longest is None or now < self._next_due:
-            return
-        if self._every is not None:  # turns come soon anyway
-            self._next_due = now + longest // (2 * _LOOKS_A_LIMIT)
         for loop in self._recorder.loops:
-            loop.give_way = self._turns.shorten
-            part = loop.longest // _LOOKS_A_LIMIT
             now = self._recorder.clock_of(loop.thread)()
+            part = loop.longest // _LOOKS_A_LIMIT
             is_long = loop.current is not None and now - loop.began > part
-            soon = part if self._every is not None else min(wait, part) - _AHEAD
-            loop.due = 0 if is_long else now + soon
+            soon = wait if self._every is not None else wait - _AHEAD
+            loop.due = 0 if is_long else now + min(soon, part)
 
     def _look(self, stands_for: int, late: int = 0) -> None:
         """Look at all that goes on, later than wanted; what is seen stands for some nanoseconds."""

@@ -286,8 +286,8 @@ class LoopAccount:
         longest: how long a step may take before it is said to hold the loop, in nanoseconds.
         due: the moment after which the end of a step is worth a look: at the latest, when a step
             that has just begun would take too long. So a step that does not costs one comparison.
-        give_way: called then, for whoever looks from another thread; ``None`` if nobody does. It is
-            called again and again until another `due` is set, for a turn that was given may be lost.
+        give_way: called then, for whoever looks from another thread; ``None`` if nobody does. And
+            again and again until another `due` is set, for a turn that was given may be lost.
         holds: the steps that took longer, by what was seen in them.
         looks: what was seen of the step that took long lately: the steps' `began`, and the place;
             set by whoever looks, from another thread.

@@ -17,6 +17,7 @@ import pytest
 from tests.processes import run
 from tests.strategies import numbers
 from tracetools import current, observe, span
+from tracetools.accounting import NEVER
 from tracetools.recorder import Recorder
 from tracetools.stacks import Frame, Times
 from tracetools.testing import FakeClock, ScriptedLoop
@@ -321,6 +322,52 @@ def test_looking_at_awaits_takes_its_share_of_the_time_and_no_more():
     loop.tick(20_000_000)
     recorder.waited(account, loop.clock())
     assert looks[-1] == loop.clock() - 1_000_000
+    loop.finish()
+
+
+def given_way(loop: ScriptedLoop, times: list[int]) -> list[int]:
+    """Let a task step until each of these moments; return those at which the loop gave way."""
+    found: list[int] = []
+    begin = loop.clock()
+    loop.recorder.let_give_way(lambda: found.append(loop.clock() - begin))
+    task = loop.spawn("task")
+    for moment in times:
+        loop.begin_step(task)
+        loop.tick(begin + moment - loop.clock())
+        loop.end_step()
+        loop.tick(1)
+    return found
+
+
+def test_a_loop_gives_way_again_and_again_until_it_is_told_when_to_do_so_next():
+    loop = ScriptedLoop()
+    assert given_way(loop, [10, 20, 50_010, 50_011, 60_000, 100_012]) == [10, 50_011, 100_012]
+    loop.loop.due = loop.clock() + 10
+    assert given_way(loop, [5]) == [5]  # somebody else looks from now on
+    loop.recorder.let_give_way(None)
+    loop.begin_step(0)
+    loop.tick(10**12)
+    loop.end_step()
+    loop.finish()
+
+
+def test_a_loop_gives_way_no_later_than_a_step_could_take_too_long():
+    loop = ScriptedLoop(longest=100)
+    assert given_way(loop, [10, 110, 120, 211]) == [10, 120]
+    assert [blocks.count for blocks in loop.finish().blocking.values()] == []
+
+
+def test_loops_that_begin_later_give_way_as_well():
+    loop = ScriptedLoop()
+    calls = []
+    loop.recorder.let_give_way(lambda: calls.append(1))
+    other = loop.recorder.begin_loop(loop.clock())
+    other.begin_step(other.spawn(other.tree.root, Frame("task"), loop.clock()), loop.clock())
+    other.end_step(loop.clock() + 1)
+    assert calls == [1]
+    loop.recorder.let_give_way(None)
+    assert (other.give_way, other.due) == (None, NEVER)
+    loop.recorder.end_loop(other, loop.clock() + 2)
     loop.finish()
 
 

@@ -39,6 +39,15 @@ def test_long_waits_are_looked_at_whatever_it_takes():
     assert looked_at([20 * MS] * 500, every=1, least=20 * MS) == []
 
 
+def test_what_long_waits_took_is_soon_forgotten():
+    allowance = Allowance(100_000, 0)
+    for _ in range(1000):
+        assert allowance.is_worth(20 * MS, 0)
+        allowance.spend(LOOK)
+    assert not allowance.is_worth(5 * MS, Allowance.PART * Allowance.MOST)
+    assert allowance.is_worth(100_001, 2 * Allowance.PART * Allowance.MOST)
+
+
 def test_what_was_saved_up_is_there_for_many_waits_at_once():
     assert len(looked_at([200_000] * 50, every=0)) > 25
 

@@ -344,11 +344,37 @@ def test_a_loop_gives_way_again_and_again_until_it_is_told_when_to_do_so_next():
     assert given_way(loop, [10, 20, 50_010, 50_011, 60_000, 100_012]) == [10, 50_011, 100_012]
     loop.loop.due = loop.clock() + 10
     assert given_way(loop, [5]) == [5]  # somebody else looks from now on
+    loop.finish()
+
+
+def test_a_loop_that_need_not_give_way_any_more_does_not():
+    loop = ScriptedLoop()
+    assert given_way(loop, [10]) == [10]
+    calls = []
+    loop.recorder.let_give_way(lambda: calls.append(1))
     loop.recorder.let_give_way(None)
     loop.begin_step(0)
     loop.tick(10**12)
     loop.end_step()
+    assert calls == []
     loop.finish()
+
+
+def test_to_give_way_may_be_called_off_in_its_midst():
+    script = ScriptedLoop()
+    loop = script.loop
+
+    class Limit(int):
+        def __gt__(self, other: int) -> bool:
+            loop.let_give_way(None)  # as another thread does
+            return int(self) > other
+
+    loop.longest = Limit(1000)
+    calls = []
+    loop.let_give_way(lambda: calls.append(1))
+    loop.look_back(loop.tree.root, 0, 10)
+    assert (calls, loop.give_way) == ([1], None)
+    script.finish()
 
 
 def test_a_loop_gives_way_no_later_than_a_step_could_take_too_long():

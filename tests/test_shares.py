@@ -33,9 +33,9 @@ def test_no_more_is_given_than_there_is(total, looks):
 
 def test_a_look_at_the_stack_itself_leaves_its_share_there():
     shares = shares_of_stacks()
-    shares.add(A, "a", A, 10)
-    shares.add(A, "ab", B, 30)
-    shares.add(C, "cb", B, 5)
+    shares.add(A, ("a",), A, 10)
+    shares.add(A, ("a", "b"), B, 30)
+    shares.add(C, ("c", "b"), B, 5)
     assert shares.count == 3
     assert sorted(map(str, shares.divided({A: 80}))) == [str((A, B, 60))]
     assert list(shares.divided({})) == []
@@ -54,19 +54,37 @@ def test_where_a_place_is_is_asked_once_and_only_when_somebody_wants_to_know():
 
     shares = Shares(place_of)
     for _ in range(3):
-        shares.add(A, "key", "seen", 10)
+        shares.add(A, ("key",), "seen", 10)
     assert asked == []
     assert list(shares.divided({A: 80})) == [(A, B, 60)]
-    shares.add(A, "key", "seen", 10)
+    shares.add(A, ("key",), "seen", 10)
+    shares.find_places()
     assert list(shares.divided({A: 80})) == [(A, B, 80)]
     assert asked == ["seen"]
+    shares.forget()
+    assert list(shares.divided({A: 80})) == []
+    assert shares.count == 4
+
+
+def test_what_was_seen_is_kept_by_its_size(monkeypatch):
+    monkeypatch.setattr("tracetools.shares._MOST_KEPT", 10)
+    seen = []
+    shares = Shares(lambda place: seen.append(place) or B)
+    shares.add(A, tuple("abcdef"), 1, 1)
+    shares.add(A, tuple("ghij"), 2, 1)
+    assert seen == []
+    shares.add(A, tuple("klmno"), 3, 1)
+    assert seen == [1]
+    shares.add(A, tuple("a much longer one"), 4, 1)
+    assert seen == [1, 2, 3]
+    assert list(shares.divided({A: 4})) == [(A, B, 4)]
 
 
 def test_looks_without_end_that_all_differ_do_not_stay(monkeypatch):
-    monkeypatch.setattr("tracetools.shares._MOST_LOOKS", 10)
+    monkeypatch.setattr("tracetools.shares._MOST_KEPT", 10)
     seen = []
     shares = Shares(lambda place: seen.append(place) or (B, C)[place % 2])
     for number in range(35):
-        shares.add(A, number, number, 1)
+        shares.add(A, (number,), number, 1)
     assert seen == list(range(25))
     assert sorted(map(str, shares.divided({A: 35}))) == [str((A, B, 18)), str((A, C, 17))]

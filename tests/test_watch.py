@@ -649,16 +649,39 @@ def test_a_turn_that_is_wanted_when_all_is_over_changes_nothing():
 
 
 @pytest.mark.usefixtures("interval")
+def test_a_turn_that_is_wanted_while_one_ends_does_not_make_turns_come_soon_for_ever(monkeypatch):
+    turns = Turns(always=False)
+    really_set = sys.setswitchinterval
+
+    def set_and_switch(seconds):
+        really_set(seconds)
+        if seconds > 0.001:
+            monkeypatch.undo()
+            turns.shorten()  # as the loop does, in another thread
+
+    turns.shorten()
+    monkeypatch.setattr(sys, "setswitchinterval", set_and_switch)
+    turns.end_turn()
+    assert not usual()
+    turns.end_turn()
+    assert usual()
+
+
+@pytest.mark.usefixtures("interval")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is none")
 def test_a_forked_child_has_the_usual_interval_and_can_import(tmp_path):
     import asyncio
 
     async def main():
-        await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
         child = os.fork()
         if not child:
             import ctypes  # noqa: F401
 
+            until = time.perf_counter() + 0.01
+            while time.perf_counter() < until:  # noqa: ASYNC110  # the loop goes on, nobody looks
+                await asyncio.sleep(0)
             os._exit(0 if usual() else 1)
         return os.waitpid(child, 0)[1]
 

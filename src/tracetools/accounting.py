@@ -484,9 +484,10 @@ class LoopAccount:
         try:
             if now - began > self.longest:
                 self.note_hold(stack, began, now)
-            if self.give_way is not None:
+            give_way = self.give_way  # once, for another thread may take it away at any moment
+            if give_way is not None:
                 self.due = now + min(self.longest, AGAIN)
-                self.give_way()
+                give_way()
         except (RecursionError, MemoryError):
             return
 

@@ -19,7 +19,7 @@ class Allowance:
     """Decides which waits are worth a look: the less time is left for it, the longer they must be.
 
     Looking may take one `PART` of the time, and `MOST` nanoseconds may be saved up, for many tasks
-    that resume at once. A wait of more than `LONG` is always worth it.
+    that resume at once. A wait of more than `LONG`, and of more than `least`, is always worth it.
 
     Args:
         least: shorter waits are never worth a look, in nanoseconds.
@@ -49,5 +49,8 @@ class Allowance:
         return wait > self._worth[max(left * self._LEVELS // self.MOST, 0)]
 
     def spend(self, time: int) -> None:
-        """Note that a look has taken so many nanoseconds."""
-        self._left -= time
+        """Note that a look has taken so many nanoseconds.
+
+        As little can be owed as be saved up, though long waits may take any time.
+        """
+        self._left = max(self._left - time, -self.MOST)

@@ -56,44 +56,31 @@ class Seen(NamedTuple):
         base: the stack of the task or thread.
         own: its current stack.
         tree: what both are of.
-        found: the functions of the whole thread, innermost first.
+        inwards: the functions of the step or thread, innermost first.
         lines: where each of them is, if that was asked for.
-        is_outer: whether a loop runs within the step, in the same thread; ``None`` if it is no step
-            at all.
     """
 
     began: int
     base: Stack
     own: Stack
     tree: StackTree
-    found: list[CodeType]
+    inwards: list[CodeType]
     lines: list[int | None]
-    is_outer: bool | None
 
     @property
     def key(self) -> tuple[object, ...]:
         """The same for all looks that saw the same functions, under the same stack."""
-        return (self.base, self.own, self.is_outer, *map(id, self.found))
+        return (self.base, self.own, *map(id, self.inwards))
 
     @property
     def codes(self) -> list[CodeType]:
-        """The functions of the step alone, outermost first."""
-        return self.found[: self._end][::-1]
+        """The functions, outermost first."""
+        return self.inwards[::-1]
 
     @property
     def links(self) -> list[tuple[CodeType, int | None]]:
-        """The functions of the step with the lines that they are at, innermost first."""
-        return list(zip(self.found, self.lines, strict=True))[: self._end]
-
-    @property
-    def _end(self) -> int:
-        """How many functions there are until the one that made the step."""
-        if self.is_outer is None:
-            return len(self.found)
-        steps = [index for index, code in enumerate(self.found) if id(code) in _steps]
-        if not steps:
-            return 0
-        return steps[-1] if self.is_outer else steps[0]
+        """The functions with the lines that they are at, innermost first."""
+        return list(zip(self.inwards, self.lines, strict=True))
 
 
 def see_thread(account: ThreadAccount) -> Seen | None:
@@ -106,7 +93,7 @@ def see_thread(account: ThreadAccount) -> Seen | None:
         return None
     if opened is None or account.innermost is not opened:
         return None
-    return Seen(0, account.base, opened[2], account.tree, found, [], is_outer=None)
+    return Seen(0, account.base, opened[2], account.tree, found, [])
 
 
 def _look_into(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[], object]:
@@ -155,7 +142,13 @@ def see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> Seen | None:
         return None
     codes = [link[0] for link in found] if with_lines else found
     lines = [link[1] for link in found] if with_lines else []
-    return Seen(began, account.base, own, loop.tree, codes, lines, is_outer)
+    end = 0
+    for index, code in enumerate(codes):
+        if id(code) in _steps:
+            end = index
+            if not is_outer:
+                break
+    return Seen(began, account.base, own, loop.tree, codes[:end], lines[:end])
 
 
 def line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:

@@ -108,8 +108,8 @@ class Turns:
         Called in any thread, also while another one ends it all: so what is done last is undone.
         """
         if _is_close(sys.getswitchinterval(), _USUAL) and not self._is_over:
-            self._is_ours = True
             sys.setswitchinterval(_SHORT)
+            self._is_ours = True
             if self._is_over:
                 self.restore()
 
@@ -132,9 +132,10 @@ class Turns:
 
     def restore(self) -> None:
         """Let turns come as before, unless the program has said otherwise meanwhile."""
-        if self._is_ours and _is_close(sys.getswitchinterval(), _SHORT):
+        # What was ours is forgotten before it is set back: what somebody sets from then on is ours.
+        was_ours, self._is_ours = self._is_ours, False
+        if was_ours and _is_close(sys.getswitchinterval(), _SHORT):
             sys.setswitchinterval(_USUAL)
-        self._is_ours = False
 
     def end(self) -> None:
         """Let turns come as before, whoever else may want one."""

@@ -132,8 +132,8 @@ class Recorder:
         with self._lock:
             longest = NEVER if self.longest is None else self.longest
             loop = LoopAccount(self._free_tree(), now, thread=get_ident(), longest=longest)
-            loop.let_give_way(self._give_way)
             self._loops[loop] = None
+            loop.let_give_way(self._give_way)
             self._runs += 1
             self._backends |= {backend} - {""}
         if running:
@@ -143,11 +143,13 @@ class Recorder:
         return loop
 
     def let_give_way(self, give_way: Callable[[], None] | None) -> None:
-        """Have all loops give way to whoever looks, from now on; or to nobody."""
-        with self._lock:
-            self._give_way = give_way
-            for loop in self.loops:
-                loop.let_give_way(give_way)
+        """Have all loops give way to whoever looks, from now on; or to nobody.
+
+        Without the lock: who calls this may have locks of its own.
+        """
+        self._give_way = give_way
+        for loop in self.loops:
+            loop.let_give_way(give_way)
 
     def pause_loop(self, loop: LoopAccount, now: int) -> None:
         """Note that a loop does not run any more, though it may again."""
@@ -217,6 +219,8 @@ class Recorder:
                     self.end_loop(loop, self.clock())
         with contextlib.suppress(Exception):
             self._last = self.profile()
+            self.shares.forget()
+            self.thread_shares.forget()
         for loop in self.loops:
             loop.running = False
             self._unfollow(loop)
@@ -248,6 +252,7 @@ class Recorder:
         """Record nothing more: this is the forked copy of a recording that goes on elsewhere."""
         self.stopped = True
         self._lock = threading.RLock()  # it may be held by a thread that does not exist here
+        self.let_give_way(None)
 
     def _new_tree(self) -> StackTree:
         tree = StackTree(**self._bounds)
@@ -316,6 +321,8 @@ class Recorder:
         """
         if self._last is not None:
             return self._last
+        for shares in (self.shares, self.thread_shares):
+            shares.find_places()  # here, where nobody waits for it
         for _ in range(_LOOKS):
             profile = self._look()
             try:

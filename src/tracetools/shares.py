@@ -25,8 +25,8 @@ _MOST: Final = 2
 short to be seen are much like those that are not; but of a stack that was hardly ever seen, most is
 unknown."""
 
-_MOST_LOOKS: Final = 4096
-"""How many different looks are remembered as they were."""
+_MOST_KEPT: Final = 100_000
+"""How much of what looks have seen is kept as it is, counted by what their keys have in them."""
 
 
 class _Looks(Generic[Seen]):
@@ -64,31 +64,43 @@ class Shares(Generic[Seen]):
     def __init__(self, place_of: Callable[[Seen], Stack]) -> None:
         self.count = 0
         self._place_of = place_of
-        self._looks: dict[Hashable, _Looks[Seen]] = {}
+        self._looks: dict[tuple[Hashable, ...], _Looks[Seen]] = {}
+        self._kept = 0
         self._settled: dict[Stack, dict[Stack, int]] = {}
 
-    def add(self, own: Stack, key: Hashable, seen: Seen, stands_for: int) -> None:
+    def add(self, own: Stack, key: tuple[Hashable, ...], seen: Seen, stands_for: int) -> None:
         """Add a look: what runs under the stack `own`, and for how many nanoseconds it stands.
 
-        Looks with the same key have seen the same.
+        Looks with the same key have seen the same. All are added by one thread.
         """
         self.count += 1
         looks = self._looks.get(key)
         if looks is None:
-            if len(self._looks) >= _MOST_LOOKS:
+            self._kept += len(key)
+            while self._kept > _MOST_KEPT and self._looks:
                 self._settle_first()
             looks = self._looks[key] = _Looks(own, seen)
         looks.stand_for += stands_for
 
+    def find_places(self) -> None:
+        """Find the places of all that was seen up to now, so that dividing takes no time."""
+        for looks in tuple(self._looks.values()):
+            self._place(looks)
+
     def divided(self, times: Mapping[Stack, int]) -> Iterator[tuple[Stack, Stack, int]]:
         """Divide the time of stacks: say how much goes from each to which place below it."""
+        all_looks = tuple(self._looks.values())  # first: see `_settle_first`
         seen = {own: places.copy() for own, places in tuple(self._settled.items())}
-        for looks in tuple(self._looks.values()):
+        for looks in all_looks:
             self._add_to(seen, looks)
         for own, places in seen.items():
             for place, part in divide(times.get(own, 0), places).items():
                 if place is not own and part:
                     yield own, place, part
+
+    def forget(self) -> None:
+        """Forget all looks, but not how many there were."""
+        self._looks, self._settled, self._kept = {}, {}, 0
 
     def _settle_first(self) -> None:
         """Find the place of the looks that are known for longest, and forget what they saw.
@@ -98,13 +110,17 @@ class Shares(Generic[Seen]):
         key, looks = next(iter(self._looks.items()))
         self._add_to(self._settled, looks)
         del self._looks[key]
+        self._kept -= len(key)
 
     def _add_to(self, seen: dict[Stack, dict[Stack, int]], looks: _Looks[Seen]) -> None:
-        place = looks.place
-        if place is None:
-            place = looks.place = self._place_of(looks.seen)
+        place = self._place(looks)
         places = seen.setdefault(looks.own, {})
         places[place] = places.get(place, 0) + looks.stand_for
+
+    def _place(self, looks: _Looks[Seen]) -> Stack:
+        if looks.place is None:
+            looks.place = self._place_of(looks.seen)
+        return looks.place
 
 
 def divide(total: int, looks: Mapping[Stack, int]) -> dict[Stack, int]:

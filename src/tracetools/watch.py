@@ -23,6 +23,8 @@ from tracetools.recorder import logger
 from tracetools.stacks import HOLDS, Frame
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tracetools.accounting import LoopAccount, Place, ThreadAccount
     from tracetools.recorder import Recorder
 
@@ -73,7 +75,6 @@ class Watch:
         self._thread: threading.Thread | None = None
         self._turns = Turns(always=every is not None)
         self._is_wanted = every is not None or recorder.longest is not None
-        self._wake_in_time = make_waker() if self._is_wanted else _nothing
         self._next_trend = 0
         self._was_at_work = False
         self._cost = 0.0
@@ -94,7 +95,7 @@ class Watch:
             self._turns.begin()
             self._recorder.let_give_way(self._turns.shorten)
             self._thread = threading.Thread(
-                target=self._run, args=(over,), name="tracetools watch", daemon=True
+                target=self._run, args=(over, make_waker()), name="tracetools watch", daemon=True
             )
             try:
                 self._thread.start()
@@ -120,11 +121,11 @@ class Watch:
         ):
             thread.join(1)
 
-    def _run(self, over: Any) -> None:
+    def _run(self, over: Any, wake_in_time: Callable[[], None]) -> None:
         """Look until it is over: at moments that have nothing to do with what the program does."""
         pause = least = self._pause()
         try:
-            self._wake_in_time()
+            wake_in_time()
             self._used = thread_time_ns()
             wanted = last = perf_counter_ns()
             while not self._recorder.stopped:
@@ -262,7 +263,3 @@ def _runs_within(outer: LoopAccount, other: LoopAccount) -> bool:
         and other.current is not None
         and other.began >= outer.began
     )
-
-
-def _nothing() -> None:
-    """Stand for what nobody is going to call."""

@@ -188,14 +188,14 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, f
                     now = clock()
                     if loop.current is account:
                         account.busy += now
-                        account.stack.steps += 1
-                        account.parked = now
+                        stack = account.stack
+                        stack.steps += 1
+                        account.parked = loop.mark = now
                         loop.current = None
-                        loop.mark = now
                         if result is None:  # the task is going to wake itself
-                            account.stack.self_wakes += 1
+                            stack.self_wakes += 1
                         if now > loop.due:
-                            loop.look_back(account.stack, began, now)
+                            loop.look_back(stack, began, now)
                 else:
                     result = _special_step(coroutine, account, owner, request)
                     if result is None:

@@ -1,4 +1,6 @@
-"""Which waits are looked at: all while there is time for it, and else the long ones."""
+"""Which waits are looked at: all while there is time for it, and else where most time is."""
+
+from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,47 +11,56 @@ LOOK = 8_000
 MS = 1_000_000
 
 
-def looked_at(waits: list[int], *, every: int, least: int = 100_000) -> list[int]:
-    """Return which of the waits are looked at that end one after another, at equal distances."""
+def looked_at(waits: list[int], *, every: int, least: int = 100_000) -> list[tuple[int, int]]:
+    """Let waits of one stack end one after another, at equal distances.
+
+    Returns those that are looked at, each with the time that it stands for.
+    """
     allowance = Allowance(least, 0)
     found = []
     for number, wait in enumerate(waits):
-        if allowance.is_worth(wait, number * every):
-            found.append(wait)
+        stands_for = allowance.stands_for(wait, number * every)
+        if stands_for:
+            found.append((wait, stands_for))
             allowance.spend(LOOK)
     return found
 
 
 def test_where_waits_are_few_all_are_looked_at_that_are_long_enough():
-    assert looked_at([100_001] * 1000, every=LOOK * Allowance.PART) == [100_001] * 1000
-    assert looked_at([100_000] * 1000, every=LOOK * Allowance.PART) == []
-    assert looked_at([1] * 1000, every=LOOK * Allowance.PART, least=0) == [1] * 1000
+    every = LOOK * Allowance.PART
+    assert looked_at([100_001] * 1000, every=every) == [(100_001, 100_001)] * 1000
+    assert looked_at([100_000] * 1000, every=every) == []
+    assert looked_at([1] * 1000, every=every, least=0) == [(1, 1)] * 1000
 
 
-def test_where_waits_are_many_the_short_ones_are_left_out():
-    waits = [200_000, 300_000, 250_000, 5 * MS] * 5000
-    found = looked_at(waits, every=200_000)
-    assert found.count(5 * MS) == 5000
-    assert 9500 < len(found) < 10_300  # of the 15,000 short ones, a third
+def test_where_waits_are_many_each_kind_has_its_share_of_the_time():
+    kinds = [200_000, 300_000, 250_000, 5 * MS, 2 * MS]
+    found = looked_at(kinds * 10_000, every=50_000)
+    assert len(found) < 10_000
+    told: Counter[int] = Counter()
+    for wait, stands_for in found:
+        told[wait] += stands_for
+    assert 0.95 < told[5 * MS] / (5 * MS * 10_000) < 1.05
+    assert 0.9 < told[2 * MS] / (2 * MS * 10_000) < 1.1
+    assert all(0.5 < told[kind] / (kind * 10_000) < 1.5 for kind in kinds)
 
 
 def test_long_waits_are_looked_at_whatever_it_takes():
     waits = [10 * MS + 1] * 5000
-    assert looked_at(waits, every=1) == waits
-    assert looked_at([20 * MS] * 500, every=1, least=20 * MS) == []
+    assert looked_at(waits, every=1) == [(wait, wait) for wait in waits]
+    assert looked_at([20 * MS], every=1, least=20 * MS) == []
 
 
 def test_what_long_waits_took_is_soon_forgotten():
     allowance = Allowance(100_000, 0)
     for _ in range(1000):
-        assert allowance.is_worth(20 * MS, 0)
+        assert allowance.stands_for(20 * MS, 0) == 20 * MS
         allowance.spend(LOOK)
-    assert not allowance.is_worth(5 * MS, Allowance.PART * Allowance.MOST)
-    assert allowance.is_worth(100_001, 2 * Allowance.PART * Allowance.MOST)
+    assert allowance.stands_for(100_001, 2 * Allowance.PART * Allowance.MOST) == 100_001
 
 
 def test_what_was_saved_up_is_there_for_many_waits_at_once():
-    assert len(looked_at([200_000] * 50, every=0)) > 25
+    assert len(looked_at([400_000] * 50, every=0)) > 25
 
 
 @given(

@@ -325,6 +325,41 @@ def test_looking_at_awaits_takes_its_share_of_the_time_and_no_more():
     loop.finish()
 
 
+def test_waits_that_were_not_looked_at_are_divided_by_what_the_others_stand_for():
+    loop = ScriptedLoop()
+    task, recorder = loop.spawn("task"), loop.recorder
+    recorder.least_wait = 10
+    account = loop.tasks[task]
+    awaited = ["a", "b", "b", "a", "b", "a"]
+    recorder._awaited = lambda account: loop.loop.tree.child(account.stack, Frame(awaited[step]))
+
+    class Chosen:
+        def stands_for(self, wait, now):
+            return (0, 400, 0, 100, 200, 0)[step]
+
+        def spend(self, time):
+            pass
+
+    recorder._allowance = Chosen()
+    loop.begin_step(task)
+    loop.end_step()
+    for step in range(6):
+        loop.tick(100 if step < 5 else 10)
+        recorder.waited(account, loop.clock())
+        loop.begin_step(task)
+        loop.tick(1)
+        loop.end_step()
+    idle = {path[-1].name: times.idle for path, times in loop.profile.stacks.items()}
+    # a: one of 100 that stood for itself; b: two of 100, and as they alone stood for others, also
+    # the two of 100 that were not looked at; the last one was too short for a look
+    assert idle == {"all-spans": 0, "task": 10, "a": 100, "b": 400}
+    loop.profile.check()
+    assert loop.finish().task_time == 516
+    recorder.close()
+    profile = recorder.profile()
+    assert {path[-1].name: times.idle for path, times in profile.stacks.items()} == idle
+
+
 def given_way(loop: ScriptedLoop, times: list[int]) -> list[int]:
     """Let a task step until each of these moments; return those at which the loop gave way."""
     found: list[int] = []

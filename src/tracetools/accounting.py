@@ -506,21 +506,24 @@ class LoopAccount:
 
     def attribute_wait(
         self, task: TaskAccount, find: Callable[[TaskAccount], Stack], now: int
-    ) -> None:
+    ) -> Stack | None:
         """Give the wait that ends now to the stack of what the task was parked in.
 
         `find` returns that stack, which stands on the task's. It is the idle time that moves: what
         the task queued for its turn stays where it was spent. So all stacks of the task still add
         up. A second time does nothing.
+
+        Returns:
+            The stack; ``None`` if there was no wait that could be given to it.
         """
         parked = task.parked
         idle = (now if task.ready is None else task.ready) - parked
         if idle <= 0:
-            return
+            return None
         own = task.stack
         stack = find(task)
         if task.parked is not parked:  # a finaliser has closed a span of the task meanwhile
-            return
+            return None
         # As in `begin_step`, nothing is called from here on.
         self.changing += 1
         own.rest -= idle
@@ -528,6 +531,7 @@ class LoopAccount:
         task.parked = parked + idle
         self.changes += 1
         self.changing -= 1
+        return stack
 
     def exit(self, task: TaskAccount, now: int, *, over: bool = True) -> None:
         """Close the account of `task`, after its last step or within it.

@@ -40,6 +40,8 @@ _PLUMBING: Final = (
     "concurrent.futures",
 )
 _OURS: Final = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_DEMO: Final = os.path.join(_OURS, "demo", "")
+"""A program as any other."""
 
 
 class Shown:
@@ -82,7 +84,7 @@ def owner_of(file: str) -> Owner:
     if known is None:
         if len(_owners) >= _MOST_FILES:  # files that are made up without end
             _owners.clear()
-        if file.startswith(_OURS):
+        if file.startswith(_OURS) and not file.startswith(_DEMO):
             known = "ours"
         else:
             known = "plumbing" if file.startswith(tuple(_plumbing())) else "program"

@@ -69,6 +69,7 @@ class Recorder:
         functions: which functions have frames below the stacks of tasks.
         shares: what was seen of the functions that run within the stacks of tasks.
         thread_shares: the same for worker threads.
+        wait_shares: what was seen of waits that were looked at by chance, for those that were not.
         unseen: tasks that live in recorded loops and cannot be followed.
     """
 
@@ -95,9 +96,11 @@ class Recorder:
         self.functions = FunctionStacks()
         self.shares = Shares(self._place_of)
         self.thread_shares = Shares(self._place_of)
+        self.wait_shares: Shares[Stack] = Shares(_itself)
         self.unseen = 0
         self._findings = Findings()
         self._awaits = Awaits()
+        self._unseen_waits: dict[Stack, int] = {}
         self._allowance = Allowance(least_wait or 0, self.clock())
         self._backends: set[str] = set()
         self._last: Profile | None = None
@@ -181,12 +184,19 @@ class Recorder:
         """Give the wait of a task that is going to step to what it was parked in.
 
         Where nearly every step follows a wait, as in a loop that many tasks keep busy, looking at
-        all would make all wait for longer; so not all are looked at.
+        all would make all wait for longer; so not all are looked at. The time of those that are not
+        is divided as that of functions is: by what the others stand for.
         """
-        wait = (now if account.ready is None else account.ready) - account.parked
-        if self._allowance.is_worth(wait, now):
-            account.loop.attribute_wait(account, self._awaited, now)
+        idle = (now if account.ready is None else account.ready) - account.parked
+        stands_for = self._allowance.stands_for(idle, now)
+        own = account.stack
+        if stands_for:
+            stack = account.loop.attribute_wait(account, self._awaited, now)
+            if stack is not None and stands_for > idle:
+                self.wait_shares.add(own, (own, stack), stack, stands_for - idle)
             self._allowance.spend(account.clock() - now)
+        elif self._waits_long(account, account.parked + idle):
+            self._unseen_waits[own] = self._unseen_waits.get(own, 0) + idle
 
     def _awaited(self, account: TaskAccount) -> Stack:
         """Return the stack of what a task is parked in."""
@@ -221,6 +231,7 @@ class Recorder:
             self._last = self.profile()
             self.shares.forget()
             self.thread_shares.forget()
+            self.wait_shares.forget()
         for loop in self.loops:
             loop.running = False
             self._unfollow(loop)
@@ -354,6 +365,7 @@ class Recorder:
                 sums.add_thread(account, self._clock_in(account.thread))
             sums.divide(self.shares, "busy")
             sums.divide(self.thread_shares, "thread")
+            sums.divide(self.wait_shares, "rest", self._unseen_waits.copy())
             truncated = any(tree.truncated for tree in self._trees)
             runs = self._runs
         return Profile(
@@ -408,6 +420,10 @@ class Recorder:
 
     def _clock_in(self, thread: int) -> int:
         return self.clock_of(thread)()
+
+
+def _itself(stack: Stack) -> Stack:
+    return stack
 
 
 def _check_bound(name: str, value: object) -> None:

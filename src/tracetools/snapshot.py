@@ -25,7 +25,7 @@ from tracetools.accounting import (
 from tracetools.stacks import ROOT, Frame, Stack, Times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tracetools.accounting import ThreadAccount
     from tracetools.profile import Path
@@ -172,10 +172,16 @@ class Sums:
         self._add(row.stack, rest=-idle)
         self._add(stack, rest=idle)
 
-    def divide(self, shares: Shares[Any], what: Literal["busy", "thread"]) -> None:
-        """Divide one kind of time of all stacks over the functions that were seen in them."""
+    def divide(
+        self,
+        shares: Shares[Any],
+        what: Literal["busy", "rest", "thread"],
+        times: Mapping[Stack, int] | None = None,
+    ) -> None:
+        """Divide one kind of time of all stacks, or a part of it, over what was seen in them."""
         column = StackRow._fields.index(what)
-        times = {own: row[column] for own, row in self._rows.items()}
+        if times is None:
+            times = {own: row[column] for own, row in self._rows.items()}
         for own, place, part in shares.divided(times):
             self._add_new(place, own)
             self._rows[own][column] -= part

@@ -10,8 +10,8 @@ It looks at random moments, as often as it was told. How soon it is awake then, 
 
 from __future__ import annotations
 
-import random
 import threading
+from random import Random
 from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
@@ -127,9 +127,10 @@ class Watch:
         try:
             wake_in_time()
             self._used = thread_time_ns()
+            uniform = Random().uniform  # noqa: S311  # nor is it the program's, which may be seeded
             wanted = last = perf_counter_ns()
             while not self._recorder.stopped:
-                wait = round(pause * random.uniform(0.5, 1.5))  # noqa: S311
+                wait = round(pause * uniform(0.5, 1.5))
                 wanted += wait
                 self._expect(wait)
                 self._turns.end_turn()

@@ -899,7 +899,10 @@ def test_errors_that_end_the_loop_are_the_tasks_as_well(make, error):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # never awaited
 @pytest.mark.parametrize("scheduled", [False, True])
 def test_ctrl_c_in_the_midst_of_our_own_code_is_not_lost(tmp_path, scheduled):
-    """A clock that is read for the n-th time is as good a moment as any; we read it everywhere."""
+    """A clock that is read for the n-th time is as good a moment as any; we read it everywhere.
+
+    Nobody watches, who would read it as well, in another thread.
+    """
 
     class Clock(FakeClock):
         def __init__(self, interrupt_at):
@@ -923,7 +926,11 @@ def test_ctrl_c_in_the_midst_of_our_own_code_is_not_lost(tmp_path, scheduled):
     for number in itertools.count(1):
         clock = Clock(0)
         with record(
-            tmp_path / "stack", clock=clock, flush_interval=None, scheduled=scheduled
+            tmp_path / "stack",
+            clock=clock,
+            flush_interval=None,
+            scheduled=scheduled,
+            blocking=None,
         ) as recording:
             loop = asyncio.new_event_loop()
             clock.left = number

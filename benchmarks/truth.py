@@ -35,8 +35,8 @@ BACKENDS = {
 SCALE = {"reader": 3, "writer": 5, "indexer": 2, "child": 1}
 """How much each kind computes at a time."""
 
-TIMES = 8
-"""How often it does so between two waits."""
+times = 8
+"""How often it does so between two waits: the more often, the busier the loop."""
 
 busy: Counter[tuple[str, str]] = Counter()
 waited: Counter[tuple[str, str]] = Counter()
@@ -65,7 +65,7 @@ async def helper(kind: str, levels: int = 5) -> None:
     if levels:
         await helper(kind, levels - 1)
         return
-    for _ in range(TIMES):
+    for _ in range(times):
         parse(kind)
         await anyio.lowlevel.checkpoint()
         encode(kind)
@@ -263,8 +263,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--interval", type=float, default=0.001)
+    parser.add_argument("--times", type=int, default=times)
     parser.add_argument("--backend", choices=BACKENDS, action="append")
     chosen = parser.parse_args()
+    times = chosen.times
     print(f"Python {sys.version.split()[0]}, a look every {chosen.interval * 1000:g} ms")
     with tempfile.TemporaryDirectory() as folder:
         for each in chosen.backend or BACKENDS:

@@ -347,6 +347,7 @@ class Recorder:
     def _look(self) -> Profile:
         """Make a profile of what is known just now."""
         with self._lock:
+            unseen_waits = self._unseen_waits.copy()  # first, so that the moments have all of them
             moments = [copy_moment(loop) for loop in self._loops]
             in_use = {id(moment.loop.tree) for moment in moments}
             sums = Sums()
@@ -365,7 +366,7 @@ class Recorder:
                 sums.add_thread(account, self._clock_in(account.thread))
             sums.divide(self.shares, "busy")
             sums.divide(self.thread_shares, "thread")
-            sums.divide(self.wait_shares, "rest", self._unseen_waits.copy())
+            sums.divide(self.wait_shares, "rest", unseen_waits)
             truncated = any(tree.truncated for tree in self._trees)
             runs = self._runs
         return Profile(

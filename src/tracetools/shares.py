@@ -71,7 +71,7 @@ class Shares(Generic[Seen]):
     def add(self, own: Stack, key: tuple[Hashable, ...], seen: Seen, stands_for: int) -> None:
         """Add a look: what runs under the stack `own`, and for how many nanoseconds it stands.
 
-        Looks with the same key have seen the same. All are added by one thread.
+        Looks with the same key have seen the same. Those of one stack are added by one thread.
         """
         self.count += 1
         looks = self._looks.get(key)
@@ -107,10 +107,13 @@ class Shares(Generic[Seen]):
 
         Who divides meanwhile, in another thread, may take them twice, and no time with that.
         """
-        key, looks = next(iter(self._looks.items()))
+        first = next(iter(self._looks.items()), None)
+        if first is None:  # all were forgotten just now
+            return
+        key, looks = first
         self._add_to(self._settled, looks)
-        del self._looks[key]
-        self._kept -= len(key)
+        if self._looks.pop(key, None) is not None:
+            self._kept -= len(key)
 
     def _add_to(self, seen: dict[Stack, dict[Stack, int]], looks: _Looks[Seen]) -> None:
         place = self._place(looks)

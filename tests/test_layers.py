@@ -19,6 +19,7 @@ CORE = {
     "findings",
     "labels",
     "lints",
+    "pace",
     "profile",
     "shares",
     "sizes",

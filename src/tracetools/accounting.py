@@ -282,7 +282,6 @@ class LoopAccount:
         current: the account of the task that is stepping; ``None`` between steps.
         began: when the last step began, or is about to; one that interrupts another does not count.
             An integer object of its own for each step, so that its identity says which step it is.
-        mark: when the last step ended.
         longest: how long a step may take before it is said to hold the loop, in nanoseconds.
         due: the moment after which the end of a step is worth a look: at the latest, when a step
             that has just begun would take too long. So a step that does not costs one comparison.
@@ -319,7 +318,6 @@ class LoopAccount:
         "lifetimes",
         "longest",
         "looks",
-        "mark",
         "paused",
         "queue",
         "queued",
@@ -333,7 +331,7 @@ class LoopAccount:
     def __init__(self, tree: StackTree, now: int, *, thread: int = 0, longest: int = NEVER) -> None:
         self.tree = tree
         self.thread = thread
-        self.begin = self.mark = self.began = now
+        self.begin = self.began = now
         self.longest = longest
         self.let_give_way(None)
         self.holds: dict[Place, Blocks] = {}
@@ -384,6 +382,12 @@ class LoopAccount:
         self.paused = None
         self.running = True
 
+    @property
+    def latest(self) -> int:
+        """The last moment at which anything is known to have happened in it."""
+        parked = [task.parked for task in self.tasks if task.parked is not NEVER]
+        return max(self.began, *parked) if parked else self.began
+
     def touch(self, now: int) -> None:
         """Account for a loop that stands still up to now, for something happens to its tasks."""
         if self.paused is not None:
@@ -433,7 +437,6 @@ class LoopAccount:
             outer.busy -= now
             task.within = None
         self.current = outer
-        self.mark = now
         if task.ready is not None:  # it woke itself while it ran: it queues from now on
             task.ready = now
             task.stack.self_wakes += 1

@@ -32,12 +32,12 @@ def blocking(seconds: object) -> int:
 
 
 def functions_interval(seconds: object) -> int:
-    """Return how long it is between two looks at functions; more than 2,000 a second are in vain.
+    """Return how long it is between two looks at functions; more than 5,000 a second are in vain.
 
     Raises:
         TypeError, ValueError: it is no number, or no such one.
     """
-    return _nanoseconds("functions_interval", seconds, 0.000_5, 10)
+    return _nanoseconds("functions_interval", seconds, 0.000_2, 10)
 
 
 def _nanoseconds(name: str, seconds: object, least: float, most: float) -> int:

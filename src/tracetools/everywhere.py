@@ -67,7 +67,8 @@ def record(  # noqa: PLR0913  # options, each with a default
         functions: whether busy time is divided over the functions that run within steps, and the
             time of spans in worker threads likewise: a thread looks at them, and what it sees gives
             the shares. Meanwhile Python switches threads more often (`sys.setswitchinterval`).
-        functions_interval: seconds between two such looks, on average.
+        functions_interval: seconds between two such looks, on average. They may take a twentieth of
+            the time, and more in proportion if they are to be closer than a millisecond.
         blocking: how long a step may take, in seconds, before it is said to block the loop: that is
             logged at once, with the line, and kept in `Profile.blocking`. ``None`` for any time.
         flush_interval: seconds between two flushes; ``None`` for none.

@@ -405,7 +405,7 @@ class Recorder:
         """Return the moment up to which a loop is accounted for in a copy of it."""
         if moment.loop_row.paused is not None:
             return moment.loop_row.paused
-        return max(self._clock_in(moment.loop.thread), moment.loop_row.mark)
+        return max(self._clock_in(moment.loop.thread), moment.loop_row.began)
 
     def clock_of(self, thread: int) -> Clock:
         """Return the clock as it stands in a thread, to be read in any."""

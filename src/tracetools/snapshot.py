@@ -41,7 +41,7 @@ class LoopRow(NamedTuple):
     changes: int
     changing: int
     current: TaskAccount | None
-    mark: int
+    began: int
     lifetimes: int
     paused: int | None
 

@@ -4,20 +4,22 @@ What may live here: when it looks, and what becomes of that. What must not: how 
 what that means for the times of stacks (`shares`), what is said of it at once (`alarm`), and how
 long a step took (`accounting`): that is known exactly, and never from here.
 
-It looks at random moments, as often as it was told. How soon it is awake then, and has its turn, is
-`punctual`.
+When the moments are is `pace`; how soon it is awake then, and has its turn, is `punctual`.
 """
 
 from __future__ import annotations
 
 import threading
+from functools import partial
 from random import Random
 from time import perf_counter_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
+from tracetools.accounting import NEVER
 from tracetools.alarm import Alarm
 from tracetools.looks import Seen, line_at_fault, see, see_thread
+from tracetools.pace import Pace
 from tracetools.punctual import Turns, make_waker
 from tracetools.recorder import logger
 from tracetools.stacks import HOLDS, Frame
@@ -30,21 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Watch"]
 
-_PAUSE: Final = 50_000
-"""Nanoseconds between two steps; after more of them, the loop has let other threads run."""
-
 _LOOKS_A_LIMIT: Final = 5
 _LONGEST_PAUSE: Final = 50_000_000
 _SHORTEST_PAUSE: Final = 1_000_000
-
-_SHARE: Final = 20
-"""One part in so many of the time may be taken from steps by looks."""
-
-_HAND_OVER: Final = 30_000
-"""Nanoseconds that a step loses beside, until it has its turn again."""
-
-_SMOOTH: Final = 64
-"""Over how many looks their cost is averaged."""
 
 _TREND: Final = 250_000_000
 """Nanoseconds between two looks at how long the queue was."""
@@ -76,9 +66,6 @@ class Watch:
         self._turns = Turns(always=every is not None)
         self._is_wanted = every is not None or recorder.longest is not None
         self._next_trend = 0
-        self._was_at_work = False
-        self._cost = 0.0
-        self._used = 0
         self._queues: WeakKeyDictionary[LoopAccount, tuple[int, int]] = WeakKeyDictionary()
 
     # -- the thread ------------------------------------------------------------------------------
@@ -122,51 +109,41 @@ class Watch:
             thread.join(1)
 
     def _run(self, over: Any, wake_in_time: Callable[[], None]) -> None:
-        """Look until it is over: at moments that have nothing to do with what the program does."""
-        pause = least = self._pause()
+        """Look until it is over."""
         try:
             wake_in_time()
-            self._used = thread_time_ns()
-            uniform = Random().uniform  # noqa: S311  # nor is it the program's, which may be seeded
-            wanted = last = perf_counter_ns()
+            pace = self._pace()
+            then = thread_time_ns()
             while not self._recorder.stopped:
-                wait = round(pause * uniform(0.5, 1.5))
-                wanted += wait
+                wait = pace.next(perf_counter_ns())
                 self._expect(wait)
                 self._turns.end_turn()
-                if self._turns.sleep(over, max(wanted - perf_counter_ns(), 0) / 1e9):
+                if self._turns.sleep(over, wait / 1e9):
                     break
-                now = perf_counter_ns()
-                late = now - wanted
-                if late > pause:  # what it sees now has lasted for a while
-                    wanted = now
-                self._look(wanted - last, late)
-                last = wanted
-                pause = max(least, self._affordable())
+                lasted = self._look(*pace.look(perf_counter_ns()))
+                now = thread_time_ns()
+                pace.looked(lasted, now - then)
+                then = now
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
         finally:
             if self._over is over:  # and not another thread's turn by now
                 self._turns.end()
 
-    def _pause(self) -> int:
-        """Return the nanoseconds between two looks."""
-        longest = self._recorder.longest
-        every = _LONGEST_PAUSE if self._every is None else self._every
-        if longest is None:
-            return every
-        return min(every, max(longest // _LOOKS_A_LIMIT, _SHORTEST_PAUSE))
+    def _pace(self) -> Pace:
+        """Say when to look: by chance for functions, else so that no step that takes long is missed.
 
-    def _affordable(self) -> int:
-        """Return the nanoseconds until the next look that the last ones allow.
-
-        What they took from steps is at most a part of the time: looks are the dearer the deeper
-        stacks are, and where this thread has to share a processor with the loop's.
+        The random numbers are not the program's, which may be seeded.
         """
-        used, self._used = self._used, thread_time_ns()
-        took = self._used - used + _HAND_OVER if self._was_at_work else 0
-        self._cost += (took - self._cost) / _SMOOTH
-        return round(self._cost * _SHARE)
+        random = Random()  # noqa: S311
+        by_chance, evenly = partial(random.expovariate, 1), partial(random.uniform, 0.5, 1.5)
+        longest, every = self._recorder.longest, self._every
+        if longest is None:
+            return Pace(every or _LONGEST_PAUSE, NEVER, by_chance)
+        watched = max(min(longest // _LOOKS_A_LIMIT, _LONGEST_PAUSE), _SHORTEST_PAUSE)
+        if every is None:
+            return Pace(watched, NEVER, evenly)
+        return Pace(min(every, watched), 2 * watched, by_chance)
 
     # -- a look ----------------------------------------------------------------------------------
 
@@ -182,49 +159,55 @@ class Watch:
             soon = wait if self._every is not None else wait - _AHEAD
             loop.due = 0 if is_long else now + min(soon, part)
 
-    def _look(self, stands_for: int, late: int = 0) -> None:
-        """Look at all that goes on, later than wanted; what is seen stands for some nanoseconds."""
+    def _look(self, stands_for: int, missed: int = 0) -> int | None:
+        """Look at all that goes on.
+
+        What is seen stands for some nanoseconds, and for those that were missed if it has lasted
+        for so long.
+
+        Returns:
+            For how long it has; ``None`` if no loop was at work.
+        """
         recorder = self._recorder
         now = perf_counter_ns()
-        self._was_at_work = False
+        longest: int | None = None
         loops = recorder.loops
         for loop in loops:
             if loop.current is not None:
-                self._was_at_work = True
                 is_outer = len(loops) > 1 and any(_runs_within(loop, one) for one in loops)
-                self._look_at_step(loop, stands_for, late, is_outer=is_outer)
+                took = self._look_at_step(loop, stands_for, missed, is_outer=is_outer)
+                longest = took if longest is None else max(took, longest)
             if loop.last_hold is not None:
                 self._alarm.sound(loop, *loop.last_hold)
         if self._every is not None:
             for account in recorder.open_threads():
-                self._look_at_thread(account, stands_for)
+                self._look_at_thread(account, stands_for + missed)
         if recorder.scheduled and now >= self._next_trend:
             self._next_trend = now + _TREND
             for loop in loops:
                 self._note_queue(loop)
+        return longest
 
     def _look_at_step(
-        self, loop: LoopAccount, stands_for: int, late: int, *, is_outer: bool
-    ) -> None:
+        self, loop: LoopAccount, stands_for: int, missed: int, *, is_outer: bool
+    ) -> int:
+        """Look at the step that a loop makes; return for how long it did, in nanoseconds."""
         began = loop.began
         took = self._recorder.clock_of(loop.thread)() - began
-        has_waited = began - loop.mark > _PAUSE
         is_long = took * _LOOKS_A_LIMIT > loop.longest
         if not is_long and self._every is None:
-            return
+            return took
         seen = see(loop, is_outer=is_outer, with_lines=is_long)
         if seen is None:
-            return
+            return 0
         if seen.began is not began:  # another step has begun meanwhile
-            took, is_long, has_waited = 0, False, False
+            took, is_long = 0, False
         if self._every is not None:
-            # Whoever wants to look while the loop still waits does so then. So the begin of a step
-            # after a pause is never seen, for as long as it takes to get a turn; what is seen in
-            # the time after that answers for it.
-            is_early = has_waited and took < 2 * late
-            self._recorder.shares.add(seen.own, seen.key, seen, stands_for * (1 + is_early))
+            weight = stands_for + (missed if took >= missed else 0)
+            self._recorder.shares.add(seen.own, seen.key, seen, weight)
         if is_long:
             self._note(loop, seen, took)
+        return took
 
     def _note(self, loop: LoopAccount, seen: Seen, took: int) -> None:
         """Note where a long step is; say so when it is too long."""

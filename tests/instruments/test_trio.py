@@ -241,7 +241,7 @@ def test_an_abandoned_guest_run_keeps_what_was_recorded(make, clock, tmp_path):
     assert sum(read_folded(instrument.write()).stacks.values()) == 5
     # nobody will ever say that this run is over; the exit of the process would write the file
     [loop] = instrument._recorder.loops
-    instrument._tasks._forget(loop, loop.mark)
+    instrument._tasks._forget(loop, loop.latest)
     instrument._recording.leave()
 
 

@@ -190,7 +190,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, f
                         account.busy += now
                         stack = account.stack
                         stack.steps += 1
-                        account.parked = loop.mark = now
+                        account.parked = now
                         loop.current = None
                         if result is None:  # the task is going to wake itself
                             stack.self_wakes += 1

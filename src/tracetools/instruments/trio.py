@@ -170,7 +170,8 @@ class FlamegraphInstrument(TrioInstrument):
         functions: whether busy time is divided over the functions that run within steps, and the
             time of spans in worker threads likewise: a thread looks at them, and what it sees gives
             the shares. Meanwhile Python switches threads more often (`sys.setswitchinterval`).
-        functions_interval: seconds between two such looks, on average.
+        functions_interval: seconds between two such looks, on average. They may take a twentieth of
+            the time, and more in proportion if they are to be closer than a millisecond.
         blocking: how long a step may take, in seconds, before it is said to block the loop: that is
             logged at once, with the line, and kept in `Profile.blocking`. ``None`` for any time.
         flush_interval: seconds between two flushes while a run goes on, done by a thread in the
@@ -269,7 +270,7 @@ class _Tasks(Tasks):
     def begin(self) -> None:
         """Begin to record the run in this thread."""
         if stale := self.here():  # it was abandoned, and nobody said so
-            self._forget(stale, stale.mark)
+            self._forget(stale, stale.latest)
         loop = self.recorder.begin_loop(self.recorder.clock(), backend="trio")
         self._runs[loop.thread] = loop
 
@@ -424,7 +425,6 @@ def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901 
                 account.stack.steps += 1
                 account.parked = now
                 loop.current = None
-                loop.mark = now
                 if now > loop.due:
                     loop.look_back(account.stack, loop.began, now)
         except KeyError:  # it has exited
@@ -450,7 +450,7 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
     accounts = tasks.accounts
     clock = tasks.recorder.clock
     least_wait = tasks.least_wait
-    nobody = TaskAccount(loop, loop.tree.root, loop.mark)  # never steps
+    nobody = TaskAccount(loop, loop.tree.root, loop.began)  # never steps
     try:
         while True:
             task = yield  # before_task_step
@@ -475,7 +475,6 @@ def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
                 account.stack.steps += 1
                 account.parked = now
                 loop.current = None
-                loop.mark = now
                 if now > loop.due:
                     loop.look_back(account.stack, began, now)
     except GeneratorExit:
@@ -544,7 +543,6 @@ def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901, PLR0915 
                 account.stack.steps += 1
                 account.parked = now
                 loop.current = None
-                loop.mark = now
                 if account.ready is not None:
                     account.ready = now
                     account.stack.self_wakes += 1

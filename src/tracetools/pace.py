@@ -1,0 +1,118 @@
+"""When to look: at moments that have nothing to do with what is looked at, and not too often.
+
+What may live here: how far it is from look to look, for how much time each stands, and what looks
+may take. What must not: clocks, threads, and what is seen.
+
+A look takes time from what it looks at, and that time belongs to what was seen. If it cannot come
+soon after another one, such time is never seen, and functions that do a fixed amount of work, which
+it makes longer, are told 5 % less than those that end at a fixed moment. If whether the next one
+comes does not depend on how long ago the last one was, every moment is as likely to be seen as any
+other: Poisson arrivals see time averages (R. W. Wolff, 1982), also of what they disturb.
+
+A look stands for the time from look to look as it is meant to be, not as it happens to be: what
+chance adds to one distance or takes from it has nothing to do with what the next look sees. Weighed
+by the distances themselves, looks told as little as three quarters of their number would.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Pace"]
+
+
+class Pace:
+    """The moments at which to look, at distances that chance decides.
+
+    What looks take from the steps of a program is at most one `PART` of the time, if they are to be
+    a millisecond apart or more. Whoever wants them closer wants to know more exactly, and grants
+    more time in proportion.
+
+    Args:
+        every: nanoseconds from one look to the next, on average.
+        most: and at most.
+        chance: returns a random number whose mean is 1, for the next distance.
+
+    Attributes:
+        pause: nanoseconds to the next look, on average, as looks can be afforded.
+    """
+
+    PART: Final = 20
+    _FULL: Final = 1_000_000
+    """Nanoseconds from look to look from which on they may take no more than their part."""
+
+    _LEAST: Final = 1_000
+    """Nanoseconds: less would not be slept, and the program would not go on meanwhile."""
+
+    _HAND_OVER: Final = 30_000
+    """Nanoseconds that a step loses beside, until it has its turn again."""
+
+    _SPREAD: Final = 8
+    """Over how many looks is spread what others should have seen. One of them alone would weigh so
+    much that chance has more to say than the others."""
+
+    def __init__(self, every: int, most: int, chance: Callable[[], float]) -> None:
+        self.pause = self._every = every
+        self._most = most
+        self._chance = chance
+        self._times = self.PART * min(every / self._FULL, 1)
+        self._used, self._at_work, self._delay = _Average(), _Average(), _Average()
+        self._wanted = self._missed = self._owed = 0
+
+    def next(self, now: int) -> int:
+        """Set the next moment to be woken; return how far it is, in nanoseconds.
+
+        It is as much earlier as looks are usually late, so that they are made when they should be.
+        """
+        distance = round(min(self.pause * self._chance(), self._most) - self._delay.mean)
+        distance = max(distance, self._LEAST)
+        self._wanted = now + distance
+        return distance
+
+    def look(self, now: int) -> tuple[int, int]:
+        """Say for how many nanoseconds a look stands that is made now.
+
+        Returns:
+            For how long it stands, and for how long there should have been others meanwhile: it
+            stands for these as well if what it sees has lasted so long.
+        """
+        late = now - self._wanted
+        self._delay.add(min(late, self.pause))
+        self._missed = late if late > self.pause else 0
+        part = self._owed // self._SPREAD
+        self._owed -= part
+        return self.pause + part, self._missed
+
+    def looked(self, lasted: int | None, used: int) -> None:
+        """Note for how long lasts what was seen, and the processor time of our thread since before.
+
+        Looks are the dearer the deeper stacks are, and where our thread has to share a processor
+        with the loop's. They take nothing from a program that is not at work: then nothing `lasted`.
+        One that had to wait for very long for its turn has not taken as much: so it counts as two.
+        """
+        if (lasted or 0) < self._missed:
+            self._owed += self._missed
+        if lasted is not None:
+            self._used.add(min(used, 2 * self._used.mean) if self._used.mean else used)
+        self._at_work.add(lasted is not None)
+        cost = (self._used.mean + self._HAND_OVER) * self._at_work.mean
+        self.pause = max(self._every, round(cost * self._times))
+
+
+class _Average:
+    """The mean of what was added, the latest of it if that is a lot."""
+
+    _MOST: Final = 1024
+    """So many that the pause is nearly the same whether the program works or rests just now. The
+    more it varies, the less looks tell."""
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+        self._count = 0
+
+    def add(self, number: float) -> None:
+        self._count = min(self._count + 1, self._MOST)
+        self.mean += (number - self.mean) / self._count

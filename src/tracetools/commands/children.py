@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands.signals import DeadlySignals
+from tracetools.commands.waking import LoopWaker
 from tracetools.everywhere import Record
 from tracetools.formats.files import write_atomically
 from tracetools.instruments import late
@@ -156,6 +157,7 @@ class _Child:
         self._recording = _ChildRecording(file, Options(**options), DeadlySignals(self.finish))
         self._record = Record(self._recording)
         self._children = Children(options, path, folder)
+        self._waker = LoopWaker()
         self._over = False
 
     def begin(self) -> None:
@@ -165,6 +167,7 @@ class _Child:
         logger.addHandler(logging.NullHandler())  # else what we log might go to stderr
         self._record.__enter__()
         self._children.begin()
+        self._waker.begin()
         atexit.register(self.finish)
         util.register_after_fork(self, _Child.finish_without_atexit)
 
@@ -184,6 +187,7 @@ class _Child:
             return
         self._over = True
         with contextlib.suppress(Exception, KeyboardInterrupt):
+            self._waker.end()
             self._children.end()
             self._record.__exit__()
 

@@ -207,6 +207,7 @@ class _Recording:
         self._context = contextlib.ExitStack()
         self._handle: Any = None
         self._children: Any = None
+        self._waker: Any = None
         self._over = False
 
     def begin(self) -> None:
@@ -218,6 +219,7 @@ class _Recording:
         with _sys_path(self._path):  # takes a while
             from tracetools import record  # noqa: PLC0415
             from tracetools.commands.children import Children  # noqa: PLC0415
+            from tracetools.commands.waking import LoopWaker  # noqa: PLC0415
 
         options = {name: getattr(self._options, name) for name in _RECORDED}
         was_there = _is_there(Path(self._options.output))
@@ -225,6 +227,8 @@ class _Recording:
         self._made = None if was_there else self._handle.flamegrapher.stack_file
         self._children = Children(options, self._path)
         self._children.begin()
+        self._waker = LoopWaker()
+        self._waker.begin()
         atexit.register(self.finish)  # before the program registers anything, so after all of that
         DeadlySignals(self.finish).catch()
 
@@ -247,6 +251,7 @@ class _Recording:
     def _conclude(self) -> str:
         """Write the files, and return what is to be said."""
         try:
+            self._waker.end()
             self._children.end()
             self._context.close()
             of_children, unread = self._children.collect()

@@ -90,8 +90,8 @@ class Pace:
         """Note for how long lasts what was seen, and the processor time of our thread since before.
 
         Looks are the dearer the deeper stacks are, and where our thread has to share a processor
-        with the loop's. They take nothing from a program that is not at work: then nothing `lasted`.
-        One that had to wait for very long for its turn has not taken as much: so it counts as two.
+        with the loop's. They take nothing from a program that is not at work: then nothing
+        `lasted`. One that waited for its turn for long has not taken as much: it counts as two.
         """
         if (lasted or 0) < self._missed:
             self._owed += self._missed

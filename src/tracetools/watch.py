@@ -131,7 +131,7 @@ class Watch:
                 self._turns.end()
 
     def _pace(self) -> Pace:
-        """Say when to look: by chance for functions, else so that no step that takes long is missed.
+        """Say when to look: by chance for functions, evenly for steps that take long.
 
         The random numbers are not the program's, which may be seeded.
         """

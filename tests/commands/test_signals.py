@@ -81,7 +81,7 @@ def test_a_loop_is_woken_while_it_runs_and_no_longer(monkeypatch):
             super()._write_to_self()
 
     async def until_woken(times):
-        while len(woken) < times:
+        while len(woken) < times:  # noqa: ASYNC110  # the loop is not to wait for events
             await asyncio.sleep(0)
 
     waker.begin()

@@ -30,6 +30,13 @@ def test_it_is_never_farther_than_is_good_for_who_watches():
     assert Pace(MS, 10 * MS, always(50)).next(0) == 10 * MS
 
 
+def test_but_no_nearer_than_can_be_afforded():
+    pace = Pace(MS, 2 * MS, always(3))
+    pause = after_looks(pace, *[0] * 100, used=270 * US)
+    assert pause == 6 * MS
+    assert pace.next(0) == 2 * pause
+
+
 def test_a_look_is_made_when_it_should_be_though_each_is_late():
     pace = Pace(MS, 10 * MS, always(0.5))
     for _ in range(3):
@@ -115,6 +122,18 @@ def test_what_was_missed_of_others_is_spread_over_the_looks_to_come():
         assert stands_for - MS <= 40 * MS // Pace._SPREAD
         told += stands_for - MS
     assert told == pytest.approx(40 * MS, rel=0.001)
+
+
+def test_a_program_that_was_stopped_for_an_hour_is_not_told_of_it():
+    pace = Pace(MS, 10 * MS, always(1))
+    pace.look(pace.next(0) + 3600 * 1000 * MS)
+    pace.looked(None, 0)
+    told = 0
+    for _ in range(300):
+        stands_for, _ = pace.look(pace.next(0))
+        told += stands_for - MS
+        pace.looked(0, 0)
+    assert told == pytest.approx(Pace._MOST_OWED * MS, rel=0.001)
 
 
 # ----------------------------------------------------------------------------- all of it together

@@ -33,7 +33,7 @@ class Pace:
 
     Args:
         every: nanoseconds from one look to the next, on average.
-        most: and at most.
+        most: and at most, as long as they can be afforded.
         chance: returns a random number whose mean is 1, for the next distance.
 
     Attributes:
@@ -54,6 +54,9 @@ class Pace:
     """Over how many looks is spread what others should have seen. One of them alone would weigh so
     much that chance has more to say than the others."""
 
+    _MOST_OWED: Final = 64
+    """How many looks. Who was stopped for an hour need not be told of it by the next function."""
+
     def __init__(self, every: int, most: int, chance: Callable[[], float]) -> None:
         self.pause = self._every = every
         self._most = most
@@ -67,7 +70,8 @@ class Pace:
 
         It is as much earlier as looks are usually late, so that they are made when they should be.
         """
-        distance = round(min(self.pause * self._chance(), self._most) - self._delay.mean)
+        most = max(self._most, 2 * self.pause)
+        distance = round(min(self.pause * self._chance(), most) - self._delay.mean)
         distance = max(distance, self._LEAST)
         self._wanted = now + distance
         return distance
@@ -94,7 +98,7 @@ class Pace:
         `lasted`. One that waited for its turn for long has not taken as much: it counts as two.
         """
         if (lasted or 0) < self._missed:
-            self._owed += self._missed
+            self._owed = min(self._owed + self._missed, self._MOST_OWED * self.pause)
         if lasted is not None:
             self._used.add(min(used, 2 * self._used.mean) if self._used.mean else used)
         self._at_work.add(lasted is not None)

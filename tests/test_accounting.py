@@ -6,8 +6,9 @@ from hypothesis import given, settings
 
 from tests import strategies
 from tests.strategies import AWAITS, PROGRAMS, expected, numbers, without_awaits
+from tracetools.accounting import LoopAccount
 from tracetools.recorder import Recorder
-from tracetools.stacks import Frame, Times
+from tracetools.stacks import Frame, StackTree, Times
 from tracetools.testing import FakeClock, ScriptedLoop
 
 
@@ -268,3 +269,18 @@ def test_spans_that_are_open_when_their_task_is_over_are_counted_and_those_at_th
     profile = loop.finish()
     left = {path[-1].name: times.left_open for path, times in profile.stacks.items()}
     assert left == {"all-spans": 0, "task": 0, "left": 2, "closed": 0}
+
+
+def test_the_latest_that_is_known_of_a_loop_is_when_a_step_began_or_ended():
+    loop = LoopAccount(StackTree(), 10)
+    assert loop.latest == 10
+    one, other = (loop.spawn(loop.tree.root, Frame(name), 11) for name in ("one", "other"))
+    loop.begin_step(one, 20)
+    assert loop.latest == 20
+    loop.end_step(30)
+    assert loop.latest == 30
+    loop.begin_step(other, 40)
+    loop.exit(other, 50)  # which nothing but this remembers
+    assert loop.latest == 50
+    loop.exit(one, 60)
+    assert loop.latest == 60

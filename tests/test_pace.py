@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tracetools.pace import Pace
+from tracetools.pace import NOTHING, Pace
 
 US = 1_000
 MS = 1_000_000
@@ -32,7 +32,7 @@ def test_it_is_never_farther_than_is_good_for_who_watches():
 
 def test_but_no_nearer_than_can_be_afforded():
     pace = Pace(MS, 2 * MS, always(3))
-    pause = after_looks(pace, *[0] * 100, used=270 * US)
+    pause = after_looks(pace, *[0] * 100, taken=270 * US)
     assert pause == 6 * MS
     assert pace.next(0) == 2 * pause
 
@@ -52,88 +52,118 @@ def test_the_program_goes_on_between_two_looks_in_any_case():
 # ---------------------------------------------------------------------------- what looks may take
 
 
-def after_looks(pace, *lasted, used):
+def after_looks(pace, *lasted, taken, waiting=0):
     for each in lasted:
-        pace.looked(each, used)
+        pace.looked(each, taken, waiting)
     return pace.pause
 
 
-def test_looks_take_at_most_their_part_of_a_program_at_work():
-    used = 120 * US
-    taken = used + Pace._HAND_OVER
-    assert after_looks(Pace(MS, 10 * MS, always(1)), *[0] * 100, used=used) == taken * Pace.PART
+@pytest.mark.parametrize(("taken", "waiting"), [(50, 70), (500, 0), (2000, 150)])
+def test_looks_take_at_most_their_part_of_a_program_at_work(taken, waiting):
+    whole = (taken + waiting) * US + Pace._HAND_OVER
+    pause = after_looks(
+        Pace(MS, 10 * MS, always(1)), *[0] * 100, taken=taken * US, waiting=waiting * US
+    )
+    assert pause == whole * Pace.PART
+
+
+def test_they_do_so_where_few_of_them_are_dear():
+    pace = Pace(MS, 10 * MS, always(1))
+    for _ in range(1000):
+        after_looks(pace, *[0] * 9, taken=60 * US)
+        after_looks(pace, 0, taken=2 * MS)
+    mean = (9 * 60 * US + 2 * MS) / 10 + Pace._HAND_OVER
+    assert pace.pause == pytest.approx(mean * Pace.PART, rel=0.1)
+
+
+def test_waiting_for_long_takes_nothing_from_the_program():
+    pause = after_looks(Pace(MS, 10 * MS, always(1)), 0, taken=0, waiting=40 * MS)
+    assert pause == (Pace._MOST_WAITING + Pace._HAND_OVER) * Pace.PART
 
 
 def test_who_asks_for_fewer_looks_gets_as_few():
-    assert after_looks(Pace(5 * MS, 10 * MS, always(1)), *[0] * 100, used=120 * US) == 5 * MS
+    assert after_looks(Pace(5 * MS, 10 * MS, always(1)), *[0] * 100, taken=120 * US) == 5 * MS
 
 
 def test_who_wants_them_closer_grants_more_time():
-    used = 120 * US
-    taken = used + Pace._HAND_OVER
-    pace = Pace(MS // 5, 10 * MS, always(1))
-    assert after_looks(pace, *[0] * 100, used=used) == taken * Pace.PART // 5
+    whole = 120 * US + Pace._HAND_OVER
+    pause = after_looks(Pace(MS // 5, 10 * MS, always(1)), *[0] * 100, taken=120 * US)
+    assert pause == whole * Pace.PART // 5
 
 
 def test_a_program_at_rest_is_not_held_up():
     pace = Pace(MS, 10 * MS, always(1))
-    assert after_looks(pace, *[None] * 100, used=900 * US) == MS
-    half = after_looks(pace, *[0, None] * 2000, used=120 * US)
+    assert after_looks(pace, *[None] * 100, taken=900 * US) == MS
+    half = after_looks(pace, *[0, None] * 2000, taken=120 * US)
     assert half == pytest.approx((120 * US + Pace._HAND_OVER) * Pace.PART / 2, rel=0.05)
-
-
-def test_one_that_waited_for_long_has_not_taken_so_much():
-    pace = Pace(MS, 10 * MS, always(1))
-    after_looks(pace, *[0] * 99, used=120 * US)
-    taken = 120 * US * 101 / 100 + Pace._HAND_OVER
-    assert after_looks(pace, 0, used=40 * MS) == taken * Pace.PART
 
 
 # ------------------------------------------------------------------------- what a look stands for
 
 
-def test_a_look_that_is_a_little_late_stands_for_no_more_than_another():
-    pace = Pace(MS, 10 * MS, always(0.5))
-    pace.next(0)
-    stands_for, missed = pace.look(MS)
-    assert (stands_for, missed) == (MS, 0)
+def is_usually_late(pace, late):
+    for _ in range(200):
+        pace.look(pace.next(0) + late)
+        pace.looked(None, 0)
 
 
-def test_what_was_missed_belongs_to_what_has_lasted_so_long():
+def test_as_late_as_usual_is_not_late():
     pace = Pace(MS, 10 * MS, always(1))
-    pace.next(0)
-    assert pace.look(41 * MS) == (MS, 40 * MS)
-    pace.looked(60 * MS, 0)
-    pace.next(41 * MS)
-    assert pace.look(41 * MS + pace.pause) == (MS, 0)
+    is_usually_late(pace, 80 * US)
+    assert pace.look(pace.next(0) + 80 * US) == (MS, 0)
 
 
-def test_what_was_missed_of_others_is_spread_over_the_looks_to_come():
+@pytest.mark.parametrize("late", [50 * US, MS // 2, 40 * MS])
+def test_while_nobody_could_look_belongs_to_what_has_lasted_so_long(late):
     pace = Pace(MS, 10 * MS, always(1))
-    pace.next(0)
-    pace.look(41 * MS)
-    pace.looked(8 * MS, 0)
-    told, now = 0, 41 * MS
-    for _ in range(300):
-        now += pace.next(now)
-        stands_for, missed = pace.look(now)
-        pace.looked(0, 0)
+    is_usually_late(pace, 80 * US)
+    assert pace.look(pace.next(0) + 80 * US + late) == (MS, late)
+    pace.looked(late, 0)
+    assert pace.look(pace.next(0) + 80 * US)[0] == MS
+
+
+def test_who_is_held_up_sets_out_no_earlier_for_that():
+    pace = Pace(MS, 10 * MS, always(1))
+    is_usually_late(pace, 80 * US)
+    before = pace.next(0)
+    for _ in range(10):
+        pace.look(pace.next(0) + 5 * MS)
+    assert pace.next(0) == before
+
+
+def told_later(pace, looks=300):
+    """Return for how much more than for themselves the looks to come stand, and the most of it."""
+    told = []
+    for _ in range(looks):
+        stands_for, missed = pace.look(pace.next(0))
+        told.append(stands_for - pace.pause)
         assert missed == 0
-        assert stands_for - MS <= 40 * MS // Pace._SPREAD
-        told += stands_for - MS
+        pace.looked(None, 0)
+    return sum(told), max(told)
+
+
+@pytest.mark.parametrize("lasted", [None, 0, 8 * MS])
+def test_of_others_it_is_spread_over_the_looks_to_come(lasted):
+    pace = Pace(MS, 10 * MS, always(1))
+    pace.look(pace.next(0) + 40 * MS)
+    pace.looked(lasted, 0)
+    told, most = told_later(pace)
     assert told == pytest.approx(40 * MS, rel=0.001)
+    assert most <= 5 * MS
+
+
+def test_a_look_that_came_to_nothing_is_made_up_for():
+    pace = Pace(MS, 10 * MS, always(1))
+    pace.look(pace.next(0) + 4 * MS)
+    pace.looked(NOTHING, 0)
+    assert told_later(pace)[0] == pytest.approx(5 * MS, rel=0.001)
 
 
 def test_a_program_that_was_stopped_for_an_hour_is_not_told_of_it():
     pace = Pace(MS, 10 * MS, always(1))
     pace.look(pace.next(0) + 3600 * 1000 * MS)
     pace.looked(None, 0)
-    told = 0
-    for _ in range(300):
-        stands_for, _ = pace.look(pace.next(0))
-        told += stands_for - MS
-        pace.looked(0, 0)
-    assert told == pytest.approx(Pace._MOST_OWED * MS, rel=0.001)
+    assert told_later(pace)[0] == pytest.approx(Pace._MOST_OWED * MS, rel=0.001)
 
 
 # ----------------------------------------------------------------------------- all of it together
@@ -182,3 +212,23 @@ def test_looks_are_fair_though_they_take_time_from_what_they_see():
         pace.looked(None, 0)
     share = told["works"] / told.total()
     assert share == pytest.approx(program.spent["works"] / program.now, rel=0.01)
+
+
+@pytest.mark.parametrize(("held", "free"), [(1, 3), (2, 2), (4, 3.5), (10, 10), (40, 40)])
+def test_looks_are_fair_to_code_that_lets_nobody_look(held, free):
+    told = Counter()
+    pace = Pace(MS, 20 * MS, partial(Random(1).expovariate, 1))
+    held, free = round(held * MS), round(free * MS)
+    now = 0
+    for _ in range(40_000):
+        now += pace.next(now) + 80 * US
+        within = now % (held + free)
+        is_held = within < held
+        if is_held:
+            now += held - within
+        stands_for, missed = pace.look(now)
+        lasted = held if is_held else within - held
+        told[is_held] += stands_for + (missed if lasted >= missed else 0)
+        now += 50 * US
+        pace.looked(lasted, 50 * US)
+    assert told[True] / told.total() == pytest.approx(held / (held + free), rel=0.03)

@@ -282,6 +282,7 @@ class LoopAccount:
         current: the account of the task that is stepping; ``None`` between steps.
         began: when the last step began, or is about to; one that interrupts another does not count.
             An integer object of its own for each step, so that its identity says which step it is.
+        exited: when the last task has exited.
         longest: how long a step may take before it is said to hold the loop, in nanoseconds.
         due: the moment after which the end of a step is worth a look: at the latest, when a step
             that has just begun would take too long. So a step that does not costs one comparison.
@@ -311,6 +312,7 @@ class LoopAccount:
         "current",
         "due",
         "end",
+        "exited",
         "give_way",
         "holds",
         "last_hold",
@@ -331,7 +333,7 @@ class LoopAccount:
     def __init__(self, tree: StackTree, now: int, *, thread: int = 0, longest: int = NEVER) -> None:
         self.tree = tree
         self.thread = thread
-        self.begin = self.began = now
+        self.begin = self.began = self.exited = now
         self.longest = longest
         self.let_give_way(None)
         self.holds: dict[Place, Blocks] = {}
@@ -385,8 +387,8 @@ class LoopAccount:
     @property
     def latest(self) -> int:
         """The last moment at which anything is known to have happened in it."""
-        parked = [task.parked for task in self.tasks if task.parked is not NEVER]
-        return max(self.began, *parked) if parked else self.began
+        parked = (task.parked for task in self.tasks if task.parked != NEVER)
+        return max(self.began, self.exited, *parked)
 
     def touch(self, now: int) -> None:
         """Account for a loop that stands still up to now, for something happens to its tasks."""
@@ -556,6 +558,7 @@ class LoopAccount:
                 task.note_left_open()
             task.finish(now)
             self.lifetimes += now - task.born
+            self.exited = now
             del self.tasks[task]
         finally:
             self.end_change()

@@ -11,7 +11,8 @@ other: Poisson arrivals see time averages (R. W. Wolff, 1982), also of what they
 
 A look stands for the time from look to look as it is meant to be, not as it happens to be: what
 chance adds to one distance or takes from it has nothing to do with what the next look sees. Weighed
-by the distances themselves, looks told as little as three quarters of their number would.
+by the distances themselves, looks told as little as three quarters of their number would. But where
+code does not let anybody look, what is seen afterwards answers for as long.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Pace"]
+__all__ = ["NOTHING", "Pace"]
+
+
+NOTHING: Final = -1
+"""For how long lasts what a look has seen that has come to nothing, though the program worked."""
 
 
 class Pace:
@@ -47,8 +52,14 @@ class Pace:
     _LEAST: Final = 1_000
     """Nanoseconds: less would not be slept, and the program would not go on meanwhile."""
 
+    _HELD: Final = 300_000
+    """Nanoseconds by which looks are late where somebody has not let them have their turn."""
+
     _HAND_OVER: Final = 30_000
     """Nanoseconds that a step loses beside, until it has its turn again."""
+
+    _MOST_WAITING: Final = 200_000
+    """Nanoseconds of processor time. To wait longer than that takes nothing from the program."""
 
     _SPREAD: Final = 8
     """Over how many looks is spread what others should have seen. One of them alone would weigh so
@@ -62,7 +73,9 @@ class Pace:
         self._most = most
         self._chance = chance
         self._times = self.PART * min(every / self._FULL, 1)
-        self._used, self._at_work, self._delay = _Average(), _Average(), _Average()
+        # Whether the program works or rests just now, the pause is to be nearly the same: the more
+        # it varies, the less looks tell.
+        self._cost, self._at_work, self._delay = _Average(128), _Average(1024), _Average(128)
         self._wanted = self._missed = self._owed = 0
 
     def next(self, now: int) -> int:
@@ -80,43 +93,48 @@ class Pace:
         """Say for how many nanoseconds a look stands that is made now.
 
         Returns:
-            For how long it stands, and for how long there should have been others meanwhile: it
-            stands for these as well if what it sees has lasted so long.
+            For how long it stands, and for how long none could be made: it stands for that as well
+            if what it sees has lasted so long.
         """
         late = now - self._wanted
-        self._delay.add(min(late, self.pause))
-        self._missed = late if late > self.pause else 0
+        self._missed = max(round(late - self._delay.mean), 0)
+        if late < self._HELD:
+            self._delay.add(late)
         part = self._owed // self._SPREAD
         self._owed -= part
         return self.pause + part, self._missed
 
-    def looked(self, lasted: int | None, used: int) -> None:
-        """Note for how long lasts what was seen, and the processor time of our thread since before.
+    def looked(self, lasted: int | None, taken: int, waiting: int = 0) -> None:
+        """Note what has become of a look, in nanoseconds.
 
         Looks are the dearer the deeper stacks are, and where our thread has to share a processor
-        with the loop's. They take nothing from a program that is not at work: then nothing
-        `lasted`. One that waited for its turn for long has not taken as much: it counts as two.
+        with the loop's. They take nothing from a program that is not at work.
+
+        Args:
+            lasted: how long what was seen has lasted: `NOTHING` if a program at work was not seen,
+                ``None`` if it was not at work.
+            taken: the processor time of the look.
+            waiting: that of our thread from the look before until it had its turn.
         """
-        if (lasted or 0) < self._missed:
-            self._owed = min(self._owed + self._missed, self._MOST_OWED * self.pause)
+        owed = self._missed if (lasted or 0) < self._missed else 0
+        if lasted == NOTHING:
+            owed += self.pause
+        self._owed = min(self._owed + owed, self._MOST_OWED * self.pause)
         if lasted is not None:
-            self._used.add(min(used, 2 * self._used.mean) if self._used.mean else used)
+            self._cost.add(taken + min(waiting, self._MOST_WAITING) + self._HAND_OVER)
         self._at_work.add(lasted is not None)
-        cost = (self._used.mean + self._HAND_OVER) * self._at_work.mean
+        cost = self._cost.mean * self._at_work.mean
         self.pause = max(self._every, round(cost * self._times))
 
 
 class _Average:
     """The mean of what was added, the latest of it if that is a lot."""
 
-    _MOST: Final = 1024
-    """So many that the pause is nearly the same whether the program works or rests just now. The
-    more it varies, the less looks tell."""
-
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.mean = 0.0
+        self._most = most
         self._count = 0
 
     def add(self, number: float) -> None:
-        self._count = min(self._count + 1, self._MOST)
+        self._count = min(self._count + 1, self._most)
         self.mean += (number - self.mean) / self._count

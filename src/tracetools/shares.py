@@ -3,8 +3,8 @@
 What may live here: the arithmetic of looks, in whole nanoseconds. What must not: how one looks.
 
 Looks give the shares, the accounting gives the totals; and what no look saw stays where it was. A
-look is wanted at moments that have nothing to do with what the program does, and it stands for the
-time since the one before it: so looks are never counted, but weighed.
+look is made at a moment that has nothing to do with what the program does, and stands for some time
+(see `pace`): so looks are never counted, but weighed.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from tracetools.accounting import NEVER
 from tracetools.alarm import Alarm
 from tracetools.looks import Seen, line_at_fault, see, see_thread
-from tracetools.pace import Pace
+from tracetools.pace import NOTHING, Pace
 from tracetools.punctual import Turns, make_waker
 from tracetools.recorder import logger
 from tracetools.stacks import HOLDS, Frame
@@ -35,6 +35,9 @@ __all__ = ["Watch"]
 _LOOKS_A_LIMIT: Final = 5
 _LONGEST_PAUSE: Final = 50_000_000
 _SHORTEST_PAUSE: Final = 1_000_000
+
+_LOOKS_THAT_MEET: Final = 10
+"""How many looks by chance meet a step, in all likelihood; fewer have to be made evenly."""
 
 _TREND: Final = 250_000_000
 """Nanoseconds between two looks at how long the queue was."""
@@ -120,10 +123,11 @@ class Watch:
                 self._turns.end_turn()
                 if self._turns.sleep(over, wait / 1e9):
                     break
+                begun = thread_time_ns()
                 lasted = self._look(*pace.look(perf_counter_ns()))
-                now = thread_time_ns()
-                pace.looked(lasted, now - then)
-                then = now
+                ended = thread_time_ns()
+                pace.looked(lasted, ended - begun, begun - then)
+                then = ended
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the watch failed")
         finally:
@@ -143,6 +147,8 @@ class Watch:
         watched = max(min(longest // _LOOKS_A_LIMIT, _LONGEST_PAUSE), _SHORTEST_PAUSE)
         if every is None:
             return Pace(watched, NEVER, evenly)
+        if longest < _LOOKS_THAT_MEET * every:
+            return Pace(min(every, watched), NEVER, evenly)
         return Pace(min(every, watched), 2 * watched, by_chance)
 
     # -- a look ----------------------------------------------------------------------------------
@@ -166,7 +172,7 @@ class Watch:
         for so long.
 
         Returns:
-            For how long it has; ``None`` if no loop was at work.
+            For how long it has; `NOTHING` if it could not be seen, ``None`` if no loop was at work.
         """
         recorder = self._recorder
         now = perf_counter_ns()
@@ -181,7 +187,7 @@ class Watch:
                 self._alarm.sound(loop, *loop.last_hold)
         if self._every is not None:
             for account in recorder.open_threads():
-                self._look_at_thread(account, stands_for + missed)
+                self._look_at_thread(account, stands_for, missed)
         if recorder.scheduled and now >= self._next_trend:
             self._next_trend = now + _TREND
             for loop in loops:
@@ -191,7 +197,7 @@ class Watch:
     def _look_at_step(
         self, loop: LoopAccount, stands_for: int, missed: int, *, is_outer: bool
     ) -> int:
-        """Look at the step that a loop makes; return for how long it did, in nanoseconds."""
+        """Look at the step that a loop makes; return how long it took up to now, in nanoseconds."""
         began = loop.began
         took = self._recorder.clock_of(loop.thread)() - began
         is_long = took * _LOOKS_A_LIMIT > loop.longest
@@ -199,7 +205,7 @@ class Watch:
             return took
         seen = see(loop, is_outer=is_outer, with_lines=is_long)
         if seen is None:
-            return 0
+            return NOTHING
         if seen.began is not began:  # another step has begun meanwhile
             took, is_long = 0, False
         if self._every is not None:
@@ -218,10 +224,14 @@ class Watch:
         if took > loop.longest:
             self._alarm.sound(loop, seen.began, place, took)
 
-    def _look_at_thread(self, account: ThreadAccount, stands_for: int) -> None:
+    def _look_at_thread(self, account: ThreadAccount, stands_for: int, missed: int) -> None:
+        opened = account.innermost
         seen = see_thread(account)
-        if seen is not None:
-            self._recorder.thread_shares.add(seen.own, seen.key, seen, stands_for)
+        if seen is None or opened is None:
+            return
+        lasted = self._recorder.clock_of(account.thread)() - opened[3]
+        weight = stands_for + (missed if lasted >= missed else 0)
+        self._recorder.thread_shares.add(seen.own, seen.key, seen, weight)
 
     def _place(self, seen: Seen) -> Place:
         """Say where a step is: its functions, and at last the line that holds the loop."""

@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import textwrap
+import threading
 import weakref
 
 import pytest
@@ -70,32 +71,77 @@ def test_a_signal_that_interrupts_nothing_ends_a_loop_that_waits_all_the_same(tm
     assert "Written: stack.folded" in assert_same("app.py", way, folder=tmp_path, covered=False)
 
 
-def test_a_loop_is_woken_while_it_runs_and_no_longer(monkeypatch):
+@pytest.fixture
+def waker(monkeypatch):
     monkeypatch.setattr(waking, "_EVERY", 0.001)
     waker = waking.LoopWaker()
-    woken = []
+    waker.begin()
+    yield waker
+    waker.end()
 
-    class Loop(asyncio.SelectorEventLoop):
-        def _write_to_self(self):
-            woken.append(self)
-            super()._write_to_self()
 
-    async def until_woken(times):
-        while len(woken) < times:  # noqa: ASYNC110  # the loop is not to wait for events
+class Loop(asyncio.SelectorEventLoop):
+    """Counts how often it is woken."""
+
+    woken = 0
+
+    def _write_to_self(self):
+        self.woken += 1
+        super()._write_to_self()
+
+    async def until_woken(self, times):
+        enough = self.woken + times
+        while self.woken < enough:  # noqa: ASYNC110  # the loop is not to wait for events
             await asyncio.sleep(0)
 
-    waker.begin()
-    try:
-        loop = Loop()
-        loop.run_until_complete(until_woken(3))
-        assert set(woken) == {loop}
-        gone = weakref.ref(loop)
-        loop.close()
-        woken.clear()
-        del loop
-        gc.collect()
-        assert gone() is None
-    finally:
-        waker.end()
-    waker._thread.join()
-    assert not woken
+
+def wakers():
+    return [thread for thread in threading.enumerate() if thread.name == "tracetools signals"]
+
+
+def test_a_loop_is_woken_while_it_runs_and_nobody_is_left_who_would_do_it_afterwards(waker):
+    before = wakers()
+    loop = Loop()
+    for _ in range(3):
+        loop.run_until_complete(loop.until_woken(3))
+        assert wakers() == before
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert gone() is None
+
+
+def test_loops_that_follow_one_another_closely_share_a_thread_that_ends_by_itself(waker):
+    before = wakers()
+    loop = Loop()
+    for _ in range(2 * waking._MANY):
+        loop.run_until_complete(loop.until_woken(1))
+    for thread in set(wakers()) - set(before):
+        thread.join(60)
+        assert not thread.is_alive()
+    loop.run_until_complete(loop.until_woken(1))
+    loop.close()
+
+
+def test_a_loop_is_woken_again_when_another_one_has_run_within_it(waker):
+    outer, inner = Loop(), Loop()
+
+    async def nested():
+        asyncio._set_running_loop(None)
+        inner.run_until_complete(inner.until_woken(1))
+        asyncio._set_running_loop(outer)
+        await outer.until_woken(3)
+
+    outer.run_until_complete(nested())
+    outer.close()
+    inner.close()
+
+
+def test_loops_of_other_threads_are_not_woken_for_no_signal_is_theirs(waker):
+    loop = Loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(asyncio.sleep(0.01),))
+    thread.start()
+    thread.join()
+    loop.close()
+    assert loop.woken == 0

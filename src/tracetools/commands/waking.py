@@ -10,8 +10,10 @@ what may live here: who sees to it that asyncio's other loops look around now an
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
@@ -26,20 +28,25 @@ __all__ = ["LoopWaker"]
 _EVERY: Final = 0.5
 """Seconds."""
 
+_SOON: Final = 0.1
+_MANY: Final = 10
+"""Seconds from the end of a loop to that of another one, and how many such there are where loops
+are begun again and again. `asyncio.run` begins three."""
+
 
 class LoopWaker:
-    """Wakes the loop of the main thread twice a second, if it is one that has to be woken.
+    """Wakes loops in the main thread twice a second, while they run, if they have to be woken.
 
-    It has nothing to do then but to read the byte that wakes it, as for `call_soon_threadsafe`.
+    They have nothing to do then but to read the byte that wakes them, as for
+    `call_soon_threadsafe`.
     """
 
     hears_wakeups: Final = False
 
     def __init__(self) -> None:
-        self._loop: Callable[[], AbstractEventLoop | None] = _no_loop
-        self._over = threading.Lock()
-        self._over.acquire()
-        self._thread: threading.Thread | None = None
+        self._loops: list[Callable[[], AbstractEventLoop | None]] = []
+        self._waker: tuple[threading.Thread, Any] | None = None
+        self._last, self._in_a_row = -math.inf, 0
         self._listens = False
 
     def begin(self) -> None:
@@ -55,7 +62,8 @@ class LoopWaker:
 
             self._listens = False
             loops.unlisten(self)
-            self._over.release()
+        self._loops.clear()
+        self._end_thread()
 
     def _listen(self) -> None:
         from tracetools.instruments import loops  # noqa: PLC0415  # imports asyncio
@@ -63,33 +71,67 @@ class LoopWaker:
         self._listens = True
         loops.listen(self)
 
-    def _run(self) -> None:
-        while not self._over.acquire(timeout=_EVERY):
-            loop = self._loop()
-            with contextlib.suppress(Exception):  # it is being closed
-                if loop is not None:
-                    loop._write_to_self()  # type: ignore[attr-defined]  # noqa: SLF001
-            del loop  # it is not ours to be kept
+    # -- the thread ------------------------------------------------------------------------------
+
+    def _begin_thread(self) -> None:
+        over = threading.Lock()
+        over.acquire()
+        thread = threading.Thread(
+            target=self._wake, args=(over,), name="tracetools signals", daemon=True
+        )
+        self._waker = thread, over
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many
+            self._waker = None
+
+    def _end_thread(self) -> None:
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            thread, over = waker
+            over.release()
+            with contextlib.suppress(RuntimeError):  # Ctrl-C came before it began
+                thread.join(1)
+
+    def _wake(self, over: Any) -> None:
+        while not over.acquire(timeout=_EVERY):
+            for get_loop in tuple(self._loops):
+                loop = get_loop()
+                with contextlib.suppress(Exception):  # it is being closed
+                    loop._write_to_self()  # type: ignore[union-attr]  # noqa: SLF001
+                del loop  # it is not ours to be kept
+            if not self._loops:
+                mine, self._waker = self._waker, None
+                # Who adds one from now on begins another thread; or has added one just before.
+                if not self._loops or self._waker is not None:
+                    return
+                self._waker = mine
 
     # -- what loops tell -------------------------------------------------------------------------
 
     def starts(self, loop: AbstractEventLoop) -> None:
         """Wake a loop from now on."""
-        if threading.current_thread() is not threading.main_thread():
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or not hasattr(loop, "_write_to_self"):
             return
-        if not hasattr(loop, "_write_to_self"):
-            return
-        self._loop = ref(loop)
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="tracetools signals", daemon=True)
-            with contextlib.suppress(RuntimeError):  # there are too many
-                thread.start()
-                self._thread = thread
+        self._loops.append(ref(loop))  # first: see `_wake`
+        if self._waker is None:
+            self._begin_thread()
 
     def stops(self, loop: AbstractEventLoop) -> None:
-        """Wake it no more."""
-        if self._loop() is loop:
-            self._loop = _no_loop
+        """Wake it no more.
+
+        The thread that did is gone afterwards, in case that somebody forks, if loops do not follow
+        one another so closely that another thread each time would take too long.
+        """
+        others = [get_loop for get_loop in self._loops if get_loop() is not loop]
+        if len(others) == len(self._loops):
+            return
+        self._loops = others
+        self._in_a_row = self._in_a_row + 1 if monotonic() - self._last < _SOON else 0
+        if not others and self._in_a_row < _MANY:
+            self._end_thread()
+        self._last = monotonic()
 
     def closed(self, loop: AbstractEventLoop) -> None:
         """Do nothing: it has been stopped before."""
@@ -104,7 +146,3 @@ class LoopWaker:
     def scheduled(self, callback: Any) -> Any:
         """Leave callbacks as they are."""
         return callback
-
-
-def _no_loop() -> None:
-    """Stand for the loop where there is none."""

@@ -122,6 +122,18 @@ def test_while_nobody_could_look_belongs_to_what_has_lasted_so_long(late):
     assert pace.look(pace.next(0) + 80 * US)[0] == MS
 
 
+def test_a_look_that_took_long_has_kept_others_from_being_made():
+    pace = Pace(MS, 10 * MS, always(1))
+    now = pace.next(0)
+    pace.look(now)
+    pace.looked(MS, 0)
+    now += 30 * MS  # it logged something, and lost its turn
+    now += pace.next(now)
+    assert pace.look(now) == (MS, 30 * MS)
+    now += 50 * US
+    assert pace.look(now + pace.next(now)) == (MS, 0)
+
+
 def test_who_is_held_up_sets_out_no_earlier_for_that():
     pace = Pace(MS, 10 * MS, always(1))
     is_usually_late(pace, 80 * US)

@@ -53,7 +53,7 @@ class Pace:
     """Nanoseconds: less would not be slept, and the program would not go on meanwhile."""
 
     _HELD: Final = 300_000
-    """Nanoseconds by which looks are late where somebody has not let them have their turn."""
+    """Nanoseconds by which looks are late, or take, where they are not let have their turn."""
 
     _HAND_OVER: Final = 30_000
     """Nanoseconds that a step loses beside, until it has its turn again."""
@@ -76,7 +76,7 @@ class Pace:
         # Whether the program works or rests just now, the pause is to be nearly the same: the more
         # it varies, the less looks tell.
         self._cost, self._at_work, self._delay = _Average(128), _Average(1024), _Average(128)
-        self._wanted = self._missed = self._owed = 0
+        self._wanted = self._looked = self._busy = self._missed = self._owed = 0
 
     def next(self, now: int) -> int:
         """Set the next moment to be woken; return how far it is, in nanoseconds.
@@ -87,6 +87,8 @@ class Pace:
         distance = round(min(self.pause * self._chance(), most) - self._delay.mean)
         distance = max(distance, self._LEAST)
         self._wanted = now + distance
+        took = now - self._looked
+        self._busy = took if self._looked and took > self._HELD else 0
         return distance
 
     def look(self, now: int) -> tuple[int, int]:
@@ -97,9 +99,10 @@ class Pace:
             if what it sees has lasted so long.
         """
         late = now - self._wanted
-        self._missed = max(round(late - self._delay.mean), 0)
+        self._missed = self._busy + max(round(late - self._delay.mean), 0)
         if late < self._HELD:
             self._delay.add(late)
+        self._looked = now
         part = self._owed // self._SPREAD
         self._owed -= part
         return self.pause + part, self._missed

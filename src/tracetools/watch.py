@@ -141,15 +141,12 @@ class Watch:
         """
         random = Random()  # noqa: S311
         by_chance, evenly = partial(random.expovariate, 1), partial(random.uniform, 0.5, 1.5)
-        longest, every = self._recorder.longest, self._every
+        every, longest = self._every or _LONGEST_PAUSE, self._recorder.longest
         if longest is None:
-            return Pace(every or _LONGEST_PAUSE, NEVER, by_chance)
+            return Pace(every, NEVER, by_chance)
         watched = max(min(longest // _LOOKS_A_LIMIT, _LONGEST_PAUSE), _SHORTEST_PAUSE)
-        if every is None:
-            return Pace(watched, NEVER, evenly)
-        if longest < _LOOKS_THAT_MEET * every:
-            return Pace(min(every, watched), NEVER, evenly)
-        return Pace(min(every, watched), 2 * watched, by_chance)
+        is_met = self._every is not None and longest >= _LOOKS_THAT_MEET * every
+        return Pace(min(every, watched), 2 * watched, by_chance if is_met else evenly)
 
     # -- a look ----------------------------------------------------------------------------------
 
@@ -209,7 +206,7 @@ class Watch:
         if seen.began is not began:  # another step has begun meanwhile
             took, is_long = 0, False
         if self._every is not None:
-            weight = stands_for + (missed if took >= missed else 0)
+            weight = _weight(stands_for, missed, took)
             self._recorder.shares.add(seen.own, seen.key, seen, weight)
         if is_long:
             self._note(loop, seen, took)
@@ -230,7 +227,7 @@ class Watch:
         if seen is None or opened is None:
             return
         lasted = self._recorder.clock_of(account.thread)() - opened[3]
-        weight = stands_for + (missed if lasted >= missed else 0)
+        weight = _weight(stands_for, missed, lasted)
         self._recorder.thread_shares.add(seen.own, seen.key, seen, weight)
 
     def _place(self, seen: Seen) -> Place:
@@ -247,6 +244,11 @@ class Watch:
         self._queues[loop] = times, lengths
         more = times - times_then
         loop.trend.add((lengths - lengths_then) * 1000 // more if more else 0)
+
+
+def _weight(stands_for: int, missed: int, lasted: int) -> int:
+    """Return for how long a look answers, if what it sees has lasted for so long."""
+    return stands_for + (missed if lasted >= missed else 0)
 
 
 def _runs_within(outer: LoopAccount, other: LoopAccount) -> bool:

@@ -16,7 +16,7 @@ import pyinferno
 from playwright.sync_api import sync_playwright
 from rendering import write_stacks
 
-from tracetools.flamegraph import Flamegrapher
+from tracetools.output.flamegraph import Flamegrapher
 
 ROUNDS = 7
 STACKS = 1_400

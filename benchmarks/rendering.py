@@ -20,7 +20,7 @@ ROUNDS = 5
 SIZES = (10_000, 100_000)
 
 OURS = """
-from tracetools.flamegraph import Flamegrapher
+from tracetools.output.flamegraph import Flamegrapher
 Flamegrapher(FILE).write_flamegraph()
 """
 INFERNO = """

@@ -19,7 +19,7 @@ import anyio
 import anyio.lowlevel
 
 from tracetools import Profile, observe, record
-from tracetools.formats.folded import read_folded
+from tracetools.output.formats.folded import read_folded
 
 ROUNDS = 4
 # Long, so that what task groups themselves take (a quarter of a millisecond a round) is little.

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tracetools import current, spans, stack_file
+from tracetools.output import stack_file
+from tracetools.recording import current, spans
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from typing import ClassVar
 
 from tests.backends import Backend, TrioBackend
 from tracetools import observe, span
+from tracetools.sampling.sampler import Watch
 from tracetools.testing import FakeClock
-from tracetools.watch import Watch
 
 
 class World:

@@ -8,10 +8,10 @@ from functools import partial
 
 from hypothesis import strategies as st
 
-from tracetools.profile import Profile
-from tracetools.sizes import bucket_of
-from tracetools.spread import Spread
-from tracetools.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.buckets import bucket_of
+from tracetools.core.histogram import Spread
+from tracetools.core.profile import Profile
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 from tracetools.testing import ScriptedLoop
 
 NAMES = ["a", "b", "c"]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tracetools.formats.folded import read_folded
-from tracetools.formats.profile_json import read_profile
-from tracetools.lints import line_at_fault
+from tracetools.output.formats.folded import read_folded
+from tracetools.output.formats.profile_json import read_profile
+from tracetools.output.lints import line_at_fault
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PROGRAMS = {

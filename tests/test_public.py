@@ -12,7 +12,7 @@ import pytest
 
 import tracetools
 from tests.processes import run
-from tracetools import errors
+from tracetools.core import errors
 
 CONTRACT = {
     *("FlamegraphInstrument", "Flamegrapher", "Profile", "TracetoolsError"),
@@ -75,9 +75,9 @@ def test_importing_imports_no_backend_and_nothing_dear(statement):
     dear = {"trio", "anyio", "asyncio", "inspect", "dataclasses", "logging", "pathlib", "argparse"}
     loaded = in_a_new_process(f"{statement}\nprint(json.dumps(list(sys.modules)))")
     assert dear.isdisjoint(loaded)
-    assert not [name for name in loaded if name.startswith("tracetools.flamegraph")]
+    assert not [name for name in loaded if name.startswith("tracetools.output.flamegraph")]
     assert not [name for name in loaded if name.startswith("tracetools.instruments")]
-    assert "tracetools.spans" in loaded
+    assert "tracetools.recording.spans" in loaded
 
 
 def test_the_instrument_imports_trio_and_neither_anyio_nor_asyncio():
@@ -92,7 +92,9 @@ def test_the_graph_can_be_drawn_without_what_records():
     loaded = in_a_new_process(
         "from tracetools import Flamegrapher\nprint(json.dumps(list(sys.modules)))"
     )
-    assert {"trio", "tracetools.recorder", "tracetools.stack_file"}.isdisjoint(loaded)
+    assert {"trio", "tracetools.recording.recorder", "tracetools.output.stack_file"}.isdisjoint(
+        loaded
+    )
 
 
 def test_types_are_delivered():

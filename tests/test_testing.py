@@ -6,7 +6,7 @@ import pytest
 
 from tests.strategies import numbers
 from tracetools import observe, span
-from tracetools.stacks import Times
+from tracetools.core.stacks import Times
 from tracetools.testing import FakeClock, ScriptedLoop
 
 

@@ -5,7 +5,7 @@ Names only; a backend is imported when its instrument is asked for.
 
 from typing import TYPE_CHECKING, Any
 
-from tracetools.errors import (
+from tracetools.core.errors import (
     GraphFileError,
     LawError,
     NoStacksError,
@@ -13,13 +13,13 @@ from tracetools.errors import (
     StackFileError,
     TracetoolsError,
 )
-from tracetools.spans import observe, span
+from tracetools.recording.spans import observe, span
 
 if TYPE_CHECKING:
-    from tracetools.everywhere import record
-    from tracetools.flamegraph import Flamegrapher
+    from tracetools.core.profile import Profile
     from tracetools.instruments.trio import FlamegraphInstrument
-    from tracetools.profile import Profile
+    from tracetools.output.flamegraph import Flamegrapher
+    from tracetools.session.record import record
 
 __all__ = [
     "FlamegraphInstrument",
@@ -38,9 +38,9 @@ __all__ = [
 
 _LATE = {
     "FlamegraphInstrument": "tracetools.instruments.trio",
-    "Flamegrapher": "tracetools.flamegraph",
-    "Profile": "tracetools.profile",
-    "record": "tracetools.everywhere",
+    "Flamegrapher": "tracetools.output.flamegraph",
+    "Profile": "tracetools.core.profile",
+    "record": "tracetools.session.record",
 }
 
 

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import demo, render, run
-from tracetools.errors import TracetoolsError
+from tracetools.core.errors import TracetoolsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracetools.recorder import Recorder
-from tracetools.stacks import Frame
+from tracetools.core.stacks import Frame
+from tracetools.recording.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tracetools.accounting import Opened, TaskAccount
-    from tracetools.profile import Profile
-    from tracetools.stacks import Stack
+    from tracetools.core.accounting import Opened, TaskAccount
+    from tracetools.core.profile import Profile
+    from tracetools.core.stacks import Stack
 
 __all__ = ["FakeClock", "ScriptedLoop"]
 

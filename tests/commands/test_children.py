@@ -16,8 +16,8 @@ from tests.commands.programs import PROGRAMS, RECORDED, assert_same, end, starte
 from tests.commands.programs.servers import APP, ask, free_port
 from tracetools import Profile
 from tracetools.commands.children import Children, begin
-from tracetools.formats.folded import read_folded
-from tracetools.stacks import ROOT, Times
+from tracetools.core.stacks import ROOT, Times
+from tracetools.output.formats.folded import read_folded
 
 unix = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")
 

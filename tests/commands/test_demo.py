@@ -19,7 +19,7 @@ from tracetools.commands import demo
 from tracetools.demo import drive
 from tracetools.demo.app import Shop, draw_cover, make_app
 from tracetools.demo.database import Database
-from tracetools.formats.folded import read_folded
+from tracetools.output.formats.folded import read_folded
 
 SERVERS = {"trio": "hypercorn's trio worker", "asyncio": "uvicorn"}
 HANDLERS = {"trio": "_handle", "asyncio": "RequestResponseCycle.run_asgi"}

@@ -27,8 +27,8 @@ from mcp.client.streamable_http import streamable_http_client
 from trio_websocket import open_websocket
 
 from tests.commands.programs import RECORDED, Ended, end, started
-from tests.flamegraph.reading import read_frames
-from tracetools.formats.folded import read_folded
+from tests.output.flamegraph.reading import read_frames
+from tracetools.output.formats.folded import read_folded
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix: signals, uvloop")
 

@@ -12,10 +12,10 @@ import pytest
 
 from tracetools.__main__ import main
 from tracetools.commands import render as command
-from tracetools.flamegraph.options import OptionNames
-from tracetools.formats.profile_json import write_profile
-from tracetools.profile import Profile
-from tracetools.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.profile import Profile
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.output.flamegraph.options import OptionNames
+from tracetools.output.formats.profile_json import write_profile
 
 MAIN = (ROOT, Frame("main", "app.py", 3))
 PROFILE = Profile(

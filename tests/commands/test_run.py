@@ -21,8 +21,8 @@ from tests.commands.programs import (
 )
 from tests.commands.programs.servers import APP, ask, free_port
 from tracetools.commands.run import split
-from tracetools.formats.folded import read_folded
-from tracetools.formats.profile_json import read_profile
+from tracetools.output.formats.folded import read_folded
+from tracetools.output.formats.profile_json import read_profile
 
 unix = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")
 ENDS = str(PROGRAMS / "ends.py")
@@ -113,8 +113,8 @@ def test_options_reach_the_recording(tmp_path):
 BLOCKED = """\
 import trio
 from dataclasses import replace
-from tracetools.recorder import Recorder
-from tracetools.stacks import Blocks
+from tracetools.recording.recorder import Recorder
+from tracetools.core.stacks import Blocks
 
 measured = Recorder.profile
 

@@ -13,7 +13,7 @@ from tracetools.commands.tables import (
     what_stands_out,
     what_to_open,
 )
-from tracetools.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 
 MAIN = Frame("main", "/home/me/app.py", 3)
 PART = Frame("Shop.load_part", "src\\shop\\parts.py", 120)

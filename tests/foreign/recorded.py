@@ -18,7 +18,7 @@ import reports
 from tracetools import LawError, TracetoolsError, record
 
 if TYPE_CHECKING:
-    from tracetools.everywhere import Record
+    from tracetools.session.record import Record
 
 _numbers = itertools.count()
 _open: list[_Recorded] = []

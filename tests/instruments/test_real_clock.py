@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from tracetools import observe, record
-from tracetools.formats.folded import read_folded
+from tracetools.output.formats.folded import read_folded
 
 BACKENDS = {
     "trio": ("trio", {}),

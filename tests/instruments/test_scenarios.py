@@ -19,9 +19,9 @@ import trio.testing
 from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
-from tracetools.profile import Path
-from tracetools.stacks import Times
-from tracetools.watch import Watch
+from tracetools.core.profile import Path
+from tracetools.core.stacks import Times
+from tracetools.sampling.sampler import Watch
 
 THE_LOOPS_OWN = (
     "Runner.init",

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from tracetools.instruments.tasks import Tasks
-from tracetools.recorder import Recorder
+from tracetools.recording.recorder import Recorder
 from tracetools.testing import FakeClock
 
 

@@ -19,8 +19,8 @@ import trio
 import trio.testing
 
 from tracetools import FlamegraphInstrument, StackFileError, observe, span
-from tracetools.current import recorded_loops
-from tracetools.formats.folded import read_folded
+from tracetools.output.formats.folded import read_folded
+from tracetools.recording.current import recorded_loops
 from tracetools.testing import FakeClock
 
 

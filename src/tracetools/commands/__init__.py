@@ -3,7 +3,7 @@
 A command is a module with `SUMMARY`, `add_options` and `run`, listed in `tracetools.__main__`.
 """
 
-from tracetools.errors import TracetoolsError
+from tracetools.core.errors import TracetoolsError
 
 __all__ = ["CommandError"]
 

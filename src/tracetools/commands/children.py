@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands.signals import DeadlySignals
 from tracetools.commands.waking import LoopWaker
-from tracetools.everywhere import Record
-from tracetools.formats.files import write_atomically
-from tracetools.instruments import late
-from tracetools.recorder import logger
-from tracetools.recording import Options, Recording
-from tracetools.stack_file import StackFile
+from tracetools.instruments import module_imports as late
+from tracetools.output.formats.files import write_atomically
+from tracetools.output.stack_file import StackFile
+from tracetools.recording.recorder import logger
+from tracetools.session.record import Record
+from tracetools.session.recording import Options, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tracetools.profile import Profile
+    from tracetools.core.profile import Profile
 
 __all__ = ["Children", "begin"]
 

@@ -6,16 +6,16 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from tracetools.commands import CommandError, tables
-from tracetools.profile import LENSES
+from tracetools.core.profile import LENSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Protocol
 
+    from tracetools.core.profile import Profile
     from tracetools.demo.drive import Backend, Outcome
-    from tracetools.flamegraph import Flamegrapher
-    from tracetools.profile import Profile
+    from tracetools.output.flamegraph import Flamegrapher
 
     class Recorded(Protocol):
         """What has recorded the shop."""
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     profile = recorded.profile
     profile.check()
     graph = recorded.flamegrapher.with_marks_of(profile, options.lens).write_flamegraph()
-    from tracetools.formats.profile_json import write_profile  # noqa: PLC0415  # not before the run
+    from tracetools.output.formats.profile_json import write_profile  # noqa: PLC0415  # not before the run
 
     write_profile(graph.with_suffix(".profile.json"), profile)
     print(_report(outcome, options.backend, profile, graph))  # noqa: T201  # what it is for

@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.commands import CommandError
-from tracetools.errors import GraphFileError, NoStacksError, StackFileError
-from tracetools.profile import LENSES, Profile
+from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
+from tracetools.core.profile import LENSES, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-    from tracetools.flamegraph.options import Options
-    from tracetools.formats.folded import Folded
-    from tracetools.profile import Lens
+    from tracetools.core.profile import Lens
+    from tracetools.output.flamegraph.options import Options
+    from tracetools.output.formats.folded import Folded
 
 __all__ = ["SUMMARY", "add_options", "run"]
 
@@ -226,7 +226,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _options(given: argparse.Namespace) -> Options:
-    from tracetools.flamegraph.options import make_options  # noqa: PLC0415  # draws nothing yet
+    from tracetools.output.flamegraph.options import make_options  # noqa: PLC0415  # draws nothing yet
 
     flags = {name: getattr(given, name) for name in _FLAGS}
     chosen = {name: value for name, value in flags.items() if value is not None}
@@ -284,7 +284,7 @@ def _is_special(path: Path) -> bool:
 
 
 def _write(target: Path, data: bytes) -> None:
-    from tracetools.formats.files import explain, write_atomically  # noqa: PLC0415
+    from tracetools.output.formats.files import explain, write_atomically  # noqa: PLC0415
 
     try:
         if target == _STANDARD:
@@ -329,8 +329,8 @@ class _Input(NamedTuple):
         """Return the folded stacks, those of a profile as one lens shows it."""
         if not isinstance(self.content, Profile):
             return self.content
-        from tracetools.formats.folded import Folded, pack_clean  # noqa: PLC0415
-        from tracetools.stack_file import fold  # noqa: PLC0415
+        from tracetools.output.formats.folded import Folded, pack_clean  # noqa: PLC0415
+        from tracetools.output.stack_file import fold  # noqa: PLC0415
 
         packed = pack_clean(fold(self.content, lens))
         if not packed:
@@ -346,9 +346,9 @@ def _source(path: Path) -> str:
 
 def _read(path: Path, options: Options) -> _Input:
     """Read a file of either kind; which it is is seen from how it begins."""
-    from tracetools.formats.files import explain  # noqa: PLC0415
-    from tracetools.formats.folded import parse_folded  # noqa: PLC0415
-    from tracetools.formats.profile_json import is_profile, load_profile  # noqa: PLC0415
+    from tracetools.output.formats.files import explain  # noqa: PLC0415
+    from tracetools.output.formats.folded import parse_folded  # noqa: PLC0415
+    from tracetools.output.formats.profile_json import is_profile, load_profile  # noqa: PLC0415
 
     source = _source(path)
     try:
@@ -386,8 +386,8 @@ class _Again:
 
 
 def _graph(inputs: Sequence[_Input], given: argparse.Namespace, options: Options) -> str:
-    from tracetools.flamegraph.flamegrapher import earlier_counts, render_packed  # noqa: PLC0415
-    from tracetools.flamegraph.marks import marks_of  # noqa: PLC0415
+    from tracetools.output.flamegraph.flamegrapher import earlier_counts, render_packed  # noqa: PLC0415
+    from tracetools.output.flamegraph.marks import marks_of  # noqa: PLC0415
 
     lens: Lens = given.lens or "busy"
     stacks = [one.stacks(lens) for one in inputs]
@@ -419,8 +419,8 @@ def _sum_of_before(inputs: Sequence[_Input], stacks: Sequence[Folded]) -> dict[b
 
 
 def _page(inputs: Sequence[_Input], options: Options) -> str:
-    from tracetools.report.of_profile import report_of_profile  # noqa: PLC0415
-    from tracetools.report.of_stacks import report_of_stacks  # noqa: PLC0415
+    from tracetools.output.report.of_profile import report_of_profile  # noqa: PLC0415
+    from tracetools.output.report.of_stacks import report_of_stacks  # noqa: PLC0415
 
     profiles = [one.content for one in inputs if isinstance(one.content, Profile)]
     if profiles and len(inputs) > 1:

@@ -17,19 +17,19 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools import durations
 from tracetools.commands import tables
 from tracetools.commands.program import find_program, is_path_safe
 from tracetools.commands.signals import DeadlySignals
-from tracetools.errors import TracetoolsError
-from tracetools.labels import LABELS
-from tracetools.profile import LENSES
+from tracetools.core.errors import TracetoolsError
+from tracetools.core.labels import LABELS
+from tracetools.core.profile import LENSES
+from tracetools.session import durations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tracetools.commands.program import Program
-    from tracetools.profile import Profile
+    from tracetools.core.profile import Profile
 
 __all__ = ["SUMMARY", "add_options", "run", "split"]
 
@@ -271,13 +271,13 @@ class _Recording:
         options = self._options
         flamegrapher = self._handle.flamegrapher
         profile.check()
-        from tracetools.formats.folded import write_folded  # noqa: PLC0415  # they are there
-        from tracetools.stack_file import fold  # noqa: PLC0415
+        from tracetools.output.formats.folded import write_folded  # noqa: PLC0415  # they are there
+        from tracetools.output.stack_file import fold  # noqa: PLC0415
 
         write_folded(flamegrapher.stack_file, fold(profile, options.lens, options.labels))
         try:
             with _sys_path(self._path):
-                from tracetools.formats.profile_json import write_profile  # noqa: PLC0415
+                from tracetools.output.formats.profile_json import write_profile  # noqa: PLC0415
 
                 write_profile(flamegrapher.stack_file.with_suffix(".profile.json"), profile)
                 flamegrapher.with_marks_of(profile, options.lens, options.labels)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracetools.lints import amount, find_lints, line_at_fault
-from tracetools.stacks import ROOT
+from tracetools.core.stacks import ROOT
+from tracetools.output.lints import amount, find_lints, line_at_fault
 
 if TYPE_CHECKING:
     import pathlib
 
-    from tracetools.lints import Lint
-    from tracetools.profile import Lens, Path, Profile
-    from tracetools.stacks import Frame
+    from tracetools.core.profile import Lens, Path, Profile
+    from tracetools.core.stacks import Frame
+    from tracetools.output.lints import Lint
 
 __all__ = ["shorten", "top_stacks", "totals", "what_ran", "what_stands_out", "what_to_open"]
 

@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from tracetools.instruments import late
+from tracetools.instruments import module_imports as late
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -58,7 +58,7 @@ class LoopWaker:
         """Wake nobody any more."""
         late.forget(self._listen)
         if self._listens:
-            from tracetools.instruments import loops  # noqa: PLC0415  # imports asyncio
+            from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415  # imports asyncio
 
             self._listens = False
             loops.unlisten(self)
@@ -66,7 +66,7 @@ class LoopWaker:
         self._end_thread()
 
     def _listen(self) -> None:
-        from tracetools.instruments import loops  # noqa: PLC0415  # imports asyncio
+        from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415  # imports asyncio
 
         self._listens = True
         loops.listen(self)

@@ -20,19 +20,19 @@ from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet, ref
 
-from tracetools.instruments import loops
-from tracetools.instruments.steps import SteppedCoroutine, hide_frame
+from tracetools.core.labels import stable_name
+from tracetools.instruments import asyncio_loops as loops
+from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.instruments.tasks import Tasks
-from tracetools.labels import stable_name
-from tracetools.looks import step_begins_below
-from tracetools.recorder import logger
+from tracetools.recording.recorder import logger
+from tracetools.sampling.unwind import step_begins_below
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Mapping
 
-    from tracetools.accounting import LoopAccount, TaskAccount
-    from tracetools.recording import Recording
+    from tracetools.core.accounting import LoopAccount, TaskAccount
+    from tracetools.session.recording import Recording
 
 __all__ = ["AsyncioInstrument"]
 

@@ -6,15 +6,15 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tracetools.accounting import NEVER
-from tracetools.instruments.coroutines import task_function
-from tracetools.instruments.steps import SteppedCoroutine
-from tracetools.labels import stable_name
+from tracetools.core.accounting import NEVER
+from tracetools.core.labels import stable_name
+from tracetools.instruments.stepped import SteppedCoroutine
+from tracetools.instruments.task_functions import task_function
 
 if TYPE_CHECKING:
-    from tracetools.accounting import LoopAccount, TaskAccount
-    from tracetools.recorder import Recorder
-    from tracetools.stacks import Stack
+    from tracetools.core.accounting import LoopAccount, TaskAccount
+    from tracetools.core.stacks import Stack
+    from tracetools.recording.recorder import Recorder
 
 __all__ = ["Guard", "Tasks"]
 

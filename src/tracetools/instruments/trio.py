@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from tracetools import current, spans
-from tracetools.accounting import TaskAccount
+from tracetools.core.accounting import TaskAccount
+from tracetools.core.buckets import Sizes
 from tracetools.instruments.tasks import Tasks
-from tracetools.looks import step_begins_below
-from tracetools.recorder import Recorder
-from tracetools.recording import Options, Recording
-from tracetools.sizes import Sizes
+from tracetools.recording import current, spans
+from tracetools.recording.recorder import Recorder
+from tracetools.sampling.unwind import step_begins_below
+from tracetools.session.recording import Options, Recording
 
 if TYPE_CHECKING:
     import os
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
     from trio.lowlevel import Task
 
-    from tracetools.accounting import LoopAccount
-    from tracetools.flamegraph import Flamegrapher
-    from tracetools.labels import Labels
-    from tracetools.profile import Lens, Profile
-    from tracetools.recorder import Clock
+    from tracetools.core.accounting import LoopAccount
+    from tracetools.core.labels import Labels
+    from tracetools.core.profile import Lens, Profile
+    from tracetools.output.flamegraph import Flamegrapher
+    from tracetools.recording.recorder import Clock
 
     Hook = Callable[[Task], None]
 

@@ -1,0 +1,1 @@
+"""Who, below a stack: divides exact totals by awaits and samples, and never changes them."""

@@ -1,0 +1,217 @@
+"""Which awaits a task is parked in: from its coroutine, down the chain of awaits, to frames.
+
+What may live here: walking that chain, and what of it is shown. What must not: when it is walked,
+and where the time goes. No backend is imported: their files are known by the names of modules.
+
+A parked chain stays as it is until its task resumes, so it is walked when a step begins, and only
+after waits that are long enough to matter. Which of its functions have frames, `functions` says.
+Where plumbing ends the chain, its first function names the await: ``await Event.wait (app.py:12)``,
+with the line of the program's that awaits it. What cannot be told is named ``await ?``.
+
+A chain may hold objects of any making, so nothing here asks an object anything that could run code
+of the program's: types are compared by identity, and only Python's own are looked into.
+"""
+
+from __future__ import annotations
+
+import gc
+from types import (
+    AsyncGeneratorType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    GeneratorType,
+)
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tracetools.attribution.functions import Shown, owner_of
+from tracetools.core.labels import memoised_frames
+from tracetools.core.stacks import DEEPER, Frame, frames_between
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tracetools.core.stacks import Stack, StackTree
+
+__all__ = ["Awaits"]
+
+MAX_LINKS: Final = 64
+"""How far a chain is walked: real programs have 23 links at most, plumbing included."""
+
+_MAX_KNOWN: Final = 4096
+_UNKNOWN: Final = "?"
+_FUTURE: Final = "FutureIter"
+
+
+class _Chain(NamedTuple):
+    """What a task is parked in: coroutines and generators, and what the last of them awaits."""
+
+    links: list[Any]
+    codes: list[CodeType]
+    end: Any
+
+
+class _Plan(NamedTuple):
+    """What is known of all chains of the same functions under one stack.
+
+    Attributes:
+        codes: the functions; kept, so that their identities stay their own.
+        stack: that of the functions that have frames.
+        waiting: the index of the link whose line matters; None if no await is to be shown.
+        awaited: what that one awaits.
+        awaits: the stacks of awaits by the instruction at which that link is parked.
+    """
+
+    codes: list[CodeType]
+    stack: Stack
+    waiting: int | None
+    awaited: str
+    awaits: dict[int, Stack]
+
+
+class Awaits:
+    """Finds the stacks of what tasks are parked in; remembers chains that it has seen.
+
+    Chains are known by the identities of their functions: to hash code, or to make frames of it,
+    costs more than to walk.
+    """
+
+    def __init__(self) -> None:
+        self._function = memoised_frames()
+        self._plans: dict[tuple[object, ...], _Plan] = {}
+
+    def stack(self, coroutine: Any, base: Stack, own: Stack, tree: StackTree) -> Stack:
+        """Return the stack of what a task is parked in: its own, or one that stands on it.
+
+        `base` is the stack of the task, `own` that of its innermost span. What both and those
+        between have a frame for is not shown again; it is found by its place, for names may be
+        given.
+        """
+        chain = _chain(coroutine)
+        key = (base, own, *map(id, chain.codes), _name_of_end(chain.end))
+        plan = self._plans.get(key)
+        if plan is None:
+            if len(self._plans) >= _MAX_KNOWN:
+                self._plans.clear()
+            plan = self._plans[key] = self._plan(chain, Shown(frames_between(base, own)), own, tree)
+        if plan.waiting is None:
+            return plan.stack
+        frame = _frame_of(chain.links[plan.waiting])
+        if frame is None:
+            return plan.stack
+        found = plan.awaits.get(frame.f_lasti)
+        if found is None:
+            file = plan.codes[plan.waiting].co_filename
+            await_frame = Frame(f"await {plan.awaited}", file or None, frame.f_lineno or 0)
+            found = plan.awaits[frame.f_lasti] = tree.detail(plan.stack, [await_frame])
+        return found
+
+    def _plan(self, chain: _Chain, shown: Shown, own: Stack, tree: StackTree) -> _Plan:
+        frames: list[Frame] = []
+        waiting: int | None = None
+        plumbing: str | None = None
+        for index, (link, code) in enumerate(zip(chain.links, chain.codes, strict=True)):
+            owner, name = owner_of(code.co_filename), str.__str__(link.__qualname__)
+            within = shown.after(code)
+            if owner == "program":
+                waiting, plumbing = index, None
+                frames.append(self._function(name, code))
+            elif owner == "plumbing" and within is None:
+                plumbing = plumbing or name
+            if within is not None:
+                shown = within
+                frames.clear()
+        if len(chain.links) == MAX_LINKS:
+            frames.append(DEEPER)
+            waiting = None
+        elif chain.end is None and waiting == len(chain.links) - 1:
+            waiting = None  # a generator of the program's own, which awaits nothing
+        stack = tree.detail(own, frames)
+        return _Plan(chain.codes, stack, waiting, plumbing or _name_of_end(chain.end), {})
+
+
+# -- the chain -----------------------------------------------------------------------------------
+
+
+def _chain(coroutine: Any) -> _Chain:
+    """Walk down a chain, from a task's coroutine to what it is parked in.
+
+    Only what Python itself made is taken apart; anything else may run code when it is asked.
+    """
+    links: list[Any] = []
+    codes: list[CodeType] = []
+    found = coroutine
+    while len(links) < MAX_LINKS:
+        kind = type(found)
+        if kind is CoroutineType:
+            code, awaits = found.cr_code, found.cr_await
+        elif kind is GeneratorType:
+            code, awaits = found.gi_code, found.gi_yieldfrom
+        elif kind is AsyncGeneratorType:
+            code, awaits = found.ag_code, found.ag_await
+        elif kind in _BETWEEN and (inner := _referent(found)) is not None:
+            found = inner
+            continue
+        else:
+            break
+        links.append(found)
+        codes.append(code)
+        found = awaits
+    return _Chain(links, codes, found)
+
+
+def _frame_of(link: Any) -> FrameType | None:
+    """Return the frame of a coroutine or generator that is parked; None if it is over."""
+    kind = type(link)
+    frame: FrameType | None
+    if kind is CoroutineType:
+        frame = link.cr_frame
+    elif kind is GeneratorType:
+        frame = link.gi_frame
+    else:
+        frame = link.ag_frame
+    return frame
+
+
+def _referent(found: Any) -> Any:
+    """Return what one of Python's own links leads to; None if it leads nowhere any more.
+
+    None of them leads to one that was made before it, so there is no way in a circle.
+    """
+    for other in gc.get_referents(found):
+        if type(other) in _LOOKED_INTO:
+            return other
+    return None
+
+
+async def _numbers() -> AsyncIterator[int]:
+    yield 0
+
+
+async def _nothing() -> None:
+    pass
+
+
+def _types_between() -> frozenset[type]:
+    """Return the types of what C code puts between two links; it only refers to the next."""
+    numbers, nothing = _numbers(), _nothing()
+    made: list[Any] = [
+        numbers.__anext__(),
+        numbers.aclose(),  # type: ignore[attr-defined]  # it is an async generator
+        anext(numbers, None),
+        nothing.__await__(),
+    ]
+    for each in made:
+        each.close()
+    return frozenset(map(type, made))
+
+
+_BETWEEN: Final = _types_between()
+_LOOKED_INTO: Final = _BETWEEN | {CoroutineType, GeneratorType, AsyncGeneratorType}
+
+
+def _name_of_end(end: Any) -> str:
+    if end is None:
+        return _UNKNOWN
+    name = type.__dict__["__name__"].__get__(type(end))  # whatever its own type says of names
+    return "Future" if name == _FUTURE else _UNKNOWN

@@ -1,0 +1,426 @@
+"""How one hears of asyncio's loops: when each runs, and of every task that is created on it.
+
+While somebody listens, the methods of the loop classes that lead there are replaced by ones that
+tell the listeners first; afterwards they are the old ones again. Classes and not loops, for a loop
+may be made anywhere and its first task created before it runs; methods and not a task factory, for
+the program may set one at any time, and its tasks would have other names. What may live here: that,
+and nothing of recordings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import os
+import threading
+from asyncio import AbstractEventLoop
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from weakref import WeakSet
+
+from tracetools.instruments import stepped as steps
+from tracetools.instruments.stepped import hide_frame
+from tracetools.recording.recorder import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Protocol
+
+    class Listener(Protocol):
+        """Who is told. Nothing that it does may raise an error of its own."""
+
+        @property
+        def hears_wakeups(self) -> bool:
+            """Whether `scheduled` is called, which is dear."""
+
+        def starts(self, loop: AbstractEventLoop, /) -> None:
+            """A loop is going to run."""
+
+        def stops(self, loop: AbstractEventLoop, /) -> None:
+            """A loop does not run any more; it may again."""
+
+        def closed(self, loop: AbstractEventLoop, /) -> None:
+            """A loop was closed."""
+
+        def created(self, loop: AbstractEventLoop, coroutine: Any, options: Any, /) -> Any:
+            """A task is going to be created; return the coroutine that it is to run."""
+
+        def refused(self, loop: AbstractEventLoop, task: Any, error: Exception, /) -> None:
+            """The program's factory did not take the coroutine, so the task runs its own."""
+
+        def scheduled(self, callback: Any, /) -> Any:
+            """A callback is going to be scheduled; return the one that is to be called."""
+
+
+__all__ = ["hear", "hears_wakeups", "listen", "recompose", "unlisten"]
+
+_OUR_FILES: Final = {__file__, steps.__file__}
+
+_listeners: tuple[Listener, ...] = ()
+_lock = threading.RLock()
+
+# ------------------------------------------------------------------------------ the replacements
+
+
+def _run_forever(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def run_forever(loop: AbstractEventLoop, *args: Any, **options: Any) -> Any:
+        # else it is an error, or a library that lets loops run within themselves
+        from_rest = not loop.is_running()
+        for listener in _listeners if from_rest else ():
+            listener.starts(loop)
+        try:
+            return original(loop, *args, **options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        finally:
+            for listener in _listeners if from_rest else ():
+                listener.stops(loop)
+
+    return run_forever
+
+
+def _close(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def close(loop: AbstractEventLoop) -> Any:
+        try:
+            return original(loop)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        finally:
+            if loop.is_closed():
+                for listener in _listeners:
+                    listener.closed(loop)
+
+    return close
+
+
+def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def create_task(loop: AbstractEventLoop, coro: Any, **options: Any) -> Any:
+        try:
+            if not asyncio.iscoroutine(coro) or loop.is_closed():  # an error
+                return original(loop, coro, **options)
+            if loop.get_task_factory() is None:
+                task = original(loop, _watched(loop, coro, options), **options)
+            else:
+                task = _made_by_factory(original, loop, coro, options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        _hide_creation(task)
+        return task
+
+    return create_task
+
+
+def _call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call_soon(loop: AbstractEventLoop, callback: Any, *args: Any, **options: Any) -> Any:
+        interrupt = None
+        try:
+            for listener in _listeners:
+                callback = listener.scheduled(callback)
+        except BaseException as error:  # noqa: BLE001  # Ctrl-C: the task must not miss its step
+            interrupt = error
+        try:
+            handle = original(loop, callback, *args, **options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        if interrupt is not None:
+            raise interrupt
+        if loop.get_debug():
+            _hide_creation(handle)
+        return handle
+
+    return call_soon
+
+
+def _set_task_factory(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def set_task_factory(loop: AbstractEventLoop, factory: Any) -> Any:
+        try:
+            ours = recomposed(factory)
+            if ours is not factory:
+                _recomposed.add(loop)
+            return original(loop, ours)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+
+    return set_task_factory
+
+
+def _hide_creation(made: Any) -> None:
+    """Take our frames out of where a task or handle was made, which debug mode remembers."""
+    frames = getattr(made, "_source_traceback", None)
+    if frames:
+        frames[:] = [frame for frame in frames if frame.filename not in _OUR_FILES]
+
+
+# ------------------------------------------------------------------------------------- factories
+
+_accepting: Final[dict[int, tuple[Any, bool]]] = {}
+"""Factories of the program's own, by identity, and whether they take our coroutines."""
+
+
+_recomposed: Final[WeakSet[AbstractEventLoop]] = WeakSet()
+"""Loops that may have a factory of ours."""
+
+
+def _watched(loop: AbstractEventLoop, coroutine: Any, options: Any) -> Any:
+    for listener in _listeners:
+        coroutine = listener.created(loop, coroutine, options)
+    return coroutine
+
+
+def _made_by_factory(
+    original: Callable[..., Any], loop: AbstractEventLoop, coro: Any, options: Any
+) -> Any:
+    """Create a task by the program's own factory, which may not like what we give it.
+
+    One that never took any, fails, and has not made a task of it, is asked once more, with the real
+    coroutine. If it still fails, that is its own affair, and the first error stands.
+    """
+    factory = loop.get_task_factory()
+    _, accepts = _accepting.get(id(factory), (factory, None))
+    watched = coro if accepts is False else _watched(loop, coro, options)
+    try:
+        task = original(loop, watched, **options)
+        if accepts is None:
+            _accepting[id(factory)] = factory, True
+    except BaseException as error:
+        hide_frame(error)
+        if accepts is not None or not isinstance(error, _REFUSALS):
+            raise
+        if _is_in_use(loop, watched) or not _is_new(coro):
+            raise
+        try:
+            task = original(loop, coro, **options)
+        except Exception:  # noqa: BLE001
+            task = None
+        if task is None:
+            raise
+        _accepting[id(factory)] = factory, False
+        for listener in _listeners:
+            listener.refused(loop, task, error)
+    return task
+
+
+_REFUSALS: Final = (AssertionError, AttributeError, TypeError, ValueError)
+
+
+def _is_new(coroutine: Any) -> bool:
+    """Whether a coroutine has neither been started nor closed."""
+    frame = getattr(coroutine, "cr_frame", None)
+    return frame is not None and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED
+
+
+def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
+    """Whether some task has a coroutine of ours, or may have had it."""
+    if eager_constructor(loop.get_task_factory()) is not None:
+        return True
+    return any(
+        getattr(task, "get_coro", _nothing)() is coroutine for task in asyncio.all_tasks(loop)
+    )
+
+
+def _nothing() -> None:
+    """Stand for what a task of the program's own making does not have."""
+
+
+def eager_constructor(factory: Any) -> Callable[..., Any] | None:
+    """Return what an eager task factory makes its tasks with; ``None`` for any other factory.
+
+    They are told by their code, as anyio does, for which nothing else is an eager factory.
+    """
+    eager = getattr(asyncio, "eager_task_factory", None)
+    if eager is None or getattr(factory, "__code__", None) is not eager.__code__:
+        return None
+    constructor: Callable[..., Any] = factory.__closure__[0].cell_contents
+    return constructor
+
+
+def recomposed(factory: Any) -> Any:
+    """Return an eager task factory made anew, of whose tasks we hear; any other as it is.
+
+    For libraries take the constructor out of it, and create tasks with that.
+    """
+    constructor = eager_constructor(factory)
+    if constructor is None or original_factory(factory) is not None:
+        return factory
+
+    def construct(coro: Any, *, loop: AbstractEventLoop, **options: Any) -> Any:
+        try:
+            watched = _watched(loop, coro, options) if asyncio.iscoroutine(coro) else coro
+            return constructor(watched, loop=loop, **options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+
+    ours = asyncio.create_eager_task_factory(construct)  # type: ignore[attr-defined]
+    ours.__wrapped__ = factory
+    return ours
+
+
+def recompose(loop: AbstractEventLoop) -> None:
+    """Have a loop whose task factory is an eager one use one of whose tasks we hear."""
+    factory = loop.get_task_factory()
+    if eager_constructor(factory) is not None:
+        loop.set_task_factory(factory)  # which is ours, as long as somebody listens
+
+
+def _restore_factories() -> None:
+    """Give back to all loops the factories that they had."""
+    for loop in tuple(_recomposed):
+        factory = original_factory(loop.get_task_factory())
+        if factory is not None:
+            loop.set_task_factory(factory)
+    _recomposed.clear()
+
+
+def original_factory(factory: Any) -> Any:
+    """Return what the program set in the place of a factory of ours; ``None`` if it is not ours."""
+    return getattr(factory, "__wrapped__", None) if eager_constructor(factory) else None
+
+
+# ---------------------------------------------------------------------------------- the patching
+
+_Replacement: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any]]"
+
+_REPLACEMENTS: Final[dict[str, _Replacement]] = {
+    "run_forever": _run_forever,
+    "close": _close,
+    "create_task": _create_task,
+    "set_task_factory": _set_task_factory,
+}
+_WAKEUPS: Final[dict[str, _Replacement]] = {"call_soon": _call_soon}
+
+
+class _Patch(NamedTuple):
+    """A method of ours in a class; `original` is None if the class had inherited it."""
+
+    owner: type
+    name: str
+    original: Any
+    ours: Any
+
+    def undo(self) -> None:
+        """Put the old method back, unless somebody else has replaced it since."""
+        if vars(self.owner).get(self.name) is not self.ours:
+            return  # ours passes everything on as long as nobody listens
+        if self.original is None:
+            delattr(self.owner, self.name)
+        else:
+            setattr(self.owner, self.name, self.original)
+
+
+_patches: Final[list[_Patch]] = []
+
+
+def listen(listener: Listener) -> None:
+    """Tell `listener` of all loops from now on."""
+    global _listeners  # noqa: PLW0603  # replaced as a whole, for those who iterate over it
+    with _lock:
+        _listeners = (*_listeners, listener)
+        hear()
+
+
+def unlisten(listener: Listener) -> None:
+    """Tell `listener` no more; after the last one, all is as it was before."""
+    global _listeners  # noqa: PLW0603
+    with _lock:
+        _listeners = tuple(other for other in _listeners if other is not listener)
+        hear()
+
+
+def hear() -> None:
+    """Have those methods replaced that the listeners need just now, and no others."""
+    with _lock:
+        wanted = _wanted()
+        for patch in [patch for patch in _patches[::-1] if patch.name not in wanted]:
+            patch.undo()
+            _patches.remove(patch)
+        if not wanted:
+            _accepting.clear()
+            _restore_factories()
+            return
+        if not _is_ours(vars(AbstractEventLoop).get(_SUBCLASSING)):
+            _replace(AbstractEventLoop, _SUBCLASSING, None, classmethod(_hear_of_class))
+        for loop_class in _loop_classes():
+            _replace_methods(loop_class, wanted)
+
+
+def hears_wakeups(loop: AbstractEventLoop) -> bool:
+    """Whether listeners are told what is scheduled on this loop."""
+    return _is_ours(getattr(type(loop), "call_soon", None))
+
+
+_SUBCLASSING: Final = "__init_subclass__"
+
+
+def _wanted() -> dict[str, _Replacement | None]:
+    if not _listeners:
+        return {}
+    hearing = any(listener.hears_wakeups for listener in _listeners)
+    return {**_REPLACEMENTS, **(_WAKEUPS if hearing else {}), _SUBCLASSING: None}
+
+
+def _hear_of_class(loop_class: type, /, **options: Any) -> None:
+    """Take the place of what Python calls when a class of loops is made, which we replace too."""
+    super(AbstractEventLoop, loop_class).__init_subclass__(**options)  # type: ignore[misc]
+    with _lock:
+        _replace_methods(loop_class, _wanted())
+
+
+def _loop_classes(base: type = AbstractEventLoop) -> Iterator[type]:
+    """Walk over all classes of loops that there are, each after its bases."""
+    derived: type
+    for derived in base.__subclasses__():
+        yield derived
+        yield from _loop_classes(derived)
+
+
+def _replace_methods(loop_class: type, wanted: dict[str, _Replacement | None]) -> None:
+    """Replace the methods that a class has of its own or inherits."""
+    for name, replacement in wanted.items():
+        owner = next((known for known in loop_class.__mro__ if name in vars(known)), object)
+        method = vars(owner).get(name)
+        if replacement is None or owner in (AbstractEventLoop, object) or _is_ours(method):
+            continue
+        ours = replacement(cast("Callable[..., Any]", method))
+        try:
+            _replace(owner, name, method, ours)
+        except TypeError:  # it is written in C, as uvloop's; the class that derives from it is not
+            try:
+                _replace(loop_class, name, None, ours)
+            except TypeError:
+                logger.warning("the loops of %r cannot be recorded: it is immutable", loop_class)
+                return
+
+
+def _replace(owner: type, name: str, original: Any, ours: Any) -> None:
+    patch = _Patch(owner, name, original, ours)
+    _patches.append(patch)  # first, in case that Ctrl-C comes
+    try:
+        setattr(owner, name, ours)
+    except TypeError:
+        _patches.remove(patch)
+        raise
+
+
+def _is_ours(method: Any) -> bool:
+    return any(patch.ours is method for patch in _patches)
+
+
+def _renew_lock() -> None:
+    """In a forked process: the lock may be held by a thread that does not exist here."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -1,0 +1,85 @@
+"""Doing something once a module has been imported, by whomever, and not importing it oneself.
+
+For a backend that a program does not use must not be imported on its behalf.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.abc import Loader, MetaPathFinder
+from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.recording.recorder import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+__all__ = ["forget", "when_imported"]
+
+
+def when_imported(name: str, action: Callable[[], object]) -> None:
+    """Call `action` as soon as the module `name` has been imported: perhaps now, perhaps never."""
+    if name in sys.modules:
+        action()
+        return
+    _actions.setdefault(name, []).append(action)
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+
+
+def forget(action: Callable[[], object]) -> None:
+    """Do not call `action` any more."""
+    for name in list(_actions):
+        _actions[name] = [other for other in _actions[name] if other != action]
+        if not _actions[name]:
+            del _actions[name]
+    if not _actions and _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+
+
+class _Finder(MetaPathFinder):
+    """Finds what the other finders do, and lets their loaders say when they are done."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in _actions:
+            return None
+        others = [finder for finder in sys.meta_path if finder is not self]
+        found = (finder.find_spec(name, path, target) for finder in others)
+        spec = next(filter(None, found), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _AnnouncingLoader(spec.loader)
+        return spec
+
+
+class _AnnouncingLoader(Loader):
+    """Stands in for a loader until the module is there; then nothing tells that it was."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:  # whoever merely asks for the module gets its loader
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        made: ModuleType | None = self._loader.create_module(spec)
+        return made
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        for action in _actions.pop(module.__name__, []):
+            forget(action)
+            try:
+                action()
+            except Exception:  # noqa: BLE001  # the program wanted the module, and it has it
+                logger.exception("%s cannot be recorded; the program goes on", module.__name__)
+
+
+_actions: Final[dict[str, list[Callable[[], object]]]] = {}
+_finder: Final = _Finder()

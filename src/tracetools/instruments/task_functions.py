@@ -1,0 +1,102 @@
+"""Which function a task runs: from its coroutine to the frame that names it.
+
+Backends and libraries put runners of their own around what the user gave them; those are walked
+through here. No backend is imported: runners are known by their names.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.core.labels import code_frame, memoised_frames, stable_name
+from tracetools.core.stacks import Frame
+from tracetools.recording.spans import function_frame, observed_frame, observed_function_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["task_function"]
+
+_code_frame: Final = memoised_frames()
+
+
+def _coroutine(found: Any) -> Any:
+    """Return what a runner was found to run, if that is so."""
+    if not hasattr(found, "cr_code"):
+        raise KeyError
+    return found
+
+
+_RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
+    "run.<locals>.wrapper": lambda names: _coroutine(names["main"]),  # uvloop's
+    # trio, around awaitables that are not native coroutines
+    "Runner.spawn_impl.<locals>.python_wrapper": lambda names: names["orig_coro"],
+    "coroutine_or_error.<locals>.python_wrapper": lambda names: names["orig_coro"],
+    "AsyncGenerators._finalize_one": lambda names: names["agen"],
+    # anyio's task groups
+    "TaskHandle._run_coro": lambda names: names["self"]._coro,  # noqa: SLF001
+    "TaskGroup.start.<locals>.run_coro_with_task_status": lambda names: names["func"],
+    # anyio's calls from threads
+    "AsyncIOBackend.run_async_from_thread.<locals>.task_wrapper": lambda names: names["func"],
+    "BlockingPortal._call_func": lambda names: names["func"],
+}
+"""How to get from the local names of a runner that has not started to what it is going to run."""
+
+_FINISHERS: Final = {"async_generator_athrow": "aclose", "async_generator_asend": "asend"}
+"""What loops make tasks of to finish an async generator, and the method that made it."""
+
+
+def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
+    """Return the frame of a new task's function; and once more, if that function is observed.
+
+    Never raises: what cannot be told has the name of its type, and no location.
+    """
+    try:
+        return _function(_inside(coroutine))
+    except Exception:  # noqa: BLE001  # a foreign object, with attributes of its own making
+        return Frame(type(coroutine).__qualname__), None
+
+
+def _inside(coroutine: Any) -> Any:
+    """Walk through the runners around what the user gave."""
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        find = _RUNNERS.get(getattr(coroutine, "__qualname__", ""))
+        if find is None:
+            return _wrapped(coroutine) or coroutine
+        try:
+            coroutine = find(frame.f_locals)
+        except (KeyError, AttributeError):  # another version of the library
+            break
+    return coroutine
+
+
+def _wrapped(coroutine: Any) -> Any:
+    """Return the function that a wrapper goes by the name of, as `functools.wraps` lets it.
+
+    It is among what the wrapper knows: anyio's own runner of the main function is such a one.
+    """
+    name = coroutine.__qualname__
+    if name.rpartition(".")[2] == coroutine.cr_code.co_name or observed_frame(coroutine):
+        return None
+    known = coroutine.cr_frame.f_locals.values()
+    return next(
+        (one for one in known if callable(one) and getattr(one, "__qualname__", None) == name), None
+    )
+
+
+def _function(target: Any) -> tuple[Frame, Frame | None]:
+    code = getattr(target, "cr_code", None) or getattr(target, "gi_code", None)
+    if code is not None:
+        observed = observed_frame(target)
+        return observed or _code_frame(target.__qualname__, code), observed
+    if callable(target):
+        observed = observed_function_frame(target)
+        return observed or function_frame(target), observed
+    kind = type(target).__qualname__
+    if kind in _FINISHERS:
+        target = next(one for one in gc.get_referents(target) if hasattr(one, "ag_code"))
+    if hasattr(target, "ag_code"):
+        finisher = _FINISHERS.get(kind, "aclose")
+        return code_frame(f"{target.__qualname__}.{finisher}", target.ag_code), None
+    return Frame(stable_name(getattr(target, "__qualname__", kind))), None

@@ -1,0 +1,79 @@
+"""How one hears of every trio run that begins: each is given the instruments that want it.
+
+While there are any, the function that makes trio's runners is replaced; `trio.run` and
+`start_guest_run` look it up when they are called, also copies of them that were made before. What
+may live here: that, and nothing of recordings.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from contextlib import suppress
+from typing import Any, Final
+from weakref import WeakSet
+
+import trio
+from trio._core import _run
+
+from tracetools.recording.recorder import logger
+
+__all__ = ["listen", "unlisten"]
+
+_PLACE: Final = "setup_runner"
+
+_instruments: tuple[trio.abc.Instrument, ...] = ()
+_runners: Final[WeakSet[Any]] = WeakSet()
+_lock = threading.RLock()
+_original: Final[Any] = getattr(_run, _PLACE, None)
+
+
+def listen(instrument: trio.abc.Instrument) -> None:
+    """Give `instrument` to every run that begins from now on."""
+    global _instruments  # noqa: PLW0603  # replaced as a whole, for those who iterate over it
+    if _original is None:
+        logger.warning("trio %s has changed: its runs cannot be recorded", trio.__version__)
+        return
+    with _lock:
+        _instruments = (*_instruments, instrument)
+        setattr(_run, _PLACE, _setup_runner)
+
+
+def unlisten(instrument: trio.abc.Instrument) -> None:
+    """Give it to no more runs, and have those that go on let go of it."""
+    global _instruments  # noqa: PLW0603
+    with _lock:
+        _instruments = tuple(other for other in _instruments if other is not instrument)
+        if not _instruments and getattr(_run, _PLACE) is _setup_runner:
+            setattr(_run, _PLACE, _original)
+    for runner in tuple(_runners):
+        # Only from within the run: it may be in another thread, and in the midst of calling us.
+        with suppress(trio.RunFinishedError):
+            runner.entry_queue.run_sync_soon(_remove, runner, instrument)
+
+
+def _remove(runner: Any, instrument: trio.abc.Instrument) -> None:
+    with suppress(KeyError):
+        runner.instruments.remove_instrument(instrument)
+
+
+if _original is not None:
+
+    @functools.wraps(_original)
+    def _setup_runner(*args: Any, **options: Any) -> Any:
+        runner = _original(*args, **options)
+        for instrument in _instruments:
+            runner.instruments.add_instrument(instrument)
+        _runners.add(runner)
+        return runner
+
+
+def _renew_lock() -> None:
+    """In a forked process: the lock may be held by a thread that does not exist here."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)

@@ -1,0 +1,74 @@
+"""How counts are shown: whole numbers with their unit, and times in the unit that fits.
+
+What may live here: numbers to words. What must not: where a number stands in a graph.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from tracetools.core.stacks import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+_TIME_UNITS: Final = ("ns", "µs", "ms", "s")
+_SPELLINGS: Final[dict[str, str]] = {
+    "ns": "ns",
+    "nanoseconds": "ns",
+    "µs": "µs",
+    "μs": "µs",  # the Greek letter, in place of the sign
+    "us": "µs",
+    "usec": "µs",
+    "microseconds": "µs",
+    "ms": "ms",
+    "msec": "ms",
+    "milliseconds": "ms",
+    "s": "s",
+    "sec": "s",
+    "seconds": "s",
+}
+_DIGITS: Final = 4
+_NEXT_UNIT: Final = 1000
+
+
+def amount_formatter(count_name: str, factor: float = 1) -> Callable[[int], str]:
+    """Return what turns a count into words: `1,234 samples`, or for a unit of time `1.234 ms`.
+
+    A count that is not one of time is multiplied by the factor, rounded half to even, and shown
+    with all its digits. A time has four digits, fewer where they would be zeros, in the largest
+    unit in which it is at least 1; below 1,000 of its own unit it is shown as it is.
+    """
+    exact = Fraction(factor)
+    unit = _SPELLINGS.get(count_name.strip().lower())
+    if unit is None:
+        return partial(_format_count, exact, count_name)
+    return partial(_format_time, exact, _TIME_UNITS.index(unit))
+
+
+def unit_of(roots: Iterable[str]) -> str:
+    """Tell what the counts of stacks are, by their root frames, for those who did not say.
+
+    Where all are the root of tracetools' own stack files they are microseconds, else samples.
+    """
+    return "µs" if all(root == ROOT.name for root in roots) else "samples"
+
+
+def _format_count(factor: Fraction, unit: str, count: int) -> str:
+    return f"{round(factor * count):,} {unit}".rstrip()
+
+
+def _format_time(factor: Fraction, unit: int, count: int) -> str:
+    value = factor * count
+    while value >= _NEXT_UNIT and unit + 1 < len(_TIME_UNITS):
+        value, unit = value / _NEXT_UNIT, unit + 1
+    decimals = max(0, _DIGITS - len(str(int(value))))
+    rounded = round(value, decimals)
+    if rounded >= _NEXT_UNIT and unit + 1 < len(_TIME_UNITS):  # 999.96 becomes 1000.0
+        rounded, unit = rounded / _NEXT_UNIT, unit + 1
+    shown = f"{float(rounded):,.{decimals}f}" if rounded.denominator != 1 else f"{int(rounded):,}"
+    if "." in shown:
+        shown = shown.rstrip("0").rstrip(".")
+    return f"{shown} {_TIME_UNITS[unit]}"

@@ -1,0 +1,307 @@
+"""The builder of flame graphs: from a stack file to a graph file.
+
+What may live here: which files are read and written, in which order, and which error says what is
+wrong with them. What must not: geometry, colours, SVG.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError, TracetoolsError
+from tracetools.core.profile import IDLE, SCHEDULED
+from tracetools.output.flamegraph.amounts import unit_of
+from tracetools.output.flamegraph.layout import arrange, place
+from tracetools.output.flamegraph.marks import NO_MARKS, Marks, marks_of, place_marks, sentence_of
+from tracetools.output.flamegraph.markup import csp_source
+from tracetools.output.flamegraph.options import make_options
+from tracetools.output.flamegraph.svg import draw, script_text, style_text
+from tracetools.output.formats.files import explain, write_atomically
+from tracetools.output.formats.folded import SEPARATOR, pack, read_folded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self, Unpack
+
+    from tracetools.core.labels import Labels
+    from tracetools.core.profile import Lens, Profile
+    from tracetools.output.flamegraph.options import OptionNames, Options
+    from tracetools.output.formats.folded import Folded
+
+StrPath = str | os.PathLike[str]
+
+
+class Flamegrapher:
+    """Makes an interactive SVG of a folded stack file.
+
+    `Flamegrapher("stack.folded").write_flamegraph()` writes `stack.svg` beside it. The steps
+    `with_stack_file` and `with_graph_file` change this object and return it, so they may be chained
+    or not. Nothing is looked up or written before `write_flamegraph`.
+
+    Args:
+        stack_file: See `with_stack_file`.
+        graph_file: See `with_graph_file`.
+        before_file: See `with_before_file`.
+        **options: How the graph looks, named as in inferno's library: see `Options`.
+
+    Raises:
+        TypeError: There is no such option.
+        ValueError: An option has a value that makes no sense.
+    """
+
+    def __init__(
+        self,
+        stack_file: StrPath | None = None,
+        graph_file: StrPath | None = None,
+        before_file: StrPath | None = None,
+        **options: Unpack[OptionNames],
+    ) -> None:
+        self._options = make_options(options)
+        self._stack_file: Path | None = None
+        self._graph_file: Path | None = None
+        self._before_file: Path | None = None
+        self._marks = NO_MARKS
+        if stack_file is not None:
+            self.with_stack_file(stack_file)
+        if graph_file is not None:
+            self.with_graph_file(graph_file)
+        if before_file is not None:
+            self.with_before_file(before_file)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._stack_file!s}, {self._graph_file!s})"
+
+    def _repr_html_(self) -> str | None:
+        """Show the graph in a notebook; None, which stands for `repr`, if there is none to show."""
+        from tracetools.output.report.notebook import notebook_of_svg  # noqa: PLC0415  # only notebooks do
+
+        try:
+            text = self._draw(self._checked_stack_file(), replace(self._options, embedded=True))
+        except TracetoolsError:
+            return None
+        return notebook_of_svg(text, self._options.heading)
+
+    @staticmethod
+    def csp_sources() -> dict[str, str]:
+        """Return what a content security policy must allow for graphs, by directive.
+
+        `script-src` and `style-src`, each with the SHA-256 hash of what every graph of this version
+        of tracetools has within it: for pages and servers that cannot give a nonce.
+        """
+        return {
+            "script-src": csp_source(script_text()),
+            "style-src": csp_source(style_text()),
+        }
+
+    @property
+    def options(self) -> Options:
+        """The options in force, those that were not given among them."""
+        return self._options
+
+    @property
+    def stack_file(self) -> Path | None:
+        """The stack file as it would be read now, or None if none was given."""
+        return None if self._stack_file is None else _find_stack_file(self._stack_file)
+
+    @property
+    def graph_file(self) -> Path | None:
+        """The graph file as it would be written now, or None if no file was given."""
+        if self._graph_file is not None:
+            return self._graph_file
+        return None if self.stack_file is None else self.stack_file.with_suffix(".svg")
+
+    def with_stack_file(self, path: StrPath) -> Self:
+        """Choose the file to read; where there is no such file, the one with suffix `.folded`."""
+        self._stack_file = _named(path, StackFileError)
+        return self
+
+    def with_graph_file(self, path: StrPath) -> Self:
+        """Choose the file to write, its suffix becoming `.svg`; else it is the stack file's."""
+        self._graph_file = _named(path, GraphFileError).with_suffix(".svg")
+        return self
+
+    def with_before_file(self, path: StrPath) -> Self:
+        """Choose an earlier stack file; the graph then shows by how much each frame has grown.
+
+        The widths are those of the stack file. What is only in the earlier one has no width.
+        """
+        self._before_file = _named(path, StackFileError)
+        return self
+
+    def with_marks_of(self, profile: Profile, lens: Lens = "busy", labels: Labels = "name") -> Self:
+        """Mark the frames that blocked the loop, as the profile of the stack file knows them.
+
+        The graph then says in its second line what the mark means, behind the subtitle if there is
+        one. Graphs in which a frame is not that of a stack have no marks: reversed ones and flame
+        charts. Nor have those that show no busy time.
+
+        Args:
+            profile: of the same recording.
+            lens: which time the stack file has.
+            labels: what the labels in it show.
+        """
+        self._marks = marks_of([profile], lens, labels)
+        return self
+
+    def write_flamegraph(self) -> Path:
+        """Read the stack file, write the graph file, replacing it at once, and return its path.
+
+        Raises:
+            StackFileError: The stack file is not given, missing or cannot be read; or a difference
+                was to be a flame chart.
+            NoStacksError: The stack file holds not one stack.
+            GraphFileError: The folder of the graph file is missing, or the file cannot be written.
+                In every case a graph that was there before is untouched.
+        """
+        stack_file = self._checked_stack_file()
+        graph_file = self._checked_graph_file(stack_file)
+        text = self._draw(stack_file, self._options)
+        try:
+            write_atomically(graph_file, text.encode())
+        except (OSError, ValueError) as error:
+            raise GraphFileError(f"cannot write graph {graph_file}: {explain(error)}") from error
+        return graph_file
+
+    def _draw(self, stack_file: Path, options: Options) -> str:
+        folded = _read(stack_file, keep_order=options.flame_chart)
+        before = folded.packed_before
+        if self._before_file is not None:
+            before_file = _check_readable(_find_stack_file(self._before_file))
+            before = earlier_counts(_read(before_file), str(before_file), folded)
+        return render_packed(folded.packed, before, options, self._marks)
+
+    def _checked_stack_file(self) -> Path:
+        """Find out what can be known to fail before anything is read."""
+        if self.stack_file is None:
+            raise StackFileError("no stack file given: call with_stack_file(path) first")
+        return _check_readable(self.stack_file)
+
+    def _checked_graph_file(self, stack_file: Path) -> Path:
+        """Find out likewise what keeps the graph from being written."""
+        graph_file = self._graph_file or stack_file.with_suffix(".svg")
+        if not os.path.isdir(graph_file.parent):  # Path.is_dir raises on some paths
+            raise GraphFileError(
+                f"no folder {graph_file.parent} for the graph {graph_file.name}: create it first"
+            )
+        if os.path.exists(graph_file) and graph_file.samefile(stack_file):
+            raise GraphFileError(
+                f"graph {graph_file} would replace its stack file: choose another graph file"
+            )
+        return graph_file
+
+
+def earlier_counts(before: Folded, source: str, after: Folded) -> dict[bytes, int]:
+    """Give the earlier counts of a difference of two files; `source` names the earlier one.
+
+    Raises:
+        StackFileError: One of the two is a difference by itself.
+    """
+    if after.packed_before is not None or before.packed_before is not None:
+        raise StackFileError(
+            f"{source}: two files make a difference, but one of them has two counts in each line: "
+            "give that one alone"
+        )
+    return dict(before.packed)
+
+
+def render(stacks: Mapping[tuple[str, ...], int], options: Options, marks: Marks = NO_MARKS) -> str:
+    """Give the SVG of stacks with positive counts, at least one."""
+    counts = [(pack(stack), count) for stack, count in stacks.items()]
+    return render_packed(counts, None, options, marks)
+
+
+def render_packed(
+    counts: list[tuple[bytes, int]],
+    before: Mapping[bytes, int] | None,
+    options: Options,
+    marks: Marks = NO_MARKS,
+) -> str:
+    """Give the SVG of packed stacks; `before` has the first counts of a differential graph.
+
+    Raises:
+        StackFileError: A difference was to be a flame chart, in whose order it has no meaning.
+    """
+    if before is not None and options.flame_chart:
+        raise StackFileError("a flame chart shows no difference: leave one of the two away")
+    options = _settle(options, counts)
+    columns = arrange(
+        counts, before, is_chart=options.flame_chart, reverse=options.reverse_stack_order
+    )
+    layout = place(columns, options.min_width, options.max_frames)
+    marked = {} if _is_turned(options) else place_marks(layout.boxes, marks)
+    if marked:
+        lines = filter(None, (options.subtitle, marks.legend))
+        options = replace(options, subtitle=" \u00b7 ".join(lines))
+    return draw(layout, options, {box: sentence_of(blocks) for box, blocks in marked.items()})
+
+
+def _is_turned(options: Options) -> bool:
+    """Tell whether frames stand for other things than stacks from their roots, each once."""
+    return options.reverse_stack_order or options.flame_chart
+
+
+def _settle(options: Options, counts: list[tuple[bytes, int]]) -> Options:
+    """Choose what was left open by what the stacks are."""
+    roots = {stack.partition(SEPARATOR)[0] for stack, _ in counts}
+    unit = unit_of(root.decode() for root in roots)
+    if options.count_name is None:
+        options = replace(options, count_name=unit)
+    if options.colors is None and unit == unit_of(()) and any(map(_has_state, counts)):
+        options = replace(options, colors="lens")
+    return options
+
+
+_STATES = tuple(SEPARATOR + state.label.encode() for state in (IDLE, SCHEDULED))
+
+
+def _has_state(count: tuple[bytes, int]) -> bool:
+    """Tell whether a stack ends in what a task waited for, as those of the lens `task` do."""
+    return count[0].endswith(_STATES)
+
+
+def _named(path: StrPath, error: type[Exception]) -> Path:
+    """Make a path of what was given, which must at least name a file."""
+    named = Path(path)
+    if named.name in ("", ".."):
+        raise error(f"{os.fspath(path)!r} names no file: give the path of one")
+    return named
+
+
+def _find_stack_file(path: Path) -> Path:
+    """Give the path itself if it is there, else the one that an instrument would write."""
+    is_there = os.path.exists(path)  # Path.exists raises on some paths
+    if is_there and not os.path.isdir(path):
+        return path
+    written = path.with_suffix(".folded")
+    is_meant = os.path.exists(written) or not (is_there or path.suffix)
+    return written if is_meant else path
+
+
+def _check_readable(stack_file: Path) -> Path:
+    try:
+        is_folder = stat.S_ISDIR(stack_file.stat().st_mode)
+    except FileNotFoundError as error:
+        raise StackFileError(
+            f"no stack file {stack_file}: record one first, or check the path"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise StackFileError(f"cannot read stack file {stack_file}: {explain(error)}") from error
+    if is_folder:
+        raise StackFileError(f"{stack_file} is a folder: give the path of a file")
+    return stack_file
+
+
+def _read(stack_file: Path, *, keep_order: bool = False) -> Folded:
+    try:
+        return read_folded(stack_file, keep_order=keep_order)
+    except NoStacksError as error:
+        if stack_file.name.endswith(".profile.json"):
+            raise StackFileError(
+                f"{stack_file} is a profile and no stack file: draw it by `tracetools render`"
+            ) from error
+        raise

@@ -1,0 +1,388 @@
+"""A layout as SVG text: the one place that knows pixels.
+
+What may live here: how boxes and options become markup. What must not: which frames there are, and
+how the graph behaves. Every text from outside, options included, passes through `escape`; styles
+and script are the files in `assets/`, into which nothing is ever pasted.
+
+Frames stand in one group for each row, so a frame's depth is the number of its row, and in a nested
+`<svg>` in percentages, so that the graph fits any width. The exact counts stand beside them, as
+`data-x` (start) and `data-w` (width), in a differential graph also the growth, `data-d`; `data-n`
+is the length of the name within the title, in the UTF-16 units that scripts count in. A frame that
+is marked has the symbol that stands before its label in `data-m`, and in its title the reason.
+
+A document has no ids and no name that another one in the same page could take for its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import accumulate, groupby, takewhile
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tracetools.output.flamegraph.amounts import amount_formatter
+from tracetools.output.flamegraph.marks import SYMBOL
+from tracetools.output.flamegraph.markup import asset, escape, nonce_attribute
+from tracetools.output.flamegraph.palette import BACKGROUNDS, PALETTES, Colour, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tracetools.output.flamegraph.layout import Box, Layout
+    from tracetools.output.flamegraph.options import Options
+
+MARGIN = 10
+"""Pixels left and right of the frames, and between them and the details below."""
+
+FLUID_WIDTH = 1200
+"""The width of a graph that fills its window, where no script makes it do so."""
+
+_NOTHING: Final[Mapping[Box, str]] = MappingProxyType({})
+
+
+def draw(layout: Layout, options: Options, marks: Mapping[Box, str] = _NOTHING) -> str:
+    """Give the whole document, its last line ended: same arguments, same text.
+
+    Boxes that have a mark can be told from others at a glance; the text is why.
+    """
+    sheet = _Sheet.of(layout, options)
+    return "".join(
+        [
+            *_head(sheet, options),
+            *_surroundings(sheet, options),
+            *_frames(layout, sheet, options, marks),
+            *_bar(layout.left_out, sheet),
+            *_script(options),
+            "</svg>\n",
+        ]
+    )
+
+
+def style_text() -> str:
+    """Give the styles exactly as they stand in the document, for a hash in a security policy."""
+    return f"\n{_asset('flamegraph.css')}"
+
+
+def script_text() -> str:
+    """Give the script exactly as it stands in the document, for a hash in a security policy."""
+    files = [_asset(name) for name in ("model.js", "drawing.js", "flamegraph.js")]
+    return "\n".join(["", "(() => {", '"use strict";', "", *files]) + "})();\n"
+
+
+# -- pixels ------------------------------------------------------------------------------------
+
+
+class _Sheet(NamedTuple):
+    """Where things stand, in pixels from the top left."""
+
+    width: int
+    height: int
+    line: int
+    row_height: int
+    frames_top: int
+    rows: int
+    is_icicle: bool
+
+    @classmethod
+    def of(cls, layout: Layout, options: Options) -> _Sheet:
+        line = options.font_size
+        top = (3 if options.subtitle is None else 5) * line
+        return cls(
+            width=options.image_width or FLUID_WIDTH,
+            height=top + layout.rows * options.frame_height + 2 * line + MARGIN,
+            line=line,
+            row_height=options.frame_height,
+            frames_top=top,
+            rows=layout.rows,
+            is_icicle=options.direction == "inverted",
+        )
+
+    @property
+    def frames_width(self) -> int:
+        return max(1, self.width - 2 * MARGIN)
+
+    @property
+    def frames_bottom(self) -> int:
+        return self.frames_top + self.rows * self.row_height
+
+    def top_of(self, depth: int) -> int:
+        """Tell where the row of a depth begins: a flame grows from below, an icicle hangs."""
+        place = depth if self.is_icicle else self.rows - 1 - depth
+        return self.frames_top + place * self.row_height + 1
+
+
+# -- markup ------------------------------------------------------------------------------------
+
+
+def _head(sheet: _Sheet, options: Options) -> Iterator[str]:
+    """Open the document."""
+    if not options.embedded:
+        yield '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
+    yield (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{" ".join(_classes(options))}"'
+        f' width="{sheet.width}" height="{sheet.height}"'
+        f' viewBox="0 0 {sheet.width} {sheet.height}"'
+        f' font-family="{escape(options.font_type)}" font-size="{options.font_size}"'
+        f"{_settings(options)}>\n"
+    )
+    yield f"<title>{escape(options.heading)}</title>\n"
+    if options.notes:
+        yield f"<metadata>{escape(options.notes)}</metadata>\n"
+    yield f"<style{nonce_attribute(options.nonce)}><![CDATA[{style_text()}]]></style>\n"
+
+
+def _classes(options: Options) -> Iterator[str]:
+    """Name what the styles have to know."""
+    yield "tracetools"
+    if options.image_width is None:
+        yield "fluid"
+    if options.direction == "inverted":
+        yield "inverted"
+    if options.bgcolors is None:
+        yield "auto"
+    elif _is_dark(_background(options)):
+        yield "dark"
+
+
+def _settings(options: Options) -> str:
+    """Tell the script what it has to know."""
+    settings = f' data-cut="{options.text_truncate_direction}"'
+    if options.search is not None:
+        settings += f' data-search="{escape(options.search)}"'
+    if options.embedded:
+        settings += ' data-embedded="true"'
+    return settings
+
+
+def _script(options: Options) -> Iterator[str]:
+    """Give the script, if there is to be one."""
+    if not options.no_javascript:
+        yield f"<script{nonce_attribute(options.nonce)}><![CDATA[{script_text()}]]></script>\n"
+
+
+def _surroundings(sheet: _Sheet, options: Options) -> Iterator[str]:
+    """Draw what stands above the frames: headings, and the places of the buttons."""
+    line = sheet.line
+    colour = _hex(_background(options))
+    yield f'<rect class="background" width="100%" height="100%" fill="{colour}"/>\n'
+    yield (
+        f'<text class="heading" x="50%" y="{2 * line}" text-anchor="middle"'
+        f' font-size="{line * 4 / 3:.2f}">{escape(options.heading)}</text>\n'
+    )
+    if options.subtitle is not None:
+        yield (
+            f'<text class="subtitle" x="50%" y="{4 * line}" text-anchor="middle">'
+            f"{escape(options.subtitle)}</text>\n"
+        )
+    yield f'<text class="button reset" {_LEFT} y="{2 * line}"/>\n'
+    yield f'<text class="button search" {_RIGHT} y="{2 * line}"/>\n'
+
+
+def _bar(left_out: int, sheet: _Sheet) -> Iterator[str]:
+    """Draw the line below the frames, where the script tells of frames and matches."""
+    height = sheet.height - sheet.frames_bottom
+    baseline = sheet.line + MARGIN
+    yield f'<g class="bar" transform="translate(0,{sheet.frames_bottom})">\n'
+    yield f'<rect class="backing" width="100%" height="{height}" fill="none"/>\n'
+    yield f'<text class="details" {_LEFT} y="{baseline}">{_tell_left_out(left_out)}</text>\n'
+    yield f'<text class="matched" {_RIGHT} y="{baseline}"/>\n'
+    yield "</g>\n"
+
+
+def _tell_left_out(frames: int) -> str:
+    if not frames:
+        return ""
+    return f"{frames:,} more {'frame is' if frames == 1 else 'frames are'} not drawn"
+
+
+_LEFT = f'x="{MARGIN}"'
+_RIGHT = f'x="100%" dx="-{MARGIN}" text-anchor="end"'
+
+
+# -- colours -----------------------------------------------------------------------------------
+
+_WHITE = Colour(255, 255, 255)
+_DARKEST_LIGHT = 128
+
+
+def _background(options: Options) -> Colour:
+    """Give the colour of the background; None is white where no style says otherwise."""
+    named = options.bgcolors
+    if named is None:
+        return _WHITE
+    return BACKGROUNDS.get(named) or Colour._make(bytes.fromhex(named[1:]))
+
+
+def _is_dark(colour: Colour) -> bool:
+    """Tell whether light text is easier to read on a colour; the weights are those of Rec. 601."""
+    return (299 * colour.red + 587 * colour.green + 114 * colour.blue) / 1000 < _DARKEST_LIGHT
+
+
+def _hex(colour: Colour) -> str:
+    return f"#{bytes(colour).hex()}"
+
+
+# -- frames ------------------------------------------------------------------------------------
+
+
+def _frames(
+    layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+) -> Iterator[str]:
+    """Draw the frames, row by row from the root."""
+    pen = (_DifferencePen if layout.differential else _Pen)(layout, sheet, options, marks)
+    yield f'<svg class="frames" x="{MARGIN}" width="{sheet.frames_width}">\n'
+    for depth, boxes in groupby(layout.boxes, key=lambda box: box.depth):
+        yield f'<g class="row" transform="translate(0,{sheet.top_of(depth)})">\n'
+        yield from map(pen.frame, boxes)
+        yield "</g>\n"
+    yield "</svg>\n"
+
+
+class _Pen:
+    """Draws frames; holds what is the same for all of them."""
+
+    def __init__(
+        self, layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+    ) -> None:
+        self._marks = marks
+        self._total = layout.total
+        self._palette = PALETTES[options.colors or "hot"]
+        self._amount = amount_formatter(
+            "samples" if options.count_name is None else options.count_name, options.factor
+        )
+        self._letter_width = max(1, round(100 * options.font_width)) * options.font_size
+        self._cuts_left = options.text_truncate_direction == "left"
+        self._frames_width = sheet.frames_width
+        self._rect_height = options.frame_height - 1 or 1
+        self._baseline = f"{self._rect_height / 2 + 0.35 * options.font_size:.2f}"
+
+    def frame(self, box: Box) -> str:
+        """Draw one frame: its title for the pointer, its rectangle, its label if one has room."""
+        name = shown_name(box.name) if box.depth else "all"
+        left = f"{100 * box.start / self._total:.4f}%"
+        width = f"{100 * box.width / self._total:.4f}%"
+        title, label, symbol = self._title(box, name), self._text(box, name), ""
+        mark = self._marks.get(box) if self._marks else None
+        if mark is not None:
+            title, label = f"{title[:-1]}; {mark})", self._marked_text(box, name)
+            symbol = f' data-m="{SYMBOL}"'
+        return (
+            f'<g data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'
+            f"{self._growth(box)}{symbol}><title>{escape(title)}</title>"
+            f'<rect x="{left}" width="{width}" height="{self._rect_height}"'
+            f' fill="{_hex(self._colour(box, name))}"/>'
+            f"{self._label(left, label) if label else ''}</g>\n"
+        )
+
+    def _title(self, box: Box, name: str) -> str:
+        """Give name, count and share; the share is rounded to even, as both references do."""
+        share = self._share(box.width) if box.depth else "100%"
+        return f"{name} ({self._amount(box.width)}, {share})"
+
+    def _share(self, count: int) -> str:
+        return f"{100 * count / self._total:.2f}%"
+
+    def _colour(self, box: Box, name: str) -> Colour:
+        return self._palette(box.name or name)
+
+    def _growth(self, box: Box) -> str:  # noqa: ARG002  # see the pen of differences
+        return ""
+
+    def _label(self, left: str, label: str) -> str:
+        return f'<text x="{left}" y="{self._baseline}">{escape(label)}</text>'
+
+    def _text(self, box: Box, name: str) -> str:
+        return _cut(name, self._columns(box), on_left=self._cuts_left)
+
+    def _marked_text(self, box: Box, name: str) -> str:
+        """Give what of a name has room behind the symbol; that alone where nothing else has."""
+        room = self._columns(box) - _SYMBOL_COLUMNS
+        text = _cut(name, room - 1, on_left=self._cuts_left)
+        if text:
+            return f"{SYMBOL} {text}"
+        return SYMBOL if room >= 0 else ""
+
+    def _columns(self, box: Box) -> int:
+        """How many letters of a monospaced font fit into a box, 3 pixels spared on each side."""
+        pixels_by_total = self._frames_width * box.width - 6 * self._total
+        return max(0, pixels_by_total * 100 // (self._total * self._letter_width))
+
+
+class _DifferencePen(_Pen):
+    """Draws frames that have grown or shrunk: the colour says by how much, and so does the title.
+
+    As in inferno the growth is that of a frame's own time, and the root has none.
+    """
+
+    def __init__(
+        self, layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+    ) -> None:
+        super().__init__(layout, sheet, options, marks)
+        self._sign = -1 if options.negate_differentials else 1
+        self._largest = max(1, *(abs(box.delta) for box in layout.boxes))
+
+    def _title(self, box: Box, name: str) -> str:
+        title = super()._title(box, name)
+        if not box.depth:
+            return title
+        growth = self._sign * box.delta
+        return f"{title[:-1]}; {'+' if growth > 0 else ''}{self._share(growth)})"
+
+    def _colour(self, box: Box, name: str) -> Colour:  # noqa: ARG002  # a difference has no name
+        return difference(self._sign * box.delta, self._largest)
+
+    def _growth(self, box: Box) -> str:
+        return f' data-d="{self._sign * box.delta}"'
+
+
+# -- text --------------------------------------------------------------------------------------
+
+_MIN_COLUMNS = 3
+_SYMBOL_COLUMNS = 2
+"""Fonts rarely have the symbol, and those that lend it to them have it wide."""
+
+_ANNOTATION = re.compile(r"_\[[kwij]\]\Z")
+
+
+def shown_name(name: str) -> str:
+    """The name of a frame for people: an annotation as `_[k]` is left away."""
+    return _ANNOTATION.sub("", name)
+
+
+def _asset(name: str) -> str:
+    return asset("tracetools.output.flamegraph", name)
+
+
+def _units(text: str) -> int:
+    """Count UTF-16 units, as scripts do."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _cut(name: str, columns: int, *, on_left: bool = False) -> str:
+    """Cut a name to that many columns, `..` standing for the rest; too few columns hold nothing."""
+    if columns < _MIN_COLUMNS:
+        return ""
+    if name.isascii():
+        if len(name) <= columns:
+            return name
+        kept = columns - 2
+        return f"..{name[-kept:]}" if on_left else f"{name[:kept]}.."
+    widths = [_columns_of(char) for char in name]
+    if sum(widths) <= columns:
+        return name
+    if on_left:
+        return f"..{name[len(name) - _fitting(reversed(widths), columns - 2) :]}"
+    return f"{name[: _fitting(widths, columns - 2)]}.."
+
+
+def _fitting(widths: Iterable[int], room: int) -> int:
+    """Count the first characters that have room together; not all of them do."""
+    return sum(1 for _ in takewhile(lambda width: width <= room, accumulate(widths)))
+
+
+def _columns_of(char: str) -> int:
+    """How many columns a character takes: two for the wide ones of East Asia, none for marks."""
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -1,0 +1,511 @@
+"""Folded text: `frame;frame;frame count` lines, the format that every flame graph tool reads.
+
+What may live here: the text of stacks and counts, strict when written and lenient when read. What
+must not: what a count means, what a frame consists of, and anything about drawing.
+
+A stack is a tuple of labels, root first. What is written is the subset that all known consumers
+read alike: UTF-8, LF, sorted, one line a distinct stack, positive integers, no header, no blank
+frame. What is read is anything that flamegraph.pl, inferno, tracing-flame or trace-tools write.
+
+What was read stays packed (`pack`): a stack in one `bytes`, so that a file of a hundred thousand
+distinct stacks costs little more memory than its text, and sorts as fast as text.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from tracetools.core.errors import NoStacksError, StackFileError
+from tracetools.output.formats.files import explain, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from _typeshed import SupportsRead
+
+Stack = tuple[str, ...]
+
+MAX_LABEL_BYTES = 240
+"""The longest label that is written. 256 of them fit into the 64 KiB line that Pyroscope reads."""
+
+MAX_LINE_BYTES = 1 << 20
+"""The longest line that is read; a longer one is one bad line, and never held in memory whole."""
+
+MAX_COUNT_CHARACTERS = 100
+"""The longest number that is read: far beyond any count, and far below Python's own limit."""
+
+UNKNOWN = "unknown"
+"""The label of a frame that has none."""
+
+_log = logging.getLogger("tracetools")
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+_SUBSTITUTES: dict[int, str] = {
+    ord(";"): ":",
+    **dict.fromkeys(range(0x20), " "),
+    **dict.fromkeys(range(0x7F, 0xA0), " "),
+    **dict.fromkeys((0x2028, 0x2029, 0xFEFF), " "),
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+    **dict.fromkeys((0xFFFE, 0xFFFF), "\ufffd"),
+}
+_COUNT_LOOKALIKE = re.compile(r"(?<=\s)(?=\d+(?:\.\d*)?\Z)")
+_ELLIPSIS = "…"
+
+
+def clean_label(label: str) -> str:
+    """Turn any text into a label that no reader of folded text misreads; a clean one stays as is.
+
+    This is the one substitution that tracetools makes, and making it twice changes nothing:
+
+    - `;` becomes `:`, since it separates frames;
+    - control characters, line separators and byte order marks become spaces;
+    - lone surrogates and U+FFFE, U+FFFF, which UTF-8 or XML cannot hold, become U+FFFD;
+    - blanks at either end go, and what is then empty is `unknown`;
+    - a number after a blank at the end gets a `#`, since flamegraph.pl and inferno take it for a
+      second count: `task 7` becomes `task #7`;
+    - a `#` at the start gets a `_` before it, since the line would be a comment;
+    - of more than 240 bytes of UTF-8 the head and the tail stay, around `…`.
+    """
+    text = label.translate(_SUBSTITUTES).strip() or UNKNOWN
+    text = _COUNT_LOOKALIKE.sub("#", text)
+    if text.startswith("#"):
+        text = f"_{text}"
+    return _shortened(text)
+
+
+def _shortened(text: str) -> str:
+    """Keep head and tail of a text that is too long, without breaking a character."""
+    raw = text.encode()
+    if len(raw) <= MAX_LABEL_BYTES:
+        return text
+    kept = MAX_LABEL_BYTES - len(_ELLIPSIS.encode())
+    head = raw[: kept // 2].decode(errors="ignore")
+    tail = raw[-(kept - kept // 2) :].decode(errors="ignore")
+    return f"{head}{_ELLIPSIS}{tail}"
+
+
+def format_folded(stacks: Mapping[Stack, int]) -> str:
+    """Give the folded text of stacks and their counts: cleaned, merged, sorted, each line ended.
+
+    Stacks that are equal once cleaned add up. Counts of zero or less are left out, since some
+    readers lose whole frames over them. A stack without frames is one frame, `unknown`.
+    """
+    merged = _clean_and_merged(stacks, ";")
+    return "".join(sorted(f"{line} {count}\n" for line, count in merged.items()))
+
+
+def pack_clean(stacks: Mapping[Stack, int]) -> list[tuple[bytes, int]]:
+    """Give packed what a file of these stacks would hold, without writing and reading one."""
+    merged = _clean_and_merged(stacks, "\0")
+    return [(line.encode(), count) for line, count in merged.items()]
+
+
+def _clean_and_merged(stacks: Mapping[Stack, int], separator: str) -> dict[str, int]:
+    clean: dict[str, str] = {}
+    merged: dict[str, int] = {}
+    for stack, count in stacks.items():
+        if count <= 0:
+            continue
+        for label in stack:
+            if label not in clean:
+                clean[label] = clean_label(label)
+        line = separator.join([clean[label] for label in stack]) or UNKNOWN
+        merged[line] = merged.get(line, 0) + count
+    return merged
+
+
+def write_folded(path: Path, stacks: Mapping[Stack, int]) -> None:
+    """Write stacks to a folded file, replacing it at once; no stacks make an empty file.
+
+    Raises:
+        StackFileError: The file cannot be written; what was there before is untouched.
+    """
+    try:
+        write_atomically(path, format_folded(stacks).encode())
+    except (OSError, ValueError) as error:
+        raise StackFileError(f"cannot write stack file {path}: {explain(error)}") from error
+
+
+# -- packed stacks -----------------------------------------------------------------------------
+
+SEPARATOR: Final = b"\0"
+"""Stands between the labels of a packed stack. It sorts before whatever a label can hold, so packed
+stacks sort as their tuples do: a stack first, and right after it all that begin with it."""
+
+
+def pack(stack: Stack) -> bytes:
+    """Put a stack into one value; what no label of a file can be is replaced as in a file."""
+    labels = [label.replace("\0", " ") or UNKNOWN for label in stack]
+    return "\0".join(labels).encode(errors="replace")
+
+
+def unpack(packed: bytes) -> Stack:
+    """Take a packed stack apart."""
+    return tuple(packed.decode().split("\0")) if packed else ()
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Folded:
+    """What a folded file says: at least one stack with a positive count.
+
+    Attributes:
+        packed: packed stacks and their counts, the second ones of a differential file: each stack
+            once, or, where the order was kept, as often as it came anew.
+        packed_before: the first counts of a differential file (`stack before after`), by packed
+            stack; None for any other file.
+        bad: how many lines were no stacks.
+        first_bad: the number of the first such line, counted from 1.
+        vanished: how many stacks had a count, but one that rounds to 0.
+    """
+
+    packed: list[tuple[bytes, int]]
+    packed_before: dict[bytes, int] | None
+    bad: int
+    first_bad: int | None
+    vanished: int
+
+    @property
+    def stacks(self) -> dict[Stack, int]:
+        """Stacks and counts, all of a stack added up."""
+        return _unpacked(self.packed)
+
+    @property
+    def before(self) -> dict[Stack, int]:
+        """The first counts of a differential file; empty for any other."""
+        return _unpacked((self.packed_before or {}).items())
+
+
+def _unpacked(counts: Iterable[tuple[bytes, int]]) -> dict[Stack, int]:
+    totals: dict[Stack, int] = {}
+    for packed, count in counts:
+        stack = unpack(packed)
+        totals[stack] = totals.get(stack, 0) + count
+    return totals
+
+
+def read_folded(path: Path, *, keep_order: bool = False) -> Folded:
+    """Read a folded file, as leniently as `parse_folded`.
+
+    Raises:
+        StackFileError: The file is missing or cannot be read, or mixes lines of one count and two.
+        NoStacksError: It holds not one stack with a count.
+    """
+    try:
+        with path.open("rb") as file:
+            return parse_folded(file, str(path), keep_order=keep_order)
+    except (OSError, ValueError) as error:
+        raise StackFileError(f"cannot read stack file {path}: {explain(error)}") from error
+
+
+def parse_folded(
+    lines: Iterable[bytes] | SupportsRead[bytes],
+    source: str = "<lines>",
+    *,
+    keep_order: bool = False,
+) -> Folded:
+    r"""Read folded text as it comes, holding each distinct stack once.
+
+    Taken as they are meant: `; ` between frames, CRLF, blanks and tabs around the count, repeated
+    stacks (they add up; with `keep_order` only neighbours do), fractional counts (they add up
+    exactly and are rounded once, half up), two counts (the second counts, the first is `before`), a
+    byte order mark. Blank lines and lines that start with `# ` are skipped. A nameless frame is
+    `unknown`, one at the end is no frame. Bytes that are not UTF-8 show as U+FFFD, rather than to
+    lose the line's time.
+
+    Any other line is bad: no count, no frame, a count with a sign or an exponent, NUL bytes, more
+    than 1 MiB. Bad lines, and stacks that vanish by rounding, are reported once, as a warning of
+    the logger "tracetools". `source` names the input in messages.
+
+    Raises:
+        NoStacksError: There is not one stack with a count.
+        StackFileError: Some lines have one count and some have two: which of the two the file is
+            cannot be told, and each of them would be wrong for the other's lines.
+    """
+    tally = _Tally(source, _Sequence if keep_order else _Sums)
+    number = 1
+    for block in _blocks(lines):
+        number += _add_block(tally, block.removeprefix(_BOM) if number == 1 else block, number)
+    folded = tally.result()
+    if not folded.packed:
+        raise NoStacksError(f"{source}: {_why_no_stacks(folded, tally)}")
+    _report(folded, source)
+    return folded
+
+
+_BOM = b"\xef\xbb\xbf"
+_BLOCK_BYTES = 1 << 16
+_NOT_A_NAME = b"; \t\r\n\v\f"
+_SHAPE = "`frame;frame count`, where count is a number of zero or more"
+_TABS_TO_BLANKS = bytes.maketrans(b"\t", b" ")
+_SCALE = 10**MAX_COUNT_CHARACTERS
+_NUMERALS = frozenset(b"0123456789.")
+
+_UNUSUAL_BYTES: Final = (b"\0", b"\t", b"\r", b"\v", b"\f")
+# Two expressions that each begin with one byte are found three times as fast as one, or by `in`.
+_UNUSUAL_PAIRS: Final = (re.compile(rb";[ ;]"), re.compile(rb" ;"))
+_UNUSUAL_STARTS: Final = frozenset(b"# " + SEPARATOR)
+_UNUSUAL_ENDS: Final = frozenset(b"0123456789. " + SEPARATOR)
+
+
+def _blocks(lines: Iterable[bytes] | SupportsRead[bytes]) -> Iterator[bytes]:
+    """Yield the text in blocks of whole lines, without the last line's end.
+
+    Of an overlong line there is only so much that it shows.
+    """
+    read = getattr(lines, "read", None)
+    if read is None:
+        yield from (line.removesuffix(b"\n") for line in cast("Iterable[bytes]", lines))
+        return
+    begun: list[bytes] = []
+    length = 0
+    while data := read(_BLOCK_BYTES):
+        whole, newline, tail = data.rpartition(b"\n")
+        if newline:
+            yield b"".join([*begun, whole])
+            begun, length = [tail], len(tail)
+        elif length <= MAX_LINE_BYTES:
+            begun.append(data)
+            length += len(data)
+    if length:
+        yield b"".join(begun)
+
+
+def _add_block(tally: _Tally, block: bytes, first: int) -> int:
+    """Add the lines of a block, the first of which has that number; return how many there are."""
+    if (
+        any(byte in block for byte in _UNUSUAL_BYTES)
+        or any(pair.search(block) for pair in _UNUSUAL_PAIRS)
+        or not _is_utf8(block)
+        or len(block) > MAX_LINE_BYTES
+    ):
+        lines = block.split(b"\n")
+        for number, line in enumerate(lines, start=first):
+            tally.add(line, number)
+    else:
+        lines = block.replace(b";", SEPARATOR).split(b"\n")
+        _add_usual_lines(tally, lines, first)
+    return len(lines)
+
+
+def _add_usual_lines(tally: _Tally, lines: list[bytes], first: int) -> None:
+    """Add lines that are packed already, a close look only at those that need one.
+
+    Nearly all of the time that reading takes is spent here.
+    """
+    add = tally.after.add
+    for number, line in enumerate(lines, start=first):
+        packed, _, count = line.rpartition(b" ")
+        if (
+            count.isdigit()
+            and packed
+            and packed[-1] not in _UNUSUAL_ENDS
+            and packed[0] not in _UNUSUAL_STARTS
+            and len(count) <= MAX_COUNT_CHARACTERS
+        ):
+            add(packed, int(count))
+            tally.last_single = number
+        else:
+            tally.add(line.replace(SEPARATOR, b";"), number)
+
+
+def _is_utf8(block: bytes) -> bool:
+    if block.isascii():
+        return True
+    try:
+        block.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _Sums:
+    """Counts by packed stack, in which repeated stacks add up."""
+
+    def __init__(self) -> None:
+        self._whole: dict[bytes, int] = {}
+        self._parts: dict[bytes, int] = {}
+
+    def add(self, packed: bytes, count: int) -> None:
+        """Add a whole number."""
+        self._whole[packed] = self._whole.get(packed, 0) + count
+
+    def add_part(self, packed: bytes, part: int) -> None:
+        """Add what follows the point of a number, `_SCALE` being 1; its whole part was added."""
+        self._parts[packed] = self._parts.get(packed, 0) + part
+
+    def totals(self) -> tuple[list[tuple[bytes, int]], int]:
+        """Give the sums, rounded half up, and how many positive ones rounded to 0."""
+        whole, vanished = self._whole, 0
+        for packed, part in self._parts.items():
+            whole[packed] += (2 * part + _SCALE) // (2 * _SCALE)
+            vanished += not whole[packed] and part > 0
+        return list(whole.items()), vanished
+
+
+class _Sequence:
+    """Counts in the order in which they came; only neighbours of one stack add up."""
+
+    def __init__(self) -> None:
+        self._counts: list[tuple[bytes, int]] = []
+        self._scaled: list[int] = []
+
+    def add(self, packed: bytes, count: int) -> None:
+        """Add a whole number."""
+        if self._counts and self._counts[-1][0] == packed:
+            self._scaled[-1] += count * _SCALE
+        else:
+            self._counts.append((packed, 0))
+            self._scaled.append(count * _SCALE)
+
+    def add_part(self, packed: bytes, part: int) -> None:  # noqa: ARG002  # as `_Sums` has it
+        """Add what follows the point of the number that was added last."""
+        self._scaled[-1] += part
+
+    def totals(self) -> tuple[list[tuple[bytes, int]], int]:
+        """Give the counts, rounded half up, and how many positive ones rounded to 0."""
+        rounded = [(2 * scaled + _SCALE) // (2 * _SCALE) for scaled in self._scaled]
+        vanished = sum(
+            not count and scaled > 0 for count, scaled in zip(rounded, self._scaled, strict=True)
+        )
+        packed = (packed for packed, _ in self._counts)
+        return list(zip(packed, rounded, strict=True)), vanished
+
+
+class _Tally:
+    """What was read so far: two columns of counts, and the bad lines."""
+
+    def __init__(self, source: str, column: type[_Sums | _Sequence]) -> None:
+        self.source = source
+        self.after: _Sums | _Sequence = column()
+        self.before = _Sums()
+        self.bad = 0
+        self.first_bad: int | None = None
+        self.last_single = 0
+        self.last_double = 0
+
+    def add(self, line: bytes, number: int) -> None:
+        """Take one line in, whatever it is."""
+        text = line.strip()
+        if text == b"#" or text.startswith(b"# "):
+            return
+        if len(line) > MAX_LINE_BYTES or b"\0" in text:
+            self._note_bad(number)
+            if len(line) <= MAX_LINE_BYTES and not self.last_single and not self.last_double:
+                raise NoStacksError(
+                    f"{self.source}: binary data (a NUL byte in line {number}), not folded text; "
+                    "unpack it, or convert it to UTF-8 text"
+                )
+        elif text and not self._add_stack(text, number):
+            self._note_bad(number)
+
+    def _add_stack(self, text: bytes, number: int) -> bool:
+        """Take a stack and its one or two counts in; say whether that is what it was."""
+        raw, after = _split_number(text)
+        if after is None:
+            return False
+        shorter, before = _split_number(raw)
+        # With "; " between frames a frame that is a number looks like a column, but is none.
+        if before is not None and not shorter.endswith(b";"):
+            raw = shorter
+        else:
+            before = None
+        if not raw.strip(_NOT_A_NAME):
+            return False
+        packed = _pack_raw(raw)
+        if before is None:
+            self.last_single = number
+        else:
+            self.last_double = number
+            _add_number(self.before, packed, before)
+        _add_number(self.after, packed, after)
+        return True
+
+    def _note_bad(self, number: int) -> None:
+        self.bad += 1
+        if self.first_bad is None:
+            self.first_bad = number
+
+    def result(self) -> Folded:
+        """Sum up; the stacks may be none, which is for the caller to judge."""
+        if self.last_single and self.last_double:
+            raise StackFileError(
+                f"{self.source}: line {self.last_double} has two counts and line "
+                f"{self.last_single} has one; give a differential file two in every line "
+                "(0 for what was not there), and in any other write no blank and number at the "
+                "end of a stack"
+            )
+        after, vanished = self.after.totals()
+        before = dict(self.before.totals()[0]) if self.last_double else None
+        after = [(packed, count) for packed, count in after if count]
+        return Folded(after, before, self.bad, self.first_bad, vanished)
+
+
+def _add_number(column: _Sums | _Sequence, packed: bytes, number: bytes) -> None:
+    """Add a number as `_split_number` finds it; what follows its point is kept exactly."""
+    whole, _, part = number.partition(b".")
+    column.add(packed, int(whole))
+    if part:
+        column.add_part(packed, int(part.ljust(MAX_COUNT_CHARACTERS, b"0")))
+
+
+def _split_number(text: bytes) -> tuple[bytes, bytes | None]:
+    """Split off the number (digits, with one point after the first if any) that ends a text."""
+    head, _, number = text.translate(_TABS_TO_BLANKS).rpartition(b" ")
+    digits = number.replace(b".", b"", 1) if number[:1] != b"." else b""
+    if head and digits.isdigit() and len(number) <= MAX_COUNT_CHARACTERS:
+        return head.rstrip(), number
+    return text, None
+
+
+def _pack_raw(raw: bytes) -> bytes:
+    """Pack a stack as it stands in a file; nameless frames are unknown, or at the end nothing."""
+    text = raw.decode(errors="replace").rstrip(f";{_BLANKS}")
+    return SEPARATOR.join([(label.strip(_BLANKS) or UNKNOWN).encode() for label in text.split(";")])
+
+
+_BLANKS: Final = " \t\r\n\v\f"
+"""Other blanks that Unicode has are parts of names."""
+
+
+def _why_no_stacks(folded: Folded, tally: _Tally) -> str:
+    """Say what an input without stacks holds instead, and what would help."""
+    if folded.vanished:
+        return (
+            "all counts round to 0; give whole numbers, for example microseconds "
+            "in place of seconds"
+        )
+    if folded.packed_before:
+        return "all second counts are 0, and a graph is as wide as those; change the two columns"
+    if tally.last_single:
+        return "all counts are 0: nothing was recorded, or it took no time"
+    if folded.bad:
+        return f"no folded stacks, {_bad_lines(folded)}; a line should be {_SHAPE}"
+    return "empty: nothing was recorded, or the program has not ended yet"
+
+
+def _bad_lines(folded: Folded) -> str:
+    """Count the bad lines in words."""
+    lines = "1 bad line" if folded.bad == 1 else f"{folded.bad} bad lines"
+    return f"{lines} (the first is line {folded.first_bad})"
+
+
+def _report(folded: Folded, source: str) -> None:
+    """Log once what a file with stacks lost on the way."""
+    if folded.bad:
+        _log.warning("%s: left out %s; a line should be %s", source, _bad_lines(folded), _SHAPE)
+    if folded.vanished:
+        stacks = (
+            "1 stack whose count rounds"
+            if folded.vanished == 1
+            else f"{folded.vanished} stacks whose counts round"
+        )
+        _log.warning("%s: left out %s to 0", source, stacks)

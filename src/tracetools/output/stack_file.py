@@ -1,0 +1,225 @@
+"""The stack file of a recording: written at its end, rewritten while it goes on.
+
+The file is always a complete one: a killed process leaves what was known at the last flush. A
+failing write is logged once and never stops the program; the last good file stays.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import math
+import os
+import threading
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Final
+
+from tracetools.core.errors import StackFileError
+from tracetools.core.labels import LABELS, Labels, label_path
+from tracetools.core.profile import LENSES, Lens, Profile
+from tracetools.output.formats.files import explain
+from tracetools.output.formats.folded import write_folded
+from tracetools.recording.recorder import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["StackFile", "fold"]
+
+_SHARE: Final = 0.01
+"""The most that flushing may take of the time."""
+
+_unfinished: Final[set[StackFile]] = set()
+
+
+def fold(
+    profile: Profile, lens: Lens = "busy", labels: Labels = "name"
+) -> dict[tuple[str, ...], int]:
+    """Return the microseconds of each stack, by its labels: what a stack file holds.
+
+    This is the one place where nanoseconds are rounded, half up.
+    """
+    counts: dict[tuple[str, ...], int] = {}
+    for path, time in profile.lens(lens).items():
+        key = label_path(path, labels)
+        counts[key] = counts.get(key, 0) + time
+    return {key: (time + 500) // 1000 for key, time in counts.items()}
+
+
+class StackFile:
+    """A folded file that follows a recording.
+
+    Args:
+        path: where; the suffix becomes ``.folded``. The file is made at once, if it is not there.
+        snapshot: gives the profile so far, from any thread.
+        lens: which time is written.
+        labels: what the labels show.
+        flush_interval: seconds between two flushes while `begin` was called and `end` not yet.
+            More pass where flushing would take more than 1 % of the time. ``None``: no flushes.
+
+    Raises:
+        StackFileError: the file cannot be written.
+        ValueError: no such lens, labels, or an interval that is not a positive number.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        snapshot: Callable[[], Profile],
+        *,
+        lens: Lens = "busy",
+        labels: Labels = "name",
+        flush_interval: float | None = 5.0,
+    ) -> None:
+        _check_choice("lens", lens, LENSES)
+        _check_choice("labels", labels, LABELS)
+        _check_interval(flush_interval)
+        self.path = _absolute(_with_suffix(path))
+        self._snapshot = snapshot
+        self._lens: Lens = lens
+        self._labels: Labels = labels
+        self._interval = flush_interval
+        self._pid = os.getpid()
+        self._lock = threading.RLock()  # a signal handler may write while this thread holds it
+        self._hand_over = threading.RLock()  # likewise
+        self._closed = False
+        self._next_write = self._pause = 0.0
+        self._new_event = threading.Event
+        self._flusher: tuple[threading.Thread, threading.Event] | None = None
+        self._failing = False
+        self._create()
+
+    def write(self) -> Path:
+        """Write the file now; in a forked copy of the process, do nothing.
+
+        Raises:
+            StackFileError: it cannot be written; the last good one is still there.
+        """
+        if os.getpid() == self._pid:
+            with self._lock:
+                began = perf_counter()
+                self._store(self._snapshot())
+                took = perf_counter() - began
+                self._pause = took * (1 / _SHARE - 1)
+                self._next_write = began + took + self._pause
+        return self.path
+
+    def _store(self, profile: Profile) -> None:
+        write_folded(self.path, fold(profile, self._lens, self._labels))
+
+    def begin(self) -> None:
+        """Follow the recording from now on, unless it was closed."""
+        if os.getpid() != self._pid:
+            return
+        with self._hand_over:
+            if self._closed or self in _unfinished:
+                return
+            _unfinished.add(self)
+            if self._interval is None:
+                return
+            over = self._new_event()
+            flusher = threading.Thread(
+                target=self._flush, args=(over,), name="tracetools flush", daemon=True
+            )
+            try:
+                flusher.start()
+            except RuntimeError as error:
+                logger.warning("%s is written at the end only: %s", self.path, error)
+            else:
+                self._flusher = flusher, over
+
+    def end(self) -> None:
+        """Write the file a last time and follow no more. Never raises."""
+        if os.getpid() != self._pid:
+            return
+        with self._hand_over:
+            _unfinished.discard(self)
+            running, self._flusher = self._flusher, None
+        if running is not None:
+            flusher, over = running
+            over.set()
+            flusher.join()
+        self._try_write()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was written so lately that to write it again would take too much time."""
+        return perf_counter() < self._next_write
+
+    def close(self) -> None:
+        """End for good: whoever begins just now in another thread does so in vain."""
+        self._closed = True
+        self.end()
+
+    def _flush(self, over: threading.Event) -> None:
+        assert self._interval is not None  # noqa: S101  # begin() saw to it
+        wait = self._interval
+        while not over.wait(min(wait, threading.TIMEOUT_MAX)):
+            self._try_write()
+            wait = max(self._interval, self._pause)
+
+    def _try_write(self) -> None:
+        """Write; on failure say so once, until it works again."""
+        try:
+            self.write()
+            self._failing = False
+        except Exception as error:  # noqa: BLE001  # the program under observation comes first
+            if not self._failing:
+                self._failing = True
+                known = isinstance(error, StackFileError)
+                logger.error("%s; the program goes on", error, exc_info=not known)
+
+    def _create(self) -> None:
+        """Make sure that the file can be written, without touching what it holds."""
+        try:
+            with self.path.open("ab"):
+                pass
+            folder = os.path.dirname(os.path.realpath(self.path))
+            if not os.access(folder, os.W_OK):  # each write replaces the file by a new one
+                raise PermissionError(errno.EACCES, "its folder may not be written to")
+        except (OSError, ValueError) as error:
+            raise StackFileError(
+                f"cannot write the stack file {self.path}: {explain(error)}"
+            ) from error
+
+
+def _with_suffix(path: str | os.PathLike[str]) -> Path:
+    """Force the suffix ``.folded``, as trace-tools does."""
+    plain = Path(path)
+    if plain.name in ("", ".."):
+        raise StackFileError(f"{os.fspath(path)!r} names no file; give a name such as 'stack'")
+    return plain.with_suffix(".folded")
+
+
+def _absolute(path: Path) -> Path:
+    """Return what a path means now: the program may change its directory later."""
+    try:
+        return path.absolute()
+    except OSError as error:
+        raise StackFileError(
+            f"cannot write the stack file {path}: the working directory is gone; give a whole path"
+        ) from error
+
+
+def _check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{what} is one of {', '.join(choices)}, not {value!r}")
+
+
+def _check_interval(interval: float | None) -> None:
+    if interval is None:
+        return
+    if isinstance(interval, bool) or not isinstance(interval, (int, float)):
+        raise TypeError(f"flush_interval is a number of seconds or None, not {interval!r}")
+    if not 0 < interval < math.inf:
+        raise ValueError(
+            f"flush_interval is a positive number of seconds or None, not {interval!r}"
+        )
+
+
+@atexit.register
+def _finish_all() -> None:
+    """Write what runs have left unfinished that never came to their end."""
+    for file in tuple(_unfinished):
+        file.end()

@@ -1,0 +1,1 @@
+"""A recording while it goes on: the recorder, its snapshots, `observe` and `span`."""

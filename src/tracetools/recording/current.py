@@ -1,0 +1,174 @@
+"""What is recorded just now, and in which thread: how a span finds the tasks that it belongs to.
+
+Only the way from a span to an account lives here; it is imported by every program that observes,
+recorded or not, so it imports little.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock, get_ident
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from tracetools.core.accounting import LoopAccount, Opened, TaskAccount
+from tracetools.recording.running import is_in_trio_task, running_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracetools.core.stacks import Frame
+    from tracetools.recording.recorder import Recorder
+
+__all__ = [
+    "Opening",
+    "close_span",
+    "follow",
+    "is_here",
+    "open_span",
+    "recorded_loops",
+    "recorders",
+    "unfollow",
+    "when_recording_changes",
+]
+
+Opening: TypeAlias = "Opened | list[Opened]"
+"""What `open_span` opened; where several recordings follow the thread, one for each."""
+
+recorded_loops: Final[dict[int, LoopAccount | tuple[LoopAccount, ...]]] = {}
+"""The loops that are being recorded, by the thread that they run in: one, or else several.
+
+Empty: nothing is recorded.
+"""
+
+recorders: Final[set[Recorder]] = set()
+"""The recordings that follow a loop just now."""
+
+_switches: Final[list[Callable[[bool], None]]] = []
+_lock = allocate_lock()
+
+
+def when_recording_changes(switch: Callable[[bool], None]) -> None:
+    """Have `switch` called with True when the first loop is recorded, and False after the last."""
+    _switches.append(switch)
+
+
+def follow(loop: LoopAccount) -> None:
+    """Let spans in the loop's thread find it."""
+    with _lock:
+        _set_loops(loop.thread, (*_loops_in(loop.thread), loop))
+
+
+def unfollow(loop: LoopAccount) -> None:
+    """Let spans in the loop's thread no longer find it."""
+    with _lock:
+        others = [other for other in _loops_in(loop.thread) if other is not loop]
+        _set_loops(loop.thread, tuple(others))
+
+
+def _set_loops(thread: int, loops: tuple[LoopAccount, ...]) -> None:
+    """Say which recorded loops run in a thread."""
+    before = bool(recorded_loops)
+    if loops:
+        recorded_loops[thread] = loops if len(loops) > 1 else loops[0]
+    else:
+        recorded_loops.pop(thread, None)
+    if bool(recorded_loops) != before:
+        for switch in _switches:
+            switch(bool(recorded_loops))
+
+
+def _loops_in(thread: int) -> tuple[LoopAccount, ...]:
+    """Return the recorded loops that run in a thread."""
+    loops = recorded_loops.get(thread, ())
+    return (loops,) if isinstance(loops, LoopAccount) else loops
+
+
+def open_span(frame: Frame, entries: int = 1) -> Opening | None:
+    """Open a span in whatever this thread does just now, for every recording that follows it.
+
+    `entries` is 0 for a span that was entered before and is merely current again.
+    Never raises; ``None`` where there is nothing to close.
+    """
+    try:
+        loop = recorded_loops.get(get_ident())
+        if type(loop) is LoopAccount:
+            task = loop.current
+            if task is None:  # between two steps: in a guest run, the host's own work
+                return None
+            return task.open(frame, task.clock(), entries)
+        if not recorded_loops:
+            return None
+        return _open_several(loop, frame, entries)
+    except RecursionError:  # the program's own; there is no room to record anything just now
+        return None
+    except Exception:  # noqa: BLE001  # the program under observation comes first
+        _stop_all()
+        return None
+
+
+def close_span(opened: Opening | None) -> None:
+    """Close what `open_span` opened; from anywhere, in any order, more than once. Never raises."""
+    try:
+        if type(opened) is tuple:
+            account = opened[0]
+            # No thread but the loop's own sees its span innermost in a task that steps, unless the
+            # step itself waits for that thread.
+            if type(account) is not TaskAccount:
+                account.keeper.close_in_thread(account, opened)
+            elif not account.close_current(opened, account.clock()):
+                _close_elsewhere(account, opened)
+        elif isinstance(opened, list):
+            for one in reversed(opened):
+                close_span(one)
+    except RecursionError:
+        return
+    except Exception:  # noqa: BLE001
+        _stop_all()
+
+
+def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
+    """Close a span out of order, from another task, or from another thread."""
+    if account.loop.thread == get_ident():
+        account.close(opened, account.clock())
+    else:  # the account is its own thread's: it will see that the span is closed
+        account.closed[id(opened)] = opened
+
+
+def is_here(opened: Opening) -> bool:
+    """Whether what was opened belongs to the task or worker thread that asks."""
+    if isinstance(opened, list):
+        return is_here(opened[0])
+    account = opened[0]
+    if type(account) is TaskAccount:
+        return account.loop.current is account and account.loop.thread == get_ident()
+    return bool(account.keeper.is_here(account))
+
+
+def _open_several(loops: Any, frame: Frame, entries: int) -> list[Opened] | None:
+    """Open a span in each of several loops in this thread, or in this worker thread."""
+    if loops is None:
+        if running_loop() is not None or is_in_trio_task():  # of a loop that nobody records
+            return None
+        return [recorder.open_in_thread(frame, entries) for recorder in tuple(recorders)] or None
+    tasks = [loop.current for loop in loops if loop.current is not None]
+    opened = [task.open(frame, task.clock(), entries) for task in tasks]
+    return [one for one in opened if one is not None] or None
+
+
+def _stop_all() -> None:
+    """Stop every recording after an error of ours that no single recorder can be blamed for."""
+    for recorder in tuple(recorders):
+        recorder.stop("a span could not be recorded")
+
+
+def _forget_in_child() -> None:
+    """In a forked process: record nothing, so that only the parent writes what it recorded."""
+    global _lock  # noqa: PLW0603  # it may be held by a thread that does not exist here
+    _lock = allocate_lock()
+    for thread in tuple(recorded_loops):
+        _set_loops(thread, ())
+    recorders.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -1,0 +1,490 @@
+"""Recording at run time: what one recording has, and the profile of it at any moment.
+
+A `Recorder` owns a clock, stacks, loops and threads. The instruments tell it of loops and tasks;
+`current` finds the way from a span to it. No backend is known here, and no file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable  # noqa: TC003  # for readers of the type alias
+from contextvars import ContextVar
+from threading import get_ident
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from tracetools.attribution.awaits import Awaits
+from tracetools.attribution.division import Shares
+from tracetools.attribution.functions import FunctionStacks
+from tracetools.attribution.wait_sampling import Allowance
+from tracetools.core.accounting import NEVER, LoopAccount, TaskAccount, ThreadAccount
+from tracetools.core.errors import LawError
+from tracetools.core.labels import PathShortener, thread_name
+from tracetools.core.profile import Profile
+from tracetools.core.stacks import Frame, Stack, StackTree
+from tracetools.recording import current
+from tracetools.recording.findings import Findings
+from tracetools.recording.snapshot import Moment, Sums, copy_moment
+
+if TYPE_CHECKING:
+    from tracetools.core.accounting import Opened
+    from tracetools.sampling.unwind import Seen
+
+__all__ = ["Clock", "Recorder", "logger"]
+
+_SMALL: Final = 1_000_000
+
+_LOOKS: Final = 100
+"""How often a loop is looked at until the look is of one moment."""
+
+_SOUND: Final = (time.perf_counter_ns, time.monotonic_ns)
+"""Clocks that neither fail nor start at zero when the program does."""
+
+logger: Final = logging.getLogger("tracetools")
+
+Clock: TypeAlias = "Callable[[], int]"
+"""Any monotonic clock in integer nanoseconds, such as `time.perf_counter_ns`."""
+
+
+class Recorder:
+    """One recording: of any number of loops, one after another or side by side.
+
+    Attributes:
+        clock: the clock of the recording.
+        host: in the context of every recorded task, and so in that of the worker threads that are
+            started from it, the account of that task.
+        stopped: nothing more is recorded, since the recording was closed or an error of ours ended
+            it; what was recorded before is kept.
+        scheduled: whether scheduled time is told apart from idle time, in all loops.
+        least_wait: waits that are longer, in nanoseconds, go to what the task awaits, under its
+            stack; ``None`` for none.
+        longest: how long a step may take, in nanoseconds, before it is said to hold the loop;
+            ``None`` for any time.
+        functions: which functions have frames below the stacks of tasks.
+        shares: what was seen of the functions that run within the stacks of tasks.
+        thread_shares: the same for worker threads.
+        wait_shares: what was seen of waits that were looked at by chance, for those that were not.
+        unseen: tasks that live in recorded loops and cannot be followed.
+    """
+
+    def __init__(  # noqa: PLR0913  # options, each with a default
+        self,
+        *,
+        clock: Clock = time.perf_counter_ns,
+        scheduled: bool = False,
+        least_wait: int | None = None,
+        longest: int | None = None,
+        max_stacks: int = 10_000,
+        max_depth: int = 256,
+    ) -> None:
+        _check_bound("max_stacks", max_stacks)
+        _check_bound("max_depth", max_depth)
+        if not callable(clock):
+            raise TypeError(f"clock is a function that returns nanoseconds, not {clock!r}")
+        self.clock: Clock = self._usable(clock)
+        self.host: ContextVar[TaskAccount | None] = ContextVar("tracetools_host", default=None)
+        self.stopped = False
+        self.scheduled = scheduled
+        self.least_wait = least_wait
+        self.longest = longest
+        self.functions = FunctionStacks()
+        self.shares = Shares(self._place_of)
+        self.thread_shares = Shares(self._place_of)
+        self.wait_shares: Shares[Stack] = Shares(_itself)
+        self.unseen = 0
+        self._findings = Findings()
+        self._awaits = Awaits()
+        self._unseen_waits: dict[Stack, int] = {}
+        self._allowance = Allowance(least_wait or 0, self.clock())
+        self._backends: set[str] = set()
+        self._last: Profile | None = None
+        self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
+        self._shorten = PathShortener()
+        self._start = time.time_ns()
+        self._pid = os.getpid()
+        self._give_way: Callable[[], None] | None = None
+        self._loops: dict[LoopAccount, None] = {}
+        self._trees: list[StackTree] = []
+        self._duration = self._task_time = self._runs = 0
+        self._lock = threading.RLock()  # a finaliser may open a span while this thread holds it
+        self._thread_tree = self._new_tree()
+        self._threads: weakref.WeakSet[ThreadAccount] = weakref.WeakSet()
+        self._here = threading.local()
+        _known.add(self)
+
+    # ------------------------------------------------------------------ loops
+
+    @property
+    def at_home(self) -> bool:
+        """Whether this is the process that made the recorder, and not a fork of it."""
+        return os.getpid() == self._pid
+
+    @property
+    def loops(self) -> tuple[LoopAccount, ...]:
+        """The loops that are being recorded."""
+        return tuple(self._loops)
+
+    def begin_loop(self, now: int, *, backend: str = "", running: bool = True) -> LoopAccount:
+        """Begin to record the loop that runs in this thread, or is going to run."""
+        with self._lock:
+            longest = NEVER if self.longest is None else self.longest
+            loop = LoopAccount(self._free_tree(), now, thread=get_ident(), longest=longest)
+            self._loops[loop] = None
+            loop.let_give_way(self._give_way)
+            self._runs += 1
+            self._backends |= {backend} - {""}
+        if running:
+            self._follow(loop)
+        else:
+            loop.pause(now)
+        return loop
+
+    def let_give_way(self, give_way: Callable[[], None] | None) -> None:
+        """Have all loops give way to whoever looks, from now on; or to nobody.
+
+        Without the lock: who calls this may have locks of its own.
+        """
+        self._give_way = give_way
+        for loop in self.loops:
+            loop.let_give_way(give_way)
+
+    def pause_loop(self, loop: LoopAccount, now: int) -> None:
+        """Note that a loop does not run any more, though it may again."""
+        if loop.running:
+            loop.pause(now)
+            self._unfollow(loop)
+
+    def resume_loop(self, loop: LoopAccount) -> None:
+        """Note that a loop runs again, in this thread."""
+        if loop.paused is not None and not self.stopped:
+            loop.resume(get_ident())
+            self._follow(loop)
+
+    def end_loop(self, loop: LoopAccount, now: int) -> None:
+        """End the recording of a loop. A second time does nothing."""
+        with self._lock:
+            if loop not in self._loops:
+                return
+            end = now if loop.paused is None else loop.paused
+            self._note_waits(loop, end)
+            loop.finish(end)
+            self._findings.add_loop(loop, end)
+            del self._loops[loop]
+            self._duration += end - loop.begin
+            self._task_time += loop.lifetimes
+        self._unfollow(loop)
+
+    def waited(self, account: TaskAccount, now: int) -> None:
+        """Give the wait of a task that is going to step to what it was parked in.
+
+        Where nearly every step follows a wait, as in a loop that many tasks keep busy, looking at
+        all would make all wait for longer; so not all are looked at. The time of those that are not
+        is divided as that of functions is: by what the others stand for.
+        """
+        idle = (now if account.ready is None else account.ready) - account.parked
+        stands_for = self._allowance.stands_for(idle, now)
+        own = account.stack
+        if stands_for:
+            stack = account.loop.attribute_wait(account, self._awaited, now)
+            if stack is not None and stands_for > idle:
+                self.wait_shares.add(own, (own, stack), stack, stands_for - idle)
+            self._allowance.spend(account.clock() - now)
+        elif self._waits_long(account, account.parked + idle):
+            self._unseen_waits[own] = self._unseen_waits.get(own, 0) + idle
+
+    def _awaited(self, account: TaskAccount) -> Stack:
+        """Return the stack of what a task is parked in."""
+        coroutine = None if account.coroutine is None else account.coroutine()
+        return self._awaits.stack(coroutine, account.base, account.stack, account.loop.tree)
+
+    def _note_waits(self, loop: LoopAccount, now: int) -> None:
+        """Note what tasks wait for that will step no more before the recording ends."""
+        if self.least_wait is None:
+            return
+        for account in list(loop.tasks):
+            if account is not loop.current and self._waits_long(account, now):
+                self.waited(account, now)
+
+    def _waits_long(self, account: TaskAccount, now: int) -> bool:
+        return self.least_wait is not None and now - account.parked > self.least_wait
+
+    def close(self) -> None:
+        """End the recording of all loops, from wherever this is called.
+
+        A loop that runs in another thread may not be touched from here, so a last look is taken at
+        it; what its tasks do from now on is not recorded.
+        """
+        if self.stopped:
+            return
+        self.stopped = True
+        for loop in self.loops:
+            if loop.thread == get_ident() or not loop.running:
+                with contextlib.suppress(Exception):
+                    self.end_loop(loop, self.clock())
+        with contextlib.suppress(Exception):
+            self._last = self.profile()
+            self.shares.forget()
+            self.thread_shares.forget()
+            self.wait_shares.forget()
+        for loop in self.loops:
+            loop.running = False
+            self._unfollow(loop)
+
+    def stop(self, why: str) -> None:
+        """Stop recording after an error of ours: say so once, keep what there is, never raise."""
+        if self.stopped:
+            return
+        self.close()
+        with contextlib.suppress(Exception):
+            logger.error(
+                "tracetools stopped recording: %s; the program goes on", why, exc_info=True
+            )
+
+    def _follow(self, loop: LoopAccount) -> None:
+        """Let spans find a loop."""
+        with self._lock:
+            current.recorders.add(self)
+            current.follow(loop)
+
+    def _unfollow(self, loop: LoopAccount) -> None:
+        """Let spans find a loop no longer."""
+        with self._lock:
+            current.unfollow(loop)
+            if not any(other.running for other in self.loops):
+                current.recorders.discard(self)
+
+    def forget(self) -> None:
+        """Record nothing more: this is the forked copy of a recording that goes on elsewhere."""
+        self.stopped = True
+        self._lock = threading.RLock()  # it may be held by a thread that does not exist here
+        self.let_give_way(None)
+
+    def _new_tree(self) -> StackTree:
+        tree = StackTree(**self._bounds)
+        self._trees.append(tree)
+        return tree
+
+    def _free_tree(self) -> StackTree:
+        """Return a tree that no running loop uses: each is grown and charged by one thread."""
+        used = {id(loop.tree) for loop in self._loops} | {id(self._thread_tree)}
+        return (
+            next((tree for tree in self._trees if id(tree) not in used), None) or self._new_tree()
+        )
+
+    # ---------------------------------------------------------------- threads
+
+    def open_in_thread(self, frame: Frame, entries: int) -> Opened:
+        """Open a span in this worker thread, under the stack of the task that waits for it."""
+        host = self.host.get()
+        with self._lock:
+            account: ThreadAccount | None = getattr(self._here, "account", None)
+            if account is None or account.innermost is None or self._here.host is not host:
+                # nothing is open here, or only what an earlier piece of work left open
+                account = self._thread_account(host)
+                self._here.account, self._here.host = account, host
+                self._threads.add(account)
+            return account.open(frame, self.clock(), entries)
+
+    def open_threads(self) -> list[ThreadAccount]:
+        """Return the accounts of worker threads in which spans are open just now."""
+        if not self._threads:
+            return []
+        with self._lock:
+            return list(self._threads)
+
+    def close_in_thread(self, account: ThreadAccount, opened: Opened) -> None:
+        """Close a span of a worker thread, from wherever it is closed.
+
+        Frameworks enter a context manager in one thread of a pool and leave it in another.
+        """
+        with self._lock:
+            account.close(opened, self._clock_in(account.thread))
+            if account.innermost is None:
+                self._threads.discard(account)
+                if self.is_here(account):
+                    self._here.account = None
+
+    def is_here(self, account: ThreadAccount) -> bool:
+        """Whether `account` is that of the thread that asks."""
+        return getattr(self._here, "account", None) is account
+
+    def _thread_account(self, host: TaskAccount | None) -> ThreadAccount:
+        if host is not None:
+            return ThreadAccount(host.loop.tree, host.stack, self, thread=get_ident())
+        tree = self._thread_tree
+        name = Frame(thread_name(threading.current_thread().name), "")
+        return ThreadAccount(tree, tree.child(tree.root, name), self, thread=get_ident())
+
+    # --------------------------------------------------------------- snapshot
+
+    def profile(self) -> Profile:
+        """Return all that was recorded up to now, open intervals included. From any thread.
+
+        A look at a loop that goes on in another thread is of one moment, but under a tracer (of a
+        debugger, or of coverage) that lets threads switch anywhere. So it is checked before it is
+        handed out, and taken again if an event was seen half done.
+        """
+        if self._last is not None:
+            return self._last
+        for shares in (self.shares, self.thread_shares):
+            shares.find_places()  # here, where nobody waits for it
+        for _ in range(_LOOKS):
+            profile = self._look()
+            try:
+                profile.check()
+            except LawError:
+                time.sleep(0)  # let the loop come to the end of what it does
+            else:
+                break
+        return profile
+
+    def _look(self) -> Profile:
+        """Make a profile of what is known just now."""
+        with self._lock:
+            unseen_waits = self._unseen_waits.copy()  # first, so that the moments have all of them
+            moments = [copy_moment(loop) for loop in self._loops]
+            in_use = {id(moment.loop.tree) for moment in moments}
+            sums = Sums()
+            for tree in self._trees:
+                if id(tree) not in in_use:
+                    sums.add_tree(tree)
+            duration, task_time = self._duration, self._task_time
+            findings = self._findings.copy()
+            for moment in moments:
+                now = self._now_in(moment)
+                task_time += sums.add_loop(moment, now)
+                self._move_waits(sums, moment, now)
+                findings.add_loop(moment.loop, now)
+                duration += now - moment.loop.begin
+            for account in self._threads:
+                sums.add_thread(account, self._clock_in(account.thread))
+            sums.divide(self.shares, "busy")
+            sums.divide(self.thread_shares, "thread")
+            sums.divide(self.wait_shares, "rest", unseen_waits)
+            truncated = any(tree.truncated for tree in self._trees)
+            runs = self._runs
+        return Profile(
+            stacks=sums.by_path(duration, self._shorten),
+            duration=duration,
+            task_time=task_time,
+            start=self._start,
+            programs=(_program(),),
+            backends=tuple(sorted(self._backends)),
+            runs=runs,
+            scheduled_measured=self.scheduled,
+            truncated=truncated,
+            blocking_limit=self.longest,
+            samples=self.shares.count + self.thread_shares.count,
+            unseen=self.unseen,
+            **findings.of_profile(self._shorten),
+        )
+
+    def _place_of(self, seen: Seen) -> Stack:
+        """Return the stack of the functions that a look has seen."""
+        return self.functions.stack(seen.codes, seen.base, seen.own, seen.tree)
+
+    def _move_waits(self, sums: Sums, moment: Moment, now: int) -> None:
+        """Give waits that go on to what is awaited, in the thread of their loop alone.
+
+        In another one we might hold a coroutine when its task is dropped, and it would be closed
+        there, which runs the program's code.
+        """
+        if self.least_wait is None or moment.loop.thread != get_ident():
+            return
+        for account, row in zip(moment.tasks, moment.task_rows, strict=True):
+            if account is not moment.loop_row.current and self._waits_long(account, now):
+                sums.move_wait(row, self._awaited(account), now)
+
+    def _now_in(self, moment: Moment) -> int:
+        """Return the moment up to which a loop is accounted for in a copy of it."""
+        if moment.loop_row.paused is not None:
+            return moment.loop_row.paused
+        return max(self._clock_in(moment.loop.thread), moment.loop_row.began)
+
+    def clock_of(self, thread: int) -> Clock:
+        """Return the clock as it stands in a thread, to be read in any."""
+        if isinstance(self.clock, _ThreadClock):
+            return functools.partial(self.clock.read, thread)
+        return self.clock
+
+    def _usable(self, clock: Clock) -> Clock:
+        """Return a clock that never fails, that other threads can do with, not near zero."""
+        if clock is time.thread_time_ns:
+            return _ThreadClock()
+        return clock if clock in _SOUND else _GuardedClock(clock, self.stop)
+
+    def _clock_in(self, thread: int) -> int:
+        return self.clock_of(thread)()
+
+
+def _itself(stack: Stack) -> Stack:
+    return stack
+
+
+def _check_bound(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} is a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} is at least 1, not {value!r}")
+
+
+def _program() -> str:
+    """Return what is run: the name of a script, or of the package that `python -m` was given."""
+    folder, name = os.path.split(sys.argv[0] if sys.argv else "")
+    return (os.path.basename(folder) if name == "__main__.py" else name) or "python"
+
+
+class _GuardedClock:
+    """A clock of the program's own making: it may fail, and it may be near zero.
+
+    The accounting tells steps apart by the identity of numbers, which small ones share.
+    """
+
+    def __init__(self, clock: Clock, when_it_fails: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._when_it_fails = when_it_fails
+        first = clock()
+        if not isinstance(first, int):
+            raise TypeError(f"clock is a function that returns whole nanoseconds, not {first!r}")
+        self._shift = max(_SMALL - first, 0)
+        self._last = 0
+
+    def __call__(self) -> int:
+        try:
+            self._last = self._clock() + self._shift
+        except Exception:  # noqa: BLE001  # the program under observation comes first
+            self._when_it_fails("its clock failed")
+        return self._last
+
+
+class _ThreadClock:
+    """CPU time of the thread that asks, which no other thread can read; so the last is kept."""
+
+    def __init__(self) -> None:
+        self.last: dict[int, int] = {}
+
+    def __call__(self) -> int:
+        now = self.last[get_ident()] = time.thread_time_ns()
+        return now
+
+    def read(self, thread: int) -> int:
+        """Return what it shows in a thread; what it showed there last, in another one."""
+        return self() if thread == get_ident() else self.last.get(thread, 0)
+
+
+_known: Final[weakref.WeakSet[Recorder]] = weakref.WeakSet()
+
+
+def _forget_in_child() -> None:
+    for recorder in tuple(_known):
+        recorder.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

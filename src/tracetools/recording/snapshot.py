@@ -1,0 +1,249 @@
+"""One moment of what is being recorded, and the numbers that follow from it.
+
+The copy is made while the loop goes on in another thread, so that asking for a profile never stops
+a program.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import chain, islice
+from operator import attrgetter
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+from tracetools.core.accounting import (
+    LoopAccount,
+    Opened,
+    Readings,
+    TaskAccount,
+    outwards,
+    read,
+    readings_at,
+    stack_around,
+)
+from tracetools.core.stacks import ROOT, Frame, Stack, Times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from tracetools.attribution.division import Shares
+    from tracetools.core.accounting import ThreadAccount
+    from tracetools.core.profile import Path
+    from tracetools.core.stacks import StackTree
+
+__all__ = ["Moment", "Sums", "copy_moment"]
+
+
+class LoopRow(NamedTuple):
+    """What changes of a `LoopAccount`, copied."""
+
+    changes: int
+    changing: int
+    current: TaskAccount | None
+    began: int
+    lifetimes: int
+    paused: int | None
+
+
+class TaskRow(NamedTuple):
+    """What changes of a `TaskAccount`, copied."""
+
+    base: Stack
+    stack: Stack
+    innermost: Opened | None
+    born: int
+    busy: int
+    ready: int | None
+    parked: int
+
+
+class StackRow(NamedTuple):
+    """The numbers of a `Stack`, copied."""
+
+    busy: int
+    rest: int
+    scheduled: int
+    thread: int
+    steps: int
+    entries: int
+    self_wakes: int
+    left_open: int
+
+    def times(self) -> Times:
+        """Return the numbers as a profile has them."""
+        busy, rest, scheduled, *others = self
+        return Times(busy, scheduled, rest - scheduled, *others)
+
+
+STACK_ROW: Final = attrgetter(*StackRow._fields)
+
+
+def _getters(row: type[NamedTuple]) -> list[attrgetter[Any]]:
+    return [attrgetter(name) for name in row._fields]
+
+
+_LOOP, _TASK, _STACK = _getters(LoopRow), _getters(TaskRow), _getters(StackRow)
+
+
+class Moment(NamedTuple):
+    """All that was known of a loop at one moment."""
+
+    loop: LoopAccount
+    loop_row: LoopRow
+    tasks: list[TaskAccount]
+    task_rows: list[TaskRow]
+    stacks: list[Stack]
+    stack_rows: list[tuple[int, ...]]
+
+
+def copy_moment(loop: LoopAccount) -> Moment:
+    """Copy what is known of a loop while it runs, perhaps in another thread, and is not stopped.
+
+    All rows are copied by one call that runs in C alone, so that the interpreter does not switch
+    threads within it; and nearly every event changes an account by plain stores, between which it
+    does not switch either. The others say that they are going on (`LoopAccount.changing`). What may
+    still spoil a copy is a switch between listing what is to be copied and copying it, or a
+    finaliser that the collector runs meanwhile. All of that shows, and then it is copied again.
+    """
+    for _ in range(1000):
+        moment, is_whole = _try_copy(loop)
+        if is_whole or loop.thread == get_ident():  # this thread would wait for itself
+            break
+        time.sleep(0)  # let the loop come to the end of what it does
+    return moment
+
+
+def _try_copy(loop: LoopAccount) -> tuple[Moment, bool]:
+    """Copy what is known of a loop; tell whether all of it is of one moment."""
+    changes = loop.changes
+    tasks = list(loop.tasks)
+    stacks = list(loop.tree.stacks)
+    parts: list[tuple[list[attrgetter[Any]], Sequence[object]]] = [
+        (_LOOP, (loop,)),
+        (_TASK, tasks),
+        (_STACK, stacks),
+    ]
+    columns = [map(get, things) for getters, things in parts for get in getters]
+    # One call in C, that makes nothing but one flat list: no objects that could set off the
+    # collector, which before Python 3.12 runs finalisers right here.
+    cells = list(chain(*columns))
+    is_whole = cells[:2] == [changes, 0] and len(stacks) == len(loop.tree.stacks)
+    rest = iter(cells)
+    loops, task_rows, stack_rows = (_rows(rest, len(get), len(things)) for get, things in parts)
+    return (
+        Moment(
+            loop,
+            LoopRow(*loops[0]),
+            tasks,
+            [TaskRow(*row) for row in task_rows],
+            stacks,
+            stack_rows,
+        ),
+        is_whole,
+    )
+
+
+def _rows(cells: Iterator[Any], fields: int, things: int) -> list[tuple[Any, ...]]:
+    """Turn columns into rows."""
+    columns = [list(islice(cells, things)) for _ in range(fields)]
+    return list(zip(*columns, strict=True))
+
+
+class Sums:
+    """The numbers of stacks from several trees, on their way into a profile."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Stack, list[int]] = {}
+
+    def add_tree(self, tree: StackTree) -> None:
+        """Take the numbers of a tree that no running loop uses."""
+        self._add_stacks(tree.stacks, map(STACK_ROW, tree.stacks))
+
+    def add_loop(self, moment: Moment, now: int) -> int:
+        """Add a running loop; return how long its tasks have lived up to `now`, in sum."""
+        self._add_stacks(moment.stacks, moment.stack_rows)
+        return moment.loop_row.lifetimes + self._add_tasks(moment, now)
+
+    def move_wait(self, row: TaskRow, stack: Stack, now: int) -> None:
+        """Give the wait of a task, which goes on, to what it is parked in; see `attribute_wait`."""
+        idle = (now if row.ready is None else row.ready) - row.parked
+        self._add_new(stack, row.stack)
+        self._add(row.stack, rest=-idle)
+        self._add(stack, rest=idle)
+
+    def divide(
+        self,
+        shares: Shares[Any],
+        what: Literal["busy", "rest", "thread"],
+        times: Mapping[Stack, int] | None = None,
+    ) -> None:
+        """Divide one kind of time of all stacks, or a part of it, over what was seen in them."""
+        column = StackRow._fields.index(what)
+        if times is None:
+            times = {own: row[column] for own, row in self._rows.items()}
+        for own, place, part in shares.divided(times):
+            self._add_new(place, own)
+            self._rows[own][column] -= part
+            self._rows[place][column] += part
+
+    def add_thread(self, account: ThreadAccount, now: int) -> None:
+        """Add what is open in a worker thread."""
+        for opened in outwards(account.innermost):
+            passed = now - opened[3]
+            self._add(opened[2], thread=passed)
+            if opened[1] is not None:
+                self._add(opened[1][2], thread=-passed)
+
+    def _add_stacks(self, stacks: Iterable[Stack], rows: Iterable[tuple[int, ...]]) -> None:
+        """Take settled numbers, each parent's before its children's."""
+        self._rows.update(zip(stacks, map(list, rows), strict=True))
+
+    def _add_new(self, stack: Stack, known: Stack) -> None:
+        """Add a stack that may be new, and those between it and one that it stands on."""
+        new: list[Stack] = []
+        while stack is not known and stack.parent is not None:
+            new.append(stack)
+            stack = stack.parent
+        for each in reversed(new):  # parents first
+            self._add(each)
+
+    def _add(
+        self, stack: Stack, *, busy: int = 0, rest: int = 0, scheduled: int = 0, thread: int = 0
+    ) -> None:
+        """Add to the numbers of one stack."""
+        row = self._rows.setdefault(stack, [0] * len(StackRow._fields))
+        row[:4] = row[0] + busy, row[1] + rest, row[2] + scheduled, row[3] + thread
+
+    def _add_passed(self, stack: Stack, until: Readings, since: Readings) -> None:
+        self._add(stack, busy=until.busy - since.busy, rest=until.rest - since.rest)
+
+    def _add_tasks(self, moment: Moment, now: int) -> int:
+        """Add what living tasks did up to `now`; return how long they have lived, in sum."""
+        lived = 0
+        for task, row in zip(moment.tasks, moment.task_rows, strict=True):
+            stepping = task is moment.loop_row.current
+            until = read(row.busy, now, stepping=stepping)
+            self._add_passed(row.base, until, Readings(0, row.born))
+            for opened in outwards(row.innermost):
+                since = readings_at(opened)
+                self._add_passed(opened[2], until, since)
+                self._add_passed(stack_around(opened, row.base), since, until)
+            if row.ready is not None and not stepping:
+                self._add(row.stack, scheduled=now - row.ready)
+            lived += now - row.born
+        return lived
+
+    def by_path(self, duration: int, shorten: Callable[[Frame], Frame]) -> dict[Path, Times]:
+        """Return the numbers by path; the root's self time is what no task had of `duration`."""
+        paths: dict[Stack, Path] = {}
+        stacks: dict[Path, Times] = {}
+        for stack, row in self._rows.items():
+            above = () if stack.parent is None else paths[stack.parent]
+            path = paths[stack] = (*above, shorten(stack.frame))
+            times = StackRow(*row).times()
+            stacks[path] = times.plus(stacks[path]) if path in stacks else times
+        busy = sum(row[0] for row in self._rows.values())
+        root = stacks.get((ROOT,), Times())
+        stacks[ROOT,] = root._replace(busy=root.busy + duration - busy)
+        return stacks

@@ -1,0 +1,1 @@
+"""A recording as its user asks for it: the options, `record` and `FlamegraphInstrument`."""

@@ -1,0 +1,207 @@
+"""`record`: follows every run of every backend that begins while it is entered."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+from tracetools.core.errors import RecordingError
+from tracetools.instruments import module_imports as late
+from tracetools.recording.running import is_in_trio_task, running_loop
+from tracetools.session.recording import Options, Recording
+
+if TYPE_CHECKING:
+    import os
+    from asyncio import AbstractEventLoop
+    from collections.abc import Generator
+
+    from tracetools.core.labels import Labels
+    from tracetools.core.profile import Lens
+    from tracetools.instruments.asyncio import AsyncioInstrument
+    from tracetools.instruments.trio import TrioInstrument
+    from tracetools.recording.recorder import Clock
+
+__all__ = ["Record", "record"]
+
+
+def record(  # noqa: PLR0913  # options, each with a default
+    stack_file: str | os.PathLike[str],
+    *,
+    lens: Lens = "busy",
+    labels: Labels = "name",
+    task_names: bool = False,
+    scheduled: bool | None = None,
+    await_stacks: bool = True,
+    await_after: float = 100e-6,
+    functions: bool = False,
+    functions_interval: float = 0.001,
+    blocking: float | None = 0.1,
+    flush_interval: float | None = 5.0,
+    max_stacks: int = 10_000,
+    max_depth: int = 256,
+    clock: Clock = perf_counter_ns,
+) -> Record:
+    """Record where the time of a program goes, on whatever backend, into a folded stack file.
+
+    ``with record("stack"):`` around any code records every trio run and every asyncio loop that
+    begins inside, in any thread, guest runs and uvloop included; an asyncio loop that ran before is
+    followed from the next task on that it creates. ``async with record("stack"):``
+    records the run that it is in, on either backend, from there on. Both give a `Recording`, whose
+    ``profile`` can be asked for at any moment. Several recordings at once do not disturb each
+    other. The file is written at the end, at each flush, and whenever no loop is left.
+
+    Args:
+        stack_file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
+        lens: which time the file shows: ``busy``, ``idle``, ``scheduled`` or ``task``; see
+            `Profile.lens`.
+        labels: ``name`` for labels such as ``fetch (app.py:12)``, ``location`` for ``app.py:12``.
+        task_names: name tasks by the names that they were given, not by their functions.
+        scheduled: whether scheduled time is told apart from idle time; by default, where the lens
+            shows it.
+        await_stacks: whether idle time goes to what the task awaits: the functions between its own
+            and the await, then the await itself, as in ``await Event.wait (app.py:12)``, under the
+            task's stack. What cannot be told is named ``?``.
+        await_after: how long a wait is at least, in seconds, for that; shorter ones stay the idle
+            time of the task's own stack.
+        functions: whether busy time is divided over the functions that run within steps, and the
+            time of spans in worker threads likewise: a thread looks at them, and what it sees gives
+            the shares. Meanwhile Python switches threads more often (`sys.setswitchinterval`).
+        functions_interval: seconds between two such looks, on average. They may take a twentieth of
+            the time, and more in proportion if they are to be closer than a millisecond.
+        blocking: how long a step may take, in seconds, before it is said to block the loop: that is
+            logged at once, with the line, and kept in `Profile.blocking`. ``None`` for any time.
+        flush_interval: seconds between two flushes; ``None`` for none.
+        max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
+        max_depth: how deep stacks may get; what is deeper is charged to ``(deeper)``.
+        clock: any monotonic clock in integer nanoseconds.
+
+    Raises:
+        StackFileError: the stack file cannot be written.
+        ValueError, TypeError: an option has no such value.
+        RecordingError: when entered by ``with`` inside a running loop, by ``async with`` outside of
+            trio and asyncio, or a second time.
+    """
+    options = Options(
+        lens=lens,
+        labels=labels,
+        task_names=task_names,
+        scheduled=scheduled,
+        await_stacks=await_stacks,
+        await_after=await_after,
+        functions=functions,
+        functions_interval=functions_interval,
+        blocking=blocking,
+        flush_interval=flush_interval,
+        max_stacks=max_stacks,
+        max_depth=max_depth,
+        clock=clock,
+    )
+    return Record(Recording(stack_file, options, closes=True))
+
+
+class Record:
+    """What `record` returns: the recording waits until it is entered, by either kind of with."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._is_used = False
+        self._trio: TrioInstrument | None = None
+        self._asyncio: AsyncioInstrument | None = None
+
+    def __enter__(self) -> Recording:
+        if running_loop() is not None or is_in_trio_task():
+            raise RecordingError("a loop runs already: use 'async with record(...)' within it")
+        self._use()
+        try:
+            late.when_imported("asyncio", self._listen_to_loops)
+            late.when_imported("trio", self._listen_to_runs)
+        except BaseException:  # Ctrl-C, perhaps
+            self._leave()
+            raise
+        return self._recording
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    async def __aenter__(self) -> Recording:
+        loop = None if is_in_trio_task() else running_loop()
+        if loop is None and not is_in_trio_task():
+            raise RecordingError("neither trio nor asyncio runs here: use 'with record(...)'")
+        self._use()
+        try:
+            if loop is None:
+                self._join_run()
+            else:
+                self._join_loop(loop)
+                await _next_step()
+        except BaseException:  # Ctrl-C, perhaps, or a cancellation
+            self._leave()
+            raise
+        return self._recording
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _use(self) -> None:
+        if self._is_used:
+            raise RecordingError("a record(...) can be entered once only; make another one")
+        self._is_used = True
+
+    def _listen_to_loops(self) -> None:
+        from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415  # imports asyncio
+        from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
+
+        self._asyncio = AsyncioInstrument(self._recording)  # first, for whoever has to clean up
+        loops.listen(self._asyncio)
+
+    def _listen_to_runs(self) -> None:
+        from tracetools.instruments import trio_runs as runs  # noqa: PLC0415  # imports trio
+        from tracetools.instruments.trio import TrioInstrument  # noqa: PLC0415
+
+        self._trio = TrioInstrument(self._recording)
+        runs.listen(self._trio)
+
+    def _join_loop(self, loop: AbstractEventLoop) -> None:
+        from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415
+        from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
+
+        self._asyncio = AsyncioInstrument(self._recording, only=loop)
+        loops.listen(self._asyncio)
+        self._asyncio.starts(loop)
+
+    def _join_run(self) -> None:
+        from tracetools.instruments.trio import TrioInstrument  # noqa: PLC0415
+
+        self._trio = TrioInstrument(self._recording)
+        self._trio.join()
+
+    def _leave(self) -> None:
+        """End the recording, and leave nothing of ours installed.
+
+        In this order: a loop that is not followed any more must not be taken for a plain thread.
+        """
+        try:
+            self._recording.close()
+        finally:
+            self._unlisten()
+
+    def _unlisten(self) -> None:
+        late.forget(self._listen_to_loops)
+        late.forget(self._listen_to_runs)
+        if self._asyncio is not None:
+            from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415
+
+            loops.unlisten(self._asyncio)
+            self._asyncio.leave()
+        if self._trio is not None:
+            from tracetools.instruments import trio_runs as runs  # noqa: PLC0415
+
+            self._trio.leave()
+            runs.unlisten(self._trio)
+
+
+@coroutine
+def _next_step() -> Generator[None, Any, None]:
+    """End the step of the asyncio task that awaits this; its next one comes at once."""
+    yield

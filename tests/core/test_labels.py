@@ -1,0 +1,229 @@
+"""How frames are named: short paths, stable names, labels of both kinds."""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+
+import pytest
+
+from tracetools.core.labels import (
+    LABELS,
+    PathShortener,
+    code_frame,
+    label_path,
+    memoised_frames,
+    stable_name,
+    thread_name,
+)
+from tracetools.core.profile import IDLE
+from tracetools.core.stacks import DEEPER, OTHER, ROOT, Frame
+
+
+def shortened(file, directory="/work", path=()):
+    return PathShortener(directory, path)(Frame("f", file, 3)).file
+
+
+# ----------------------------------------------------------------------------------------- paths
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("/work/app.py", "app.py"),
+        ("/work/pkg/mod.py", "pkg/mod.py"),
+        ("/work/pkg/../mod.py", "mod.py"),
+        ("app.py", "app.py"),
+        ("./pkg/app.py", "pkg/app.py"),
+        ("../other/app.py", "../other/app.py"),
+        ("/work2/app.py", "/work2/app.py"),
+        ("/elsewhere/app.py", "/elsewhere/app.py"),
+        ("/lib/py/asyncio/tasks.py", "asyncio/tasks.py"),
+        ("/lib/py/site-packages/trio/run.py", "trio/run.py"),
+        ("/work/.venv/lib/py/site-packages/trio/run.py", "trio/run.py"),
+        ("/work/vendor/dist-packages/six.py", "/work/vendor/dist-packages/six.py"),
+        ("<string>", "<string>"),
+        ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
+        ("<stdin>", "<stdin>"),
+    ],
+)
+def test_files_are_relative_to_the_directory_or_else_to_the_longest_entry(file, expected):
+    path = ["/lib/py", "/lib/py/site-packages", "/work/.venv/lib/py/site-packages"]
+    assert shortened(file, "/work", path) == expected
+
+
+def test_a_package_installed_below_the_directory_stands_under_its_own_entry_even_if_cwd_is_one():
+    path = ["", "/work", "/work/env/site-packages"]
+    assert shortened("/work/env/site-packages/trio/run.py", "/work", path) == "trio/run.py"
+
+
+def test_an_installed_file_is_relative_to_whatever_entry_holds_it_or_stays_whole():
+    file = "/work/env/site-packages/trio/run.py"
+    assert shortened(file, "/work", []) == file
+    assert shortened(file, "/work", ["/work"]) == "env/site-packages/trio/run.py"
+
+
+def test_relative_entries_are_relative_to_the_directory():
+    assert shortened("/work/env/site-packages/a.py", "/work", ["env/site-packages"]) == "a.py"
+
+
+def test_in_the_root_directory_files_are_relative_to_it():
+    assert shortened("/app/main.py", "/", []) == "app/main.py"
+
+
+def test_a_frame_without_a_file_stays_as_it_is():
+    short = PathShortener("/work", [])
+    assert [short(frame) for frame in (ROOT, Frame("f"))] == [ROOT, Frame("f")]
+
+
+def test_only_the_file_changes_and_each_time_the_same_way():
+    short = PathShortener("/work", [])
+    frame = Frame("f", "/work/a.py", 3)
+    assert short(frame) == short(frame) == Frame("f", "a.py", 3)
+
+
+def test_directory_and_path_are_read_at_construction(tmp_path, monkeypatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    monkeypatch.chdir(first)
+    monkeypatch.setattr("sys.path", [""])
+    short = PathShortener()
+    monkeypatch.chdir(second)
+    monkeypatch.setattr("sys.path", [str(second)])
+    assert short(Frame("f", str(first / "a.py"))).file == "a.py"
+    assert short(Frame("f", str(second / "a.py"))).file == str(second / "a.py")
+
+
+def test_a_working_directory_that_was_removed_is_done_without(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setattr("sys.path", ["", "relative", "/lib/py"])
+    try:
+        short = PathShortener()
+    finally:
+        os.chdir(tmp_path)
+    files = ["/lib/py/asyncio/tasks.py", "/etc/a.py", "b.py"]
+    assert [short(Frame("f", file)).file for file in files] == [
+        "asyncio/tasks.py",
+        "/etc/a.py",
+        "b.py",
+    ]
+
+
+def test_entries_that_are_not_text_are_ignored_as_python_ignores_them(tmp_path):
+    entries = [None, b"/lib", tmp_path, 7, "/lib/py"]
+    assert shortened("/lib/py/a.py", "/work", entries) == "a.py"
+
+
+# ----------------------------------------------------------------------------------------- names
+
+
+class Plain:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("f", "f"),
+        ("<C object at 0x7f0a>", "<C object>"),
+        ("<a at 0xA> of <b at 0x0b>", "<a> of <b>"),
+        ("at 0x7", "at 0x7"),
+        ("", ""),
+        ("\ud800;\n\0", "\ud800;\n\0"),
+        (7, "7"),
+    ],
+)
+def test_names_lose_their_addresses_and_nothing_else(name, expected):
+    assert stable_name(name) == expected
+
+
+def test_two_objects_of_one_kind_have_one_name():
+    first, second = Plain(), Plain()
+    assert stable_name(first) == stable_name(second)
+
+
+def test_the_place_of_a_function_is_where_its_code_begins():
+    code = compile("\n\ndef f(): pass", "some.py", "exec").co_consts[0]
+    assert code_frame("f", code) == Frame("f", "some.py", 3)
+    nowhere = code.replace(co_filename="")
+    assert code_frame("f", nowhere).location == "unknown"
+
+
+def test_labels_of_both_kinds():
+    path = (ROOT, Frame("f", "a.py", 3), Frame("g"), OTHER, DEEPER, IDLE)
+    assert LABELS == ("name", "location")
+    assert label_path(path, "name") == (
+        "all-spans",
+        "f (a.py:3)",
+        "g (unknown)",
+        "(other)",
+        "(deeper)",
+        "[idle]",
+    )
+    assert label_path(path, "location") == (
+        "all-spans",
+        "a.py:3",
+        "unknown",
+        "(other)",
+        "(deeper)",
+        "[idle]",
+    )
+
+
+# ---------------------------------------------------------------------------------------- memory
+
+
+def made() -> object:
+    return compile("def f(): pass", "made.py", "exec").co_consts[0]
+
+
+def test_one_function_has_one_frame_object_and_equal_code_elsewhere_has_an_equal_one():
+    frame = memoised_frames()
+    first, second = made(), made()
+    assert frame("f", first) is frame("f", first)
+    assert frame("f", first) == frame("f", second) == Frame("f", "made.py", 1)
+    assert frame("g <x at 0x1f>", first) == Frame("g <x>", "made.py", 1)
+
+
+def test_the_memory_is_emptied_when_it_is_full():
+    frame = memoised_frames(limit=3)
+    codes = [made() for _ in range(4)]
+    first = frame("f", codes[0])
+    assert [frame("f", code) for code in codes[1:]] == [first] * 3
+    assert frame("f", codes[3]) is frame("f", codes[3])
+    assert frame("f", codes[0]) is not first
+    assert frame("f", codes[0]) == first
+
+
+def test_functions_that_are_made_without_end_do_not_stay():
+    frame = memoised_frames(limit=3)
+
+    def short_lived():
+        function = eval("lambda: None")  # noqa: S307
+        frame("f", function.__code__)
+        return weakref.ref(function.__code__)
+
+    codes = [short_lived() for _ in range(10)]
+    gc.collect()
+    assert sum(code() is not None for code in codes) <= 3
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Thread-12 (work)", "Thread (work)"),
+        ("Thread-3", "Thread"),
+        ("ThreadPoolExecutor-0_3", "ThreadPoolExecutor"),
+        ("asyncio_12", "asyncio"),
+        ("Trio thread 7", "Trio thread"),
+        ("worker-1", "worker-1"),  # somebody gave it that name
+        ("MainThread", "MainThread"),
+    ],
+)
+def test_numbers_that_python_made_up_are_no_part_of_a_threads_name(name, shown):
+    assert thread_name(name) == shown

@@ -1,0 +1,264 @@
+"""The frozen result: its lenses, its sum, its check of itself."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+
+import pytest
+from hypothesis import given, settings
+
+from tests import strategies
+from tests.strategies import PROFILES, PROGRAMS
+from tracetools import LawError, Profile
+from tracetools.core.histogram import Spread
+from tracetools.core.profile import IDLE, LENSES, SCHEDULED
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+
+A, B = Frame("a", "a.py", 1), Frame("b")
+HOLDS = Frame("holds the loop", "a.py", 3)
+KEYS = [(ROOT,), (ROOT, A), (ROOT, A, B)]
+
+GOOD = Profile(
+    stacks=dict(
+        zip(
+            KEYS,
+            [
+                Times(busy=100),
+                Times(busy=10, scheduled=20, idle=30, steps=1, entries=1),
+                Times(busy=1, scheduled=2, idle=3, thread=4000, steps=1, entries=2),
+            ],
+            strict=True,
+        )
+    ),
+    duration=111,
+    task_time=66,
+    start=5,
+    programs=("p",),
+    backends=("trio",),
+    runs=1,
+    scheduled_measured=True,
+    blocking_limit=100,
+    blocking={(ROOT, A, HOLDS): Blocks(1, 200, 200)},
+    lateness=Spread(7, 4, {3: 1, 4: 1}),
+    queue=Spread(2, 1, {1: 2}),
+    queue_trend=(0, 1500),
+    samples=3,
+    unseen=1,
+)
+
+NOTHING = Profile(merged=0, scheduled_measured=True)
+
+
+# ---------------------------------------------------------------------------------------- lenses
+
+
+def test_the_busy_lens_has_the_loops_time_and_on_top_that_of_threads():
+    assert GOOD.lens("busy") == {KEYS[0]: 100, KEYS[1]: 10, KEYS[2]: 4001}
+    assert sum(GOOD.lens("busy").values()) == GOOD.duration + GOOD.thread_time
+
+
+def test_the_lenses_of_the_other_states_have_that_state_alone():
+    assert GOOD.lens("idle") == {KEYS[1]: 30, KEYS[2]: 3}
+    assert GOOD.lens("scheduled") == {KEYS[1]: 20, KEYS[2]: 2}
+
+
+def test_the_task_lens_has_hot_time_as_self_time_and_cold_time_as_leaves():
+    assert GOOD.lens("task") == {
+        KEYS[1]: 10,
+        (*KEYS[1], IDLE): 30,
+        (*KEYS[1], SCHEDULED): 20,
+        KEYS[2]: 4001,
+        (*KEYS[2], IDLE): 3,
+        (*KEYS[2], SCHEDULED): 2,
+    }
+    assert sum(GOOD.lens("task").values()) == GOOD.task_time + GOOD.thread_time
+
+
+def test_a_lens_that_there_is_not_is_refused_with_those_that_there_are():
+    with pytest.raises(ValueError, match="'hot'; choose one of busy, idle, scheduled, task"):
+        GOOD.lens("hot")
+
+
+def test_the_sums_by_state():
+    assert (GOOD.busy, GOOD.waiting, GOOD.thread_time) == (11, 100, 4000)
+    assert (Profile().busy, Profile().waiting, Profile().thread_time) == (0, 0, 0)
+
+
+@given(PROGRAMS)
+@settings(max_examples=200, deadline=None)
+def test_for_any_program_each_lens_adds_up_to_what_it_says(program):
+    profile, _ = strategies.run(program)
+    sums = {lens: sum(profile.lens(lens).values()) for lens in LENSES}
+    assert sums["busy"] == profile.duration
+    assert sums["task"] == profile.task_time
+    assert sums["idle"] + sums["scheduled"] == profile.task_time - profile.busy
+    assert all(0 not in profile.lens(lens).values() for lens in LENSES)
+
+
+# ----------------------------------------------------------------------------------------- merge
+
+
+@given(PROFILES, PROFILES, PROFILES)
+def test_merging_is_associative_and_commutative(a, b, c):
+    assert a.merge(b).merge(c) == a.merge(b.merge(c)) == a.merge(b, c)
+    assert a + b == b + a
+
+
+@given(PROFILES)
+def test_merging_with_the_profile_of_nothing_changes_nothing(profile):
+    assert profile.merge() == profile
+    assert profile + NOTHING == NOTHING + profile == profile
+
+
+@given(PROFILES, PROFILES)
+def test_what_was_merged_keeps_both_laws_and_the_sum_of_each_lens(a, b):
+    both = a + b
+    both.check()
+    for lens in LENSES:
+        assert sum(both.lens(lens).values()) == sum(
+            sum(profile.lens(lens).values()) for profile in (a, b)
+        )
+
+
+def test_merging_adds_numbers_and_keeps_what_was_said_of_each():
+    other = Profile(
+        stacks={KEYS[0]: Times(busy=1000), (ROOT, B): Times(idle=7)},
+        duration=1000,
+        task_time=7,
+        start=3,
+        programs=("o",),
+        backends=("asyncio",),
+        runs=2,
+        merged=4,
+        truncated=True,
+        blocking_limit=50,
+        blocking={(ROOT, A, HOLDS): Blocks(2, 150, 90), (ROOT, B): Blocks(1, 60, 60)},
+        lateness=Spread(9, 5, {4: 1, 5: 1}),
+        queue=Spread(3, 3, {3: 1}),
+        queue_trend=(1600, 0, 0),
+        samples=4,
+        unseen=2,
+    )
+    both = GOOD + other
+    assert dict(both.stacks) == {
+        KEYS[0]: Times(busy=1100),
+        KEYS[1]: GOOD.stacks[KEYS[1]],
+        KEYS[2]: GOOD.stacks[KEYS[2]],
+        (ROOT, B): Times(idle=7),
+    }
+    assert dict(both.blocking) == {
+        (ROOT, A, HOLDS): Blocks(3, 350, 200),
+        (ROOT, B): Blocks(1, 60, 60),
+    }
+    assert dataclasses.replace(both, stacks={}, blocking={}) == Profile(
+        duration=1111,
+        task_time=73,
+        start=3,
+        programs=("o", "p"),
+        backends=("asyncio", "trio"),
+        runs=3,
+        merged=5,
+        scheduled_measured=False,
+        truncated=True,
+        blocking_limit=50,
+        lateness=Spread(16, 5, {3: 1, 4: 2, 5: 1}),
+        queue=Spread(5, 3, {1: 2, 3: 1}),
+        queue_trend=(1600, 0, 0),
+        samples=7,
+        unseen=3,
+    )
+
+
+def test_the_limit_of_what_was_not_looked_at_does_not_count():
+    assert (GOOD + NOTHING).blocking_limit == 100 == (NOTHING + GOOD).blocking_limit
+    assert (NOTHING + NOTHING).blocking_limit is None
+
+
+def test_the_start_of_what_never_began_does_not_count():
+    assert (GOOD + NOTHING).start == GOOD.start == (NOTHING + GOOD).start
+
+
+# ------------------------------------------------------------------------------------ plain value
+
+
+def test_it_is_frozen_and_apart_from_what_it_was_made_of():
+    stacks = {(ROOT,): Times(busy=1)}
+    profile = Profile(stacks=stacks, duration=1)
+    stacks.clear()
+    assert dict(profile.stacks) == {(ROOT,): Times(busy=1)}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        profile.duration = 2
+    with pytest.raises(TypeError):
+        profile.stacks[(ROOT,)] = Times()
+    with pytest.raises(TypeError):
+        profile.blocking[(ROOT,)] = Blocks()
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, dataclasses.replace])
+def test_copies_are_equal(again):
+    assert again(GOOD) == GOOD
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_it_can_be_pickled(protocol):
+    found = pickle.loads(pickle.dumps(GOOD, protocol))  # noqa: S301
+    assert found == GOOD
+    found.check()
+
+
+# ----------------------------------------------------------------------------------------- check
+
+
+def test_a_good_profile_passes_the_check_and_so_does_an_empty_one():
+    GOOD.check()
+    Profile().check()
+
+
+def doctored(**more: int) -> Profile:
+    """Return the good profile with more in one stack, and totals to match where they are given."""
+    totals = {name: more.pop(name) for name in ("duration", "task_time") if name in more}
+    times = Times(*(n + more.get(f, 0) for f, n in GOOD.stacks[KEYS[1]]._asdict().items()))
+    return dataclasses.replace(GOOD, stacks=dict(GOOD.stacks) | {KEYS[1]: times}, **totals)
+
+
+@pytest.mark.parametrize("field", Times._fields)
+def test_a_negative_number_breaks_the_law_by_name(field):
+    times = GOOD.stacks[KEYS[2]]._replace(**{field: -1})
+    profile = dataclasses.replace(GOOD, stacks=dict(GOOD.stacks) | {KEYS[2]: times})
+    with pytest.raises(LawError, match=r"all-spans;a \(a.py:1\);b \(unknown\) is negative"):
+        profile.check()
+
+
+def test_busy_time_that_the_loops_did_not_run_breaks_the_first_law():
+    with pytest.raises(LawError, match="busy and waiting make 112 ns, the loops ran 111 ns"):
+        doctored(busy=1, task_time=67).check()
+    with pytest.raises(LawError, match="busy and waiting make 111 ns, the loops ran 110 ns"):
+        doctored(duration=110).check()
+
+
+@pytest.mark.parametrize("state", ["scheduled", "idle"])
+def test_time_of_a_state_that_tasks_did_not_live_breaks_the_second_law(state):
+    with pytest.raises(LawError, match="states make 67 ns, they lived 66 ns"):
+        doctored(**{state: 1}).check()
+
+
+def test_a_lifetime_that_no_state_has_breaks_the_second_law():
+    with pytest.raises(LawError, match="states make 66 ns, they lived 67 ns"):
+        doctored(task_time=67).check()
+
+
+def test_time_of_worker_threads_steps_and_entries_are_under_neither_law():
+    doctored(thread=1, steps=1, entries=1).check()
+
+
+# ------------------------------------------------------------------------------------- notebooks
+
+
+def test_a_profile_shows_itself_in_a_frame_of_its_own():
+    assert GOOD._repr_html_().startswith("<iframe ")
+
+
+def test_an_empty_profile_shows_a_sentence():
+    assert Profile()._repr_html_().startswith("<p>")

@@ -1,0 +1,151 @@
+"""What blocked the loop, as marks on frames: which frames, and what is said of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracetools.core.profile import LENSES, Profile
+from tracetools.core.stacks import ROOT, Blocks, Frame
+from tracetools.output.flamegraph.layout import Box
+from tracetools.output.flamegraph.marks import NO_MARKS, Marks, marks_of, place_marks, sentence_of
+
+from .reading import lay_out
+from .strategies import identifiers, relaxed, stacks
+
+SERVE, QUERY = Frame("serve", "app/server.py", 30), Frame("a;b", "app/db.py", 8)
+MS = 1_000_000
+ONCE = Blocks(1, 203 * MS, 203 * MS)
+THRICE = Blocks(3, 612 * MS, 206 * MS)
+PROFILE = Profile(
+    blocking_limit=100 * MS,
+    blocking={(ROOT, SERVE): ONCE, (ROOT, SERVE, QUERY): THRICE, (ROOT, QUERY): Blocks()},
+)
+
+
+# -- what a profile says -----------------------------------------------------------------------
+
+
+def test_stacks_are_labelled_as_in_a_folded_file_and_those_that_never_blocked_left_out():
+    assert marks_of([PROFILE]) == Marks(
+        {
+            ("all-spans", "serve (app/server.py:30)"): ONCE,
+            ("all-spans", "serve (app/server.py:30)", "a:b (app/db.py:8)"): THRICE,
+        },
+        100 * MS,
+    )
+
+
+def test_stacks_whose_labels_are_alike_add_up():
+    other = Profile(blocking={(ROOT, SERVE._replace(name="x")): Blocks(1, MS, MS)})
+    marks = marks_of([PROFILE, other], labels="location")
+    assert marks.blocks["all-spans", "app/server.py:30"] == Blocks(2, 204 * MS, 203 * MS)
+
+
+def test_the_least_limit_holds_for_all_profiles():
+    assert marks_of([PROFILE, Profile(blocking_limit=5)]).limit == 5
+    assert marks_of([PROFILE, Profile()]).limit == 100 * MS
+    assert marks_of([Profile()]).limit is None
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_graphs_without_busy_time_have_no_marks(lens):
+    assert (marks_of([PROFILE], lens) == NO_MARKS) == (lens in ("idle", "scheduled"))
+
+
+# -- words -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("blocks", "sentence"),
+    [
+        (ONCE, "blocked the loop once, for 203 ms"),
+        (THRICE, "blocked the loop 3 times, 612 ms in all, 206 ms at worst"),
+        (Blocks(1234, 5, 1), "blocked the loop 1,234 times, 5 ns in all, 1 ns at worst"),
+    ],
+)
+def test_sentences(blocks, sentence):
+    assert sentence_of(blocks) == sentence
+
+
+def test_the_legend_has_the_limit_if_there_is_one():
+    assert Marks({}, 100 * MS).legend == "\u26a0 blocked the loop for longer than 100 ms"
+    assert Marks({}, None).legend == "\u26a0 blocked the loop"
+
+
+# -- places ------------------------------------------------------------------------------------
+
+STACKS = {
+    ("a",): 10,
+    ("a", "x"): 20,
+    ("a", "x", "z"): 30,
+    ("b", "x"): 40,
+    ("b", "x", "thin"): 1,
+}
+
+
+def placed(marks, min_width=2, **more):
+    boxes = lay_out(STACKS, min_width, **more).boxes
+    return place_marks(boxes, Marks(marks))
+
+
+@pytest.mark.parametrize(
+    ("stack", "box"),
+    [
+        (("a",), Box(1, 0, 60, "a")),
+        (("a", "x"), Box(2, 10, 50, "x")),
+        (("a", "x", "z"), Box(3, 30, 30, "z")),
+        (("a", "x", "z", "deeper"), Box(3, 30, 30, "z")),
+        (("a", "other", "z"), Box(1, 0, 60, "a")),
+        (("b", "x"), Box(2, 60, 41, "x")),
+        (("b", "x", "z"), Box(2, 60, 41, "x")),
+        (("b", "x", "thin"), Box(2, 60, 41, "x")),
+        (("nowhere", "x"), Box(0, 0, 101, "")),
+        ((), Box(0, 0, 101, "")),
+    ],
+)
+def test_a_mark_goes_to_the_deepest_frame_that_is_drawn(stack, box):
+    assert placed({stack: ONCE}) == {box: ONCE}
+
+
+def test_marks_that_fall_on_one_frame_are_told_together():
+    marks = {("b", "x"): ONCE, ("b", "x", "thin"): THRICE, ("b", "x", "y", "y"): ONCE}
+    assert placed(marks) == {Box(2, 60, 41, "x"): Blocks(5, 1018 * MS, 206 * MS)}
+
+
+def test_frames_that_are_too_many_leave_their_marks_to_those_below():
+    assert placed({("a", "x", "z"): ONCE}, 0, max_frames=2) == {Box(1, 0, 60, "a"): ONCE}
+
+
+def test_nothing_blocked_is_nothing_marked():
+    assert placed({}) == {}
+
+
+def path_of(box, boxes):
+    """The names from the root to a box, by the boxes around it."""
+    around = [
+        other
+        for other in boxes
+        if 0 < other.depth <= box.depth and other.start <= box.start < other.start + other.width
+    ]
+    return tuple(other.name for other in around)
+
+
+@relaxed
+@given(
+    stacks(identifiers),
+    st.dictionaries(
+        st.lists(identifiers | st.sampled_from(["one", "two"]), max_size=4).map(tuple),
+        st.builds(Blocks, *[st.integers(1, 9)] * 3),
+    ),
+    st.floats(0, 30),
+)
+def test_no_block_is_lost_and_each_stands_on_a_frame_of_its_stack(graph, blocks, min_width):
+    boxes = lay_out(graph, min_width).boxes
+    marks = blocks | {stack: Blocks(1, 2, 2) for stack in list(graph)[:3]}
+    found = place_marks(boxes, Marks(marks))
+    assert sum(each.total for each in found.values()) == sum(b.total for b in marks.values())
+    assert sum(each.count for each in found.values()) == sum(b.count for b in marks.values())
+    paths = {path_of(box, boxes): box for box in boxes}
+    for stack in marks:
+        deepest = max((path for path in paths if stack[: len(path)] == path), key=len)
+        assert paths[deepest] in found

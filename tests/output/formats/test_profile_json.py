@@ -1,0 +1,345 @@
+"""The file of a profile: nothing is lost, and nothing hostile gets through."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.strategies import spreads
+from tracetools import StackFileError
+from tracetools.core.buckets import bucket_of
+from tracetools.core.histogram import Spread
+from tracetools.core.profile import Profile
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.output.formats import profile_json
+from tracetools.output.formats.profile_json import (
+    format_profile,
+    is_profile,
+    parse_profile,
+    read_profile,
+    write_profile,
+)
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=5)
+COUNTS = st.integers(0) | st.integers(0, 10**400)
+FRAMES = st.builds(Frame, TEXTS, st.none() | TEXTS, COUNTS)
+PATHS = st.lists(st.sampled_from([ROOT]) | FRAMES, min_size=1, max_size=5).map(tuple)
+TIMES = st.builds(Times, *[COUNTS] * 8)
+BLOCKS = st.builds(Blocks, *[COUNTS] * 3)
+PROFILES = st.builds(
+    Profile,
+    stacks=st.dictionaries(PATHS, TIMES, max_size=6),
+    duration=COUNTS,
+    task_time=COUNTS,
+    start=st.integers(),
+    programs=st.lists(TEXTS, max_size=3).map(tuple),
+    backends=st.lists(TEXTS, max_size=3).map(tuple),
+    runs=COUNTS,
+    merged=COUNTS,
+    scheduled_measured=st.booleans(),
+    truncated=st.booleans(),
+    blocking_limit=st.none() | COUNTS,
+    blocking=st.dictionaries(PATHS, BLOCKS, max_size=6),
+    lateness=spreads(COUNTS),
+    queue=spreads(COUNTS),
+    queue_trend=st.lists(COUNTS, max_size=3).map(tuple),
+    samples=COUNTS,
+    unseen=COUNTS,
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+)
+
+A = Frame("a", "a.py", 1)
+HOLDS = Frame("holds the loop", "a.py", 3)
+GOOD = Profile(
+    stacks={(ROOT,): Times(busy=1), (ROOT, A): Times(1, 2, 3, 4, 5, 6, 7, 8)},
+    duration=2,
+    task_time=6,
+    start=7,
+    programs=("p",),
+    backends=("trio",),
+    runs=1,
+    blocking_limit=100,
+    blocking={(ROOT, A, HOLDS): Blocks(2, 350, 200)},
+    lateness=Spread(1007, 1000, {bucket_of(1000): 1, 7: 1}),
+    queue=Spread(2, 1, {1: 2}),
+    queue_trend=(0, 1500),
+    samples=9,
+    unseen=8,
+)
+TEXT = """\
+{"tracetools-profile":1,
+"start":7,
+"duration":2,
+"task_time":6,
+"runs":1,
+"merged":1,
+"samples":9,
+"unseen":8,
+"programs":["p"],
+"backends":["trio"],
+"scheduled_measured":false,
+"truncated":false,
+"blocking_limit":100,
+"queue_trend":[0,1500],
+"lateness":[1007,1000,[[7,1],[190,1]]],
+"queue":[2,1,[[1,2]]],
+"frames":[
+["a","a.py",1],
+["all-spans","",0],
+["holds the loop","a.py",3]
+],
+"stacks":[
+[-1,1,1,0,0,0,0,0,0,0],
+[0,0,1,2,3,4,5,6,7,8]
+],
+"blocking":[
+[[1,0,2],2,350,200]
+]}
+"""
+FIRST_TEXT = """\
+{"tracetools-profile":1,
+"start":7,
+"duration":2,
+"task_time":6,
+"runs":1,
+"merged":1,
+"programs":["p"],
+"backends":["trio"],
+"scheduled_measured":false,
+"truncated":false,
+"frames":[
+["a","a.py",1],
+["all-spans","",0]
+],
+"stacks":[
+[-1,1,1,0,0,0,0,0],
+[0,0,1,2,3,4,5,6]
+]}
+"""
+"""As it was written before anything of `blocking` and after was known."""
+
+
+def changed(**changes):
+    return json.dumps(json.loads(TEXT) | changes)
+
+
+# --------------------------------------------------------------------------------------- writing
+
+
+def test_a_profile_is_written_like_this():
+    assert format_profile(GOOD) == TEXT
+
+
+@given(PROFILES)
+def test_what_is_written_is_read_back(profile):
+    assert parse_profile(format_profile(profile)) == profile
+    assert parse_profile(format_profile(profile).encode("ascii")) == profile
+
+
+@given(PROFILES)
+def test_equal_profiles_are_equal_bytes(profile):
+    turned = {
+        name: dict(reversed(getattr(profile, name).items())) for name in ("stacks", "blocking")
+    }
+    for name in ("lateness", "queue"):
+        spread = getattr(profile, name)
+        buckets = dict(reversed(spread.buckets.items()))
+        turned[name] = Spread(spread.total, spread.worst, buckets)
+    assert format_profile(replace(profile, **turned)) == format_profile(profile)
+
+
+def test_a_stack_without_numbers_above_others_is_none_afterwards():
+    profile = Profile(stacks={(ROOT, A): Times(busy=1)})
+    assert parse_profile(format_profile(profile)) == profile
+
+
+@pytest.mark.parametrize("given", [{"stacks": {(): Times()}}, {"blocking": {(): Blocks()}}])
+def test_a_stack_without_frames_is_refused(given):
+    with pytest.raises(ValueError, match="no frames"):
+        format_profile(Profile(**given))
+
+
+def test_a_file_is_written_and_read(tmp_path):
+    write_profile(tmp_path / "a.profile.json", GOOD)
+    assert read_profile(tmp_path / "a.profile.json") == GOOD
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.profile.json"]
+
+
+def test_a_file_that_cannot_be_written_is_named_with_a_remedy(tmp_path):
+    with pytest.raises(StackFileError, match=r"cannot write profile .*gone.*its folder must exist"):
+        write_profile(tmp_path / "gone" / "a.profile.json", GOOD)
+
+
+# --------------------------------------------------------------------------------------- reading
+
+
+def test_a_profile_is_told_from_folded_text_by_its_first_bytes():
+    assert is_profile(TEXT.encode()[:64])
+    assert is_profile(b'\xef\xbb\xbf { "tracetools-profile" : 1')
+    assert not is_profile(b"all-spans 1\n")
+    assert not is_profile(b'{"a":1,"tracetools-profile":1')
+    assert not is_profile(b"")
+
+
+def test_a_file_that_is_not_there_is_named_with_a_remedy(tmp_path):
+    with pytest.raises(StackFileError, match=r"cannot read profile .*gone.*check the path"):
+        read_profile(tmp_path / "gone.profile.json")
+
+
+def test_a_path_that_no_system_takes_is_a_stack_file_error(tmp_path):
+    with pytest.raises(StackFileError, match="cannot read profile"):
+        read_profile(tmp_path / "a\0b")
+
+
+def test_a_malformed_file_is_named_with_a_remedy(tmp_path):
+    path = tmp_path / "bad.profile.json"
+    path.write_text("{}")
+    with pytest.raises(StackFileError, match=r"bad\.profile\.json: not a profile: .*; record it"):
+        read_profile(path)
+
+
+def test_keys_that_are_not_known_are_left_alone():
+    assert parse_profile(changed(later=[1])) == GOOD
+
+
+def test_a_file_from_before_blocking_was_known_is_read():
+    assert parse_profile(FIRST_TEXT) == Profile(
+        stacks={(ROOT,): Times(busy=1), (ROOT, A): Times(1, 2, 3, 4, 5, 6)},
+        duration=2,
+        task_time=6,
+        start=7,
+        programs=("p",),
+        backends=("trio",),
+        runs=1,
+    )
+
+
+def test_no_limit_is_no_number():
+    assert parse_profile(changed(blocking_limit=None)).blocking_limit is None
+
+
+def test_a_byte_order_mark_is_left_alone():
+    assert parse_profile(b"\xef\xbb\xbf" + TEXT.encode()) == GOOD
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (TEXT[:-20], "no JSON"),
+        ("1" * 5000, "no JSON"),
+        ("[" * 200_000, "nested too deeply"),
+        ("[]", 'has no "tracetools-profile"'),
+        (changed(**{"tracetools-profile": 2}), "upgrade"),
+        (changed(**{"tracetools-profile": True}), "no version"),
+        (changed(**{"tracetools-profile": 0}), "no version"),
+        (changed(duration=-1), '"duration"'),
+        (changed(duration=1.0), '"duration"'),
+        (changed(duration=float("nan")), '"duration"'),
+        (changed(start=True), '"start"'),
+        (changed(programs="p"), '"programs"'),
+        (changed(truncated=1), '"truncated"'),
+        (changed(frames={}), '"frames"'),
+        (changed(frames=[["a", 1, 1]]), "frame 0"),
+        (changed(frames=[["a", None, True]]), "frame 0"),
+        (changed(frames=[["a", None, 1]] * 2), "a frame is there twice"),
+        (changed(stacks=[[-1, 3, 0, 0, 0, 0, 0, 0]]), "stack 0 refers"),
+        (changed(stacks=[[0, 1, 0, 0, 0, 0, 0, 0]]), "stack 0 refers"),
+        (changed(stacks=[[-2, 1, 0, 0, 0, 0, 0, 0]]), "stack 0 refers"),
+        (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0]]), "stack 0 is not"),
+        (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0, 0, 0]]), "stack 0 is not"),
+        (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]]), "stack 0 is not"),
+        (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0, -1]]), "stack 0 is not"),
+        (changed(stacks=[[-1, 1, 0, 0, 0, 0, 0, 1e3]]), "stack 0 is not"),
+        (changed(stacks=[[-1, True]]), "stack 0 is not"),
+        (changed(stacks=[[-1, 1], [-1, 1]]), "stack 1 is there twice"),
+        (changed(samples=-1), '"samples"'),
+        (changed(unseen=None), '"unseen"'),
+        (changed(blocking_limit=-1), '"blocking_limit"'),
+        (changed(blocking_limit=True), '"blocking_limit"'),
+        (changed(queue_trend=[1, -1]), '"queue_trend"'),
+        (changed(queue_trend=None), '"queue_trend"'),
+        (changed(lateness=None), '"lateness" is not'),
+        (changed(lateness=[1, 1]), '"lateness" is not'),
+        (changed(lateness=[1, 1, [], 1]), '"lateness" is not'),
+        (changed(lateness=[-1, 1, []]), '"lateness" is not'),
+        (changed(lateness=[1, True, []]), '"lateness" is not'),
+        (changed(queue=[1, 1, [[1]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[1, 0]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[-1, 1]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[1, 1.0]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[1 << 40, 1]]]), '"queue" is not'),
+        (changed(queue=[1, 1, [[1, 1], [1, 2]]]), '"queue" has a bucket twice'),
+        (changed(blocking={}), '"blocking"'),
+        (changed(blocking=[[[], 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[1, 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[1], 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[1], 1, 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[1], 1, 1, -1]]), "block 0 is not"),
+        (changed(blocking=[[[True], 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[-1], 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[3], 1, 1, 1]]), "block 0 refers"),
+        (changed(blocking=[[[1, 2], 1, 1, 1], [[1, 2], 0, 0, 0]]), "block 1 is there twice"),
+    ],
+)
+def test_what_is_wrong_is_said(text, complaint):
+    with pytest.raises(StackFileError, match=complaint):
+        parse_profile(text, "x")
+
+
+def test_a_small_file_cannot_ask_for_all_memory(monkeypatch):
+    monkeypatch.setattr(profile_json, "MAX_FRAMES", 54)
+    chain = [[index - 1, 0] for index in range(10)]
+    with pytest.raises(StackFileError, match="more than 54 frames"):
+        parse_profile(changed(stacks=chain))
+    monkeypatch.setattr(profile_json, "MAX_FRAMES", 55)
+    assert parse_profile(changed(stacks=chain)).stacks == {}
+
+
+def test_blocks_are_bounded_like_stacks(monkeypatch):
+    monkeypatch.setattr(profile_json, "MAX_FRAMES", 3)
+    two = [[[1, 0], 1, 1, 1], [[1], 1, 1, 1]]
+    assert len(parse_profile(changed(stacks=[], blocking=two)).blocking) == 2
+    with pytest.raises(StackFileError, match="blocks have more than 3 frames"):
+        parse_profile(changed(stacks=[], blocking=[*two, [[0], 1, 1, 1]]))
+
+
+def fails_only_as_it_should(text):
+    try:
+        parse_profile(text)
+    except StackFileError:
+        return
+
+
+@given(st.binary())
+def test_any_bytes_are_a_profile_or_an_error_of_ours(data):
+    fails_only_as_it_should(data)
+
+
+@given(JSON)
+def test_any_json_is_a_profile_or_an_error_of_ours(value):
+    fails_only_as_it_should(json.dumps(value))
+
+
+@given(st.data())
+def test_any_value_in_place_of_a_right_one_is_a_profile_or_an_error_of_ours(data):
+    value = json.loads(TEXT)
+    where = value
+    key = data.draw(st.sampled_from(sorted(value)))
+    while isinstance(where[key], list) and where[key] and data.draw(st.booleans()):
+        where = where[key]
+        key = data.draw(st.integers(0, len(where) - 1))
+    where[key] = data.draw(JSON)
+    fails_only_as_it_should(json.dumps(value))
+
+
+@given(st.integers(0, len(TEXT) - 1), st.binary(max_size=3))
+def test_any_bytes_in_place_of_right_ones_are_a_profile_or_an_error_of_ours(place, data):
+    raw = TEXT.encode()
+    fails_only_as_it_should(raw[:place] + data + raw[place + len(data) :])

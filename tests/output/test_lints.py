@@ -1,0 +1,414 @@
+"""Lints, word by word, and on both sides of each threshold."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+
+from tests.strategies import PROFILES
+from tracetools.core.buckets import bucket_of
+from tracetools.core.histogram import Spread
+from tracetools.core.profile import Profile
+from tracetools.core.stacks import DEEPER, OTHER, ROOT, Blocks, Frame, Times
+from tracetools.output.lints import (
+    MOST_OF_A_KIND,
+    Lints,
+    amount,
+    find_lints,
+    line_at_fault,
+)
+
+MAIN = Frame("main", "app.py", 3)
+WORK = Frame("work", "app.py", 9)
+DUMPS = Frame("dumps", "json.py", 1)
+HOLDS = Frame("holds the loop", "app.py", 12)
+MS = 10**6
+S = 10**9
+
+
+def of_stack(times: Times, frame: Frame = MAIN, **others: object) -> Profile:
+    return Profile(stacks={(ROOT,): Times(), (ROOT, frame): times}, **others)
+
+
+def seen(profile: Profile) -> list[tuple[str, str, str]]:
+    """Return kind, last frame and what was seen."""
+    return [
+        (lint.kind, lint.path[-1].name if lint.path else "", lint.seen)
+        for lint in find_lints(profile).shown
+    ]
+
+
+def kinds(profile: Profile) -> list[str]:
+    return [lint.kind for lint in find_lints(profile).shown]
+
+
+def spread_of(*sizes: int) -> Spread:
+    spread = Spread()
+    for size in sizes:
+        spread = spread.plus(Spread(size, size, {bucket_of(size): 1}))
+    return spread
+
+
+# ------------------------------------------------------------------------------------- self-wakes
+
+BUSY_WAIT = Times(busy=50 * MS, steps=1000, self_wakes=990, entries=1)
+
+
+def test_what_is_always_ready_and_does_next_to_nothing_wakes_itself():
+    profile = of_stack(BUSY_WAIT, duration=S)
+    [lint] = find_lints(profile).shown
+    assert lint.kind == "self-wakes"
+    assert lint.path == (ROOT, MAIN)
+    assert lint.seen == ("woke itself in 99 % of 1,000 steps, 0.05 ms busy each")
+    assert lint.weight == 50 * MS
+
+
+@pytest.mark.parametrize(
+    ("changes", "duration", "found"),
+    [
+        ({}, 5 * S, True),  # one part in a hundred
+        ({}, 5 * S + 1, False),
+        ({"self_wakes": 501}, S, True),  # more than half
+        ({"self_wakes": 500}, S, False),
+        ({"busy": 100 * MS - 1}, S, True),  # less than 0.1 ms a step
+        ({"busy": 100 * MS}, S, False),
+        ({"steps": 100, "self_wakes": 100, "busy": 9 * MS}, S // 10, True),
+        ({"steps": 99, "self_wakes": 99, "busy": 9 * MS}, S // 10, False),
+    ],
+)
+def test_self_wakes_at_each_threshold(changes, duration, found):
+    profile = of_stack(BUSY_WAIT._replace(**changes), duration=duration)
+    assert kinds(profile) == ["self-wakes"] * found
+
+
+@pytest.mark.parametrize("frame", [OTHER, DEEPER, ROOT])
+def test_a_frame_that_stands_for_many_does_not_wake_itself(frame):
+    assert kinds(of_stack(BUSY_WAIT, frame, duration=S)) == []
+
+
+def with_child(above: Times, below: Times, **others: object) -> Profile:
+    stacks = {(ROOT,): Times(), (ROOT, MAIN): above, (ROOT, MAIN, WORK): below}
+    return Profile(stacks=stacks, **others)
+
+
+def test_work_in_a_span_within_the_step_is_work_of_the_step():
+    work = Times(busy=51 * MS, entries=1000)
+    assert kinds(with_child(BUSY_WAIT, work, duration=S)) == []
+    assert kinds(with_child(BUSY_WAIT, work._replace(busy=49 * MS), duration=S)) == ["self-wakes"]
+
+
+def test_work_in_steps_of_their_own_is_not():
+    work = Times(busy=51 * MS, entries=1, steps=1)
+    assert kinds(with_child(BUSY_WAIT, work, duration=S)) == ["self-wakes"]
+
+
+# ---------------------------------------------------------------------------------- never-yielded
+
+
+def test_a_long_task_of_one_step_never_yields():
+    [lint] = find_lints(of_stack(Times(busy=2 * S, steps=1, entries=1))).shown
+    assert lint.kind == "never-yielded"
+    assert lint.path == (ROOT, MAIN)
+    assert lint.seen == "ran for 2 s, with at most one pause"
+    assert lint.weight == 2 * S
+
+
+@pytest.mark.parametrize(
+    ("times", "texts"),
+    [
+        (Times(busy=S, steps=1, entries=1), ["ran for 1 s, with at most one pause"]),
+        (Times(busy=S - 1, steps=1, entries=1), []),
+        (Times(busy=S, entries=1), ["ran for 1 s, without a pause"]),  # still in its first step
+        (Times(busy=S, steps=2, entries=1), []),
+        (
+            Times(busy=3 * S, steps=3, entries=3),
+            ["ran for 1 s each time, 3 times, with at most one pause"],
+        ),
+        (Times(busy=3 * S - 1, steps=3, entries=3), []),
+        (Times(busy=3 * S, steps=4, entries=3), []),
+        (Times(busy=3 * S), []),  # neither task nor span
+        (Times(idle=3 * S, thread=3 * S, steps=1, entries=1), []),
+    ],
+)
+def test_never_yielded_at_each_threshold(times, texts):
+    assert seen(of_stack(times)) == [("never-yielded", "main", text) for text in texts]
+
+
+def test_a_pause_in_a_span_is_a_pause_of_what_is_around_it():
+    long = Times(busy=2 * S, steps=1, entries=1)
+    assert kinds(with_child(long, Times(entries=1))) == ["never-yielded"]
+    assert kinds(with_child(long, Times(entries=1, steps=1))) == []
+
+
+def test_the_functions_below_a_task_are_its_own_time():
+    functions = Times(busy=2 * S)
+    assert seen(with_child(Times(steps=1, entries=1), functions)) == [
+        ("never-yielded", "main", "ran for 2 s, with at most one pause")
+    ]
+
+
+def test_a_child_in_its_first_step_is_not_the_time_of_its_parent():
+    child = Times(busy=2 * S, entries=1)
+    assert seen(with_child(Times(busy=MS, steps=1, entries=1), child)) == [
+        ("never-yielded", "work", "ran for 2 s, without a pause")
+    ]
+
+
+@pytest.mark.parametrize("frame", [OTHER, DEEPER, ROOT])
+def test_of_a_frame_that_stands_for_many_nothing_is_known(frame):
+    assert kinds(of_stack(Times(busy=2 * S, steps=1, entries=1), frame)) == []
+
+
+# ---------------------------------------------------------------------------------- growing-queue
+
+
+def of_trend(*parts: int) -> Profile:
+    return Profile(queue_trend=parts, duration=7)
+
+
+def test_a_queue_that_grows_concerns_the_whole_recording():
+    [lint] = find_lints(
+        of_trend(1000, 3000, 6000, 8000, 12_000, 14_000, 1_200_000, 1_300_000)
+    ).shown
+    assert lint.kind == "growing-queue"
+    assert lint.path is None
+    assert lint.seen == (
+        "2.0 tasks waited for their turn in the first quarter, 1,250.0 in the last"
+    )
+    assert lint.weight == 7
+
+
+@pytest.mark.parametrize(
+    ("quarters", "found"),
+    [
+        ((4000, 5000, 8000, 12_000), True),  # three times as long
+        ((4001, 5000, 8000, 12_000), False),
+        ((1000, 2000, 3000, 10_000), True),  # ten tasks
+        ((1000, 2000, 3000, 9_999), False),
+        ((1000, 2000, 8000, 10_000), True),  # more by a quarter at last
+        ((1000, 2000, 8001, 10_000), False),
+        ((0, 1, 2, 10_000), True),
+        ((0, 0, 2, 10_000), False),  # once, at the end
+        ((1000, 9000, 8000, 12_000), False),
+        ((12_000, 8000, 5000, 1000), False),
+    ],
+)
+def test_growing_queue_at_each_threshold(quarters, found):
+    trend = [part for quarter in quarters for part in (quarter, quarter)]
+    assert kinds(of_trend(*trend)) == ["growing-queue"] * found
+
+
+def test_a_trend_of_few_parts_tells_nothing():
+    parts = (1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000)
+    assert kinds(of_trend(*parts)) == ["growing-queue"]
+    assert kinds(of_trend(*parts[:-1])) == []
+
+
+def test_parts_that_make_no_equal_quarters():
+    assert kinds(of_trend(*range(1000, 20_000, 2000), 30_000)) == ["growing-queue"]
+
+
+# ------------------------------------------------------------------------------------------ others
+
+
+def test_spans_left_open():
+    profile = Profile(
+        stacks={
+            (ROOT, MAIN): Times(left_open=1),
+            (ROOT, WORK): Times(left_open=1200),
+            (ROOT, DUMPS): Times(),
+        }
+    )
+    assert seen(profile) == [
+        ("left-open", "work", "1,200 spans were open when the task had finished"),
+        ("left-open", "main", "1 span was open when the task had finished"),
+    ]
+
+
+def test_what_blocked():
+    profile = Profile(
+        blocking_limit=100 * MS,
+        blocking={
+            (ROOT, MAIN, HOLDS): Blocks(1, 250 * MS, 250 * MS),
+            (ROOT, WORK): Blocks(1200, 180 * S, 1_250 * MS),
+            (ROOT, DUMPS): Blocks(),
+        },
+    )
+    assert seen(profile) == [
+        ("blocked", "work", "1,200 steps over 100 ms, 180 s in all, the worst 1.25 s"),
+        ("blocked", "holds the loop", "1 step over 100 ms, which took 250 ms"),
+    ]
+    assert [lint.weight for lint in find_lints(profile).shown] == [180 * S, 250 * MS]
+
+
+def test_what_blocked_where_no_limit_is_known():
+    assert seen(Profile(blocking={(ROOT, MAIN): Blocks(2, 3 * S, 2 * S)})) == [
+        ("blocked", "main", "2 steps, 3 s in all, the worst 2 s")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ((ROOT, MAIN, HOLDS), "app.py:12"),
+        ((ROOT, MAIN, Frame("holds the loop")), None),
+        ((ROOT, MAIN), None),
+        ((), None),
+    ],
+)
+def test_line_at_fault(path, line):
+    assert line_at_fault(path) == line
+
+
+def test_tasks_that_could_not_be_seen():
+    assert seen(Profile(unseen=1)) == [("unseen", "", "1 task could not be followed")]
+    assert seen(Profile(unseen=1234)) == [("unseen", "", "1,234 tasks could not be followed")]
+
+
+LATE = spread_of(*[0] * 98, 63 * MS, 80 * MS)
+P99 = LATE.quantile(0.99)
+
+
+def test_one_turn_in_a_hundred_is_late():
+    [lint] = find_lints(Profile(lateness=LATE, blocking_limit=P99 - 1, duration=1000)).shown
+    assert lint.kind == "late"
+    assert lint.path is None
+    assert lint.seen == (
+        "of 100 turns, one in a hundred came 63.4 ms late or more; the worst 80 ms"
+    )
+    assert lint.weight == 10
+
+
+@pytest.mark.parametrize(
+    ("lateness", "limit", "found"),
+    [
+        (LATE, P99 - 1, True),
+        (LATE, P99, False),
+        (LATE, None, False),
+        (spread_of(*[0] * 99, 80 * MS), MS, False),  # the worst alone
+        (spread_of(*[0] * 97, 63 * MS, 80 * MS), MS, False),  # of 99
+        (Spread(), 0, False),
+    ],
+)
+def test_late_at_each_threshold(lateness, limit, found):
+    assert kinds(Profile(lateness=lateness, blocking_limit=limit)) == ["late"] * found
+
+
+# ------------------------------------------------------------------------------------ all together
+
+EVERYTHING = Profile(
+    stacks={
+        (ROOT, MAIN): BUSY_WAIT,
+        (ROOT, WORK): Times(busy=2 * S, steps=1, entries=1, left_open=1),
+    },
+    duration=3 * S,
+    blocking_limit=MS,
+    blocking={(ROOT, WORK): Blocks(1, S, S)},
+    lateness=LATE,
+    queue_trend=(0, 0, 1, 1, 2, 2, 10_000, 10_000),
+    unseen=2,
+    backends=("trio",),
+)
+
+
+def test_the_heaviest_comes_first():
+    assert kinds(EVERYTHING) == [
+        "growing-queue",
+        "never-yielded",
+        "blocked",
+        "self-wakes",
+        "late",
+        "left-open",
+        "unseen",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backends", "calls"),
+    [
+        (("trio",), {"trio.to_thread.run_sync", "await trio.lowlevel.checkpoint()"}),
+        (("asyncio",), {"asyncio.to_thread", "await asyncio.sleep(0)"}),
+        (("uvloop",), {"asyncio.to_thread", "await asyncio.sleep(0)"}),
+    ],
+)
+def test_the_remedy_names_the_calls_of_what_ran(backends, calls):
+    def named(*ran: str) -> set[str]:
+        profile = dataclasses.replace(EVERYTHING, backends=ran)
+        [remedy] = [one.remedy for one in find_lints(profile).shown if one.kind == "blocked"]
+        return set(remedy.split("`")[1::2])
+
+    assert named(*backends) == calls
+    assert named() == named("asyncio", "trio") > calls
+
+
+def test_words_are_whole_and_ascii():
+    for lint in find_lints(EVERYTHING).shown:
+        assert lint.seen.isascii()
+        for text in (lint.why, lint.remedy):
+            assert text.endswith(".")
+            assert text.count("`") % 2 == 0
+            assert not {"{", "}"} & set(text)
+
+
+def test_lints_of_a_kind_are_bounded():
+    paths = [(ROOT, Frame(f"f{number}")) for number in range(MOST_OF_A_KIND + 2)]
+    blocking = {path: Blocks(1, weight, weight) for weight, path in enumerate(paths, start=1)}
+    shown, left_out = find_lints(Profile(blocking=blocking, unseen=1))
+    assert left_out == 2
+    assert [lint.weight for lint in shown] == [7, 6, 5, 4, 3, 0]
+
+
+def test_what_weighs_the_same_has_one_order():
+    paths = [(ROOT, Frame("f", file, line)) for file in (None, "a.py", "") for line in (2, 1)]
+    stacks = {path: Times(left_open=1) for path in paths}
+    turned = dict(reversed(stacks.items()))
+    assert find_lints(Profile(stacks=stacks)) == find_lints(Profile(stacks=turned))
+
+
+@pytest.mark.parametrize("profile", [Profile(), Profile().merge(Profile()), Profile(merged=0)])
+def test_nothing_stands_out_of_nothing(profile):
+    assert find_lints(profile) == Lints((), 0)
+
+
+def test_a_merged_profile_has_the_lints_of_its_parts():
+    assert kinds(EVERYTHING.merge(Profile())) == kinds(EVERYTHING)
+    assert "2 times" in next(
+        lint.seen for lint in find_lints(EVERYTHING + EVERYTHING).shown if lint.path == (ROOT, WORK)
+    )
+
+
+def test_stacks_whose_parents_are_missing_do_no_harm():
+    stacks = {(ROOT, MAIN, WORK): Times(busy=5, entries=1), (): Times(left_open=1)}
+    assert kinds(Profile(stacks=stacks)) == ["left-open"]
+
+
+@given(PROFILES, PROFILES)
+@settings(deadline=None)
+def test_any_profile_has_its_lints(one, other):
+    profile = one + other
+    shown, _ = find_lints(profile)
+    known = profile.stacks.keys() | profile.blocking.keys() | {None}
+    assert {lint.path for lint in shown} <= known
+    assert {lint.kind for lint in shown} >= ({"unseen"} if profile.unseen else set())
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (0, "0 ms"),
+        (499, "0 ms"),
+        (501, "0.001 ms"),
+        (12_345, "0.012 ms"),
+        (999_999, "1 ms"),
+        (1_234_567, "1.23 ms"),
+        (100 * MS, "100 ms"),
+        (999_499_999, "999 ms"),
+        (999_500_000, "1 s"),
+        (1_249 * MS, "1.25 s"),
+        (12_345 * S, "12,345 s"),
+    ],
+)
+def test_amount(time, text):
+    assert amount(time) == text

@@ -1,0 +1,865 @@
+"""Recording at run time: loops, threads, snapshots from anywhere, the end of it all."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import gc
+import itertools
+import logging
+import sys
+import threading
+import time
+import weakref
+
+import pytest
+
+from tests.processes import run
+from tests.strategies import numbers
+from tracetools import observe, span
+from tracetools.core.accounting import NEVER
+from tracetools.core.stacks import Frame, Times
+from tracetools.recording import current
+from tracetools.recording.recorder import Recorder
+from tracetools.testing import FakeClock, ScriptedLoop
+
+
+@pytest.fixture
+def quick_switches():
+    """Let threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@contextlib.contextmanager
+def threads(*works):
+    """Run functions in threads of their own until the end of the block, where they must end."""
+    errors = []
+
+    def guarded(work):
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+
+    started = [
+        threading.Thread(target=guarded, args=(work,), name=f"worker {number}")
+        for number, work in enumerate(works)
+    ]
+    for thread in started:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in started:
+            thread.join()
+    assert errors == []
+
+
+def in_thread(work, context=None):
+    """Do a piece of work in another thread, perhaps in a context, and wait for it."""
+    with threads(work if context is None else lambda: context.run(work)):
+        pass
+
+
+class RealLoop:
+    """A loop in the thread that makes it, under a real clock, that goes on until it is told."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.clock = recorder.clock
+        self.loop = recorder.begin_loop(self.clock())
+        self.tasks: list = []
+
+    def spawn(self, name):
+        current = self.loop.current
+        parent = self.loop.tree.root if current is None else current.stack
+        clock = self.recorder.clock_of(self.loop.thread)
+        self.tasks.append(self.loop.spawn(parent, Frame(name), clock(), clock=clock))
+        return self.tasks[-1]
+
+    def step(self, task, work):
+        self.loop.begin_step(task, self.clock())
+        work()
+        self.loop.end_step(self.clock())
+
+    def end(self):
+        self.recorder.end_loop(self.loop, self.clock())
+
+
+def busy_loop(recorder, over, ready=None):
+    """Step, open and close, spawn and exit as fast as it goes, in every order that is legal."""
+    loop = RealLoop(recorder)
+    tasks = [loop.spawn("task") for _ in range(3)]
+    numbers_ = itertools.count()
+
+    @observe
+    def generate():
+        yield 1
+        with span("in generator"):
+            yield 2
+
+    crossed = [span("a"), span("b")]
+
+    def work():
+        with span("outer"), span("inner"):
+            pass
+        for one in crossed:
+            one.__enter__()
+        for one in crossed:
+            one.__exit__(None, None, None)
+        for _ in generate():
+            with span(f"name {next(numbers_) % 50}"):
+                pass
+
+    def start():
+        lasting.__enter__()
+
+    def leave():
+        lasting.__exit__(None, None, None)
+
+    def spawn():
+        tasks.append(loop.spawn(f"child {next(numbers_) % 20}"))
+
+    if ready is not None:
+        ready.set()
+    while not over.is_set():
+        lasting = span("lasting")
+        for todo in (start, work, spawn, work, leave):
+            for task in tasks[:3]:
+                loop.loop.wake(task, loop.clock())
+                loop.step(task, todo)
+        while len(tasks) > 3:
+            loop.loop.exit(tasks.pop(), loop.clock())
+    loop.end()
+
+
+def hammer(recorder, snapshots):
+    """Take snapshots while the loop runs; each must keep both laws, and none may go back."""
+    last, profile = 0, recorder.profile()
+    for _ in range(snapshots):
+        profile = recorder.profile()
+        profile.check()
+        assert profile.duration >= last
+        last = profile.duration
+    return profile
+
+
+@pytest.mark.parametrize(
+    "clock", [time.perf_counter_ns, time.thread_time_ns], ids=["wall", "thread"]
+)
+@pytest.mark.parametrize("switches", ["usual", "quick"])
+def test_both_laws_hold_in_every_snapshot_from_another_thread(clock, switches, request):
+    if switches == "quick":
+        request.getfixturevalue("quick_switches")
+    recorder = Recorder(clock=clock, scheduled=True)
+    over, ready = threading.Event(), threading.Event()
+    with threads(lambda: busy_loop(recorder, over, ready)):
+        ready.wait()
+        try:
+            profile = hammer(recorder, 200)
+        finally:
+            over.set()
+    assert profile.busy > 0
+    recorder.profile().check()
+
+
+def test_both_laws_hold_in_snapshots_of_several_loops_in_several_threads(quick_switches):
+    recorder, over = Recorder(scheduled=True), threading.Event()
+    with threads(*[lambda: busy_loop(recorder, over)] * 3):
+        try:
+            hammer(recorder, 60)
+        finally:
+            over.set()
+    profile = recorder.profile()
+    profile.check()
+    assert profile.runs == 3
+
+
+def test_both_laws_hold_when_the_collector_runs_the_programs_own_code_meanwhile(quick_switches):
+    """The copy is made in C, but before 3.12 the collector may run finalisers right within it."""
+    recorder, over, ready = Recorder(), threading.Event(), threading.Event()
+    main = threading.get_ident()
+
+    def let_others_run(*_):
+        if threading.get_ident() == main:
+            time.sleep(0)
+
+    threshold = gc.get_threshold()
+    with threads(lambda: busy_loop(recorder, over, ready)):
+        ready.wait()
+        gc.callbacks.append(let_others_run)
+        gc.set_threshold(100, 1000, 1000)
+        try:
+            hammer(recorder, 100)
+        finally:
+            gc.set_threshold(*threshold)
+            gc.callbacks.remove(let_others_run)
+            over.set()
+
+
+def test_a_snapshot_has_what_is_open_up_to_now():
+    loop = ScriptedLoop()
+    loop.begin_step(loop.spawn("task"))
+    loop.tick(1)
+    loop.open("span")
+    loop.tick(10)
+    assert numbers(loop.profile) == {
+        ("all-spans", "task"): Times(busy=1, entries=1),
+        ("all-spans", "task", "span"): Times(busy=10, entries=1),
+    }
+    loop.tick(100)
+    assert numbers(loop.profile)["all-spans", "task", "span"].busy == 110
+    assert numbers(loop.finish())["all-spans", "task", "span"].busy == 110
+
+
+def test_a_snapshot_changes_nothing():
+    loop = ScriptedLoop()
+    loop.begin_step(loop.spawn("task"))
+    loop.open("span")
+    loop.tick(5)
+    assert loop.profile == loop.profile
+    loop.close(0)
+    assert numbers(loop.finish())["all-spans", "task", "span"] == Times(busy=5, entries=1)
+
+
+# ------------------------------------------------------------------------------------------ loops
+
+
+def test_loops_one_after_another_add_up_in_the_same_stacks():
+    clock = FakeClock()
+    recorder = Recorder(clock=clock)
+    for busy in (5, 7):
+        loop = recorder.begin_loop(clock())
+        task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
+        clock.tick(1)
+        loop.begin_step(task, clock())
+        clock.tick(busy)
+        loop.exit(task, clock())
+        recorder.end_loop(loop, clock())
+        recorder.end_loop(loop, clock())
+        clock.tick(1000)
+    profile = recorder.profile()
+    profile.check()
+    assert numbers(profile) == {
+        ("all-spans",): Times(busy=2),
+        ("all-spans", "task"): Times(busy=12, idle=2, steps=2, entries=2),
+    }
+    assert (profile.duration, profile.runs) == (14, 2)
+
+
+def test_two_recordings_of_one_loop_see_the_same():
+    first, clock = ScriptedLoop(), FakeClock()
+    second = Recorder(clock=clock)
+    loop = second.begin_loop(clock())
+    task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
+    first.begin_step(first.spawn("task"))
+    loop.begin_step(task, clock())
+    with span("span"):
+        first.tick(5)
+        clock.tick(5)
+    second.end_loop(loop, clock())
+    assert (
+        numbers(first.finish())
+        == numbers(second.profile())
+        == {
+            ("all-spans", "task"): Times(steps=1, entries=1),
+            ("all-spans", "task", "span"): Times(busy=5, entries=1),
+        }
+    )
+
+
+def test_only_the_thread_of_a_loop_has_its_tasks():
+    loop = ScriptedLoop()
+    loop.begin_step(loop.spawn("task"))
+
+    def elsewhere():
+        with span("elsewhere"):
+            loop.tick(5)
+
+    in_thread(elsewhere)
+    assert numbers(loop.finish()) == {
+        ("all-spans", "task"): Times(busy=5, steps=1, entries=1),
+        ("all-spans", "worker 0", "elsewhere"): Times(thread=5, entries=1),
+    }
+
+
+def test_an_ended_recording_keeps_nothing_that_was_recorded():
+    recorder = Recorder(clock=FakeClock())
+    loop = recorder.begin_loop(0)
+    task = loop.spawn(loop.tree.root, Frame("task"), 0)
+    refs = [weakref.ref(task)]
+    recorder.end_loop(loop, 5)
+    del loop, task
+    gc.collect()
+    assert [ref() for ref in refs] == [None]
+    ref = weakref.ref(recorder)
+    del recorder
+    gc.collect()
+    assert ref() is None
+
+
+def test_looking_at_awaits_takes_its_share_of_the_time_and_no_more():
+    loop = ScriptedLoop(scheduled=True)
+    account, recorder, looks = loop.tasks[loop.spawn("task")], loop.recorder, []
+    loop.begin_step(0)
+    loop.end_step()
+
+    def look(account):
+        looks.append(loop.clock())
+        loop.tick(1_000_000)  # it takes as long as the wait itself
+        return account.stack
+
+    recorder._awaited = look
+    for _ in range(200):
+        account.parked = loop.clock()
+        loop.tick(1_000_000)
+        recorder.waited(account, loop.clock())
+    in_all = 2 + (loop.clock() - looks[0]) // 50_000_000  # what was saved up, and the share
+    assert in_all - 1 <= len(looks) <= in_all + 1
+    account.parked = loop.clock()
+    loop.tick(20_000_000)
+    recorder.waited(account, loop.clock())
+    assert looks[-1] == loop.clock() - 1_000_000
+    loop.finish()
+
+
+def test_waits_that_were_not_looked_at_are_divided_by_what_the_others_stand_for():
+    loop = ScriptedLoop()
+    task, recorder = loop.spawn("task"), loop.recorder
+    recorder.least_wait = 10
+    account = loop.tasks[task]
+    awaited = ["a", "b", "b", "a", "b", "a"]
+    recorder._awaited = lambda account: loop.loop.tree.child(account.stack, Frame(awaited[step]))
+
+    class Chosen:
+        def stands_for(self, wait, now):
+            return (0, 400, 0, 100, 200, 0)[step]
+
+        def spend(self, time):
+            pass
+
+    recorder._allowance = Chosen()
+    loop.begin_step(task)
+    loop.end_step()
+    for step in range(6):
+        loop.tick(100 if step < 5 else 10)
+        recorder.waited(account, loop.clock())
+        loop.begin_step(task)
+        loop.tick(1)
+        loop.end_step()
+    idle = {path[-1].name: times.idle for path, times in loop.profile.stacks.items()}
+    # a: one of 100 that stood for itself; b: two of 100, and as they alone stood for others, also
+    # the two of 100 that were not looked at; the last one was too short for a look
+    assert idle == {"all-spans": 0, "task": 10, "a": 100, "b": 400}
+    loop.profile.check()
+    assert loop.finish().task_time == 516
+    recorder.close()
+    profile = recorder.profile()
+    assert {path[-1].name: times.idle for path, times in profile.stacks.items()} == idle
+
+
+def given_way(loop: ScriptedLoop, times: list[int]) -> list[int]:
+    """Let a task step until each of these moments; return those at which the loop gave way."""
+    found: list[int] = []
+    begin = loop.clock()
+    loop.recorder.let_give_way(lambda: found.append(loop.clock() - begin))
+    task = loop.spawn("task")
+    for moment in times:
+        loop.begin_step(task)
+        loop.tick(begin + moment - loop.clock())
+        loop.end_step()
+        loop.tick(1)
+    return found
+
+
+def test_a_loop_gives_way_again_and_again_until_it_is_told_when_to_do_so_next():
+    loop = ScriptedLoop()
+    assert given_way(loop, [10, 20, 50_010, 50_011, 60_000, 100_012]) == [10, 50_011, 100_012]
+    loop.loop.due = loop.clock() + 10
+    assert given_way(loop, [5]) == [5]  # somebody else looks from now on
+    loop.finish()
+
+
+def test_a_loop_that_need_not_give_way_any_more_does_not():
+    loop = ScriptedLoop()
+    assert given_way(loop, [10]) == [10]
+    calls = []
+    loop.recorder.let_give_way(lambda: calls.append(1))
+    loop.recorder.let_give_way(None)
+    loop.begin_step(0)
+    loop.tick(10**12)
+    loop.end_step()
+    assert calls == []
+    loop.finish()
+
+
+def test_to_give_way_may_be_called_off_in_its_midst():
+    script = ScriptedLoop()
+    loop = script.loop
+
+    class Limit(int):
+        def __gt__(self, other: int) -> bool:
+            loop.let_give_way(None)  # as another thread does
+            return int(self) > other
+
+    loop.longest = Limit(1000)
+    calls = []
+    loop.let_give_way(lambda: calls.append(1))
+    loop.look_back(loop.tree.root, 0, 10)
+    assert (calls, loop.give_way) == ([1], None)
+    script.finish()
+
+
+def test_a_loop_gives_way_no_later_than_a_step_could_take_too_long():
+    loop = ScriptedLoop(longest=100)
+    assert given_way(loop, [10, 110, 120, 211]) == [10, 120]
+    assert [blocks.count for blocks in loop.finish().blocking.values()] == []
+
+
+def test_loops_that_begin_later_give_way_as_well():
+    loop = ScriptedLoop()
+    calls = []
+    loop.recorder.let_give_way(lambda: calls.append(1))
+    other = loop.recorder.begin_loop(loop.clock())
+    other.begin_step(other.spawn(other.tree.root, Frame("task"), loop.clock()), loop.clock())
+    other.end_step(loop.clock() + 1)
+    assert calls == [1]
+    loop.recorder.let_give_way(None)
+    assert (other.give_way, other.due) == (None, NEVER)
+    loop.recorder.end_loop(other, loop.clock() + 2)
+    loop.finish()
+
+
+def test_metadata_say_how_it_was_recorded(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/some/where/app.py", "x"])
+    before = time.time_ns()
+    recorder = Recorder(scheduled=True)
+    after = time.time_ns()
+    for backend in ("trio", "asyncio", "trio"):
+        recorder.end_loop(recorder.begin_loop(5, backend=backend), 7)
+    profile = recorder.profile()
+    assert before <= profile.start <= after
+    assert (profile.programs, profile.backends) == (("app.py",), ("asyncio", "trio"))
+    assert (profile.scheduled_measured, profile.truncated, profile.runs) == (True, False, 3)
+    for arguments, program in ([], "python"), (["/lib/uvicorn/__main__.py", "x"], "uvicorn"):
+        monkeypatch.setattr(sys, "argv", arguments)
+        assert Recorder().profile().programs == (program,)
+    assert Recorder().profile().backends == ()
+
+
+def test_files_are_shown_as_they_are_seen_from_where_it_began(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recorder = Recorder(clock=FakeClock())
+    loop = recorder.begin_loop(0)
+    loop.spawn(loop.tree.root, Frame("f", str(tmp_path / "app.py"), 3), 0)
+    loop.spawn(loop.tree.root, Frame("f", "app.py", 3), 0)
+    recorder.end_loop(loop, 5)
+    profile = recorder.profile()
+    profile.check()
+    assert profile.stacks[next(path for path in profile.stacks if len(path) == 2)].entries == 2
+    assert [path[1].label for path in profile.stacks if len(path) == 2] == ["f (app.py:3)"]
+
+
+# ---------------------------------------------------------------------------------------- threads
+
+
+@pytest.fixture
+def loop():
+    """Return a loop in which one task steps."""
+    loop = ScriptedLoop()
+    loop.begin_step(loop.spawn("task"))
+    yield loop
+    if loop.recorder.loops:
+        loop.finish().check()
+
+
+def context_of(loop, task=0):
+    """Return a context as a worker thread has that was started from a task."""
+    context = contextvars.copy_context()
+    context.run(loop.recorder.host.set, loop.tasks[task])
+    return context
+
+
+def threaded(loop):
+    found = numbers(loop.profile).items()
+    return {path[1:]: (times.thread, times.entries) for path, times in found if times.thread}
+
+
+def test_a_thread_with_the_context_of_a_task_stands_under_the_tasks_stack(loop):
+    def work():
+        with span("work"):
+            loop.tick(1)
+            with span("more"):
+                loop.tick(10)
+            loop.tick(1)
+        loop.tick(100)
+
+    with span("asking"):
+        in_thread(work, context_of(loop))
+    assert threaded(loop) == {
+        ("task", "asking", "work"): (2, 1),
+        ("task", "asking", "work", "more"): (10, 1),
+    }
+    assert loop.profile.thread_time == 12
+
+
+def test_a_thread_without_a_context_stands_under_its_own_name(loop):
+    def work():
+        with span("work"):
+            loop.tick(5)
+
+    in_thread(work)
+    assert threaded(loop) == {("worker 0", "work"): (5, 1)}
+
+
+def test_what_is_open_in_a_thread_shows_in_a_snapshot(loop):
+    opened, go_on = threading.Event(), threading.Event()
+
+    def work():
+        with span("work"), span("more"):
+            opened.set()
+            go_on.wait()
+
+    with threads(work):
+        opened.wait()
+        loop.tick(5)
+        seen = threaded(loop)
+        go_on.set()
+    assert seen == {("worker 0", "work", "more"): (5, 1)}
+    assert threaded(loop) == seen
+
+
+def test_in_a_thread_spans_are_closed_in_any_order(loop):
+    def work():
+        a, b = span("a"), span("b")
+        a.__enter__()
+        loop.tick(1)
+        b.__enter__()
+        loop.tick(10)
+        a.__exit__(None, None, None)
+        loop.tick(100)
+        b.__exit__(None, None, None)
+        b.__exit__(None, None, None)
+        loop.tick(1000)
+        with span("c"):
+            loop.tick(10000)
+
+    in_thread(work)
+    assert threaded(loop) == {
+        ("worker 0", "a"): (1, 1),
+        ("worker 0", "a", "b"): (110, 1),
+        ("worker 0", "c"): (10000, 1),
+    }
+
+
+def test_a_thread_that_works_for_another_task_leaves_behind_what_the_first_left_open(loop):
+    loop.spawn("other")
+    first, second = context_of(loop), context_of(loop, 1)
+
+    def work():
+        first.run(span("left open").__enter__)
+        with second.run(span, "never entered"):
+            pass
+        second.run(observe(lambda: loop.tick(5), name="work"))
+
+    in_thread(work)
+    assert ("task", "other", "work") in threaded(loop)
+    assert threaded(loop)["task", "other", "work"] == (5, 1)
+
+
+def test_a_span_closes_also_when_the_thread_worked_for_another_task_meanwhile(loop):
+    loop.spawn("other")
+    first, second = context_of(loop), context_of(loop, 1)
+
+    def work():
+        mine = span("mine")
+        first.run(mine.__enter__)
+        loop.tick(1)
+        second.run(observe(lambda: loop.tick(10), name="its"))
+        loop.tick(100)
+        first.run(mine.__exit__, None, None, None)
+        loop.tick(1000)
+
+    in_thread(work)
+    gc.collect()
+    assert threaded(loop)["task", "mine"] == (111, 1)
+    assert threaded(loop)["task", "other", "its"] == (10, 1)
+
+
+def test_a_span_that_one_worker_thread_opens_and_another_closes_is_charged_once(loop):
+    """As the sync context managers are that web frameworks run in a pool of threads."""
+    lent = span("lent")
+    context = context_of(loop)
+    in_thread(lent.__enter__, context)
+    loop.tick(5)
+    in_thread(lambda: lent.__exit__(None, None, None), context)
+    loop.tick(100)
+    gc.collect()
+    assert threaded(loop) == {("task", "lent"): (5, 1)}
+
+
+def test_a_task_closes_what_a_thread_left_open(loop):
+    lent = span("lent")
+    in_thread(lent.__enter__)
+    loop.tick(5)
+    lent.__exit__(None, None, None)
+    loop.tick(100)
+    gc.collect()
+    assert threaded(loop) == {("worker 0", "lent"): (5, 1)}
+
+
+def test_a_thread_that_outlives_the_recording_disturbs_nothing(loop):
+    opened, go_on = threading.Event(), threading.Event()
+
+    def work():
+        with span("work"):
+            opened.set()
+            go_on.wait()
+            with span("late"):
+                pass
+
+    with threads(work):
+        opened.wait()
+        loop.tick(5)
+        profile = loop.finish()
+        go_on.set()
+    assert numbers(profile)["all-spans", "worker 0", "work"].thread == 5
+    assert "late" not in {path[-1].name for path in loop.profile.stacks}
+
+
+def test_thread_time_as_a_clock_says_what_each_thread_did():
+    recorder = Recorder(clock=time.thread_time_ns)
+    loop = RealLoop(recorder)
+    task = loop.spawn("task")
+
+    def elsewhere():
+        with span("elsewhere"):
+            sum(range(200_000))
+
+    def work():
+        with span("here"), threads(elsewhere):
+            pass
+
+    loop.step(task, work)
+    recorder.profile().check()
+    loop.end()
+    profile = recorder.profile()
+    profile.check()
+    found = numbers(profile)
+    assert found["all-spans", "worker 0", "elsewhere"].thread > 0
+    assert found["all-spans", "task", "here"].busy > 0
+    assert profile.thread_time == found["all-spans", "worker 0", "elsewhere"].thread
+
+
+def test_thread_time_keeps_the_laws_when_another_thread_closes_a_span():
+    recorder = Recorder(clock=time.thread_time_ns)
+    loop = RealLoop(recorder)
+    task = loop.spawn("task")
+    lent = span("lent")
+
+    def work():
+        sum(range(200_000))
+        lent.__enter__()
+        sum(range(200_000))
+        in_thread(lambda: lent.__exit__(None, None, None))
+        with span("next"):
+            pass
+
+    loop.step(task, work)
+    loop.end()
+    recorder.profile().check()
+
+
+def test_threads_that_come_and_go_leave_nothing_behind(loop):
+    def work():
+        with span("work"):
+            pass
+
+    def spin():
+        for _ in range(50):
+            in_thread(work)
+        gc.collect()
+        return sum(
+            str(type(thing).__module__).startswith("tracetools") for thing in gc.get_objects()
+        )
+
+    before = spin()
+    assert spin() == before
+    assert len(loop.recorder._threads) == 0
+
+
+# ----------------------------------------------------------------------------------------- errors
+
+
+class Broken(Frame):
+    """A frame that cannot be found: an error of ours, as it were."""
+
+    def __hash__(self):
+        raise ZeroDivisionError("ours")
+
+
+def test_stopping_keeps_what_there_is_and_is_logged_once(loop, caplog):
+    loop.tick(5)
+    kept = numbers(loop.profile)
+    loop.recorder.stop("for a test")
+    loop.recorder.stop("for a test")
+    assert not current.recorded_loops
+    assert not current.recorders
+    with span("after"):
+        loop.tick(100)
+    profile = loop.profile
+    profile.check()
+    assert numbers(profile).keys() == kept.keys()
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("tracetools", logging.ERROR)
+    assert record.getMessage() == "tracetools stopped recording: for a test; the program goes on"
+
+
+def test_an_error_of_ours_in_a_span_stops_the_recording_and_not_the_program(loop, caplog):
+    loop.tick(5)
+    opened = current.open_span(Broken("x"))
+    assert opened is None
+    current.close_span(opened)
+    assert not current.recorded_loops
+    (record,) = caplog.records
+    assert record.exc_info[0] is ZeroDivisionError
+    loop.profile.check()
+
+
+def test_a_clock_that_fails_stops_the_recording_and_not_the_program(loop, caplog):
+    def fail():
+        raise ZeroDivisionError("theirs")
+
+    loop.tasks[0].clock = fail
+
+    @observe
+    def observed():
+        with span("inner"):
+            return 5
+
+    assert observed() == 5
+    assert len(caplog.records) == 1
+    assert not current.recorded_loops
+
+
+def test_a_logger_that_fails_does_not_stop_the_program(loop, monkeypatch):
+    def fail(*_args, **_options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tracetools.recording.recorder.logger.error", fail)
+    loop.recorder.stop("for a test")
+    assert loop.recorder.stopped
+
+
+@pytest.mark.parametrize("use", ["span", "function", "generator"])
+def test_the_programs_own_recursion_does_not_end_the_recording(loop, use, caplog):
+    @observe
+    def function():
+        function()
+
+    def spans():
+        with span("deep"):
+            spans()
+
+    @observe
+    def generator():
+        yield from generator()
+
+    act = {"span": spans, "function": function, "generator": lambda: list(generator())}[use]
+    with pytest.raises(RecursionError):
+        act()
+    assert caplog.records == []
+    with span("after"):
+        loop.tick(7)
+    profile = loop.finish()
+    profile.check()
+    assert [times.busy for path, times in profile.stacks.items() if path[-1].name == "after"] == [7]
+
+
+@pytest.mark.parametrize("clock", [None, 5, "x"])
+def test_a_clock_that_cannot_be_called_is_refused(clock):
+    with pytest.raises(TypeError, match="clock is a function that returns nanoseconds, not "):
+        Recorder(clock=clock)
+
+
+# ------------------------------------------------------------------------------------------- fork
+
+
+FORKED = """
+import gc, logging, time, warnings
+warnings.simplefilter("ignore")  # of the fork, that threads do not survive it: they need not
+from tracetools.recording.current import recorded_loops, recorders
+from tracetools.recording.recorder import Recorder
+from tracetools.core.stacks import Frame
+
+recorder = Recorder()
+clock = time.perf_counter_ns
+loop = recorder.begin_loop(clock())
+task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
+loop.begin_step(task, clock())
+early = span("early")
+held, release = threading.Event(), threading.Event()
+
+def hold():
+    with span("in thread"), recorder._lock:
+        held.set()
+        release.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+early.__enter__()
+with span("around"):
+    child = os.fork()
+    if child == 0:
+        with span("in child"):
+            pass
+if child == 0:
+    early.__exit__(None, None, None)
+    assert not recorded_loops and not recorders and not recorder.at_home and recorder.stopped
+    names = {path[-1].name for path in recorder.profile().stacks}
+    assert "around" in names and "in child" not in names, names
+    os._exit(7)
+release.set()
+thread.join()
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+early.__exit__(None, None, None)
+recorder.end_loop(loop, clock())
+profile = recorder.profile()
+profile.check()
+names = {path[-1].name for path in profile.stacks}
+assert names >= {"around", "early", "in thread"} and "in child" not in names, names
+print("well")
+"""
+
+
+def test_a_forked_child_records_nothing_and_hangs_nowhere():
+    done = run(FORKED)
+    assert (done.stdout, done.stderr) == ("well\n", "")
+
+
+def test_a_forked_thread_records_nothing_and_hangs_nowhere():
+    done = run(
+        FORKED.replace(
+            "thread = threading.Thread(target=hold)",
+            """
+def fork():
+    with span("in forking thread"):
+        child = os.fork()
+        if child == 0:
+            with span("in child"):
+                pass
+    if child == 0:
+        os._exit(8)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 8
+forking = threading.Thread(target=fork)
+forking.start()
+forking.join()
+thread = threading.Thread(target=hold)
+""",
+        )
+    )
+    assert (done.stdout, done.stderr) == ("well\n", "")

@@ -17,8 +17,8 @@ from tracetools.recording.spans import observe, span
 
 if TYPE_CHECKING:
     from tracetools.core.profile import Profile
-    from tracetools.instruments.trio import FlamegraphInstrument
     from tracetools.output.flamegraph import Flamegrapher
+    from tracetools.session.instrument import FlamegraphInstrument
     from tracetools.session.record import record
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 _LATE = {
-    "FlamegraphInstrument": "tracetools.instruments.trio",
+    "FlamegraphInstrument": "tracetools.session.instrument",
     "Flamegrapher": "tracetools.output.flamegraph",
     "Profile": "tracetools.core.profile",
     "record": "tracetools.session.record",

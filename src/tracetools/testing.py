@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.profile import Profile
-    from tracetools.core.stacks import Stack
 
 __all__ = ["FakeClock", "ScriptedLoop"]
 
@@ -75,7 +74,7 @@ class ScriptedLoop:
             max_stacks=max_stacks,
             max_depth=max_depth,
         )
-        self.loop = self.recorder.begin_loop(self.clock(), backend="script")
+        self.loop = self.recorder.begin_loop(backend="script")
         self.tasks: list[TaskAccount] = []
         self.spans: list[Opened | None] = []
 
@@ -92,26 +91,25 @@ class ScriptedLoop:
         """Spawn a task, from the one that steps just now or from outside; return its number."""
         current = self.loop.current
         parent = self.loop.tree.root if current is None else current.stack
-        task = self.loop.spawn(parent, Frame(name), self.clock(), clock=self.clock)
+        task = self.loop.spawn(parent, Frame(name), self.clock())
         self.tasks.append(task)
         return len(self.tasks) - 1
 
     def begin_step(self, task: int, awaits: Iterable[str] = ()) -> None:
         """Let a task step; `awaits` names what it has been parked in since its last step."""
-        account = self.tasks[task]
-
-        def find(account: TaskAccount) -> Stack:
-            stack = account.stack
-            for name in awaits:
-                stack = self.loop.tree.child(stack, Frame(name))
-            return stack
-
-        self.loop.attribute_wait(account, find, self.clock())
-        self.loop.begin_step(account, self.clock())
+        account, now = self.tasks[task], self.clock()
+        stack = account.stack
+        for name in awaits:
+            stack = self.loop.tree.child(stack, Frame(name))
+        parked = account.parked
+        idle = (now if account.ready is None else account.ready) - parked
+        self.loop.move_wait(account, stack, parked, idle)
+        account.begin_step(now)
 
     def end_step(self) -> None:
         """End the step."""
-        self.loop.end_step(self.clock())
+        if self.loop.current is not None:
+            self.loop.current.end_step(self.clock())
 
     def pause(self) -> None:
         """Let the loop stand still, between two steps."""

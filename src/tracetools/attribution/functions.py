@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from tracetools.core.labels import memoised_frames
 from tracetools.core.stacks import frames_between
@@ -24,7 +24,17 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import Frame, Stack, StackTree
 
-__all__ = ["FunctionStacks", "Owner", "Shown", "owner_of", "qualified_name"]
+__all__ = [
+    "FunctionStacks",
+    "Owner",
+    "Seen",
+    "Shown",
+    "is_ours",
+    "is_step",
+    "owner_of",
+    "qualified_name",
+    "step_begins_below",
+]
 
 Owner: TypeAlias = Literal["ours", "plumbing", "program"]
 
@@ -130,3 +140,58 @@ class FunctionStacks:
             elif owner_of(code.co_filename) == "program":
                 frames.append(self._function(qualified_name(code), code))
         return frames
+
+
+class Seen(NamedTuple):
+    """A step that was looked at, or what a worker thread does.
+
+    All is as it was found: looks are to be cheap, and what is made of them can wait.
+
+    Attributes:
+        began: the step's `LoopAccount.began`; 0 in a worker thread.
+        base: the stack of the task or thread.
+        own: its current stack.
+        tree: what both are of.
+        inwards: the functions of the step or thread, innermost first.
+        lines: where each of them is, if that was asked for.
+    """
+
+    began: int
+    base: Stack
+    own: Stack
+    tree: StackTree
+    inwards: list[CodeType]
+    lines: list[int | None]
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """The same for all looks that saw the same functions, under the same stack."""
+        return (self.base, self.own, *map(id, self.inwards))
+
+    @property
+    def codes(self) -> list[CodeType]:
+        """The functions, outermost first."""
+        return self.inwards[::-1]
+
+    @property
+    def links(self) -> list[tuple[CodeType, int | None]]:
+        """The functions with the lines that they are at, innermost first."""
+        return list(zip(self.inwards, self.lines, strict=True))
+
+
+_steps: Final[dict[int, CodeType]] = {}
+
+
+def step_begins_below(code: CodeType) -> None:
+    """Note that a task's own functions lie below this one while it steps."""
+    _steps[id(code)] = code
+
+
+def is_step(code: CodeType) -> bool:
+    """Whether a task's own functions lie below this one."""
+    return id(code) in _steps
+
+
+def is_ours(code: CodeType) -> bool:
+    """Whether a function is one of tracetools itself."""
+    return owner_of(code.co_filename) == "ours"

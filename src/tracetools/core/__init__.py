@@ -1,1 +1,1 @@
-"""Values and arithmetic: stacks, the accounting of time, profiles. No clock, thread, backend or file."""
+"""Values and arithmetic of stacks and time. No clock, thread, backend or file."""

@@ -11,25 +11,22 @@ another: what they leave of its time is the root's, the loop's own.
 A span that closes before another one that was opened inside of it goes on until that one closes,
 for the time in between has the stack of both.
 
-The pure core: every method takes `now`, integer nanoseconds of one monotonic clock. Nothing here
-reads a clock, knows a backend, or locks. An account is only ever changed from the thread of its
-loop, but for `closed`, which any thread may add to.
+Every method takes `now`, integer nanoseconds of one monotonic clock. An account is only changed in
+the thread of its loop, but for `closed`, which any thread may add to.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from tracetools.core.buckets import Sizes, Trend
-from tracetools.core.stacks import Blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tracetools.core.stacks import Frame, Stack, StackTree
 
-__all__ = ["LoopAccount", "Opened", "Place", "TaskAccount", "ThreadAccount"]
+__all__ = ["NEVER", "LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
 
 Opened: TypeAlias = "tuple[Any, Any, Stack, int, int]"
 """One opening of a span: what `TaskAccount.open` returns and `TaskAccount.close` takes.
@@ -37,15 +34,6 @@ Opened: TypeAlias = "tuple[Any, Any, Stack, int, int]"
 A plain tuple, for one is made at every opening: the account, the `Opened` around it (or ``None``),
 the stack, the moment, and what `TaskAccount.busy` was then.
 """
-
-Place: TypeAlias = "tuple[Stack, tuple[Frame, ...]]"
-"""What a task does at a moment: its current stack, and the functions that run below it."""
-
-MAX_PLACES: Final = 1000
-"""How many places are told apart that hold a loop; others are known by their stack alone."""
-
-AGAIN: Final = 50_000
-"""Nanoseconds after which a loop gives way once more, unless another moment was set meanwhile."""
 
 NEVER: Final = 1 << 80
 """Later than any moment: any nanosecond clock is less."""
@@ -83,8 +71,6 @@ class TaskAccount:
         function: the frame of an observed function that is the task's own and was not entered yet;
             entering it then makes no second frame.
         children_under: the stack of the tasks that it spawns; ``None`` if that is `stack`.
-        coroutine: finds what the task runs, for those who tell what it awaits; not looked at here.
-        clock: the clock that its times are of, for those who tell it the time; not read here.
         spawner: the task under whose stack this one was spawned; ``None`` if it was the root.
         within: the task that this one's step has interrupted, for it began in the midst of the
             other's; ``None`` while there is none.
@@ -92,13 +78,12 @@ class TaskAccount:
 
     __slots__ = (
         "__weakref__",
+        "_until_sweep",
         "base",
         "born",
         "busy",
         "children_under",
-        "clock",
         "closed",
-        "coroutine",
         "function",
         "innermost",
         "loop",
@@ -109,23 +94,58 @@ class TaskAccount:
         "within",
     )
 
-    def __init__(
-        self, loop: LoopAccount, stack: Stack, now: int, clock: Callable[[], int] = int
-    ) -> None:
-        self.loop = loop
+    def __init__(self, loop: LoopAccount, stack: Stack, now: int) -> None:
+        self.loop: Any = loop  # a LoopAccount, with whatever the caller has added to it
         self.base = self.stack = stack
         self.innermost: Opened | None = None
         self.closed: dict[int, Opened] = {}
+        self._until_sweep = 0
         self.born = now
         self.busy = 0
         self.ready: int | None = None
         self.parked = NEVER
         self.function: Frame | None = None
         self.children_under: Stack | None = None
-        self.clock = clock
-        self.coroutine: Callable[[], Any] | None = None
         self.spawner: TaskAccount | None = None
         self.within: TaskAccount | None = None
+
+    # The step. Each half calls nothing from its first change to its last. So no signal handler and
+    # no other thread comes between, and no other place needs to write it out.
+
+    def begin_step(self, now: int) -> None:
+        """Let the task step from `now` on: its busy clock runs."""
+        loop = self.loop
+        if now - self.parked > loop.least_wait:
+            now = loop.wait_ends(self, now)
+        if loop.current is not None or self.ready is not None or not loop.running:
+            loop.begin_other_step(self, now)
+            return
+        self.busy -= now
+        loop.began = now
+        loop.current = self
+
+    def end_step(self, now: int, wakes_itself: bool = False) -> None:
+        """End the step of the task; do nothing if it is not the one that steps.
+
+        Args:
+            now: the moment.
+            wakes_itself: whether the task is known to be ready for its next step already.
+        """
+        loop = self.loop
+        if loop.current is not self:
+            return
+        if self.within is not None or self.ready is not None:
+            loop.end_other_step(self, now, wakes_itself=wakes_itself)
+            return
+        stack = self.stack
+        self.busy += now
+        stack.steps += 1
+        self.parked = now
+        loop.current = None
+        if wakes_itself:
+            stack.self_wakes += 1
+        if now > loop.due:
+            loop.step_ended(stack, loop.began, now)
 
     def open(self, frame: Frame, now: int, entries: int = 1) -> Opened | None:
         """Open a span in this task, which is stepping.
@@ -222,13 +242,13 @@ class TaskAccount:
             self.loop.touch(now)
             self.loop.settle_wait(self, now)
             self.parked = max(self.parked, now)
-            while self.innermost is not None and id(self.innermost) in self.closed:
+            while self.innermost is not None and _take(self.closed, self.innermost):
                 self._settle(self.innermost, now)
                 self.innermost = self.innermost[1]
             self.stack = self.base if self.innermost is None else self.innermost[2]
         finally:
             self.loop.end_change()
-        _forget_gone(self.closed, self.innermost)
+        self._until_sweep = sweep(self.closed, self.innermost, self._until_sweep)
 
 
 def outwards(opened: Opened | None) -> Iterator[Opened]:
@@ -238,12 +258,32 @@ def outwards(opened: Opened | None) -> Iterator[Opened]:
         opened = opened[1]
 
 
-def _forget_gone(closed: dict[int, Opened], innermost: Opened | None) -> None:
-    """Keep of what was closed only what is still on the way out."""
+_STEPS_A_CALL: Final = 8
+
+
+def sweep(closed: dict[int, Opened], innermost: Opened | None, wait: int) -> int:
+    """Forget what was closed a second time, for it is not on the way out any more.
+
+    This walks over all that is open. So it is done once in so many calls that each of them pays for
+    a few steps of the walk, however much is open.
+
+    Returns:
+        How many calls to wait before the next walk: the next `wait`.
+    """
+    if not closed:
+        return 0
+    if wait > 0:
+        return wait - 1
     on_the_way = {id(opened) for opened in outwards(innermost)}
     for gone in tuple(closed):  # another thread may add to it meanwhile
         if gone not in on_the_way:
-            del closed[gone]
+            closed.pop(gone, None)
+    return len(on_the_way) // _STEPS_A_CALL
+
+
+def _take(closed: dict[int, Opened], opened: Opened) -> bool:
+    """Take a span out of those that were closed; return whether it was among them."""
+    return closed.pop(id(opened), None) is not None
 
 
 def read(busy: int, now: int, *, stepping: bool) -> Readings:
@@ -274,7 +314,8 @@ class LoopAccount:
     """The time of one running loop, and the accounts of the tasks that live in it.
 
     Attributes:
-        begin: when the recording of this loop began.
+        tree: the stacks that its time goes to.
+        begin: when the recording of this loop started.
         end: when it ended; ``None`` while it goes on.
         running: whether it runs just now, and is recorded.
         paused: while it does not run, but may again, the moment up to which it is accounted for. If
@@ -283,24 +324,16 @@ class LoopAccount:
         began: when the last step began, or is about to; one that interrupts another does not count.
             An integer object of its own for each step, so that its identity says which step it is.
         exited: when the last task has exited.
-        longest: how long a step may take before it is said to hold the loop, in nanoseconds.
-        due: the moment after which the end of a step is worth a look: at the latest, when a step
-            that has just begun would take too long. So a step that does not costs one comparison.
-        give_way: called then, for whoever looks from another thread; ``None`` if nobody does. And
-            again and again until another `due` is set, for a turn that was given may be lost.
-        holds: the steps that took longer, by what was seen in them.
-        looks: what was seen of the step that took long lately: the steps' `began`, and the place;
-            set by whoever looks, from another thread.
-        last_hold: the last of them: the step's `began`, the place, and nanoseconds.
-        queued: how many tasks wait for their turn, where that is measured.
-        queue: how many tasks waited for their turn whenever one more did, that included.
-        late: by how many nanoseconds tasks stepped later than they could.
-        trend: the mean length of the queue over time, in thousandths; kept by whoever looks.
+        least_wait: `wait_ends` is called for waits that were longer, in nanoseconds.
+        due: `step_ended` is called for steps that end later than this moment.
+        tasks: the accounts of the living tasks, each with whatever the caller attached to it.
+        queued: how many tasks are scheduled, where that is measured.
+        queue: how many tasks were scheduled whenever one more was, that included.
+        delays: the scheduling delays of steps, in nanoseconds.
+        trend: the mean length of the queue over time, in thousandths; kept by the sampler.
         lifetimes: the sum of the lifetimes of all tasks that have exited.
-        changes: how often its tasks or their numbers have changed by more than one look from
-            another thread can take in.
+        changes: how often its tasks or their numbers have changed by more than one plain store.
         changing: how many such changes are going on just now; not 0 while one does.
-        thread: the identity of the thread that the loop runs in.
     """
 
     __slots__ = (
@@ -310,55 +343,54 @@ class LoopAccount:
         "changes",
         "changing",
         "current",
+        "delays",
         "due",
         "end",
         "exited",
-        "give_way",
-        "holds",
-        "last_hold",
-        "late",
+        "least_wait",
         "lifetimes",
-        "longest",
-        "looks",
         "paused",
         "queue",
         "queued",
         "running",
         "tasks",
-        "thread",
         "tree",
         "trend",
     )
 
-    def __init__(self, tree: StackTree, now: int, *, thread: int = 0, longest: int = NEVER) -> None:
+    def __init__(self, tree: StackTree, now: int) -> None:
         self.tree = tree
-        self.thread = thread
         self.begin = self.began = self.exited = now
-        self.longest = longest
-        self.let_give_way(None)
-        self.holds: dict[Place, Blocks] = {}
-        self.looks: list[tuple[int, Place]] = []
+        self.least_wait = self.due = NEVER
         self.queued = 0
-        self.queue, self.late = Sizes(), Sizes()
-        self.last_hold: tuple[int, Place, int] | None = None
+        self.queue, self.delays = Sizes(), Sizes()
         self.trend = Trend()
         self.end: int | None = None
         self.running = True
         self.paused: int | None = None
         self.current: TaskAccount | None = None
-        self.tasks: dict[TaskAccount, None] = {}
+        self.tasks: dict[TaskAccount, Any] = {}
         self.lifetimes = 0
         self.changes = self.changing = 0
 
-    def spawn(
-        self, parent: Stack, frame: Frame, now: int, *, clock: Callable[[], int] = int
-    ) -> TaskAccount:
+    def wait_ends(self, task: TaskAccount, now: int) -> int:  # noqa: ARG002
+        """Take note of a wait of more than `least_wait`. Here nothing is done.
+
+        Returns:
+            The moment at which the step begins, after whatever was done.
+        """
+        return now
+
+    def step_ended(self, stack: Stack, began: int, now: int) -> None:
+        """Take note of a step that ended after `due`. Here nothing is done."""
+
+    def spawn(self, parent: Stack, frame: Frame, now: int, attached: Any = None) -> TaskAccount:
         """Open the account of a task that lives from `now` on, under the stack `parent`."""
         self.touch(now)
         stack = self.tree.child(parent, frame)
         stack.entries += 1
-        account = TaskAccount(self, stack, now, clock)
-        self.tasks[account] = None
+        account = TaskAccount(self, stack, now)
+        self.tasks[account] = attached
         self.changes += 1
         return account
 
@@ -373,14 +405,16 @@ class LoopAccount:
 
     def pause(self, now: int) -> None:
         """Let the loop stand still until it is resumed or finished."""
-        while self.current is not None:
-            self.end_step(now)
+        self._end_all_steps(now)
         self.running = False
         self.paused = now
 
-    def resume(self, thread: int) -> None:
-        """Let the loop run again, in whichever thread."""
-        self.thread = thread
+    def _end_all_steps(self, now: int) -> None:
+        while self.current is not None:
+            self.current.end_step(now)
+
+    def resume(self) -> None:
+        """Let the loop run again."""
         self.paused = None
         self.running = True
 
@@ -395,17 +429,15 @@ class LoopAccount:
         if self.paused is not None:
             self.paused = now
 
-    # `begin_step` and `end_step` are written out once more where a call is too dear: in the hooks
-    # of the trio instrument and in the steps of the asyncio one. The table of scenarios runs
-    # through all of them.
+    def begin_other_step(self, task: TaskAccount, now: int) -> None:
+        """Begin a step that is not plain: it ends a queueing, or interrupts another task's step.
 
-    # While they change what belongs together, neither of them calls anything: so Ctrl-C cannot come
-    # in the midst, nor another thread, but for Python 3.10, which may switch threads at a jump.
-
-    def begin_step(self, task: TaskAccount, now: int) -> None:
-        """Let `task` step: its busy clock goes. The step may interrupt one of another task."""
+        Does nothing if the loop is not running, for then the step is not recorded.
+        """
+        if not self.running:
+            return
         if task.ready is not None:
-            self.take_turn(task, now)
+            self.take_from_queue(task, now)
         self.changing += 1
         task.within = outer = self.current
         if outer is None:
@@ -419,14 +451,8 @@ class LoopAccount:
         self.changes += 1
         self.changing -= 1
 
-    def end_step(self, now: int) -> None:
-        """End the current step, and go on with one that it has interrupted.
-
-        Does nothing if there is none.
-        """
-        task = self.current
-        if task is None:
-            return
+    def end_other_step(self, task: TaskAccount, now: int, *, wakes_itself: bool) -> None:
+        """End a step that is not plain, and go on with the one that it has interrupted."""
         self.changing += 1
         task.busy += now
         task.stack.steps += 1
@@ -441,11 +467,13 @@ class LoopAccount:
         self.current = outer
         if task.ready is not None:  # it woke itself while it ran: it queues from now on
             task.ready = now
+            wakes_itself = True
+        if wakes_itself:
             task.stack.self_wakes += 1
         self.changes += 1
         self.changing -= 1
         if outer is None and now > self.due:
-            self.look_back(task.stack, self.began, now)
+            self.step_ended(task.stack, self.began, now)
 
     def wake(self, task: TaskAccount, now: int) -> None:
         """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""
@@ -455,88 +483,46 @@ class LoopAccount:
             self.queued = queued = self.queued + 1
             self.queue.pending.append(queued)
 
-    def take_turn(self, task: TaskAccount, now: int) -> None:
-        """Charge the scheduled time of a task that is going to step, and note how late it is."""
+    def take_from_queue(self, task: TaskAccount, now: int) -> None:
+        """Charge the scheduled time of a task that is going to step, and count its delay."""
         assert task.ready is not None  # noqa: S101  # or it would not be called
-        late = now - task.ready
+        delay = now - task.ready
         self.changing += 1
-        task.stack.scheduled += late
+        task.stack.scheduled += delay
         task.ready = None
         self.changes += 1
         self.changing -= 1
         self.queued -= 1
-        pending = self.late.pending
-        pending.append(late)
+        pending = self.delays.pending
+        pending.append(delay)
         if len(pending) >= Sizes.BATCH:
             self.condense()
 
     def condense(self) -> None:
-        """Take what is known of single turns into the sums."""
-        self.late.condense()
+        """Add what is pending to the histograms."""
+        self.delays.condense()
         if len(self.queue.pending) >= Sizes.BATCH:
             self.queue.condense()
 
-    def let_give_way(self, give_way: Callable[[], None] | None) -> None:
-        """Have the loop call this at the end of steps after `due`, and so after the next one."""
-        self.give_way = give_way
-        self.due = NEVER if give_way is None and self.longest == NEVER else 0
+    def move_wait(self, task: TaskAccount, stack: Stack, parked: int, idle: int) -> bool:
+        """Give the wait that ends now, `idle` nanoseconds since `parked`, to `stack`.
 
-    def look_back(self, stack: Stack, began: int, now: int) -> None:
-        """Look at a step that has ended when that was due: has it held the loop for too long?
-
-        It is called in the midst of the program's own calls, where there may be no room left.
-        """
-        try:
-            if now - began > self.longest:
-                self.note_hold(stack, began, now)
-            give_way = self.give_way  # once, for another thread may take it away at any moment
-            if give_way is not None:
-                self.due = now + min(self.longest, AGAIN)
-                give_way()
-        except (RecursionError, MemoryError):
-            return
-
-    def note_hold(self, stack: Stack, began: int, now: int) -> None:
-        """Count a step that held the loop for too long, at the place where it was seen most."""
-        place, took = self.place_of(stack, began), now - began
-        self.holds[place] = self.holds.get(place, Blocks()).plus(Blocks(1, took, took))
-        self.last_hold = (began, place, took)
-
-    def place_of(self, stack: Stack, began: int) -> Place:
-        """Return the place where a step was seen most; nothing but `stack` if it was not."""
-        seen = Counter(place for step, place in tuple(self.looks) if step is began)
-        place: Place = seen.most_common(1)[0][0] if seen else (stack, ())
-        is_known = place in self.holds or len(self.holds) < MAX_PLACES
-        return place if is_known else (place[0], ())
-
-    def attribute_wait(
-        self, task: TaskAccount, find: Callable[[TaskAccount], Stack], now: int
-    ) -> Stack | None:
-        """Give the wait that ends now to the stack of what the task was parked in.
-
-        `find` returns that stack, which stands on the task's. It is the idle time that moves: what
-        the task queued for its turn stays where it was spent. So all stacks of the task still add
-        up. A second time does nothing.
+        That stack stands on the task's. It is the idle time that moves; scheduled time stays where
+        it was spent. So all stacks of the task still add up. A second time does nothing.
 
         Returns:
-            The stack; ``None`` if there was no wait that could be given to it.
+            Whether there was such a wait.
         """
-        parked = task.parked
-        idle = (now if task.ready is None else task.ready) - parked
-        if idle <= 0:
-            return None
-        own = task.stack
-        stack = find(task)
-        if task.parked is not parked:  # a finaliser has closed a span of the task meanwhile
-            return None
+        if idle <= 0 or task.parked is not parked:  # a finaliser has closed a span of the task
+            return False
         # As in `begin_step`, nothing is called from here on.
         self.changing += 1
-        own.rest -= idle
+        task.stack.rest -= idle
         stack.rest += idle
         task.parked = parked + idle
         self.changes += 1
         self.changing -= 1
-        return stack
+        return True
 
     def exit(self, task: TaskAccount, now: int, *, over: bool = True) -> None:
         """Close the account of `task`, after its last step or within it.
@@ -552,7 +538,7 @@ class LoopAccount:
                 self.queued -= 1
             if self.current is task:
                 task.ready = None
-                self.end_step(now)
+                task.end_step(now)
             self.settle_wait(task, now)
             if over:
                 task.note_left_open()
@@ -582,13 +568,13 @@ class LoopAccount:
         """End the recording of this loop, and of all tasks that are still alive in it."""
         if self.end is not None:
             return
-        while self.current is not None:
-            self.end_step(now)
+        self._end_all_steps(now)
         for task in list(self.tasks):
             self.exit(task, now, over=False)
         self.end = now
         self.running = False
         self.paused = None
+        self.least_wait = self.due = NEVER
 
 
 class ThreadAccount:
@@ -601,21 +587,16 @@ class ThreadAccount:
         innermost: the innermost open span, with those around it.
         closed: spans that were closed, but not yet left: out of order, or from another
             thread; by identity.
-        keeper: whoever asked for the account; the accounting never looks at it.
-        thread: the identity of the thread.
     """
 
-    __slots__ = ("__weakref__", "base", "closed", "innermost", "keeper", "thread", "tree")
+    __slots__ = ("__weakref__", "_until_sweep", "base", "closed", "innermost", "tree")
 
-    def __init__(
-        self, tree: StackTree, base: Stack, keeper: Any = None, *, thread: int = 0
-    ) -> None:
-        self.thread = thread
+    def __init__(self, tree: StackTree, base: Stack) -> None:
         self.tree = tree
         self.base = base
         self.innermost: Opened | None = None
         self.closed: dict[int, Opened] = {}
-        self.keeper = keeper
+        self._until_sweep = 0
 
     def open(self, frame: Frame, now: int, entries: int = 1) -> Opened:
         """Open a span in this thread; returns what to give to `close`."""
@@ -632,10 +613,10 @@ class ThreadAccount:
         self._leave(now)
 
     def _leave(self, now: int) -> None:
-        while self.innermost is not None and id(self.innermost) in self.closed:
+        while self.innermost is not None and _take(self.closed, self.innermost):
             _, outer, stack, since, _ = self.innermost
             stack.thread += now - since
             if outer is not None:
                 outer[2].thread -= now - since
             self.innermost = outer
-        _forget_gone(self.closed, self.innermost)
+        self._until_sweep = sweep(self.closed, self.innermost, self._until_sweep)

@@ -20,18 +20,20 @@ from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet, ref
 
+from tracetools.attribution.functions import step_begins_below
 from tracetools.core.labels import stable_name
 from tracetools.instruments import asyncio_loops as loops
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.instruments.tasks import Tasks
+from tracetools.recording.guard import Insist
 from tracetools.recording.recorder import logger
-from tracetools.sampling.unwind import step_begins_below
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Mapping
 
-    from tracetools.core.accounting import LoopAccount, TaskAccount
+    from tracetools.core.accounting import TaskAccount
+    from tracetools.recording.loops import RecordedLoop
     from tracetools.session.recording import Recording
 
 __all__ = ["AsyncioInstrument"]
@@ -49,11 +51,11 @@ class AsyncioInstrument(Tasks):
         super().__init__(recording.recorder, task_names=recording.task_names)
         self._recording = recording
         self._only = None if only is None else ref(only)
-        self._accounts: WeakKeyDictionary[AbstractEventLoop, LoopAccount] = WeakKeyDictionary()
+        self._accounts: WeakKeyDictionary[AbstractEventLoop, RecordedLoop] = WeakKeyDictionary()
         self._tasks = _KnownTasks()
         self._gone: deque[TaskAccount] = deque()
-        self._lost: deque[LoopAccount] = deque()
-        self._refs: dict[LoopAccount, ref[AbstractEventLoop]] = {}
+        self._lost: deque[RecordedLoop] = deque()
+        self._refs: dict[RecordedLoop, ref[AbstractEventLoop]] = {}
         self._unnamed: set[TaskAccount] = set()
         self._unseen: WeakSet[Any] = WeakSet()
 
@@ -100,14 +102,9 @@ class AsyncioInstrument(Tasks):
                 if loop not in self._accounts and loop.is_running():
                     self.starts(loop)  # it did before we heard of loops
                 account = self._spawn(self._account(loop), coroutine, options.get("name"))
-                return SteppedCoroutine(
-                    coroutine,
-                    account,
-                    self,
-                    special=options.get("context") is not None,
-                    scheduled=self.recorder.scheduled,
-                    least_wait=self.least_wait,
-                )
+                is_shared = options.get("context") is not None
+                prepare = self.prepare_each if is_shared else self._prepare
+                return SteppedCoroutine(coroutine, account, self, prepare)
         return coroutine
 
     def refused(self, loop: AbstractEventLoop, task: Any, error: Exception) -> None:
@@ -131,53 +128,37 @@ class AsyncioInstrument(Tasks):
         if account is None or getattr(callback, "__name__", _FIRST_STEP) not in _STEPS:
             return callback
         if account.ready is None and self.recorder.scheduled:
-            account.loop.wake(account, account.clock())
+            account.loop.wake(account, account.loop.clock())
         if id(task) not in self._tasks.late or _LateStep.is_seen_by(self, callback):
             return callback
         return _LateStep(task, account, callback, self)
 
     # -------------------------------------------------------------- what is heard of steps
 
-    def begin(self, account: TaskAccount) -> bool:
-        """Begin a step in any case but the plain one; return whether it is recorded."""
-        try:
-            loop = account.loop
-            if self.recorder.stopped or loop.end is not None:
-                return False
-            now = account.clock()
-            if loop.current is account:  # Ctrl-C came in the midst of a step that had just begun
-                loop.end_step(now)
-            if not loop.running:  # by a library that has a way of its own to run loops
-                self.recorder.resume_loop(loop)
+    def _prepare(self, account: TaskAccount) -> None:
+        """Get ready for the first step of a task, which is going to begin."""
+        with self.guard("the first step of a task could not be recorded"):
+            if self.recorder.stopped or account.loop.end is not None:
+                return
             self.recorder.host.set(account)
             if self.recorder.scheduled:
                 self._tasks.add(_current_task(), account)
             if account in self._unnamed:
                 self._name(account)
-            if now - account.parked > self.least_wait:
-                self.waited(account, now)
-                now = account.clock()
-            loop.begin_step(account, now)
-        except Exception:  # noqa: BLE001  # the program under observation comes first
-            self.recorder.stop("the begin of a step could not be recorded")
-            return False
-        return True
 
-    def end(self, account: TaskAccount) -> None:
-        """End a step that was begun that way."""
-        try:
-            if account.loop.current is account:
-                account.loop.end_step(account.clock())
-        except Exception:  # noqa: BLE001
-            self.recorder.stop("the end of a step could not be recorded")
+    def prepare_each(self, account: TaskAccount) -> Any:
+        """Get ready for a step of a task that shares its context with others."""
+        self._prepare(account)
+        return self.prepare_each
 
     def exited(self, account: TaskAccount) -> None:
         """Close the account of a task."""
         with self.guard("the exit of a task could not be recorded"):
             self._tasks.forget(account)
             self._unnamed.discard(account)
-            if account.loop.end is None:
-                account.loop.exit(account, account.clock())
+            loop = account.loop
+            if loop.end is None:
+                loop.exit(account, loop.clock())
 
     def late_task_exited(self, account: TaskAccount) -> None:
         """Close the account of a task that was followed by its wake-ups."""
@@ -204,14 +185,13 @@ class AsyncioInstrument(Tasks):
     def _follows(self, loop: AbstractEventLoop) -> bool:
         return self._recording.is_open and (self._only is None or self._only() is loop)
 
-    def _account(self, loop: AbstractEventLoop) -> LoopAccount:
+    def _account(self, loop: AbstractEventLoop) -> RecordedLoop:
         """Return the account of a loop; make it at the first sight of the loop."""
         account = self._accounts.get(loop)
         if account is None:
             self._end_lost()
             backend = "uvloop" if type(loop).__module__.startswith("uvloop") else "asyncio"
-            now = self.recorder.clock()
-            account = self.recorder.begin_loop(now, backend=backend, running=False)
+            account = self.recorder.begin_loop(backend=backend, running=False)
             self._accounts[loop] = account
             self._refs[account] = ref(loop, lambda _: self._lost.append(account))
             loops.recompose(loop)
@@ -227,7 +207,7 @@ class AsyncioInstrument(Tasks):
                 self._refs.pop(account, None)
                 self.recorder.end_loop(account, self.recorder.clock())
 
-    def _spawn(self, loop: LoopAccount, coroutine: Any, name: object) -> TaskAccount:
+    def _spawn(self, loop: RecordedLoop, coroutine: Any, name: object) -> TaskAccount:
         """Open the account of a new task."""
         self._forget_gone()
         spawner = self.spawner(loop, self.recorder.host.get())
@@ -250,12 +230,13 @@ class AsyncioInstrument(Tasks):
         with suppress(IndexError):  # another thread may be at it as well
             for _ in range(len(self._gone)):
                 account = self._gone.popleft()
-                if account.loop.thread == get_ident():
-                    account.loop.exit(account, account.clock())
-                elif account.loop.end is None:
+                loop: Any = account.loop
+                if loop.thread == get_ident():
+                    loop.exit(account, loop.clock())
+                elif loop.end is None:
                     self._gone.append(account)
 
-    def _adopt(self, loop: AbstractEventLoop, account: LoopAccount) -> None:
+    def _adopt(self, loop: AbstractEventLoop, account: RecordedLoop) -> None:
         """Follow the tasks that lived before the loop was recorded, from their next step on."""
         for task in asyncio.all_tasks(loop):
             self._adopt_task(account, task)
@@ -277,7 +258,7 @@ class AsyncioInstrument(Tasks):
         known = type(coroutine) is SteppedCoroutine and coroutine.is_of(self)
         return known or id(task) in self._tasks.late
 
-    def _adopt_task(self, loop: LoopAccount, task: Any) -> None:
+    def _adopt_task(self, loop: RecordedLoop, task: Any) -> None:
         try:
             if not self._is_followed(task):
                 self._follow_late(loop, task)
@@ -285,7 +266,7 @@ class AsyncioInstrument(Tasks):
             logger.warning("a task is not seen, since it does not say what it runs: %r", error)
 
     def _follow_late(
-        self, loop: LoopAccount, task: Any, spawner: TaskAccount | None = None
+        self, loop: RecordedLoop, task: Any, spawner: TaskAccount | None = None
     ) -> None:
         name = _given_name(task.get_name()) if hasattr(task, "get_name") else None
         account = self.spawn(loop, spawner, task.get_coro(), name)
@@ -370,17 +351,29 @@ class _LateStep:
         return False
 
     def __call__(self, *args: Any) -> Any:
-        recorded = self._owner.begin(self._account)
-        try:
-            return self._callback(*args)
-        except BaseException as error:
-            hide_frame(error)
-            raise
-        finally:
-            if recorded:
-                self._owner.end(self._account)
-            if self.__self__.done():
-                self._owner.late_task_exited(self._account)
+        with Insist() as insist:  # the task must not miss its step, whatever strikes
+            insist.do(_begin_late_step, self._owner, self._account)
+            try:
+                return self._callback(*args)
+            except BaseException as error:
+                hide_frame(error)
+                raise
+            finally:
+                insist.do(_end_late_step, self._owner, self._account, self.__self__)
+
+
+def _begin_late_step(owner: AsyncioInstrument, account: TaskAccount) -> None:
+    with owner.guard("the begin of a step could not be recorded"):
+        owner.prepare_each(account)
+        if account.loop.current is not account:
+            account.begin_step(account.loop.clock())
+
+
+def _end_late_step(owner: AsyncioInstrument, account: TaskAccount, task: Any) -> None:
+    with owner.guard("the end of a step could not be recorded"):
+        account.end_step(account.loop.clock())
+    if task.done():
+        owner.late_task_exited(account)
 
 
 step_begins_below(_LateStep.__call__.__code__)

@@ -1,81 +1,66 @@
-"""Coroutines whose steps are seen: what takes the place of a task's coroutine on asyncio.
+"""The stepped coroutine: runs in the place of a task's own, and keeps time at each step.
 
-asyncio tells nobody when a task steps, and its tasks cannot be subclassed to any effect. But it
-lets a task run anything that behaves like a coroutine; so here is one that passes everything on to
-the real one, and notes when it is resumed and when it comes back. What may live here: that, and
-nothing of loops or of how tasks are found. Each line of `_steps` is paid for at every step.
-
-Nothing else about the task may be different. The frames of this module take themselves out of the
-tracebacks of exceptions that pass through (from Python 3.11 on; before, that has no effect). Ctrl-C
-that arrives in this module is delivered to the coroutine, as if it had come a moment later.
+It passes everything on. The frames of this module take themselves out of the tracebacks of what
+passes through (from Python 3.11 on; before, that has no effect).
 """
 
 from __future__ import annotations
 
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from tracetools.sampling.unwind import step_begins_below
+from tracetools.attribution.functions import is_ours, step_begins_below
+from tracetools.recording.guard import Insist, is_interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from typing import Protocol
+    from collections.abc import Callable, Generator
+    from types import TracebackType
+    from typing import Protocol, TypeAlias
 
     from tracetools.core.accounting import TaskAccount
 
     class Owner(Protocol):
-        """Who records the steps; what it does must never raise an error of its own."""
-
-        def begin(self, account: TaskAccount) -> bool:
-            """Begin a step in any case but the plain one; return whether it is recorded."""
-
-        def end(self, account: TaskAccount) -> None:
-            """End a step that was begun that way."""
-
-        def waited(self, account: TaskAccount, now: int) -> None:
-            """Note that the task is going to step, after a wait that is worth a look."""
+        """Who records the steps; it raises no error of its own."""
 
         def exited(self, account: TaskAccount) -> None:
-            """Note that the task has made its last step."""
+            """Note that the task has made its last step. May be called twice."""
 
         def dropped(self, account: TaskAccount) -> None:
             """Note that nobody holds the task any more; called at any time, in any thread."""
 
+        def failed(self, error: Exception) -> None:
+            """Note an error of ours within a step."""
+
+    Prepare: TypeAlias = "Callable[[TaskAccount], Prepare | None]"
 
 __all__ = ["SteppedCoroutine", "hide_frame"]
 
 
 class SteppedCoroutine(Coroutine[Any, Any, Any]):
-    """Behaves like `coroutine`, and records the steps of the task that runs it.
+    """Behaves like `coroutine`, and charges the steps of the task that runs it to `account`.
 
     Args:
         coroutine: the task's own.
         account: where its time goes.
-        owner: whoever records it.
-        special: whether each step is begun and ended by the owner, not just those that need to be.
-        scheduled: whether it is noted when the task becomes ready.
-        least_wait: the waits that are longer, in nanoseconds, are worth a look.
+        owner: who records it.
+        prepare: called before the first step; it returns itself if it is to be called before the
+            next one as well.
     """
 
-    __slots__ = ("__weakref__", "_coroutine", "owner", "send")
+    __slots__ = ("__weakref__", "_coroutine", "owner", "send", "throw")
 
-    def __init__(  # noqa: PLR0913  # as many as each step needs
-        self,
-        coroutine: Any,
-        account: TaskAccount,
-        owner: Owner,
-        *,
-        special: bool,
-        scheduled: bool,
-        least_wait: int,
+    def __init__(
+        self, coroutine: Any, account: TaskAccount, owner: Owner, prepare: Prepare | None = None
     ) -> None:
         self._coroutine = coroutine
         self.owner = owner
-        steps = _steps(ref(self), coroutine, account, owner, special, scheduled, least_wait)
+        steps = _steps(ref(self), coroutine, account, owner, prepare)
         next(steps)
-        # An attribute instead of a method: asyncio calls it, and with that resumes the generator.
+        # Attributes instead of methods: to call one is to resume the generator, without a frame of
+        # ours between. So there is one place where a signal handler can strike.
         self.send: Any = steps.send
+        self.throw: Any = steps.throw
 
     @property
     def inner(self) -> Any:
@@ -87,25 +72,20 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         inner = self._coroutine
         return self.owner is owner or (type(inner) is SteppedCoroutine and inner.is_of(owner))
 
-    def throw(self, *error: Any) -> Any:
-        """Resume the coroutine with an exception."""
-        try:
-            if self.send == self._coroutine.send:
-                return self._coroutine.throw(*error)
-            return self.send(_Thrown(error))
-        except BaseException as passing:
-            hide_frame(passing)
-            raise
-
     def close(self) -> None:
         """Close the coroutine."""
-        steps, self.send = self.send, self._coroutine.send
-        self._coroutine.close()
-        steps.__self__.close()
+        steps = self.send.__self__
+        self.over()
+        try:
+            self._coroutine.close()
+        finally:
+            if steps is not self._coroutine:
+                steps.close()
 
     def over(self) -> None:
-        """Be nothing but the coroutine from now on, which knows best what to say of being over."""
+        """Be nothing but the coroutine from now on."""
         self.send = self._coroutine.send
+        self.throw = self._coroutine.throw
 
     def __await__(self) -> Generator[Any, Any, Any]:
         if getattr(self._coroutine, "cr_await", None) is not None:
@@ -136,13 +116,93 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         return self._coroutine.__class__
 
 
-class _Thrown(tuple[Any, ...]):
-    """The arguments of `throw`, on their way to the coroutine.
+_UNSENT: Final = object()
+"""Stands for the result of a step that has not been made yet."""
 
-    So GeneratorExit in `_steps` has one meaning only: nobody is going to resume it any more.
+_PARKED: Final = object()
+"""Stands for what is sent into a step, between two of them."""
+
+
+def _steps(  # noqa: C901, PLR0912, PLR0915  # one frame, for a call is too dear
+    itself: ref[SteppedCoroutine],
+    coroutine: Any,
+    account: TaskAccount,
+    owner: Owner,
+    prepare: Prepare | None,
+) -> Generator[Any, Any, Any]:
+    """Run a coroutine step by step.
+
+    An error that strikes here while the coroutine can go on was thrown in, or a signal handler of
+    the program's has raised it. Both are thrown into the coroutine.
     """
+    begin, end, send = account.begin_step, account.end_step, coroutine.send
+    clock = account.loop.clock
+    result: Any = None
+    request: Any = _PARKED
+    thrown: BaseException | None = None
+    dropped = False
+    try:
+        while True:
+            try:
+                if thrown is not None:
+                    error, thrown, result = thrown, None, _UNSENT
+                    if prepare is not None:
+                        prepare = prepare(account)
+                    if account.loop.current is not account:
+                        begin(clock())
+                    try:
+                        result = coroutine.throw(error)
+                    finally:
+                        del error
+                    end(clock(), result is None)
+                    request = _PARKED
+                elif result is _UNSENT:
+                    result = send(request)
+                    request = _PARKED
+                while True:
+                    request = yield result
+                    result = _UNSENT
+                    if prepare is not None:
+                        prepare = prepare(account)
+                    begin(clock())
+                    result = send(request)
+                    end(clock(), result is None)
+                    request = _PARKED
+            except BaseException as struck:
+                if getattr(coroutine, "cr_frame", None) is None:
+                    raise  # the coroutine has ended, and this is how
+                if isinstance(struck, GeneratorExit) and itself() is None:
+                    dropped = True
+                    raise
+                if (
+                    request is _PARKED
+                    or not isinstance(struck, Exception)
+                    or is_interruption(struck)
+                ):
+                    thrown = _without_our_frames(struck)
+                else:
+                    owner.failed(struck)
+    except StopIteration as stop:
+        return stop.value
+    except BaseException as error:
+        hide_frame(error)
+        raise
+    finally:
+        tell = owner.dropped if dropped else owner.exited
+        try:
+            tell(account)
+            _end(itself)
+        except BaseException:
+            with Insist() as insist:
+                insist.do(tell, account)
+                insist.do(_end, itself)
+            raise
 
-    __slots__ = ()
+
+def _end(itself: ref[SteppedCoroutine]) -> None:
+    stepped = itself()
+    if stepped is not None:
+        stepped.over()
 
 
 def hide_frame(error: BaseException) -> None:
@@ -151,103 +211,13 @@ def hide_frame(error: BaseException) -> None:
         error.__traceback__ = error.__traceback__.tb_next
 
 
-def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # in one piece, for a call is too dear
-    itself: ref[SteppedCoroutine],
-    coroutine: Any,
-    account: TaskAccount,
-    owner: Owner,
-    special: bool,
-    scheduled: bool,
-    least_wait: int,
-) -> Generator[Any, Any, Any]:
-    """Run a coroutine step by step, and record each in its account.
-
-    In the plain case, nothing else steps and nothing is thrown; then it is `LoopAccount.begin_step`
-    and `end_step` written out. The first step is never plain: the owner may have to look around.
-    """
-    loop = account.loop
-    clock = account.clock
-    send = coroutine.send
-    result = None
-    plain = dropped = False
-    try:
-        while True:
-            try:
-                request = yield result
-                if plain and request is None and loop.current is None and loop.running:
-                    began = clock()
-                    if began - account.parked > least_wait:
-                        owner.waited(account, began)
-                        began = clock()
-                    if scheduled and account.ready is not None:
-                        loop.take_turn(account, began)
-                    account.busy -= began
-                    loop.began = began
-                    loop.current = account
-                    result = send(None)
-                    now = clock()
-                    if loop.current is account:
-                        account.busy += now
-                        stack = account.stack
-                        stack.steps += 1
-                        account.parked = now
-                        loop.current = None
-                        if result is None:  # the task is going to wake itself
-                            stack.self_wakes += 1
-                        if now > loop.due:
-                            loop.look_back(stack, began, now)
-                else:
-                    result = _special_step(coroutine, account, owner, request)
-                    if result is None:
-                        account.stack.self_wakes += 1
-                    plain = not special
-            except BaseException as error:
-                dropped = _is_raised_here(error) and isinstance(error, GeneratorExit)
-                if dropped or not _can_go_on(coroutine):
-                    raise
-                interrupt = _Thrown((error,))
-            else:
-                continue
-            result = _special_step(coroutine, account, owner, interrupt)
-    except StopIteration as stop:
-        return stop.value
-    except BaseException as error:
-        hide_frame(error)
-        raise
-    finally:
-        tell = owner.dropped if dropped else owner.exited
-        tell(account)
-        stepped = itself()
-        if stepped is not None:
-            stepped.over()
-
-
-def _is_raised_here(error: BaseException) -> bool:
-    """Whether an error was raised in the frame that caught it; not if it came out of a call."""
-    return error.__traceback__ is None or error.__traceback__.tb_next is None
-
-
-def _special_step(coroutine: Any, account: TaskAccount, owner: Owner, request: Any) -> Any:
-    """Make a step that interrupts another one, or in which something is thrown, and the like."""
-    recorded = owner.begin(account)
-    try:
-        if request is None:
-            return coroutine.send(None)
-        if type(request) is _Thrown:
-            return coroutine.throw(*request)
-        return coroutine.send(request)
-    except BaseException as error:
-        hide_frame(error)
-        raise
-    finally:
-        if recorded:
-            owner.end(account)
-
-
-def _can_go_on(coroutine: Any) -> bool:
-    """Whether an error that comes by is not the coroutine's own, which ends it."""
-    return getattr(coroutine, "cr_frame", None) is not None
+def _without_our_frames(error: BaseException) -> BaseException:
+    """Take our frames out of the traceback of an error that struck in them."""
+    traceback: TracebackType | None = error.__traceback__
+    while traceback is not None and is_ours(traceback.tb_frame.f_code):
+        traceback = traceback.tb_next
+    error.__traceback__ = traceback
+    return error
 
 
 step_begins_below(_steps.__code__)
-step_begins_below(_special_step.__code__)

@@ -10,13 +10,17 @@ from tracetools.core.accounting import NEVER
 from tracetools.core.labels import stable_name
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.task_functions import task_function
+from tracetools.recording.guard import Guard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tracetools.core.accounting import LoopAccount, TaskAccount
     from tracetools.core.stacks import Stack
+    from tracetools.recording.loops import RecordedLoop
     from tracetools.recording.recorder import Recorder
 
-__all__ = ["Guard", "Tasks"]
+__all__ = ["Tasks"]
 
 
 class Tasks:
@@ -25,29 +29,19 @@ class Tasks:
     Args:
         recorder: the recording that they belong to.
         task_names: whether a task is named by the name that it was given, not by its function.
-
-    Attributes:
-        least_wait: the waits that are longer, in nanoseconds, go to what was awaited; the others
-            are worth no look.
     """
 
     def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
         self.recorder = recorder
         self.task_names = task_names
-        self.least_wait = NEVER if recorder.least_wait is None else recorder.least_wait
 
     def guard(self, what_failed: str) -> Guard:
         """Return a context in which an error of ours ends the recording and nothing else."""
         return Guard(self.recorder, what_failed)
 
-    def waited(self, account: TaskAccount, now: int) -> None:
-        """Note that a task is going to step, after a wait that is worth a look."""
-        try:  # as in a guard, which would take as long as all the rest
-            self.recorder.waited(account, now)
-        except RecursionError:
-            return
-        except Exception:  # noqa: BLE001  # the program under observation comes first
-            self.recorder.stop("a wait could not be recorded")
+    def failed(self, _: Exception) -> None:
+        """Stop recording after an error of ours within a step."""
+        self.recorder.stop("a step could not be recorded")
 
     def spawner(self, loop: LoopAccount, host: TaskAccount | None) -> TaskAccount | None:
         """Return the task under which a task is spawned just now; ``None`` if under none.
@@ -62,7 +56,7 @@ class Tasks:
         return host.living if host is not None and host.loop is loop else None
 
     def spawn(
-        self, loop: LoopAccount, spawner: TaskAccount | None, coroutine: Any, name: object
+        self, loop: RecordedLoop, spawner: TaskAccount | None, coroutine: Any, name: object
     ) -> TaskAccount:
         """Open the account of a task that was spawned just now; `name` is what it was named."""
         if spawner is None:
@@ -74,47 +68,20 @@ class Tasks:
         return account
 
     def open_account(
-        self, loop: LoopAccount, parent: Stack, coroutine: Any, name: object
+        self, loop: RecordedLoop, parent: Stack, coroutine: Any, name: object
     ) -> TaskAccount:
         """Open the account of a task under `parent`; `name` is what it was named, or None."""
         frame, observed = task_function(coroutine)
         if self.task_names and name is not None:
             frame = frame._replace(name=stable_name(name))
-        clock = self.recorder.clock_of(loop.thread)
-        account = loop.spawn(parent, frame, clock(), clock=clock)
+        find = None if loop.least_wait == NEVER else _reference(coroutine)
+        account = loop.spawn(parent, frame, loop.clock(), find)
         account.function = observed
-        if self.least_wait != NEVER:
-            account.coroutine = _reference(coroutine)
         return account
 
 
-def _reference(coroutine: Any) -> ref[Any] | None:
-    """Refer to the coroutine that a task runs, so that what it awaits can be looked at."""
+def _reference(coroutine: Any) -> Callable[[], Any] | None:
+    """Refer to the coroutine that a task runs, so that its await chain can be walked."""
     while type(coroutine) is SteppedCoroutine:
         coroutine = coroutine.inner
     return ref(coroutine) if type(coroutine) is CoroutineType else None
-
-
-class Guard:
-    """Lets no error out: it is logged, the recording stops, the program goes on.
-
-    What is no error but an interruption (Ctrl-C, or what a signal handler of the program's raises)
-    is the program's, and goes on to it.
-    """
-
-    __slots__ = ("_recorder", "_what_failed")
-
-    def __init__(self, recorder: Recorder, what_failed: str) -> None:
-        self._recorder = recorder
-        self._what_failed = what_failed
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        if kind is None or issubclass(kind, RecursionError):
-            return True
-        if not issubclass(kind, Exception):
-            return False
-        self._recorder.stop(self._what_failed)
-        return True

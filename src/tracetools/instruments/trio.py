@@ -1,51 +1,71 @@
-"""`FlamegraphInstrument`: follows the tasks of trio runs, step by step.
+"""`TrioInstrument`: follows the tasks of trio runs, for one recording.
 
-What may live here: how trio's hooks become events of a recording. What the events mean is decided
-in `accounting`. Facts about trio that shape this module:
+Facts about trio that shape this module:
 
-- The last step of a task ends after its exit, and the step in which an instrument is removed ends
-  unseen.
-- Tasks that live when the instrument is added are never announced.
-- trio swallows whatever a hook raises and drops the instrument; Ctrl-C that arrives in a hook
+- `task_spawned` comes before a task is first scheduled, and trio reads `task.coro.send` each time
+  that it schedules one. So the stepped coroutine takes the place of `task.coro` there.
+- A hook costs its dispatch at every step. trio does not call one that an instance inherits from
+  `trio.abc.Instrument`, so an instance leaves out what it does not need.
+- Tasks that live when an instrument is added are never announced.
+- trio swallows whatever a hook raises, and drops the instrument. Ctrl-C that arrives in a hook
   which the program's own code called would be lost with it, unless the hook is protected.
+- The last step of a task ends after its exit.
 """
 
 from __future__ import annotations
 
 import inspect
-import sys
-import time
+import os
+import threading
 from contextlib import suppress
 from threading import get_ident
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
-from tracetools.core.accounting import TaskAccount
-from tracetools.core.buckets import Sizes
+from tracetools import compat
+from tracetools.attribution.functions import step_begins_below
+from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.tasks import Tasks
 from tracetools.recording import current, spans
-from tracetools.recording.recorder import Recorder
-from tracetools.sampling.unwind import step_begins_below
-from tracetools.session.recording import Options, Recording
+from tracetools.recording.guard import Insist, is_interruption, signal_of
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Generator, Iterator
-    from pathlib import Path
-    from types import FrameType
+    from collections.abc import Callable, Iterator
+    from typing import Protocol
 
     from trio.lowlevel import Task
 
-    from tracetools.core.accounting import LoopAccount
-    from tracetools.core.labels import Labels
-    from tracetools.core.profile import Lens, Profile
-    from tracetools.output.flamegraph import Flamegrapher
-    from tracetools.recording.recorder import Clock
+    from tracetools.core.accounting import TaskAccount
+    from tracetools.recording.loops import RecordedLoop
+    from tracetools.recording.recorder import Recorder
 
-    Hook = Callable[[Task], None]
+    class Recording(Protocol):
+        """What an instrument records for."""
 
-__all__ = ["FlamegraphInstrument"]
+        @property
+        def recorder(self) -> Recorder:
+            """Where loops and tasks are recorded."""
+
+        @property
+        def task_names(self) -> bool:
+            """Whether tasks have the names that they were given."""
+
+        @property
+        def is_open(self) -> bool:
+            """Whether a loop that starts now can be recorded."""
+
+        def follow(self) -> None:
+            """Note that a loop has started."""
+
+        def leave(self) -> None:
+            """Note that a loop has ended."""
+
+
+__all__ = ["TrioInstrument"]
+
+_STEP_HOOKS: Final = ("before_task_step", "after_task_step")
 
 
 class TrioInstrument(trio.abc.Instrument):
@@ -55,194 +75,180 @@ class TrioInstrument(trio.abc.Instrument):
         self._recording = recording
         self._recorder = recording.recorder
         self._tasks = _Tasks(self._recorder, task_names=recording.task_names)
-        # trio takes hooks that are attributes as it takes methods, and these are cheaper.
-        self._hooks = _hooks(self._tasks, scheduled=self._recorder.scheduled)
-        self._use(self._hooks)
+        self._joined: set[int] = set()
+        self._is_moving = False
+        if self._recorder.scheduled:
+            self.task_scheduled = self._tasks.scheduled  # type: ignore[method-assign]
 
     def join(self) -> None:
         """Record the run that this is called in, from now on."""
         trio.lowlevel.add_instrument(self)
+        self._notice_membership()
 
     def leave(self) -> None:
         """Do not record the run that this is called in any more, if it was recorded."""
         with suppress(KeyError, RuntimeError):
             trio.lowlevel.remove_instrument(self)
+        self._notice_membership()
+
+    # -- hooks, which trio calls -------------------------------------------------------------------
 
     def before_run(self) -> None:
-        """Begin to record a run. Called by trio."""
-        with self._tasks.guard("a run could not be begun"):
-            self._begin()
-            self._choose_hooks()
+        """Start to record a run. Called by trio."""
+        self._do(self._start_run, "a run could not be started")
 
     def after_run(self) -> None:
         """End the recording of a run, and write the stack file. Called by trio."""
-        with self._tasks.guard("a run could not be ended"):
-            self._end()
+        self._do(self._end_run, "a run could not be ended")
+
+    def task_spawned(self, task: Task) -> None:
+        """Give a new task a stepped coroutine, under the current stack of the task that spawns it.
+
+        Called by trio.
+        """
+        self._do(self._tasks.spawned, "a new task could not be recorded", task)
+
+    def before_task_step(self, task: Task) -> None:
+        """Start a step of a task that has no stepped coroutine.
+
+        trio calls it only in a run that an instrument was added to, until the step ends in which it
+        was; an instrument that passes the hooks on may call it always.
+        """
+        self._do(self._tasks.begin_step, "the start of a step could not be recorded", task)
+        self._settle()
+
+    def after_task_step(self, task: Task) -> None:
+        """End a step of a task that has no stepped coroutine; see `before_task_step`."""
+        self._do(self._tasks.end_step, "the end of a step could not be recorded", task)
+        self._settle()
+
+    def task_exited(self, task: Task) -> None:
+        """Close the account of a task, though its step has not ended yet. Called by trio."""
+        self._do(self._tasks.exited, "the exit of a task could not be recorded", task)
+
+    def _do(self, action: Callable[..., object], what_failed: str, *arguments: Any) -> None:
+        """Do the work of a hook. trio swallows what a hook raises, so nothing is raised here.
+
+        What a signal handler of the program's has raised is raised in the program a little later.
+        """
+        for _ in range(_TRIES):
+            try:
+                action(*arguments)
+            except BaseException as error:  # noqa: BLE001  # sorted out below
+                if is_interruption(error):
+                    self._raise_later(error)
+                    continue
+                if not isinstance(error, RecursionError):
+                    self._recorder.stop(what_failed)
+            return
+
+    def _raise_later(self, error: BaseException) -> None:
+        loop = self._tasks.here()
+        number = signal_of(error)
+        if loop is not None:
+            loop.postpone(error)
+        elif number is not None:  # the run is over: the handler is called once more, after us
+            threading.Thread(target=_send_again, args=(number,), daemon=True).start()
+
+    # -- being added and removed -------------------------------------------------------------------
 
     def __hash__(self) -> int:
         """Return the identity's hash.
 
-        trio tells no instrument that it is added to a running loop or removed from it, but it does
-        look it up then, and at no other time.
+        trio looks an instrument up when it is added or removed, and tells it nothing. So this is
+        the moment to compare what trio has with what is recorded.
         """
-        caller = sys._getframe(1)  # noqa: SLF001
-        name = caller.f_code.co_name
-        if name == "remove_instrument":
-            with self._tasks.guard("the instrument could not be removed"):
-                self._end()
-        elif name == "add_instrument" and not _is_construction(caller.f_back):
-            with self._tasks.guard("the instrument could not be added"):
-                self._join()
+        if not self._is_moving:
+            self._do(self._notice_membership, "the instrument could not be added or removed")
         return object.__hash__(self)
 
     def __eq__(self, other: object) -> bool:
         return self is other
 
-    def _begin(self) -> None:
+    def _notice_membership(self) -> None:
+        """Start or end the recording of a run that this was added to or removed from."""
+        members = compat.trio_instruments()
+        if members is None:
+            return
+        is_member = any(member is self for member in members)
+        here = get_ident()
+        if is_member:
+            self._joined.add(here)
+            if self._tasks.here() is None:
+                self._join_run()
+        elif here in self._joined:
+            self._joined.discard(here)
+            self._end_run()
+
+    def _start_run(self) -> None:
+        if self._tasks.here() is None or not self._tasks.is_fresh:
+            self._leave_step_hooks_out()
+            self._open()
+
+    def _open(self) -> None:
         if self._recording.is_open:
             self._tasks.begin()
             self._recording.follow()
 
-    def _choose_hooks(self) -> None:
-        """Take the cheapest hooks for the steps of a run that has not made one yet.
-
-        Those of `_steps` know one loop only, must see its first step, and tell no scheduled time.
-        What a task has done stands in its account, so hooks may be exchanged at any time, between
-        any two calls.
-        """
-        loops = self._tasks.loops
-        if len(loops) == 1 and not self._recorder.scheduled:
-            send = _steps(self._tasks, *loops).send
-            send(None)  # type: ignore[arg-type]  # to where it waits for the first task
-            self._use({"before_task_step": send, "after_task_step": send})
-        else:
-            self._use(self._hooks)
-
-    def _use(self, hooks: dict[str, Hook]) -> None:
-        for name, hook in hooks.items():
-            setattr(self, name, hook)
-
-    def _join(self) -> None:
-        """Begin to record a run that goes on already."""
+    def _join_run(self) -> None:
+        """Start to record a run that goes on already."""
         try:
             root = trio.lowlevel.current_root_task()
         except RuntimeError:  # not in a run: trio.run takes its instruments before it begins
             return
-        if root is not None and not _is_over(root) and not self._tasks.here():
-            self._use(self._hooks)
-            self._begin()
-            self._tasks.join(root)
+        if root is not None and not _is_over(root):
+            self._open()
+            if self._tasks.here() is not None:
+                self._tasks.join(root)
 
-    def _end(self) -> None:
+    def _end_run(self) -> None:
         if self._tasks.here() is None:
             return
+        with Insist() as insist:
+            insist.do(self._tasks.end)
+            insist.do(self._recording.leave)
+
+    # -- which hooks trio calls --------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Leave the hooks of steps out, once no step needs them."""
+        if self._tasks.needs_hooks():
+            return
+        self._do(self._leave_step_hooks_out, "the hooks could not be left out")
+
+    def _leave_step_hooks_out(self) -> None:
+        """Be added anew, in a form in which trio finds no hooks for steps."""
+        members = compat.trio_instruments()
+        if self._is_moving or members is None or not any(one is self for one in members):
+            return
+        for name in _STEP_HOOKS:
+            if getattr(type(self), name) is not getattr(TrioInstrument, name):
+                return  # a subclass wants them
+        self._is_moving = True
         try:
-            self._tasks.end()
+            for name in _STEP_HOOKS:
+                inherited = MethodType(getattr(trio.abc.Instrument, name), self)
+                setattr(self, name, inherited)
+            with Insist() as insist:
+                insist.do(_remove, self)
+                insist.do(trio.lowlevel.add_instrument, self)
         finally:
-            self._recording.leave()
+            for name in _STEP_HOOKS:
+                self.__dict__.pop(name, None)
+            self._is_moving = False
 
 
-class FlamegraphInstrument(TrioInstrument):
-    """Records where the time of trio runs goes, by task and by span, into a folded stack file.
-
-    Use it as ``trio.run(main, instruments=[FlamegraphInstrument("stack")])``, return it from a
-    pytest-trio fixture, pass it through anyio's ``backend_options``, or add it to a running loop
-    with `trio.lowlevel.add_instrument`. Several runs, one after another or side by side in several
-    threads, add up. The file is written when a run ends, when the instrument is removed, at each
-    flush, and at the exit of the process.
-
-    Counterpart of trace-tools' ``FlamegraphLayer``.
-
-    Args:
-        stack_file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
-        lens: which time the file shows: ``busy``, ``idle``, ``scheduled`` or ``task``; see
-            `Profile.lens`.
-        labels: ``name`` for labels such as ``fetch (app.py:12)``, ``location`` for ``app.py:12``.
-        task_names: name tasks by the names that they were given, not by their functions. Names
-            that are made up for each task make as many stacks.
-        scheduled: whether scheduled time is told apart from idle time. It costs one more hook;
-            by default it is done where the lens shows it.
-        await_stacks: whether idle time goes to what the task awaits: the functions between its own
-            and the await, then the await itself, as in ``await Event.wait (app.py:12)``, under the
-            task's stack. What cannot be told is named ``?``.
-        await_after: how long a wait is at least, in seconds, for that; shorter ones stay the idle
-            time of the task's own stack.
-        functions: whether busy time is divided over the functions that run within steps, and the
-            time of spans in worker threads likewise: a thread looks at them, and what it sees gives
-            the shares. Meanwhile Python switches threads more often (`sys.setswitchinterval`).
-        functions_interval: seconds between two such looks, on average. They may take a twentieth of
-            the time, and more in proportion if they are to be closer than a millisecond.
-        blocking: how long a step may take, in seconds, before it is said to block the loop: that is
-            logged at once, with the line, and kept in `Profile.blocking`. ``None`` for any time.
-        flush_interval: seconds between two flushes while a run goes on, done by a thread in the
-            background; ``None`` for none.
-        max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
-        max_depth: how deep stacks may get; what is deeper is charged to ``(deeper)``.
-        clock: any monotonic clock in integer nanoseconds. With `time.thread_time_ns`, busy time is
-            CPU time.
-
-    Raises:
-        StackFileError: the stack file cannot be written.
-        ValueError, TypeError: an option has no such value.
-    """
-
-    def __init__(  # noqa: PLR0913  # options, each with a default
-        self,
-        stack_file: str | os.PathLike[str],
-        *,
-        lens: Lens = "busy",
-        labels: Labels = "name",
-        task_names: bool = False,
-        scheduled: bool | None = None,
-        await_stacks: bool = True,
-        await_after: float = 100e-6,
-        functions: bool = False,
-        functions_interval: float = 0.001,
-        blocking: float | None = 0.1,
-        flush_interval: float | None = 5.0,
-        max_stacks: int = 10_000,
-        max_depth: int = 256,
-        clock: Clock = time.perf_counter_ns,
-    ) -> None:
-        options = Options(
-            lens=lens,
-            labels=labels,
-            task_names=task_names,
-            scheduled=scheduled,
-            await_stacks=await_stacks,
-            await_after=await_after,
-            functions=functions,
-            functions_interval=functions_interval,
-            blocking=blocking,
-            flush_interval=flush_interval,
-            max_stacks=max_stacks,
-            max_depth=max_depth,
-            clock=clock,
-        )
-        super().__init__(Recording(stack_file, options))
-
-    @property
-    def profile(self) -> Profile:
-        """All that was recorded up to now; can be asked for at any time, from any thread."""
-        return self._recording.profile
-
-    @property
-    def flamegrapher(self) -> Flamegrapher:
-        """A `Flamegrapher` with its stack file set, which marks what blocked the loop."""
-        return self._recording.flamegrapher
-
-    def write(self) -> Path:
-        """Write the stack file now, and return its path.
-
-        Raises:
-            StackFileError: it cannot be written; the last good one is still there.
-        """
-        return self._recording.write()
+_TRIES: Final = 3
 
 
-def _is_construction(caller: FrameType | None) -> bool:
-    """Whether trio adds an instrument that a new run is given, perhaps from within another run."""
-    return caller is not None and caller.f_code.co_name == "__init__"
+def _remove(instrument: TrioInstrument) -> None:
+    with suppress(KeyError):
+        trio.lowlevel.remove_instrument(instrument)
+
+
+def _send_again(number: int) -> None:
+    """Send a signal to the process once more."""
+    os.kill(os.getpid(), number)
 
 
 class _Tasks(Tasks):
@@ -256,29 +262,31 @@ class _Tasks(Tasks):
     def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
         super().__init__(recorder, task_names=task_names)
         self.accounts: dict[Task, TaskAccount] = {}
-        self._runs: dict[int, LoopAccount] = {}
+        self._runs: dict[int, RecordedLoop] = {}
+        self._unwrapped: dict[TaskAccount, None] = {}
 
     @property
-    def loops(self) -> tuple[LoopAccount, ...]:
-        """The runs that are being recorded."""
-        return tuple(self._runs.values())
+    def is_fresh(self) -> bool:
+        """Whether the run in this thread has just begun to be recorded."""
+        loop = self.here()
+        return loop is not None and not loop.tasks
 
-    def here(self) -> LoopAccount | None:
+    def here(self) -> RecordedLoop | None:
         """Return the account of the recorded run in this thread, if there is one."""
         return self._runs.get(get_ident())
 
     def begin(self) -> None:
-        """Begin to record the run in this thread."""
+        """Start to record the run in this thread."""
         if stale := self.here():  # it was abandoned, and nobody said so
             self._forget(stale, stale.latest)
-        loop = self.recorder.begin_loop(self.recorder.clock(), backend="trio")
+        loop = self.recorder.begin_loop(backend="trio")
         self._runs[loop.thread] = loop
 
     def end(self) -> None:
         """End the recording of the run in this thread, if there is one."""
-        loop = self._runs.pop(get_ident(), None)
+        loop = self._runs.get(get_ident())
         if loop is not None:
-            self._forget(loop, self.recorder.clock())
+            self._forget(loop, loop.clock())
 
     def join(self, root: Task) -> None:
         """Get to know all the tasks that live already, in a run that has just begun to be recorded.
@@ -295,33 +303,69 @@ class _Tasks(Tasks):
             return
         # In the hook of another instrument, its step may be over, or have not begun.
         if inspect.getcoroutinestate(running.coro) == inspect.CORO_RUNNING:
-            loop.begin_step(self._adopt(running), self.recorder.clock())
+            account = self._adopt(running)
+            self._unwrapped[account] = None
+            account.begin_step(loop.clock())
+
+    def needs_hooks(self) -> bool:
+        """Whether a step goes on that no stepped coroutine sees the end of."""
+        return bool(self._unwrapped) or self.here() is None
 
     def spawned(self, task: Task) -> None:
-        """Open the account of a new task, under the current stack of the task that spawns it."""
+        """Open the account of a new task, and let it run in a stepped coroutine."""
         recorder = self.recorder
         loop = self.here()
-        if loop is None or recorder.stopped:
+        if loop is None or recorder.stopped or task in self.accounts:
             return
         spawner = self.spawner(loop, task.context.get(recorder.host))
         self._know(task, self.spawn(loop, spawner, task.coro, task.name))
 
-    def exited(self, task: Task) -> None:
+    def begin_step(self, task: Task) -> None:
+        """Start a step."""
+        account = self.accounts.get(task)
+        if account is None:
+            if self.recorder.stopped or self.here() is None:
+                return
+            account = self._adopt(task)
+        if account.loop.current is not account:
+            account.begin_step(account.loop.clock())
+
+    def end_step(self, task: Task) -> None:
+        """End a step."""
+        account = self.accounts.get(task)
+        if account is not None:
+            account.end_step(account.loop.clock())
+            self._unwrapped.pop(account, None)
+
+    @trio.lowlevel.enable_ki_protection
+    def scheduled(self, task: Task) -> None:
+        """Note that a task is scheduled."""
+        try:
+            account = self.accounts.get(task)
+            if account is not None:
+                account.loop.wake(account, account.loop.clock())
+        except BaseException as error:  # noqa: BLE001  # trio would drop the instrument
+            loop = self.here()
+            if loop is not None and is_interruption(error):
+                loop.postpone(error)
+            else:
+                self.recorder.stop("the scheduling of a task could not be recorded")
+
+    def exited(self, task: Task | TaskAccount) -> None:
         """Close the account of a task that has exited, though its step has not ended yet.
 
-        The rest of the step is trio's own work.
+        The rest of the step is trio's own work. trio says so itself, after the stepped coroutine
+        has; then it gives a task.
         """
+        if not isinstance(task, trio.lowlevel.Task):
+            return
         account = self.accounts.pop(task, None)
         if account is not None:
-            account.loop.exit(account, self.recorder.clock())
+            self._unwrapped.pop(account, None)
+            account.loop.exit(account, account.loop.clock())
 
-    def unknown(self, task: Task) -> None:
-        """Begin a step of a task that was never announced."""
-        if self.recorder.stopped or self.here() is None:  # removed by an instrument before ours
-            return
-        with self.guard("a task could not be recorded"):
-            account = self._adopt(task)
-            account.loop.begin_step(account, self.recorder.clock())
+    def dropped(self, account: TaskAccount) -> None:
+        """Do nothing: trio says when a task exits."""
 
     def _adopt(self, task: Task) -> TaskAccount:
         """Return the account of a task that was not seen when it was spawned; of its owners too."""
@@ -330,7 +374,7 @@ class _Tasks(Tasks):
         while owner is not None and owner not in self.accounts:
             owners.append(owner)
             owner = owner.parent_nursery.parent_task if owner.parent_nursery else None
-        loop = self._runs[get_ident()] if owner is None else self.accounts[owner].loop
+        loop: Any = self._runs[get_ident()] if owner is None else self.accounts[owner].loop
         for orphan in reversed(owners):
             account = None if owner is None else self.accounts[owner]
             parent = loop.tree.root if account is None else account.children_under or account.base
@@ -342,6 +386,9 @@ class _Tasks(Tasks):
 
     def _know(self, task: Task, account: TaskAccount) -> None:
         self.accounts[task] = account
+        stepped = SteppedCoroutine(task.coro, account, self)
+        task.coro = stepped  # type: ignore[assignment]  # it behaves like one
+        compat.trio_rebind_send(task, stepped.send)
         if _is_trios_own(task):  # what it spawns is the program's
             account.children_under = account.loop.tree.root
             return
@@ -350,14 +397,23 @@ class _Tasks(Tasks):
         except RuntimeError:  # the context is in use just now, by the task that adds the instrument
             self.recorder.host.set(account)
 
-    def _forget(self, loop: LoopAccount, now: int) -> None:
+    def _forget(self, loop: RecordedLoop, now: int) -> None:
         """End the recording of a run, and let go of its tasks."""
         self.recorder.end_loop(loop, now)
         self._runs.pop(loop.thread, None)
         for task in list(self.accounts):  # at once: other threads have runs of their own
             account = self.accounts.get(task)
             if account is not None and account.loop is loop:
-                del self.accounts[task]
+                self._unwrapped.pop(account, None)
+                _unwrap(task, self)
+                self.accounts.pop(task, None)
+
+
+def _unwrap(task: Task, owner: _Tasks) -> None:
+    """Give a task its own coroutine back, unless another recording has wrapped it since."""
+    coroutine: Any = task.coro
+    if type(coroutine) is SteppedCoroutine and coroutine.owner is owner:
+        task.coro = coroutine.inner
 
 
 def _is_trios_own(task: Task) -> bool:
@@ -380,198 +436,14 @@ def _tree(root: Task) -> Iterator[Task]:
         found.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
 
 
-def _hooks(tasks: _Tasks, *, scheduled: bool) -> dict[str, Hook]:  # noqa: C901  # four in one
-    """Return trio's hooks for tasks, as functions that keep what they need in local names.
-
-    `before_task_step` and `after_task_step` are `LoopAccount.begin_step` and `end_step` written
-    out, for a call is too dear. They are each other's mirror, so that all that is ours falls
-    outside of the task's time. They do for any number of loops at once; see also `_steps`.
-    """
-    accounts = tasks.accounts
-    clock = tasks.recorder.clock
-    least_wait = tasks.least_wait
-
-    def task_spawned(task: Task) -> None:
-        with tasks.guard("a new task could not be recorded"):
-            tasks.spawned(task)
-
-    def task_exited(task: Task) -> None:
-        with tasks.guard("the exit of a task could not be recorded"):
-            tasks.exited(task)
-
-    def before_task_step(task: Task) -> None:
-        try:
-            account = accounts[task]
-            now = clock()
-            if now - account.parked > least_wait:
-                tasks.waited(account, now)
-                now = clock()
-            account.busy -= now
-            loop = account.loop
-            loop.began = now
-            loop.current = account
-        except KeyError:
-            tasks.unknown(task)
-        except BaseException:  # noqa: BLE001  # trio would drop the instrument
-            tasks.recorder.stop("the begin of a step could not be recorded")
-
-    def after_task_step(task: Task) -> None:
-        try:
-            now = clock()
-            account = accounts[task]
-            loop = account.loop
-            if loop.current is account:
-                account.busy += now
-                account.stack.steps += 1
-                account.parked = now
-                loop.current = None
-                if now > loop.due:
-                    loop.look_back(account.stack, loop.began, now)
-        except KeyError:  # it has exited
-            return
-        except BaseException:  # noqa: BLE001  # trio would drop the instrument
-            tasks.recorder.stop("the end of a step could not be recorded")
-
-    hooks: dict[str, Hook] = {
-        "task_spawned": task_spawned,
-        "task_exited": task_exited,
-        "before_task_step": before_task_step,
-        "after_task_step": after_task_step,
-    }
-    return hooks | _scheduling_hooks(tasks) if scheduled else hooks
-
-
-def _steps(tasks: _Tasks, loop: LoopAccount) -> Generator[None, Task, None]:
-    """Follow the steps of one loop: the two hooks in one, which trio resumes by turns.
-
-    To resume a generator costs less than to call a function, and what it has found at the begin of
-    a step is still at hand at its end.
-    """
-    accounts = tasks.accounts
-    clock = tasks.recorder.clock
-    least_wait = tasks.least_wait
-    nobody = TaskAccount(loop, loop.tree.root, loop.began)  # never steps
-    try:
-        while True:
-            task = yield  # before_task_step
-            try:
-                account = accounts[task]
-                began = clock()
-                if began - account.parked > least_wait:
-                    tasks.waited(account, began)
-                    began = clock()
-                account.busy -= began
-                loop.began = began
-                loop.current = account
-            except KeyError:
-                tasks.unknown(task)
-                account = loop.current or nobody
-                began = loop.began
-            del task  # a name of ours would keep it alive until the next step of any
-            yield  # after_task_step
-            now = clock()
-            if loop.current is account:
-                account.busy += now
-                account.stack.steps += 1
-                account.parked = now
-                loop.current = None
-                if now > loop.due:
-                    loop.look_back(account.stack, began, now)
-    except GeneratorExit:
-        raise
-    except BaseException:  # noqa: BLE001  # trio would drop the instrument
-        tasks.recorder.stop("a step could not be recorded")
-    while True:
-        yield
-
-
-def _scheduling_hooks(tasks: _Tasks) -> dict[str, Hook]:  # noqa: C901, PLR0915  # three in one
-    """Return the hooks that tell scheduled time apart from idle time, one more than the others."""
-    accounts = tasks.accounts
-    clock = tasks.recorder.clock
-    least_wait = tasks.least_wait
-    batch = Sizes.BATCH
-
-    def task_scheduled(task: Task) -> None:
-        try:
-            account = accounts[task]
-            if account.ready is None:
-                account.ready = clock()
-                loop = account.loop
-                loop.queued = queued = loop.queued + 1
-                loop.queue.pending.append(queued)
-        except KeyError:  # it was never seen; its next step will be
-            return
-        except BaseException:  # noqa: BLE001  # trio would drop the instrument
-            tasks.recorder.stop("the scheduling of a task could not be recorded")
-
-    def before_task_step(task: Task) -> None:
-        try:
-            account = accounts[task]
-            now = clock()
-            waited = now - account.parked > least_wait
-            if waited:
-                tasks.waited(account, now)
-            loop = account.loop
-            ready = account.ready
-            if ready is not None:
-                late = now - ready
-                account.stack.scheduled += late
-                account.ready = None
-                loop.queued -= 1
-                pending = loop.late.pending
-                pending.append(late)
-                if len(pending) >= batch:
-                    loop.condense()
-            if waited:
-                now = clock()
-            account.busy -= now
-            loop.began = now
-            loop.current = account
-        except KeyError:
-            tasks.unknown(task)
-        except BaseException:  # noqa: BLE001  # trio would drop the instrument
-            tasks.recorder.stop("the begin of a step could not be recorded")
-
-    def after_task_step(task: Task) -> None:
-        try:
-            now = clock()
-            account = accounts[task]
-            loop = account.loop
-            if loop.current is account:
-                account.busy += now
-                account.stack.steps += 1
-                account.parked = now
-                loop.current = None
-                if account.ready is not None:
-                    account.ready = now
-                    account.stack.self_wakes += 1
-                if now > loop.due:
-                    loop.look_back(account.stack, loop.began, now)
-        except KeyError:  # it has exited
-            return
-        except BaseException:  # noqa: BLE001  # trio would drop the instrument
-            tasks.recorder.stop("the end of a step could not be recorded")
-
-    return {
-        "task_scheduled": task_scheduled,
-        "before_task_step": before_task_step,
-        "after_task_step": after_task_step,
-    }
-
-
 def _protect_from_ctrl_c() -> None:
     """Let Ctrl-C wait while our code runs, so that it is neither lost in it nor breaks it in two.
 
     trio finds protected functions by their code, at no cost to a call.
     """
     mine: tuple[Any, ...] = (
-        *_hooks(_Tasks(Recorder(), task_names=False), scheduled=False).values(),
-        *_hooks(_Tasks(Recorder(), task_names=False), scheduled=True).values(),
-        _steps,
-        FlamegraphInstrument.__hash__,
-        FlamegraphInstrument.before_run,
-        FlamegraphInstrument.after_run,
+        TrioInstrument._do,  # noqa: SLF001
+        TrioInstrument.__hash__,
         spans.Span.__enter__,
         spans.Span.__exit__,
         spans._DormantSpan._enter,  # noqa: SLF001
@@ -582,12 +454,6 @@ def _protect_from_ctrl_c() -> None:
         trio.lowlevel.enable_ki_protection(function)
 
 
-def _mark_steps() -> None:
-    """Say where the functions of tasks begin, as seen from outside."""
-    run = getattr(sys.modules.get("trio._core._run"), "unrolled_run", None)
-    if run is not None:
-        step_begins_below(run.__code__)
-
-
 _protect_from_ctrl_c()
-_mark_steps()
+if (code := compat.trio_step_code()) is not None:
+    step_begins_below(code)

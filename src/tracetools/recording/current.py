@@ -10,14 +10,16 @@ import os
 from _thread import allocate_lock, get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from tracetools.core.accounting import LoopAccount, Opened, TaskAccount
+from tracetools.core.accounting import Opened, TaskAccount
+from tracetools.recording.guard import is_interruption
+from tracetools.recording.loops import RecordedLoop
 from tracetools.recording.running import is_in_trio_task, running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracetools.core.stacks import Frame
-    from tracetools.recording.recorder import Recorder
+    from tracetools.recording.loops import Owner
 
 __all__ = [
     "Opening",
@@ -34,13 +36,13 @@ __all__ = [
 Opening: TypeAlias = "Opened | list[Opened]"
 """What `open_span` opened; where several recordings follow the thread, one for each."""
 
-recorded_loops: Final[dict[int, LoopAccount | tuple[LoopAccount, ...]]] = {}
+recorded_loops: Final[dict[int, RecordedLoop | tuple[RecordedLoop, ...]]] = {}
 """The loops that are being recorded, by the thread that they run in: one, or else several.
 
 Empty: nothing is recorded.
 """
 
-recorders: Final[set[Recorder]] = set()
+recorders: Final[set[Owner]] = set()
 """The recordings that follow a loop just now."""
 
 _switches: Final[list[Callable[[bool], None]]] = []
@@ -52,20 +54,20 @@ def when_recording_changes(switch: Callable[[bool], None]) -> None:
     _switches.append(switch)
 
 
-def follow(loop: LoopAccount) -> None:
+def follow(loop: RecordedLoop) -> None:
     """Let spans in the loop's thread find it."""
     with _lock:
         _set_loops(loop.thread, (*_loops_in(loop.thread), loop))
 
 
-def unfollow(loop: LoopAccount) -> None:
+def unfollow(loop: RecordedLoop) -> None:
     """Let spans in the loop's thread no longer find it."""
     with _lock:
         others = [other for other in _loops_in(loop.thread) if other is not loop]
         _set_loops(loop.thread, tuple(others))
 
 
-def _set_loops(thread: int, loops: tuple[LoopAccount, ...]) -> None:
+def _set_loops(thread: int, loops: tuple[RecordedLoop, ...]) -> None:
     """Say which recorded loops run in a thread."""
     before = bool(recorded_loops)
     if loops:
@@ -77,61 +79,96 @@ def _set_loops(thread: int, loops: tuple[LoopAccount, ...]) -> None:
             switch(bool(recorded_loops))
 
 
-def _loops_in(thread: int) -> tuple[LoopAccount, ...]:
+def _loops_in(thread: int) -> tuple[RecordedLoop, ...]:
     """Return the recorded loops that run in a thread."""
     loops = recorded_loops.get(thread, ())
-    return (loops,) if isinstance(loops, LoopAccount) else loops
+    return (loops,) if isinstance(loops, RecordedLoop) else loops
 
 
 def open_span(frame: Frame, entries: int = 1) -> Opening | None:
     """Open a span in whatever this thread does just now, for every recording that follows it.
 
     `entries` is 0 for a span that was entered before and is merely current again.
-    Never raises; ``None`` where there is nothing to close.
+
+    Returns:
+        What to give to `close_span`; ``None`` where there is nothing to close.
+
+    Raises:
+        BaseException: what a signal handler of the program's raised meanwhile; no span is open
+            then. Nothing of our own.
     """
+    before = task = None
     try:
         loop = recorded_loops.get(get_ident())
-        if type(loop) is LoopAccount:
+        if type(loop) is RecordedLoop:
             task = loop.current
             if task is None:  # between two steps: in a guest run, the host's own work
                 return None
-            return task.open(frame, task.clock(), entries)
+            before = task.innermost
+            return task.open(frame, loop.clock(), entries)
         if not recorded_loops:
             return None
         return _open_several(loop, frame, entries)
-    except RecursionError:  # the program's own; there is no room to record anything just now
-        return None
-    except Exception:  # noqa: BLE001  # the program under observation comes first
-        _stop_all()
+    except BaseException as error:
+        if is_interruption(error):
+            if task is not None:
+                _close_again(task, before)
+            raise
+        _give_up(error)
         return None
 
 
 def close_span(opened: Opening | None) -> None:
-    """Close what `open_span` opened; from anywhere, in any order, more than once. Never raises."""
+    """Close what `open_span` opened; from anywhere, in any order, more than once.
+
+    Raises:
+        BaseException: what a signal handler of the program's raised meanwhile; the span is closed
+            then. Nothing of our own.
+    """
     try:
-        if type(opened) is tuple:
-            account = opened[0]
-            # No thread but the loop's own sees its span innermost in a task that steps, unless the
-            # step itself waits for that thread.
-            if type(account) is not TaskAccount:
-                account.keeper.close_in_thread(account, opened)
-            elif not account.close_current(opened, account.clock()):
-                _close_elsewhere(account, opened)
-        elif isinstance(opened, list):
-            for one in reversed(opened):
-                close_span(one)
-    except RecursionError:
-        return
-    except Exception:  # noqa: BLE001
-        _stop_all()
+        _close(opened)
+    except BaseException as error:
+        if is_interruption(error):
+            _close(opened)
+            raise
+        _give_up(error)
+
+
+def _close(opened: Opening | None) -> None:
+    if type(opened) is tuple:
+        account = opened[0]
+        # No thread but the loop's own sees its span innermost in a task that steps, unless the
+        # step itself waits for that thread.
+        if type(account) is not TaskAccount:
+            account.owner.close_in_thread(account, opened)
+        elif not account.close_current(opened, account.loop.clock()):
+            _close_elsewhere(account, opened)
+    elif isinstance(opened, list):
+        for one in reversed(opened):
+            close_span(one)
 
 
 def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
     """Close a span out of order, from another task, or from another thread."""
-    if account.loop.thread == get_ident():
-        account.close(opened, account.clock())
+    loop = account.loop
+    if isinstance(loop, RecordedLoop) and loop.thread == get_ident():
+        account.close(opened, loop.clock())
     else:  # the account is its own thread's: it will see that the span is closed
         account.closed[id(opened)] = opened
+
+
+def _close_again(task: TaskAccount, before: Opened | None) -> None:
+    """Close what was opened in a task since a span was its innermost one."""
+    if task.innermost is not None and task.innermost is not before:
+        close_span(task.innermost)
+
+
+def _give_up(error: BaseException) -> None:
+    """Stop every recording after an error of ours that no single one can be blamed for."""
+    if isinstance(error, RecursionError):  # the program's own; there is no room just now
+        return
+    for recorder in tuple(recorders):
+        recorder.stop("a span could not be recorded")
 
 
 def is_here(opened: Opening) -> bool:
@@ -141,7 +178,7 @@ def is_here(opened: Opening) -> bool:
     account = opened[0]
     if type(account) is TaskAccount:
         return account.loop.current is account and account.loop.thread == get_ident()
-    return bool(account.keeper.is_here(account))
+    return bool(account.owner.is_here(account))
 
 
 def _open_several(loops: Any, frame: Frame, entries: int) -> list[Opened] | None:
@@ -150,15 +187,16 @@ def _open_several(loops: Any, frame: Frame, entries: int) -> list[Opened] | None
         if running_loop() is not None or is_in_trio_task():  # of a loop that nobody records
             return None
         return [recorder.open_in_thread(frame, entries) for recorder in tuple(recorders)] or None
-    tasks = [loop.current for loop in loops if loop.current is not None]
-    opened = [task.open(frame, task.clock(), entries) for task in tasks]
-    return [one for one in opened if one is not None] or None
-
-
-def _stop_all() -> None:
-    """Stop every recording after an error of ours that no single recorder can be blamed for."""
-    for recorder in tuple(recorders):
-        recorder.stop("a span could not be recorded")
+    opened: list[Opened] = []
+    try:
+        for loop in loops:
+            task = loop.current
+            one = None if task is None else task.open(frame, loop.clock(), entries)
+            opened += [one] if one is not None else []
+    except BaseException:
+        close_span(opened)
+        raise
+    return opened or None
 
 
 def _forget_in_child() -> None:

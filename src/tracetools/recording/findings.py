@@ -14,8 +14,8 @@ from tracetools.core.stacks import HOLDS, Blocks, Frame, stack_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracetools.core.accounting import LoopAccount, Place
     from tracetools.core.profile import Path
+    from tracetools.recording.loops import Location, RecordedLoop
 
 __all__ = ["Findings"]
 
@@ -27,7 +27,7 @@ class Findings:
     """Sums over loops."""
 
     def __init__(self) -> None:
-        self._holds: dict[Place, Blocks] = {}
+        self._holds: dict[Location, Blocks] = {}
         self._late = self._queue = NOTHING
         self._trend: tuple[int, ...] = ()
 
@@ -37,16 +37,16 @@ class Findings:
         other.__dict__.update(vars(self), _holds=self._holds.copy())
         return other
 
-    def add_loop(self, loop: LoopAccount, now: int) -> None:
+    def add_loop(self, loop: RecordedLoop, now: int) -> None:
         """Add what is known of a loop, perhaps while it goes on in another thread."""
-        holds = loop.holds.copy()
+        holds = loop.blocking.copy()
         began, task = loop.began, loop.current
-        if task is not None and now - began > loop.longest and loop.began is began:
-            place, took = loop.place_of(task.stack, began), now - began
+        if task is not None and now - began > loop.threshold and loop.began is began:
+            place, took = loop.location_of(task.stack, began), now - began
             holds[place] = holds.get(place, Blocks()).plus(Blocks(1, took, took))
         for place, blocks in holds.items():
             self._holds[place] = self._holds.get(place, Blocks()).plus(blocks)
-        self._late = self._late.plus(Spread.of(loop.late))
+        self._late = self._late.plus(Spread.of(loop.delays))
         self._queue = self._queue.plus(Spread.of(loop.queue))
         self._trend = max(self._trend, loop.trend.parts, key=lambda trend: max(trend, default=0))
 

@@ -17,24 +17,24 @@ import weakref
 from collections.abc import Callable  # noqa: TC003  # for readers of the type alias
 from contextvars import ContextVar
 from threading import get_ident
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from tracetools.attribution.awaits import Awaits
 from tracetools.attribution.division import Shares
 from tracetools.attribution.functions import FunctionStacks
-from tracetools.attribution.wait_sampling import Allowance
-from tracetools.core.accounting import NEVER, LoopAccount, TaskAccount, ThreadAccount
+from tracetools.attribution.waits import Waits
+from tracetools.core.accounting import NEVER
 from tracetools.core.errors import LawError
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack, StackTree
 from tracetools.recording import current
 from tracetools.recording.findings import Findings
+from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
 
 if TYPE_CHECKING:
-    from tracetools.core.accounting import Opened
-    from tracetools.sampling.unwind import Seen
+    from tracetools.attribution.functions import Seen
+    from tracetools.core.accounting import Opened, TaskAccount
 
 __all__ = ["Clock", "Recorder", "logger"]
 
@@ -62,14 +62,12 @@ class Recorder:
         stopped: nothing more is recorded, since the recording was closed or an error of ours ended
             it; what was recorded before is kept.
         scheduled: whether scheduled time is told apart from idle time, in all loops.
-        least_wait: waits that are longer, in nanoseconds, go to what the task awaits, under its
-            stack; ``None`` for none.
         longest: how long a step may take, in nanoseconds, before it is said to hold the loop;
             ``None`` for any time.
         functions: which functions have frames below the stacks of tasks.
         shares: what was seen of the functions that run within the stacks of tasks.
         thread_shares: the same for worker threads.
-        wait_shares: what was seen of waits that were looked at by chance, for those that were not.
+        waits: gives idle time to what tasks await.
         unseen: tasks that live in recorded loops and cannot be followed.
     """
 
@@ -91,17 +89,13 @@ class Recorder:
         self.host: ContextVar[TaskAccount | None] = ContextVar("tracetools_host", default=None)
         self.stopped = False
         self.scheduled = scheduled
-        self.least_wait = least_wait
         self.longest = longest
         self.functions = FunctionStacks()
         self.shares = Shares(self._place_of)
         self.thread_shares = Shares(self._place_of)
-        self.wait_shares: Shares[Stack] = Shares(_itself)
+        self.waits = Waits(least_wait, self.clock())
         self.unseen = 0
         self._findings = Findings()
-        self._awaits = Awaits()
-        self._unseen_waits: dict[Stack, int] = {}
-        self._allowance = Allowance(least_wait or 0, self.clock())
         self._backends: set[str] = set()
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
@@ -109,12 +103,12 @@ class Recorder:
         self._start = time.time_ns()
         self._pid = os.getpid()
         self._give_way: Callable[[], None] | None = None
-        self._loops: dict[LoopAccount, None] = {}
+        self._loops: dict[RecordedLoop, None] = {}
         self._trees: list[StackTree] = []
         self._duration = self._task_time = self._runs = 0
         self._lock = threading.RLock()  # a finaliser may open a span while this thread holds it
         self._thread_tree = self._new_tree()
-        self._threads: weakref.WeakSet[ThreadAccount] = weakref.WeakSet()
+        self._threads: weakref.WeakSet[RecordedThread] = weakref.WeakSet()
         self._here = threading.local()
         _known.add(self)
 
@@ -126,23 +120,29 @@ class Recorder:
         return os.getpid() == self._pid
 
     @property
-    def loops(self) -> tuple[LoopAccount, ...]:
+    def loops(self) -> tuple[RecordedLoop, ...]:
         """The loops that are being recorded."""
         return tuple(self._loops)
 
-    def begin_loop(self, now: int, *, backend: str = "", running: bool = True) -> LoopAccount:
-        """Begin to record the loop that runs in this thread, or is going to run."""
+    def begin_loop(self, *, backend: str = "", running: bool = True) -> RecordedLoop:
+        """Start to record the loop that runs in this thread, or is going to run."""
         with self._lock:
-            longest = NEVER if self.longest is None else self.longest
-            loop = LoopAccount(self._free_tree(), now, thread=get_ident(), longest=longest)
+            loop = RecordedLoop(
+                self._free_tree(),
+                self.clock_of(get_ident()),
+                self,
+                thread=get_ident(),
+                threshold=NEVER if self.longest is None else self.longest,
+            )
+            loop.least_wait = self.waits.least
             self._loops[loop] = None
-            loop.let_give_way(self._give_way)
+            loop.let_release_gil(self._give_way)
             self._runs += 1
             self._backends |= {backend} - {""}
         if running:
             self._follow(loop)
         else:
-            loop.pause(now)
+            loop.pause(loop.begin)
         return loop
 
     def let_give_way(self, give_way: Callable[[], None] | None) -> None:
@@ -152,27 +152,29 @@ class Recorder:
         """
         self._give_way = give_way
         for loop in self.loops:
-            loop.let_give_way(give_way)
+            loop.let_release_gil(give_way)
 
-    def pause_loop(self, loop: LoopAccount, now: int) -> None:
+    def pause_loop(self, loop: RecordedLoop, now: int) -> None:
         """Note that a loop does not run any more, though it may again."""
         if loop.running:
             loop.pause(now)
             self._unfollow(loop)
 
-    def resume_loop(self, loop: LoopAccount) -> None:
+    def resume_loop(self, loop: RecordedLoop) -> None:
         """Note that a loop runs again, in this thread."""
         if loop.paused is not None and not self.stopped:
-            loop.resume(get_ident())
+            loop.thread = get_ident()
+            loop.clock = self.clock_of(loop.thread)
+            loop.resume()
             self._follow(loop)
 
-    def end_loop(self, loop: LoopAccount, now: int) -> None:
+    def end_loop(self, loop: RecordedLoop, now: int) -> None:
         """End the recording of a loop. A second time does nothing."""
         with self._lock:
             if loop not in self._loops:
                 return
             end = now if loop.paused is None else loop.paused
-            self._note_waits(loop, end)
+            self.waits.end_all(loop, end, loop.clock)
             loop.finish(end)
             self._findings.add_loop(loop, end)
             del self._loops[loop]
@@ -180,39 +182,10 @@ class Recorder:
             self._task_time += loop.lifetimes
         self._unfollow(loop)
 
-    def waited(self, account: TaskAccount, now: int) -> None:
-        """Give the wait of a task that is going to step to what it was parked in.
-
-        Where nearly every step follows a wait, as in a loop that many tasks keep busy, looking at
-        all would make all wait for longer; so not all are looked at. The time of those that are not
-        is divided as that of functions is: by what the others stand for.
-        """
-        idle = (now if account.ready is None else account.ready) - account.parked
-        stands_for = self._allowance.stands_for(idle, now)
-        own = account.stack
-        if stands_for:
-            stack = account.loop.attribute_wait(account, self._awaited, now)
-            if stack is not None and stands_for > idle:
-                self.wait_shares.add(own, (own, stack), stack, stands_for - idle)
-            self._allowance.spend(account.clock() - now)
-        elif self._waits_long(account, account.parked + idle):
-            self._unseen_waits[own] = self._unseen_waits.get(own, 0) + idle
-
-    def _awaited(self, account: TaskAccount) -> Stack:
-        """Return the stack of what a task is parked in."""
-        coroutine = None if account.coroutine is None else account.coroutine()
-        return self._awaits.stack(coroutine, account.base, account.stack, account.loop.tree)
-
-    def _note_waits(self, loop: LoopAccount, now: int) -> None:
-        """Note what tasks wait for that will step no more before the recording ends."""
-        if self.least_wait is None:
-            return
-        for account in list(loop.tasks):
-            if account is not loop.current and self._waits_long(account, now):
-                self.waited(account, now)
-
-    def _waits_long(self, account: TaskAccount, now: int) -> bool:
-        return self.least_wait is not None and now - account.parked > self.least_wait
+    def wait_ends(self, task: TaskAccount, coroutine: Any, now: int) -> None:
+        """Give the wait of a task that is going to step to what its coroutine awaited."""
+        if not self.stopped:
+            self.waits.end(task, coroutine, now, self.clock)
 
     def close(self) -> None:
         """End the recording of all loops, from wherever this is called.
@@ -231,7 +204,7 @@ class Recorder:
             self._last = self.profile()
             self.shares.forget()
             self.thread_shares.forget()
-            self.wait_shares.forget()
+            self.waits.forget()
         for loop in self.loops:
             loop.running = False
             self._unfollow(loop)
@@ -246,13 +219,13 @@ class Recorder:
                 "tracetools stopped recording: %s; the program goes on", why, exc_info=True
             )
 
-    def _follow(self, loop: LoopAccount) -> None:
+    def _follow(self, loop: RecordedLoop) -> None:
         """Let spans find a loop."""
         with self._lock:
             current.recorders.add(self)
             current.follow(loop)
 
-    def _unfollow(self, loop: LoopAccount) -> None:
+    def _unfollow(self, loop: RecordedLoop) -> None:
         """Let spans find a loop no longer."""
         with self._lock:
             current.unfollow(loop)
@@ -283,7 +256,7 @@ class Recorder:
         """Open a span in this worker thread, under the stack of the task that waits for it."""
         host = self.host.get()
         with self._lock:
-            account: ThreadAccount | None = getattr(self._here, "account", None)
+            account: RecordedThread | None = getattr(self._here, "account", None)
             if account is None or account.innermost is None or self._here.host is not host:
                 # nothing is open here, or only what an earlier piece of work left open
                 account = self._thread_account(host)
@@ -291,14 +264,14 @@ class Recorder:
                 self._threads.add(account)
             return account.open(frame, self.clock(), entries)
 
-    def open_threads(self) -> list[ThreadAccount]:
+    def open_threads(self) -> list[RecordedThread]:
         """Return the accounts of worker threads in which spans are open just now."""
         if not self._threads:
             return []
         with self._lock:
             return list(self._threads)
 
-    def close_in_thread(self, account: ThreadAccount, opened: Opened) -> None:
+    def close_in_thread(self, account: RecordedThread, opened: Opened) -> None:
         """Close a span of a worker thread, from wherever it is closed.
 
         Frameworks enter a context manager in one thread of a pool and leave it in another.
@@ -310,16 +283,16 @@ class Recorder:
                 if self.is_here(account):
                     self._here.account = None
 
-    def is_here(self, account: ThreadAccount) -> bool:
+    def is_here(self, account: RecordedThread) -> bool:
         """Whether `account` is that of the thread that asks."""
         return getattr(self._here, "account", None) is account
 
-    def _thread_account(self, host: TaskAccount | None) -> ThreadAccount:
+    def _thread_account(self, host: TaskAccount | None) -> RecordedThread:
         if host is not None:
-            return ThreadAccount(host.loop.tree, host.stack, self, thread=get_ident())
+            return RecordedThread(host.loop.tree, host.stack, self, thread=get_ident())
         tree = self._thread_tree
         name = Frame(thread_name(threading.current_thread().name), "")
-        return ThreadAccount(tree, tree.child(tree.root, name), self, thread=get_ident())
+        return RecordedThread(tree, tree.child(tree.root, name), self, thread=get_ident())
 
     # --------------------------------------------------------------- snapshot
 
@@ -347,7 +320,7 @@ class Recorder:
     def _look(self) -> Profile:
         """Make a profile of what is known just now."""
         with self._lock:
-            unseen_waits = self._unseen_waits.copy()  # first, so that the moments have all of them
+            skipped = self.waits.skipped()  # first, so that the moments have all of them
             moments = [copy_moment(loop) for loop in self._loops]
             in_use = {id(moment.loop.tree) for moment in moments}
             sums = Sums()
@@ -366,7 +339,7 @@ class Recorder:
                 sums.add_thread(account, self._clock_in(account.thread))
             sums.divide(self.shares, "busy")
             sums.divide(self.thread_shares, "thread")
-            sums.divide(self.wait_shares, "rest", unseen_waits)
+            sums.divide(self.waits, "rest", skipped)
             truncated = any(tree.truncated for tree in self._trees)
             runs = self._runs
         return Profile(
@@ -395,11 +368,13 @@ class Recorder:
         In another one we might hold a coroutine when its task is dropped, and it would be closed
         there, which runs the program's code.
         """
-        if self.least_wait is None or moment.loop.thread != get_ident():
+        loop = moment.loop
+        if self.waits.least == NEVER or loop.thread != get_ident():
             return
-        for account, row in zip(moment.tasks, moment.task_rows, strict=True):
-            if account is not moment.loop_row.current and self._waits_long(account, now):
-                sums.move_wait(row, self._awaited(account), now)
+        for task, row in zip(moment.tasks, moment.task_rows, strict=True):
+            if task is not moment.loop_row.current and now - row.parked > self.waits.least:
+                find = loop.tasks.get(task)
+                sums.move_wait(row, self.waits.awaited(task, find and find()), now)
 
     def _now_in(self, moment: Moment) -> int:
         """Return the moment up to which a loop is accounted for in a copy of it."""
@@ -421,10 +396,6 @@ class Recorder:
 
     def _clock_in(self, thread: int) -> int:
         return self.clock_of(thread)()
-
-
-def _itself(stack: Stack) -> Stack:
-    return stack
 
 
 def _check_bound(name: str, value: object) -> None:

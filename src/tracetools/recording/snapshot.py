@@ -13,7 +13,6 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from tracetools.core.accounting import (
-    LoopAccount,
     Opened,
     Readings,
     TaskAccount,
@@ -26,11 +25,19 @@ from tracetools.core.stacks import ROOT, Frame, Stack, Times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Protocol
 
-    from tracetools.attribution.division import Shares
     from tracetools.core.accounting import ThreadAccount
     from tracetools.core.profile import Path
     from tracetools.core.stacks import StackTree
+    from tracetools.recording.loops import RecordedLoop
+
+    class Divider(Protocol):
+        """What knows how the time of stacks is divided."""
+
+        def divided(self, times: Mapping[Stack, int], /) -> Iterator[tuple[Stack, Stack, int]]:
+            """Say how much time goes from which stack to which one below it."""
+
 
 __all__ = ["Moment", "Sums", "copy_moment"]
 
@@ -89,7 +96,7 @@ _LOOP, _TASK, _STACK = _getters(LoopRow), _getters(TaskRow), _getters(StackRow)
 class Moment(NamedTuple):
     """All that was known of a loop at one moment."""
 
-    loop: LoopAccount
+    loop: RecordedLoop
     loop_row: LoopRow
     tasks: list[TaskAccount]
     task_rows: list[TaskRow]
@@ -97,7 +104,7 @@ class Moment(NamedTuple):
     stack_rows: list[tuple[int, ...]]
 
 
-def copy_moment(loop: LoopAccount) -> Moment:
+def copy_moment(loop: RecordedLoop) -> Moment:
     """Copy what is known of a loop while it runs, perhaps in another thread, and is not stopped.
 
     All rows are copied by one call that runs in C alone, so that the interpreter does not switch
@@ -114,7 +121,7 @@ def copy_moment(loop: LoopAccount) -> Moment:
     return moment
 
 
-def _try_copy(loop: LoopAccount) -> tuple[Moment, bool]:
+def _try_copy(loop: RecordedLoop) -> tuple[Moment, bool]:
     """Copy what is known of a loop; tell whether all of it is of one moment."""
     changes = loop.changes
     tasks = list(loop.tasks)
@@ -174,7 +181,7 @@ class Sums:
 
     def divide(
         self,
-        shares: Shares[Any],
+        shares: Divider,
         what: Literal["busy", "rest", "thread"],
         times: Mapping[Stack, int] | None = None,
     ) -> None:

@@ -19,7 +19,7 @@ from tracetools.core.stacks import Frame, stack_path
 from tracetools.recording.recorder import logger
 
 if TYPE_CHECKING:
-    from tracetools.core.accounting import LoopAccount, Place
+    from tracetools.recording.loops import Location, RecordedLoop
 
 __all__ = ["Alarm"]
 
@@ -44,11 +44,11 @@ class Alarm:
     def __init__(self) -> None:
         self.is_sounding = False
         self._shorten = PathShortener()
-        self._told: dict[Place, int] = {}
+        self._told: dict[Location, int] = {}
         self._told_steps: deque[int] = deque(maxlen=_MOST_STEPS)
         self._next_line = self._untold = 0
 
-    def sound(self, loop: LoopAccount, began: int, place: Place, took: int) -> None:
+    def sound(self, loop: RecordedLoop, began: int, place: Location, took: int) -> None:
         """Say where a step is that took so long, unless that was said, or another just now."""
         if began in self._told_steps:
             return
@@ -67,7 +67,7 @@ class Alarm:
         self.is_sounding = False
         self._untold = 0
 
-    def _sentence(self, loop: LoopAccount, began: int, place: Place, took: int) -> str:
+    def _sentence(self, loop: RecordedLoop, began: int, place: Location, took: int) -> str:
         own, frames = place
         goes_on = loop.current is not None and loop.began is began
         names = " > ".join(frame.name for frame in stack_path(own)[1:])

@@ -22,12 +22,13 @@ from tracetools.recording.recorder import logger
 from tracetools.sampling.alarm import Alarm
 from tracetools.sampling.gil import Turns, make_waker
 from tracetools.sampling.schedule import NOTHING, Pace
-from tracetools.sampling.unwind import Seen, line_at_fault, see, see_thread
+from tracetools.sampling.unwind import line_at_fault, see, see_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracetools.core.accounting import LoopAccount, Place, ThreadAccount
+    from tracetools.attribution.functions import Seen
+    from tracetools.recording.loops import Location, RecordedLoop, RecordedThread
     from tracetools.recording.recorder import Recorder
 
 __all__ = ["Watch"]
@@ -69,7 +70,7 @@ class Watch:
         self._turns = Turns(always=every is not None)
         self._is_wanted = every is not None or recorder.longest is not None
         self._next_trend = 0
-        self._queues: WeakKeyDictionary[LoopAccount, tuple[int, int]] = WeakKeyDictionary()
+        self._queues: WeakKeyDictionary[RecordedLoop, tuple[int, int]] = WeakKeyDictionary()
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -157,7 +158,7 @@ class Watch:
         """
         for loop in self._recorder.loops:
             now = self._recorder.clock_of(loop.thread)()
-            part = loop.longest // _LOOKS_A_LIMIT
+            part = loop.threshold // _LOOKS_A_LIMIT
             is_long = loop.current is not None and now - loop.began > part
             soon = wait if self._every is not None else wait - _AHEAD
             loop.due = 0 if is_long else now + min(soon, part)
@@ -180,8 +181,8 @@ class Watch:
                 is_outer = len(loops) > 1 and any(_runs_within(loop, one) for one in loops)
                 took = self._look_at_step(loop, stands_for, missed, is_outer=is_outer)
                 longest = took if longest is None else max(took, longest)
-            if loop.last_hold is not None:
-                self._alarm.sound(loop, *loop.last_hold)
+            if loop.last_blocking is not None:
+                self._alarm.sound(loop, *loop.last_blocking)
         if self._every is not None:
             for account in recorder.open_threads():
                 self._look_at_thread(account, stands_for, missed)
@@ -192,12 +193,12 @@ class Watch:
         return longest
 
     def _look_at_step(
-        self, loop: LoopAccount, stands_for: int, missed: int, *, is_outer: bool
+        self, loop: RecordedLoop, stands_for: int, missed: int, *, is_outer: bool
     ) -> int:
         """Look at the step that a loop makes; return how long it took up to now, in nanoseconds."""
         began = loop.began
         took = self._recorder.clock_of(loop.thread)() - began
-        is_long = took * _LOOKS_A_LIMIT > loop.longest
+        is_long = took * _LOOKS_A_LIMIT > loop.threshold
         if not is_long and self._every is None:
             return took
         seen = see(loop, is_outer=is_outer, with_lines=is_long)
@@ -212,16 +213,16 @@ class Watch:
             self._note(loop, seen, took)
         return took
 
-    def _note(self, loop: LoopAccount, seen: Seen, took: int) -> None:
+    def _note(self, loop: RecordedLoop, seen: Seen, took: int) -> None:
         """Note where a long step is; say so when it is too long."""
         place = self._place(seen)
-        looks = loop.looks if loop.looks and loop.looks[0][0] is seen.began else []
+        looks = loop.samples if loop.samples and loop.samples[0][0] is seen.began else []
         if len(looks) < _MOST_LOOKS:
-            loop.looks = [*looks, (seen.began, place)]
-        if took > loop.longest:
+            loop.samples = [*looks, (seen.began, place)]
+        if took > loop.threshold:
             self._alarm.sound(loop, seen.began, place, took)
 
-    def _look_at_thread(self, account: ThreadAccount, stands_for: int, missed: int) -> None:
+    def _look_at_thread(self, account: RecordedThread, stands_for: int, missed: int) -> None:
         opened = account.innermost
         seen = see_thread(account)
         if seen is None or opened is None:
@@ -230,13 +231,13 @@ class Watch:
         weight = _weight(stands_for, missed, lasted)
         self._recorder.thread_shares.add(seen.own, seen.key, seen, weight)
 
-    def _place(self, seen: Seen) -> Place:
+    def _place(self, seen: Seen) -> Location:
         """Say where a step is: its functions, and at last the line that holds the loop."""
         fault = line_at_fault(seen.links)
         frames = self._recorder.functions.frames(seen.codes, seen.base, seen.own)
         return seen.own, (*frames[-_MOST_SHOWN:], Frame(HOLDS, *(fault or (None, 0))))
 
-    def _note_queue(self, loop: LoopAccount) -> None:
+    def _note_queue(self, loop: RecordedLoop) -> None:
         """Note how long the queue was on average since the last time."""
         lengths, _, buckets = loop.queue.sums()
         times = sum(buckets.values())
@@ -251,7 +252,7 @@ def _weight(stands_for: int, missed: int, lasted: int) -> int:
     return stands_for + (missed if lasted >= missed else 0)
 
 
-def _runs_within(outer: LoopAccount, other: LoopAccount) -> bool:
+def _runs_within(outer: RecordedLoop, other: RecordedLoop) -> bool:
     """Whether a loop runs within a step of another one, in the same thread."""
     return (
         other is not outer

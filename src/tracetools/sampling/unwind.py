@@ -17,18 +17,17 @@ from collections import deque
 from functools import partial
 from itertools import accumulate, chain, compress, repeat, starmap, takewhile
 from operator import attrgetter, is_not, methodcaller
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.attribution.functions import owner_of
+from tracetools.attribution.functions import Seen, is_step, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
-    from tracetools.core.accounting import LoopAccount, ThreadAccount
-    from tracetools.core.stacks import Stack, StackTree
+    from tracetools.recording.loops import RecordedLoop, RecordedThread
 
-__all__ = ["Seen", "line_at_fault", "see", "see_thread", "step_begins_below"]
+__all__ = ["line_at_fault", "see", "see_thread"]
 
 _MOST_FRAMES: Final = 2000
 _ONCE: Final = ((),)
@@ -38,52 +37,8 @@ _CODE_AND_LINE: Final = attrgetter("f_code", "f_lineno")
 _INSTALLED: Final = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
 _LIBRARY: Final = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
-_steps: Final[dict[int, CodeType]] = {}
 
-
-def step_begins_below(code: CodeType) -> None:
-    """Note that a task's own functions lie below this one while it steps."""
-    _steps[id(code)] = code
-
-
-class Seen(NamedTuple):
-    """A step that was looked at, or what a worker thread does.
-
-    All is as it was found: looks are to be cheap, and what is made of them can wait.
-
-    Attributes:
-        began: the step's `LoopAccount.began`; 0 in a worker thread.
-        base: the stack of the task or thread.
-        own: its current stack.
-        tree: what both are of.
-        inwards: the functions of the step or thread, innermost first.
-        lines: where each of them is, if that was asked for.
-    """
-
-    began: int
-    base: Stack
-    own: Stack
-    tree: StackTree
-    inwards: list[CodeType]
-    lines: list[int | None]
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """The same for all looks that saw the same functions, under the same stack."""
-        return (self.base, self.own, *map(id, self.inwards))
-
-    @property
-    def codes(self) -> list[CodeType]:
-        """The functions, outermost first."""
-        return self.inwards[::-1]
-
-    @property
-    def links(self) -> list[tuple[CodeType, int | None]]:
-        """The functions with the lines that they are at, innermost first."""
-        return list(zip(self.inwards, self.lines, strict=True))
-
-
-def see_thread(account: ThreadAccount) -> Seen | None:
+def see_thread(account: RecordedThread) -> Seen | None:
     """Look at what a worker thread does; None if no span is open in it, or another one by now."""
     opened = account.innermost
     found: list[CodeType] = []
@@ -126,7 +81,7 @@ def _without_collector(look: Callable[[], None]) -> None:
             gc.enable()
 
 
-def see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> Seen | None:
+def see(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Seen | None:
     """Look at the step that a loop makes; None if there is none, or it has ended meanwhile."""
     found: list[Any] = []
     look = _look_into(loop.thread, found, with_lines=with_lines)
@@ -144,7 +99,7 @@ def see(loop: LoopAccount, *, is_outer: bool, with_lines: bool) -> Seen | None:
     lines = [link[1] for link in found] if with_lines else []
     end = 0
     for index, code in enumerate(codes):
-        if id(code) in _steps:
+        if is_step(code):
             end = index
             if not is_outer:
                 break

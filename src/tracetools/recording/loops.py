@@ -1,0 +1,180 @@
+"""Loops and worker threads that are being recorded: their accounts, and what belongs to them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from tracetools.core.accounting import NEVER, LoopAccount, ThreadAccount
+from tracetools.core.stacks import Blocks
+from tracetools.recording.guard import handle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from tracetools.core.accounting import Opened, TaskAccount
+    from tracetools.core.stacks import Frame, Stack, StackTree
+
+    class Owner(Protocol):
+        """The recording that a loop or thread belongs to."""
+
+        def stop(self, why: str) -> None:
+            """Stop recording, after an error of ours."""
+
+        def resume_loop(self, loop: RecordedLoop) -> None:
+            """Note that a loop runs again."""
+
+        def wait_ends(self, task: TaskAccount, coroutine: Any, now: int) -> None:
+            """Give the wait of a task to what it awaited."""
+
+        def open_in_thread(self, frame: Frame, entries: int) -> Opened:
+            """Open a span in this worker thread."""
+
+        def close_in_thread(self, account: RecordedThread, opened: Opened) -> None:
+            """Close a span of a worker thread."""
+
+        def is_here(self, account: RecordedThread) -> bool:
+            """Whether an account is that of this thread."""
+
+
+__all__ = ["Location", "RecordedLoop", "RecordedThread"]
+
+Location: TypeAlias = "tuple[Stack, tuple[Frame, ...]]"
+"""Where a task is at a moment: its current stack, and the functions that run below it."""
+
+MAX_LOCATIONS: Final = 1000
+"""So many locations that block a loop are told apart; others are known by their stack alone."""
+
+AGAIN: Final = 50_000
+"""Nanoseconds after which a loop releases the GIL once more, unless another `due` was set."""
+
+
+class RecordedLoop(LoopAccount):
+    """The account of a loop, with its clock, its thread, and the steps that blocked it.
+
+    A task is attached to the account by what finds its coroutine: a function, or ``None``.
+
+    Attributes:
+        owner: the recording.
+        thread: the identity of the thread that the loop runs in.
+        clock: the clock as it stands in that thread.
+        threshold: how long a step may take before it blocks the loop, in nanoseconds.
+        release_gil: called at the end of steps after `due`, so that the sampler can acquire the
+            GIL; ``None`` if there is none.
+        blocking: the steps that took longer, by location.
+        samples: samples of the step that takes long just now: its `began`, and the location.
+        last_blocking: the last of these steps: its `began`, the location, and nanoseconds.
+        postponed: an error of the program's signal handler that is to be raised in the program.
+    """
+
+    __slots__ = (
+        "blocking",
+        "clock",
+        "last_blocking",
+        "owner",
+        "postponed",
+        "release_gil",
+        "samples",
+        "thread",
+        "threshold",
+    )
+
+    def __init__(
+        self,
+        tree: StackTree,
+        clock: Callable[[], int],
+        owner: Owner,
+        *,
+        thread: int = 0,
+        threshold: int = NEVER,
+    ) -> None:
+        super().__init__(tree, clock())
+        self.owner = owner
+        self.clock = clock
+        self.thread = thread
+        self.threshold = threshold
+        self.blocking: dict[Location, Blocks] = {}
+        self.samples: list[tuple[int, Location]] = []
+        self.last_blocking: tuple[int, Location, int] | None = None
+        self.postponed: BaseException | None = None
+        self.let_release_gil(None)
+
+    def let_release_gil(self, release: Callable[[], None] | None) -> None:
+        """Call `release` at the end of the next step, and at the end of steps after `due`."""
+        self.release_gil = release
+        self.due = NEVER if release is None and self.threshold == NEVER else 0
+
+    def postpone(self, error: BaseException) -> None:
+        """Raise an error of the program's signal handler in a task, when its step ends.
+
+        For it struck where nobody passes on what is raised.
+        """
+        self.postponed = error
+        self.due = 0
+
+    def begin_other_step(self, task: TaskAccount, now: int) -> None:
+        """Begin a step that is not plain. The loop may have been resumed in an unknown way."""
+        if self.paused is not None:
+            self.owner.resume_loop(self)
+        super().begin_other_step(task, now)
+
+    def wait_ends(self, task: TaskAccount, now: int) -> int:
+        """Give the wait of a task to what it awaited."""
+        find = self.tasks.get(task)
+        try:
+            self.owner.wait_ends(task, None if find is None else find(), now)
+            return self.clock()
+        except BaseException as error:  # noqa: BLE001  # sorted out there
+            handle(error, self.owner, "a wait could not be recorded")
+        return now
+
+    def step_ended(self, stack: Stack, began: int, now: int) -> None:
+        """Count the step if it blocked the loop, and let the sampler acquire the GIL.
+
+        It is called within the program's own calls, where there may be no room left.
+        """
+        error, self.postponed = self.postponed, None
+        if error is not None:
+            self.let_release_gil(self.release_gil)
+            raise error
+        try:
+            if now - began > self.threshold:
+                self._count_blocking(stack, began, now)
+            release = self.release_gil  # once, for another thread may take it away at any moment
+            if release is not None:
+                self.due = now + min(self.threshold, AGAIN)
+                release()
+        except MemoryError:
+            return
+        except BaseException as struck:  # noqa: BLE001  # sorted out there
+            handle(struck, self.owner, "the end of a step could not be recorded")
+
+    def _count_blocking(self, stack: Stack, began: int, now: int) -> None:
+        location, took = self.location_of(stack, began), now - began
+        known = self.blocking.get(location, Blocks())
+        self.blocking[location] = known.plus(Blocks(1, took, took))
+        self.last_blocking = (began, location, took)
+
+    def location_of(self, stack: Stack, began: int) -> Location:
+        """Return where a step was in most of its samples; just `stack` if there is none."""
+        seen = Counter(location for step, location in tuple(self.samples) if step is began)
+        location: Location = seen.most_common(1)[0][0] if seen else (stack, ())
+        is_known = location in self.blocking or len(self.blocking) < MAX_LOCATIONS
+        return location if is_known else (location[0], ())
+
+
+class RecordedThread(ThreadAccount):
+    """The account of a worker thread.
+
+    Attributes:
+        owner: the recording.
+        thread: the identity of the thread.
+    """
+
+    __slots__ = ("owner", "thread")
+
+    def __init__(self, tree: StackTree, base: Stack, owner: Owner, *, thread: int) -> None:
+        super().__init__(tree, base)
+        self.owner = owner
+        self.thread = thread

@@ -49,6 +49,11 @@ _NAMES: Final = (
     _Name(
         "trio._core._run", "unrolled_run", "functions below trio's own frames are not told apart"
     ),
+    _Name(
+        "trio._core._traps",
+        "CancelShieldedCheckpoint",
+        "tasks that wake themselves are not counted",
+    ),
     _Name("asyncio.base_events", "BaseEventLoop", "tasks that were scheduled miss one step"),
     _Name("asyncio.events", "_get_running_loop", "spans outside of tasks are taken for a thread's"),
     _Name("sys", "_current_frames", "functions and blocking lines are not sampled"),
@@ -104,6 +109,12 @@ def trio_step_code() -> Any:
     """Return the code of trio's function that steps tasks; None if it is gone."""
     run = getattr(sys.modules.get("trio._core._run"), "unrolled_run", None)
     return getattr(run, "__code__", None)
+
+
+def trio_checkpoint() -> object:
+    """Return what a trio task yields at a checkpoint; something else if the name is gone."""
+    traps = sys.modules.get("trio._core._traps")
+    return getattr(traps, "CancelShieldedCheckpoint", _GONE)
 
 
 def asyncio_ready_queue(loop: Any) -> Any:

@@ -180,7 +180,7 @@ def test_a_task_that_woke_itself_is_busy_until_its_step_ends_whatever_closes_mea
 def test_a_clock_that_starts_at_zero_keeps_the_laws(tmp_path):
     clock = FakeClock(0)
     recorder = Recorder(clock=clock)
-    loop = recorder.begin_loop(recorder.clock())
+    loop = recorder.begin_loop()
     now = recorder.clock
     a, b = (loop.spawn(loop.tree.root, Frame(name), now(), clock=now) for name in "ab")
     loop.begin_step(a, now())

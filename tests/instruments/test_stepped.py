@@ -9,34 +9,30 @@ import types
 
 import pytest
 
-from tracetools.core.accounting import NEVER, LoopAccount
 from tracetools.core.stacks import Frame, StackTree
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
+from tracetools.recording.loops import RecordedLoop
 from tracetools.testing import FakeClock
 
 
 class Owner:
-    """Records steps as plainly as can be, and notes what it is told."""
+    """Closes accounts, and notes what it is told."""
 
-    def __init__(self, clock):
-        self.clock = clock
+    def __init__(self):
         self.heard = []
-
-    def begin(self, account):
-        self.heard.append("begin")
-        account.loop.begin_step(account, self.clock())
-        return True
-
-    def end(self, account):
-        self.heard.append("end")
-        account.loop.end_step(self.clock())
 
     def exited(self, account):
         self.heard.append("exited")
-        account.loop.exit(account, self.clock())
+        account.loop.exit(account, account.loop.clock())
 
     def dropped(self, account):
         self.heard.append("dropped")
+
+    def failed(self, error):
+        self.heard.append(error)
+
+    def stop(self, why):
+        self.heard.append(why)
 
 
 @types.coroutine
@@ -47,16 +43,16 @@ def wait():
 class World:
     def __init__(self):
         self.clock = FakeClock()
-        self.owner = Owner(self.clock)
-        self.loop = LoopAccount(StackTree(max_stacks=100, max_depth=100), self.clock())
-        self.account = self.loop.spawn(
-            self.loop.tree.root, Frame("task"), self.clock(), clock=self.clock
-        )
+        self.owner = Owner()
+        tree = StackTree(max_stacks=100, max_depth=100)
+        self.loop = RecordedLoop(tree, self.clock, self.owner)
+        self.account = self.spawn("task")
 
-    def step(self, coroutine, *, special=False):
-        return SteppedCoroutine(
-            coroutine, self.account, self.owner, special=special, scheduled=False, least_wait=NEVER
-        )
+    def spawn(self, name):
+        return self.loop.spawn(self.loop.tree.root, Frame(name), self.clock())
+
+    def step(self, coroutine, **options):
+        return SteppedCoroutine(coroutine, self.account, self.owner, **options)
 
 
 @pytest.fixture
@@ -73,7 +69,7 @@ async def works(clock):
     return "result"
 
 
-def test_each_step_is_charged_to_the_task_and_the_first_is_the_owners(world):
+def test_each_step_is_charged_to_the_task(world):
     coroutine = world.step(works(world.clock))
     for _ in range(2):
         assert coroutine.send(None) is None
@@ -82,22 +78,35 @@ def test_each_step_is_charged_to_the_task_and_the_first_is_the_owners(world):
         coroutine.send(None)
     assert stop.value.value == "result"
     assert (world.account.busy, world.account.stack.steps) == (111, 3)
-    assert world.owner.heard == ["begin", "end", "exited"]
+    assert world.owner.heard == ["exited"]
 
 
-def test_a_special_task_has_all_its_steps_from_the_owner(world):
-    coroutine = world.step(works(world.clock), special=True)
+def test_before_its_first_step_it_is_prepared_once(world):
+    prepared = []
+    coroutine = world.step(works(world.clock), prepare=prepared.append)
     coroutine.send(None)
     coroutine.send(None)
-    assert world.owner.heard == ["begin", "end"] * 2
+    assert prepared == [world.account]
+    coroutine.close()
+
+
+def test_it_is_prepared_for_each_step_if_that_is_asked_for(world):
+    prepared = []
+
+    def prepare(account):
+        prepared.append(account)
+        return prepare
+
+    coroutine = world.step(works(world.clock), prepare=prepare)
+    coroutine.send(None)
+    coroutine.send(None)
+    assert prepared == [world.account] * 2
     coroutine.close()
 
 
 def test_a_step_within_a_step_interrupts_it(world):
-    other = world.loop.spawn(world.loop.tree.root, Frame("other"), world.clock(), clock=world.clock)
-    inner = SteppedCoroutine(
-        works(world.clock), other, world.owner, special=False, scheduled=False, least_wait=NEVER
-    )
+    other = world.spawn("other")
+    inner = SteppedCoroutine(works(world.clock), other, world.owner)
 
     async def creates():
         world.clock.tick(1000)
@@ -108,6 +117,67 @@ def test_a_step_within_a_step_interrupts_it(world):
         world.step(creates()).send(None)
     assert (world.account.busy, other.busy) == (2000, 1)
     inner.close()
+
+
+def test_a_step_that_ends_in_a_checkpoint_has_woken_itself(world):
+    coroutine = world.step(works(world.clock), checkpoint="checkpoint")
+    coroutine.send(None)
+    assert world.account.stack.self_wakes == 0
+    coroutine.close()
+    coroutine = world.step(works(world.clock))
+    coroutine.send(None)
+    assert world.account.stack.self_wakes == 1
+    coroutine.close()
+
+
+class Struck(Exception):
+    """What a signal handler of the program's raises."""
+
+
+def strikes(signum, frame):
+    raise Struck
+
+
+@pytest.mark.parametrize("is_stepping", [False, True])
+def test_what_a_signal_handler_raises_within_our_code_is_raised_in_the_coroutine(
+    world, is_stepping
+):
+    async def catches():
+        await wait()
+        with pytest.raises(Struck):
+            await wait()
+        world.clock.tick(5)
+        return "result"
+
+    now, struck = world.loop.clock, []
+
+    def clock():
+        stepping = world.loop.current is world.account
+        if world.account.stack.steps == 1 and not struck and stepping is is_stepping:
+            struck.append(stepping)
+            strikes(14, inspect.currentframe())
+        return now()
+
+    world.loop.clock = clock
+    coroutine = world.step(catches())
+    coroutine.send(None)
+    if not is_stepping:
+        world.account.stack.steps = 0
+        coroutine.send(None)
+        world.account.stack.steps = 1
+    with pytest.raises(StopIteration) as stop:
+        coroutine.send(None)
+    assert stop.value.value == "result"
+    assert struck == [is_stepping]
+    assert world.account.busy == 5
+    assert world.owner.heard == ["exited"]
+
+
+def test_an_error_of_ours_is_reported_and_the_coroutine_goes_on(world):
+    coroutine = world.step(works(world.clock), prepare=lambda _: 1 / 0)
+    assert coroutine.send(None) is None
+    assert [type(error) for error in world.owner.heard] == [ZeroDivisionError]
+    coroutine.close()
 
 
 def test_what_is_thrown_arrives_and_the_step_is_recorded(world):
@@ -170,11 +240,9 @@ def test_the_owner_hears_of_one_that_is_dropped(world):
 
 
 def test_it_is_known_whose_steps_are_recorded(world):
-    first, second = world.owner, Owner(world.clock)
+    first, second = world.owner, Owner()
     inner = world.step(works(world.clock))
-    outer = SteppedCoroutine(
-        inner, world.account, second, special=False, scheduled=False, least_wait=NEVER
-    )
+    outer = SteppedCoroutine(inner, world.account, second)
     assert outer.is_of(first)
     assert outer.is_of(second)
     assert not inner.is_of(second)

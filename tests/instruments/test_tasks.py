@@ -42,7 +42,7 @@ def test_a_task_is_named_by_its_function_or_as_asked_for(
     tasks, coroutine, task_names, name, expected
 ):
     tasks = Tasks(tasks.recorder, task_names=task_names)
-    loop = tasks.recorder.begin_loop(tasks.recorder.clock())
+    loop = tasks.recorder.begin_loop()
     account = tasks.open_account(loop, loop.tree.root, coroutine, name)
     assert account.base.frame.name == expected
 

@@ -70,7 +70,7 @@ class RealLoop:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.clock = recorder.clock
-        self.loop = recorder.begin_loop(self.clock())
+        self.loop = recorder.begin_loop()
         self.tasks: list = []
 
     def spawn(self, name):
@@ -232,7 +232,7 @@ def test_loops_one_after_another_add_up_in_the_same_stacks():
     clock = FakeClock()
     recorder = Recorder(clock=clock)
     for busy in (5, 7):
-        loop = recorder.begin_loop(clock())
+        loop = recorder.begin_loop()
         task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
         clock.tick(1)
         loop.begin_step(task, clock())
@@ -253,7 +253,7 @@ def test_loops_one_after_another_add_up_in_the_same_stacks():
 def test_two_recordings_of_one_loop_see_the_same():
     first, clock = ScriptedLoop(), FakeClock()
     second = Recorder(clock=clock)
-    loop = second.begin_loop(clock())
+    loop = second.begin_loop()
     task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
     first.begin_step(first.spawn("task"))
     loop.begin_step(task, clock())
@@ -423,7 +423,7 @@ def test_loops_that_begin_later_give_way_as_well():
     loop = ScriptedLoop()
     calls = []
     loop.recorder.let_give_way(lambda: calls.append(1))
-    other = loop.recorder.begin_loop(loop.clock())
+    other = loop.recorder.begin_loop()
     other.begin_step(other.spawn(other.tree.root, Frame("task"), loop.clock()), loop.clock())
     other.end_step(loop.clock() + 1)
     assert calls == [1]
@@ -797,7 +797,7 @@ from tracetools.core.stacks import Frame
 
 recorder = Recorder()
 clock = time.perf_counter_ns
-loop = recorder.begin_loop(clock())
+loop = recorder.begin_loop()
 task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
 loop.begin_step(task, clock())
 early = span("early")

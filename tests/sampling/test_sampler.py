@@ -181,11 +181,11 @@ def test_the_loop_that_runs_within_a_step_of_another_has_the_inner_functions():
 def test_of_two_loops_in_a_thread_the_one_within_has_the_inner_functions(world, is_first):
     recorder, clock = world.loop.recorder, world.loop.clock
     if is_first:
-        inner = recorder.begin_loop(clock())
-        world.loop.loop, outer = recorder.begin_loop(clock()), world.loop.loop
+        inner = recorder.begin_loop()
+        world.loop.loop, outer = recorder.begin_loop(), world.loop.loop
         recorder.end_loop(outer, clock())
     else:
-        inner = recorder.begin_loop(clock())
+        inner = recorder.begin_loop()
     account = inner.spawn(inner.tree.root, Frame("inner"), clock(), clock=clock)
 
     def body():

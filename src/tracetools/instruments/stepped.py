@@ -46,16 +46,22 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         owner: who records it.
         prepare: called before the first step; it returns itself if it is to be called before the
             next one as well.
+        checkpoint: what the coroutine yields when it is ready for its next step at once.
     """
 
     __slots__ = ("__weakref__", "_coroutine", "owner", "send", "throw")
 
     def __init__(
-        self, coroutine: Any, account: TaskAccount, owner: Owner, prepare: Prepare | None = None
+        self,
+        coroutine: Any,
+        account: TaskAccount,
+        owner: Owner,
+        prepare: Prepare | None = None,
+        checkpoint: object = None,
     ) -> None:
         self._coroutine = coroutine
         self.owner = owner
-        steps = _steps(ref(self), coroutine, account, owner, prepare)
+        steps = _steps(ref(self), coroutine, account, owner, prepare, checkpoint)
         next(steps)
         # Attributes instead of methods: to call one is to resume the generator, without a frame of
         # ours between. So there is one place where a signal handler can strike.
@@ -123,12 +129,13 @@ _PARKED: Final = object()
 """Stands for what is sent into a step, between two of them."""
 
 
-def _steps(  # noqa: C901, PLR0912, PLR0915  # one frame, for a call is too dear
+def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for a call is too dear
     itself: ref[SteppedCoroutine],
     coroutine: Any,
     account: TaskAccount,
     owner: Owner,
     prepare: Prepare | None,
+    checkpoint: object,
 ) -> Generator[Any, Any, Any]:
     """Run a coroutine step by step.
 
@@ -145,7 +152,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0915  # one frame, for a call is too dear
         while True:
             try:
                 if thrown is not None:
-                    error, thrown, result = thrown, None, _UNSENT
+                    error, thrown, result, request = thrown, None, _UNSENT, None
                     if prepare is not None:
                         prepare = prepare(account)
                     if account.loop.current is not account:
@@ -154,7 +161,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0915  # one frame, for a call is too dear
                         result = coroutine.throw(error)
                     finally:
                         del error
-                    end(clock(), result is None)
+                    end(clock(), result is checkpoint)
                     request = _PARKED
                 elif result is _UNSENT:
                     result = send(request)
@@ -166,19 +173,18 @@ def _steps(  # noqa: C901, PLR0912, PLR0915  # one frame, for a call is too dear
                         prepare = prepare(account)
                     begin(clock())
                     result = send(request)
-                    end(clock(), result is None)
+                    end(clock(), result is checkpoint)
                     request = _PARKED
             except BaseException as struck:
-                if getattr(coroutine, "cr_frame", None) is None:
-                    raise  # the coroutine has ended, and this is how
-                if isinstance(struck, GeneratorExit) and itself() is None:
-                    dropped = True
+                ended = getattr(coroutine, "cr_frame", None) is None
+                dropped = isinstance(struck, GeneratorExit) and itself() is None
+                if dropped or (ended and isinstance(struck, GeneratorExit)):
                     raise
-                if (
-                    request is _PARKED
-                    or not isinstance(struck, Exception)
-                    or is_interruption(struck)
-                ):
+                if request is _PARKED:  # it was thrown in, or struck between two steps
+                    thrown = _without_our_frames(struck)
+                elif ended:
+                    raise  # the coroutine has ended, and this is how
+                elif is_interruption(struck):
                     thrown = _without_our_frames(struck)
                 else:
                     owner.failed(struck)

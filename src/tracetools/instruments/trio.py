@@ -386,7 +386,7 @@ class _Tasks(Tasks):
 
     def _know(self, task: Task, account: TaskAccount) -> None:
         self.accounts[task] = account
-        stepped = SteppedCoroutine(task.coro, account, self)
+        stepped = SteppedCoroutine(task.coro, account, self, checkpoint=_CHECKPOINT)
         task.coro = stepped  # type: ignore[assignment]  # it behaves like one
         compat.trio_rebind_send(task, stepped.send)
         if _is_trios_own(task):  # what it spawns is the program's
@@ -420,6 +420,7 @@ def _is_trios_own(task: Task) -> bool:
     return task.parent_nursery is None or task.name == _ENTRY_QUEUE
 
 
+_CHECKPOINT: Final = compat.trio_checkpoint()
 _ENTRY_QUEUE: Final = "<TrioToken.run_sync_soon task>"
 
 

@@ -109,12 +109,14 @@ def open_span(frame: Frame, entries: int = 1) -> Opening | None:
         if not recorded_loops:
             return None
         return _open_several(loop, frame, entries)
+    except RecursionError:  # the program's own; there is no room to record anything just now
+        return None
     except BaseException as error:
         if is_interruption(error):
             if task is not None:
                 _close_again(task, before)
             raise
-        _give_up(error)
+        _give_up()
         return None
 
 
@@ -126,26 +128,24 @@ def close_span(opened: Opening | None) -> None:
             then. Nothing of our own.
     """
     try:
-        _close(opened)
+        if type(opened) is tuple:
+            account = opened[0]
+            # No thread but the loop's own sees its span innermost in a task that steps, unless the
+            # step itself waits for that thread.
+            if type(account) is not TaskAccount:
+                account.owner.close_in_thread(account, opened)
+            elif not account.close_current(opened, account.loop.clock()):
+                _close_elsewhere(account, opened)
+        elif isinstance(opened, list):
+            for one in reversed(opened):
+                close_span(one)
+    except RecursionError:  # the program's own; there is no room to record anything just now
+        return
     except BaseException as error:
         if is_interruption(error):
-            _close(opened)
+            close_span(opened)
             raise
-        _give_up(error)
-
-
-def _close(opened: Opening | None) -> None:
-    if type(opened) is tuple:
-        account = opened[0]
-        # No thread but the loop's own sees its span innermost in a task that steps, unless the
-        # step itself waits for that thread.
-        if type(account) is not TaskAccount:
-            account.owner.close_in_thread(account, opened)
-        elif not account.close_current(opened, account.loop.clock()):
-            _close_elsewhere(account, opened)
-    elif isinstance(opened, list):
-        for one in reversed(opened):
-            close_span(one)
+        _give_up()
 
 
 def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
@@ -163,10 +163,8 @@ def _close_again(task: TaskAccount, before: Opened | None) -> None:
         close_span(task.innermost)
 
 
-def _give_up(error: BaseException) -> None:
+def _give_up() -> None:
     """Stop every recording after an error of ours that no single one can be blamed for."""
-    if isinstance(error, RecursionError):  # the program's own; there is no room just now
-        return
     for recorder in tuple(recorders):
         recorder.stop("a span could not be recorded")
 

@@ -14,7 +14,7 @@ from tracetools import observe, record
 
 @observe
 def encode(rows: int) -> str:
-    """Runs in a worker thread, and stands under the task that waits for it."""
+    """Run in a worker thread, under the task that waits for it."""
     return json.dumps([{"row": row, "square": row * row} for row in range(rows)])
 
 

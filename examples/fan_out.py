@@ -1,4 +1,4 @@
-"""A job that fans out: three kinds of work share a helper, and the graph tells who it worked for.
+"""A job that fans out. Two kinds of work share a helper; the graph shows its time for each kind.
 
 Run it with ``python examples/fan_out.py``, then open ``stack.svg``.
 """
@@ -12,7 +12,7 @@ from tracetools import FlamegraphInstrument, observe, span
 
 
 def checksum(data: bytes, rounds: int) -> str:
-    """The shared helper: not observed, so its time belongs to whoever calls it."""
+    """The shared helper. It is not observed, so its time belongs to its caller."""
     for _ in range(rounds):
         data = hashlib.sha256(data).digest()
     return data.hex()
@@ -34,7 +34,7 @@ async def check_image(number: int) -> None:
 
 @observe
 async def backup() -> None:
-    """One span; the tasks that it spawns stand under it."""
+    """This is one span. The tasks that it spawns stand under it."""
     async with trio.open_nursery() as nursery:
         for number in range(10):
             nursery.start_soon(check_mail, number)

@@ -1,8 +1,8 @@
 """Forty-eight readers ask a shop for books at the same time.
 
-``slow_fan_out.py`` takes far too long; how the two lines are found that are to blame stands in the
-documentation. ``fast_fan_out.py`` is the same program with both of them mended. Start the shop with
-``uvicorn shop:app``, then ``tracetools run slow_fan_out.py``. This needs the extra ``demo``.
+``slow_fan_out.py`` takes far too long. The documentation shows how to find the two lines at fault.
+``fast_fan_out.py`` is the same program with both of them mended. Start the shop with
+``uvicorn shop:app``, then run ``tracetools run slow_fan_out.py``. It needs the extra ``demo``.
 """
 
 import re
@@ -26,15 +26,15 @@ class Catalogue:
         self.locks: dict[int, anyio.Lock] = defaultdict(anyio.Lock)
 
     async def page(self, number: int) -> str:
-        """Fetch a page, or take the one that is there."""
-        async with self.locks[number]:  # or two readers would fetch the same page
+        """Fetch a page, or return the kept one."""
+        async with self.locks[number]:  # so no two readers fetch the same page
             if number not in self.pages:
                 response = await self.client.get(f"/book/{number}")
                 self.pages[number] = response.text
         return self.pages[number]
 
     async def price_now(self, number: int) -> str:
-        """Ask again: the page that is kept may be old."""
+        """Ask again, since the kept page may be old."""
         response = await self.client.get(f"/book/{number}")
         return price_on(response.text)
 

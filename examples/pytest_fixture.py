@@ -1,4 +1,4 @@
-"""Records a test: pytest-trio runs a test with every instrument that its fixtures return.
+"""Record a test: pytest-trio runs a test with every instrument that its fixtures return.
 
 Run it with ``pytest examples/pytest_fixture.py``.
 """

@@ -1,7 +1,7 @@
-"""The bookshop of ``tracetools demo``, for the programs beside it to ask: ``uvicorn shop:app``.
+"""The bookshop of ``tracetools demo``, for the programs in this folder: ``uvicorn shop:app``.
 
-It needs the extra ``demo``. Its database answers after 30 ms, so that a book's page, which takes
-four answers one after another, takes 120 ms at least.
+It needs the extra ``demo``. Its database answers after 30 ms. The page of a book takes four answers
+one after another, so at least 120 ms.
 """
 
 from tracetools.demo.app import make_app

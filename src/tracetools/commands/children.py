@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands.signals import DeadlySignals
-from tracetools.commands.waking import LoopWaker
+from tracetools.commands.wakeup_fd import WakeupFd
 from tracetools.instruments import module_imports as late
 from tracetools.output.formats.files import write_atomically
 from tracetools.output.stack_file import StackFile
@@ -157,7 +157,7 @@ class _Child:
         self._recording = _ChildRecording(file, Options(**options), DeadlySignals(self.finish))
         self._record = Record(self._recording)
         self._children = Children(options, path, folder)
-        self._waker = LoopWaker()
+        self._wakeup_fd = WakeupFd()
         self._over = False
 
     def begin(self) -> None:
@@ -167,7 +167,7 @@ class _Child:
         logger.addHandler(logging.NullHandler())  # else what we log might go to stderr
         self._record.__enter__()
         self._children.begin()
-        self._waker.begin()
+        self._wakeup_fd.start()
         atexit.register(self.finish)
         util.register_after_fork(self, _Child.finish_without_atexit)
 
@@ -187,7 +187,7 @@ class _Child:
             return
         self._over = True
         with contextlib.suppress(Exception, KeyboardInterrupt):
-            self._waker.end()
+            self._wakeup_fd.end()
             self._children.end()
             self._record.__exit__()
 

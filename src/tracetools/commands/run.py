@@ -207,7 +207,7 @@ class _Recording:
         self._context = contextlib.ExitStack()
         self._handle: Any = None
         self._children: Any = None
-        self._waker: Any = None
+        self._wakeup_fd: Any = None
         self._over = False
 
     def begin(self) -> None:
@@ -219,7 +219,7 @@ class _Recording:
         with _sys_path(self._path):  # takes a while
             from tracetools import record  # noqa: PLC0415
             from tracetools.commands.children import Children  # noqa: PLC0415
-            from tracetools.commands.waking import LoopWaker  # noqa: PLC0415
+            from tracetools.commands.wakeup_fd import WakeupFd  # noqa: PLC0415
 
         options = {name: getattr(self._options, name) for name in _RECORDED}
         was_there = _is_there(Path(self._options.output))
@@ -227,8 +227,8 @@ class _Recording:
         self._made = None if was_there else self._handle.flamegrapher.stack_file
         self._children = Children(options, self._path)
         self._children.begin()
-        self._waker = LoopWaker()
-        self._waker.begin()
+        self._wakeup_fd = WakeupFd()
+        self._wakeup_fd.start()
         atexit.register(self.finish)  # before the program registers anything, so after all of that
         DeadlySignals(self.finish).catch()
 
@@ -251,7 +251,7 @@ class _Recording:
     def _conclude(self) -> str:
         """Write the files, and return what is to be said."""
         try:
-            self._waker.end()
+            self._wakeup_fd.end()
             self._children.end()
             self._context.close()
             of_children, unread = self._children.collect()

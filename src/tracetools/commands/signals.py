@@ -24,8 +24,8 @@ uvicorn, for one, shuts down on SIGTERM, puts back the handler that it found, an
 again. So where the system's default would kill, we write first and then let it kill: the status is
 the same. SIGHUP is treated alike, since it is what a closed terminal sends; under nohup it is
 ignored and stays so. The price: the program finds a handler where it would have found SIG_DFL,
-while it is stuck in C code only SIGKILL ends it, and loops have to be woken (`waking`). SIGQUIT
-stays the way out without a word.
+while it is stuck in C code only SIGKILL ends it, and asyncio loops have to be woken (`wakeup_fd`).
+SIGQUIT stays the way out without a word.
 """
 
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tracetools
+from tracetools.instruments import asyncio_loops, stepped
 
 PROGRAMS = Path(__file__).parent
 RECORDED = ("-m", "tracetools", "run")
 
 
-_OURS_ON_3_10 = re.compile(
-    r' *File ".*[\\/]tracetools[\\/]instruments[\\/](steps|loops)\.py", line \d+, in .*\n    .*\n'
-)
+_OUR_FILES = "|".join(re.escape(module.__file__) for module in (stepped, asyncio_loops))
+_OURS_ON_3_10 = re.compile(rf' *File "(?:{_OUR_FILES})", line \d+, in .*\n    .*\n')
 """Frames that cannot be kept out of the tracebacks of asyncio's tasks on Python 3.10."""
 
 

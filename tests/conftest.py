@@ -37,6 +37,27 @@ def nothing_survives():
     assert {what: found for what, found in left.items() if found} == {}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def programs_hear_signals():
+    """Let SIGINT and SIGHUP end the programs that tests start, as they do by default.
+
+    Under nohup and in a background job they are ignored, and a program inherits that. It does not
+    inherit a handler. So this process still outlives the terminal.
+    """
+    wanted = {"SIGINT": signal.default_int_handler, "SIGHUP": lambda *_: None}
+    numbers = {name: getattr(signal, name) for name in wanted if hasattr(signal, name)}
+    ignored = [name for name, number in numbers.items() if _is_ignored(number)]
+    for name in ignored:
+        signal.signal(numbers[name], wanted[name])
+    yield
+    for name in ignored:
+        signal.signal(numbers[name], signal.SIG_IGN)
+
+
+def _is_ignored(number: int) -> bool:
+    return signal.getsignal(number) == signal.SIG_IGN
+
+
 def _signal_handlers() -> dict[int, object]:
     return {number: signal.getsignal(number) for number in signal.valid_signals()}
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const path = new URL("../../../src/tracetools/flamegraph/assets/model.js", import.meta.url);
+const path = new URL("../../../../src/tracetools/output/flamegraph/assets/model.js", import.meta.url);
 const names = [
   "firstFrom", "frameBelow", "shownRanges", "placeOf", "stackOf", "compile", "isMatch", "inOrder",
   "matchedShare", "cutText", "labelOf", "readState", "writeState", "keyOf", "frameOfKey",

@@ -19,8 +19,7 @@ import trio.testing
 from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
-from tracetools.core.profile import Path
-from tracetools.core.stacks import Times
+from tracetools.core.stacks import StackPath, Times
 from tracetools.sampling.sampler import Watch
 
 THE_LOOPS_OWN = (
@@ -209,7 +208,7 @@ def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
     assert profile.scheduled_measured == ("scheduled" in on)
 
 
-def is_detail(profile: Profile, path: Path) -> bool:
+def is_detail(profile: Profile, path: StackPath) -> bool:
     """Whether a stack merely tells more of another one: what is awaited, or which function runs."""
     times = profile.stacks[path]
     return len(path) > 1 and times.steps == times.entries == 0
@@ -217,7 +216,7 @@ def is_detail(profile: Profile, path: Path) -> bool:
 
 def without_details(profile: Profile) -> Profile:
     """Give what is told of awaits and functions back to the stacks that were entered."""
-    stacks: dict[Path, Times] = defaultdict(Times)
+    stacks: dict[StackPath, Times] = defaultdict(Times)
     for path, times in profile.stacks.items():
         entered = path
         while is_detail(profile, entered):

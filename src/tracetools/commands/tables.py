@@ -12,10 +12,10 @@ from tracetools.core.stacks import ROOT
 from tracetools.output.lints import amount, find_lints, line_at_fault
 
 if TYPE_CHECKING:
-    import pathlib
+    from pathlib import Path
 
-    from tracetools.core.profile import Lens, Path, Profile
-    from tracetools.core.stacks import Frame
+    from tracetools.core.profile import Lens, Profile
+    from tracetools.core.stacks import Frame, StackPath
     from tracetools.output.lints import Lint
 
 __all__ = ["shorten", "top_stacks", "totals", "what_ran", "what_stands_out", "what_to_open"]
@@ -103,7 +103,7 @@ def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
     return "\n".join(lines)
 
 
-def what_to_open(graph: pathlib.Path, here: pathlib.Path) -> str:
+def what_to_open(graph: Path, here: Path) -> str:
     """Return where a graph and what it is of are, seen from a folder, and what to do with them."""
     shown = graph.relative_to(here) if graph.is_relative_to(here) else graph
     profile = shown.with_suffix(".profile.json")
@@ -114,7 +114,7 @@ def what_to_open(graph: pathlib.Path, here: pathlib.Path) -> str:
     )
 
 
-def shorten(path: Path, width: int) -> str:
+def shorten(path: StackPath, width: int) -> str:
     """Return a stack in one line of at most `width` columns: its end, as much as there is room for.
 
     The last frame has its place, without the folder; of those before it there are the names.
@@ -136,7 +136,7 @@ def _lint_line(lint: Lint, width: int) -> str:
     return f"{line}: {shorten(_to_line(lint.path), max(_LEAST_WIDTH, width - len(line) - 2))}"
 
 
-def _to_line(path: Path) -> Path:
+def _to_line(path: StackPath) -> StackPath:
     """Let a path that ends in the line that held the loop end in that line's function."""
     if line_at_fault(path) is None or len(path) == 1:
         return path
@@ -159,7 +159,7 @@ def _heading(lens: Lens, whole: int, waiting: int) -> str:
     return f"Most {lens} time, by stack (self time; 100 % = {_amount(whole)} of all tasks):"
 
 
-def _row(time: int, whole: int, path: Path, width: int) -> str:
+def _row(time: int, whole: int, path: StackPath, width: int) -> str:
     numbers = f"{time / 1e6:>11,.1f} ms {100 * time / whole:5.1f} %  "
     return numbers + shorten(path, width - len(numbers))
 

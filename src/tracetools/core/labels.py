@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import CodeType
 
-    from tracetools.core.profile import Path
+    from tracetools.core.stacks import StackPath
 
 __all__ = [
     "LABELS",
@@ -59,7 +59,7 @@ def code_frame(name: str, code: CodeType) -> Frame:
     return Frame(name, code.co_filename or None, code.co_firstlineno or 0)
 
 
-def label_path(path: Path, labels: Labels) -> tuple[str, ...]:
+def label_path(path: StackPath, labels: Labels) -> tuple[str, ...]:
     """Return the label of each frame of a stack."""
     if labels == "location":
         return tuple(frame.location if frame.file != "" else frame.name for frame in path)

@@ -14,12 +14,9 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from tracetools.core.errors import LawError
 from tracetools.core.histogram import NOTHING, Spread
-from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.stacks import ROOT, Blocks, Frame, StackPath, Times
 
-__all__ = ["LENSES", "Lens", "Path", "Profile"]
-
-Path: TypeAlias = tuple[Frame, ...]
-"""A stack, from the root down."""
+__all__ = ["LENSES", "Lens", "Profile"]
 
 Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task"]
 """Which time is looked at; see `Profile.lens`."""
@@ -64,7 +61,7 @@ class Profile:
         unseen: tasks that lived in recorded loops and could not be followed.
     """
 
-    stacks: Mapping[Path, Times] = field(default_factory=dict)
+    stacks: Mapping[StackPath, Times] = field(default_factory=dict)
     duration: int = 0
     task_time: int = 0
     start: int = 0
@@ -75,7 +72,7 @@ class Profile:
     scheduled_measured: bool = False
     truncated: bool = False
     blocking_limit: int | None = None
-    blocking: Mapping[Path, Blocks] = field(default_factory=dict)
+    blocking: Mapping[StackPath, Blocks] = field(default_factory=dict)
     lateness: Spread = NOTHING
     queue: Spread = NOTHING
     queue_trend: tuple[int, ...] = ()
@@ -106,7 +103,7 @@ class Profile:
         """The time of spans in worker threads, in nanoseconds. It runs beside the loop's."""
         return sum(times.thread for times in self.stacks.values())
 
-    def lens(self, lens: Lens) -> dict[Path, int]:
+    def lens(self, lens: Lens) -> dict[StackPath, int]:
         """Return nanoseconds by stack, seen through one lens; zeros are left out.
 
         - ``busy``: the loop's time by stack, its waiting as the root's self time, so that without
@@ -155,8 +152,8 @@ class Profile:
     def merge(self, *others: Profile) -> Profile:
         """Add profiles up: stacks are the key. Associative and commutative."""
         profiles = (self, *others)
-        stacks: dict[Path, Times] = {}
-        blocking: dict[Path, Blocks] = {}
+        stacks: dict[StackPath, Times] = {}
+        blocking: dict[StackPath, Blocks] = {}
         for profile in profiles:
             for path, times in profile.stacks.items():
                 known = stacks.get(path)
@@ -199,7 +196,7 @@ def _weight(trend: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
     return max(trend, default=0), trend
 
 
-def _joined(path: Path) -> str:
+def _joined(path: StackPath) -> str:
     return ";".join(frame.label for frame in path)
 
 

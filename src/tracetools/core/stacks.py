@@ -9,7 +9,7 @@ Nothing here reads a clock, knows a task, or formats text for a file.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +22,7 @@ __all__ = [
     "Blocks",
     "Frame",
     "Stack",
+    "StackPath",
     "StackTree",
     "Times",
     "frames_between",
@@ -53,6 +54,9 @@ class Frame(NamedTuple):
         """``name (file:line)``; just the name for the frames that stand for no place."""
         return self.name if self.file == "" else f"{self.name} ({self.location})"
 
+
+StackPath: TypeAlias = tuple[Frame, ...]
+"""A stack as its frames, from the root down."""
 
 ROOT: Final = Frame("all-spans", "")
 """The frame that every stack begins with; its self time is the loop's own waiting and overhead."""
@@ -217,7 +221,7 @@ class StackTree:
         return parent.children.setdefault(frame, stack)
 
 
-def stack_path(stack: Stack) -> tuple[Frame, ...]:
+def stack_path(stack: Stack) -> StackPath:
     """Return the frames of a stack, from the root down."""
     frames = [stack.frame]
     while stack.parent is not None:

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.profile import Path  # noqa: TC001  # for readers of the annotations
-from tracetools.core.stacks import DEEPER, HOLDS, OTHER, ROOT
+from tracetools.core.stacks import DEEPER, HOLDS, OTHER, ROOT, StackPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +72,7 @@ class Lint:
     """
 
     kind: str
-    path: Path | None
+    path: StackPath | None
     seen: str
     why: str
     remedy: str
@@ -104,7 +103,7 @@ def find_lints(profile: Profile) -> Lints:
     return Lints(tuple(shown), left_out)
 
 
-def line_at_fault(path: Path) -> str | None:
+def line_at_fault(path: StackPath) -> str | None:
     """Return the line that held the loop, as ``file:line``; of a path of `Profile.blocking`."""
     held = bool(path) and path[-1].name == HOLDS and bool(path[-1].file)
     return path[-1].location if held else None
@@ -124,7 +123,7 @@ def amount(time: int) -> str:
 class _Seen(NamedTuple):
     """What a rule found: what the lint has of its own, and how many, where weights are alike."""
 
-    path: Path | None
+    path: StackPath | None
     text: str
     weight: int = 0
     many: int = 0
@@ -252,35 +251,35 @@ def _left_open(profile: Profile) -> Iterator[_Seen]:
             yield _Seen(path, f"{were} open when the task had finished", 0, count)
 
 
-def _of_one(profile: Profile) -> Iterator[tuple[Path, Times]]:
+def _of_one(profile: Profile) -> Iterator[tuple[StackPath, Times]]:
     """Give the stacks that end in one task or span, in no frame that stands for many or none."""
     for path, times in profile.stacks.items():
         if path and path[-1] not in (ROOT, OTHER, DEEPER):
             yield path, times
 
 
-def _with_steps_below(profile: Profile) -> set[Path]:
+def _with_steps_below(profile: Profile) -> set[StackPath]:
     """Give the stacks below which a step ended."""
-    found: set[Path] = set()
+    found: set[StackPath] = set()
     for path in _from_below(profile):
         if profile.stacks[path].steps or path in found:
             found.add(path[:-1])
     return found
 
 
-def _own_busy(profile: Profile) -> dict[Path, int]:
+def _own_busy(profile: Profile) -> dict[StackPath, int]:
     """Add to the busy time of stacks that of the functions below them, which have no entries."""
     return _gathered(profile, lambda times: not times.entries and not times.steps)
 
 
-def _busy_in_steps(profile: Profile) -> dict[Path, int]:
+def _busy_in_steps(profile: Profile) -> dict[StackPath, int]:
     """Add to the busy time of stacks that of all below them in which no step ended."""
     return _gathered(profile, lambda times: not times.steps)
 
 
-def _gathered(profile: Profile, belongs: Callable[[Times], bool]) -> dict[Path, int]:
+def _gathered(profile: Profile, belongs: Callable[[Times], bool]) -> dict[StackPath, int]:
     """Add the busy time of stacks that belong to the stack above them to that, from below."""
-    busy: dict[Path, int] = defaultdict(int)
+    busy: dict[StackPath, int] = defaultdict(int)
     for path in _from_below(profile):
         times = profile.stacks[path]
         busy[path] += times.busy
@@ -289,7 +288,7 @@ def _gathered(profile: Profile, belongs: Callable[[Times], bool]) -> dict[Path, 
     return busy
 
 
-def _from_below(profile: Profile) -> list[Path]:
+def _from_below(profile: Profile) -> list[StackPath]:
     return sorted(profile.stacks, key=len, reverse=True)
 
 

@@ -14,7 +14,7 @@ from tracetools.core.stacks import HOLDS, Blocks, Frame, stack_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracetools.core.profile import Path
+    from tracetools.core.stacks import StackPath
     from tracetools.recording.loops import Location, RecordedLoop
 
 __all__ = ["Findings"]
@@ -52,7 +52,7 @@ class Findings:
 
     def of_profile(self, shorten: Callable[[Frame], Frame]) -> dict[str, Any]:
         """Return the findings by the names that a profile has for them."""
-        blocking: dict[Path, Blocks] = {}
+        blocking: dict[StackPath, Blocks] = {}
         for (stack, functions), blocks in self._holds.items():
             path = tuple(map(shorten, (*stack_path(stack), *(functions or (_NOWHERE,)))))
             blocking[path] = blocking.get(path, Blocks()).plus(blocks)

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from tracetools.core.accounting import ThreadAccount
-    from tracetools.core.profile import Path
-    from tracetools.core.stacks import StackTree
+    from tracetools.core.stacks import StackPath, StackTree
     from tracetools.recording.loops import RecordedLoop
 
     class Divider(Protocol):
@@ -241,10 +240,10 @@ class Sums:
             lived += now - row.born
         return lived
 
-    def by_path(self, duration: int, shorten: Callable[[Frame], Frame]) -> dict[Path, Times]:
+    def by_path(self, duration: int, shorten: Callable[[Frame], Frame]) -> dict[StackPath, Times]:
         """Return the numbers by path; the root's self time is what no task had of `duration`."""
-        paths: dict[Stack, Path] = {}
-        stacks: dict[Path, Times] = {}
+        paths: dict[Stack, StackPath] = {}
+        stacks: dict[StackPath, Times] = {}
         for stack, row in self._rows.items():
             above = () if stack.parent is None else paths[stack.parent]
             path = paths[stack] = (*above, shorten(stack.frame))

@@ -18,8 +18,8 @@ six numbers, are read like those that say that there is none.
 from __future__ import annotations
 
 import json
-import pathlib
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.core.errors import StackFileError
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsRead
 
-    from tracetools.core.profile import Path
+    from tracetools.core.stacks import StackPath
 
 VERSION: Final = 1
 
@@ -84,7 +84,7 @@ def write_profile(path: str | os.PathLike[str], profile: Profile) -> None:
         StackFileError: The file cannot be written; what was there before is untouched.
     """
     try:
-        write_atomically(pathlib.Path(path), format_profile(profile).encode("ascii"))
+        write_atomically(Path(path), format_profile(profile).encode("ascii"))
     except (OSError, ValueError) as error:
         raise StackFileError(f"cannot write profile {path}: {explain(error)}") from error
 
@@ -122,7 +122,7 @@ def _spread_row(spread: Spread) -> list[Any]:
     return [spread.total, spread.worst, sorted(spread.buckets.items())]
 
 
-def _rows(stacks: Mapping[Path, Times], index_of: Mapping[Frame, int]) -> list[list[int]]:
+def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> list[list[int]]:
     """Give the rows of all stacks, each after its parent."""
     numbers = {tuple(index_of[frame] for frame in path): stacks[path] for path in stacks}
     missing = {path[:length] for path in numbers for length in range(1, len(path))}
@@ -135,7 +135,7 @@ def _rows(stacks: Mapping[Path, Times], index_of: Mapping[Frame, int]) -> list[l
 
 
 def _blocking_rows(
-    blocking: Mapping[Path, Blocks], index_of: Mapping[Frame, int]
+    blocking: Mapping[StackPath, Blocks], index_of: Mapping[Frame, int]
 ) -> list[tuple[Any, ...]]:
     """Give the rows of what blocked the loop, sorted by the indexes of their frames."""
     return sorted(
@@ -162,7 +162,7 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
         StackFileError: The file is missing, cannot be read, or is not what `write_profile` writes.
     """
     try:
-        with pathlib.Path(path).open("rb") as file:
+        with Path(path).open("rb") as file:
             return load_profile(file, str(path))
     except (OSError, ValueError) as error:
         raise StackFileError(f"cannot read profile {path}: {explain(error)}") from error
@@ -253,11 +253,11 @@ def _frame(row: object, index: int) -> Frame:
     raise _MalformedError(f"frame {index} is not [name, file or null, line]")
 
 
-def _stacks(rows: Iterable[Any], frames: list[Frame]) -> dict[Path, Times]:
+def _stacks(rows: Iterable[Any], frames: list[Frame]) -> dict[StackPath, Times]:
     """Build the stacks, each from its parent's, which must stand before it."""
-    paths: list[Path] = []
+    paths: list[StackPath] = []
     seen: set[tuple[int, int]] = set()
-    stacks: dict[Path, Times] = {}
+    stacks: dict[StackPath, Times] = {}
     length = 0
     for index, row in enumerate(rows):
         parent, frame, times = _numbers(row, index)
@@ -287,8 +287,8 @@ def _numbers(row: Any, index: int) -> tuple[int, int, Times | None]:
     raise _MalformedError(f"stack {index} is not [parent, frame, {', '.join(Times._fields)}]")
 
 
-def _blocking(rows: Iterable[Any], frames: list[Frame]) -> dict[Path, Blocks]:
-    blocking: dict[Path, Blocks] = {}
+def _blocking(rows: Iterable[Any], frames: list[Frame]) -> dict[StackPath, Blocks]:
+    blocking: dict[StackPath, Blocks] = {}
     length = 0
     for index, row in enumerate(rows):
         indexes, blocks = _blocks(row, index)

@@ -15,8 +15,7 @@ from tracetools.output.formats.folded import clean_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tracetools.core.profile import Path
-    from tracetools.core.stacks import Frame
+    from tracetools.core.stacks import Frame, StackPath
     from tracetools.output.formats.folded import Stack
 
 MAX_ROWS: Final = 200
@@ -72,10 +71,10 @@ class Figures(NamedTuple):
         return self.whole + self.scheduled + self.idle + self.thread
 
 
-def clean_stacks(paths: Iterable[Path]) -> dict[Path, Stack]:
+def clean_stacks(paths: Iterable[StackPath]) -> dict[StackPath, Stack]:
     """Give the labels of each stack as a folded file has them."""
     labels: dict[Frame, str] = {}
-    stacks: dict[Path, Stack] = {}
+    stacks: dict[StackPath, Stack] = {}
     for path in paths:
         for frame in path:
             if frame not in labels:

@@ -16,8 +16,8 @@ from tracetools.output.lints import find_lints, line_at_fault
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from tracetools.core.profile import Path, Profile
-    from tracetools.core.stacks import Blocks
+    from tracetools.core.profile import Profile
+    from tracetools.core.stacks import Blocks, StackPath
     from tracetools.output.lints import Lint
 
 MAX_HOLDS: Final = 20
@@ -111,7 +111,7 @@ def holds_of(profile: Profile) -> Holds:
     )
 
 
-def _order(item: tuple[Path, Blocks]) -> tuple[int, list[tuple[str, int]]]:
+def _order(item: tuple[StackPath, Blocks]) -> tuple[int, list[tuple[str, int]]]:
     path, blocks = item
     return -blocks.total, [(frame.label, frame.line) for frame in path]
 
@@ -125,7 +125,7 @@ def _kind(kind: str, lints: list[Lint], profile: Profile) -> Kind:
     return Kind(heading, lints[0].why, lints[0].remedy, notices)
 
 
-def _where(path: Path, known: Collection[Path]) -> Where:
+def _where(path: StackPath, known: Collection[StackPath]) -> Where:
     """Take a stack apart at its innermost frame that is known."""
     depth = next((depth for depth in range(len(path), 1, -1) if path[:depth] in known), 1)
     until = len(path) - any(frame.name == HOLDS for frame in path[-1:])
@@ -137,5 +137,5 @@ def _where(path: Path, known: Collection[Path]) -> Where:
     )
 
 
-def _names(path: Path) -> Iterable[str]:
+def _names(path: StackPath) -> Iterable[str]:
     return (clean_label(frame.name) for frame in path)

@@ -5,10 +5,10 @@ What may live here: a `Profile` to a `Report`. What must not: markup.
 
 from __future__ import annotations
 
-import pathlib
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.errors import GraphFileError
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tracetools.core.histogram import Spread
-    from tracetools.core.profile import Lens, Path, Profile
+    from tracetools.core.profile import Lens, Profile
+    from tracetools.core.stacks import StackPath
     from tracetools.output.flamegraph.options import OptionNames
     from tracetools.output.formats.folded import Stack
     from tracetools.output.report.figures import Table
@@ -74,7 +75,7 @@ def write_report(
     """
     text = report_of_profile(profile, make_options(options))
     try:
-        write_atomically(pathlib.Path(path), text.encode())
+        write_atomically(Path(path), text.encode())
     except (OSError, ValueError) as error:
         raise GraphFileError(f"cannot write report {path}: {explain(error)}") from error
 
@@ -109,7 +110,7 @@ def _title(profile: Profile) -> str:
     return ", ".join(profile.programs) or "tracetools report"
 
 
-def _seen(profile: Profile, lens: Lens, labels: dict[Path, Stack]) -> dict[Stack, int]:
+def _seen(profile: Profile, lens: Lens, labels: dict[StackPath, Stack]) -> dict[Stack, int]:
     """Give a lens by label. The leaves of the lens `task` are no stacks of the profile."""
     seen: dict[Stack, int] = defaultdict(int)
     for path, time in profile.lens(lens).items():
@@ -123,7 +124,7 @@ def _seen(profile: Profile, lens: Lens, labels: dict[Path, Stack]) -> dict[Stack
 # -- the table ---------------------------------------------------------------------------------
 
 
-def _table(profile: Profile, labels: dict[Path, Stack]) -> Table:
+def _table(profile: Profile, labels: dict[StackPath, Stack]) -> Table:
     figures = sum_up(
         (
             labels[path],

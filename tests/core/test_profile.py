@@ -251,14 +251,3 @@ def test_a_lifetime_that_no_state_has_breaks_the_second_law():
 
 def test_time_of_worker_threads_steps_and_entries_are_under_neither_law():
     doctored(thread=1, steps=1, entries=1).check()
-
-
-# ------------------------------------------------------------------------------------- notebooks
-
-
-def test_a_profile_shows_itself_in_a_frame_of_its_own():
-    assert GOOD._repr_html_().startswith("<iframe ")
-
-
-def test_an_empty_profile_shows_a_sentence():
-    assert Profile()._repr_html_().startswith("<p>")

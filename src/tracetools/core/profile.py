@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from tracetools.core.errors import LawError
 from tracetools.core.histogram import NOTHING, Spread
+from tracetools.core.notebook import html_of
 from tracetools.core.stacks import ROOT, Blocks, Frame, StackPath, Times
 
 __all__ = ["LENSES", "Lens", "Profile"]
@@ -184,11 +185,9 @@ class Profile:
 
     __add__ = merge
 
-    def _repr_html_(self) -> str:
-        """Show the report in a notebook. The edge is not imported before somebody looks."""
-        from tracetools.output.report.of_profile import notebook_of_profile  # noqa: PLC0415
-
-        return notebook_of_profile(self)
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows: the report; ``None``, which stands for `repr`, without."""
+        return html_of(self)
 
 
 def _weight(trend: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.output.report.reading import Page
+from tests.output.page_reading import Page
 from tracetools.core.errors import GraphFileError
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Frame, Times

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.output.report.reading import Page
+from tests.output.page_reading import Page
 from tests.output.report.test_page import ATTACKS
 from tracetools.output.report.notices import Hold, Holds, Kind, Notice, Notices, Where
 from tracetools.output.report.pieces import holds_section, notices_section

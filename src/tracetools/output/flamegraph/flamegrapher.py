@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError, TracetoolsError
 from tracetools.core.profile import IDLE, SCHEDULED
 from tracetools.output.flamegraph.amounts import unit_of
+from tracetools.output.flamegraph.iframe import iframe_of_svg
 from tracetools.output.flamegraph.layout import arrange, place
 from tracetools.output.flamegraph.marks import NO_MARKS, Marks, marks_of, place_marks, sentence_of
 from tracetools.output.flamegraph.markup import csp_source
@@ -77,14 +78,12 @@ class Flamegrapher:
         return f"{type(self).__name__}({self._stack_file!s}, {self._graph_file!s})"
 
     def _repr_html_(self) -> str | None:
-        """Show the graph in a notebook; None, which stands for `repr`, if there is none to show."""
-        from tracetools.output.report.notebook import notebook_of_svg  # noqa: PLC0415  # only notebooks do
-
+        """Return what a notebook shows: the graph; None, which stands for `repr`, without one."""
         try:
             text = self._draw(self._checked_stack_file(), replace(self._options, embedded=True))
         except TracetoolsError:
             return None
-        return notebook_of_svg(text, self._options.heading)
+        return iframe_of_svg(text, self._options.heading)
 
     @staticmethod
     def csp_sources() -> dict[str, str]:

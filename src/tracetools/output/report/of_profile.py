@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from tracetools.core.errors import GraphFileError
 from tracetools.output.flamegraph.amounts import amount_formatter
+from tracetools.output.flamegraph.iframe import iframe_of_page
 from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import Options, make_options
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.report.figures import Column, Figures, clean_stacks, make_table, sum_up
 from tracetools.output.report.lenses import ORDER, lenses_with_time
-from tracetools.output.report.notebook import notebook_frame
 from tracetools.output.report.notices import holds_of, notices_of
 from tracetools.output.report.page import Report, write_page
 
@@ -85,7 +85,7 @@ def notebook_of_profile(profile: Profile) -> str:
     report = make_report(profile, Options(max_frames=NOTEBOOK_FRAMES))
     if not report.lenses:
         return "<p>tracetools: an empty profile, in which no time was recorded.</p>"
-    return notebook_frame(write_page(report), title=report.title)
+    return iframe_of_page(write_page(report), title=report.title)
 
 
 def make_report(profile: Profile, options: Options) -> Report:

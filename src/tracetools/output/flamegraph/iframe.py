@@ -1,8 +1,4 @@
-"""Pages within notebooks: each in a frame of its own, so that two of them never meet.
-
-What may live here: the frame, and the least page that a graph needs. What must not: graphs, and
-imports of what draws them, since that imports this.
-"""
+"""Pages within other pages, such as notebooks: each in a frame, so that two of them never meet."""
 
 from __future__ import annotations
 
@@ -17,11 +13,11 @@ PAGE_HEIGHT: Final = 720
 """Pixels for a whole report, which scrolls."""
 
 
-def notebook_frame(page_html: str, height: int = PAGE_HEIGHT, title: str = "tracetools") -> str:
-    """Give a frame with a whole page in it.
+def iframe_of_page(page_html: str, height: int = PAGE_HEIGHT, title: str = "tracetools") -> str:
+    """Return a frame with a whole page in it.
 
-    JupyterLab, VS Code and Colab run scripts in such a frame, which they do not always do beside
-    it. The page may run scripts and do nothing else: it can neither see nor change the notebook.
+    JupyterLab, VS Code and Colab run scripts in a frame; beside one they do not always. The page
+    may run scripts and do nothing else: it can neither see nor change the notebook.
     """
     page = page_html.replace("&", "&amp;").replace('"', "&quot;")
     return (
@@ -30,8 +26,8 @@ def notebook_frame(page_html: str, height: int = PAGE_HEIGHT, title: str = "trac
     )
 
 
-def notebook_of_svg(svg_text: str, title: str, height: int = GRAPH_HEIGHT) -> str:
-    """Give a frame with one graph in it, drawn with the option `embedded`."""
+def iframe_of_svg(svg_text: str, title: str, height: int = GRAPH_HEIGHT) -> str:
+    """Return a frame with one graph in it, which was drawn with the option `embedded`."""
     page = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="color-scheme" content="light dark">\n'
@@ -39,4 +35,4 @@ def notebook_of_svg(svg_text: str, title: str, height: int = GRAPH_HEIGHT) -> st
         "<style>body { margin: 0; } svg.tracetools { display: block; }</style>\n"
         f"</head>\n<body>\n{svg_text}</body>\n</html>\n"
     )
-    return notebook_frame(page, height, title)
+    return iframe_of_page(page, height, title)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import logging
 import math
 import os
 import threading
@@ -20,12 +21,13 @@ from tracetools.core.labels import LABELS, Labels, label_path
 from tracetools.core.profile import LENSES, Lens, Profile
 from tracetools.output.formats.files import explain
 from tracetools.output.formats.folded import write_folded
-from tracetools.recording.recorder import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["StackFile", "fold"]
+
+_log = logging.getLogger("tracetools")
 
 _SHARE: Final = 0.01
 """The most that flushing may take of the time."""
@@ -125,7 +127,7 @@ class StackFile:
             try:
                 flusher.start()
             except RuntimeError as error:
-                logger.warning("%s is written at the end only: %s", self.path, error)
+                _log.warning("%s is written at the end only: %s", self.path, error)
             else:
                 self._flusher = flusher, over
 
@@ -168,7 +170,7 @@ class StackFile:
             if not self._failing:
                 self._failing = True
                 known = isinstance(error, StackFileError)
-                logger.error("%s; the program goes on", error, exc_info=not known)
+                _log.error("%s; the program goes on", error, exc_info=not known)
 
     def _create(self) -> None:
         """Make sure that the file can be written, without touching what it holds."""

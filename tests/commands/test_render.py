@@ -14,7 +14,7 @@ from tracetools.__main__ import main
 from tracetools.commands import render as command
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times
-from tracetools.output.flamegraph.options import OptionNames
+from tracetools.output.flamegraph.options import GraphKeywords
 from tracetools.output.formats.profile_json import write_profile
 
 MAIN = (ROOT, Frame("main", "app.py", 3))
@@ -175,7 +175,7 @@ def test_bad_lines_among_good_ones_are_told_once(folder, caplog):
 
 
 def test_every_option_has_a_flag():
-    assert command._FLAGS.keys() == OptionNames.__annotations__.keys()
+    assert command._FLAGS.keys() == GraphKeywords.__annotations__.keys()
 
 
 @pytest.mark.parametrize(

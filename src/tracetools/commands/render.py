@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tracetools.core.profile import Lens
-    from tracetools.output.flamegraph.options import Options
+    from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.formats.folded import Folded
 
 __all__ = ["SUMMARY", "add_options", "run"]
@@ -225,7 +225,7 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _options(given: argparse.Namespace) -> Options:
+def _options(given: argparse.Namespace) -> GraphOptions:
     from tracetools.output.flamegraph.options import make_options  # noqa: PLC0415  # draws nothing yet
 
     flags = {name: getattr(given, name) for name in _FLAGS}
@@ -344,7 +344,7 @@ def _source(path: Path) -> str:
     return "standard input" if path == _STANDARD else str(path)
 
 
-def _read(path: Path, options: Options) -> _Input:
+def _read(path: Path, options: GraphOptions) -> _Input:
     """Read a file of either kind; which it is is seen from how it begins."""
     from tracetools.output.formats.files import explain  # noqa: PLC0415
     from tracetools.output.formats.folded import parse_folded  # noqa: PLC0415
@@ -385,7 +385,7 @@ class _Again:
 # -- drawing -----------------------------------------------------------------------------------
 
 
-def _graph(inputs: Sequence[_Input], given: argparse.Namespace, options: Options) -> str:
+def _graph(inputs: Sequence[_Input], given: argparse.Namespace, options: GraphOptions) -> str:
     from tracetools.output.flamegraph.flamegrapher import earlier_counts, render_packed  # noqa: PLC0415
     from tracetools.output.flamegraph.marks import marks_of  # noqa: PLC0415
 
@@ -418,7 +418,7 @@ def _sum_of_before(inputs: Sequence[_Input], stacks: Sequence[Folded]) -> dict[b
     return sums
 
 
-def _page(inputs: Sequence[_Input], options: Options) -> str:
+def _page(inputs: Sequence[_Input], options: GraphOptions) -> str:
     from tracetools.output.report.of_profile import report_of_profile  # noqa: PLC0415
     from tracetools.output.report.of_stacks import report_of_stacks  # noqa: PLC0415
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LABELS",
+    "LabelPath",
     "Labels",
     "PathShortener",
     "code_frame",
@@ -33,6 +34,9 @@ Labels: TypeAlias = Literal["name", "location"]
 """What a frame's label shows: ``name (file:line)``, or ``file:line`` as trace-tools did."""
 
 LABELS: tuple[Labels, ...] = get_args(Labels)
+
+LabelPath: TypeAlias = tuple[str, ...]
+"""A stack as the labels of its frames, from the root down."""
 
 _INSTALLED = re.compile(r"(?:site|dist)-packages/")
 _THREAD_NUMBER = re.compile(
@@ -59,7 +63,7 @@ def code_frame(name: str, code: CodeType) -> Frame:
     return Frame(name, code.co_filename or None, code.co_firstlineno or 0)
 
 
-def label_path(path: StackPath, labels: Labels) -> tuple[str, ...]:
+def label_path(path: StackPath, labels: Labels) -> LabelPath:
     """Return the label of each frame of a stack."""
     if labels == "location":
         return tuple(frame.location if frame.file != "" else frame.name for frame in path)

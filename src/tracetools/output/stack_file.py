@@ -25,6 +25,8 @@ from tracetools.output.formats.folded import write_folded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tracetools.core.labels import LabelPath
+
 __all__ = ["StackFile", "fold"]
 
 _log = logging.getLogger("tracetools")
@@ -35,14 +37,12 @@ _SHARE: Final = 0.01
 _unfinished: Final[set[StackFile]] = set()
 
 
-def fold(
-    profile: Profile, lens: Lens = "busy", labels: Labels = "name"
-) -> dict[tuple[str, ...], int]:
+def fold(profile: Profile, lens: Lens = "busy", labels: Labels = "name") -> dict[LabelPath, int]:
     """Return the microseconds of each stack, by its labels: what a stack file holds.
 
     This is the one place where nanoseconds are rounded, half up.
     """
-    counts: dict[tuple[str, ...], int] = {}
+    counts: dict[LabelPath, int] = {}
     for path, time in profile.lens(lens).items():
         key = label_path(path, labels)
         counts[key] = counts.get(key, 0) + time

@@ -8,7 +8,7 @@ from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Blocks, Frame
 from tracetools.output.flamegraph import Flamegrapher
-from tracetools.output.flamegraph.options import OptionNames, Options
+from tracetools.output.flamegraph.options import GraphKeywords, GraphOptions
 
 from .reading import parse, read_frames
 
@@ -182,7 +182,7 @@ def test_graph_does_not_replace_its_stack_file(tmp_path):
 
 def test_options_are_those_given_and_the_defaults():
     options = Flamegrapher(title="T", min_width=1).options
-    assert options == Options(title="T", min_width=1)
+    assert options == GraphOptions(title="T", min_width=1)
     assert (options.colors, options.count_name, options.image_width) == (None, None, None)
 
 
@@ -194,7 +194,7 @@ def test_options_reach_the_graph(stack_file):
 
 
 def test_type_checkers_know_every_option():
-    assert get_type_hints(OptionNames) == get_type_hints(Options)
+    assert get_type_hints(GraphKeywords) == get_type_hints(GraphOptions)
 
 
 def test_unknown_option_is_an_error_that_names_those_there_are():

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tracetools.output.flamegraph.flamegrapher import render, render_packed
-from tracetools.output.flamegraph.options import Options
+from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.formats.folded import clean_label, format_folded, parse_folded
 
 from .reading import read_frames, read_inferno_frames
@@ -22,7 +22,9 @@ def frames_of_inferno(stacks):
 
 
 def compare(stacks, min_width=0.01):
-    ours = sorted(frame[:4] for frame in read_frames(render(stacks, Options(min_width=min_width))))
+    ours = sorted(
+        frame[:4] for frame in read_frames(render(stacks, GraphOptions(min_width=min_width)))
+    )
     assert ours == sorted(frame[:4] for frame in frames_of_inferno(stacks))
 
 
@@ -43,7 +45,7 @@ def test_narrow_frames_are_left_out_as_by_inferno(stacks, wide):
 
 def test_siblings_that_share_a_prefix_are_drawn_once_and_not_twice():
     found = {("main.py:1",): 50, ("main.py:1", "x.py:7"): 40, ("main.py:12",): 30}
-    ours = [frame[1:4] for frame in read_frames(render(found, Options())) if frame.depth == 1]
+    ours = [frame[1:4] for frame in read_frames(render(found, GraphOptions())) if frame.depth == 1]
     assert ours == [
         (0, 90, "main.py:1 (90 samples, 75.00%)"),
         (90, 30, "main.py:12 (30 samples, 25.00%)"),
@@ -59,7 +61,7 @@ def test_differences_are_those_of_inferno(counts):
     lines = sorted(f"{';'.join(stack)} {old} {new}" for stack, (old, new) in counts.items())
     theirs = read_inferno_frames(pyinferno.flamegraph_from_lines(lines, "Flame Graph"))
     folded = parse_folded(line.encode() + b"\n" for line in lines)
-    ours = read_frames(render_packed(folded.packed, folded.packed_before, Options()))
+    ours = read_frames(render_packed(folded.packed, folded.packed_before, GraphOptions()))
     assert sorted(frame[:4] for frame in ours) == sorted(frame[:4] for frame in theirs)
 
 

@@ -11,7 +11,7 @@ from tracetools.output.flamegraph import svg
 from tracetools.output.flamegraph.flamegrapher import render, render_packed
 from tracetools.output.flamegraph.layout import arrange, place
 from tracetools.output.flamegraph.marks import NO_MARKS, SYMBOL, Marks
-from tracetools.output.flamegraph.options import Options
+from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.formats.folded import pack
 
 from .reading import SVG, lay_out, parse, read_frames
@@ -31,10 +31,10 @@ EXAMPLE = {
 
 def draw(stacks, before=None, marks=NO_MARKS, **options):
     if before is None:
-        return render(stacks, Options(**options), marks)
+        return render(stacks, GraphOptions(**options), marks)
     packed = {pack(stack): count for stack, count in before.items()}
     columns = arrange(((pack(stack), count) for stack, count in stacks.items()), packed)
-    return svg.draw(place(columns, 0), Options(**options))
+    return svg.draw(place(columns, 0), GraphOptions(**options))
 
 
 MARKS = Marks(
@@ -398,7 +398,7 @@ def test_the_symbol_stays_where_the_label_is_cut(width, side, label):
 
 def test_growth_and_mark_stand_side_by_side():
     counts, before = [(b"a", 60), (b"b", 40)], {b"a": 50, b"b": 70}
-    text = render_packed(counts, before, Options(), Marks({("a",): ONCE}))
+    text = render_packed(counts, before, GraphOptions(), Marks({("a",): ONCE}))
     assert frame_of(text, "a").title == (
         "a (60 samples, 60.00%; +10.00%; blocked the loop once, for 203 ms)"
     )
@@ -474,7 +474,7 @@ def test_hostile_text_is_only_text(text):
 )
 def test_any_names_and_options_make_a_document_that_says_what_the_layout_says(stacks, options):
     text = draw(stacks, **options)
-    boxes = lay_out(stacks, Options(**options).min_width).boxes
+    boxes = lay_out(stacks, GraphOptions(**options).min_width).boxes
     assert [frame[:3] for frame in read_frames(text)] == [box[:3] for box in boxes]
 
 

@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from tracetools.output.flamegraph.options import Options
+from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.report.of_profile import report_of_profile
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ def open_page(browser, tmp_path):
 
 @pytest.fixture
 def text(profile):
-    return report_of_profile(profile, Options())
+    return report_of_profile(profile, GraphOptions())
 
 
 def shown(page):
@@ -174,7 +174,7 @@ SEARCHED = (
 
 
 def test_a_frame_that_stands_out_or_held_the_loop_searches_the_graph_too(open_page, eventful):
-    page = open_page(report_of_profile(eventful, Options()))
+    page = open_page(report_of_profile(eventful, GraphOptions()))
     page.evaluate(SEARCHED)
     page.locator("summary", has_text="Left open").click()
     page.locator("details[open]").get_by_role("button", name="query").click()
@@ -183,14 +183,14 @@ def test_a_frame_that_stands_out_or_held_the_loop_searches_the_graph_too(open_pa
 
 
 def test_the_table_of_what_held_the_loop_is_not_the_one_that_is_filtered(open_page, eventful):
-    page = open_page(report_of_profile(eventful, Options()))
+    page = open_page(report_of_profile(eventful, GraphOptions()))
     page.get_by_label("Filter by name").fill("server.py")
     assert page.locator(".figures tbody tr:visible").count() == 1
     assert page.locator(".holds tbody tr:visible").count() == 2
 
 
 def test_what_stands_out_opens_without_scripts(open_page, eventful):
-    page = open_page(report_of_profile(eventful, Options()), java_script_enabled=False)
+    page = open_page(report_of_profile(eventful, GraphOptions()), java_script_enabled=False)
     remedy = page.get_by_text("Open spans by")
     assert not remedy.is_visible()
     page.locator("summary", has_text="Left open").click()
@@ -207,7 +207,7 @@ def test_the_page_follows_the_readers_colour_scheme(open_page, text, scheme):
 
 @pytest.mark.parametrize("width", [400, 1200, 2500])
 def test_the_page_is_never_wider_than_its_window(open_page, eventful, width):
-    text = report_of_profile(eventful, Options())
+    text = report_of_profile(eventful, GraphOptions())
     page = open_page(text, viewport={"width": width, "height": 900})
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -216,7 +216,7 @@ def test_the_page_is_never_wider_than_its_window(open_page, eventful, width):
 def test_the_page_works_under_a_policy_that_asks_for_a_nonce(open_page, profile):
     policy = "default-src 'none'; script-src 'nonce-abc'; style-src 'nonce-abc'"
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-    text = report_of_profile(profile, Options(nonce="abc"))
+    text = report_of_profile(profile, GraphOptions(nonce="abc"))
     page = open_page(text.replace("<head>\n", f"<head>\n{meta}\n", 1))
     tab(page, "Busy").click()
     assert shown(page) == ["busy"]

@@ -9,7 +9,7 @@ from tests.output.page_reading import Page
 from tracetools.core.errors import GraphFileError
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Frame, Times
-from tracetools.output.flamegraph.options import Options
+from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.report import write_report
 from tracetools.output.report.of_profile import report_of_profile
 from tracetools.output.report.of_stacks import report_of_stacks
@@ -28,13 +28,13 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_name_title_or_note_becomes_markup(profile, attack):
-    plain = Page(report_of_profile(profile, Options(notes="n", title="t")))
+    plain = Page(report_of_profile(profile, GraphOptions(notes="n", title="t")))
     renamed = {
         tuple(frame if frame is ROOT else Frame(frame.name + attack, attack) for frame in path): t
         for path, t in profile.stacks.items()
     }
     hostile = dataclasses.replace(profile, stacks=renamed, programs=(attack,), backends=(attack,))
-    text = report_of_profile(hostile, Options(notes=attack, title=attack))
+    text = report_of_profile(hostile, GraphOptions(notes=attack, title=attack))
     text.encode()
     page = Page(text)
     shape = [(tag, set(found)) for tag, found in page.elements if tag not in ("span", "text")]
@@ -44,14 +44,14 @@ def test_no_name_title_or_note_becomes_markup(profile, attack):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_name_of_a_file_becomes_markup(attack):
-    plain = Page(report_of_stacks({"a": {("b",): 1}}, Options()))
-    page = Page(report_of_stacks({attack: {(attack,): 1}}, Options()))
+    plain = Page(report_of_stacks({"a": {("b",): 1}}, GraphOptions()))
+    page = Page(report_of_stacks({attack: {(attack,): 1}}, GraphOptions()))
     tags = [tag for tag, _ in page.elements if tag not in ("span", "text")]
     assert tags == [tag for tag, _ in plain.elements if tag not in ("span", "text")]
 
 
 def test_the_page_has_no_address_outside_itself(profile):
-    text = report_of_profile(profile, Options())
+    text = report_of_profile(profile, GraphOptions())
     addresses = set(re.findall(r"\w+://[^\s\"'<>]*", text))
     assert {address for address in addresses if not address.startswith(NAMESPACES)} == set()
     page = Page(text)
@@ -61,25 +61,25 @@ def test_the_page_has_no_address_outside_itself(profile):
 
 
 def test_every_id_is_there_once(eventful):
-    page = Page(report_of_profile(eventful, Options()))
+    page = Page(report_of_profile(eventful, GraphOptions()))
     ids = page.values("id")
     assert len(ids) == len(set(ids)) > 0
 
 
 def test_nothing_needs_inline_styles_or_handlers(eventful):
-    page = Page(report_of_profile(eventful, Options()))
+    page = Page(report_of_profile(eventful, GraphOptions()))
     names = {name for _, found in page.elements for name in found}
     assert not {name for name in names if name == "style" or name.startswith("on")}
 
 
 def test_a_nonce_stands_on_the_pages_styles_and_script(profile):
-    page = Page(report_of_profile(profile, Options(nonce="abc=")))
+    page = Page(report_of_profile(profile, GraphOptions(nonce="abc=")))
     assert page.all("script")[-1] == {"nonce": "abc="}
     assert page.all("style")[0] == {"nonce": "abc="}
 
 
 def test_each_graph_keeps_its_state_under_the_name_of_its_lens(profile):
-    page = Page(report_of_profile(profile, Options()))
+    page = Page(report_of_profile(profile, GraphOptions()))
     assert page.values("data-state") == ["task", "busy", "idle", "scheduled"]
 
 
@@ -89,29 +89,29 @@ def test_the_same_profile_gives_the_same_page(eventful):
         stacks=dict(reversed(eventful.stacks.items())),
         blocking=dict(reversed(eventful.blocking.items())),
     )
-    assert report_of_profile(eventful, Options()) == report_of_profile(turned, Options())
+    assert report_of_profile(eventful, GraphOptions()) == report_of_profile(turned, GraphOptions())
 
 
 def test_what_stands_out_comes_before_the_graphs_and_what_held_the_loop_after_them(eventful):
-    page = Page(report_of_profile(eventful, Options()))
+    page = Page(report_of_profile(eventful, GraphOptions()))
     kinds = ["notices", "graphs", "holds", "figures", "about"]
     assert [one.get("class") for one in page.all("section") if one.get("class") in kinds] == kinds
 
 
 def test_where_nothing_stands_out_nothing_is_said(profile):
-    page = Page(report_of_profile(profile, Options()))
+    page = Page(report_of_profile(profile, GraphOptions()))
     assert not {"notices", "holds"} & set(page.values("class"))
 
 
 def test_a_profile_without_time_says_so():
-    page = Page(report_of_profile(Profile(stacks={(ROOT,): Times()}), Options()))
+    page = Page(report_of_profile(Profile(stacks={(ROOT,): Times()}), GraphOptions()))
     assert any("Nothing was recorded" in text for text in page.texts["p"])
     assert page.all("svg") == []
 
 
 def test_a_lens_without_time_has_no_graph():
     profile = Profile(stacks={(ROOT,): Times(busy=5)}, duration=5)
-    page = Page(report_of_profile(profile, Options()))
+    page = Page(report_of_profile(profile, GraphOptions()))
     assert page.values("data-lens") == ["busy"]
 
 
@@ -119,7 +119,7 @@ def test_report_is_written_as_a_whole_or_not_at_all(profile, tmp_path):
     path = tmp_path / "report.html"
     write_report(path, profile, title="Mine", colors="blue")
     assert path.read_text(encoding="utf-8") == report_of_profile(
-        profile, Options(title="Mine", colors="blue")
+        profile, GraphOptions(title="Mine", colors="blue")
     )
     with pytest.raises(GraphFileError, match=r"cannot write report .*nowhere"):
         write_report(tmp_path / "nowhere" / "report.html", profile)

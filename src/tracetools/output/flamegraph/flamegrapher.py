@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
-    from tracetools.core.labels import Labels
+    from tracetools.core.labels import LabelPath, Labels
     from tracetools.core.profile import Lens, Profile
-    from tracetools.output.flamegraph.options import OptionNames, Options
+    from tracetools.output.flamegraph.options import GraphKeywords, GraphOptions
     from tracetools.output.formats.folded import Folded
 
 StrPath = str | os.PathLike[str]
@@ -48,7 +48,7 @@ class Flamegrapher:
         stack_file: See `with_stack_file`.
         graph_file: See `with_graph_file`.
         before_file: See `with_before_file`.
-        **options: How the graph looks, named as in inferno's library: see `Options`.
+        **options: How the graph looks, named as in inferno's library: see `GraphOptions`.
 
     Raises:
         TypeError: There is no such option.
@@ -60,7 +60,7 @@ class Flamegrapher:
         stack_file: StrPath | None = None,
         graph_file: StrPath | None = None,
         before_file: StrPath | None = None,
-        **options: Unpack[OptionNames],
+        **options: Unpack[GraphKeywords],
     ) -> None:
         self._options = make_options(options)
         self._stack_file: Path | None = None
@@ -98,7 +98,7 @@ class Flamegrapher:
         }
 
     @property
-    def options(self) -> Options:
+    def options(self) -> GraphOptions:
         """The options in force, those that were not given among them."""
         return self._options
 
@@ -166,7 +166,7 @@ class Flamegrapher:
             raise GraphFileError(f"cannot write graph {graph_file}: {explain(error)}") from error
         return graph_file
 
-    def _draw(self, stack_file: Path, options: Options) -> str:
+    def _draw(self, stack_file: Path, options: GraphOptions) -> str:
         folded = _read(stack_file, keep_order=options.flame_chart)
         before = folded.packed_before
         if self._before_file is not None:
@@ -208,7 +208,7 @@ def earlier_counts(before: Folded, source: str, after: Folded) -> dict[bytes, in
     return dict(before.packed)
 
 
-def render(stacks: Mapping[tuple[str, ...], int], options: Options, marks: Marks = NO_MARKS) -> str:
+def render(stacks: Mapping[LabelPath, int], options: GraphOptions, marks: Marks = NO_MARKS) -> str:
     """Give the SVG of stacks with positive counts, at least one."""
     counts = [(pack(stack), count) for stack, count in stacks.items()]
     return render_packed(counts, None, options, marks)
@@ -217,7 +217,7 @@ def render(stacks: Mapping[tuple[str, ...], int], options: Options, marks: Marks
 def render_packed(
     counts: list[tuple[bytes, int]],
     before: Mapping[bytes, int] | None,
-    options: Options,
+    options: GraphOptions,
     marks: Marks = NO_MARKS,
 ) -> str:
     """Give the SVG of packed stacks; `before` has the first counts of a differential graph.
@@ -239,12 +239,12 @@ def render_packed(
     return draw(layout, options, {box: sentence_of(blocks) for box, blocks in marked.items()})
 
 
-def _is_turned(options: Options) -> bool:
+def _is_turned(options: GraphOptions) -> bool:
     """Tell whether frames stand for other things than stacks from their roots, each once."""
     return options.reverse_stack_order or options.flame_chart
 
 
-def _settle(options: Options, counts: list[tuple[bytes, int]]) -> Options:
+def _settle(options: GraphOptions, counts: list[tuple[bytes, int]]) -> GraphOptions:
     """Choose what was left open by what the stacks are."""
     roots = {stack.partition(SEPARATOR)[0] for stack, _ in counts}
     unit = unit_of(root.decode() for root in roots)

@@ -23,10 +23,9 @@ from tracetools.output.formats.folded import clean_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tracetools.core.labels import Labels
+    from tracetools.core.labels import LabelPath, Labels
     from tracetools.core.profile import Lens, Profile
     from tracetools.output.flamegraph.layout import Box
-    from tracetools.output.formats.folded import Stack
 
 SYMBOL: Final = "\u26a0"
 """Stands before the name of a marked frame: a warning sign, of a text's own colour."""
@@ -44,7 +43,7 @@ class Marks:
         limit: how long each took at least, in nanoseconds; None if nobody said.
     """
 
-    blocks: Mapping[Stack, Blocks] = field(default_factory=dict)
+    blocks: Mapping[LabelPath, Blocks] = field(default_factory=dict)
     limit: int | None = None
 
     @property
@@ -65,7 +64,7 @@ def marks_of(profiles: Iterable[Profile], lens: Lens = "busy", labels: Labels = 
     """
     if lens not in _HOT:
         return NO_MARKS
-    summed: dict[Stack, Blocks] = {}
+    summed: dict[LabelPath, Blocks] = {}
     limits: list[int] = []
     for profile in profiles:
         limits += [] if profile.blocking_limit is None else [profile.blocking_limit]
@@ -94,7 +93,7 @@ def place_marks(boxes: Sequence[Box], marks: Marks) -> dict[Box, Blocks]:
     return placed
 
 
-def _deepest(rows: Mapping[tuple[int, str], list[Box]], root: Box, stack: Stack) -> Box:
+def _deepest(rows: Mapping[tuple[int, str], list[Box]], root: Box, stack: LabelPath) -> Box:
     """Follow a stack from the root for as long as it is drawn."""
     found = root
     for depth, name in enumerate(stack, start=1):

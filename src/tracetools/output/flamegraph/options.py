@@ -22,8 +22,8 @@ Direction = Literal["straight", "inverted"]
 Side = Literal["left", "right"]
 
 
-class OptionNames(TypedDict, total=False):
-    """What `Flamegrapher` takes by keyword, for type checkers; `Options` explains each."""
+class GraphKeywords(TypedDict, total=False):
+    """What `Flamegrapher` takes by keyword, for type checkers; `GraphOptions` explains each."""
 
     title: str | None
     subtitle: str | None
@@ -51,7 +51,7 @@ class OptionNames(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Options:
+class GraphOptions:
     """How a flame graph looks.
 
     Raises:
@@ -155,18 +155,18 @@ class Options:
         return "Icicle Graph" if self.direction == "inverted" else "Flame Graph"
 
 
-def make_options(given: Mapping[str, object]) -> Options:
+def make_options(given: Mapping[str, object]) -> GraphOptions:
     """Make options of keywords, whatever they are.
 
     Raises:
         TypeError: There is no such option; the message has the ones there are.
         ValueError: A value makes no sense.
     """
-    known = [field.name for field in fields(Options)]
+    known = [field.name for field in fields(GraphOptions)]
     unknown = [name for name in given if name not in known]
     if unknown:
         raise TypeError(f"no option {', '.join(unknown)}; there are {', '.join(known)}")
-    return Options(**given)  # type: ignore[arg-type]  # __post_init__ checks the values
+    return GraphOptions(**given)  # type: ignore[arg-type]  # __post_init__ checks the values
 
 
 class _Limit(NamedTuple):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from tracetools.output.flamegraph.layout import Box, Layout
-    from tracetools.output.flamegraph.options import Options
+    from tracetools.output.flamegraph.options import GraphOptions
 
 MARGIN = 10
 """Pixels left and right of the frames, and between them and the details below."""
@@ -41,7 +41,7 @@ FLUID_WIDTH = 1200
 _NOTHING: Final[Mapping[Box, str]] = MappingProxyType({})
 
 
-def draw(layout: Layout, options: Options, marks: Mapping[Box, str] = _NOTHING) -> str:
+def draw(layout: Layout, options: GraphOptions, marks: Mapping[Box, str] = _NOTHING) -> str:
     """Give the whole document, its last line ended: same arguments, same text.
 
     Boxes that have a mark can be told from others at a glance; the text is why.
@@ -85,7 +85,7 @@ class _Sheet(NamedTuple):
     is_icicle: bool
 
     @classmethod
-    def of(cls, layout: Layout, options: Options) -> _Sheet:
+    def of(cls, layout: Layout, options: GraphOptions) -> _Sheet:
         line = options.font_size
         top = (3 if options.subtitle is None else 5) * line
         return cls(
@@ -115,7 +115,7 @@ class _Sheet(NamedTuple):
 # -- markup ------------------------------------------------------------------------------------
 
 
-def _head(sheet: _Sheet, options: Options) -> Iterator[str]:
+def _head(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
     """Open the document."""
     if not options.embedded:
         yield '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -132,7 +132,7 @@ def _head(sheet: _Sheet, options: Options) -> Iterator[str]:
     yield f"<style{nonce_attribute(options.nonce)}><![CDATA[{style_text()}]]></style>\n"
 
 
-def _classes(options: Options) -> Iterator[str]:
+def _classes(options: GraphOptions) -> Iterator[str]:
     """Name what the styles have to know."""
     yield "tracetools"
     if options.image_width is None:
@@ -145,7 +145,7 @@ def _classes(options: Options) -> Iterator[str]:
         yield "dark"
 
 
-def _settings(options: Options) -> str:
+def _settings(options: GraphOptions) -> str:
     """Tell the script what it has to know."""
     settings = f' data-cut="{options.text_truncate_direction}"'
     if options.search is not None:
@@ -155,13 +155,13 @@ def _settings(options: Options) -> str:
     return settings
 
 
-def _script(options: Options) -> Iterator[str]:
+def _script(options: GraphOptions) -> Iterator[str]:
     """Give the script, if there is to be one."""
     if not options.no_javascript:
         yield f"<script{nonce_attribute(options.nonce)}><![CDATA[{script_text()}]]></script>\n"
 
 
-def _surroundings(sheet: _Sheet, options: Options) -> Iterator[str]:
+def _surroundings(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
     """Draw what stands above the frames: headings, and the places of the buttons."""
     line = sheet.line
     colour = _hex(_background(options))
@@ -206,7 +206,7 @@ _WHITE = Colour(255, 255, 255)
 _DARKEST_LIGHT = 128
 
 
-def _background(options: Options) -> Colour:
+def _background(options: GraphOptions) -> Colour:
     """Give the colour of the background; None is white where no style says otherwise."""
     named = options.bgcolors
     if named is None:
@@ -227,7 +227,7 @@ def _hex(colour: Colour) -> str:
 
 
 def _frames(
-    layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+    layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
 ) -> Iterator[str]:
     """Draw the frames, row by row from the root."""
     pen = (_DifferencePen if layout.differential else _Pen)(layout, sheet, options, marks)
@@ -243,7 +243,7 @@ class _Pen:
     """Draws frames; holds what is the same for all of them."""
 
     def __init__(
-        self, layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+        self, layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
     ) -> None:
         self._marks = marks
         self._total = layout.total
@@ -316,7 +316,7 @@ class _DifferencePen(_Pen):
     """
 
     def __init__(
-        self, layout: Layout, sheet: _Sheet, options: Options, marks: Mapping[Box, str]
+        self, layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
     ) -> None:
         super().__init__(layout, sheet, options, marks)
         self._sign = -1 if options.negate_differentials else 1

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsRead
 
-Stack = tuple[str, ...]
+    from tracetools.core.labels import LabelPath
 
 MAX_LABEL_BYTES = 240
 """The longest label that is written. 256 of them fit into the 64 KiB line that Pyroscope reads."""
@@ -90,7 +90,7 @@ def _shortened(text: str) -> str:
     return f"{head}{_ELLIPSIS}{tail}"
 
 
-def format_folded(stacks: Mapping[Stack, int]) -> str:
+def format_folded(stacks: Mapping[LabelPath, int]) -> str:
     """Give the folded text of stacks and their counts: cleaned, merged, sorted, each line ended.
 
     Stacks that are equal once cleaned add up. Counts of zero or less are left out, since some
@@ -100,13 +100,13 @@ def format_folded(stacks: Mapping[Stack, int]) -> str:
     return "".join(sorted(f"{line} {count}\n" for line, count in merged.items()))
 
 
-def pack_clean(stacks: Mapping[Stack, int]) -> list[tuple[bytes, int]]:
+def pack_clean(stacks: Mapping[LabelPath, int]) -> list[tuple[bytes, int]]:
     """Give packed what a file of these stacks would hold, without writing and reading one."""
     merged = _clean_and_merged(stacks, "\0")
     return [(line.encode(), count) for line, count in merged.items()]
 
 
-def _clean_and_merged(stacks: Mapping[Stack, int], separator: str) -> dict[str, int]:
+def _clean_and_merged(stacks: Mapping[LabelPath, int], separator: str) -> dict[str, int]:
     clean: dict[str, str] = {}
     merged: dict[str, int] = {}
     for stack, count in stacks.items():
@@ -120,7 +120,7 @@ def _clean_and_merged(stacks: Mapping[Stack, int], separator: str) -> dict[str, 
     return merged
 
 
-def write_folded(path: Path, stacks: Mapping[Stack, int]) -> None:
+def write_folded(path: Path, stacks: Mapping[LabelPath, int]) -> None:
     """Write stacks to a folded file, replacing it at once; no stacks make an empty file.
 
     Raises:
@@ -139,13 +139,13 @@ SEPARATOR: Final = b"\0"
 stacks sort as their tuples do: a stack first, and right after it all that begin with it."""
 
 
-def pack(stack: Stack) -> bytes:
+def pack(stack: LabelPath) -> bytes:
     """Put a stack into one value; what no label of a file can be is replaced as in a file."""
     labels = [label.replace("\0", " ") or UNKNOWN for label in stack]
     return "\0".join(labels).encode(errors="replace")
 
 
-def unpack(packed: bytes) -> Stack:
+def unpack(packed: bytes) -> LabelPath:
     """Take a packed stack apart."""
     return tuple(packed.decode().split("\0")) if packed else ()
 
@@ -174,18 +174,18 @@ class Folded:
     vanished: int
 
     @property
-    def stacks(self) -> dict[Stack, int]:
+    def stacks(self) -> dict[LabelPath, int]:
         """Stacks and counts, all of a stack added up."""
         return _unpacked(self.packed)
 
     @property
-    def before(self) -> dict[Stack, int]:
+    def before(self) -> dict[LabelPath, int]:
         """The first counts of a differential file; empty for any other."""
         return _unpacked((self.packed_before or {}).items())
 
 
-def _unpacked(counts: Iterable[tuple[bytes, int]]) -> dict[Stack, int]:
-    totals: dict[Stack, int] = {}
+def _unpacked(counts: Iterable[tuple[bytes, int]]) -> dict[LabelPath, int]:
+    totals: dict[LabelPath, int] = {}
     for packed, count in counts:
         stack = unpack(packed)
         totals[stack] = totals.get(stack, 0) + count

@@ -15,8 +15,8 @@ from tracetools.output.formats.folded import clean_label
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tracetools.core.labels import LabelPath
     from tracetools.core.stacks import Frame, StackPath
-    from tracetools.output.formats.folded import Stack
 
 MAX_ROWS: Final = 200
 """How many tasks and spans a table shows at most: the heaviest."""
@@ -71,10 +71,10 @@ class Figures(NamedTuple):
         return self.whole + self.scheduled + self.idle + self.thread
 
 
-def clean_stacks(paths: Iterable[StackPath]) -> dict[StackPath, Stack]:
+def clean_stacks(paths: Iterable[StackPath]) -> dict[StackPath, LabelPath]:
     """Give the labels of each stack as a folded file has them."""
     labels: dict[Frame, str] = {}
-    stacks: dict[StackPath, Stack] = {}
+    stacks: dict[StackPath, LabelPath] = {}
     for path in paths:
         for frame in path:
             if frame not in labels:
@@ -83,7 +83,7 @@ def clean_stacks(paths: Iterable[StackPath]) -> dict[StackPath, Stack]:
     return stacks
 
 
-def sum_up(stacks: Iterable[tuple[Stack, Figures]]) -> dict[str, Figures]:
+def sum_up(stacks: Iterable[tuple[LabelPath, Figures]]) -> dict[str, Figures]:
     """Sum the own figures of stacks up by label; `whole` is made here, of `busy`.
 
     The root of tracetools' own stacks is left out: its time is the loop's, not a task's.

@@ -10,20 +10,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from tracetools.output.flamegraph.marks import NO_MARKS
-from tracetools.output.report.page import Lens
+from tracetools.output.report.page import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tracetools.core.profile import Lens as LensName
+    from tracetools.core.labels import LabelPath
+    from tracetools.core.profile import Lens
     from tracetools.output.flamegraph.marks import Marks
-    from tracetools.output.flamegraph.options import Options
-    from tracetools.output.formats.folded import Stack
+    from tracetools.output.flamegraph.options import GraphOptions
 
-ORDER: Final[tuple[LensName, ...]] = ("task", "busy", "idle", "scheduled")
+ORDER: Final[tuple[Lens, ...]] = ("task", "busy", "idle", "scheduled")
 """In which order a report shows them; it opens with the first that has any time."""
 
-_WORDS: Final[dict[LensName, tuple[str, str]]] = {
+_WORDS: Final[dict[Lens, tuple[str, str]]] = {
     "task": (
         "Task",
         (
@@ -54,17 +54,17 @@ _WORDS: Final[dict[LensName, tuple[str, str]]] = {
     ),
 }
 
-_NOTHING: Final[Mapping[LensName, Marks]] = MappingProxyType({})
+_NOTHING: Final[Mapping[Lens, Marks]] = MappingProxyType({})
 
 
-def lenses_with_time(
-    stacks_of: Mapping[LensName, Mapping[Stack, int]],
-    options: Options,
-    marks_of: Mapping[LensName, Marks] = _NOTHING,
-) -> list[Lens]:
+def graphs_with_time(
+    stacks_of: Mapping[Lens, Mapping[LabelPath, int]],
+    options: GraphOptions,
+    marks_of: Mapping[Lens, Marks] = _NOTHING,
+) -> list[Graph]:
     """Make a graph of each lens that has any time."""
     return [
-        Lens(
+        Graph(
             name,
             *_WORDS[name],
             stacks,
@@ -76,7 +76,7 @@ def lenses_with_time(
     ]
 
 
-def _options(name: LensName, heading: str, options: Options) -> Options:
+def _options(name: Lens, heading: str, options: GraphOptions) -> GraphOptions:
     """Draw all time of tasks by its state, unless other colours were asked for."""
     colors = options.colors or ("lens" if name == "task" else "hot")
     return replace(options, title=heading, notes="", colors=colors)

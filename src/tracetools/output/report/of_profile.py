@@ -15,10 +15,10 @@ from tracetools.core.errors import GraphFileError
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.iframe import iframe_of_page
 from tracetools.output.flamegraph.marks import marks_of
-from tracetools.output.flamegraph.options import Options, make_options
+from tracetools.output.flamegraph.options import GraphOptions, make_options
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.report.figures import Column, Figures, clean_stacks, make_table, sum_up
-from tracetools.output.report.lenses import ORDER, lenses_with_time
+from tracetools.output.report.lenses import ORDER, graphs_with_time
 from tracetools.output.report.notices import holds_of, notices_of
 from tracetools.output.report.page import Report, write_page
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tracetools.core.histogram import Spread
+    from tracetools.core.labels import LabelPath
     from tracetools.core.profile import Lens, Profile
     from tracetools.core.stacks import StackPath
-    from tracetools.output.flamegraph.options import OptionNames
-    from tracetools.output.formats.folded import Stack
+    from tracetools.output.flamegraph.options import GraphKeywords
     from tracetools.output.report.figures import Table
 
 NOTEBOOK_FRAMES: Final = 5_000
@@ -43,7 +43,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _show_time = amount_formatter("ns")
 
 
-def report_of_profile(profile: Profile, options: Options) -> str:
+def report_of_profile(profile: Profile, options: GraphOptions) -> str:
     """Give the page of a profile: all lenses that have any time, a table, and the metadata.
 
     Counts are nanoseconds, whatever unit and factor the options name. Without a title in the
@@ -55,7 +55,7 @@ def report_of_profile(profile: Profile, options: Options) -> str:
 
 
 def write_report(
-    path: str | os.PathLike[str], profile: Profile, **options: Unpack[OptionNames]
+    path: str | os.PathLike[str], profile: Profile, **options: Unpack[GraphKeywords]
 ) -> None:
     """Write the report of a profile to a file, replacing it at once.
 
@@ -82,19 +82,19 @@ def write_report(
 
 def notebook_of_profile(profile: Profile) -> str:
     """Give the report in a frame for a notebook; of a profile without time, a sentence."""
-    report = make_report(profile, Options(max_frames=NOTEBOOK_FRAMES))
-    if not report.lenses:
+    report = make_report(profile, GraphOptions(max_frames=NOTEBOOK_FRAMES))
+    if not report.graphs:
         return "<p>tracetools: an empty profile, in which no time was recorded.</p>"
     return iframe_of_page(write_page(report), title=report.title)
 
 
-def make_report(profile: Profile, options: Options) -> Report:
+def make_report(profile: Profile, options: GraphOptions) -> Report:
     """Say what the page of a profile shows."""
     labels = clean_stacks(profile.stacks)
     stacks_of = {name: _seen(profile, name, labels) for name in ORDER}
     return Report(
         title=_title(profile) if options.title is None else options.title,
-        lenses=lenses_with_time(
+        graphs=graphs_with_time(
             stacks_of,
             replace(options, count_name="ns", factor=1),
             {name: marks_of([profile], name) for name in ORDER},
@@ -110,9 +110,9 @@ def _title(profile: Profile) -> str:
     return ", ".join(profile.programs) or "tracetools report"
 
 
-def _seen(profile: Profile, lens: Lens, labels: dict[StackPath, Stack]) -> dict[Stack, int]:
+def _seen(profile: Profile, lens: Lens, labels: dict[StackPath, LabelPath]) -> dict[LabelPath, int]:
     """Give a lens by label. The leaves of the lens `task` are no stacks of the profile."""
-    seen: dict[Stack, int] = defaultdict(int)
+    seen: dict[LabelPath, int] = defaultdict(int)
     for path, time in profile.lens(lens).items():
         stack = labels.get(path)
         if stack is None:
@@ -124,7 +124,7 @@ def _seen(profile: Profile, lens: Lens, labels: dict[StackPath, Stack]) -> dict[
 # -- the table ---------------------------------------------------------------------------------
 
 
-def _table(profile: Profile, labels: dict[StackPath, Stack]) -> Table:
+def _table(profile: Profile, labels: dict[StackPath, LabelPath]) -> Table:
     figures = sum_up(
         (
             labels[path],

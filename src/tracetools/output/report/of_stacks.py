@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Final
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
 from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
 from tracetools.output.report.figures import Column, Figures, make_table, sum_up
-from tracetools.output.report.lenses import lenses_with_time
-from tracetools.output.report.page import Lens, Report, write_page
+from tracetools.output.report.lenses import graphs_with_time
+from tracetools.output.report.page import Graph, Report, write_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from tracetools.core.profile import Lens as LensName
-    from tracetools.output.flamegraph.options import Options
-    from tracetools.output.formats.folded import Stack
+    from tracetools.core.labels import LabelPath
+    from tracetools.core.profile import Lens
+    from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.report.figures import Table
 
-_STATES: Final[dict[str, LensName]] = {IDLE.label: "idle", SCHEDULED.label: "scheduled"}
+_STATES: Final[dict[str, Lens]] = {IDLE.label: "idle", SCHEDULED.label: "scheduled"}
 
 
-def report_of_stacks(graphs: Mapping[str, Mapping[Stack, int]], options: Options) -> str:
+def report_of_stacks(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions) -> str:
     """Give the page of folded stacks, one graph for each name.
 
     One graph alone that has leaves ``[idle]`` or ``[scheduled]``, as the lens ``task`` writes them,
@@ -38,7 +38,7 @@ def report_of_stacks(graphs: Mapping[str, Mapping[Stack, int]], options: Options
     )
 
 
-def make_report(graphs: Mapping[str, Mapping[Stack, int]], options: Options) -> Report:
+def make_report(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions) -> Report:
     """Say what the page of folded stacks shows."""
     if options.count_name is None:
         roots = {stack[0] for stacks in graphs.values() for stack in stacks}
@@ -47,27 +47,27 @@ def make_report(graphs: Mapping[str, Mapping[Stack, int]], options: Options) -> 
     about = [("Stacks", f"{sum(map(len, graphs.values())):,}")]
     return Report(
         title=", ".join(graphs) if options.title is None else options.title,
-        lenses=lenses_with_time(states, options) if states else _plain(graphs, options),
+        graphs=graphs_with_time(states, options) if states else _plain(graphs, options),
         table=_table(graphs, states, options),
         metadata=[*about, *([("Notes", options.notes)] if options.notes else [])],
     )
 
 
-def _plain(graphs: Mapping[str, Mapping[Stack, int]], options: Options) -> list[Lens]:
+def _plain(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions) -> list[Graph]:
     return [
-        Lens(f"graph-{number}", name, "", stacks, replace(options, title=name, notes=""))
+        Graph(f"graph-{number}", name, "", stacks, replace(options, title=name, notes=""))
         for number, (name, stacks) in enumerate(graphs.items(), start=1)
         if stacks
     ]
 
 
 def _by_state(
-    graphs: Mapping[str, Mapping[Stack, int]],
-) -> dict[LensName, dict[Stack, int]]:
+    graphs: Mapping[str, Mapping[LabelPath, int]],
+) -> dict[Lens, dict[LabelPath, int]]:
     """Take the lens `task` apart into all four; nothing, if what is given is not that lens."""
     if len(graphs) > 1:
         return {}
-    stacks_of: dict[LensName, dict[Stack, int]] = {lens: {} for lens in LENSES}
+    stacks_of: dict[Lens, dict[LabelPath, int]] = {lens: {} for lens in LENSES}
     for stacks in graphs.values():
         stacks_of["task"].update(stacks)
         for stack, count in stacks.items():
@@ -78,15 +78,15 @@ def _by_state(
 
 
 def _table(
-    graphs: Mapping[str, Mapping[Stack, int]],
-    states: Mapping[LensName, Mapping[Stack, int]],
-    options: Options,
+    graphs: Mapping[str, Mapping[LabelPath, int]],
+    states: Mapping[Lens, Mapping[LabelPath, int]],
+    options: GraphOptions,
 ) -> Table:
     """Sum up by state where states are known, and else each graph for itself."""
     show = amount_formatter(options.count_name or "", options.factor)
     if not states:
         return _plain_table(graphs, show)
-    seen: list[LensName] = [name for name in LENSES if name != "task" and states.get(name)]
+    seen: list[Lens] = [name for name in LENSES if name != "task" and states.get(name)]
     figures = sum_up(
         (stack, Figures()._replace(**{name: count}))
         for name in seen
@@ -96,7 +96,7 @@ def _table(
 
 
 def _columns(
-    seen: Collection[LensName], show: Callable[[int], str]
+    seen: Collection[Lens], show: Callable[[int], str]
 ) -> Iterator[tuple[Column, Callable[[Figures], int | None]]]:
     if "busy" in seen:
         yield Column("Busy, all", "Busy time with what stands below", show), lambda row: row.whole
@@ -107,9 +107,11 @@ def _columns(
         yield Column("Idle", "Waiting for something", show), lambda row: row.idle
 
 
-def _plain_table(graphs: Mapping[str, Mapping[Stack, int]], show: Callable[[int], str]) -> Table:
+def _plain_table(
+    graphs: Mapping[str, Mapping[LabelPath, int]], show: Callable[[int], str]
+) -> Table:
     """Add graphs up: what each frame has with what stands below it, and of its own."""
-    merged: dict[Stack, int] = defaultdict(int)
+    merged: dict[LabelPath, int] = defaultdict(int)
     for stacks in graphs.values():
         for stack, count in stacks.items():
             merged[stack] += count

@@ -20,13 +20,13 @@ from tracetools.output.report.pieces import frame_name, holds_section, notices_s
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from tracetools.output.flamegraph.options import Options
-    from tracetools.output.formats.folded import Stack
+    from tracetools.core.labels import LabelPath
+    from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.report.figures import Row, Table
 
 
 @dataclass(frozen=True)
-class Lens:
+class Graph:
     """One graph of a report.
 
     Attributes:
@@ -41,8 +41,8 @@ class Lens:
     key: str
     heading: str
     explanation: str
-    stacks: Mapping[Stack, int]
-    options: Options
+    stacks: Mapping[LabelPath, int]
+    options: GraphOptions
     marks: Marks = NO_MARKS
 
 
@@ -52,7 +52,7 @@ class Report:
 
     Attributes:
         title: the heading of the page.
-        lenses: the graphs; the page opens with the first.
+        graphs: the page opens with the first.
         table: the heaviest tasks and spans.
         metadata: names and values, in the order in which they are shown.
         notices: what stands out.
@@ -60,7 +60,7 @@ class Report:
     """
 
     title: str
-    lenses: Sequence[Lens]
+    graphs: Sequence[Graph]
     table: Table
     metadata: Sequence[tuple[str, str]]
     notices: Notices = NO_NOTICES
@@ -81,7 +81,7 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
             f"<style{attribute}>{style_text()}</style>\n</head>\n<body>\n",
             f"<header><h1>{title}</h1></header>\n<main>\n",
             *notices_section(report.notices),
-            *_graphs(report.lenses),
+            *_graphs(report.graphs),
             *holds_section(report.holds),
             *_table(report.table),
             *_metadata(report.metadata),
@@ -111,30 +111,30 @@ def csp_sources() -> dict[str, str]:
     return {directive: f"{source} {of_graphs[directive]}" for directive, source in own.items()}
 
 
-def _graphs(lenses: Sequence[Lens]) -> Iterator[str]:
+def _graphs(graphs: Sequence[Graph]) -> Iterator[str]:
     """Show all graphs one under another; the script puts them behind tabs."""
     yield '<section class="graphs" aria-label="Graphs">\n'
-    if not lenses:
+    if not graphs:
         yield '<p class="nothing">Nothing was recorded: there is no time to show.</p>\n'
-    for number, lens in enumerate(lenses, start=1):
+    for number, graph in enumerate(graphs, start=1):
         yield (
-            f'<section class="lens" id="graph-{number}" data-lens="{escape(lens.key)}">\n'
-            f"<h2>{escape(lens.heading)}</h2>\n<p>{escape(lens.explanation)}</p>\n"
-            f'<div class="graph">\n{_graph(lens, len(lenses))}</div>\n</section>\n'
+            f'<section class="lens" id="graph-{number}" data-lens="{escape(graph.key)}">\n'
+            f"<h2>{escape(graph.heading)}</h2>\n<p>{escape(graph.explanation)}</p>\n"
+            f'<div class="graph">\n{_drawn(graph, len(graphs))}</div>\n</section>\n'
         )
     yield "</section>\n"
 
 
-def _graph(lens: Lens, sharing: int) -> str:
-    """Draw a graph that may keep its own state in the page's address, under its lens's name.
+def _drawn(graph: Graph, graph_count: int) -> str:
+    """Draw a graph, which keeps its state in the page's address under its own key.
 
-    All graphs of the page share in the frames that it may have.
+    `max_frames` is for the page as a whole, so each of its graphs has an equal part of it.
     """
-    frames = lens.options.max_frames
-    share = None if frames is None else max(1, frames // sharing)
-    options = replace(lens.options, embedded=True, max_frames=share)
-    text = render(lens.stacks, options, lens.marks)
-    return text.replace("<svg ", f'<svg data-state="{escape(lens.key)}" ', 1)
+    most = graph.options.max_frames
+    part = None if most is None else max(1, most // graph_count)
+    options = replace(graph.options, embedded=True, max_frames=part)
+    text = render(graph.stacks, options, graph.marks)
+    return text.replace("<svg ", f'<svg data-state="{escape(graph.key)}" ', 1)
 
 
 # -- the table ---------------------------------------------------------------------------------

@@ -216,12 +216,14 @@ class TaskAccount:
 
     def finish(self, now: int) -> None:
         """Close all that is open, and give what the task did to its own stack."""
-        for opened in outwards(self.innermost):
-            self._settle(opened, now)
-        self.innermost = None
+        if self.innermost is not None:
+            for opened in outwards(self.innermost):
+                self._settle(opened, now)
+            self.innermost = None
+            self.stack = self.base
         self.ready = None
-        self.stack = self.base
-        _add(self.base, self.readings(now), Readings(0, self.born))
+        self.base.busy += self.busy
+        self.base.rest += now - self.busy - self.born
 
     def note_left_open(self) -> None:
         """Note that what is open will not be closed any more, for the task is over."""
@@ -539,8 +541,9 @@ class LoopAccount:
             if self.current is task:
                 task.ready = None
                 task.end_step(now)
-            self.settle_wait(task, now)
-            if over:
+            if task.ready is not None:
+                self.settle_wait(task, now)
+            if over and task.innermost is not None:
                 task.note_left_open()
             task.finish(now)
             self.lifetimes += now - task.born

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         def dropped(self, account: TaskAccount) -> None:
             """Note that nobody holds the task any more; called at any time, in any thread."""
 
-        def failed(self, error: Exception) -> None:
+        def failed(self, error: BaseException) -> None:
             """Note an error of ours within a step."""
 
     Prepare: TypeAlias = "Callable[[TaskAccount], Prepare | None]"
@@ -175,6 +175,11 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     result = send(request)
                     end(clock(), result is checkpoint)
                     request = _PARKED
+            except StopIteration as stop:
+                if request is not _PARKED:
+                    value = stop.value
+                    break
+                thrown = _without_our_frames(stop)
             except BaseException as struck:
                 ended = getattr(coroutine, "cr_frame", None) is None
                 dropped = isinstance(struck, GeneratorExit) and itself() is None
@@ -188,27 +193,27 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     thrown = _without_our_frames(struck)
                 else:
                     owner.failed(struck)
-    except StopIteration as stop:
-        return stop.value
     except BaseException as error:
         hide_frame(error)
+        _finish(itself, account, owner.dropped if dropped else owner.exited)
         raise
-    finally:
-        tell = owner.dropped if dropped else owner.exited
-        try:
-            tell(account)
-            _end(itself)
-        except BaseException:
-            with Insist() as insist:
-                insist.do(tell, account)
-                insist.do(_end, itself)
-            raise
+    _finish(itself, account, owner.exited)
+    return value
 
 
-def _end(itself: ref[SteppedCoroutine]) -> None:
-    stepped = itself()
-    if stepped is not None:
-        stepped.over()
+def _finish(
+    itself: ref[SteppedCoroutine], account: TaskAccount, tell: Callable[[TaskAccount], None]
+) -> None:
+    """End the stepped coroutine, whatever strikes meanwhile."""
+    try:
+        tell(account)
+        stepped = itself()
+        if stepped is not None:
+            stepped.over()
+    except BaseException:
+        with Insist() as insist:
+            insist.do(tell, account)
+        raise
 
 
 def hide_frame(error: BaseException) -> None:

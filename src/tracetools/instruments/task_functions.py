@@ -7,6 +7,7 @@ through here. No backend is imported: runners are known by their names.
 from __future__ import annotations
 
 import gc
+from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.core.labels import code_frame, memoised_frames, stable_name
@@ -53,9 +54,34 @@ def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
     Never raises: what cannot be told has the name of its type, and no location.
     """
     try:
-        return _function(_inside(coroutine))
+        if type(coroutine) is CoroutineType:
+            known = _plain.get(id(coroutine.cr_code))
+            if known is not None and known[0] == coroutine.__qualname__:
+                return known[1], None
+        inner = _inside(coroutine)
+        found = _function(inner)
+        if inner is coroutine and found[1] is None:
+            _remember(coroutine, found[0])
+        return found
     except Exception:  # noqa: BLE001  # a foreign object, with attributes of its own making
         return Frame(type(coroutine).__qualname__), None
+
+
+_MOST_KNOWN: Final = 4096
+_plain: Final[dict[int, tuple[str, Frame, CodeType]]] = {}
+"""The frames of functions that no runner or wrapper stands around, by the identity of their code.
+
+The code is kept, so that its identity stays its own.
+"""
+
+
+def _remember(coroutine: Any, frame: Frame) -> None:
+    """Remember the frame of a function, if all its coroutines have the same."""
+    name, code = coroutine.__qualname__, coroutine.cr_code
+    if type(coroutine) is CoroutineType and name.rpartition(".")[2] == code.co_name:
+        if len(_plain) >= _MOST_KNOWN:
+            _plain.clear()
+        _plain[id(code)] = name, frame, code
 
 
 def _inside(coroutine: Any) -> Any:

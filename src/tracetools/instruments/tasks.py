@@ -39,7 +39,7 @@ class Tasks:
         """Return a context in which an error of ours ends the recording and nothing else."""
         return Guard(self.recorder, what_failed)
 
-    def failed(self, _: Exception) -> None:
+    def failed(self, _: BaseException) -> None:
         """Stop recording after an error of ours within a step."""
         self.recorder.stop("a step could not be recorded")
 

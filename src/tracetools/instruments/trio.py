@@ -95,18 +95,27 @@ class TrioInstrument(trio.abc.Instrument):
 
     def before_run(self) -> None:
         """Start to record a run. Called by trio."""
-        self._do(self._start_run, "a run could not be started")
+        try:
+            self._start_run()
+        except BaseException as error:  # noqa: BLE001  # trio would drop the instrument
+            self._struck(error, self._start_run)
 
     def after_run(self) -> None:
         """End the recording of a run, and write the stack file. Called by trio."""
-        self._do(self._end_run, "a run could not be ended")
+        try:
+            self._end_run()
+        except BaseException as error:  # noqa: BLE001  # likewise
+            self._struck(error, self._end_run)
 
     def task_spawned(self, task: Task) -> None:
         """Give a new task a stepped coroutine, under the current stack of the task that spawns it.
 
         Called by trio.
         """
-        self._do(self._tasks.spawned, "a new task could not be recorded", task)
+        try:
+            self._tasks.spawned(task)
+        except BaseException as error:  # noqa: BLE001  # likewise
+            self._struck(error, self._tasks.spawned, task)
 
     def before_task_step(self, task: Task) -> None:
         """Start a step of a task that has no stepped coroutine.
@@ -114,33 +123,41 @@ class TrioInstrument(trio.abc.Instrument):
         trio calls it only in a run that an instrument was added to, until the step ends in which it
         was; an instrument that passes the hooks on may call it always.
         """
-        self._do(self._tasks.begin_step, "the start of a step could not be recorded", task)
-        self._settle()
+        try:
+            self._tasks.begin_step(task)
+            self._settle()
+        except BaseException as error:  # noqa: BLE001  # likewise
+            self._struck(error, self._tasks.begin_step, task)
 
     def after_task_step(self, task: Task) -> None:
         """End a step of a task that has no stepped coroutine; see `before_task_step`."""
-        self._do(self._tasks.end_step, "the end of a step could not be recorded", task)
-        self._settle()
+        try:
+            self._tasks.end_step(task)
+            self._settle()
+        except BaseException as error:  # noqa: BLE001  # likewise
+            self._struck(error, self._tasks.end_step, task)
 
     def task_exited(self, task: Task) -> None:
         """Close the account of a task, though its step has not ended yet. Called by trio."""
-        self._do(self._tasks.exited, "the exit of a task could not be recorded", task)
+        try:
+            self._tasks.task_exited(task)
+        except BaseException as error:  # noqa: BLE001  # likewise
+            self._struck(error, self._tasks.task_exited, task)
 
-    def _do(self, action: Callable[..., object], what_failed: str, *arguments: Any) -> None:
-        """Do the work of a hook. trio swallows what a hook raises, so nothing is raised here.
+    def _struck(self, error: BaseException, action: Callable[..., object], *arguments: Any) -> None:
+        """Handle an error that struck in a hook. trio swallows what a hook raises.
 
-        What a signal handler of the program's has raised is raised in the program a little later.
+        So what a signal handler of the program's has raised is raised in the program a little
+        later, and what was interrupted is done once more.
         """
-        for _ in range(_TRIES):
+        if is_interruption(error):
+            self._raise_later(error)
             try:
                 action(*arguments)
-            except BaseException as error:  # noqa: BLE001  # sorted out below
-                if is_interruption(error):
-                    self._raise_later(error)
-                    continue
-                if not isinstance(error, RecursionError):
-                    self._recorder.stop(what_failed)
-            return
+            except BaseException as again:  # noqa: BLE001  # likewise
+                self._struck(again, _nothing)
+        elif not isinstance(error, RecursionError):
+            self._recorder.stop(f"{action.__name__} failed")
 
     def _raise_later(self, error: BaseException) -> None:
         loop = self._tasks.here()
@@ -159,7 +176,10 @@ class TrioInstrument(trio.abc.Instrument):
         the moment to compare what trio has with what is recorded.
         """
         if not self._is_moving:
-            self._do(self._notice_membership, "the instrument could not be added or removed")
+            try:
+                self._notice_membership()
+            except BaseException as error:  # noqa: BLE001  # trio is in the midst of a change
+                self._struck(error, self._notice_membership)
         return object.__hash__(self)
 
     def __eq__(self, other: object) -> bool:
@@ -212,9 +232,8 @@ class TrioInstrument(trio.abc.Instrument):
 
     def _settle(self) -> None:
         """Leave the hooks of steps out, once no step needs them."""
-        if self._tasks.needs_hooks():
-            return
-        self._do(self._leave_step_hooks_out, "the hooks could not be left out")
+        if not self._tasks.needs_hooks():
+            self._leave_step_hooks_out()
 
     def _leave_step_hooks_out(self) -> None:
         """Be added anew, in a form in which trio finds no hooks for steps."""
@@ -238,7 +257,8 @@ class TrioInstrument(trio.abc.Instrument):
             self._is_moving = False
 
 
-_TRIES: Final = 3
+def _nothing() -> None:
+    """Stand for what need not be done once more."""
 
 
 def _remove(instrument: TrioInstrument) -> None:
@@ -351,18 +371,18 @@ class _Tasks(Tasks):
             else:
                 self.recorder.stop("the scheduling of a task could not be recorded")
 
-    def exited(self, task: Task | TaskAccount) -> None:
+    def task_exited(self, task: Task) -> None:
         """Close the account of a task that has exited, though its step has not ended yet.
 
-        The rest of the step is trio's own work. trio says so itself, after the stepped coroutine
-        has; then it gives a task.
+        The rest of the step is trio's own work.
         """
-        if not isinstance(task, trio.lowlevel.Task):
-            return
         account = self.accounts.pop(task, None)
         if account is not None:
             self._unwrapped.pop(account, None)
             account.loop.exit(account, account.loop.clock())
+
+    def exited(self, account: TaskAccount) -> None:
+        """Do nothing: trio says when a task exits."""
 
     def dropped(self, account: TaskAccount) -> None:
         """Do nothing: trio says when a task exits."""
@@ -443,8 +463,13 @@ def _protect_from_ctrl_c() -> None:
     trio finds protected functions by their code, at no cost to a call.
     """
     mine: tuple[Any, ...] = (
-        TrioInstrument._do,  # noqa: SLF001
         TrioInstrument.__hash__,
+        TrioInstrument.before_run,
+        TrioInstrument.after_run,
+        TrioInstrument.task_spawned,
+        TrioInstrument.before_task_step,
+        TrioInstrument.after_task_step,
+        TrioInstrument.task_exited,
         spans.Span.__enter__,
         spans.Span.__exit__,
         spans._DormantSpan._enter,  # noqa: SLF001

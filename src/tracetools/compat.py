@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "asyncio_ready_queue",
-    "check_interpreter",
     "missing",
     "trio_instruments",
     "trio_rebind_send",
+    "why_not",
 ]
 
 
@@ -76,7 +76,7 @@ def missing() -> Iterator[str]:
 _GONE: Final = object()
 
 
-def check_interpreter() -> str | None:
+def why_not() -> str | None:
     """Return why this interpreter cannot be recorded; ``None`` if it can."""
     is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
     if is_gil_enabled():

@@ -29,8 +29,9 @@ from tracetools.instruments import module_imports as late
 from tracetools.output.formats.files import write_atomically
 from tracetools.output.stack_file import StackFile
 from tracetools.recording.recorder import logger
+from tracetools.session.options import Options
 from tracetools.session.record import Record
-from tracetools.session.recording import Options, Recording
+from tracetools.session.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

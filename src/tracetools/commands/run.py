@@ -14,6 +14,8 @@ import atexit
 import contextlib
 import os
 import sys
+from dataclasses import Field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +25,7 @@ from tracetools.commands.signals import DeadlySignals
 from tracetools.core.errors import TracetoolsError
 from tracetools.core.labels import LABELS
 from tracetools.core.profile import LENSES
-from tracetools.session import durations
+from tracetools.session.options import Options, nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,19 +48,6 @@ run each by a command of its own, or with one worker only."""
 
 _LOST: Final = "tracetools: what {} spawned processes recorded cannot be read and is left out"
 
-_RECORDED: Final = (
-    "lens",
-    "labels",
-    "task_names",
-    "scheduled",
-    "await_stacks",
-    "functions",
-    "blocking",
-    "max_stacks",
-    "max_depth",
-)
-"""The options that say what is recorded, as `record` names them."""
-
 
 def _count(text: str) -> int:
     count = int(text) if text.isdecimal() else 0
@@ -67,15 +56,46 @@ def _count(text: str) -> int:
     return count
 
 
-def _limit(text: str) -> float | None:
+def _seconds(name: str, text: str) -> float | None:
     if text == "none":
         return None
     try:
         seconds = float(text)
-        durations.blocking(seconds)
+        nanoseconds(name, seconds)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return seconds
+
+
+_RECORDED: Final = {
+    each.name: each for each in fields(Options) if each.metadata.get("command", True)
+}
+"""The options that say what is recorded."""
+
+
+def _switch(option: Field[Any]) -> dict[str, Any]:
+    """Return how argparse is to take an option, which follows from its type and its default."""
+    kind, default = str(option.type), option.default
+    text = (
+        option.metadata["text"]
+        .replace("None for", "none for")
+        .replace("``", "")
+        .replace("`", "")
+        .replace("%", "%%")
+    )
+    if kind in ("Lens", "Labels"):
+        choices = LENSES if kind == "Lens" else LABELS
+        how: dict[str, Any] = {"choices": choices}
+    elif kind == "bool":
+        action = argparse.BooleanOptionalAction if default else "store_true"
+        return {"action": action, "default": default, "help": text}
+    elif kind == "bool | None":
+        return {"action": "store_const", "const": True, "help": text}
+    elif kind == "int":
+        how = {"type": _count, "metavar": "N"}
+    else:
+        how = {"type": partial(_seconds, option.name), "metavar": "SECONDS"}
+    return {**how, "default": default, "help": f"{text} (default: %(default)s)"}
 
 
 _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
@@ -84,52 +104,7 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         "metavar": "NAME",
         "help": "write NAME.folded, NAME.profile.json and NAME.svg (default: %(default)s)",
     },
-    ("--lens",): {
-        "choices": LENSES,
-        "default": "busy",
-        "help": "which time the graph and the folded file show (default: %(default)s)",
-    },
-    ("--labels",): {
-        "choices": LABELS,
-        "default": "name",
-        "help": "label frames by name and place, or by their place alone (default: %(default)s)",
-    },
-    ("--task-names",): {
-        "action": "store_true",
-        "help": "name tasks by their own names, not by their functions",
-    },
-    ("--scheduled",): {
-        "action": "store_const",
-        "const": True,
-        "help": "tell scheduled time from idle time, also where the lens does not show it",
-    },
-    ("--await-stacks",): {
-        "action": argparse.BooleanOptionalAction,
-        "default": True,
-        "help": "show what tasks wait for: idle time by the awaits that it is spent in",
-    },
-    ("--functions",): {
-        "action": "store_true",
-        "help": "show which functions run within steps, by looking at them once a millisecond",
-    },
-    ("--blocking",): {
-        "type": _limit,
-        "default": 0.1,
-        "metavar": "SECONDS",
-        "help": "say at once when a step holds the loop for longer, or none (default: %(default)s)",
-    },
-    ("--max-stacks",): {
-        "type": _count,
-        "default": 10_000,
-        "metavar": "N",
-        "help": "how many distinct stacks are kept (default: %(default)s)",
-    },
-    ("--max-depth",): {
-        "type": _count,
-        "default": 256,
-        "metavar": "N",
-        "help": "how deep stacks may get (default: %(default)s)",
-    },
+    **{("--" + name.replace("_", "-"),): _switch(option) for name, option in _RECORDED.items()},
     ("-q", "--quiet"): {"action": "store_true", "help": "print nothing but errors"},
 }
 

@@ -2,101 +2,47 @@
 
 from __future__ import annotations
 
-from time import perf_counter_ns
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.errors import RecordingError
 from tracetools.instruments import module_imports as late
 from tracetools.recording.running import is_in_trio_task, running_loop
-from tracetools.session.recording import Options, Recording
+from tracetools.session.options import Options, with_options
+from tracetools.session.recording import Recording
 
 if TYPE_CHECKING:
     import os
     from asyncio import AbstractEventLoop
     from collections.abc import Generator
 
-    from tracetools.core.labels import Labels
-    from tracetools.core.profile import Lens
     from tracetools.instruments.asyncio import AsyncioInstrument
     from tracetools.instruments.trio import TrioInstrument
-    from tracetools.recording.recorder import Clock
 
 __all__ = ["Record", "record"]
 
 
-def record(  # noqa: PLR0913  # options, each with a default
-    stack_file: str | os.PathLike[str],
-    *,
-    lens: Lens = "busy",
-    labels: Labels = "name",
-    task_names: bool = False,
-    scheduled: bool | None = None,
-    await_stacks: bool = True,
-    await_after: float = 100e-6,
-    functions: bool = False,
-    functions_interval: float = 0.001,
-    blocking: float | None = 0.1,
-    flush_interval: float | None = 5.0,
-    max_stacks: int = 10_000,
-    max_depth: int = 256,
-    clock: Clock = perf_counter_ns,
-) -> Record:
+@with_options
+def record(stack_file: str | os.PathLike[str], options: Options) -> Record:  # noqa: D417  # below
     """Record where the time of a program goes, on whatever backend, into a folded stack file.
 
     ``with record("stack"):`` around any code records every trio run and every asyncio loop that
-    begins inside, in any thread, guest runs and uvloop included; an asyncio loop that ran before is
-    followed from the next task on that it creates. ``async with record("stack"):``
-    records the run that it is in, on either backend, from there on. Both give a `Recording`, whose
-    ``profile`` can be asked for at any moment. Several recordings at once do not disturb each
-    other. The file is written at the end, at each flush, and whenever no loop is left.
+    starts inside, in any thread, guest runs and uvloop included. An asyncio loop that ran before is
+    followed from the next task on that it creates. ``async with record("stack"):`` records the run
+    that it is in, on either backend, from there on. Both give a `Recording`, whose ``profile`` can
+    be asked for at any moment. Several recordings at once do not disturb each other. The file is
+    written at the end, at each flush, and whenever no loop is left.
 
     Args:
         stack_file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
-        lens: which time the file shows: ``busy``, ``idle``, ``scheduled`` or ``task``; see
-            `Profile.lens`.
-        labels: ``name`` for labels such as ``fetch (app.py:12)``, ``location`` for ``app.py:12``.
-        task_names: name tasks by the names that they were given, not by their functions.
-        scheduled: whether scheduled time is told apart from idle time; by default, where the lens
-            shows it.
-        await_stacks: whether idle time goes to what the task awaits: the functions between its own
-            and the await, then the await itself, as in ``await Event.wait (app.py:12)``, under the
-            task's stack. What cannot be told is named ``?``.
-        await_after: how long a wait is at least, in seconds, for that; shorter ones stay the idle
-            time of the task's own stack.
-        functions: whether busy time is divided over the functions that run within steps, and the
-            time of spans in worker threads likewise: a thread looks at them, and what it sees gives
-            the shares. Meanwhile Python switches threads more often (`sys.setswitchinterval`).
-        functions_interval: seconds between two such looks, on average. They may take a twentieth of
-            the time, and more in proportion if they are to be closer than a millisecond.
-        blocking: how long a step may take, in seconds, before it is said to block the loop: that is
-            logged at once, with the line, and kept in `Profile.blocking`. ``None`` for any time.
-        flush_interval: seconds between two flushes; ``None`` for none.
-        max_stacks: how many distinct stacks are kept; later ones are charged to ``(other)``.
-        max_depth: how deep stacks may get; what is deeper is charged to ``(deeper)``.
-        clock: any monotonic clock in integer nanoseconds.
+        {options}
 
     Raises:
         StackFileError: the stack file cannot be written.
         ValueError, TypeError: an option has no such value.
         RecordingError: when entered by ``with`` inside a running loop, by ``async with`` outside of
-            trio and asyncio, or a second time.
+            trio and asyncio, or a second time; or this interpreter cannot be recorded.
     """
-    options = Options(
-        lens=lens,
-        labels=labels,
-        task_names=task_names,
-        scheduled=scheduled,
-        await_stacks=await_stacks,
-        await_after=await_after,
-        functions=functions,
-        functions_interval=functions_interval,
-        blocking=blocking,
-        flush_interval=flush_interval,
-        max_stacks=max_stacks,
-        max_depth=max_depth,
-        clock=clock,
-    )
     return Record(Recording(stack_file, options, closes=True))
 
 

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from time import perf_counter_ns
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, Final
 
+from tracetools import compat
+from tracetools.core.errors import RecordingError
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import StackFile
-from tracetools.recording.recorder import Clock, Recorder
+from tracetools.recording.recorder import Recorder
 from tracetools.sampling.sampler import Watch
-from tracetools.session import durations
+from tracetools.session.options import nanoseconds
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-    from tracetools.core.labels import Labels
-    from tracetools.core.profile import Lens, Profile
+    from tracetools.core.profile import Profile
+    from tracetools.session.options import Options
 
-__all__ = ["Options", "Recording"]
+logger: Final = logging.getLogger("tracetools")
 
-
-@dataclass(frozen=True)
-class Options:
-    """What can be chosen of a recording; described where users meet it, at `record`."""
-
-    lens: Lens = "busy"
-    labels: Labels = "name"
-    task_names: bool = False
-    scheduled: bool | None = None
-    await_stacks: bool = True
-    await_after: float = 100e-6
-    functions: bool = False
-    functions_interval: float = 0.001
-    blocking: float | None = 0.1
-    flush_interval: float | None = 5.0
-    max_stacks: int = 10_000
-    max_depth: int = 256
-    clock: Clock = perf_counter_ns
+__all__ = ["Recording"]
 
 
 class Recording:
@@ -58,10 +42,11 @@ class Recording:
     def __init__(
         self, stack_file: str | os.PathLike[str], options: Options, *, closes: bool = False
     ) -> None:
+        _check_interpreter()
         measured = options.lens in ("scheduled", "task")
-        await_after = durations.await_after(options.await_after)
-        every = durations.functions_interval(options.functions_interval)
-        longest = None if options.blocking is None else durations.blocking(options.blocking)
+        await_after = nanoseconds("await_after", options.await_after)
+        every = nanoseconds("functions_interval", options.functions_interval)
+        longest = None if options.blocking is None else nanoseconds("blocking", options.blocking)
         self.recorder = Recorder(
             clock=options.clock,
             scheduled=measured if options.scheduled is None else options.scheduled,
@@ -109,6 +94,7 @@ class Recording:
 
     def follow(self) -> None:
         """Let the stack file follow the recording, now that a loop has begun."""
+        _warn_of_missing_names()
         self._file.begin()
         self._watch.begin()
 
@@ -133,3 +119,25 @@ class Recording:
     def _goes_on(self) -> bool:
         running = any(loop.running for loop in self.recorder.loops)
         return running and not self.recorder.stopped
+
+
+def _check_interpreter() -> None:
+    """Refuse what cannot be recorded.
+
+    Raises:
+        RecordingError: this interpreter has no GIL.
+    """
+    why = compat.why_not()
+    if why is not None:
+        raise RecordingError(why)
+
+
+_warned: Final[set[str]] = set()
+
+
+def _warn_of_missing_names() -> None:
+    """Say once what is lost because private names that we lean on are gone."""
+    lost = [sentence for sentence in compat.missing() if sentence not in _warned]
+    if lost:
+        _warned.update(lost)
+        logger.warning("not all can be recorded: %s", "; ".join(lost))

@@ -1,0 +1,241 @@
+"""The one list of what can be chosen of a recording.
+
+`record`, `FlamegraphInstrument` and the command line are made from the fields of `Options`: their
+names, types, defaults and descriptions.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import textwrap
+from collections.abc import Callable  # noqa: TC003  # for readers of the annotations
+from dataclasses import dataclass, field, fields
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from tracetools.core.labels import Labels  # noqa: TC001  # likewise
+from tracetools.core.profile import Lens  # noqa: TC001  # likewise
+
+if TYPE_CHECKING:
+    import os
+    from typing import Concatenate, TypeAlias
+
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec("P")
+    FilePath: TypeAlias = "str | os.PathLike[str]"
+
+__all__ = ["Options", "method_with_options", "nanoseconds", "with_options"]
+
+_Self = TypeVar("_Self")
+_Result = TypeVar("_Result")
+_Callable = TypeVar("_Callable", bound="Callable[..., Any]")
+
+_LONGEST: Final = 10 * 86_400.0
+"""Seconds: ten days."""
+
+
+def _option(text: str, **how: Any) -> dict[str, Any]:
+    """Describe an option: its text, and in `how` what is special about it.
+
+    `least` and `most` bound a number of seconds. `command` is False for what no command line can
+    give, or a text that is better there.
+    """
+    return {"text": text, **how}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be chosen of a recording.
+
+    Raises:
+        ValueError, TypeError: a number of seconds has no such value.
+    """
+
+    lens: Lens = field(
+        default="busy",
+        metadata=_option(
+            "which time the graph and the stack file show: ``busy``, ``idle``, ``scheduled`` or"
+            " ``task``; see `Profile.lens`"
+        ),
+    )
+    labels: Labels = field(
+        default="name",
+        metadata=_option(
+            "``name`` for labels such as ``fetch (app.py:12)``, ``location`` for ``app.py:12``"
+        ),
+    )
+    task_names: bool = field(
+        default=False,
+        metadata=_option(
+            "name tasks by the names that they were given, not by their functions. Names that"
+            " differ from task to task make as many stacks"
+        ),
+    )
+    scheduled: bool | None = field(
+        default=None,
+        metadata=_option(
+            "tell scheduled time from idle time. By default this is done where the lens shows it"
+        ),
+    )
+    await_stacks: bool = field(
+        default=True,
+        metadata=_option(
+            "show idle time by what the task awaits: the functions between its own and the await,"
+            " then the await, as in ``await Event.wait (app.py:12)``. What is not known is"
+            " named ``?``"
+        ),
+    )
+    await_after: float = field(
+        default=100e-6,
+        metadata=_option(
+            "seconds from which on a wait is shown so; the time of shorter waits stays with the"
+            " task",
+            least=0,
+            most=_LONGEST,
+        ),
+    )
+    functions: bool = field(
+        default=False,
+        metadata=_option(
+            "divide busy time over the functions that run within steps, and the time of spans in"
+            " worker threads likewise, by samples that a thread takes. Meanwhile Python switches"
+            " threads more often (`sys.setswitchinterval`)"
+        ),
+    )
+    functions_interval: float = field(
+        default=0.001,
+        metadata=_option(
+            "seconds between two samples, on average. Samples take a twentieth of the time at"
+            " most, and more in proportion below a millisecond",
+            least=0.000_2,
+            most=10,
+        ),
+    )
+    blocking: float | None = field(
+        default=0.1,
+        metadata=_option(
+            "seconds that a step may take before it blocks the loop. It is then logged at once,"
+            " with the line, and kept in `Profile.blocking`. None for any time",
+            least=0.001,
+            most=_LONGEST,
+        ),
+    )
+    flush_interval: float | None = field(
+        default=5.0,
+        metadata=_option(
+            "seconds between two writes of the stack file while the program runs. None for none",
+            least=0.000_001,
+            most=1e12,
+        ),
+    )
+    max_stacks: int = field(
+        default=10_000,
+        metadata=_option("how many stacks are kept; later ones are charged to ``(other)``"),
+    )
+    max_depth: int = field(
+        default=256,
+        metadata=_option("how deep stacks may get; what is deeper is charged to ``(deeper)``"),
+    )
+    clock: Callable[[], int] = field(
+        default=perf_counter_ns,
+        metadata=_option(
+            "any monotonic clock in integer nanoseconds. With `time.thread_time_ns`, busy time is"
+            " CPU time",
+            command=False,
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if "least" in each.metadata and (value is not None or "None" not in str(each.type)):
+                nanoseconds(each.name, value)
+
+
+def nanoseconds(name: str, seconds: object) -> int:
+    """Return the nanoseconds of an option that is a number of seconds.
+
+    Raises:
+        TypeError, ValueError: it is no number, or out of bounds.
+    """
+    [how] = [each.metadata for each in fields(Options) if each.name == name]
+    least, most = how["least"], how["most"]
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {seconds!r}")
+    if not least <= seconds <= most:
+        raise ValueError(
+            f"{name} is a number of seconds from {least:g} to {most:,g}, not {seconds!r}"
+        )
+    return round(seconds * 1e9)
+
+
+def _function_taking(
+    make: Callable[P, Options],
+) -> Callable[
+    [Callable[[FilePath, Options], _Result]], Callable[Concatenate[FilePath, P], _Result]
+]:
+    def decorate(
+        function: Callable[[FilePath, Options], _Result],
+    ) -> Callable[Concatenate[FilePath, P], _Result]:
+        @functools.wraps(function)
+        def call(stack_file: FilePath, /, *arguments: P.args, **options: P.kwargs) -> _Result:
+            return function(stack_file, make(*arguments, **options))
+
+        return _described(call, function)
+
+    return decorate
+
+
+def _method_taking(
+    make: Callable[P, Options],
+) -> Callable[
+    [Callable[[_Self, FilePath, Options], None]], Callable[Concatenate[_Self, FilePath, P], None]
+]:
+    def decorate(
+        method: Callable[[_Self, FilePath, Options], None],
+    ) -> Callable[Concatenate[_Self, FilePath, P], None]:
+        @functools.wraps(method)
+        def call(
+            self: _Self, stack_file: FilePath, /, *arguments: P.args, **options: P.kwargs
+        ) -> None:
+            method(self, stack_file, make(*arguments, **options))
+
+        return _described(call, method)
+
+    return decorate
+
+
+with_options = _function_taking(Options)
+"""Let a function of a stack file and `Options` take them as keywords."""
+
+method_with_options = _method_taking(Options)
+"""Let a method of a stack file and `Options` take them as keywords."""
+
+
+def _described(call: _Callable, inner: Callable[..., Any]) -> _Callable:
+    """Give a function the signature and the documentation of all options."""
+    own = list(inspect.signature(inner).parameters.values())[:-1]
+    options = inspect.signature(Options).parameters.values()
+    described: Any = call
+    described.__signature__ = inspect.Signature([*own, *options])
+    described.__doc__ = describe(inner.__doc__)
+    return call
+
+
+def describe(doc: str | None) -> str | None:
+    """Put the descriptions of all options where a docstring says ``{options}``."""
+    if doc is None or "{options}" not in doc:
+        return doc
+    indent = " " * (doc.index("{options}") - doc.rindex("\n", 0, doc.index("{options}")) - 1)
+    lines = [
+        textwrap.fill(
+            f"{each.name}: {each.metadata['text']}.",
+            100,
+            initial_indent=indent,
+            subsequent_indent=indent + "    ",
+        )
+        for each in fields(Options)
+    ]
+    return doc.replace(f"{indent}{{options}}", "\n".join(lines))

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
-    "asyncio_ready_queue",
+    "asyncio_replace_callbacks",
+    "asyncio_running_loop",
+    "asyncio_wakeup_fd",
     "missing",
+    "trio_checkpoint",
     "trio_instruments",
     "trio_rebind_send",
+    "trio_run_module",
+    "trio_step_code",
     "why_not",
 ]
 
@@ -117,6 +122,25 @@ def trio_checkpoint() -> object:
     return getattr(traps, "CancelShieldedCheckpoint", _GONE)
 
 
-def asyncio_ready_queue(loop: Any) -> Any:
-    """Return the handles that an asyncio loop is going to run; nothing for loops in C."""
-    return getattr(loop, "_ready", ())
+def trio_run_module() -> Any:
+    """Return trio's module that makes runners and runs them."""
+    return sys.modules.get("trio._core._run")
+
+
+def asyncio_replace_callbacks(loop: Any, replace: Callable[[Any], Any]) -> None:
+    """Replace what a loop is going to call next; nothing for loops in C."""
+    for handle in getattr(loop, "_ready", ()):
+        handle._callback = replace(handle._callback)  # noqa: SLF001
+
+
+def asyncio_running_loop() -> Any:
+    """Return the asyncio loop that runs in this thread; None if there is none."""
+    # not there while asyncio is being imported
+    get = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    return None if get is None else get()
+
+
+def asyncio_wakeup_fd(loop: Any) -> int | None:
+    """Return the descriptor that wakes a loop when a byte is written to it; None if unknown."""
+    pipe = getattr(loop, "_csock", None)
+    return None if pipe is None else int(pipe.fileno())

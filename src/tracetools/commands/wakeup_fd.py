@@ -17,6 +17,7 @@ import threading
 from operator import index
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tracetools import compat
 from tracetools.instruments import module_imports as late
 from tracetools.instruments.stepped import hide_frame
 
@@ -158,16 +159,14 @@ class _SelfPipe(NamedTuple):
 def _self_pipe(loop: AbstractEventLoop) -> _SelfPipe | None:
     """Return the self-pipe of a loop of asyncio's; ``None`` for others, which wake themselves.
 
-    `_csock` is asyncio's private name. Where it is missing, a pair of sockets does the same.
+    Where it is not known, a pair of sockets does the same.
     """
     from asyncio import SelectorEventLoop  # noqa: PLC0415  # a loop is there, so it is imported
 
     if not isinstance(loop, SelectorEventLoop) or loop.is_closed():
         return None
-    try:
-        return _SelfPipe(loop._csock.fileno(), _do_nothing)  # type: ignore[attr-defined]  # noqa: SLF001
-    except AttributeError:
-        return _make_self_pipe(loop)
+    fd = compat.asyncio_wakeup_fd(loop)
+    return _make_self_pipe(loop) if fd is None else _SelfPipe(fd, _do_nothing)
 
 
 def _make_self_pipe(loop: AbstractEventLoop) -> _SelfPipe:

@@ -20,12 +20,13 @@ from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet, ref
 
+from tracetools import compat
 from tracetools.attribution.functions import step_begins_below
+from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
 from tracetools.instruments import asyncio_loops as loops
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.instruments.tasks import Tasks
-from tracetools.recording.guard import Insist
 from tracetools.recording.recorder import logger
 
 if TYPE_CHECKING:
@@ -242,16 +243,18 @@ class AsyncioInstrument(Tasks):
             self._adopt_task(account, task)
         if self.hears_wakeups:
             loops.hear()
-        for handle in getattr(loop, "_ready", ()):  # asyncio's own loops; uvloop's are in C
-            handle._callback = self.scheduled(handle._callback)  # noqa: SLF001
+        compat.asyncio_replace_callbacks(loop, self.scheduled)
 
     def _note_unseen(self, loop: AbstractEventLoop) -> None:
         """Count the living tasks that nobody told us of."""
         for task in asyncio.all_tasks(loop):
-            with suppress(Exception):  # a task of the program's own making may be like no other
+            try:
                 if not (self._is_followed(task) or task in self._unseen):
                     self._unseen.add(task)
                     self.recorder.unseen += 1
+            except Exception as error:  # a task of the program's own making is like no other
+                if is_interruption(error):
+                    raise
 
     def _is_followed(self, task: Any) -> bool:
         coroutine = task.get_coro()
@@ -262,7 +265,9 @@ class AsyncioInstrument(Tasks):
         try:
             if not self._is_followed(task):
                 self._follow_late(loop, task)
-        except Exception as error:  # noqa: BLE001  # a task of the program's own making
+        except Exception as error:  # a task of the program's own making
+            if is_interruption(error):
+                raise
             logger.warning("a task is not seen, since it does not say what it runs: %r", error)
 
     def _follow_late(

@@ -18,6 +18,7 @@ from asyncio import AbstractEventLoop
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from weakref import WeakSet
 
+from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import stepped as steps
 from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.recorder import logger
@@ -67,16 +68,17 @@ def _run_forever(original: Callable[..., Any]) -> Callable[..., Any]:
     def run_forever(loop: AbstractEventLoop, *args: Any, **options: Any) -> Any:
         # else it is an error, or a library that lets loops run within themselves
         from_rest = not loop.is_running()
-        for listener in _listeners if from_rest else ():
-            listener.starts(loop)
         try:
+            for listener in _listeners if from_rest else ():
+                listener.starts(loop)
             return original(loop, *args, **options)
         except BaseException as error:
             hide_frame(error)
             raise
         finally:
-            for listener in _listeners if from_rest else ():
-                listener.stops(loop)
+            with Insist() as insist:
+                for listener in _listeners if from_rest else ():
+                    insist.do(listener.stops, loop)
 
     return run_forever
 
@@ -90,9 +92,9 @@ def _close(original: Callable[..., Any]) -> Callable[..., Any]:
             hide_frame(error)
             raise
         finally:
-            if loop.is_closed():
-                for listener in _listeners:
-                    listener.closed(loop)
+            with Insist() as insist:
+                for listener in _listeners if loop.is_closed() else ():
+                    insist.do(listener.closed, loop)
 
     return close
 
@@ -200,7 +202,9 @@ def _made_by_factory(
             raise
         try:
             task = original(loop, coro, **options)
-        except Exception:  # noqa: BLE001
+        except Exception as refusal:
+            if is_interruption(refusal):
+                raise
             task = None
         if task is None:
             raise

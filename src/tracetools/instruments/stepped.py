@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from tracetools.attribution.functions import is_ours, step_begins_below
-from tracetools.recording.guard import Insist, is_interruption
+from tracetools.core.interruptions import Insist, is_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

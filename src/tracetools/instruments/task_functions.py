@@ -10,6 +10,7 @@ import gc
 from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import code_frame, memoised_frames, stable_name
 from tracetools.core.stacks import Frame
 from tracetools.recording.spans import function_frame, observed_frame, observed_function_frame
@@ -63,7 +64,9 @@ def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
         if inner is coroutine and found[1] is None:
             _remember(coroutine, found[0])
         return found
-    except Exception:  # noqa: BLE001  # a foreign object, with attributes of its own making
+    except Exception as error:  # a foreign object, with attributes of its own making
+        if is_interruption(error):
+            raise
         return Frame(type(coroutine).__qualname__), None
 
 

@@ -26,10 +26,10 @@ import trio
 
 from tracetools import compat
 from tracetools.attribution.functions import step_begins_below
+from tracetools.core.interruptions import Insist, is_interruption, signal_of
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.tasks import Tasks
 from tracetools.recording import current, spans
-from tracetools.recording.guard import Insist, is_interruption, signal_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,8 +1,7 @@
 """How one hears of every trio run that begins: each is given the instruments that want it.
 
 While there are any, the function that makes trio's runners is replaced; `trio.run` and
-`start_guest_run` look it up when they are called, also copies of them that were made before. What
-may live here: that, and nothing of recordings.
+`start_guest_run` look it up when they are called, also copies of them that were made before.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from typing import Any, Final
 from weakref import WeakSet
 
 import trio
-from trio._core import _run
 
-from tracetools.recording.recorder import logger
+from tracetools import compat
 
 __all__ = ["listen", "unlisten"]
 
 _PLACE: Final = "setup_runner"
+_run: Final = compat.trio_run_module()
 
 _instruments: tuple[trio.abc.Instrument, ...] = ()
 _runners: Final[WeakSet[Any]] = WeakSet()
@@ -32,8 +31,7 @@ _original: Final[Any] = getattr(_run, _PLACE, None)
 def listen(instrument: trio.abc.Instrument) -> None:
     """Give `instrument` to every run that begins from now on."""
     global _instruments  # noqa: PLW0603  # replaced as a whole, for those who iterate over it
-    if _original is None:
-        logger.warning("trio %s has changed: its runs cannot be recorded", trio.__version__)
+    if _original is None:  # a recording says so when it starts
         return
     with _lock:
         _instruments = (*_instruments, instrument)

@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.errors import StackFileError
+from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import LABELS, Labels, label_path
 from tracetools.core.profile import LENSES, Lens, Profile
 from tracetools.output.formats.files import explain
@@ -138,11 +139,12 @@ class StackFile:
         with self._hand_over:
             _unfinished.discard(self)
             running, self._flusher = self._flusher, None
-        if running is not None:
-            flusher, over = running
-            over.set()
-            flusher.join()
-        self._try_write()
+        with Insist() as insist:
+            if running is not None:
+                flusher, over = running
+                over.set()
+                insist.do(flusher.join)
+            insist.do(self._try_write)
 
     @property
     def is_fresh(self) -> bool:
@@ -166,7 +168,9 @@ class StackFile:
         try:
             self.write()
             self._failing = False
-        except Exception as error:  # noqa: BLE001  # the program under observation comes first
+        except Exception as error:
+            if is_interruption(error):
+                raise
             if not self._failing:
                 self._failing = True
                 known = isinstance(error, StackFileError)

@@ -11,7 +11,7 @@ from _thread import allocate_lock, get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tracetools.core.accounting import Opened, TaskAccount
-from tracetools.recording.guard import is_interruption
+from tracetools.core.interruptions import is_interruption
 from tracetools.recording.loops import RecordedLoop
 from tracetools.recording.running import is_in_trio_task, running_loop
 

@@ -6,7 +6,6 @@ A `Recorder` owns a clock, stacks, loops and threads. The instruments tell it of
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import os
@@ -24,6 +23,7 @@ from tracetools.attribution.functions import FunctionStacks
 from tracetools.attribution.waits import Waits
 from tracetools.core.accounting import NEVER
 from tracetools.core.errors import LawError
+from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack, StackTree
@@ -196,28 +196,32 @@ class Recorder:
         if self.stopped:
             return
         self.stopped = True
-        for loop in self.loops:
-            if loop.thread == get_ident() or not loop.running:
-                with contextlib.suppress(Exception):
-                    self.end_loop(loop, self.clock())
-        with contextlib.suppress(Exception):
-            self._last = self.profile()
-            self.shares.forget()
-            self.thread_shares.forget()
-            self.waits.forget()
-        for loop in self.loops:
-            loop.running = False
-            self._unfollow(loop)
+        with Insist(quietly=True) as insist:
+            for loop in self.loops:
+                if loop.thread == get_ident() or not loop.running:
+                    insist.do(self.end_loop, loop, self.clock())
+            insist.do(self._keep_last)
+            for loop in self.loops:
+                loop.running = False
+                insist.do(self._unfollow, loop)
+
+    def _keep_last(self) -> None:
+        """Take a last snapshot, and forget the samples that it was made of."""
+        self._last = self.profile()
+        self.shares.forget()
+        self.thread_shares.forget()
+        self.waits.forget()
 
     def stop(self, why: str) -> None:
         """Stop recording after an error of ours: say so once, keep what there is, never raise."""
         if self.stopped:
             return
-        self.close()
-        with contextlib.suppress(Exception):
-            logger.error(
-                "tracetools stopped recording: %s; the program goes on", why, exc_info=True
-            )
+        with Insist(quietly=True) as insist:
+            insist.do(self.close)
+            insist.do(self._say_why, why)
+
+    def _say_why(self, why: str) -> None:
+        logger.error("tracetools stopped recording: %s; the program goes on", why, exc_info=True)
 
     def _follow(self, loop: RecordedLoop) -> None:
         """Let spans find a loop."""
@@ -429,7 +433,9 @@ class _GuardedClock:
     def __call__(self) -> int:
         try:
             self._last = self._clock() + self._shift
-        except Exception:  # noqa: BLE001  # the program under observation comes first
+        except Exception as error:
+            if is_interruption(error):
+                raise
             self._when_it_fails("its clock failed")
         return self._last
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+from tracetools import compat
 
 __all__ = ["is_in_trio_task", "running_loop"]
 
 
-def running_loop() -> AbstractEventLoop | None:
-    """Return the asyncio loop that runs in this thread."""
-    asyncio = sys.modules.get("asyncio")
-    get = getattr(asyncio, "_get_running_loop", None)  # not there while it is being imported
-    loop: AbstractEventLoop | None = None if get is None else get()
-    return loop
+def running_loop() -> Any:
+    """Return the asyncio loop that runs in this thread; None if there is none."""
+    return compat.asyncio_running_loop()
 
 
 def is_in_trio_task() -> bool:

@@ -6,6 +6,7 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.errors import RecordingError
+from tracetools.core.interruptions import Insist
 from tracetools.instruments import module_imports as late
 from tracetools.recording.running import is_in_trio_task, running_loop
 from tracetools.session.options import Options, with_options
@@ -127,10 +128,9 @@ class Record:
 
         In this order: a loop that is not followed any more must not be taken for a plain thread.
         """
-        try:
-            self._recording.close()
-        finally:
-            self._unlisten()
+        with Insist() as insist:
+            insist.do(self._recording.close)
+            insist.do(self._unlisten)
 
     def _unlisten(self) -> None:
         late.forget(self._listen_to_loops)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracetools import compat
 from tracetools.core.errors import RecordingError
+from tracetools.core.interruptions import Insist
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import StackFile
 from tracetools.recording.recorder import Recorder
@@ -103,17 +104,19 @@ class Recording:
         if self._is_closed or (self._closes and self._file.is_fresh):
             return
         if not self._goes_on:
-            self._watch.end()
-            self._file.end()
+            with Insist() as insist:
+                insist.do(self._watch.end)
+                insist.do(self._file.end)
         if self._goes_on:
             self.follow()  # another thread has begun one meanwhile
 
     def close(self) -> None:
         """Record nothing more, and write the stack file. Never raises."""
         self._is_closed = True
-        self._watch.end()
-        self.recorder.close()
-        self._file.close()
+        with Insist() as insist:
+            insist.do(self._watch.end)
+            insist.do(self.recorder.close)
+            insist.do(self._file.close)
 
     @property
     def _goes_on(self) -> bool:

@@ -1,0 +1,91 @@
+"""What a signal handler of the program's raises while our code runs, and how to pass it on.
+
+It belongs to the program. Our code finishes what must be finished, and lets it go on.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from typing_extensions import Self
+
+__all__ = ["Insist", "is_interruption", "signal_of"]
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether an error that struck in our code is the program's: Ctrl-C, or a handler's."""
+    return not isinstance(error, Exception) or signal_of(error) is not None
+
+
+def signal_of(error: BaseException) -> int | None:
+    """Return the number of the signal whose handler raised an error; ``None`` if none did.
+
+    Python calls a handler with the number and the frame that was interrupted. So its frame is known
+    by its arguments: among them is the frame that stands above it in the traceback.
+    """
+    traceback = error.__traceback__
+    above: FrameType | None = None
+    while traceback is not None:
+        given = _arguments(traceback.tb_frame)
+        for number, frame in pairwise(given):
+            if frame is above and above is not None and isinstance(number, int):
+                return int(number)
+        above = traceback.tb_frame
+        traceback = traceback.tb_next
+    return None
+
+
+def _arguments(frame: FrameType) -> list[Any]:
+    """Return what a function was called with, as far as its frame still has it."""
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount]
+    given = [frame.f_locals.get(name) for name in names]
+    if code.co_flags & _HAS_VARARGS:
+        name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
+        given += frame.f_locals.get(name, ())
+    return given
+
+
+_HAS_VARARGS = 0x04  # inspect.CO_VARARGS, which is dear to import
+
+
+class Insist:
+    """Does several things to their end, whatever strikes meanwhile; then raises what struck first.
+
+    What was interrupted is done once more, so it must bear that.
+
+    Args:
+        quietly: whether errors are dropped that no signal handler of the program's has raised.
+    """
+
+    _TRIES = 3
+
+    def __init__(self, *, quietly: bool = False) -> None:
+        self._quietly = quietly
+        self._struck: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        struck, self._struck = self._struck, None
+        if struck is not None and struck is not error:
+            raise struck
+
+    def do(self, action: Callable[..., object], *arguments: Any) -> None:
+        """Do something; what it raises is raised at the end."""
+        for _ in range(self._TRIES):
+            try:
+                action(*arguments)
+            except BaseException as error:  # noqa: BLE001  # it is raised at the end
+                interrupted = is_interruption(error)
+                if interrupted or not self._quietly:
+                    self._struck = self._struck or error
+                if interrupted:
+                    continue
+            return

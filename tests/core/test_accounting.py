@@ -83,8 +83,10 @@ def test_a_wait_is_given_away_once_whoever_asks_again():
     loop.end_step()
     loop.tick(10)
     account = loop.tasks[task]
-    for _ in range(2):  # Ctrl-C makes the begin of a step be taken up once more
-        loop.loop.attribute_wait(account, on_top("await one"), loop.clock())
+    parked = account.parked
+    stack = loop.loop.tree.child(account.stack, Frame("await one"))
+    # Ctrl-C makes the begin of a step be taken up once more
+    assert [loop.loop.move_wait(account, stack, parked, 10) for _ in range(2)] == [True, False]
     loop.begin_step(task, ["await one"])
     assert [times.idle for times in awaits_of(loop.finish())] == [10]
 
@@ -96,21 +98,15 @@ def test_a_span_that_a_finaliser_closes_meanwhile_keeps_its_time():
     span = loop.open("span")
     loop.end_step()
     loop.tick(10)
-
-    def find(account):
-        found = on_top("await one")(account)
-        loop.tick(1)
-        loop.close(span)
-        return found
-
-    loop.loop.attribute_wait(loop.tasks[task], find, loop.clock())
+    account = loop.tasks[task]
+    parked = account.parked
+    stack = loop.loop.tree.child(account.stack, Frame("await one"))
+    loop.tick(1)
+    loop.close(span)
+    assert not loop.loop.move_wait(account, stack, parked, 10)
     profile = loop.finish()
     profile.check()
     assert [times.idle for times in awaits_of(profile, "span")] == [11]
-
-
-def on_top(name):
-    return lambda account: account.loop.tree.child(account.stack, Frame(name))
 
 
 def awaits_of(profile, *names):
@@ -177,19 +173,19 @@ def test_a_task_that_woke_itself_is_busy_until_its_step_ends_whatever_closes_mea
     }
 
 
-def test_a_clock_that_starts_at_zero_keeps_the_laws(tmp_path):
+def test_a_clock_that_starts_at_zero_keeps_the_laws():
     clock = FakeClock(0)
     recorder = Recorder(clock=clock)
     loop = recorder.begin_loop()
     now = recorder.clock
-    a, b = (loop.spawn(loop.tree.root, Frame(name), now(), clock=now) for name in "ab")
-    loop.begin_step(a, now())
+    a, b = (loop.spawn(loop.tree.root, Frame(name), now()) for name in "ab")
+    a.begin_step(now())
     opened = a.open(Frame("s"), now())
-    loop.end_step(now())
+    a.end_step(now())
     clock.tick(10)
-    loop.begin_step(b, now())
+    b.begin_step(now())
     a.close(opened, now())
-    loop.end_step(now())
+    b.end_step(now())
     recorder.end_loop(loop, now())
     recorder.profile().check()
     assert recorder.profile().duration == 10
@@ -275,11 +271,11 @@ def test_the_latest_that_is_known_of_a_loop_is_when_a_step_began_or_ended():
     loop = LoopAccount(StackTree(), 10)
     assert loop.latest == 10
     one, other = (loop.spawn(loop.tree.root, Frame(name), 11) for name in ("one", "other"))
-    loop.begin_step(one, 20)
+    one.begin_step(20)
     assert loop.latest == 20
-    loop.end_step(30)
+    one.end_step(30)
     assert loop.latest == 30
-    loop.begin_step(other, 40)
+    other.begin_step(40)
     loop.exit(other, 50)  # which nothing but this remembers
     assert loop.latest == 50
     loop.exit(one, 60)

@@ -76,14 +76,13 @@ class RealLoop:
     def spawn(self, name):
         current = self.loop.current
         parent = self.loop.tree.root if current is None else current.stack
-        clock = self.recorder.clock_of(self.loop.thread)
-        self.tasks.append(self.loop.spawn(parent, Frame(name), clock(), clock=clock))
+        self.tasks.append(self.loop.spawn(parent, Frame(name), self.loop.clock()))
         return self.tasks[-1]
 
     def step(self, task, work):
-        self.loop.begin_step(task, self.clock())
+        task.begin_step(self.clock())
         work()
-        self.loop.end_step(self.clock())
+        task.end_step(self.clock())
 
     def end(self):
         self.recorder.end_loop(self.loop, self.clock())
@@ -233,9 +232,9 @@ def test_loops_one_after_another_add_up_in_the_same_stacks():
     recorder = Recorder(clock=clock)
     for busy in (5, 7):
         loop = recorder.begin_loop()
-        task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
+        task = loop.spawn(loop.tree.root, Frame("task"), clock())
         clock.tick(1)
-        loop.begin_step(task, clock())
+        task.begin_step(clock())
         clock.tick(busy)
         loop.exit(task, clock())
         recorder.end_loop(loop, clock())
@@ -254,9 +253,9 @@ def test_two_recordings_of_one_loop_see_the_same():
     first, clock = ScriptedLoop(), FakeClock()
     second = Recorder(clock=clock)
     loop = second.begin_loop()
-    task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
+    task = loop.spawn(loop.tree.root, Frame("task"), clock())
     first.begin_step(first.spawn("task"))
-    loop.begin_step(task, clock())
+    task.begin_step(clock())
     with span("span"):
         first.tick(5)
         clock.tick(5)
@@ -288,10 +287,10 @@ def test_only_the_thread_of_a_loop_has_its_tasks():
 
 def test_an_ended_recording_keeps_nothing_that_was_recorded():
     recorder = Recorder(clock=FakeClock())
-    loop = recorder.begin_loop(0)
-    task = loop.spawn(loop.tree.root, Frame("task"), 0)
+    loop = recorder.begin_loop()
+    task = loop.spawn(loop.tree.root, Frame("task"), loop.begin)
     refs = [weakref.ref(task)]
-    recorder.end_loop(loop, 5)
+    recorder.end_loop(loop, loop.begin + 5)
     del loop, task
     gc.collect()
     assert [ref() for ref in refs] == [None]
@@ -301,134 +300,17 @@ def test_an_ended_recording_keeps_nothing_that_was_recorded():
     assert ref() is None
 
 
-def test_looking_at_awaits_takes_its_share_of_the_time_and_no_more():
-    loop = ScriptedLoop(scheduled=True)
-    account, recorder, looks = loop.tasks[loop.spawn("task")], loop.recorder, []
-    loop.begin_step(0)
-    loop.end_step()
-
-    def look(account):
-        looks.append(loop.clock())
-        loop.tick(1_000_000)  # it takes as long as the wait itself
-        return account.stack
-
-    recorder._awaited = look
-    for _ in range(200):
-        account.parked = loop.clock()
-        loop.tick(1_000_000)
-        recorder.waited(account, loop.clock())
-    in_all = 2 + (loop.clock() - looks[0]) // 50_000_000  # what was saved up, and the share
-    assert in_all - 1 <= len(looks) <= in_all + 1
-    account.parked = loop.clock()
-    loop.tick(20_000_000)
-    recorder.waited(account, loop.clock())
-    assert looks[-1] == loop.clock() - 1_000_000
-    loop.finish()
-
-
-def test_waits_that_were_not_looked_at_are_divided_by_what_the_others_stand_for():
-    loop = ScriptedLoop()
-    task, recorder = loop.spawn("task"), loop.recorder
-    recorder.least_wait = 10
-    account = loop.tasks[task]
-    awaited = ["a", "b", "b", "a", "b", "a"]
-    recorder._awaited = lambda account: loop.loop.tree.child(account.stack, Frame(awaited[step]))
-
-    class Chosen:
-        def stands_for(self, wait, now):
-            return (0, 400, 0, 100, 200, 0)[step]
-
-        def spend(self, time):
-            pass
-
-    recorder._allowance = Chosen()
-    loop.begin_step(task)
-    loop.end_step()
-    for step in range(6):
-        loop.tick(100 if step < 5 else 10)
-        recorder.waited(account, loop.clock())
-        loop.begin_step(task)
-        loop.tick(1)
-        loop.end_step()
-    idle = {path[-1].name: times.idle for path, times in loop.profile.stacks.items()}
-    # a: one of 100 that stood for itself; b: two of 100, and as they alone stood for others, also
-    # the two of 100 that were not looked at; the last one was too short for a look
-    assert idle == {"all-spans": 0, "task": 10, "a": 100, "b": 400}
-    loop.profile.check()
-    assert loop.finish().task_time == 516
-    recorder.close()
-    profile = recorder.profile()
-    assert {path[-1].name: times.idle for path, times in profile.stacks.items()} == idle
-
-
-def given_way(loop: ScriptedLoop, times: list[int]) -> list[int]:
-    """Let a task step until each of these moments; return those at which the loop gave way."""
-    found: list[int] = []
-    begin = loop.clock()
-    loop.recorder.let_give_way(lambda: found.append(loop.clock() - begin))
-    task = loop.spawn("task")
-    for moment in times:
-        loop.begin_step(task)
-        loop.tick(begin + moment - loop.clock())
-        loop.end_step()
-        loop.tick(1)
-    return found
-
-
-def test_a_loop_gives_way_again_and_again_until_it_is_told_when_to_do_so_next():
-    loop = ScriptedLoop()
-    assert given_way(loop, [10, 20, 50_010, 50_011, 60_000, 100_012]) == [10, 50_011, 100_012]
-    loop.loop.due = loop.clock() + 10
-    assert given_way(loop, [5]) == [5]  # somebody else looks from now on
-    loop.finish()
-
-
-def test_a_loop_that_need_not_give_way_any_more_does_not():
-    loop = ScriptedLoop()
-    assert given_way(loop, [10]) == [10]
-    calls = []
-    loop.recorder.let_give_way(lambda: calls.append(1))
-    loop.recorder.let_give_way(None)
-    loop.begin_step(0)
-    loop.tick(10**12)
-    loop.end_step()
-    assert calls == []
-    loop.finish()
-
-
-def test_to_give_way_may_be_called_off_in_its_midst():
-    script = ScriptedLoop()
-    loop = script.loop
-
-    class Limit(int):
-        def __gt__(self, other: int) -> bool:
-            loop.let_give_way(None)  # as another thread does
-            return int(self) > other
-
-    loop.longest = Limit(1000)
-    calls = []
-    loop.let_give_way(lambda: calls.append(1))
-    loop.look_back(loop.tree.root, 0, 10)
-    assert (calls, loop.give_way) == ([1], None)
-    script.finish()
-
-
-def test_a_loop_gives_way_no_later_than_a_step_could_take_too_long():
-    loop = ScriptedLoop(longest=100)
-    assert given_way(loop, [10, 110, 120, 211]) == [10, 120]
-    assert [blocks.count for blocks in loop.finish().blocking.values()] == []
-
-
 def test_loops_that_begin_later_give_way_as_well():
     loop = ScriptedLoop()
     calls = []
     loop.recorder.let_give_way(lambda: calls.append(1))
     other = loop.recorder.begin_loop()
-    other.begin_step(other.spawn(other.tree.root, Frame("task"), loop.clock()), loop.clock())
-    other.end_step(loop.clock() + 1)
+    task = other.spawn(other.tree.root, Frame("task"), loop.clock())
+    task.begin_step(loop.clock())
+    task.end_step(loop.clock() + 1)
     assert calls == [1]
     loop.recorder.let_give_way(None)
-    assert (other.give_way, other.due) == (None, NEVER)
+    assert (other.release_gil, other.due) == (None, NEVER)
     loop.recorder.end_loop(other, loop.clock() + 2)
     loop.finish()
 
@@ -439,7 +321,8 @@ def test_metadata_say_how_it_was_recorded(monkeypatch):
     recorder = Recorder(scheduled=True)
     after = time.time_ns()
     for backend in ("trio", "asyncio", "trio"):
-        recorder.end_loop(recorder.begin_loop(5, backend=backend), 7)
+        loop = recorder.begin_loop(backend=backend)
+        recorder.end_loop(loop, loop.begin + 2)
     profile = recorder.profile()
     assert before <= profile.start <= after
     assert (profile.programs, profile.backends) == (("app.py",), ("asyncio", "trio"))
@@ -453,10 +336,10 @@ def test_metadata_say_how_it_was_recorded(monkeypatch):
 def test_files_are_shown_as_they_are_seen_from_where_it_began(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recorder = Recorder(clock=FakeClock())
-    loop = recorder.begin_loop(0)
-    loop.spawn(loop.tree.root, Frame("f", str(tmp_path / "app.py"), 3), 0)
-    loop.spawn(loop.tree.root, Frame("f", "app.py", 3), 0)
-    recorder.end_loop(loop, 5)
+    loop = recorder.begin_loop()
+    loop.spawn(loop.tree.root, Frame("f", str(tmp_path / "app.py"), 3), loop.begin)
+    loop.spawn(loop.tree.root, Frame("f", "app.py", 3), loop.begin)
+    recorder.end_loop(loop, loop.begin + 5)
     profile = recorder.profile()
     profile.check()
     assert profile.stacks[next(path for path in profile.stacks if len(path) == 2)].entries == 2
@@ -733,7 +616,7 @@ def test_a_clock_that_fails_stops_the_recording_and_not_the_program(loop, caplog
     def fail():
         raise ZeroDivisionError("theirs")
 
-    loop.tasks[0].clock = fail
+    loop.loop.clock = fail
 
     @observe
     def observed():
@@ -798,8 +681,8 @@ from tracetools.core.stacks import Frame
 recorder = Recorder()
 clock = time.perf_counter_ns
 loop = recorder.begin_loop()
-task = loop.spawn(loop.tree.root, Frame("task"), clock(), clock=clock)
-loop.begin_step(task, clock())
+task = loop.spawn(loop.tree.root, Frame("task"), clock())
+task.begin_step(clock())
 early = span("early")
 held, release = threading.Event(), threading.Event()
 

@@ -17,12 +17,11 @@ import pytest
 
 from tests import backends
 from tracetools import FlamegraphInstrument, record
-from tracetools.attribution.functions import qualified_name
+from tracetools.attribution.functions import qualified_name, step_begins_below
 from tracetools.core.stacks import Blocks, Frame
 from tracetools.sampling import alarm
 from tracetools.sampling.gil import Turns
 from tracetools.sampling.sampler import Watch
-from tracetools.sampling.unwind import step_begins_below
 from tracetools.testing import ScriptedLoop
 
 MILLISECOND = 1_000_000
@@ -186,11 +185,11 @@ def test_of_two_loops_in_a_thread_the_one_within_has_the_inner_functions(world, 
         recorder.end_loop(outer, clock())
     else:
         inner = recorder.begin_loop()
-    account = inner.spawn(inner.tree.root, Frame("inner"), clock(), clock=clock)
+    account = inner.spawn(inner.tree.root, Frame("inner"), clock())
 
     def body():
         clock.tick(1)
-        inner.begin_step(account, clock())
+        account.begin_step(clock())
         within(looks)
         inner.exit(account, clock())
         recorder.end_loop(inner, clock())
@@ -448,7 +447,7 @@ def test_each_step_is_told_of_once_however_often_it_is_looked_at(holding, caplog
 
 
 def test_places_are_bounded(holding, monkeypatch):
-    monkeypatch.setattr("tracetools.core.accounting.MAX_PLACES", 3)
+    monkeypatch.setattr("tracetools.recording.loops.MAX_LOCATIONS", 3)
 
     def body():
         holding.loop.tick(200 * MILLISECOND)

@@ -1,0 +1,341 @@
+"""What a recorded loop adds to its account: blocking steps, and the program's errors."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tracetools.core.accounting import NEVER
+from tracetools.core.stacks import ROOT, Blocks, Frame, StackTree
+from tracetools.recording import loops
+from tracetools.recording.loops import AGAIN, RecordedLoop, RecordedThread
+from tracetools.testing import FakeClock, ScriptedLoop
+
+LINE = Frame("at a line", "app.py", 3)
+
+
+class Owner:
+    """The recording of a loop, which does as it is told and notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.stopped: list[str] = []
+        self.waits: list[tuple[object, ...]] = []
+        self.error: BaseException | None = None
+
+    def stop(self, why):
+        self.stopped.append(why)
+
+    def resume_loop(self, loop):
+        loop.resume()
+
+    def wait_ends(self, task, coroutine, now):
+        self.waits.append((task, coroutine, now))
+        if self.error is not None:
+            raise self.error
+
+
+class Loop:
+    """A recorded loop with one task, under a fake clock."""
+
+    def __init__(self, threshold: int = NEVER) -> None:
+        self.clock = FakeClock()
+        self.owner = Owner()
+        self.account = RecordedLoop(StackTree(), self.clock, self.owner, threshold=threshold)
+        self.task = self.spawn("task")
+
+    def spawn(self, name, find=None):
+        return self.account.spawn(self.account.tree.root, Frame(name), self.clock(), find)
+
+    def step(self, took: int, body=lambda: None):
+        self.task.begin_step(self.clock())
+        self.clock.tick(took)
+        body()
+        self.task.end_step(self.clock())
+
+    def sample(self, stack, *frames):
+        """Take a sample of the step that goes on, as the sampler does."""
+        self.account.samples.append((self.account.began, (stack, frames)))
+
+
+# ------------------------------------------------------------------------------------ the threshold
+
+
+def test_a_step_that_takes_as_long_as_the_threshold_does_not_block():
+    loop = Loop(threshold=100)
+    loop.step(100)
+    assert (loop.account.blocking, loop.account.last_blocking) == ({}, None)
+
+
+def test_steps_that_take_longer_are_counted_exactly():
+    loop = Loop(threshold=100)
+    for took in (101, 250, 30):
+        loop.step(took)
+    location = (loop.task.stack, ())
+    assert loop.account.blocking == {location: Blocks(2, 351, 250)}
+    began, last, took = loop.account.last_blocking
+    assert (last, took) == (location, 250)
+    assert began == loop.clock() - 30 - 250
+
+
+def test_without_a_threshold_no_step_blocks():
+    loop = Loop()
+    loop.step(10**15)
+    assert loop.account.blocking == {}
+    assert loop.account.due == NEVER
+
+
+def test_a_step_within_which_another_task_steps_blocks_once():
+    loop = Loop(threshold=100)
+    eager = loop.spawn("eager")
+
+    def body():
+        eager.begin_step(loop.clock())
+        loop.clock.tick(200)
+        eager.end_step(loop.clock())
+
+    loop.step(20, body)
+    assert loop.account.blocking == {(loop.task.stack, ()): Blocks(1, 220, 220)}
+
+
+def test_a_step_that_is_not_plain_blocks_as_any_other():
+    loop = Loop(threshold=100)
+    loop.account.wake(loop.task, loop.clock())
+    loop.clock.tick(1000)
+    loop.step(200)
+    assert list(loop.account.blocking.values()) == [Blocks(1, 200, 200)]
+
+
+# ------------------------------------------------------------------------------------- the location
+
+
+def test_a_step_is_located_where_most_of_its_samples_are():
+    loop = Loop(threshold=100)
+    stack = loop.task.stack
+
+    def body():
+        loop.sample(stack, Frame("once"))
+        for _ in range(2):
+            loop.sample(stack, Frame("twice"), LINE)
+
+    loop.step(200, body)
+    assert list(loop.account.blocking) == [(stack, (Frame("twice"), LINE))]
+
+
+def test_samples_of_an_earlier_step_say_nothing():
+    loop = Loop(threshold=100)
+    loop.step(20, lambda: loop.sample(loop.task.stack, LINE))
+    loop.step(200)
+    assert list(loop.account.blocking) == [(loop.task.stack, ())]
+
+
+def test_so_many_locations_are_told_apart(monkeypatch):
+    monkeypatch.setattr(loops, "MAX_LOCATIONS", 2)
+    loop = Loop(threshold=100)
+    stack = loop.task.stack
+    for name in ("a", "b", "c", "a", "d"):
+        loop.step(200, lambda name=name: loop.sample(stack, Frame(name)))
+    assert {frames: blocks.count for (_, frames), blocks in loop.account.blocking.items()} == {
+        (Frame("a"),): 2,
+        (Frame("b"),): 1,
+        (): 2,
+    }
+
+
+# -------------------------------------------------------------------------------- releasing the GIL
+
+
+def releases(loop: ScriptedLoop, times: list[int]) -> list[int]:
+    """Let a task step until each of these moments; return those at which the GIL was released."""
+    found: list[int] = []
+    begin = loop.clock()
+    loop.loop.let_release_gil(lambda: found.append(loop.clock() - begin))
+    task = loop.spawn("task")
+    for moment in times:
+        loop.begin_step(task)
+        loop.tick(begin + moment - loop.clock())
+        loop.end_step()
+        loop.tick(1)
+    return found
+
+
+def test_a_loop_releases_the_gil_again_and_again_until_another_moment_is_due():
+    loop = ScriptedLoop()
+    moments = [10, 20, 10 + AGAIN, 11 + AGAIN, 60_000, 12 + 2 * AGAIN]
+    assert releases(loop, moments) == [10, 11 + AGAIN, 12 + 2 * AGAIN]
+    loop.loop.due = loop.clock() + 10
+    assert releases(loop, [5]) == [5]  # another sampler, from now on
+    loop.finish()
+
+
+def test_a_loop_that_need_not_release_the_gil_any_more_does_not():
+    loop = ScriptedLoop()
+    assert releases(loop, [10]) == [10]
+    calls = []
+    loop.loop.let_release_gil(lambda: calls.append(1))
+    loop.loop.let_release_gil(None)
+    loop.begin_step(0)
+    loop.tick(10**12)
+    loop.end_step()
+    assert calls == []
+    loop.finish()
+
+
+def test_to_release_the_gil_may_be_called_off_in_its_midst():
+    loop = Loop().account
+
+    class Threshold(int):
+        def __gt__(self, other: int) -> bool:
+            loop.let_release_gil(None)  # as another thread does
+            return int(self) > other
+
+    loop.threshold = Threshold(1000)
+    calls = []
+    loop.let_release_gil(lambda: calls.append(1))
+    loop.step_ended(loop.tree.root, 0, 10)
+    assert (calls, loop.release_gil) == ([1], None)
+
+
+def test_a_loop_releases_the_gil_no_later_than_a_step_could_block():
+    loop = ScriptedLoop(longest=100)
+    assert releases(loop, [10, 110, 120, 211]) == [10, 120]
+    assert [blocks.count for blocks in loop.finish().blocking.values()] == []
+
+
+# ------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("error", [MemoryError, RecursionError])
+def test_a_step_that_ends_where_there_is_no_room_goes_on(error):
+    loop = Loop()
+
+    def release():
+        raise error
+
+    loop.account.let_release_gil(release)
+    loop.step(10)
+    assert loop.owner.stopped == []
+    assert loop.account.current is None
+
+
+def test_an_error_of_ours_at_the_end_of_a_step_stops_the_recording():
+    loop = Loop()
+    loop.account.let_release_gil(lambda: 1 // 0)
+    loop.step(10)
+    assert loop.owner.stopped == ["the end of a step could not be recorded"]
+
+
+def test_what_interrupts_the_end_of_a_step_goes_on_to_the_program():
+    loop = Loop()
+
+    def release():
+        raise KeyboardInterrupt
+
+    loop.account.let_release_gil(release)
+    with pytest.raises(KeyboardInterrupt):
+        loop.step(10)
+    assert (loop.owner.stopped, loop.account.current) == ([], None)
+
+
+@pytest.mark.parametrize("threshold", [5, NEVER])
+def test_an_error_that_is_postponed_is_raised_once_at_the_end_of_a_step(threshold):
+    loop = Loop(threshold)
+    loop.account.postpone(SystemExit(7))
+    with pytest.raises(SystemExit, match="7"):
+        loop.step(3)
+    assert loop.account.current is None
+    assert loop.account.due == (NEVER if threshold == NEVER else 0)
+    loop.step(3)
+
+
+def test_after_a_postponed_error_the_gil_is_released_as_before():
+    loop, calls = Loop(), []
+    loop.account.let_release_gil(lambda: calls.append(1))
+    loop.account.postpone(SystemExit())
+    with pytest.raises(SystemExit):
+        loop.step(1)
+    loop.step(1)
+    assert calls == [1]
+
+
+# -------------------------------------------------------------------------------------------- waits
+
+
+def test_a_wait_is_reported_with_the_coroutine_and_ends_after_that():
+    loop = Loop()
+    loop.account.least_wait = 10
+    task = loop.spawn("waits", lambda: "its coroutine")
+    loop.task = task
+    for wait in (100, 10, 11):
+        loop.clock.tick(wait)
+        loop.step(1)
+    assert loop.owner.waits == [(task, "its coroutine", loop.clock() - 1)]
+
+
+def test_what_is_done_about_a_wait_is_not_charged_to_the_step():
+    loop = Loop()
+    loop.account.least_wait = 10
+    loop.step(1)
+    loop.clock.tick(50)
+    loop.owner.wait_ends = lambda *_: loop.clock.tick(7)
+    loop.step(1)
+    assert (loop.task.busy, loop.account.began) == (2, loop.clock() - 1)
+
+
+def test_a_wait_of_a_task_whose_coroutine_is_unknown_is_reported_without():
+    loop = Loop()
+    loop.account.least_wait = 10
+    loop.step(1)
+    loop.clock.tick(11)
+    loop.step(1)
+    assert loop.owner.waits == [(loop.task, None, loop.clock() - 1)]
+
+
+def test_an_error_of_ours_at_the_end_of_a_wait_stops_the_recording_and_the_step_begins():
+    loop = Loop()
+    loop.account.least_wait = 10
+    loop.owner.error = ZeroDivisionError()
+    loop.step(1)
+    loop.clock.tick(11)
+    loop.step(1)
+    assert loop.owner.stopped == ["a wait could not be recorded"]
+    assert loop.task.busy == 2
+
+
+def test_what_interrupts_the_end_of_a_wait_goes_on_to_the_program():
+    loop = Loop()
+    loop.account.least_wait = 10
+    loop.owner.error = KeyboardInterrupt()
+    loop.step(1)
+    loop.clock.tick(11)
+    with pytest.raises(KeyboardInterrupt):
+        loop.step(1)
+    assert loop.account.current is None
+
+
+# -------------------------------------------------------------------------------- loops and threads
+
+
+def test_a_loop_that_stands_still_is_resumed_by_a_step():
+    loop = Loop()
+    loop.account.pause(loop.clock())
+    loop.clock.tick(10)
+    loop.step(3)
+    assert (loop.account.running, loop.task.busy) == (True, 3)
+
+
+def test_a_loop_that_has_ended_records_no_step():
+    loop = Loop()
+    loop.account.finish(loop.clock())
+    loop.step(3)
+    assert loop.task.busy == 0
+
+
+def test_a_thread_knows_who_records_it_and_which_it_is():
+    tree, owner = StackTree(), Owner()
+    account = RecordedThread(tree, tree.root, owner, thread=threading.get_ident())
+    opened = account.open(Frame("span"), 5)
+    account.close(opened, 8)
+    assert (account.owner, account.thread) == (owner, threading.get_ident())
+    assert tree.child(tree.root, Frame("span")).thread == 3
+    assert tree.root.frame == ROOT

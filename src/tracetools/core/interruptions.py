@@ -5,12 +5,15 @@ It belongs to the program. Our code finishes what must be finished, and lets it 
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import CodeType, FrameType
 
     from typing_extensions import Self
 
@@ -26,18 +29,54 @@ def signal_of(error: BaseException) -> int | None:
     """Return the number of the signal whose handler raised an error; ``None`` if none did.
 
     Python calls a handler with the number and the frame that was interrupted. So its frame is known
-    by its arguments: among them is the frame that stands above it in the traceback.
+    by its arguments: among them is the frame that stands above it in the traceback. A handler that
+    has deleted them is known if it is still installed.
     """
     traceback = error.__traceback__
     above: FrameType | None = None
+    installed: dict[CodeType, int] | None = None
     while traceback is not None:
-        given = _arguments(traceback.tb_frame)
-        for number, frame in pairwise(given):
-            if frame is above and above is not None and isinstance(number, int):
-                return int(number)
-        above = traceback.tb_frame
+        frame = traceback.tb_frame
+        if above is not None:
+            for number, interrupted in pairwise(_arguments(frame)):
+                if interrupted is above and isinstance(number, int):
+                    return int(number)
+            installed = _installed_handlers() if installed is None else installed
+            if frame.f_code in installed:
+                return installed[frame.f_code]
+        above = frame
         traceback = traceback.tb_next
     return None
+
+
+def _installed_handlers() -> dict[CodeType, int]:
+    """Return the code of the program's signal handlers, as far as they are written in Python."""
+    found: dict[CodeType, int] = {}
+    signal = sys.modules.get("signal")
+    if signal is None:  # without it, the program has installed none
+        return found
+    for number in signal.valid_signals():
+        code = _code_of(signal.getsignal(number))
+        if code is not None:
+            found[code] = number
+    return found
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    """Return the code of a function, a method, a partial of one, or a callable object."""
+    for _ in range(_MAX_WRAPPERS):
+        if isinstance(handler, FunctionType):
+            return handler.__code__
+        if isinstance(handler, MethodType):
+            handler = handler.__func__
+        elif isinstance(handler, partial):
+            handler = handler.func
+        else:
+            handler = vars(type(handler)).get("__call__")
+    return None
+
+
+_MAX_WRAPPERS: Final = 16
 
 
 def _arguments(frame: FrameType) -> list[Any]:
@@ -51,7 +90,7 @@ def _arguments(frame: FrameType) -> list[Any]:
     return given
 
 
-_HAS_VARARGS = 0x04  # inspect.CO_VARARGS, which is dear to import
+_HAS_VARARGS: Final = 0x04  # inspect.CO_VARARGS, which is dear to import
 
 
 class Insist:

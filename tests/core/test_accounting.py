@@ -1,15 +1,23 @@
-"""The two laws, with `==`, for any legal program."""
+"""The two laws, with `==`, for any legal program; steps, queues, and spans in any order."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import given, settings
 
 from tests import strategies
 from tests.strategies import AWAITS, PROGRAMS, expected, numbers, without_awaits
-from tracetools.core.accounting import LoopAccount
+from tracetools.core import accounting
+from tracetools.core.accounting import LoopAccount, ThreadAccount, outwards, sweep
 from tracetools.core.stacks import Frame, StackTree, Times
 from tracetools.recording.recorder import Recorder
 from tracetools.testing import FakeClock, ScriptedLoop
+
+if TYPE_CHECKING:
+    from tracetools.core.accounting import TaskAccount
+    from tracetools.core.stacks import Stack
 
 
 @given(PROGRAMS)
@@ -202,7 +210,7 @@ def test_many_spans_that_close_in_the_order_in_which_they_were_opened():
     loop.finish().check()
 
 
-# ------------------------------------------------------------------------------- turns and queues
+# --------------------------------------------------------------------------------- turns and queues
 
 
 def test_how_late_tasks_ran_and_how_long_the_queue_was():
@@ -280,3 +288,249 @@ def test_the_latest_that_is_known_of_a_loop_is_when_a_step_began_or_ended():
     assert loop.latest == 50
     loop.exit(one, 60)
     assert loop.latest == 60
+
+
+# -------------------------------------------------------------------------------------------- steps
+
+
+class Hooked(LoopAccount):
+    """A loop that notes when its hooks are called; what they do takes 100 nanoseconds."""
+
+    def __init__(self) -> None:
+        super().__init__(StackTree(), 0)
+        self.waits: list[tuple[TaskAccount, int]] = []
+        self.ended: list[tuple[Stack, int, int]] = []
+
+    def new_task(self, name: str) -> TaskAccount:
+        return self.spawn(self.tree.root, Frame(name), 0)
+
+    def wait_ends(self, task: TaskAccount, now: int) -> int:
+        self.waits.append((task, now))
+        return now + 100
+
+    def step_ended(self, stack: Stack, began: int, now: int) -> None:
+        self.ended.append((stack, began, now))
+
+
+def test_a_step_begins_after_what_was_done_about_a_wait_longer_than_the_least():
+    loop = Hooked()
+    loop.least_wait = 10
+    task = loop.new_task("task")
+    for begin, end in [(50, 60), (70, 80), (91, 200)]:  # the first one follows no wait
+        task.begin_step(begin)
+        task.end_step(end)
+    assert loop.waits == [(task, 91)]
+    assert (loop.began, task.busy) == (191, 10 + 10 + 9)
+
+
+def test_steps_that_end_after_the_due_moment_are_reported():
+    loop = Hooked()
+    loop.due = 10
+    task = loop.new_task("task")
+    for begin, end in [(1, 10), (11, 12)]:
+        task.begin_step(begin)
+        task.end_step(end)
+    assert loop.ended == [(task.stack, 11, 12)]
+
+
+def test_a_step_within_a_step_is_not_reported_and_the_outer_one_is():
+    loop = Hooked()
+    loop.due = 0
+    outer, inner = loop.new_task("outer"), loop.new_task("inner")
+    outer.begin_step(1)
+    inner.begin_step(2)
+    inner.end_step(5)
+    assert loop.ended == []
+    outer.end_step(9)
+    assert loop.ended == [(outer.stack, 1, 9)]
+    assert (outer.busy, inner.busy) == (5, 3)
+
+
+def test_nothing_is_reported_of_a_loop_that_is_finished():
+    loop = Hooked()
+    loop.least_wait = loop.due = 0
+    task = loop.new_task("task")
+    task.begin_step(1)
+    loop.finish(5)
+    reported = len(loop.waits), len(loop.ended)
+    task.begin_step(20)
+    task.end_step(30)
+    assert (len(loop.waits), len(loop.ended)) == reported
+    assert (task.busy, loop.current) == (4, None)
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_a_step_of_a_loop_that_does_not_run_is_not_recorded(scheduled):
+    loop = LoopAccount(StackTree(), 0)
+    task = loop.spawn(loop.tree.root, Frame("task"), 0)
+    if scheduled:
+        loop.wake(task, 1)
+    loop.pause(5)
+    task.begin_step(6)
+    assert loop.current is None
+    task.end_step(9)
+    assert (task.busy, task.stack.steps) == (0, 0)
+
+
+def test_the_end_of_a_step_that_is_not_the_current_one_changes_nothing():
+    loop = LoopAccount(StackTree(), 0)
+    task, other = (loop.spawn(loop.tree.root, Frame(name), 0) for name in ("task", "other"))
+    task.begin_step(1)
+    other.end_step(5)
+    assert (loop.current, other.stack.steps) == (task, 0)
+    task.end_step(9)
+    task.end_step(20)
+    assert (task.busy, task.stack.steps) == (8, 1)
+
+
+@pytest.mark.parametrize("is_within", [False, True])
+@pytest.mark.parametrize(("wakes_itself", "self_wakes"), [(False, 0), (True, 1)])
+def test_a_step_can_say_that_it_wakes_its_own_task(is_within, wakes_itself, self_wakes):
+    loop = LoopAccount(StackTree(), 0)
+    task, other = (loop.spawn(loop.tree.root, Frame(name), 0) for name in ("task", "other"))
+    if is_within:
+        other.begin_step(1)
+    task.begin_step(2)
+    task.end_step(5, wakes_itself=wakes_itself)
+    assert task.stack.self_wakes == self_wakes
+
+
+def test_a_task_that_was_woken_and_wakes_itself_is_counted_once():
+    loop = LoopAccount(StackTree(), 0)
+    task = loop.spawn(loop.tree.root, Frame("task"), 0)
+    task.begin_step(2)
+    loop.wake(task, 3)
+    task.end_step(5, wakes_itself=True)
+    assert (task.stack.self_wakes, task.ready) == (1, 5)
+
+
+# ------------------------------------------------------------------ closing in the order of opening
+
+MANY = 10_000
+
+
+@pytest.fixture
+def walked(monkeypatch):
+    """How many open spans were walked over, in a list of one number."""
+    count = [0]
+
+    def counted(opened):
+        for each in outwards(opened):
+            count[0] += 1
+            yield each
+
+    monkeypatch.setattr(accounting, "outwards", counted)
+    return count
+
+
+def task_account(tree):
+    loop = LoopAccount(tree, 0)
+    task = loop.spawn(tree.root, Frame("task"), 0)
+    task.begin_step(0)
+    return task
+
+
+def thread_account(tree):
+    return ThreadAccount(tree, tree.root)
+
+
+in_tasks_and_threads = pytest.mark.parametrize("make", [task_account, thread_account])
+
+
+@in_tasks_and_threads
+def test_closing_in_the_order_of_opening_walks_a_few_spans_for_each(make, walked):
+    account = make(StackTree())
+    spans = [account.open(Frame("s"), number) for number in range(MANY)]
+    for number, opened in enumerate(spans):
+        before = walked[0]
+        account.close(opened, MANY + number)
+        assert walked[0] - before <= MANY  # as many as are open
+    assert walked[0] < 10 * MANY
+    assert (account.innermost, account.closed) == (None, {})
+
+
+@in_tasks_and_threads
+def test_how_much_is_walked_grows_as_the_number_of_spans_does(make, walked):
+    counts = []
+    for number in (MANY // 10, MANY):
+        account = make(StackTree())
+        walked[0] = 0
+        for opened in [account.open(Frame("s"), 0) for _ in range(number)]:
+            account.close(opened, 1)
+        counts.append(walked[0])
+    assert counts[1] <= 11 * counts[0]
+
+
+@in_tasks_and_threads
+def test_spans_that_are_closed_a_second_time_are_forgotten(make):
+    account = make(StackTree())
+    outer, inner = (account.open(Frame(name), 0) for name in ("outer", "inner"))
+    for _ in range(3):
+        account.close(inner, 5)
+    assert account.closed == {}
+    assert account.innermost is outer
+
+
+@in_tasks_and_threads
+def test_second_closes_below_much_that_is_open_are_forgotten_in_time(make, walked):
+    account = make(StackTree())
+    for _ in range(MANY):
+        account.open(Frame("s"), 0)
+    most = 0
+    for number in range(MANY):
+        opened = account.open(Frame("again"), number)
+        for _ in range(2):
+            account.close(opened, number)
+        most = max(most, len(account.closed))
+    assert most <= MANY // 8 + 1
+    assert walked[0] < 40 * MANY
+    assert account.innermost is not None
+
+
+@in_tasks_and_threads
+def test_spans_that_cross_below_much_that_is_open_walk_a_few_spans_for_each(make, walked):
+    account = make(StackTree())
+    for _ in range(MANY):
+        account.open(Frame("s"), 0)
+    walked[0] = 0
+    for number in range(MANY):
+        crossed = [account.open(Frame(name), number) for name in "ab"]
+        for opened in crossed:
+            account.close(opened, number)
+        assert not account.closed
+    assert walked[0] < 40 * MANY
+
+
+@in_tasks_and_threads
+def test_spans_that_are_closed_are_kept_while_one_within_them_is_open(make):
+    account = make(StackTree())
+    spans = [account.open(Frame(name), 0) for name in "abc"]
+    for opened in spans[:2]:
+        account.close(opened, 5)
+        account.close(opened, 6)
+    assert list(map(id, account.closed.values())) == list(map(id, spans[:2]))
+    account.close(spans[2], 7)
+    assert (account.innermost, account.closed) == (None, {})
+
+
+def test_what_another_thread_closes_meanwhile_may_be_gone():
+    """The sweep walks over a copy, and takes out what is still there."""
+
+    class Closed(dict):
+        def pop(self, key, *default):
+            super().pop(key, None)
+            return super().pop(key, *default)
+
+    tree = StackTree()
+    gone = thread_account(tree).open(Frame("gone"), 0)
+    assert sweep(closed := Closed({id(gone): gone}), None, 0) == 0
+    assert closed == {}
+
+
+def test_nothing_is_swept_before_its_time_or_where_nothing_is_closed(walked):
+    opened = thread_account(StackTree()).open(Frame("s"), 0)
+    closed = {1: opened}
+    assert sweep(closed, opened, 5) == 4
+    assert sweep({}, opened, 5) == 4  # so few crossed spans do not bring the next walk nearer
+    assert sweep({}, opened, 0) == 0
+    assert (closed, walked) == ({1: opened}, [0])

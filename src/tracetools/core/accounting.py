@@ -272,10 +272,10 @@ def sweep(closed: dict[int, Opened], innermost: Opened | None, wait: int) -> int
     Returns:
         How many calls to wait before the next walk: the next `wait`.
     """
-    if not closed:
-        return 0
     if wait > 0:
         return wait - 1
+    if not closed:
+        return 0
     on_the_way = {id(opened) for opened in outwards(innermost)}
     for gone in tuple(closed):  # another thread may add to it meanwhile
         if gone not in on_the_way:

@@ -20,8 +20,6 @@ class Owner:
 
     def __init__(self) -> None:
         self.stopped: list[str] = []
-        self.waits: list[tuple[object, ...]] = []
-        self.error: BaseException | None = None
 
     def stop(self, why):
         self.stopped.append(why)
@@ -29,8 +27,18 @@ class Owner:
     def resume_loop(self, loop):
         loop.resume()
 
-    def wait_ends(self, task, coroutine, now):
-        self.waits.append((task, coroutine, now))
+
+class Waits:
+    """Notes the waits that end, or raises the error that it is given."""
+
+    least = NEVER
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[object, ...]] = []
+        self.error: BaseException | None = None
+
+    def end(self, task, coroutine, now, clock):
+        self.ended.append((task, coroutine, now))
         if self.error is not None:
             raise self.error
 
@@ -41,7 +49,10 @@ class Loop:
     def __init__(self, threshold: int = NEVER) -> None:
         self.clock = FakeClock()
         self.owner = Owner()
-        self.account = RecordedLoop(StackTree(), self.clock, self.owner, threshold=threshold)
+        self.waits = Waits()
+        self.account = RecordedLoop(
+            StackTree(), self.clock, self.owner, threshold=threshold, waits=self.waits
+        )
         self.task = self.spawn("task")
 
     def spawn(self, name, find=None):
@@ -269,7 +280,7 @@ def test_a_wait_is_reported_with_the_coroutine_and_ends_after_that():
     for wait in (100, 10, 11):
         loop.clock.tick(wait)
         loop.step(1)
-    assert loop.owner.waits == [(task, "its coroutine", loop.clock() - 1)]
+    assert loop.waits.ended == [(task, "its coroutine", loop.clock() - 1)]
 
 
 def test_what_is_done_about_a_wait_is_not_charged_to_the_step():
@@ -277,7 +288,7 @@ def test_what_is_done_about_a_wait_is_not_charged_to_the_step():
     loop.account.least_wait = 10
     loop.step(1)
     loop.clock.tick(50)
-    loop.owner.wait_ends = lambda *_: loop.clock.tick(7)
+    loop.waits.end = lambda *_: loop.clock.tick(7)
     loop.step(1)
     assert (loop.task.busy, loop.account.began) == (2, loop.clock() - 1)
 
@@ -288,13 +299,13 @@ def test_a_wait_of_a_task_whose_coroutine_is_unknown_is_reported_without():
     loop.step(1)
     loop.clock.tick(11)
     loop.step(1)
-    assert loop.owner.waits == [(loop.task, None, loop.clock() - 1)]
+    assert loop.waits.ended == [(loop.task, None, loop.clock() - 1)]
 
 
 def test_an_error_of_ours_at_the_end_of_a_wait_stops_the_recording_and_the_step_begins():
     loop = Loop()
     loop.account.least_wait = 10
-    loop.owner.error = ZeroDivisionError()
+    loop.waits.error = ZeroDivisionError()
     loop.step(1)
     loop.clock.tick(11)
     loop.step(1)
@@ -305,7 +316,7 @@ def test_an_error_of_ours_at_the_end_of_a_wait_stops_the_recording_and_the_step_
 def test_what_interrupts_the_end_of_a_wait_goes_on_to_the_program():
     loop = Loop()
     loop.account.least_wait = 10
-    loop.owner.error = KeyboardInterrupt()
+    loop.waits.error = KeyboardInterrupt()
     loop.step(1)
     loop.clock.tick(11)
     with pytest.raises(KeyboardInterrupt):

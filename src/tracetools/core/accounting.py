@@ -117,8 +117,8 @@ class TaskAccount:
         loop = self.loop
         if now - self.parked > loop.least_wait:
             now = loop.wait_ends(self, now)
-        if loop.current is not None or self.ready is not None or not loop.running:
-            loop.begin_other_step(self, now)
+        is_plain = loop.current is None and self.ready is None and loop.running
+        if not (is_plain or loop.make_way(self, now)):
             return
         self.busy -= now
         loop.began = now
@@ -431,27 +431,30 @@ class LoopAccount:
         if self.paused is not None:
             self.paused = now
 
-    def begin_other_step(self, task: TaskAccount, now: int) -> None:
-        """Begin a step that is not plain: it ends a queueing, or interrupts another task's step.
+    def make_way(self, task: TaskAccount, now: int) -> bool:
+        """Prepare for a step that is not plain: its task was queued, or it interrupts another step.
 
-        Does nothing if the loop is not running, for then the step is not recorded.
+        Returns:
+            Whether the step is still to begin. A step that interrupts another one has begun; a step
+            of a loop that is not running is not recorded.
         """
         if not self.running:
-            return
+            return False
         if task.ready is not None:
             self.take_from_queue(task, now)
-        self.changing += 1
-        task.within = outer = self.current
+        outer = self.current
         if outer is None:
-            self.began = now
-        else:
-            outer.busy += now
-            if outer.ready is not None:
-                outer.ready = now
+            return True
+        self.changing += 1
+        task.within = outer
+        outer.busy += now
+        if outer.ready is not None:
+            outer.ready = now
         task.busy -= now
         self.current = task
         self.changes += 1
         self.changing -= 1
+        return False
 
     def end_other_step(self, task: TaskAccount, now: int, *, wakes_itself: bool) -> None:
         """End a step that is not plain, and go on with the one that it has interrupted."""

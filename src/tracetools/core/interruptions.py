@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-    from typing_extensions import Self
-
 __all__ = ["Insist", "is_interruption", "signal_of"]
 
 
@@ -108,7 +106,7 @@ class Insist:
         self._quietly = quietly
         self._struck: BaseException | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Insist:  # noqa: PYI034  # Self is not in 3.10
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:

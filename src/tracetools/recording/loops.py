@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tracetools.core.accounting import NEVER, LoopAccount, ThreadAccount
 from tracetools.core.stacks import Blocks
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
+    from tracetools.attribution.waits import Waits
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.stacks import Frame, Stack, StackTree
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
         def resume_loop(self, loop: RecordedLoop) -> None:
             """Note that a loop runs again."""
-
-        def wait_ends(self, task: TaskAccount, coroutine: Any, now: int) -> None:
-            """Give the wait of a task to what it awaited."""
 
         def open_in_thread(self, frame: Frame, entries: int) -> Opened:
             """Open a span in this worker thread."""
@@ -57,6 +55,7 @@ class RecordedLoop(LoopAccount):
 
     Attributes:
         owner: the recording.
+        waits: gives idle time to what tasks await; ``None`` to leave it with them.
         thread: the identity of the thread that the loop runs in.
         clock: the clock as it stands in that thread.
         threshold: how long a step may take before it blocks the loop, in nanoseconds.
@@ -78,9 +77,10 @@ class RecordedLoop(LoopAccount):
         "samples",
         "thread",
         "threshold",
+        "waits",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what belongs to a loop
         self,
         tree: StackTree,
         clock: Callable[[], int],
@@ -88,8 +88,12 @@ class RecordedLoop(LoopAccount):
         *,
         thread: int = 0,
         threshold: int = NEVER,
+        waits: Waits | None = None,
     ) -> None:
         super().__init__(tree, clock())
+        self.waits = waits
+        if waits is not None:
+            self.least_wait = waits.least
         self.owner = owner
         self.clock = clock
         self.thread = thread
@@ -113,18 +117,19 @@ class RecordedLoop(LoopAccount):
         self.postponed = error
         self.due = 0
 
-    def begin_other_step(self, task: TaskAccount, now: int) -> None:
-        """Begin a step that is not plain. The loop may have been resumed in an unknown way."""
+    def make_way(self, task: TaskAccount, now: int) -> bool:
+        """Prepare for a step that is not plain. The loop may run again without a word."""
         if self.paused is not None:
             self.owner.resume_loop(self)
-        super().begin_other_step(task, now)
+        return super().make_way(task, now)
 
     def wait_ends(self, task: TaskAccount, now: int) -> int:
         """Give the wait of a task to what it awaited."""
         find = self.tasks.get(task)
         try:
-            self.owner.wait_ends(task, None if find is None else find(), now)
-            return self.clock()
+            if self.waits is not None:
+                self.waits.end(task, find and find(), now, self.clock)
+                return self.clock()
         except BaseException as error:  # noqa: BLE001  # sorted out there
             handle(error, self.owner, "a wait could not be recorded")
         return now

@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable  # noqa: TC003  # for readers of the type alias
 from contextvars import ContextVar
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tracetools.attribution.division import Shares
 from tracetools.attribution.functions import FunctionStacks
@@ -133,8 +133,8 @@ class Recorder:
                 self,
                 thread=get_ident(),
                 threshold=NEVER if self.longest is None else self.longest,
+                waits=self.waits,
             )
-            loop.least_wait = self.waits.least
             self._loops[loop] = None
             loop.let_release_gil(self._give_way)
             self._runs += 1
@@ -182,11 +182,6 @@ class Recorder:
             self._task_time += loop.lifetimes
         self._unfollow(loop)
 
-    def wait_ends(self, task: TaskAccount, coroutine: Any, now: int) -> None:
-        """Give the wait of a task that is going to step to what its coroutine awaited."""
-        if not self.stopped:
-            self.waits.end(task, coroutine, now, self.clock)
-
     def close(self) -> None:
         """End the recording of all loops, from wherever this is called.
 
@@ -203,6 +198,7 @@ class Recorder:
             insist.do(self._keep_last)
             for loop in self.loops:
                 loop.running = False
+                loop.least_wait = NEVER
                 insist.do(self._unfollow, loop)
 
     def _keep_last(self) -> None:

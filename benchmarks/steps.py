@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -25,7 +26,7 @@ from interleave import measure, report
 
 from tracetools import FlamegraphInstrument, record
 
-TASKS, STEPS, SHORT = 10, 4000, 2000
+TASKS, STEPS, SHORT = 10, 4000, 10_000
 VARIANTS: dict[str, dict[str, Any]] = {
     "time alone": {"await_stacks": False, "blocking": None},
     "default": {},
@@ -66,12 +67,12 @@ async def asyncio_short() -> None:
         await asyncio.gather(*(asyncio.create_task(asyncio.sleep(0)) for _ in range(100)))
 
 
-def run_trio(main: Callable[[], Any], options: dict[str, Any] | None, file: Path) -> None:
+def run_trio(main: Callable[[], Any], file: Path, options: dict[str, Any] | None) -> None:
     instruments = [] if options is None else [FlamegraphInstrument(file, **options)]
     trio.run(main, instruments=instruments)
 
 
-def run_asyncio(main: Callable[[], Any], options: dict[str, Any] | None, file: Path) -> None:
+def run_asyncio(main: Callable[[], Any], file: Path, options: dict[str, Any] | None) -> None:
     recording: AbstractContextManager[Any] = nullcontext()
     if options is not None:
         recording = record(file, **options)
@@ -79,8 +80,8 @@ def run_asyncio(main: Callable[[], Any], options: dict[str, Any] | None, file: P
         asyncio.run(main())
 
 
-def run_uvloop(main: Callable[[], Any], options: dict[str, Any] | None, file: Path) -> None:
-    import uvloop
+def run_uvloop(main: Callable[[], Any], file: Path, options: dict[str, Any] | None) -> None:
+    import uvloop  # noqa: PLC0415  # only where it is asked for
 
     recording: AbstractContextManager[Any] = nullcontext()
     if options is not None:
@@ -96,16 +97,16 @@ RUNS = {
 }
 
 
-def timed(run: Callable[..., None], main: Any, options: Any, file: Path, times: int) -> float:
+def timed(run: Callable[[Any], None], times: int, options: Any) -> float:
     gc.collect()
     begun = process_time()
-    run(main, options, file)
+    run(options)
     return (process_time() - begun) / times * 1e9
 
 
-def compare(title: str, run: Any, main: Any, times: int, rounds: int, file: Path) -> None:
+def compare(title: str, rounds: int, timed_with: Callable[[Any], float]) -> None:
     variants = {
-        name: lambda options=options: timed(run, main, options, file, times)
+        name: partial(timed_with, options)
         for name, options in {"nothing": None, **VARIANTS}.items()
     }
     report(title, measure(variants, rounds), "nothing", "ns")
@@ -117,5 +118,6 @@ if __name__ == "__main__":
     run, main, short = RUNS[backend]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "stack"
-        compare(f"a step on {backend}", run, main, TASKS * STEPS, rounds, file)
-        compare(f"a short task on {backend}", run, short, SHORT, rounds, file)
+        for what, program, times in (("step", main, TASKS * STEPS), ("short task", short, SHORT)):
+            run_one = partial(run, program, file)
+            compare(f"a {what} on {backend}", rounds, partial(timed, run_one, times))

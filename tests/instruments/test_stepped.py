@@ -130,12 +130,12 @@ def test_a_step_that_ends_in_a_checkpoint_has_woken_itself(world):
     coroutine.close()
 
 
-class Struck(Exception):
+class StruckError(Exception):
     """What a signal handler of the program's raises."""
 
 
 def strikes(signum, frame):
-    raise Struck
+    raise StruckError
 
 
 @pytest.mark.parametrize("is_stepping", [False, True])
@@ -144,7 +144,7 @@ def test_what_a_signal_handler_raises_within_our_code_is_raised_in_the_coroutine
 ):
     async def catches():
         await wait()
-        with pytest.raises(Struck):
+        with pytest.raises(StruckError):
             await wait()
         world.clock.tick(5)
         return "result"

@@ -325,7 +325,8 @@ def test_a_step_that_takes_too_long_is_counted_exactly_with_its_place(holding, c
     assert path[-1].location == f"tests/sampling/test_sampler.py:{line}"
     [message] = caplog.messages
     assert message == (
-        f"the loop is held for 0.150 s so far by task at tests/sampling/test_sampler.py:{line}: holding.look()"
+        "the loop is held for 0.150 s so far by task at tests/sampling/test_sampler.py:"
+        f"{line}: holding.look()"
     )
     assert holding.loop.profile.blocking_limit == 100 * MILLISECOND
 

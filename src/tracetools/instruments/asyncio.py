@@ -248,13 +248,16 @@ class AsyncioInstrument(Tasks):
     def _note_unseen(self, loop: AbstractEventLoop) -> None:
         """Count the living tasks that nobody told us of."""
         for task in asyncio.all_tasks(loop):
-            try:
-                if not (self._is_followed(task) or task in self._unseen):
-                    self._unseen.add(task)
-                    self.recorder.unseen += 1
-            except Exception as error:  # a task of the program's own making is like no other
-                if is_interruption(error):
-                    raise
+            self._note_if_unseen(task)
+
+    def _note_if_unseen(self, task: Any) -> None:
+        try:
+            if not (self._is_followed(task) or task in self._unseen):
+                self._unseen.add(task)
+                self.recorder.unseen += 1
+        except Exception as error:  # a task of the program's own making is like no other
+            if is_interruption(error):
+                raise
 
     def _is_followed(self, task: Any) -> bool:
         coroutine = task.get_coro()

@@ -180,7 +180,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     value = stop.value
                     break
                 thrown = _without_our_frames(stop)
-            except BaseException as struck:
+            except BaseException as struck:  # noqa: PERF203  # the loop within is the one that counts
                 ended = getattr(coroutine, "cr_frame", None) is None
                 dropped = isinstance(struck, GeneratorExit) and itself() is None
                 if dropped or (ended and isinstance(struck, GeneratorExit)):

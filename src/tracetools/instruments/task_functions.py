@@ -59,11 +59,7 @@ def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
             known = _plain.get(id(coroutine.cr_code))
             if known is not None and known[0] == coroutine.__qualname__:
                 return known[1], None
-        inner = _inside(coroutine)
-        found = _function(inner)
-        if inner is coroutine and found[1] is None:
-            _remember(coroutine, found[0])
-        return found
+        return _found(coroutine)
     except Exception as error:  # a foreign object, with attributes of its own making
         if is_interruption(error):
             raise
@@ -76,6 +72,14 @@ _plain: Final[dict[int, tuple[str, Frame, CodeType]]] = {}
 
 The code is kept, so that its identity stays its own.
 """
+
+
+def _found(coroutine: Any) -> tuple[Frame, Frame | None]:
+    inner = _inside(coroutine)
+    found = _function(inner)
+    if inner is coroutine and found[1] is None:
+        _remember(coroutine, found[0])
+    return found
 
 
 def _remember(coroutine: Any, frame: Frame) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ALL = [
-    "hooks",
+    "steps",
     "awaits",
     "watch",
-    "asyncio_steps",
     "spans",
     "shares",
     "truth",

@@ -175,12 +175,12 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     result = send(request)
                     end(clock(), result is checkpoint)
                     request = _PARKED
-            except StopIteration as stop:
+            except StopIteration as stop:  # noqa: PERF203  # the loop within is what is fast
                 if request is not _PARKED:
                     value = stop.value
                     break
                 thrown = _without_our_frames(stop)
-            except BaseException as struck:  # noqa: PERF203  # the loop within is the one that counts
+            except BaseException as struck:
                 ended = getattr(coroutine, "cr_frame", None) is None
                 dropped = isinstance(struck, GeneratorExit) and itself() is None
                 if dropped or (ended and isinstance(struck, GeneratorExit)):

@@ -247,11 +247,11 @@ def run(backend: str, seconds: float, file: Path, interval: float) -> None:
     idle = found_waits(profile)
     # what the program measures of a wait is idle and scheduled time together
     compare("idle", idle, waited)
-    late = profile.lateness
+    late = profile.scheduling_delay
     print(
         f"    of all waiting, {late.total / (profile.task_time - profile.busy):.0%} was for a turn;"
         f" late by {late.mean / 1e6:.2f} ms on average, p50 {late.quantile(0.5) / 1e6:.2f},"
-        f" p99 {late.quantile(0.99) / 1e6:.2f}, max {late.worst / 1e6:.0f}"
+        f" p99 {late.quantile(0.99) / 1e6:.2f}, max {late.max / 1e6:.0f}"
     )
     for path, blocks_ in profile.blocking.items():
         where = ";".join(frame.label for frame in path[-3:])

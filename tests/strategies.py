@@ -9,7 +9,7 @@ from functools import partial
 from hypothesis import strategies as st
 
 from tracetools.core.buckets import bucket_of
-from tracetools.core.histogram import Spread
+from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 from tracetools.testing import ScriptedLoop
@@ -212,25 +212,25 @@ def numbers(profile: Profile) -> dict[tuple[str, ...], Times]:
     return {path: times for path, times in named.items() if any(times)}
 
 
-def spread_of(sizes: list[int]) -> Spread:
-    """Return how some sizes are spread."""
-    return Spread(sum(sizes), max(sizes, default=0), Counter(map(bucket_of, sizes)))
+def histogram_of(values: list[int]) -> Histogram:
+    """Return the histogram of some values."""
+    return Histogram(sum(values), max(values, default=0), Counter(map(bucket_of, values)))
 
 
-def spreads(sizes: st.SearchStrategy[int]) -> st.SearchStrategy[Spread]:
-    """Return how any such sizes are spread, also none."""
-    return st.lists(sizes, max_size=6).map(spread_of)
+def histograms(values: st.SearchStrategy[int]) -> st.SearchStrategy[Histogram]:
+    """Return the histograms of any such values, also of none."""
+    return st.lists(values, max_size=6).map(histogram_of)
 
 
-LATENESS = st.integers(0, 70) | st.integers(0, 10**12)
-HOLDERS = st.lists(st.sampled_from([Frame(name) for name in NAMES]), max_size=3).map(
+DELAYS = st.integers(0, 70) | st.integers(0, 10**12)
+BLOCKING_PATHS = st.lists(st.sampled_from([Frame(name) for name in NAMES]), max_size=3).map(
     lambda frames: (ROOT, *frames)
 )
 
 
 @st.composite
 def _blocks(draw) -> Blocks:
-    """Return what any steps that held the loop make, at least one."""
+    """Return what any blocking steps make, at least one."""
     steps = draw(st.lists(st.integers(1, 10**12), min_size=1, max_size=3))
     return Blocks(len(steps), sum(steps), max(steps))
 
@@ -247,13 +247,13 @@ def _profiles(draw) -> Profile:
         merged=draw(st.integers(0, 3)),
         scheduled_measured=draw(st.booleans()),
         truncated=draw(st.booleans()),
-        blocking_limit=draw(st.none() | st.integers(0, 3)),
-        blocking=draw(st.dictionaries(HOLDERS, _blocks(), max_size=3)),
-        lateness=draw(spreads(LATENESS)),
-        queue=draw(spreads(st.integers(0, 9))),
+        blocking_threshold=draw(st.none() | st.integers(0, 3)),
+        blocking=draw(st.dictionaries(BLOCKING_PATHS, _blocks(), max_size=3)),
+        scheduling_delay=draw(histograms(DELAYS)),
+        queue=draw(histograms(st.integers(0, 9))),
         queue_trend=tuple(draw(st.lists(st.integers(0, 3), max_size=3))),
         samples=draw(st.integers(0, 3)),
-        unseen=draw(st.integers(0, 3)),
+        untracked=draw(st.integers(0, 3)),
     )
 
 

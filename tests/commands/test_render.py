@@ -28,8 +28,8 @@ PROFILE = Profile(
 )
 BLOCKED = replace(
     PROFILE,
-    blocking_limit=1_000_000,
-    blocking={(*MAIN, Frame("holds the loop", "app.py", 5)): Blocks(1, 1_500_000, 1_500_000)},
+    blocking_threshold=1_000_000,
+    blocking={(*MAIN, Frame("blocks the loop", "app.py", 5)): Blocks(1, 1_500_000, 1_500_000)},
 )
 
 
@@ -99,7 +99,7 @@ def run_with_input(file, *arguments):
         os.close(saved)
 
 
-def test_profile_is_seen_through_a_lens(folder):
+def test_a_lens_of_a_profile_can_be_chosen(folder):
     assert main(["render", "p.profile.json"]) == 0
     assert titles((folder / "p.svg").read_text())[-1] == "main (app.py:3) (2 ms, 66.67%)"
     assert main(["render", "p.profile.json", "--lens", "idle"]) == 0
@@ -132,7 +132,7 @@ def test_html_may_be_asked_for_on_standard_output(capsysbinary):
             ["p.profile.json", "blocked.profile.json", "a.folded"],
             (
                 "main (app.py:3) (6 ms, 66.56%; "
-                "blocked the loop 2 times, 3 ms in all, 1.5 ms at worst)"
+                "blocked the loop 2 times, 3 ms in all, at most 1.5 ms)"
             ),
         ),
         (["--lens", "idle"], "main (app.py:3) (5 ms, 100.00%)"),
@@ -140,14 +140,14 @@ def test_html_may_be_asked_for_on_standard_output(capsysbinary):
         (["--flame-chart"], "main (app.py:3) (2 ms, 66.67%)"),
     ],
 )
-def test_what_blocked_the_loop_is_marked_where_busy_time_stands_by_stack(folder, flags, title):
+def test_blocking_steps_are_marked_in_graphs_of_busy_time_by_stack(folder, flags, title):
     assert main(["render", "blocked.profile.json", *flags, "-o", "b.svg"]) == 0
     text = (folder / "b.svg").read_text()
     assert title in titles(text)
     assert ("\u26a0 blocked the loop for longer than 1 ms<" in text) == ("blocked" in title)
 
 
-def test_report_marks_what_blocked_the_loop(folder):
+def test_a_report_marks_blocking_steps(folder):
     assert main(["render", "blocked.profile.json", "--html"]) == 0
     page = (folder / "blocked.html").read_text()
     assert page.count("\u26a0 blocked the loop for longer than 1 ms<") == 2
@@ -163,7 +163,7 @@ def test_two_files_make_a_difference(folder):
     ]
 
 
-def test_bad_lines_among_good_ones_are_told_once(folder, caplog):
+def test_bad_lines_among_good_ones_are_reported_once(folder, caplog):
     (folder / "c.folded").write_text("a 1\nnothing\nb 2\nworse\n")
     assert main(["render", "c.folded"]) == 0
     (record,) = caplog.records
@@ -207,7 +207,7 @@ def test_flag_reaches_the_graph(folder, flags, found):
     assert found in (folder / "a.svg").read_text()
 
 
-def test_no_script_is_no_script(folder):
+def test_a_graph_may_have_no_script(folder):
     assert main(["render", "a.folded", "--no-javascript"]) == 0
     assert "<script" not in (folder / "a.svg").read_text()
 
@@ -272,7 +272,7 @@ def test_wrong_usage_is_refused(arguments, capsys):
     assert "usage:" in capsys.readouterr().err
 
 
-def test_one_line_without_end_is_not_held_in_memory(folder, capsys):
+def test_an_endless_line_is_not_kept_in_memory(folder, capsys):
     (folder / "x.folded").write_bytes(b"a" * (3 << 20))
     assert "x.folded" in failing(capsys, "x.folded")
 
@@ -280,7 +280,7 @@ def test_one_line_without_end_is_not_held_in_memory(folder, capsys):
 # -- lenses, pipes, reports, and what makes no sense together ------------------------------------
 
 
-def test_both_sides_of_a_difference_are_seen_through_one_lens(folder):
+def test_both_sides_of_a_difference_are_of_one_lens(folder):
     arguments = ["p.profile.json", "--before", "p.profile.json", "-o", "d.svg"]
     for lens in ("idle", "task"):
         assert main(["render", "--lens", lens, *arguments]) == 0
@@ -314,7 +314,7 @@ def test_a_pipe_may_give_its_first_bytes_one_by_one(folder, name):
     assert len(titles((folder / "x.svg").read_text())) > 2
 
 
-def test_state_of_tasks_has_its_colours_unless_others_are_asked_for(folder):
+def test_states_of_tasks_have_their_colours_unless_others_are_given(folder):
     def fills():
         text = (folder / "t.svg").read_text()
         return dict(re.findall(r'<title>(\S+) .*?fill="(#\w+)"', text))
@@ -360,7 +360,7 @@ def test_a_report_may_have_no_script(folder):
         (["a.folded", "-o", "-", "--width", "0"], "--image-width 0: give a whole number of pixels"),
     ],
 )
-def test_what_makes_no_sense_together_is_said(capsys, arguments, said):
+def test_options_that_make_no_sense_together_are_refused(capsys, arguments, said):
     assert said in failing(capsys, *arguments)
 
 

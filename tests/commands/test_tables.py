@@ -48,7 +48,7 @@ def test_idle_table():
     ]
 
 
-def test_table_of_nothing_is_its_heading():
+def test_the_table_of_an_empty_profile_is_its_heading():
     assert top_stacks(Profile(), "busy").count("\n") == 0
     assert top_stacks(Profile(), "scheduled").count("\n") == 0
 
@@ -69,7 +69,7 @@ def test_totals():
     ]
 
 
-def test_totals_say_what_was_cut():
+def test_totals_say_that_stacks_were_cut():
     profile = Profile(scheduled_measured=True, truncated=True)
     assert totals(profile).splitlines()[-1].startswith("There were too many stacks")
 
@@ -101,31 +101,31 @@ def test_what_ran(profile, text):
     assert what_ran(profile) == text
 
 
-HOLDS = Frame("holds the loop", "shop/parts.py", 127)
+LINE = Frame("blocks the loop", "shop/parts.py", 127)
 
 
-def test_nothing_stands_out():
+def test_without_lints_there_is_no_text():
     assert what_stands_out(PROFILE) == what_stands_out(Profile()) == ""
 
 
-def test_what_stands_out_is_one_of_a_kind():
+def test_one_lint_of_each_kind_is_shown():
     profile = Profile(
         stacks={
             (ROOT, MAIN): Times(busy=2 * 10**9, steps=1, entries=1),
             (ROOT, QUERY): Times(left_open=2),
         },
-        blocking_limit=100 * MS,
+        blocking_threshold=100 * MS,
         blocking={
-            (ROOT, MAIN, PART, HOLDS): Blocks(3, 900 * MS, 400 * MS),
+            (ROOT, MAIN, PART, LINE): Blocks(3, 900 * MS, 400 * MS),
             (ROOT, MAIN): Blocks(1, 100 * MS, 100 * MS),
         },
-        unseen=1,
+        untracked=1,
     )
     assert what_stands_out(profile).splitlines() == [
         "What stands out:",
         "  never-yielded: ran for 2 s, with at most one pause: all-spans > main (app.py:3)",
         (
-            "  blocked: 3 steps over 100 ms, 900 ms in all, the worst 400 ms:"
+            "  blocks: 3 steps over 100 ms, 900 ms in all, at most 400 ms:"
             " ... > Shop.load_part (parts.py:127)"
         ),
         "  left-open: 2 spans were open when the task had finished: all-spans > query (unknown)",
@@ -133,41 +133,41 @@ def test_what_stands_out_is_one_of_a_kind():
     ]
 
 
-def test_the_longest_hold_is_told_where_it_is_not_the_heaviest():
+def test_the_longest_blocking_step_is_shown_if_its_stack_is_not():
     heaviest = {(ROOT, MAIN): Blocks(9, 9000 * MS, 1000 * MS)}
-    profile = Profile(blocking=heaviest | {(ROOT, PART, HOLDS): Blocks(1, 1500 * MS, 1500 * MS)})
+    profile = Profile(blocking=heaviest | {(ROOT, PART, LINE): Blocks(1, 1500 * MS, 1500 * MS)})
     assert what_stands_out(profile).splitlines() == [
         "What stands out:",
-        "  blocked: 9 steps, 9 s in all, the worst 1 s: all-spans > main (app.py:3)",
+        "  blocks: 9 steps, 9 s in all, at most 1 s: all-spans > main (app.py:3)",
         "  ... and 1 more: see the report",
-        "The loop was held longest for 1.5 s, by all-spans > Shop.load_part (parts.py:127)",
+        "The longest blocking step took 1.5 s: all-spans > Shop.load_part (parts.py:127)",
     ]
 
 
 @pytest.mark.parametrize(
     ("path", "end"),
     [
-        ((ROOT, MAIN, Frame("holds the loop")), "all-spans > main > holds the loop (unknown)"),
-        ((HOLDS,), "holds the loop (parts.py:127)"),
+        ((ROOT, MAIN, Frame("blocks the loop")), "all-spans > main > blocks the loop (unknown)"),
+        ((LINE,), "blocks the loop (parts.py:127)"),
     ],
 )
-def test_a_hold_of_which_less_is_known(path, end):
+def test_a_blocking_step_without_a_line_or_a_function(path, end):
     profile = Profile(blocking={path: Blocks(1, 5 * MS, 5 * MS)})
-    assert what_stands_out(profile).endswith(f"  blocked: 1 step, which took 5 ms: {end}")
+    assert what_stands_out(profile).endswith(f"  blocks: 1 step, which took 5 ms: {end}")
 
 
 @pytest.mark.parametrize("name", ["f", "function" * 20])
 def test_what_stands_out_fits_into_the_width(name):
-    path = (ROOT, MAIN, Frame(name, "app.py", 9), HOLDS)
+    path = (ROOT, MAIN, Frame(name, "app.py", 9), LINE)
     profile = Profile(
-        blocking_limit=100 * MS,
+        blocking_threshold=100 * MS,
         blocking={path: Blocks(1234, 1234 * 10**9, 12 * 10**9)},
         stacks={path[:3]: Times(busy=9 * 10**9, steps=1_000_000, self_wakes=900_000, entries=1)},
         queue_trend=tuple(range(0, 10**6, 10**5)),
     )
     lines = what_stands_out(profile).splitlines()
     assert [line.split(":")[0] for line in lines[1:]] == [
-        "  blocked",
+        "  blocks",
         "  self-wakes",
         "  growing-queue",
     ]
@@ -177,7 +177,7 @@ def test_what_stands_out_fits_into_the_width(name):
 @pytest.mark.parametrize(
     ("here", "folder"), [("/home/me", "out/"), ("/home/me/out", ""), ("/home/you", "/home/me/out/")]
 )
-def test_what_to_open_is_seen_from_where_one_is(here, folder):
+def test_what_to_open_is_relative_to_the_folder(here, folder):
     profile = f"{folder}app.profile.json"
     assert what_to_open(Path("/home/me/out/app.svg"), Path(here)).splitlines() == [
         f"Written: {profile}; for a report: tracetools render {profile} --html",

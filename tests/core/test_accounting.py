@@ -227,7 +227,11 @@ def test_how_late_tasks_ran_and_how_long_the_queue_was():
     loop.begin_step(other)
     loop.end_step()
     profile = loop.finish()
-    assert (profile.lateness.count, profile.lateness.total, profile.lateness.worst) == (2, 23, 15)
+    assert (
+        profile.scheduling_delay.count,
+        profile.scheduling_delay.total,
+        profile.scheduling_delay.max,
+    ) == (2, 23, 15)
     assert dict(profile.queue.buckets) == {1: 1, 2: 1}
 
 
@@ -242,7 +246,7 @@ def test_a_task_that_wakes_itself_queues_from_the_end_of_its_step():
     loop.begin_step(task)
     loop.end_step()
     profile = loop.finish()
-    assert (profile.lateness.total, profile.lateness.count) == (4, 1)
+    assert (profile.scheduling_delay.total, profile.scheduling_delay.count) == (4, 1)
     [times] = [times for path, times in profile.stacks.items() if path[-1].name == "task"]
     assert (times.self_wakes, times.steps) == (1, 2)
 
@@ -255,7 +259,7 @@ def test_a_task_that_exits_while_it_queues_is_not_in_the_queue_any_more():
         loop.exit(task)
     profile = loop.finish()
     assert dict(profile.queue.buckets) == {1: 3}
-    assert profile.lateness.count == 0
+    assert profile.scheduling_delay.count == 0
 
 
 def test_spans_that_are_open_when_their_task_is_over_are_counted_and_those_at_the_end_are_not():

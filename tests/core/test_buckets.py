@@ -1,74 +1,52 @@
-"""Sizes that come one by one, and what is known of them afterwards."""
+"""Values that come one by one: their sums, their buckets, and their trend."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetools.core.buckets import Sizes, Trend, bucket_of
-from tracetools.core.histogram import NOTHING, Spread
+from tracetools.core.buckets import HistogramBuilder, Trend, bucket_of
 
-SIZES = st.integers(0, 1 << 62)
-
-
-def collected(sizes):
-    known = Sizes()
-    for size in sizes:
-        known.pending.append(size)
-        if len(known.pending) >= Sizes.BATCH:
-            known.condense()
-    return Spread.of(known)
+VALUES = st.integers(0, 1 << 62)
+BATCH = HistogramBuilder.BATCH
 
 
-@given(SIZES, SIZES)
-def test_larger_sizes_have_larger_buckets_or_the_same(one, other):
+@given(VALUES, VALUES)
+def test_a_larger_value_never_has_a_smaller_bucket(one, other):
     assert (bucket_of(one) <= bucket_of(other)) or one > other
 
 
 @given(st.integers(0, 63))
-def test_small_sizes_have_a_bucket_of_their_own(size):
-    assert bucket_of(size) == size
+def test_small_values_have_a_bucket_of_their_own(value):
+    assert bucket_of(value) == value
 
 
-@given(st.lists(SIZES, max_size=50))
-def test_the_sum_and_the_largest_are_exact(sizes):
-    spread = collected(sizes)
-    assert (spread.total, spread.worst, spread.count) == (
-        sum(sizes),
-        max(sizes, default=0),
-        len(sizes),
-    )
+def test_a_new_builder_has_no_values():
+    assert HistogramBuilder().sums() == (0, 0, {})
 
 
-@given(SIZES)
-def test_a_quantile_is_right_to_within_a_sixtieth(size):
-    found = Spread(size, size, {bucket_of(size): 1}).quantile(0.5)
-    assert abs(found - size) <= size / 60
+def test_pending_values_are_counted_one_by_one():
+    builder = HistogramBuilder()
+    builder.pending += [3, 5, 5]
+    assert builder.sums() == (13, 5, {3: 1, 5: 2})
 
 
-def test_batches_are_told_by_every_eighth():
-    spread = collected(range(3 * Sizes.BATCH + 5))
-    assert spread.count == 3 * Sizes.BATCH + 5
-    assert spread.total == sum(range(3 * Sizes.BATCH + 5))
-    assert spread.worst == 3 * Sizes.BATCH + 4
-    assert abs(spread.quantile(0.5) / (1.5 * Sizes.BATCH) - 1) < 0.02
+def test_of_a_batch_every_eighth_value_is_counted_for_eight():
+    builder = HistogramBuilder()
+    builder.pending += [8, *[1] * 7] * (BATCH // 8)
+    builder.condense()
+    assert builder.pending == []
+    assert builder.sums() == (15 * BATCH // 8, 8, {8: BATCH})
 
 
 def test_more_than_a_batch_may_be_pending():
-    known = Sizes()
-    known.pending.extend([7] * (Sizes.BATCH + 3))
-    assert known.sums() == (7 * (Sizes.BATCH + 3), 7, {7: Sizes.BATCH + 3})
-    known.condense()
-    assert known.pending == [7, 7, 7]
-    assert known.sums() == (7 * (Sizes.BATCH + 3), 7, {7: Sizes.BATCH + 3})
+    builder = HistogramBuilder()
+    builder.pending += [7] * (BATCH + 3)
+    assert builder.sums() == (7 * (BATCH + 3), 7, {7: BATCH + 3})
+    builder.condense()
+    assert builder.pending == [7, 7, 7]
+    assert builder.sums() == (7 * (BATCH + 3), 7, {7: BATCH + 3})
 
 
-def test_quantiles_of_known_sizes():
-    spread = collected([*range(1, 51)])
-    assert [spread.quantile(part) for part in (0, 0.5, 0.99, 1)] == [1, 25, 50, 50]
-    assert spread.mean == 25.5
-    assert (NOTHING.quantile(0.5), NOTHING.mean, NOTHING.count) == (0, 0.0, 0)
-
-
-def test_a_trend_has_at_most_so_many_parts_and_keeps_the_mean():
+def test_a_trend_has_a_bounded_number_of_parts_in_order():
     trend = Trend()
     for value in range(1000):
         trend.add(value)
@@ -78,7 +56,7 @@ def test_a_trend_has_at_most_so_many_parts_and_keeps_the_mean():
     assert trend.parts[-1] > 900
 
 
-def test_a_short_trend_is_as_it_was():
+def test_a_short_trend_is_the_values_themselves():
     trend = Trend()
     for value in (3, 1, 2):
         trend.add(value)

@@ -48,17 +48,17 @@ def shortened(file, directory="/work", path=()):
         ("<stdin>", "<stdin>"),
     ],
 )
-def test_files_are_relative_to_the_directory_or_else_to_the_longest_entry(file, expected):
+def test_files_are_relative_to_the_directory_or_the_longest_entry(file, expected):
     path = ["/lib/py", "/lib/py/site-packages", "/work/.venv/lib/py/site-packages"]
     assert shortened(file, "/work", path) == expected
 
 
-def test_a_package_installed_below_the_directory_stands_under_its_own_entry_even_if_cwd_is_one():
+def test_an_installed_file_is_not_relative_to_the_directory():
     path = ["", "/work", "/work/env/site-packages"]
     assert shortened("/work/env/site-packages/trio/run.py", "/work", path) == "trio/run.py"
 
 
-def test_an_installed_file_is_relative_to_whatever_entry_holds_it_or_stays_whole():
+def test_an_installed_file_is_relative_to_its_entry_or_stays_whole():
     file = "/work/env/site-packages/trio/run.py"
     assert shortened(file, "/work", []) == file
     assert shortened(file, "/work", ["/work"]) == "env/site-packages/trio/run.py"
@@ -77,7 +77,7 @@ def test_a_frame_without_a_file_stays_as_it_is():
     assert [short(frame) for frame in (ROOT, Frame("f"))] == [ROOT, Frame("f")]
 
 
-def test_only_the_file_changes_and_each_time_the_same_way():
+def test_shortening_changes_the_file_alone():
     short = PathShortener("/work", [])
     frame = Frame("f", "/work/a.py", 3)
     assert short(frame) == short(frame) == Frame("f", "a.py", 3)
@@ -96,7 +96,7 @@ def test_directory_and_path_are_read_at_construction(tmp_path, monkeypatch):
     assert short(Frame("f", str(second / "a.py"))).file == str(second / "a.py")
 
 
-def test_a_working_directory_that_was_removed_is_done_without(tmp_path, monkeypatch):
+def test_the_working_directory_may_be_gone(tmp_path, monkeypatch):
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -138,7 +138,7 @@ class Plain:
         (7, "7"),
     ],
 )
-def test_names_lose_their_addresses_and_nothing_else(name, expected):
+def test_stable_names_have_no_addresses(name, expected):
     assert stable_name(name) == expected
 
 
@@ -147,14 +147,14 @@ def test_two_objects_of_one_kind_have_one_name():
     assert stable_name(first) == stable_name(second)
 
 
-def test_the_place_of_a_function_is_where_its_code_begins():
+def test_the_location_of_a_function_is_where_its_code_begins():
     code = compile("\n\ndef f(): pass", "some.py", "exec").co_consts[0]
     assert code_frame("f", code) == Frame("f", "some.py", 3)
     nowhere = code.replace(co_filename="")
     assert code_frame("f", nowhere).location == "unknown"
 
 
-def test_labels_of_both_kinds():
+def test_labels_with_a_name_or_a_location_alone():
     path = (ROOT, Frame("f", "a.py", 3), Frame("g"), OTHER, DEEPER, IDLE)
     assert LABELS == ("name", "location")
     assert label_path(path, "name") == (
@@ -182,7 +182,7 @@ def made() -> object:
     return compile("def f(): pass", "made.py", "exec").co_consts[0]
 
 
-def test_one_function_has_one_frame_object_and_equal_code_elsewhere_has_an_equal_one():
+def test_a_function_has_one_frame_object_and_equal_code_an_equal_one():
     frame = memoised_frames()
     first, second = made(), made()
     assert frame("f", first) is frame("f", first)
@@ -190,7 +190,7 @@ def test_one_function_has_one_frame_object_and_equal_code_elsewhere_has_an_equal
     assert frame("g <x at 0x1f>", first) == Frame("g <x>", "made.py", 1)
 
 
-def test_the_memory_is_emptied_when_it_is_full():
+def test_the_memory_of_frames_is_emptied_when_it_is_full():
     frame = memoised_frames(limit=3)
     codes = [made() for _ in range(4)]
     first = frame("f", codes[0])
@@ -200,7 +200,7 @@ def test_the_memory_is_emptied_when_it_is_full():
     assert frame("f", codes[0]) == first
 
 
-def test_functions_that_are_made_without_end_do_not_stay():
+def test_the_memory_of_frames_does_not_keep_functions_for_ever():
     frame = memoised_frames(limit=3)
 
     def short_lived():
@@ -225,5 +225,5 @@ def test_functions_that_are_made_without_end_do_not_stay():
         ("MainThread", "MainThread"),
     ],
 )
-def test_numbers_that_python_made_up_are_no_part_of_a_threads_name(name, shown):
+def test_thread_names_have_no_numbers_of_python(name, shown):
     assert thread_name(name) == shown

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from tests import strategies
 from tests.strategies import PROFILES, PROGRAMS
 from tracetools import LawError, Profile
-from tracetools.core.histogram import Spread
+from tracetools.core.histogram import Histogram
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 
 A, B = Frame("a", "a.py", 1), Frame("b")
-HOLDS = Frame("holds the loop", "a.py", 3)
+LINE = Frame("blocks the loop", "a.py", 3)
 KEYS = [(ROOT,), (ROOT, A), (ROOT, A, B)]
 
 GOOD = Profile(
@@ -39,13 +39,13 @@ GOOD = Profile(
     backends=("trio",),
     runs=1,
     scheduled_measured=True,
-    blocking_limit=100,
-    blocking={(ROOT, A, HOLDS): Blocks(1, 200, 200)},
-    lateness=Spread(7, 4, {3: 1, 4: 1}),
-    queue=Spread(2, 1, {1: 2}),
+    blocking_threshold=100,
+    blocking={(ROOT, A, LINE): Blocks(1, 200, 200)},
+    scheduling_delay=Histogram(7, 4, {3: 1, 4: 1}),
+    queue=Histogram(2, 1, {1: 2}),
     queue_trend=(0, 1500),
     samples=3,
-    unseen=1,
+    untracked=1,
 )
 
 NOTHING = Profile(merged=0, scheduled_measured=True)
@@ -54,17 +54,17 @@ NOTHING = Profile(merged=0, scheduled_measured=True)
 # ---------------------------------------------------------------------------------------- lenses
 
 
-def test_the_busy_lens_has_the_loops_time_and_on_top_that_of_threads():
+def test_the_busy_lens_has_the_time_of_loops_and_threads():
     assert GOOD.lens("busy") == {KEYS[0]: 100, KEYS[1]: 10, KEYS[2]: 4001}
     assert sum(GOOD.lens("busy").values()) == GOOD.duration + GOOD.thread_time
 
 
-def test_the_lenses_of_the_other_states_have_that_state_alone():
+def test_the_idle_and_scheduled_lenses_have_one_state_alone():
     assert GOOD.lens("idle") == {KEYS[1]: 30, KEYS[2]: 3}
     assert GOOD.lens("scheduled") == {KEYS[1]: 20, KEYS[2]: 2}
 
 
-def test_the_task_lens_has_hot_time_as_self_time_and_cold_time_as_leaves():
+def test_the_task_lens_has_busy_time_as_self_time_and_the_rest_as_leaves():
     assert GOOD.lens("task") == {
         KEYS[1]: 10,
         (*KEYS[1], IDLE): 30,
@@ -76,7 +76,7 @@ def test_the_task_lens_has_hot_time_as_self_time_and_cold_time_as_leaves():
     assert sum(GOOD.lens("task").values()) == GOOD.task_time + GOOD.thread_time
 
 
-def test_a_lens_that_there_is_not_is_refused_with_those_that_there_are():
+def test_an_unknown_lens_is_refused_with_a_list_of_the_known_ones():
     with pytest.raises(ValueError, match="'hot'; choose one of busy, idle, scheduled, task"):
         GOOD.lens("hot")
 
@@ -88,7 +88,7 @@ def test_the_sums_by_state():
 
 @given(PROGRAMS)
 @settings(max_examples=200, deadline=None)
-def test_for_any_program_each_lens_adds_up_to_what_it_says(program):
+def test_the_lenses_of_any_program_have_the_sums_that_are_documented(program):
     profile, _ = strategies.run(program)
     sums = {lens: sum(profile.lens(lens).values()) for lens in LENSES}
     assert sums["busy"] == profile.duration
@@ -107,13 +107,13 @@ def test_merging_is_associative_and_commutative(a, b, c):
 
 
 @given(PROFILES)
-def test_merging_with_the_profile_of_nothing_changes_nothing(profile):
+def test_merging_with_an_empty_profile_changes_nothing(profile):
     assert profile.merge() == profile
     assert profile + NOTHING == NOTHING + profile == profile
 
 
 @given(PROFILES, PROFILES)
-def test_what_was_merged_keeps_both_laws_and_the_sum_of_each_lens(a, b):
+def test_a_merged_profile_keeps_both_laws_and_the_sum_of_each_lens(a, b):
     both = a + b
     both.check()
     for lens in LENSES:
@@ -122,7 +122,7 @@ def test_what_was_merged_keeps_both_laws_and_the_sum_of_each_lens(a, b):
         )
 
 
-def test_merging_adds_numbers_and_keeps_what_was_said_of_each():
+def test_merging_adds_numbers_and_unites_names():
     other = Profile(
         stacks={KEYS[0]: Times(busy=1000), (ROOT, B): Times(idle=7)},
         duration=1000,
@@ -133,13 +133,13 @@ def test_merging_adds_numbers_and_keeps_what_was_said_of_each():
         runs=2,
         merged=4,
         truncated=True,
-        blocking_limit=50,
-        blocking={(ROOT, A, HOLDS): Blocks(2, 150, 90), (ROOT, B): Blocks(1, 60, 60)},
-        lateness=Spread(9, 5, {4: 1, 5: 1}),
-        queue=Spread(3, 3, {3: 1}),
+        blocking_threshold=50,
+        blocking={(ROOT, A, LINE): Blocks(2, 150, 90), (ROOT, B): Blocks(1, 60, 60)},
+        scheduling_delay=Histogram(9, 5, {4: 1, 5: 1}),
+        queue=Histogram(3, 3, {3: 1}),
         queue_trend=(1600, 0, 0),
         samples=4,
-        unseen=2,
+        untracked=2,
     )
     both = GOOD + other
     assert dict(both.stacks) == {
@@ -149,7 +149,7 @@ def test_merging_adds_numbers_and_keeps_what_was_said_of_each():
         (ROOT, B): Times(idle=7),
     }
     assert dict(both.blocking) == {
-        (ROOT, A, HOLDS): Blocks(3, 350, 200),
+        (ROOT, A, LINE): Blocks(3, 350, 200),
         (ROOT, B): Blocks(1, 60, 60),
     }
     assert dataclasses.replace(both, stacks={}, blocking={}) == Profile(
@@ -162,28 +162,28 @@ def test_merging_adds_numbers_and_keeps_what_was_said_of_each():
         merged=5,
         scheduled_measured=False,
         truncated=True,
-        blocking_limit=50,
-        lateness=Spread(16, 5, {3: 1, 4: 2, 5: 1}),
-        queue=Spread(5, 3, {1: 2, 3: 1}),
+        blocking_threshold=50,
+        scheduling_delay=Histogram(16, 5, {3: 1, 4: 2, 5: 1}),
+        queue=Histogram(5, 3, {1: 2, 3: 1}),
         queue_trend=(1600, 0, 0),
         samples=7,
-        unseen=3,
+        untracked=3,
     )
 
 
-def test_the_limit_of_what_was_not_looked_at_does_not_count():
-    assert (GOOD + NOTHING).blocking_limit == 100 == (NOTHING + GOOD).blocking_limit
-    assert (NOTHING + NOTHING).blocking_limit is None
+def test_merging_ignores_an_unknown_blocking_threshold():
+    assert (GOOD + NOTHING).blocking_threshold == 100 == (NOTHING + GOOD).blocking_threshold
+    assert (NOTHING + NOTHING).blocking_threshold is None
 
 
-def test_the_start_of_what_never_began_does_not_count():
+def test_merging_ignores_an_unknown_start():
     assert (GOOD + NOTHING).start == GOOD.start == (NOTHING + GOOD).start
 
 
 # ------------------------------------------------------------------------------------ plain value
 
 
-def test_it_is_frozen_and_apart_from_what_it_was_made_of():
+def test_a_profile_cannot_be_changed_not_even_by_what_it_was_made_of():
     stacks = {(ROOT,): Times(busy=1)}
     profile = Profile(stacks=stacks, duration=1)
     stacks.clear()
@@ -197,12 +197,12 @@ def test_it_is_frozen_and_apart_from_what_it_was_made_of():
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, dataclasses.replace])
-def test_copies_are_equal(again):
+def test_copies_of_a_profile_are_equal(again):
     assert again(GOOD) == GOOD
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_it_can_be_pickled(protocol):
+def test_a_profile_can_be_pickled(protocol):
     found = pickle.loads(pickle.dumps(GOOD, protocol))  # noqa: S301
     assert found == GOOD
     found.check()
@@ -211,7 +211,7 @@ def test_it_can_be_pickled(protocol):
 # ----------------------------------------------------------------------------------------- check
 
 
-def test_a_good_profile_passes_the_check_and_so_does_an_empty_one():
+def test_a_good_profile_and_an_empty_one_pass_the_check():
     GOOD.check()
     Profile().check()
 
@@ -224,14 +224,14 @@ def doctored(**more: int) -> Profile:
 
 
 @pytest.mark.parametrize("field", Times._fields)
-def test_a_negative_number_breaks_the_law_by_name(field):
+def test_a_negative_number_fails_the_check_with_its_stack(field):
     times = GOOD.stacks[KEYS[2]]._replace(**{field: -1})
     profile = dataclasses.replace(GOOD, stacks=dict(GOOD.stacks) | {KEYS[2]: times})
     with pytest.raises(LawError, match=r"all-spans;a \(a.py:1\);b \(unknown\) is negative"):
         profile.check()
 
 
-def test_busy_time_that_the_loops_did_not_run_breaks_the_first_law():
+def test_more_busy_time_than_loops_ran_breaks_the_first_law():
     with pytest.raises(LawError, match="busy and waiting make 112 ns, the loops ran 111 ns"):
         doctored(busy=1, task_time=67).check()
     with pytest.raises(LawError, match="busy and waiting make 111 ns, the loops ran 110 ns"):
@@ -239,15 +239,15 @@ def test_busy_time_that_the_loops_did_not_run_breaks_the_first_law():
 
 
 @pytest.mark.parametrize("state", ["scheduled", "idle"])
-def test_time_of_a_state_that_tasks_did_not_live_breaks_the_second_law(state):
+def test_more_time_of_a_state_than_tasks_lived_breaks_the_second_law(state):
     with pytest.raises(LawError, match="states make 67 ns, they lived 66 ns"):
         doctored(**{state: 1}).check()
 
 
-def test_a_lifetime_that_no_state_has_breaks_the_second_law():
+def test_a_lifetime_that_is_in_no_state_breaks_the_second_law():
     with pytest.raises(LawError, match="states make 66 ns, they lived 67 ns"):
         doctored(task_time=67).check()
 
 
-def test_time_of_worker_threads_steps_and_entries_are_under_neither_law():
+def test_thread_time_steps_and_entries_are_under_neither_law():
     doctored(thread=1, steps=1, entries=1).check()

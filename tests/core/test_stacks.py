@@ -38,7 +38,7 @@ def grow(tree: StackTree, *names: str) -> Stack:
         (DEEPER, "unknown", "(deeper)"),
     ],
 )
-def test_labels_and_locations_are_unknown_where_there_is_no_place(frame, location, label):
+def test_labels_and_locations_of_frames(frame, location, label):
     assert (frame.location, frame.label) == (location, label)
 
 
@@ -52,7 +52,7 @@ def test_a_stack_shows_its_frames():
     assert repr(grow(StackTree(), "a", "b")) == "all-spans;a;b"
 
 
-def test_a_known_stack_is_found_again_and_another_place_is_another_stack():
+def test_a_known_stack_is_found_again_and_another_location_is_another_stack():
     tree = StackTree()
     here = tree.child(tree.root, Frame("f", "a.py", 1))
     assert tree.child(tree.root, Frame("f", "a.py", 1)) is here
@@ -61,7 +61,7 @@ def test_a_known_stack_is_found_again_and_another_place_is_another_stack():
     assert tree.truncated is False
 
 
-def test_one_too_many_is_the_child_other_of_its_deepest_known_parent():
+def test_a_stack_beyond_max_stacks_is_other_below_its_deepest_known_parent():
     tree = StackTree(max_stacks=3)
     known = grow(tree, "a", "b")
     other = grow(tree, "a", "c")
@@ -72,7 +72,7 @@ def test_one_too_many_is_the_child_other_of_its_deepest_known_parent():
     assert tree.truncated is True
 
 
-def test_other_takes_in_whatever_is_below_it():
+def test_stacks_below_other_are_other():
     tree = StackTree(max_stacks=1)
     other = grow(tree, "a")
     assert frames(other) == ["all-spans", "(other)"]
@@ -80,7 +80,7 @@ def test_other_takes_in_whatever_is_below_it():
     assert tree.stacks == [tree.root, other]
 
 
-def test_what_is_too_deep_is_the_child_deeper_and_all_below_it():
+def test_stacks_beyond_max_depth_are_deeper():
     tree = StackTree(max_depth=3)
     deeper = grow(tree, "a", "b", "c")
     assert frames(deeper) == ["all-spans", "a", "b", "(deeper)"]
@@ -89,7 +89,7 @@ def test_what_is_too_deep_is_the_child_deeper_and_all_below_it():
     assert tree.truncated is True
 
 
-def test_the_deepest_stack_that_fits_is_not_truncated():
+def test_a_tree_within_its_bounds_is_not_truncated():
     tree = StackTree(max_depth=3, max_stacks=3)
     assert frames(grow(tree, "a", "b")) == ["all-spans", "a", "b"]
     assert tree.truncated is False
@@ -100,7 +100,7 @@ def test_the_deepest_stack_that_fits_is_not_truncated():
     st.integers(1, 8),
     st.integers(1, 5),
 )
-def test_neither_bound_is_ever_passed_and_parents_come_first(stacks, max_stacks, max_depth):
+def test_bounds_are_kept_and_parents_come_first(stacks, max_stacks, max_depth):
     tree = StackTree(max_stacks=max_stacks, max_depth=max_depth)
     for names in stacks:
         grow(tree, *names)
@@ -120,7 +120,7 @@ def test_neither_bound_is_ever_passed_and_parents_come_first(stacks, max_stacks,
     [("x", TypeError), (1.5, TypeError), (None, TypeError), (True, TypeError), (0, ValueError)]
     + [(-1, ValueError)],
 )
-def test_a_bound_that_makes_no_sense_is_refused_by_name(bound, value, error):
+def test_a_bound_that_is_no_positive_whole_number_is_refused(bound, value, error):
     with pytest.raises(error, match=f"{bound} is .*, not {value!r}"):
         StackTree(**{bound: value})
 
@@ -138,7 +138,7 @@ class SlowList(list):
         super().append(stack)
 
 
-def test_another_thread_that_grows_the_tree_meanwhile_lists_no_stack_before_its_parent():
+def test_threads_list_no_stack_before_its_parent():
     tree = StackTree()
     tree.stacks = SlowList(tree.stacks, lambda: grow(tree, "a", "b"))
     found = grow(tree, "a", "c")
@@ -149,7 +149,7 @@ def test_another_thread_that_grows_the_tree_meanwhile_lists_no_stack_before_its_
         seen.add(stack)
 
 
-def test_threads_that_grow_the_same_tree_find_the_same_stacks():
+def test_threads_find_the_same_stacks():
     tree = StackTree()
     names = [str(number) for number in range(300)]
     found: list[list[Stack]] = []

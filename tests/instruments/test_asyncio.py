@@ -1270,7 +1270,7 @@ def test_tasks_that_nobody_told_of_are_counted(tmp_path):
         loop.run_until_complete(task)
         loop.close()
     recording.profile.check()
-    assert recording.profile.unseen == 3
+    assert recording.profile.untracked == 3
 
 
 def test_a_task_that_yields_to_the_loop_has_woken_itself(tmp_path):

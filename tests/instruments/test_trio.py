@@ -867,4 +867,4 @@ def test_a_task_that_yields_to_the_loop_has_woken_itself_where_scheduling_is_hea
     profile = instrument.profile
     [times] = [times for path, times in profile.stacks.items() if path[-1].name.endswith("polls")]
     assert (times.self_wakes, times.steps) == (10, 12)
-    assert profile.lateness.count == profile.queue.count > 10
+    assert profile.scheduling_delay.count == profile.queue.count > 10

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 
 from tests.strategies import PROFILES
 from tracetools.core.buckets import bucket_of
-from tracetools.core.histogram import Spread
+from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import DEEPER, OTHER, ROOT, Blocks, Frame, Times
 from tracetools.output.lints import (
@@ -23,7 +23,7 @@ from tracetools.output.lints import (
 MAIN = Frame("main", "app.py", 3)
 WORK = Frame("work", "app.py", 9)
 DUMPS = Frame("dumps", "json.py", 1)
-HOLDS = Frame("holds the loop", "app.py", 12)
+LINE = Frame("blocks the loop", "app.py", 12)
 MS = 10**6
 S = 10**9
 
@@ -32,10 +32,10 @@ def of_stack(times: Times, frame: Frame = MAIN, **others: object) -> Profile:
     return Profile(stacks={(ROOT,): Times(), (ROOT, frame): times}, **others)
 
 
-def seen(profile: Profile) -> list[tuple[str, str, str]]:
-    """Return kind, last frame and what was seen."""
+def found(profile: Profile) -> list[tuple[str, str, str]]:
+    """Return kind, last frame and finding."""
     return [
-        (lint.kind, lint.path[-1].name if lint.path else "", lint.seen)
+        (lint.kind, lint.path[-1].name if lint.path else "", lint.finding)
         for lint in find_lints(profile).shown
     ]
 
@@ -44,11 +44,11 @@ def kinds(profile: Profile) -> list[str]:
     return [lint.kind for lint in find_lints(profile).shown]
 
 
-def spread_of(*sizes: int) -> Spread:
-    spread = Spread()
+def histogram_of(*sizes: int) -> Histogram:
+    histogram = Histogram()
     for size in sizes:
-        spread = spread.plus(Spread(size, size, {bucket_of(size): 1}))
-    return spread
+        histogram = histogram.plus(Histogram(size, size, {bucket_of(size): 1}))
+    return histogram
 
 
 # ------------------------------------------------------------------------------------- self-wakes
@@ -56,12 +56,12 @@ def spread_of(*sizes: int) -> Spread:
 BUSY_WAIT = Times(busy=50 * MS, steps=1000, self_wakes=990, entries=1)
 
 
-def test_what_is_always_ready_and_does_next_to_nothing_wakes_itself():
+def test_a_stack_that_is_always_ready_and_does_next_to_nothing_wakes_itself():
     profile = of_stack(BUSY_WAIT, duration=S)
     [lint] = find_lints(profile).shown
     assert lint.kind == "self-wakes"
     assert lint.path == (ROOT, MAIN)
-    assert lint.seen == ("woke itself in 99 % of 1,000 steps, 0.05 ms busy each")
+    assert lint.finding == ("woke itself in 99 % of 1,000 steps, 0.05 ms busy each")
     assert lint.weight == 50 * MS
 
 
@@ -99,7 +99,7 @@ def test_work_in_a_span_within_the_step_is_work_of_the_step():
     assert kinds(with_child(BUSY_WAIT, work._replace(busy=49 * MS), duration=S)) == ["self-wakes"]
 
 
-def test_work_in_steps_of_their_own_is_not():
+def test_work_below_in_which_steps_end_is_not_work_of_the_step():
     work = Times(busy=51 * MS, entries=1, steps=1)
     assert kinds(with_child(BUSY_WAIT, work, duration=S)) == ["self-wakes"]
 
@@ -111,7 +111,7 @@ def test_a_long_task_of_one_step_never_yields():
     [lint] = find_lints(of_stack(Times(busy=2 * S, steps=1, entries=1))).shown
     assert lint.kind == "never-yielded"
     assert lint.path == (ROOT, MAIN)
-    assert lint.seen == "ran for 2 s, with at most one pause"
+    assert lint.finding == "ran for 2 s, with at most one pause"
     assert lint.weight == 2 * S
 
 
@@ -133,7 +133,7 @@ def test_a_long_task_of_one_step_never_yields():
     ],
 )
 def test_never_yielded_at_each_threshold(times, texts):
-    assert seen(of_stack(times)) == [("never-yielded", "main", text) for text in texts]
+    assert found(of_stack(times)) == [("never-yielded", "main", text) for text in texts]
 
 
 def test_a_pause_in_a_span_is_a_pause_of_what_is_around_it():
@@ -144,20 +144,20 @@ def test_a_pause_in_a_span_is_a_pause_of_what_is_around_it():
 
 def test_the_functions_below_a_task_are_its_own_time():
     functions = Times(busy=2 * S)
-    assert seen(with_child(Times(steps=1, entries=1), functions)) == [
+    assert found(with_child(Times(steps=1, entries=1), functions)) == [
         ("never-yielded", "main", "ran for 2 s, with at most one pause")
     ]
 
 
 def test_a_child_in_its_first_step_is_not_the_time_of_its_parent():
     child = Times(busy=2 * S, entries=1)
-    assert seen(with_child(Times(busy=MS, steps=1, entries=1), child)) == [
+    assert found(with_child(Times(busy=MS, steps=1, entries=1), child)) == [
         ("never-yielded", "work", "ran for 2 s, without a pause")
     ]
 
 
 @pytest.mark.parametrize("frame", [OTHER, DEEPER, ROOT])
-def test_of_a_frame_that_stands_for_many_nothing_is_known(frame):
+def test_a_frame_that_stands_for_many_may_have_yielded(frame):
     assert kinds(of_stack(Times(busy=2 * S, steps=1, entries=1), frame)) == []
 
 
@@ -174,9 +174,7 @@ def test_a_queue_that_grows_concerns_the_whole_recording():
     ).shown
     assert lint.kind == "growing-queue"
     assert lint.path is None
-    assert lint.seen == (
-        "2.0 tasks waited for their turn in the first quarter, 1,250.0 in the last"
-    )
+    assert lint.finding == ("2.0 tasks waited to step in the first quarter, 1,250.0 in the last")
     assert lint.weight == 7
 
 
@@ -200,13 +198,13 @@ def test_growing_queue_at_each_threshold(quarters, found):
     assert kinds(of_trend(*trend)) == ["growing-queue"] * found
 
 
-def test_a_trend_of_few_parts_tells_nothing():
+def test_a_trend_of_few_parts_is_not_reported():
     parts = (1000, 2000, 4000, 8000, 16_000, 32_000, 64_000, 128_000)
     assert kinds(of_trend(*parts)) == ["growing-queue"]
     assert kinds(of_trend(*parts[:-1])) == []
 
 
-def test_parts_that_make_no_equal_quarters():
+def test_a_trend_may_have_unequal_quarters():
     assert kinds(of_trend(*range(1000, 20_000, 2000), 30_000)) == ["growing-queue"]
 
 
@@ -221,39 +219,39 @@ def test_spans_left_open():
             (ROOT, DUMPS): Times(),
         }
     )
-    assert seen(profile) == [
+    assert found(profile) == [
         ("left-open", "work", "1,200 spans were open when the task had finished"),
         ("left-open", "main", "1 span was open when the task had finished"),
     ]
 
 
-def test_what_blocked():
+def test_stacks_with_blocking_steps():
     profile = Profile(
-        blocking_limit=100 * MS,
+        blocking_threshold=100 * MS,
         blocking={
-            (ROOT, MAIN, HOLDS): Blocks(1, 250 * MS, 250 * MS),
+            (ROOT, MAIN, LINE): Blocks(1, 250 * MS, 250 * MS),
             (ROOT, WORK): Blocks(1200, 180 * S, 1_250 * MS),
             (ROOT, DUMPS): Blocks(),
         },
     )
-    assert seen(profile) == [
-        ("blocked", "work", "1,200 steps over 100 ms, 180 s in all, the worst 1.25 s"),
-        ("blocked", "holds the loop", "1 step over 100 ms, which took 250 ms"),
+    assert found(profile) == [
+        ("blocks", "work", "1,200 steps over 100 ms, 180 s in all, at most 1.25 s"),
+        ("blocks", "blocks the loop", "1 step over 100 ms, which took 250 ms"),
     ]
     assert [lint.weight for lint in find_lints(profile).shown] == [180 * S, 250 * MS]
 
 
-def test_what_blocked_where_no_limit_is_known():
-    assert seen(Profile(blocking={(ROOT, MAIN): Blocks(2, 3 * S, 2 * S)})) == [
-        ("blocked", "main", "2 steps, 3 s in all, the worst 2 s")
+def test_an_unknown_threshold_is_not_shown():
+    assert found(Profile(blocking={(ROOT, MAIN): Blocks(2, 3 * S, 2 * S)})) == [
+        ("blocks", "main", "2 steps, 3 s in all, at most 2 s")
     ]
 
 
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ((ROOT, MAIN, HOLDS), "app.py:12"),
-        ((ROOT, MAIN, Frame("holds the loop")), None),
+        ((ROOT, MAIN, LINE), "app.py:12"),
+        ((ROOT, MAIN, Frame("blocks the loop")), None),
         ((ROOT, MAIN), None),
         ((), None),
     ],
@@ -262,38 +260,43 @@ def test_line_at_fault(path, line):
     assert line_at_fault(path) == line
 
 
-def test_tasks_that_could_not_be_seen():
-    assert seen(Profile(unseen=1)) == [("unseen", "", "1 task could not be followed")]
-    assert seen(Profile(unseen=1234)) == [("unseen", "", "1,234 tasks could not be followed")]
+def test_tasks_that_could_not_be_found():
+    assert found(Profile(untracked=1)) == [("untracked", "", "1 task could not be tracked")]
+    assert found(Profile(untracked=1234)) == [("untracked", "", "1,234 tasks could not be tracked")]
 
 
-LATE = spread_of(*[0] * 98, 63 * MS, 80 * MS)
-P99 = LATE.quantile(0.99)
+DELAYS = histogram_of(*[0] * 98, 63 * MS, 80 * MS)
+P99 = DELAYS.quantile(0.99)
 
 
-def test_one_turn_in_a_hundred_is_late():
-    [lint] = find_lints(Profile(lateness=LATE, blocking_limit=P99 - 1, duration=1000)).shown
-    assert lint.kind == "late"
+def test_the_scheduling_delay_of_one_step_in_a_hundred():
+    [lint] = find_lints(
+        Profile(scheduling_delay=DELAYS, blocking_threshold=P99 - 1, duration=1000)
+    ).shown
+    assert lint.kind == "scheduling-delay"
     assert lint.path is None
-    assert lint.seen == (
-        "of 100 turns, one in a hundred came 63.4 ms late or more; the worst 80 ms"
+    assert lint.finding == (
+        "of 100 steps, one in a hundred was delayed by 63.4 ms or more, at most 80 ms"
     )
     assert lint.weight == 10
 
 
 @pytest.mark.parametrize(
-    ("lateness", "limit", "found"),
+    ("delays", "threshold", "found"),
     [
-        (LATE, P99 - 1, True),
-        (LATE, P99, False),
-        (LATE, None, False),
-        (spread_of(*[0] * 99, 80 * MS), MS, False),  # the worst alone
-        (spread_of(*[0] * 97, 63 * MS, 80 * MS), MS, False),  # of 99
-        (Spread(), 0, False),
+        (DELAYS, P99 - 1, True),
+        (DELAYS, P99, False),
+        (DELAYS, None, False),
+        (histogram_of(*[0] * 99, 80 * MS), MS, False),  # the longest alone
+        (histogram_of(*[0] * 97, 63 * MS, 80 * MS), MS, False),  # of 99
+        (Histogram(), 0, False),
     ],
 )
-def test_late_at_each_threshold(lateness, limit, found):
-    assert kinds(Profile(lateness=lateness, blocking_limit=limit)) == ["late"] * found
+def test_scheduling_delay_at_each_threshold(delays, threshold, found):
+    assert (
+        kinds(Profile(scheduling_delay=delays, blocking_threshold=threshold))
+        == ["scheduling-delay"] * found
+    )
 
 
 # ------------------------------------------------------------------------------------ all together
@@ -304,24 +307,24 @@ EVERYTHING = Profile(
         (ROOT, WORK): Times(busy=2 * S, steps=1, entries=1, left_open=1),
     },
     duration=3 * S,
-    blocking_limit=MS,
+    blocking_threshold=MS,
     blocking={(ROOT, WORK): Blocks(1, S, S)},
-    lateness=LATE,
+    scheduling_delay=DELAYS,
     queue_trend=(0, 0, 1, 1, 2, 2, 10_000, 10_000),
-    unseen=2,
+    untracked=2,
     backends=("trio",),
 )
 
 
-def test_the_heaviest_comes_first():
+def test_the_heaviest_lint_comes_first():
     assert kinds(EVERYTHING) == [
         "growing-queue",
         "never-yielded",
-        "blocked",
+        "blocks",
         "self-wakes",
-        "late",
+        "scheduling-delay",
         "left-open",
-        "unseen",
+        "untracked",
     ]
 
 
@@ -333,19 +336,19 @@ def test_the_heaviest_comes_first():
         (("uvloop",), {"asyncio.to_thread", "await asyncio.sleep(0)"}),
     ],
 )
-def test_the_remedy_names_the_calls_of_what_ran(backends, calls):
+def test_the_remedy_names_the_calls_of_the_backend(backends, calls):
     def named(*ran: str) -> set[str]:
         profile = dataclasses.replace(EVERYTHING, backends=ran)
-        [remedy] = [one.remedy for one in find_lints(profile).shown if one.kind == "blocked"]
+        [remedy] = [one.remedy for one in find_lints(profile).shown if one.kind == "blocks"]
         return set(remedy.split("`")[1::2])
 
     assert named(*backends) == calls
     assert named() == named("asyncio", "trio") > calls
 
 
-def test_words_are_whole_and_ascii():
+def test_texts_are_whole_sentences_and_findings_ascii():
     for lint in find_lints(EVERYTHING).shown:
-        assert lint.seen.isascii()
+        assert lint.finding.isascii()
         for text in (lint.why, lint.remedy):
             assert text.endswith(".")
             assert text.count("`") % 2 == 0
@@ -355,12 +358,12 @@ def test_words_are_whole_and_ascii():
 def test_lints_of_a_kind_are_bounded():
     paths = [(ROOT, Frame(f"f{number}")) for number in range(MOST_OF_A_KIND + 2)]
     blocking = {path: Blocks(1, weight, weight) for weight, path in enumerate(paths, start=1)}
-    shown, left_out = find_lints(Profile(blocking=blocking, unseen=1))
+    shown, left_out = find_lints(Profile(blocking=blocking, untracked=1))
     assert left_out == 2
     assert [lint.weight for lint in shown] == [7, 6, 5, 4, 3, 0]
 
 
-def test_what_weighs_the_same_has_one_order():
+def test_lints_of_the_same_weight_have_one_order():
     paths = [(ROOT, Frame("f", file, line)) for file in (None, "a.py", "") for line in (2, 1)]
     stacks = {path: Times(left_open=1) for path in paths}
     turned = dict(reversed(stacks.items()))
@@ -368,15 +371,14 @@ def test_what_weighs_the_same_has_one_order():
 
 
 @pytest.mark.parametrize("profile", [Profile(), Profile().merge(Profile()), Profile(merged=0)])
-def test_nothing_stands_out_of_nothing(profile):
+def test_an_empty_profile_has_no_lints(profile):
     assert find_lints(profile) == Lints((), 0)
 
 
 def test_a_merged_profile_has_the_lints_of_its_parts():
     assert kinds(EVERYTHING.merge(Profile())) == kinds(EVERYTHING)
-    assert "2 times" in next(
-        lint.seen for lint in find_lints(EVERYTHING + EVERYTHING).shown if lint.path == (ROOT, WORK)
-    )
+    twice = find_lints(EVERYTHING + EVERYTHING).shown
+    assert "2 times" in next(lint.finding for lint in twice if lint.path == (ROOT, WORK))
 
 
 def test_stacks_whose_parents_are_missing_do_no_harm():
@@ -391,7 +393,7 @@ def test_any_profile_has_its_lints(one, other):
     shown, _ = find_lints(profile)
     known = profile.stacks.keys() | profile.blocking.keys() | {None}
     assert {lint.path for lint in shown} <= known
-    assert {lint.kind for lint in shown} >= ({"unseen"} if profile.unseen else set())
+    assert {lint.kind for lint in shown} >= ({"untracked"} if profile.untracked else set())
 
 
 @pytest.mark.parametrize(

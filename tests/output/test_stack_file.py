@@ -131,11 +131,11 @@ def test_a_relative_path_is_where_it_was_when_the_program_changes_its_directory(
     assert names_in(Path()) == []
 
 
-def test_what_is_there_is_untouched_until_the_first_write(tmp_path):
+def test_an_old_file_is_untouched_until_the_first_write(tmp_path):
     path = tmp_path / "stack.folded"
     path.write_text("before 1\n")
     file = make(path)
-    file.begin()
+    file.start()
     assert path.read_text() == "before 1\n"
     assert file.write() == path
     assert path.read_text() == "all-spans 1\n"
@@ -180,7 +180,7 @@ def test_a_name_with_nul_or_too_long_is_named_with_the_remedy(tmp_path):
     assert refused(tmp_path / ("x" * 300)).endswith("File name too long; choose a shorter name")
 
 
-def test_a_place_where_nothing_can_be_made_is_refused_for_root_too():
+def test_a_folder_in_which_nothing_can_be_made_is_refused_for_root_too():
     assert refused("/proc/self/stack").startswith(
         "cannot write the stack file /proc/self/stack.folded: "
     )
@@ -279,7 +279,7 @@ def test_an_interval_that_is_no_number_is_refused(tmp_path, interval):
 @pytest.mark.parametrize("interval", [None, 1, 1e-300, 1e300, 10**400])
 def test_any_positive_interval_will_do(tmp_path, interval):
     file = make(tmp_path / "stack", flush_interval=interval)
-    file.begin()
+    file.start()
     file.end()
     assert file.path.read_text() == "all-spans 1\n"
 
@@ -287,31 +287,31 @@ def test_any_positive_interval_will_do(tmp_path, interval):
 # ------------------------------------------------------------------------------------- following
 
 
-def test_the_end_writes_and_stops_to_follow(tmp_path):
+def test_end_writes_the_file_and_stops_the_flushes(tmp_path):
     file = make(tmp_path / "stack")
-    file.begin()
+    file.start()
     assert set(stack_file._unfinished) == {file}
     file.end()
     assert set(stack_file._unfinished) == set()
     assert file.path.read_text() == "all-spans 1\n"
 
 
-def test_begin_and_end_can_be_repeated(tmp_path):
+def test_start_and_end_can_be_repeated(tmp_path):
     counts = iter(range(1, 100))
     file = make(tmp_path / "stack", lambda: profile(next(counts)))
     for expected in (1, 2):
-        file.begin()
-        file.begin()
+        file.start()
+        file.start()
         file.end()
         assert file.path.read_text() == f"all-spans {expected}\n"
 
 
-def test_what_ends_after_another_has_ended_it_is_still_written(tmp_path):
+def test_an_end_after_another_end_still_writes(tmp_path):
     """Two runs in two threads: one ends the file while the other has just begun."""
     counts = iter(range(1, 100))
     file = make(tmp_path / "stack", lambda: profile(next(counts)))
-    file.begin()
-    file.begin()
+    file.start()
+    file.start()
     file.end()
     file.end()
     assert file.path.read_text() == "all-spans 2\n"
@@ -362,16 +362,16 @@ class Clock:
         return self.now
 
 
-def begin(file, waits):
+def start(file, waits):
     """Begin with the fake event, though threads need real ones to start."""
     file._new_event = lambda: waits
-    file.begin()
+    file.start()
 
 
-def test_while_it_follows_a_thread_in_the_background_rewrites_the_file(tmp_path):
+def test_a_thread_rewrites_the_file_between_start_and_end(tmp_path):
     counts = iter(range(1, 100))
     file, waits = make(tmp_path / "stack", lambda: profile(next(counts)), flush_interval=7), Waits()
-    begin(file, waits)
+    start(file, waits)
     (flusher,) = [t for t in threading.enumerate() if t.name == "tracetools flush"]
     assert flusher.daemon
     for expected in (1, 2, 3):
@@ -385,7 +385,7 @@ def test_while_it_follows_a_thread_in_the_background_rewrites_the_file(tmp_path)
 def test_the_interval_stretches_so_that_flushing_takes_one_percent_at_most(tmp_path, monkeypatch):
     monkeypatch.setattr(stack_file, "perf_counter", Clock(0.001, 0.05, 0.5, 0.0))
     file, waits = make(tmp_path / "stack", flush_interval=5), Waits()
-    begin(file, waits)
+    start(file, waits)
     for _ in range(4):
         waits.let_pass()
     file.end()
@@ -395,7 +395,7 @@ def test_the_interval_stretches_so_that_flushing_takes_one_percent_at_most(tmp_p
 
 def test_no_wait_is_longer_than_threads_can_wait(tmp_path):
     file, waits = make(tmp_path / "stack", flush_interval=1e300), Waits()
-    begin(file, waits)
+    start(file, waits)
     waits.let_pass()
     file.end()
     assert waits.asked == [threading.TIMEOUT_MAX] * 2
@@ -404,7 +404,7 @@ def test_no_wait_is_longer_than_threads_can_wait(tmp_path):
 def test_without_an_interval_there_is_no_thread(tmp_path):
     file = make(tmp_path / "stack")
     threads = threading.active_count()
-    file.begin()
+    file.start()
     assert threading.active_count() == threads
     file.end()
 
@@ -416,7 +416,7 @@ def test_without_threads_the_file_is_written_at_the_end(tmp_path, monkeypatch, c
     file = make(tmp_path / "stack", flush_interval=5)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fail)
-        file.begin()
+        file.start()
     file.end()
     assert file.path.read_text() == "all-spans 1\n"
     assert [record.getMessage() for record in caplog.records] == [
@@ -459,7 +459,7 @@ def test_a_failing_write_raises_to_who_asks_and_the_last_good_file_stays(tmp_pat
 def test_failing_flushes_are_logged_once_until_one_works_again(tmp_path, full_disk, errors):
     counts = iter(range(1, 100))
     file, waits = make(tmp_path / "stack", lambda: profile(next(counts)), flush_interval=5), Waits()
-    begin(file, waits)
+    start(file, waits)
     message = (
         f"cannot write stack file {tmp_path}/stack.folded: {os.strerror(errno.ENOSPC)};"
         " free some space, or choose another disk; the program goes on"
@@ -481,7 +481,7 @@ def test_failing_flushes_are_logged_once_until_one_works_again(tmp_path, full_di
 
 def test_an_end_that_cannot_write_is_logged_and_does_not_raise(tmp_path, full_disk, errors):
     file = make(tmp_path / "stack")
-    file.begin()
+    file.start()
     full_disk["full"] = True
     file.end()
     assert len(errors()) == 1
@@ -492,7 +492,7 @@ def test_an_error_of_ours_is_logged_with_its_traceback(tmp_path, caplog):
         raise ZeroDivisionError("ours")
 
     file = make(tmp_path / "stack", fail)
-    file.begin()
+    file.start()
     file.end()
     (record,) = caplog.records
     assert record.getMessage() == "ours; the program goes on"
@@ -503,7 +503,7 @@ def test_a_folder_that_vanishes_meanwhile_stops_nothing(tmp_path, errors):
     folder = tmp_path / "folder"
     folder.mkdir()
     file = make(folder / "stack")
-    file.begin()
+    file.start()
     file.path.unlink()
     folder.rmdir()
     file.end()
@@ -539,7 +539,7 @@ from tracetools import FlamegraphInstrument
 """
 
 
-def test_a_forked_copy_neither_writes_nor_follows(tmp_path):
+def test_a_forked_copy_of_the_process_does_not_write(tmp_path):
     done = run(
         """
 from tracetools.output.stack_file import StackFile
@@ -547,12 +547,12 @@ from tracetools.core.stacks import ROOT, Times
 
 profile = tracetools.Profile(stacks={(ROOT,): Times(busy=5000)}, duration=5000)
 file = StackFile("stack", lambda: profile, flush_interval=None)
-file.begin()
+file.start()
 child = os.fork()
 if child == 0:
     file.write()
     file.end()
-    file.begin()
+    file.start()
     sys.exit(0 if file.path.read_text() == "" else 3)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert file.path.read_text() == ""
@@ -636,21 +636,21 @@ trio.run(main, instruments=[FlamegraphInstrument("{error}", lens="task")])
         assert any(label.startswith("named (") for stack in stacks for label in stack)
 
 
-def test_what_is_closed_does_not_begin_any_more(tmp_path):
+def test_a_closed_file_does_not_start_again(tmp_path):
     file = make(tmp_path / "stack", lambda: profile(1))
-    file.begin()
+    file.start()
     file.close()
-    file.begin()
+    file.start()
     assert file not in stack_file._unfinished
     assert not [t for t in threading.enumerate() if t.name == "tracetools flush"]
 
 
-def test_many_threads_may_begin_and_end_at_once(tmp_path):
+def test_many_threads_may_start_and_end_a_file_at_once(tmp_path):
     file = make(tmp_path / "stack", lambda: profile(1))
 
     def hurry():
         for _ in range(20):
-            file.begin()
+            file.start()
             file.end()
 
     threads = [threading.Thread(target=hurry) for _ in range(4)]

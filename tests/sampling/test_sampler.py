@@ -320,7 +320,7 @@ def test_a_step_that_takes_too_long_is_counted_exactly_with_its_place(holding, c
     line = load.__code__.co_firstlineno + 2
     [path] = holding.loop.profile.blocking
     assert holding.holds() == {
-        f"task;{name_of(load)};holds the loop": Blocks(1, 203 * MILLISECOND, 203 * MILLISECOND)
+        f"task;{name_of(load)};blocks the loop": Blocks(1, 203 * MILLISECOND, 203 * MILLISECOND)
     }
     assert path[-1].location == f"tests/sampling/test_sampler.py:{line}"
     [message] = caplog.messages
@@ -328,7 +328,7 @@ def test_a_step_that_takes_too_long_is_counted_exactly_with_its_place(holding, c
         "the loop is held for 0.150 s so far by task at tests/sampling/test_sampler.py:"
         f"{line}: holding.look()"
     )
-    assert holding.loop.profile.blocking_limit == 100 * MILLISECOND
+    assert holding.loop.profile.blocking_threshold == 100 * MILLISECOND
 
 
 def test_a_step_within_the_limit_is_not(holding, caplog):
@@ -347,7 +347,7 @@ def test_a_step_that_nobody_could_look_at_is_counted_all_the_same(holding, caplo
     holding.look()
     holding.look()
     assert holding.holds() == {
-        "task;holds the loop": Blocks(1, 300 * MILLISECOND, 300 * MILLISECOND)
+        "task;blocks the loop": Blocks(1, 300 * MILLISECOND, 300 * MILLISECOND)
     }
     assert caplog.messages == ["the loop was held for 0.300 s by task"]
 
@@ -366,7 +366,7 @@ def test_the_place_is_where_it_was_seen_most(holding):
         second()
 
     holding.step(body)
-    assert list(holding.holds()) == [f"task;{name_of(body)};{name_of(second)};holds the loop"]
+    assert list(holding.holds()) == [f"task;{name_of(body)};{name_of(second)};blocks the loop"]
 
 
 def test_the_line_at_fault_is_the_programs_own(holding, caplog):
@@ -389,7 +389,7 @@ def test_a_step_that_goes_on_is_in_the_profile_already(holding):
 
     seen = []
     holding.step(body)
-    assert seen == [{"task;holds the loop": Blocks(1, 120 * MILLISECOND, 120 * MILLISECOND)}]
+    assert seen == [{"task;blocks the loop": Blocks(1, 120 * MILLISECOND, 120 * MILLISECOND)}]
     assert holding.holds() == seen[0]
 
 
@@ -397,7 +397,7 @@ def test_holds_add_up(holding):
     for duration in (101, 250, 150):
         holding.step(partial(holding.loop.tick, duration * MILLISECOND))
     assert holding.holds() == {
-        "task;holds the loop": Blocks(3, 501 * MILLISECOND, 250 * MILLISECOND)
+        "task;blocks the loop": Blocks(3, 501 * MILLISECOND, 250 * MILLISECOND)
     }
 
 
@@ -457,7 +457,7 @@ def test_places_are_bounded(holding, monkeypatch):
     for name in "abcde":
         holding.step(body, name=name)
     assert sum(blocks.count for blocks in holding.holds().values()) == 5
-    assert "e;holds the loop" in holding.holds()
+    assert "e;blocks the loop" in holding.holds()
 
 
 # -------------------------------------------------------------------------------------- its turn
@@ -559,7 +559,7 @@ def test_a_real_program_is_looked_at_and_all_is_as_it_was_afterwards(backend, tm
     profile = recording.profile
     profile.check()
     [(path, held)] = profile.blocking.items()
-    assert (held.count, path[-1].name) == (1, "holds the loop")
+    assert (held.count, path[-1].name) == (1, "blocks the loop")
     assert 0.25 <= held.total / 1e9 < 0.35
     assert path[-1].location.startswith("tests/sampling/test_sampler.py:")
     assert "held for" in caplog.text

@@ -216,9 +216,9 @@ class _ProfileFile(StackFile):
         super().__init__(path, snapshot, flush_interval=_INTERVAL)
         self._signals = signals
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Follow the recording, and note at once that there is something to be recorded."""
-        super().begin()
+        super().start()
         if os.getpid() == self._pid:
             self._signals.catch()
             with contextlib.suppress(OSError):

@@ -1,8 +1,4 @@
-"""Profiles as plain text for a terminal: pure functions that take a profile and return lines.
-
-What may live here: tables and sentences that several commands print. What must not: printing,
-files, and options. All of it is ASCII, except the names that users gave.
-"""
+"""Profiles as plain text for a terminal. All of it is ASCII, except the names that users gave."""
 
 from __future__ import annotations
 
@@ -28,16 +24,16 @@ _LEAST_WIDTH: Final = 24
 
 
 def top_stacks(profile: Profile, lens: Lens, count: int = 10, width: int = _WIDTH) -> str:
-    """Return a table of the stacks with most time of their own, as one lens shows it.
+    """Return a table of the stacks with the most self time, as one lens shows it.
 
-    The percentages are those of the whole graph of that lens. The root, whose own time is the
-    loop's waiting, is told in the heading, not in the rows.
+    Percentages are of all time of that lens. The root's self time is the loop's waiting: it is in
+    the heading, not in a row.
 
     Args:
         profile: what was recorded.
-        lens: which time is looked at.
+        lens: which time is shown.
         count: how many stacks are shown at most.
-        width: how many columns a line has at most; at least 50.
+        width: how many columns a line has at most; 50 or more.
     """
     times = profile.lens(lens)
     whole = sum(times.values())
@@ -48,7 +44,7 @@ def top_stacks(profile: Profile, lens: Lens, count: int = 10, width: int = _WIDT
 
 
 def totals(profile: Profile) -> str:
-    """Return what the whole profile says, in sentences: threads, tasks, and the two laws.
+    """Return the totals of a profile in sentences: threads, tasks, and the two laws.
 
     Raises:
         LawError: a law does not hold.
@@ -69,9 +65,9 @@ def totals(profile: Profile) -> str:
 
 
 def what_ran(profile: Profile) -> str:
-    """Return what was recorded, and for how long, in one sentence.
+    """Return what was recorded and for how long, in one sentence.
 
-    A profile that was merged is one of several processes here.
+    A merged profile is taken for that of several processes.
     """
     loops = "1 loop" if profile.runs == 1 else f"{profile.runs:,} loops"
     backends = f" ({', '.join(profile.backends)})" if profile.backends else ""
@@ -82,9 +78,9 @@ def what_ran(profile: Profile) -> str:
 
 
 def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
-    """Return the heaviest lints, a line for each, and the step that held the loop longest.
+    """Return the heaviest lint of each kind, a line for each, and the longest blocking step.
 
-    There is one of a kind: the others are counted. Nothing, if nothing stands out.
+    The other lints are counted. Without any lint, this returns an empty text.
     """
     found, left_out = find_lints(profile)
     kinds: dict[str, Lint] = {}
@@ -96,15 +92,15 @@ def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
     lines = ["What stands out:", *(_lint_line(lint, width) for lint in shown)]
     if more := len(found) + left_out - len(shown):
         lines.append(f"  ... and {more:,} more: see the report")
-    worst = max(profile.blocking, key=lambda path: profile.blocking[path].worst, default=None)
-    if worst is not None and worst not in [lint.path for lint in shown]:
-        start = f"The loop was held longest for {amount(profile.blocking[worst].worst)}, by "
-        lines.append(start + shorten(_to_line(worst), width - len(start)))
+    longest = max(profile.blocking, key=lambda path: profile.blocking[path].max, default=None)
+    if longest is not None and longest not in [lint.path for lint in shown]:
+        start = f"The longest blocking step took {amount(profile.blocking[longest].max)}: "
+        lines.append(start + shorten(_to_line(longest), width - len(start)))
     return "\n".join(lines)
 
 
 def what_to_open(graph: Path, here: Path) -> str:
-    """Return where a graph and what it is of are, seen from a folder, and what to do with them."""
+    """Return where a graph and its profile are, relative to a folder, and how to open them."""
     shown = graph.relative_to(here) if graph.is_relative_to(here) else graph
     profile = shown.with_suffix(".profile.json")
     return (
@@ -115,12 +111,12 @@ def what_to_open(graph: Path, here: Path) -> str:
 
 
 def shorten(path: StackPath, width: int) -> str:
-    """Return a stack in one line of at most `width` columns: its end, as much as there is room for.
+    """Return a stack in one line of at most `width` columns, cut at its start.
 
-    The last frame has its place, without the folder; of those before it there are the names.
+    The last frame has its location, without the folder. The others have their names alone.
     """
     above = [_printable(frame.name) for frame in path[:-1]]
-    last = _printable(_name_and_place(path[-1]))
+    last = _printable(_name_and_location(path[-1]))
     for start in range(len(path)):
         cut = [_CUT] if start else []
         line = _ARROW.join([*cut, *above[start:], last])
@@ -130,14 +126,14 @@ def shorten(path: StackPath, width: int) -> str:
 
 
 def _lint_line(lint: Lint, width: int) -> str:
-    line = f"  {lint.kind}: {lint.seen}"
+    line = f"  {lint.kind}: {lint.finding}"
     if lint.path is None:
         return line
     return f"{line}: {shorten(_to_line(lint.path), max(_LEAST_WIDTH, width - len(line) - 2))}"
 
 
 def _to_line(path: StackPath) -> StackPath:
-    """Let a path that ends in the line that held the loop end in that line's function."""
+    """Return a path with the function of its last line, if it ends in one, as its end."""
     if line_at_fault(path) is None or len(path) == 1:
         return path
     *functions, line = path
@@ -168,7 +164,7 @@ def _amount(time: int) -> str:
     return f"{time / 1e9:.2f} s" if time >= 10**9 else f"{time / 1e6:.1f} ms"
 
 
-def _name_and_place(frame: Frame) -> str:
+def _name_and_location(frame: Frame) -> str:
     if not frame.file:
         return frame.label
     return f"{frame.name} ({frame.file.replace(chr(92), '/').rpartition('/')[2]}:{frame.line})"

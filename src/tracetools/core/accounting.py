@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
-from tracetools.core.buckets import Sizes, Trend
+from tracetools.core.buckets import HistogramBuilder, Trend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -365,7 +365,7 @@ class LoopAccount:
         self.begin = self.began = self.exited = now
         self.least_wait = self.due = NEVER
         self.queued = 0
-        self.queue, self.delays = Sizes(), Sizes()
+        self.queue, self.delays = HistogramBuilder(), HistogramBuilder()
         self.trend = Trend()
         self.end: int | None = None
         self.running = True
@@ -500,13 +500,13 @@ class LoopAccount:
         self.queued -= 1
         pending = self.delays.pending
         pending.append(delay)
-        if len(pending) >= Sizes.BATCH:
+        if len(pending) >= HistogramBuilder.BATCH:
             self.condense()
 
     def condense(self) -> None:
         """Add what is pending to the histograms."""
         self.delays.condense()
-        if len(self.queue.pending) >= Sizes.BATCH:
+        if len(self.queue.pending) >= HistogramBuilder.BATCH:
             self.queue.condense()
 
     def move_wait(self, task: TaskAccount, stack: Stack, parked: int, idle: int) -> bool:

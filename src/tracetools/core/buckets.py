@@ -1,7 +1,7 @@
-"""Sizes as they come: how many tasks wait, by how much they are late; little work for each.
+"""Values as they come while a program runs, each taken in at little cost.
 
-What may live here: what is done while a program runs. What must not: what is asked of the sizes
-afterwards (`spread`). It is imported by every program that observes, so it imports little.
+Every program that observes imports this module, so it imports little. `histogram` says what is
+known of the values afterwards.
 """
 
 from __future__ import annotations
@@ -9,31 +9,31 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-__all__ = ["BITS", "Sizes", "Trend", "bucket_of"]
+__all__ = ["BITS", "HistogramBuilder", "Trend", "bucket_of"]
 
 BITS: Final = 6
-"""How many leading bits of a size are kept."""
+"""How many leading bits of a value a bucket keeps."""
 
 
-def bucket_of(size: int) -> int:
-    """Return the bucket of a size of 0 or more; larger sizes have larger buckets, or the same.
+def bucket_of(value: int) -> int:
+    """Return the bucket of a value of 0 or more. A larger value never has a smaller bucket.
 
-    Up to 63 each size has one of its own, above that those that have the same six leading bits
-    share one: so buckets are few, 32 for each doubling.
+    Up to 63 each value has a bucket of its own. Above that, values with the same six leading bits
+    share one: 32 buckets for each doubling.
     """
-    shift = size.bit_length() - BITS
-    return size if shift <= 0 else (shift << (BITS - 1)) + (size >> shift)
+    shift = value.bit_length() - BITS
+    return value if shift <= 0 else (shift << (BITS - 1)) + (value >> shift)
 
 
-class Sizes:
-    """Sizes of 0 or more that come one by one, in one thread; it can be looked at from any.
+class HistogramBuilder:
+    """Collects values of 0 or more, one by one, in one thread. Any thread may ask for the sums.
 
-    To add one costs next to nothing: it is appended to `pending`, and when these are `BATCH`,
-    `condense` is called. The sum and the largest are exact; how sizes are spread is told by every
-    eighth of each batch, and by all that are still pending.
+    To add a value, append it to `pending`. When there are `BATCH` of them, call `condense`. The sum
+    and the largest value are exact. Of each condensed batch, every eighth value is counted in its
+    bucket, for eight; of the pending values each one is.
 
     Attributes:
-        pending: sizes that are not in the sums yet; another list after each `condense`.
+        pending: values that are not in the sums yet; another list after each `condense`.
     """
 
     BATCH: Final = 4096
@@ -46,13 +46,13 @@ class Sizes:
         self._sums: tuple[int, int, dict[int, int]] = (0, 0, {})
 
     def condense(self) -> None:
-        """Take a whole batch of sizes into the sums."""
+        """Add one batch of values to the sums."""
         batch, rest = self.pending[: self.BATCH], self.pending[self.BATCH :]
         self._sums = _with(self._sums, batch, self._STEP)
         self.pending = rest
 
     def sums(self) -> tuple[int, int, dict[int, int]]:
-        """Return the sum of all sizes up to now, the largest, and how many each bucket has."""
+        """Return the sum of all values up to now, the largest, and how many each bucket has."""
         while True:
             sums = self._sums
             pending = self.pending.copy()
@@ -61,21 +61,21 @@ class Sizes:
 
 
 def _with(
-    sums: tuple[int, int, dict[int, int]], sizes: list[int], step: int
+    sums: tuple[int, int, dict[int, int]], values: list[int], step: int
 ) -> tuple[int, int, dict[int, int]]:
-    """Return sums with some sizes more, whose buckets are told by one of so many."""
-    total, worst, buckets = sums
+    """Return sums with some values more, of which one in `step` is counted in its bucket."""
+    total, largest, buckets = sums
     buckets = buckets.copy()
-    for size, count in Counter(sizes[::step]).items():
-        bucket = bucket_of(size)
+    for value, count in Counter(values[::step]).items():
+        bucket = bucket_of(value)
         buckets[bucket] = buckets.get(bucket, 0) + count * step
-    return total + sum(sizes), max(worst, *sizes, 0), buckets
+    return total + sum(values), max(largest, *values, 0), buckets
 
 
 class Trend:
-    """A quantity over time: its values at equal distances, in at most `MOST_PARTS` parts.
+    """A quantity over time: its means in at most `MOST_PARTS` equal parts of the time.
 
-    When there are more, every two become one, their mean.
+    When there are more parts, every two become one, their mean.
     """
 
     MOST_PARTS: Final = 64
@@ -87,11 +87,11 @@ class Trend:
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """The means of all parts that are whole, in their order."""
+        """The means of all parts that are complete, in their order."""
         return tuple(self._parts)
 
     def add(self, value: int) -> None:
-        """Add the next value."""
+        """Add the next value. All values are equally far apart in time."""
         self._open.append(value)
         if len(self._open) < self._each:
             return

@@ -1,9 +1,7 @@
-"""How a quantity is spread: how many of each size, in little memory, to within 1.6 %.
+"""Histograms: how many values there are of each size, in little memory and to within 1.6 %.
 
-Sizes are counted in buckets (`sizes.bucket_of`), so two spreads add up without loss. The idea is
-that of HdrHistogram (Gil Tene).
-
-Nothing here knows what is counted.
+Values are counted in buckets (`bucket_of`), so histograms add up without loss. The idea is that of
+HdrHistogram (Gil Tene).
 """
 
 from __future__ import annotations
@@ -16,69 +14,69 @@ from typing import TYPE_CHECKING, Final
 from tracetools.core.buckets import BITS
 
 if TYPE_CHECKING:
-    from tracetools.core.buckets import Sizes
+    from tracetools.core.buckets import HistogramBuilder
 
-__all__ = ["NOTHING", "Spread"]
+__all__ = ["EMPTY", "Histogram"]
 
 
 def middle_of(bucket: int) -> int:
-    """Return the size in the middle of a bucket."""
+    """Return the value in the middle of a bucket."""
     shift = max((bucket >> (BITS - 1)) - 1, 0)
     least = (bucket - (shift << (BITS - 1))) << shift
     return least + ((1 << shift) >> 1)
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Sizes of 0 or more: how many there are, their sum, the largest, and how they are spread.
+class Histogram:
+    """Values of 0 or more: their sum, the largest, and how many there are of each size.
 
     Attributes:
-        total: the sum of all sizes, exactly.
-        worst: the largest, exactly; 0 if there is none.
-        buckets: how many sizes are in each bucket; see `bucket_of`.
+        total: the sum of all values, exactly.
+        max: the largest value, exactly; 0 if there is none.
+        buckets: how many values are in each bucket; see `bucket_of`.
     """
 
     total: int = 0
-    worst: int = 0
+    max: int = 0
     buckets: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "buckets", MappingProxyType(dict(self.buckets)))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.total, self.worst, dict(self.buckets))
+        return type(self), (self.total, self.max, dict(self.buckets))
 
     @classmethod
-    def of(cls, sizes: Sizes) -> Spread:
-        """Return how the sizes are spread that have come up to now."""
-        return cls(*sizes.sums())
+    def of(cls, builder: HistogramBuilder) -> Histogram:
+        """Return the histogram of the values that a builder has up to now."""
+        return cls(*builder.sums())
 
     @property
     def count(self) -> int:
-        """How many sizes there are."""
+        """How many values there are."""
         return sum(self.buckets.values())
 
     @property
     def mean(self) -> float:
-        """The mean size; 0 if there is none."""
+        """The mean; 0 if there is no value."""
         return self.total / self.count if self.buckets else 0.0
 
     def quantile(self, part: float) -> int:
-        """Return a size that `part` (0 to 1) of all sizes are not above, to within 1.6 %."""
+        """Return a value that `part` (0 to 1) of all values do not exceed, to within 1.6 %."""
         left = part * self.count
         for bucket, count in sorted(self.buckets.items()):
             left -= count
             if left <= 0:
-                return min(middle_of(bucket), self.worst)
-        return self.worst
+                return min(middle_of(bucket), self.max)
+        return self.max
 
-    def plus(self, other: Spread) -> Spread:
-        """Put the sizes of two spreads together."""
+    def plus(self, other: Histogram) -> Histogram:
+        """Return the histogram of the values of both."""
         buckets = dict(self.buckets)
         for bucket, count in other.buckets.items():
             buckets[bucket] = buckets.get(bucket, 0) + count
-        return Spread(self.total + other.total, max(self.worst, other.worst), buckets)
+        return Histogram(self.total + other.total, max(self.max, other.max), buckets)
 
 
-NOTHING: Final = Spread()
-"""The spread of no sizes."""
+EMPTY: Final = Histogram()
+"""The histogram of no values."""

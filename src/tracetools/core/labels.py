@@ -1,7 +1,7 @@
-"""How frames are named: the name and place of a function, and the text that shows them.
+"""Labels of frames: the name and location of a function, as text.
 
-Names come from users, so anything may stand in them; here they are only kept stable (no addresses)
-and paths short. What a file format cannot hold is the format's own affair.
+Names come from users, so they may be any text. Here they are kept the same from run to run, and
+files are made short. What a file format cannot hold, the format replaces.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Labels: TypeAlias = Literal["name", "location"]
-"""What a frame's label shows: ``name (file:line)``, or ``file:line`` as trace-tools did."""
+"""What a label shows: ``name`` for ``name (file:line)``, ``location`` for ``file:line``."""
 
 LABELS: tuple[Labels, ...] = get_args(Labels)
 
@@ -46,14 +46,14 @@ _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 def stable_name(name: object) -> str:
-    """Return the text of `name` without the addresses that make it another one at each run."""
+    """Return the text of `name` without addresses, which differ from run to run."""
     return _ADDRESS.sub("", str(name))
 
 
 def thread_name(name: str) -> str:
-    """Return the name of a thread without the numbers that Python made up for it.
+    """Return the name of a thread without the numbers that Python gave it.
 
-    Or else a program with a thread for each request would have as many stacks.
+    With them, a program with a thread for each request would have as many stacks.
     """
     return _THREAD_NUMBER.sub("", name)
 
@@ -71,12 +71,12 @@ def label_path(path: StackPath, labels: Labels) -> LabelPath:
 
 
 class PathShortener:
-    """Makes the files of frames relative, as seen from where the program was started.
+    """Makes the files of frames relative.
 
-    A file below the working directory is shown relative to it, any other relative to the longest
-    entry of ``sys.path`` that it lies under; what lies under none stays as it is. A package that
-    is installed below the working directory, in a virtual environment, counts as elsewhere. Both
-    are read once, at construction: a program that changes its directory keeps its labels.
+    A file below the working directory is shown relative to it, but not if it lies in a virtual
+    environment there. Any other file is shown relative to the longest entry of ``sys.path`` above
+    it, or whole if there is none. Directory and ``sys.path`` are read once, at construction: a
+    program that changes its directory keeps its labels.
     """
 
     def __init__(self, directory: str | None = None, path: Iterable[str] | None = None) -> None:
@@ -126,11 +126,11 @@ def _working_directory() -> str:
 
 
 def memoised_frames(limit: int = 4096) -> Callable[[str, CodeType], Frame]:
-    """Return `code_frame` with a memory of the last `limit` functions.
+    """Return `code_frame` with a memory of up to `limit` functions.
 
-    Code objects are hashed by their whole content, which costs more than the work saved, so they
-    are found by identity; the memory keeps each alive, so that its identity stays its own, and is
-    emptied when it is full, so that programs that make functions without end do not grow.
+    A code object is hashed by its whole content, which costs more than is saved. So functions are
+    found by identity, and the memory keeps them alive so that no other object gets the same one.
+    When it is full it is emptied: a program may make functions without end.
     """
     known: dict[tuple[int, str], tuple[Frame, CodeType]] = {}
 

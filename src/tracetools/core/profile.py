@@ -1,8 +1,4 @@
-"""The frozen result of a recording: a plain value, without handle, path or clock.
-
-Everything that shows a recording (formats, graphs, tables) starts from here; nothing here knows
-how it was recorded.
-"""
+"""The frozen result of a recording: a plain value, from which all formats and graphs are made."""
 
 from __future__ import annotations
 
@@ -13,14 +9,14 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 from tracetools.core.errors import LawError
-from tracetools.core.histogram import NOTHING, Spread
+from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.notebook import html_of
 from tracetools.core.stacks import ROOT, Blocks, Frame, StackPath, Times
 
 __all__ = ["LENSES", "Lens", "Profile"]
 
 Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task"]
-"""Which time is looked at; see `Profile.lens`."""
+"""Which time is shown; see `Profile.lens`."""
 
 LENSES: Final[tuple[Lens, ...]] = get_args(Lens)
 
@@ -38,28 +34,27 @@ class Profile:
         stacks: the numbers of every stack. Its parents are keys as well.
         duration: for how long loops were recorded, in nanoseconds, all runs added up.
         task_time: the lifetimes of all tasks, added up, in nanoseconds.
-        start: when the recording began, in nanoseconds since the Unix epoch; the earliest, if
+        start: when the recording started, in nanoseconds since the Unix epoch; the earliest, if
             several were merged.
-        programs: what was run, for the reader's eyes.
+        programs: the names of what was run.
         backends: the backends of the loops, such as ``("trio",)``.
         runs: how many loops were recorded.
         merged: how many profiles were added up to this one.
-        scheduled_measured: whether scheduled time was told apart. Where it was not, it is part of
-            the idle time.
-        truncated: whether a bound on depth or number of stacks was met, so that ``(deeper)`` or
-            ``(other)`` stand for real stacks.
-        blocking_limit: how long a step may take, in nanoseconds, before it is said to block the
-            loop; the least, if several were merged; ``None`` where nobody looked.
-        blocking: the steps that took longer, by what held the loop: the stack of the task's
-            innermost span, the functions below it, and at last ``holds the loop`` with the line.
-            What could not be seen is missing. These paths need not be among `stacks`.
-        lateness: for how long tasks that could step had to wait for their turn, in nanoseconds;
-            empty where scheduled time was not measured.
-        queue: how many tasks waited for their turn whenever one more did, that one included.
-        queue_trend: the same over time: its mean in equal parts of the recording, in thousandths
-            of a task; of the run with the longest queues, if several were merged.
-        samples: how often a look at the functions within a step was taken.
-        unseen: tasks that lived in recorded loops and could not be followed.
+        scheduled_measured: whether scheduled time was measured. If not, it is part of idle time.
+        truncated: whether a bound on depth or number of stacks was met, so that some stacks became
+            ``(deeper)`` or ``(other)``.
+        blocking_threshold: steps that take longer, in nanoseconds, block the loop; the least, if
+            several were merged; ``None`` where blocking steps were not counted.
+        blocking: the blocking steps, by path: the stack of the task's innermost span, the functions
+            below it, and at last ``blocks the loop`` with the line. What was not sampled is
+            missing. These paths need not be among `stacks`.
+        scheduling_delay: from when a task could step until it did, in nanoseconds, one value for
+            each such step; empty where scheduled time was not measured.
+        queue: how many tasks could step whenever one more could, that one included.
+        queue_trend: the mean of the queue in equal parts of the recording, in thousandths of a
+            task; of the run with the longest queues, if several were merged.
+        samples: how many samples were taken of the functions within steps.
+        untracked: how many tasks lived in recorded loops and could not be tracked.
     """
 
     stacks: Mapping[StackPath, Times] = field(default_factory=dict)
@@ -72,13 +67,13 @@ class Profile:
     merged: int = 1
     scheduled_measured: bool = False
     truncated: bool = False
-    blocking_limit: int | None = None
+    blocking_threshold: int | None = None
     blocking: Mapping[StackPath, Blocks] = field(default_factory=dict)
-    lateness: Spread = NOTHING
-    queue: Spread = NOTHING
+    scheduling_delay: Histogram = EMPTY
+    queue: Histogram = EMPTY
     queue_trend: tuple[int, ...] = ()
     samples: int = 0
-    unseen: int = 0
+    untracked: int = 0
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -105,14 +100,14 @@ class Profile:
         return sum(times.thread for times in self.stacks.values())
 
     def lens(self, lens: Lens) -> dict[StackPath, int]:
-        """Return nanoseconds by stack, seen through one lens; zeros are left out.
+        """Return nanoseconds by stack, as one lens shows them; zeros are left out.
 
-        - ``busy``: the loop's time by stack, its waiting as the root's self time, so that without
-          worker threads the sum is `duration`; the time of worker threads comes on top.
-        - ``idle``, ``scheduled``: that state's task time by stack.
-        - ``task``: hot and cold in one: busy (and thread) time as the stack's self time, the two
-          other states as its leaf frames ``[idle]`` and ``[scheduled]``. The loop's own time is
-          not a task's and is left out, so that without worker threads the sum is `task_time`.
+        - ``busy``: the loop's time by stack, with its waiting as the root's self time. Without
+          worker threads the sum is `duration`; their time comes on top.
+        - ``idle``, ``scheduled``: the tasks' time in that state, by stack.
+        - ``task``: all time of tasks. Busy (and thread) time is the stack's self time; the other
+          two states are its leaf frames ``[idle]`` and ``[scheduled]``. The loop's own time is left
+          out, so without worker threads the sum is `task_time`.
 
         Raises:
             ValueError: there is no such lens.
@@ -120,19 +115,19 @@ class Profile:
         if lens not in LENSES:
             raise ValueError(f"no lens is named {lens!r}; choose one of {', '.join(LENSES)}")
         if lens == "idle":
-            seen = {path: times.idle for path, times in self.stacks.items()}
+            shown = {path: times.idle for path, times in self.stacks.items()}
         elif lens == "scheduled":
-            seen = {path: times.scheduled for path, times in self.stacks.items()}
+            shown = {path: times.scheduled for path, times in self.stacks.items()}
         else:
-            seen = {path: times.busy + times.thread for path, times in self.stacks.items()}
+            shown = {path: times.busy + times.thread for path, times in self.stacks.items()}
         if lens == "task":
-            seen[(ROOT,)] = 0
+            shown[(ROOT,)] = 0
             for path, times in self.stacks.items():
-                seen.update({path + (IDLE,): times.idle, path + (SCHEDULED,): times.scheduled})
-        return {path: time for path, time in seen.items() if time}
+                shown.update({path + (IDLE,): times.idle, path + (SCHEDULED,): times.scheduled})
+        return {path: time for path, time in shown.items() if time}
 
     def check(self) -> None:
-        """Check both laws of time, on this very profile.
+        """Check that both laws of time hold in this profile.
 
         1. All busy time and the root's self time make up `duration`, and no time is negative.
         2. Busy, scheduled and idle time of all tasks make up `task_time`.
@@ -161,7 +156,7 @@ class Profile:
                 stacks[path] = times if known is None else known.plus(times)
             for path, blocks in profile.blocking.items():
                 blocking[path] = blocking.get(path, Blocks()).plus(blocks)
-        limits = [profile.blocking_limit for profile in profiles]
+        thresholds = [profile.blocking_threshold for profile in profiles]
         return replace(
             self,
             stacks=stacks,
@@ -174,13 +169,15 @@ class Profile:
             merged=sum(profile.merged for profile in profiles),
             scheduled_measured=all(profile.scheduled_measured for profile in profiles),
             truncated=any(profile.truncated for profile in profiles),
-            blocking_limit=min((limit for limit in limits if limit is not None), default=None),
+            blocking_threshold=min((each for each in thresholds if each is not None), default=None),
             blocking=blocking,
-            lateness=reduce(Spread.plus, (profile.lateness for profile in profiles)),
-            queue=reduce(Spread.plus, (profile.queue for profile in profiles)),
+            scheduling_delay=reduce(
+                Histogram.plus, (profile.scheduling_delay for profile in profiles)
+            ),
+            queue=reduce(Histogram.plus, (profile.queue for profile in profiles)),
             queue_trend=max((profile.queue_trend for profile in profiles), key=_weight),
             samples=sum(profile.samples for profile in profiles),
-            unseen=sum(profile.unseen for profile in profiles),
+            untracked=sum(profile.untracked for profile in profiles),
         )
 
     __add__ = merge
@@ -191,7 +188,7 @@ class Profile:
 
 
 def _weight(trend: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-    """Order trends by how long the queue was at its longest."""
+    """Order trends by the longest queue in them."""
     return max(trend, default=0), trend
 
 

@@ -1,10 +1,8 @@
 """Frames, and the tree of stacks that they form.
 
-A stack is a node of a tree: its frame, below the stack of whoever opened it. The tree is where the
-numbers of a recording are kept, so it is bounded twice, in depth and in the number of stacks, and
-both bounds have a frame of their own, so that no time is ever lost to them.
-
-Nothing here reads a clock, knows a task, or formats text for a file.
+A stack is a node of the tree: a frame below the stack of the task or span that opened it. The tree
+keeps the numbers of a recording. It is bounded in depth and in the number of stacks. What is beyond
+a bound goes to a frame for the rest, so no time is lost.
 """
 
 from __future__ import annotations
@@ -15,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "BLOCKS_THE_LOOP",
     "DEEPER",
-    "HOLDS",
     "OTHER",
     "ROOT",
     "Blocks",
@@ -35,8 +33,8 @@ class Frame(NamedTuple):
 
     Attributes:
         name: the qualified name of the function, or the name that was given to the span.
-        file: where it is defined; ``None`` if that is not known; ``""`` for the frames that stand
-            for no place in a program, such as the root.
+        file: where it is defined; ``None`` if that is not known; ``""`` for a frame that has no
+            location in a program, such as the root.
         line: the line of the definition, counted from 1; 0 if it is not known.
     """
 
@@ -51,7 +49,7 @@ class Frame(NamedTuple):
 
     @property
     def label(self) -> str:
-        """``name (file:line)``; just the name for the frames that stand for no place."""
+        """``name (file:line)``; just the name where a frame has no location in a program."""
         return self.name if self.file == "" else f"{self.name} ({self.location})"
 
 
@@ -59,32 +57,31 @@ StackPath: TypeAlias = tuple[Frame, ...]
 """A stack as its frames, from the root down."""
 
 ROOT: Final = Frame("all-spans", "")
-"""The frame that every stack begins with; its self time is the loop's own waiting and overhead."""
+"""The first frame of every stack. Its self time is the loop's own waiting and overhead."""
 
 OTHER: Final = Frame("(other)", "")
-"""Stands for the stacks that came after `StackTree.max_stacks` distinct ones."""
+"""The frame of all stacks that came after `StackTree.max_stacks` distinct ones."""
 
 DEEPER: Final = Frame("(deeper)", "")
-"""Stands for all that is deeper than `StackTree.max_depth`."""
+"""The frame of all that is deeper than `StackTree.max_depth`."""
 
-
-HOLDS: Final = "holds the loop"
-"""The name of the frame that ends the path of what held a loop; its place is the line."""
+BLOCKS_THE_LOOP: Final = "blocks the loop"
+"""The name of the frame that ends the path of a blocking step. Its location is the line."""
 
 
 class Times(NamedTuple):
-    """The numbers of one stack, for itself, without what stands below it. Nanoseconds and counts.
+    """The numbers of one stack itself, without the stacks below it: nanoseconds and counts.
 
     Attributes:
         busy: the loop's time in steps of tasks with this stack; for the root alone: the loop's
             own waiting and overhead.
-        scheduled: time in which tasks with this stack could step and had to wait for their turn;
-            0 where that was not measured (`Profile.scheduled_measured`).
+        scheduled: time in which tasks with this stack could step and did not yet; 0 where that was
+            not measured (`Profile.scheduled_measured`).
         idle: time in which tasks with this stack waited for something.
         thread: time that worker threads spent in this stack, beside the loop.
         steps: steps that ended in this stack.
         entries: tasks spawned, or spans opened, with this stack.
-        self_wakes: steps at whose end the task had woken itself already, as a checkpoint does.
+        self_wakes: steps in which the task woke itself, as a checkpoint does.
         left_open: spans with this stack that were open when their task had finished.
     """
 
@@ -103,30 +100,28 @@ class Times(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Steps that held the loop for longer than a limit.
+    """Blocking steps: those that took longer than the blocking threshold.
 
     Attributes:
         count: how many.
-        total: how long they took, in nanoseconds.
-        worst: how long the longest of them took, in nanoseconds.
+        total: how long they took together, in nanoseconds.
+        max: how long the longest took, in nanoseconds.
     """
 
     count: int = 0  # type: ignore[assignment]  # tuples have a method of that name, of no use here
     total: int = 0
-    worst: int = 0
+    max: int = 0
 
     def plus(self, other: Blocks) -> Blocks:
-        """Put both together."""
-        return Blocks(
-            self.count + other.count, self.total + other.total, max(self.worst, other.worst)
-        )
+        """Return both together."""
+        return Blocks(self.count + other.count, self.total + other.total, max(self.max, other.max))
 
 
 class Stack:
-    """One stack and its numbers, which are those of `Times`, with `rest` for idle and scheduled.
+    """One stack and its numbers: those of `Times`, with `rest` for idle and scheduled together.
 
-    While tasks live and spans are open, `busy` and `rest` are not whole: what is open is added when
-    it closes, and taken from the stack around it.
+    While tasks live and spans are open, `busy` and `rest` are incomplete. The time of a span is
+    added when it closes, and subtracted from the stack around it.
     """
 
     __slots__ = (
@@ -167,11 +162,12 @@ class StackTree:
     """All stacks of one loop, bounded in depth and number.
 
     Attributes:
-        root: the stack that has `ROOT` alone.
-        stacks: every stack, a parent always before its children.
-        max_stacks: after so many distinct stacks, a new one becomes the child ``(other)`` of its
-            deepest known parent.
-        max_depth: below so many frames, everything is one child ``(deeper)``.
+        root: the stack of `ROOT` alone.
+        stacks: every stack, each after its parent.
+        max_stacks: how many distinct stacks there are; each further one becomes ``(other)`` below
+            its deepest known parent.
+        max_depth: how many frames a stack has; all that is deeper becomes one child ``(deeper)``.
+        truncated: whether a bound was met.
 
     Raises:
         TypeError, ValueError: a bound is not a whole number, or less than 1.
@@ -185,14 +181,15 @@ class StackTree:
         self.truncated = False
 
     def child(self, parent: Stack, frame: Frame) -> Stack:
-        """Return the stack of `frame` under `parent`: the known one, or a new one in the bounds."""
+        """Return the stack of `frame` below `parent`, which is made if the bounds allow it."""
         found = parent.children.get(frame)
         return self._grow(parent, frame) if found is None else found
 
     def detail(self, parent: Stack, frames: Iterable[Frame]) -> Stack:
-        """Return the stack of some frames more, which merely tell more of what `parent` does.
+        """Return the stack of some functions or awaits below `parent`, a task or span.
 
-        These may take half of the room; after that, it is the deepest stack that is known.
+        Such stacks are made until half of `max_stacks` is reached. After that, this returns the
+        deepest stack on the way that is there already.
         """
         for frame in frames:
             found = parent.children.get(frame)
@@ -212,9 +209,9 @@ class StackTree:
         elif len(self.stacks) >= self.max_stacks:
             frame = OTHER
         self.truncated = self.truncated or frame is DEEPER or frame is OTHER
-        # Worker threads grow the tree beside the loop: setdefault decides which of two is the one.
-        # It is listed before it can be found, so that none is listed before its parent; the other
-        # one stays in the list, with nothing but zeros.
+        # Worker threads add to the tree as well. Of two stacks that are made at once, setdefault
+        # keeps one; the other one stays in the list, all zeros. A stack is listed before it can be
+        # found, so that no child is listed before its parent.
         stack = Stack(frame, parent)
         if frame not in parent.children:
             self.stacks.append(stack)
@@ -231,7 +228,7 @@ def stack_path(stack: Stack) -> StackPath:
 
 
 def frames_between(outer: Stack, inner: Stack) -> list[Frame]:
-    """Return the frames from one stack to one that stands on it, both included, outermost first."""
+    """Return the frames from one stack down to one below it, both included, outermost first."""
     frames = [inner.frame]
     while inner is not outer and inner.parent is not None:
         inner = inner.parent
@@ -240,7 +237,7 @@ def frames_between(outer: Stack, inner: Stack) -> list[Frame]:
 
 
 def _bound(what: str, value: int) -> int:
-    """Return a bound that makes sense."""
+    """Return a bound if it makes sense."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{what} is a whole number, not {value!r}")
     if value < 1:

@@ -1,11 +1,8 @@
-"""Lints: what a profile says about a program that its author would rather know.
+"""Lints: rules that find in a profile what the author of the program should know.
 
-What may live here: rules, each from the numbers of one `Profile` to a few sentences. What must not:
-how numbers are recorded, and how sentences are shown.
-
-The kinds are tokio-console's, where it has them (``self-wakes``, ``never-yielded``). A rule keeps
-silent where the numbers have another reading: what a program does at a checkpoint, and what stands
-below a frame that stands for many, cannot be told from a sum.
+Kinds have tokio-console's names, where it has them (``self-wakes``, ``never-yielded``). A rule
+reports nothing where the numbers may mean something else: a sum does not say what a program does
+at a checkpoint, or which stacks a frame such as ``(other)`` has taken in.
 """
 
 from __future__ import annotations
@@ -15,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.stacks import DEEPER, HOLDS, OTHER, ROOT, StackPath
+from tracetools.core.stacks import BLOCKS_THE_LOOP, DEEPER, OTHER, ROOT, StackPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,35 +23,35 @@ if TYPE_CHECKING:
 __all__ = ["Lint", "Lints", "amount", "find_lints", "line_at_fault"]
 
 MOST_OF_A_KIND: Final = 5
-"""How many lints of a kind are shown at most: the heaviest."""
+"""How many lints of a kind are shown at most, the heaviest first."""
 
 MIN_STEPS: Final = 100
-"""So many steps a stack has at least of which one says that it wakes itself."""
+"""How many steps a stack has at least to be said to wake itself."""
 
 MOST_BUSY: Final = 100_000
-"""So long a step that wakes itself is busy at most, in nanoseconds, on average: one that does more
-does work, and is right to let others run in between."""
+"""How long a step that wakes itself is busy at most, on average, in nanoseconds. A longer one does
+real work, and rightly lets other tasks run in between."""
 
 LEAST_PART: Final = 100
-"""What wakes itself is told if it takes at least one part in so many of the recorded time."""
+"""A stack that wakes itself is reported if it has at least this fraction (1/100) of the time."""
 
 LONG_RUN: Final = 10**9
-"""What runs for so long, in nanoseconds, should have gone back to the loop."""
+"""What runs for so long, in nanoseconds, should have yielded to the loop."""
 
 LONG_QUEUE: Final = 10_000
-"""A queue that has grown is told of from this length, in thousandths of a task."""
+"""A queue that has grown is reported from this length on, in thousandths of a task."""
 
 GROWTH: Final = 3
-"""So many times as long as in the first quarter a queue is in the last, to have grown."""
+"""A queue has grown if it is so many times as long in the last quarter as in the first."""
 
 MIN_PARTS: Final = 8
-"""So many parts a trend has at least of which one says that it grows."""
+"""How many parts a trend has at least to be said to grow."""
 
-MIN_TURNS: Final = 100
-"""Of so many turns at least, one says how late one in a hundred is."""
+MIN_DELAYS: Final = 100
+"""How many delays there are at least for one in a hundred to be reported."""
 
 _SECONDS_FROM: Final = 999_500_000
-"""From so many nanoseconds on they would read as 1,000 ms."""
+"""From here on, nanoseconds rounded to milliseconds would read as 1,000 ms."""
 
 
 @dataclass(frozen=True)
@@ -63,24 +60,24 @@ class Lint:
 
     Attributes:
         kind: a short word that stays the same from version to version, such as ``self-wakes``.
-        path: the stack concerned; None if it is the whole program. That of ``blocked`` is one of
-            `Profile.blocking`, the others are among `Profile.stacks`.
-        seen: what was seen, with figures, in half a sentence of ASCII.
+        path: the stack concerned; None if it is the whole program. That of ``blocks`` is one of
+            `Profile.blocking`; the others are among `Profile.stacks`.
+        finding: what was found, with figures, in half a sentence of ASCII.
         why: why that matters; the same for all of a kind in one profile.
         remedy: what can be done; the same for all of a kind in one profile.
-        weight: the time of loops that is concerned, in nanoseconds, where that can be told.
+        weight: how much time of the loops is concerned, in nanoseconds, where that is known.
     """
 
     kind: str
     path: StackPath | None
-    seen: str
+    finding: str
     why: str
     remedy: str
     weight: int = 0
 
 
 class Lints(NamedTuple):
-    """What stands out, the heaviest first, and how many lints were left out as lighter."""
+    """The lints of a profile, the heaviest first, and how many lighter ones were left out."""
 
     shown: tuple[Lint, ...] = ()
     left_out: int = 0
@@ -92,27 +89,27 @@ def find_lints(profile: Profile) -> Lints:
     left_out = 0
     words = _words(profile.backends)
     for rule in _RULES:
-        seen = sorted(rule.look(profile), key=_order)
+        findings = sorted(rule.find(profile), key=_order)
         remedy = rule.remedy.format(**words)
         shown += [
-            Lint(rule.kind, one.path, one.text, rule.why, remedy, one.weight)
-            for one in seen[:MOST_OF_A_KIND]
+            Lint(rule.kind, finding.path, finding.text, rule.why, remedy, finding.weight)
+            for finding in findings[:MOST_OF_A_KIND]
         ]
-        left_out += len(seen[MOST_OF_A_KIND:])
+        left_out += len(findings[MOST_OF_A_KIND:])
     shown.sort(key=lambda lint: -lint.weight)
     return Lints(tuple(shown), left_out)
 
 
 def line_at_fault(path: StackPath) -> str | None:
-    """Return the line that held the loop, as ``file:line``; of a path of `Profile.blocking`."""
-    held = bool(path) and path[-1].name == HOLDS and bool(path[-1].file)
-    return path[-1].location if held else None
+    """Return the line at the end of a path of `Profile.blocking`, as ``file:line``."""
+    is_known = bool(path) and path[-1].name == BLOCKS_THE_LOOP and bool(path[-1].file)
+    return path[-1].location if is_known else None
 
 
 def amount(time: int) -> str:
-    """Return nanoseconds in ASCII, with three digits: seconds from 1 s up, else milliseconds.
+    """Return nanoseconds in ASCII, with three digits: seconds from 1 s on, else milliseconds.
 
-    There are three decimals at most, so what is less than half a microsecond is 0 ms.
+    There are at most three decimals, so less than half a microsecond is 0 ms.
     """
     value, unit = (time / 10**9, "s") if time >= _SECONDS_FROM else (time / 10**6, "ms")
     whole = len(str(int(value))) if value >= 1 else 0
@@ -120,8 +117,8 @@ def amount(time: int) -> str:
     return f"{shown.rstrip('0').rstrip('.') if '.' in shown else shown} {unit}"
 
 
-class _Seen(NamedTuple):
-    """What a rule found: what the lint has of its own, and how many, where weights are alike."""
+class _Finding(NamedTuple):
+    """What a rule has found; `many` decides the order where weights are equal."""
 
     path: StackPath | None
     text: str
@@ -129,16 +126,17 @@ class _Seen(NamedTuple):
     many: int = 0
 
 
-def _order(seen: _Seen) -> tuple[int, int, list[tuple[str, int]]]:
-    """Order by weight; what weighs the same by its names, so that the same comes first always."""
-    return -seen.weight, -seen.many, [(frame.label, frame.line) for frame in seen.path or ()]
+def _order(finding: _Finding) -> tuple[int, int, list[tuple[str, int]]]:
+    """Return the key to sort by: weight, then names, so that the order is always the same."""
+    names = [(frame.label, frame.line) for frame in finding.path or ()]
+    return -finding.weight, -finding.many, names
 
 
 class _Rule(NamedTuple):
-    """How one kind of lint is found, and its words; the remedy has the backends' own calls."""
+    """How one kind of lint is found, and its texts; the remedy names the backend's own calls."""
 
     kind: str
-    look: Callable[[Profile], Iterator[_Seen]]
+    find: Callable[[Profile], Iterator[_Finding]]
     why: str
     remedy: str
 
@@ -146,17 +144,17 @@ class _Rule(NamedTuple):
 # -- rules for the whole loop ----------------------------------------------------------------------
 
 
-def _growing_queue(profile: Profile) -> Iterator[_Seen]:
-    """Find a queue that is longer in each quarter: one that came to a height and stays is none."""
+def _growing_queue(profile: Profile) -> Iterator[_Finding]:
+    """Find a queue that is longer in each quarter than in the one before."""
     trend = profile.queue_trend
     if len(trend) < MIN_PARTS:
         return
     first, second, third, last = _quarters(trend)
     rises = first < second < third and 4 * last >= 5 * third
     if rises and last >= max(GROWTH * first, LONG_QUEUE):
-        yield _Seen(
+        yield _Finding(
             None,
-            f"{first / 1000:,.1f} tasks waited for their turn in the first quarter,"
+            f"{first / 1000:,.1f} tasks waited to step in the first quarter,"
             f" {last / 1000:,.1f} in the last",
             profile.duration,
         )
@@ -168,64 +166,64 @@ def _quarters(trend: Sequence[int]) -> list[float]:
     return [sum(part) / len(part) for part in parts]
 
 
-def _late(profile: Profile) -> Iterator[_Seen]:
-    limit = profile.blocking_limit
-    if limit is None or (turns := profile.lateness.count) < MIN_TURNS:
+def _scheduling_delay(profile: Profile) -> Iterator[_Finding]:
+    threshold, delays = profile.blocking_threshold, profile.scheduling_delay
+    if threshold is None or delays.count < MIN_DELAYS:
         return
-    if (late := profile.lateness.quantile(0.99)) > limit:
-        yield _Seen(
+    if (delay := delays.quantile(0.99)) > threshold:
+        yield _Finding(
             None,
-            f"of {turns:,} turns, one in a hundred came {amount(late)} late or more; the worst"
-            f" {amount(profile.lateness.worst)}",
+            f"of {delays.count:,} steps, one in a hundred was delayed by {amount(delay)} or more,"
+            f" at most {amount(delays.max)}",
             profile.duration // 100,
         )
 
 
-def _unseen(profile: Profile) -> Iterator[_Seen]:
-    if profile.unseen:
-        tasks = "1 task" if profile.unseen == 1 else f"{profile.unseen:,} tasks"
-        yield _Seen(None, f"{tasks} could not be followed")
+def _untracked(profile: Profile) -> Iterator[_Finding]:
+    if profile.untracked:
+        tasks = "1 task" if profile.untracked == 1 else f"{profile.untracked:,} tasks"
+        yield _Finding(None, f"{tasks} could not be tracked")
 
 
 # -- rules for stacks ------------------------------------------------------------------------------
 
 
-def _blocked(profile: Profile) -> Iterator[_Seen]:
-    limit = profile.blocking_limit
-    over = "" if limit is None else f" over {amount(limit)}"
+def _blocks(profile: Profile) -> Iterator[_Finding]:
+    threshold = profile.blocking_threshold
+    over = "" if threshold is None else f" over {amount(threshold)}"
     for path, blocks in profile.blocking.items():
         if not blocks.count:
             continue
         if blocks.count == 1:
-            text = f"1 step{over}, which took {amount(blocks.worst)}"
+            text = f"1 step{over}, which took {amount(blocks.max)}"
         else:
             text = (
                 f"{blocks.count:,} steps{over}, {amount(blocks.total)} in all,"
-                f" the worst {amount(blocks.worst)}"
+                f" at most {amount(blocks.max)}"
             )
-        yield _Seen(path, text, blocks.total, blocks.count)
+        yield _Finding(path, text, blocks.total, blocks.count)
 
 
-def _never_yielded(profile: Profile) -> Iterator[_Seen]:
-    """Find what runs for long and does not end a step meanwhile, nor anything below it.
+def _never_yielded(profile: Profile) -> Iterator[_Finding]:
+    """Find stacks that run for long and in which, or below which, no step ends.
 
-    Whether a frame is a task's or a span's cannot be told. A task that has one step never yields;
-    a span in which one step ends has let others run once.
+    A profile does not say whether a frame is a task's or a span's. A task of one step never yields;
+    a span in which one step ends has yielded once.
     """
     own = _own_busy(profile)
-    paused = _with_steps_below(profile)
+    yielded = _with_steps_below(profile)
     for path, times in _of_one(profile):
-        if not times.entries or times.steps > times.entries or path in paused:
+        if not times.entries or times.steps > times.entries or path in yielded:
             continue
         if own[path] >= LONG_RUN * times.entries:
             each = amount(own[path] // times.entries)
             how = "with at most one pause" if times.steps else "without a pause"
             often = "" if times.entries == 1 else f" each time, {times.entries:,} times"
-            yield _Seen(path, f"ran for {each}{often}, {how}", own[path], times.entries)
+            yield _Finding(path, f"ran for {each}{often}, {how}", own[path], times.entries)
 
 
-def _self_wakes(profile: Profile) -> Iterator[_Seen]:
-    """Find what does little a step and is at once ready for the next one.
+def _self_wakes(profile: Profile) -> Iterator[_Finding]:
+    """Find stacks whose steps do little and whose tasks are at once ready for the next step.
 
     Work in spans that open and close within a step is work of that step.
     """
@@ -235,7 +233,7 @@ def _self_wakes(profile: Profile) -> Iterator[_Seen]:
         if steps < MIN_STEPS or 2 * woken <= steps:
             continue
         if busy[path] < MOST_BUSY * steps and LEAST_PART * busy[path] >= profile.duration:
-            yield _Seen(
+            yield _Finding(
                 path,
                 f"woke itself in {100 * woken // steps} % of {steps:,} steps,"
                 f" {amount(busy[path] // steps)} busy each",
@@ -244,22 +242,22 @@ def _self_wakes(profile: Profile) -> Iterator[_Seen]:
             )
 
 
-def _left_open(profile: Profile) -> Iterator[_Seen]:
+def _left_open(profile: Profile) -> Iterator[_Finding]:
     for path, times in profile.stacks.items():
         if count := times.left_open:
             were = "1 span was" if count == 1 else f"{count:,} spans were"
-            yield _Seen(path, f"{were} open when the task had finished", 0, count)
+            yield _Finding(path, f"{were} open when the task had finished", 0, count)
 
 
 def _of_one(profile: Profile) -> Iterator[tuple[StackPath, Times]]:
-    """Give the stacks that end in one task or span, in no frame that stands for many or none."""
+    """Yield the stacks that end in one task or span, not in a frame for several or for none."""
     for path, times in profile.stacks.items():
         if path and path[-1] not in (ROOT, OTHER, DEEPER):
             yield path, times
 
 
 def _with_steps_below(profile: Profile) -> set[StackPath]:
-    """Give the stacks below which a step ended."""
+    """Return the stacks below which a step ended."""
     found: set[StackPath] = set()
     for path in _from_below(profile):
         if profile.stacks[path].steps or path in found:
@@ -268,17 +266,17 @@ def _with_steps_below(profile: Profile) -> set[StackPath]:
 
 
 def _own_busy(profile: Profile) -> dict[StackPath, int]:
-    """Add to the busy time of stacks that of the functions below them, which have no entries."""
+    """Return the busy time of stacks with that of the functions below, which have no entries."""
     return _gathered(profile, lambda times: not times.entries and not times.steps)
 
 
 def _busy_in_steps(profile: Profile) -> dict[StackPath, int]:
-    """Add to the busy time of stacks that of all below them in which no step ended."""
+    """Return the busy time of stacks with that of all stacks below in which no step ended."""
     return _gathered(profile, lambda times: not times.steps)
 
 
 def _gathered(profile: Profile, belongs: Callable[[Times], bool]) -> dict[StackPath, int]:
-    """Add the busy time of stacks that belong to the stack above them to that, from below."""
+    """Return the busy time of stacks; a stack that `belongs` to its parent is added to it."""
     busy: dict[StackPath, int] = defaultdict(int)
     for path in _from_below(profile):
         times = profile.stacks[path]
@@ -298,14 +296,14 @@ _RULES: Final = (
     _Rule(
         "growing-queue",
         _growing_queue,
-        "The loop is given more to do than it can do. Every task waits longer and longer for its"
-        " turn, memory grows, and it does not end by itself.",
+        "The loop is given more to do than it can do. Every task waits longer and longer"
+        " until it steps, memory grows, and it does not end by itself.",
         "Take in less: bound how many tasks run at a time, bound queues so that senders have to"
         " wait, refuse what is too much. Or make steps cheaper (lens Busy), or run more processes.",
     ),
     _Rule(
-        "blocked",
-        _blocked,
+        "blocks",
+        _blocks,
         "While a step runs, no other task does: requests, timeouts and cancellation all wait until"
         " it ends.",
         "If the line waits for something outside (a file, a database, another service, a lock),"
@@ -315,45 +313,43 @@ _RULES: Final = (
     _Rule(
         "never-yielded",
         _never_yielded,
-        "It kept the loop for itself as long as it ran: no other task had a turn, and it could not"
-        " be cancelled.",
+        "As long as it ran, no other task could step, and it could not be cancelled.",
         "Let others run every few milliseconds ({checkpoint}), or run the whole of it in a thread"
         " ({thread}) or, if it is Python that computes, in a process.",
     ),
     _Rule(
         "self-wakes",
         _self_wakes,
-        "A task that is always ready and does next to nothing a step is busy-waiting, most likely:"
-        " it never lets the loop be idle, costs a whole core and delays the others. Or its"
-        " operations never have to wait, as where it empties a queue piece by piece: then that is"
-        " what each piece costs.",
-        "Wait for the thing itself, by an event, a condition or a queue, in place of asking for it"
-        " in a loop of checkpoints; if that cannot be had, sleep for longer than 0. Where there are"
+        "A task that is always ready and does next to nothing in a step is most likely"
+        " busy-waiting. It never lets the loop be idle, takes a whole core and delays other tasks."
+        " Or its operations never have to wait, as when it empties a queue piece by piece. Then"
+        " this is what each piece costs.",
+        "Wait for the thing itself, by an event, a condition or a queue, and do not ask for it in a"
+        " loop of checkpoints. If that is not possible, sleep for longer than 0. Where there are"
         " many pieces, take several at a time.",
     ),
     _Rule(
-        "late",
-        _late,
-        "Tasks that have all they need stand in line for so long: that is added to whatever their"
-        " users wait for.",
-        "Look at what blocks the loop. If nothing does, more tasks are ready than one loop can"
-        " serve: the lens Scheduled shows which ones wait.",
+        "scheduling-delay",
+        _scheduling_delay,
+        "For so long, tasks that could step did not. It is added to whatever their users wait for.",
+        "See what blocks the loop. If nothing does, more tasks are ready than one loop can serve:"
+        " the lens Scheduled shows which ones.",
     ),
     _Rule(
         "left-open",
         _left_open,
-        "Nobody closed the span, so its time goes on until its task ends, and other times of the"
-        " task may stand below it in place of beside it.",
+        "Nobody closed the span, so its time runs until its task ends. What the task did after the"
+        " span may stand below it, not beside it.",
         "Open spans by `with` or `@observe`, so that they close on every way out. Close generators"
-        " that are not read to the end, by `contextlib.aclosing` or `contextlib.closing`.",
+        " that are not read to the end by `contextlib.aclosing` or `contextlib.closing`.",
     ),
     _Rule(
-        "unseen",
-        _unseen,
-        "What these tasks did is in no stack; it looks like the loop's own waiting and overhead.",
-        "Tasks that are made by calling `asyncio.Task` or by a task factory of a library's own"
-        " cannot be followed: make them by `asyncio.create_task` or in a task group. Begin to"
-        " record before the loop starts.",
+        "untracked",
+        _untracked,
+        "What these tasks did is in no stack. It counts as the loop's own waiting and overhead.",
+        "Tasks that are made by calling `asyncio.Task`, or by a library's own task factory, cannot"
+        " be tracked: make them by `asyncio.create_task` or in a task group. Start recording before"
+        " the loop starts.",
     ),
 )
 
@@ -365,7 +361,7 @@ _CHECKPOINTS: Final = {
 
 
 def _words(backends: Sequence[str]) -> dict[str, str]:
-    """Name the calls of the backends that ran; of both, where that is not known."""
+    """Return the calls of the backends that ran; of both, if that is not known."""
     ran = {"trio" if backend == "trio" else "asyncio" for backend in backends} or set(_THREADS)
     return {
         "thread": " or ".join(_THREADS[backend] for backend in sorted(ran)),

@@ -1,7 +1,7 @@
-"""The stack file of a recording: written at its end, rewritten while it goes on.
+"""The stack file of a recording: written now and then while it goes on, and at its end.
 
-The file is always a complete one: a killed process leaves what was known at the last flush. A
-failing write is logged once and never stops the program; the last good file stays.
+The file is always complete: a killed process leaves that of the last flush. A failing write is
+logged once and never stops the program; the last good file stays.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ __all__ = ["StackFile", "fold"]
 
 _log = logging.getLogger("tracetools")
 
-_SHARE: Final = 0.01
-"""The most that flushing may take of the time."""
+_MOST_TIME: Final = 0.01
+"""The part of the time that flushing may take."""
 
 _unfinished: Final[set[StackFile]] = set()
 
 
 def fold(profile: Profile, lens: Lens = "busy", labels: Labels = "name") -> dict[LabelPath, int]:
-    """Return the microseconds of each stack, by its labels: what a stack file holds.
+    """Return the microseconds of each stack by its labels, as a stack file has them.
 
-    This is the one place where nanoseconds are rounded, half up.
+    Nanoseconds are rounded here and nowhere else, half up.
     """
     counts: dict[LabelPath, int] = {}
     for path, time in profile.lens(lens).items():
@@ -54,12 +54,12 @@ class StackFile:
     """A folded file that follows a recording.
 
     Args:
-        path: where; the suffix becomes ``.folded``. The file is made at once, if it is not there.
-        snapshot: gives the profile so far, from any thread.
+        path: of the file; the suffix becomes ``.folded``. A missing file is made at once.
+        snapshot: returns the profile so far, in any thread.
         lens: which time is written.
         labels: what the labels show.
-        flush_interval: seconds between two flushes while `begin` was called and `end` not yet.
-            More pass where flushing would take more than 1 % of the time. ``None``: no flushes.
+        flush_interval: seconds between two flushes, after `start` and before `end`; longer where
+            flushing would take more than 1 % of the time. ``None`` for no flushes.
 
     Raises:
         StackFileError: the file cannot be written.
@@ -94,7 +94,7 @@ class StackFile:
         self._create()
 
     def write(self) -> Path:
-        """Write the file now; in a forked copy of the process, do nothing.
+        """Write the file now. In a forked copy of the process this does nothing.
 
         Raises:
             StackFileError: it cannot be written; the last good one is still there.
@@ -104,15 +104,15 @@ class StackFile:
                 began = perf_counter()
                 self._store(self._snapshot())
                 took = perf_counter() - began
-                self._pause = took * (1 / _SHARE - 1)
+                self._pause = took * (1 / _MOST_TIME - 1)
                 self._next_write = began + took + self._pause
         return self.path
 
     def _store(self, profile: Profile) -> None:
         write_folded(self.path, fold(profile, self._lens, self._labels))
 
-    def begin(self) -> None:
-        """Follow the recording from now on, unless it was closed."""
+    def start(self) -> None:
+        """Write the file at each flush from now on, unless it was closed."""
         if os.getpid() != self._pid:
             return
         with self._hand_over:
@@ -133,7 +133,7 @@ class StackFile:
                 self._flusher = flusher, over
 
     def end(self) -> None:
-        """Write the file a last time and follow no more. Never raises."""
+        """Write the file a last time. Never raises."""
         if os.getpid() != self._pid:
             return
         with self._hand_over:
@@ -148,23 +148,23 @@ class StackFile:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it was written so lately that to write it again would take too much time."""
+        """Whether it was written so recently that writing it again would take too much time."""
         return perf_counter() < self._next_write
 
     def close(self) -> None:
-        """End for good: whoever begins just now in another thread does so in vain."""
+        """End for good: a `start` in another thread has no effect any more."""
         self._closed = True
         self.end()
 
     def _flush(self, over: threading.Event) -> None:
-        assert self._interval is not None  # noqa: S101  # begin() saw to it
+        assert self._interval is not None  # noqa: S101  # start() saw to it
         wait = self._interval
         while not over.wait(min(wait, threading.TIMEOUT_MAX)):
             self._try_write()
             wait = max(self._interval, self._pause)
 
     def _try_write(self) -> None:
-        """Write; on failure say so once, until it works again."""
+        """Write the file; log a failure, but not the next ones until it works again."""
         try:
             self.write()
             self._failing = False
@@ -177,7 +177,7 @@ class StackFile:
                 _log.error("%s; the program goes on", error, exc_info=not known)
 
     def _create(self) -> None:
-        """Make sure that the file can be written, without touching what it holds."""
+        """Check that the file can be written. Its content stays."""
         try:
             with self.path.open("ab"):
                 pass
@@ -199,7 +199,7 @@ def _with_suffix(path: str | os.PathLike[str]) -> Path:
 
 
 def _absolute(path: Path) -> Path:
-    """Return what a path means now: the program may change its directory later."""
+    """Return the path in full, for the program may change its directory later."""
     try:
         return path.absolute()
     except OSError as error:
@@ -226,6 +226,6 @@ def _check_interval(interval: float | None) -> None:
 
 @atexit.register
 def _finish_all() -> None:
-    """Write what runs have left unfinished that never came to their end."""
+    """Write the files of runs that did not end."""
     for file in tuple(_unfinished):
         file.end()

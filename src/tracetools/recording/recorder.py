@@ -28,7 +28,7 @@ from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack, StackTree
 from tracetools.recording import current
-from tracetools.recording.findings import Findings
+from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
 
@@ -95,7 +95,7 @@ class Recorder:
         self.thread_shares = Shares(self._place_of)
         self.waits = Waits(least_wait, self.clock())
         self.unseen = 0
-        self._findings = Findings()
+        self._statistics = LoopStatistics()
         self._backends: set[str] = set()
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
@@ -176,7 +176,7 @@ class Recorder:
             end = now if loop.paused is None else loop.paused
             self.waits.end_all(loop, end, loop.clock)
             loop.finish(end)
-            self._findings.add_loop(loop, end)
+            self._statistics.add_loop(loop, end)
             del self._loops[loop]
             self._duration += end - loop.begin
             self._task_time += loop.lifetimes
@@ -328,12 +328,12 @@ class Recorder:
                 if id(tree) not in in_use:
                     sums.add_tree(tree)
             duration, task_time = self._duration, self._task_time
-            findings = self._findings.copy()
+            statistics = self._statistics.copy()
             for moment in moments:
                 now = self._now_in(moment)
                 task_time += sums.add_loop(moment, now)
                 self._move_waits(sums, moment, now)
-                findings.add_loop(moment.loop, now)
+                statistics.add_loop(moment.loop, now)
                 duration += now - moment.loop.begin
             for account in self._threads:
                 sums.add_thread(account, self._clock_in(account.thread))
@@ -352,10 +352,10 @@ class Recorder:
             runs=runs,
             scheduled_measured=self.scheduled,
             truncated=truncated,
-            blocking_limit=self.longest,
+            blocking_threshold=self.longest,
             samples=self.shares.count + self.thread_shares.count,
-            unseen=self.unseen,
-            **findings.of_profile(self._shorten),
+            untracked=self.unseen,
+            **statistics.of_profile(self._shorten),
         )
 
     def _place_of(self, seen: Seen) -> Stack:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from tracetools.core.accounting import NEVER
-from tracetools.core.stacks import HOLDS, Frame
+from tracetools.core.stacks import BLOCKS_THE_LOOP, Frame
 from tracetools.recording.recorder import logger
 from tracetools.sampling.alarm import Alarm
 from tracetools.sampling.gil import Turns, make_waker
@@ -235,7 +235,7 @@ class Watch:
         """Say where a step is: its functions, and at last the line that holds the loop."""
         fault = line_at_fault(seen.links)
         frames = self._recorder.functions.frames(seen.codes, seen.base, seen.own)
-        return seen.own, (*frames[-_MOST_SHOWN:], Frame(HOLDS, *(fault or (None, 0))))
+        return seen.own, (*frames[-_MOST_SHOWN:], Frame(BLOCKS_THE_LOOP, *(fault or (None, 0))))
 
     def _note_queue(self, loop: RecordedLoop) -> None:
         """Note how long the queue was on average since the last time."""

@@ -96,7 +96,7 @@ class Recording:
     def follow(self) -> None:
         """Let the stack file follow the recording, now that a loop has begun."""
         _warn_of_missing_names()
-        self._file.begin()
+        self._file.start()
         self._watch.begin()
 
     def leave(self) -> None:

@@ -309,7 +309,7 @@ def test_details_stay_in_sight_while_a_tall_graph_is_scrolled(open_graph):
         graph.page.wait_for_function(f"(({bottom})() <= 401) && (({bottom})() > 390)")
 
 
-def test_details_tell_of_the_zoom_that_is_shown(graph):
+def test_details_are_of_the_zoom_that_is_shown(graph):
     graph.frame(TICK).click()
     graph.page.keyboard.press("ArrowUp")
     assert graph.text("details").endswith("; 66.67% of the zoomed frame)")
@@ -346,7 +346,7 @@ def test_paper_has_no_floating_bar(open_graph):
 # -- search ------------------------------------------------------------------------------------
 
 
-def test_search_tells_the_share_of_what_matches_counted_once(graph):
+def test_search_shows_the_share_of_matches_each_moment_once(graph):
     graph.search("query|parse")
     assert graph.text("matched") == "Matched: 55.0%"
     assert graph.page.locator(".row > .match").count() == 3
@@ -386,7 +386,7 @@ def test_case_may_be_ignored(graph):
     assert graph.state() == "search=TICK&case=ignore"
 
 
-def test_matches_are_gone_through_in_a_ring(graph):
+def test_after_the_last_match_comes_the_first(graph):
     graph.search("query|parse")
     seen = []
     for keys in ("Enter", "Enter", "Enter", "Shift+Enter", "F3"):
@@ -428,7 +428,7 @@ def test_focus_on_a_match_can_be_seen(graph):
     assert graph.frame(TICK).locator("rect").evaluate(width) == "4px"
 
 
-def test_matches_outside_the_zoomed_frame_are_told(graph):
+def test_matches_outside_the_zoomed_frame_are_counted(graph):
     graph.search("query")
     graph.frame(TICK).click()
     assert graph.said() == "1 match, 1 outside the zoomed frame"
@@ -444,7 +444,7 @@ def test_a_search_from_outside_zooms_out_to_its_matches(graph):
     assert_shown(graph, STACKS)
 
 
-def test_invalid_expression_is_said_beside_the_field(graph):
+def test_an_invalid_expression_is_explained_beside_the_field(graph):
     graph.search("(")
     assert "Invalid regular expression" in graph.said()
     assert graph.text("matched") == ""
@@ -586,7 +586,7 @@ def test_name_and_stack_of_the_pointed_frame_can_be_copied(graph, key, copied, s
         ("light", {"bgcolors": "#102030"}, "rgb(16, 32, 48)", "rgb(243, 239, 233)"),
     ],
 )
-def test_graph_follows_the_readers_colour_scheme_unless_told(
+def test_graph_follows_the_readers_colour_scheme_unless_a_background_is_given(
     open_graph, scheme, options, page, ink
 ):
     graph = open_graph(STACKS, scheme=scheme, **options)
@@ -769,7 +769,7 @@ def test_graph_works_under_a_policy_that_allows_it(open_graph, browser, allowed)
 # -- marks -------------------------------------------------------------------------------------
 
 MARKED = Profile(
-    blocking_limit=100,
+    blocking_threshold=100,
     blocking={
         (ROOT, Frame("tick", "app/main.py", 5)): Blocks(1, 203, 203),
         (ROOT, Frame("serve", "app/server.py", 30), Frame("query", "app/db.py", 8)): (
@@ -789,7 +789,7 @@ def marked_graph(open_graph):
     return open_graph(STACKS, marks=MARKED, size=(1400, 400))
 
 
-def test_marks_are_seen_and_told(marked_graph):
+def test_marks_are_visible_and_explained(marked_graph):
     assert marked_graph.text("subtitle") == "\u26a0 blocked the loop for longer than 100 ns"
     assert f"\u26a0 {TICK}" in marked_graph.labels()
     assert SERVE in marked_graph.labels()

@@ -77,7 +77,7 @@ def test_nothing_is_looked_up_before_it_is_needed(tmp_path):
     assert grapher.write_flamegraph() == tmp_path / "later.svg"
 
 
-def test_nothing_given_is_nothing_known():
+def test_without_files_the_paths_are_none():
     assert (Flamegrapher().stack_file, Flamegrapher().graph_file) == (None, None)
     assert repr(Flamegrapher("a", "b")) == f"Flamegrapher({Path('a')}, {Path('b.svg')})"
 
@@ -85,7 +85,7 @@ def test_nothing_given_is_nothing_known():
 # -- marks -------------------------------------------------------------------------------------
 
 
-def test_frames_are_marked_as_a_profile_knows(tmp_path):
+def test_frames_are_marked_by_the_blocking_steps_of_a_profile(tmp_path):
     (tmp_path / "stack.folded").write_text("all-spans;a (app.py:1) 5\n")
     profile = Profile(blocking={(ROOT, Frame("a", "app.py", 1), Frame("b")): Blocks(1, 7, 7)})
     grapher = Flamegrapher(tmp_path / "stack")
@@ -229,7 +229,7 @@ def test_option_that_makes_no_sense_is_an_error_with_a_remedy(option, remedy):
         Flamegrapher(**option)
 
 
-def test_the_unit_is_that_of_the_file_unless_it_is_said(tmp_path):
+def test_the_unit_is_that_of_the_file_unless_one_is_given(tmp_path):
     ours, others = tmp_path / "ours.folded", tmp_path / "others.folded"
     ours.write_text("all-spans;main 5\n")
     others.write_text("main 5\n")

@@ -24,7 +24,7 @@ def test_frames_are_merged_and_sorted_by_name_with_self_time_first():
     assert (layout.total, layout.rows) == (16, 3)
 
 
-def test_same_name_in_different_places_is_different_frames():
+def test_the_same_name_below_different_frames_is_different_frames():
     layout = lay_out({("a", "x"): 1, ("b", "x"): 2, ("b", "x", "x"): 3}, 0)
     assert layout.boxes[3:] == [Box(2, 0, 1, "x"), Box(2, 1, 5, "x"), Box(3, 3, 3, "x")]
 
@@ -114,7 +114,7 @@ def test_order_of_input_does_not_matter(stacks, random):
     st.sampled_from([0, 20, 40]),
     st.one_of(st.none(), st.integers(1, 6)),
 )
-def test_what_is_left_out_and_what_is_drawn_make_all_frames(lines, is_chart, min_width, most):
+def test_frames_left_out_and_frames_drawn_are_all_frames(lines, is_chart, min_width, most):
     counts = [(pack(tuple(stack)), count) for stack, count in lines]
     columns = arrange(counts, is_chart=is_chart)
     frames, last = 1, ()

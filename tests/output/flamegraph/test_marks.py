@@ -1,4 +1,4 @@
-"""What blocked the loop, as marks on frames: which frames, and what is said of them."""
+"""Marks of blocking steps: on which frames they are, and what they say."""
 
 import pytest
 from hypothesis import given
@@ -17,15 +17,15 @@ MS = 1_000_000
 ONCE = Blocks(1, 203 * MS, 203 * MS)
 THRICE = Blocks(3, 612 * MS, 206 * MS)
 PROFILE = Profile(
-    blocking_limit=100 * MS,
+    blocking_threshold=100 * MS,
     blocking={(ROOT, SERVE): ONCE, (ROOT, SERVE, QUERY): THRICE, (ROOT, QUERY): Blocks()},
 )
 
 
-# -- what a profile says -----------------------------------------------------------------------
+# -- marks of profiles --------------------------------------------------------------------------
 
 
-def test_stacks_are_labelled_as_in_a_folded_file_and_those_that_never_blocked_left_out():
+def test_stacks_have_the_labels_of_a_folded_file_and_those_that_never_blocked_are_left_out():
     assert marks_of([PROFILE]) == Marks(
         {
             ("all-spans", "serve (app/server.py:30)"): ONCE,
@@ -35,16 +35,16 @@ def test_stacks_are_labelled_as_in_a_folded_file_and_those_that_never_blocked_le
     )
 
 
-def test_stacks_whose_labels_are_alike_add_up():
+def test_stacks_with_the_same_labels_add_up():
     other = Profile(blocking={(ROOT, SERVE._replace(name="x")): Blocks(1, MS, MS)})
     marks = marks_of([PROFILE, other], labels="location")
     assert marks.blocks["all-spans", "app/server.py:30"] == Blocks(2, 204 * MS, 203 * MS)
 
 
-def test_the_least_limit_holds_for_all_profiles():
-    assert marks_of([PROFILE, Profile(blocking_limit=5)]).limit == 5
-    assert marks_of([PROFILE, Profile()]).limit == 100 * MS
-    assert marks_of([Profile()]).limit is None
+def test_of_several_profiles_the_least_threshold_counts():
+    assert marks_of([PROFILE, Profile(blocking_threshold=5)]).threshold == 5
+    assert marks_of([PROFILE, Profile()]).threshold == 100 * MS
+    assert marks_of([Profile()]).threshold is None
 
 
 @pytest.mark.parametrize("lens", LENSES)
@@ -59,20 +59,20 @@ def test_graphs_without_busy_time_have_no_marks(lens):
     ("blocks", "sentence"),
     [
         (ONCE, "blocked the loop once, for 203 ms"),
-        (THRICE, "blocked the loop 3 times, 612 ms in all, 206 ms at worst"),
-        (Blocks(1234, 5, 1), "blocked the loop 1,234 times, 5 ns in all, 1 ns at worst"),
+        (THRICE, "blocked the loop 3 times, 612 ms in all, at most 206 ms"),
+        (Blocks(1234, 5, 1), "blocked the loop 1,234 times, 5 ns in all, at most 1 ns"),
     ],
 )
-def test_sentences(blocks, sentence):
+def test_a_mark_says_how_often_and_how_long(blocks, sentence):
     assert sentence_of(blocks) == sentence
 
 
-def test_the_legend_has_the_limit_if_there_is_one():
+def test_the_legend_has_the_threshold_if_it_is_known():
     assert Marks({}, 100 * MS).legend == "\u26a0 blocked the loop for longer than 100 ms"
     assert Marks({}, None).legend == "\u26a0 blocked the loop"
 
 
-# -- places ------------------------------------------------------------------------------------
+# -- boxes -------------------------------------------------------------------------------------
 
 STACKS = {
     ("a",): 10,
@@ -107,16 +107,16 @@ def test_a_mark_goes_to_the_deepest_frame_that_is_drawn(stack, box):
     assert placed({stack: ONCE}) == {box: ONCE}
 
 
-def test_marks_that_fall_on_one_frame_are_told_together():
+def test_marks_on_one_frame_add_up():
     marks = {("b", "x"): ONCE, ("b", "x", "thin"): THRICE, ("b", "x", "y", "y"): ONCE}
     assert placed(marks) == {Box(2, 60, 41, "x"): Blocks(5, 1018 * MS, 206 * MS)}
 
 
-def test_frames_that_are_too_many_leave_their_marks_to_those_below():
+def test_the_mark_of_a_frame_that_is_left_out_goes_to_the_one_below():
     assert placed({("a", "x", "z"): ONCE}, 0, max_frames=2) == {Box(1, 0, 60, "a"): ONCE}
 
 
-def test_nothing_blocked_is_nothing_marked():
+def test_without_blocking_steps_no_frame_is_marked():
     assert placed({}) == {}
 
 
@@ -139,7 +139,7 @@ def path_of(box, boxes):
     ),
     st.floats(0, 30),
 )
-def test_no_block_is_lost_and_each_stands_on_a_frame_of_its_stack(graph, blocks, min_width):
+def test_no_mark_is_lost_and_each_is_on_a_frame_of_its_stack(graph, blocks, min_width):
     boxes = lay_out(graph, min_width).boxes
     marks = blocks | {stack: Blocks(1, 2, 2) for stack in list(graph)[:3]}
     found = place_marks(boxes, Marks(marks))

@@ -186,7 +186,7 @@ def test_rows_grow_upwards_from_the_root():
     assert root.get("height") == "120"
 
 
-def test_percentages_are_of_the_frames_place():
+def test_positions_are_percentages_of_all_time():
     frames = parse(draw({("a",): 1, ("b",): 2})).find(f"{SVG}svg")
     rects = frames.iter(f"{SVG}rect")
     assert [(rect.get("x"), rect.get("width")) for rect in rects] == [
@@ -249,7 +249,7 @@ def test_graph_fills_the_window_unless_it_has_a_width():
     assert root.find(f"{SVG}svg").get("width") == "680"
 
 
-def test_font_and_unit():
+def test_font_and_unit_can_be_chosen():
     text = draw({("a",): 1}, font_size=20, font_type="Verdana, serif", count_name="ms")
     assert parse(text).get("font-size") == "20"
     assert parse(text).get("font-family") == "Verdana, serif"
@@ -274,7 +274,7 @@ def test_factor_changes_amounts_and_no_share():
     assert frame_of(text, "a").title == "a (2,500 samples, 25.00%)"
 
 
-def test_growth_is_told_with_its_sign_and_the_root_has_none():
+def test_growth_is_shown_with_its_sign_and_the_root_has_none():
     text = draw({("a",): 60, ("b",): 40, ("c",): 0}, {("a",): 50, ("b",): 70, ("c",): 1})
     assert [frame.title for frame in read_frames(text)] == [
         "all (100 samples, 100%)",
@@ -300,7 +300,7 @@ def colours(text):
     ("frames", "said"),
     [(1, ""), (2, "1 more frame is not drawn"), (1300, "1,299 more frames are not drawn")],
 )
-def test_what_is_left_out_is_told(frames, said):
+def test_frames_left_out_are_counted(frames, said):
     stacks = {(f"{n:04}",): 1 if n else 2 for n in range(frames)}
     root = parse(draw(stacks, max_frames=2))
     (details,) = [node for node in root.iter(f"{SVG}text") if node.get("class") == "details"]
@@ -316,7 +316,7 @@ def test_what_is_left_out_is_told(frames, said):
         ("#102030", "tracetools fluid dark", "#102030"),
     ],
 )
-def test_background(bgcolors, classes, fill):
+def test_the_background_can_be_chosen(bgcolors, classes, fill):
     root = parse(draw({("a",): 1}, bgcolors=bgcolors))
     assert (root.get("class"), root.find(f"{SVG}rect").get("fill")) == (classes, fill)
 
@@ -406,7 +406,7 @@ def test_growth_and_mark_stand_side_by_side():
 
 
 @pytest.mark.parametrize("option", ["reverse_stack_order", "flame_chart"])
-def test_where_frames_are_no_stacks_there_are_no_marks(option):
+def test_graphs_whose_frames_are_no_stacks_have_no_marks(option):
     marks = Marks({("a",): ONCE, ("b", "a"): ONCE}, 1)
     stacks = {("a",): 1, ("b", "a"): 1}
     assert draw(stacks, marks=marks, **{option: True}) == draw(stacks, **{option: True})
@@ -480,7 +480,7 @@ def test_any_names_and_options_make_a_document_that_says_what_the_layout_says(st
 
 @relaxed
 @given(st.lists(any_name, min_size=1, max_size=5))
-def test_length_of_the_name_is_told_in_utf16_units(names):
+def test_the_length_of_a_name_is_given_in_utf16_units(names):
     root = parse(draw({tuple(names): 1}, count_name="samples"))
     rows = [node for node in root.iter(f"{SVG}g") if node.get("data-n")]
     for name, node in zip(["all", *names], rows, strict=True):

@@ -101,20 +101,20 @@ def test_label_is_safe_whatever_it_was(label):
 # -- writing -----------------------------------------------------------------------------------
 
 
-def test_text_is_sorted_merged_and_without_what_counts_nothing():
+def test_text_is_sorted_merged_and_without_zero_counts():
     text = format_folded(
         {("b",): 2, ("a", "x;y"): 1, ("a", "x:y"): 4, ("gone",): 0, ("less",): -1, (): 3}
     )
     assert text == "a;x:y 5\nb 2\nunknown 3\n"
 
 
-def test_nothing_makes_an_empty_text():
+def test_no_stacks_make_an_empty_text():
     assert format_folded({}) == ""
 
 
 @relaxed
 @given(stacks)
-def test_what_is_written_reads_back(stacks):
+def test_written_stacks_are_read_back(stacks):
     text = format_folded(stacks)
     expected = {}
     for stack, count in stacks.items():
@@ -235,7 +235,7 @@ def test_path_that_cannot_be_written_is_named_with_a_remedy(tmp_path, name, reme
         pytest.param(b"\xff\xe9;b 5\n", {("\ufffd\ufffd", "b"): 5}, id="not UTF-8"),
     ],
 )
-def test_what_is_meant_is_read(text, stacks):
+def test_unusual_text_is_read_as_it_is_meant(text, stacks):
     folded = parse(text)
     assert folded.stacks == stacks
     assert (folded.before, folded.bad, folded.first_bad, folded.vanished) == ({}, 0, None, 0)
@@ -329,7 +329,7 @@ class EndlessLine(io.RawIOBase):
         return b"x" * size
 
 
-def test_endless_line_is_never_held_whole():
+def test_an_endless_line_is_never_in_memory_whole():
     file = EndlessLine(1 << 28)
     with pytest.raises(NoStacksError, match=r"1 bad line \(the first is line 1\)"):
         parse_folded(file)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import spreads
+from tests.strategies import histograms
 from tracetools import StackFileError
 from tracetools.core.buckets import bucket_of
-from tracetools.core.histogram import Spread
+from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 from tracetools.output.formats import profile_json
@@ -40,13 +40,13 @@ PROFILES = st.builds(
     merged=COUNTS,
     scheduled_measured=st.booleans(),
     truncated=st.booleans(),
-    blocking_limit=st.none() | COUNTS,
+    blocking_threshold=st.none() | COUNTS,
     blocking=st.dictionaries(PATHS, BLOCKS, max_size=6),
-    lateness=spreads(COUNTS),
-    queue=spreads(COUNTS),
+    scheduling_delay=histograms(COUNTS),
+    queue=histograms(COUNTS),
     queue_trend=st.lists(COUNTS, max_size=3).map(tuple),
     samples=COUNTS,
-    unseen=COUNTS,
+    untracked=COUNTS,
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -54,7 +54,7 @@ JSON = st.recursive(
 )
 
 A = Frame("a", "a.py", 1)
-HOLDS = Frame("holds the loop", "a.py", 3)
+LINE = Frame("blocks the loop", "a.py", 3)
 GOOD = Profile(
     stacks={(ROOT,): Times(busy=1), (ROOT, A): Times(1, 2, 3, 4, 5, 6, 7, 8)},
     duration=2,
@@ -63,13 +63,13 @@ GOOD = Profile(
     programs=("p",),
     backends=("trio",),
     runs=1,
-    blocking_limit=100,
-    blocking={(ROOT, A, HOLDS): Blocks(2, 350, 200)},
-    lateness=Spread(1007, 1000, {bucket_of(1000): 1, 7: 1}),
-    queue=Spread(2, 1, {1: 2}),
+    blocking_threshold=100,
+    blocking={(ROOT, A, LINE): Blocks(2, 350, 200)},
+    scheduling_delay=Histogram(1007, 1000, {bucket_of(1000): 1, 7: 1}),
+    queue=Histogram(2, 1, {1: 2}),
     queue_trend=(0, 1500),
     samples=9,
-    unseen=8,
+    untracked=8,
 )
 TEXT = """\
 {"tracetools-profile":1,
@@ -79,19 +79,19 @@ TEXT = """\
 "runs":1,
 "merged":1,
 "samples":9,
-"unseen":8,
+"untracked":8,
 "programs":["p"],
 "backends":["trio"],
 "scheduled_measured":false,
 "truncated":false,
-"blocking_limit":100,
+"blocking_threshold":100,
 "queue_trend":[0,1500],
-"lateness":[1007,1000,[[7,1],[190,1]]],
+"scheduling_delay":[1007,1000,[[7,1],[190,1]]],
 "queue":[2,1,[[1,2]]],
 "frames":[
 ["a","a.py",1],
 ["all-spans","",0],
-["holds the loop","a.py",3]
+["blocks the loop","a.py",3]
 ],
 "stacks":[
 [-1,1,1,0,0,0,0,0,0,0],
@@ -131,12 +131,12 @@ def changed(**changes):
 # --------------------------------------------------------------------------------------- writing
 
 
-def test_a_profile_is_written_like_this():
+def test_the_text_of_a_profile():
     assert format_profile(GOOD) == TEXT
 
 
 @given(PROFILES)
-def test_what_is_written_is_read_back(profile):
+def test_a_written_profile_is_read_back(profile):
     assert parse_profile(format_profile(profile)) == profile
     assert parse_profile(format_profile(profile).encode("ascii")) == profile
 
@@ -146,10 +146,10 @@ def test_equal_profiles_are_equal_bytes(profile):
     turned = {
         name: dict(reversed(getattr(profile, name).items())) for name in ("stacks", "blocking")
     }
-    for name in ("lateness", "queue"):
-        spread = getattr(profile, name)
-        buckets = dict(reversed(spread.buckets.items()))
-        turned[name] = Spread(spread.total, spread.worst, buckets)
+    for name in ("scheduling_delay", "queue"):
+        histogram = getattr(profile, name)
+        buckets = dict(reversed(histogram.buckets.items()))
+        turned[name] = Histogram(histogram.total, histogram.max, buckets)
     assert format_profile(replace(profile, **turned)) == format_profile(profile)
 
 
@@ -203,11 +203,11 @@ def test_a_malformed_file_is_named_with_a_remedy(tmp_path):
         read_profile(path)
 
 
-def test_keys_that_are_not_known_are_left_alone():
+def test_unknown_keys_are_ignored():
     assert parse_profile(changed(later=[1])) == GOOD
 
 
-def test_a_file_from_before_blocking_was_known_is_read():
+def test_optional_keys_may_be_missing():
     assert parse_profile(FIRST_TEXT) == Profile(
         stacks={(ROOT,): Times(busy=1), (ROOT, A): Times(1, 2, 3, 4, 5, 6)},
         duration=2,
@@ -219,8 +219,8 @@ def test_a_file_from_before_blocking_was_known_is_read():
     )
 
 
-def test_no_limit_is_no_number():
-    assert parse_profile(changed(blocking_limit=None)).blocking_limit is None
+def test_an_unknown_threshold_is_null():
+    assert parse_profile(changed(blocking_threshold=None)).blocking_threshold is None
 
 
 def test_a_byte_order_mark_is_left_alone():
@@ -260,16 +260,16 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(stacks=[[-1, True]]), "stack 0 is not"),
         (changed(stacks=[[-1, 1], [-1, 1]]), "stack 1 is there twice"),
         (changed(samples=-1), '"samples"'),
-        (changed(unseen=None), '"unseen"'),
-        (changed(blocking_limit=-1), '"blocking_limit"'),
-        (changed(blocking_limit=True), '"blocking_limit"'),
+        (changed(untracked=None), '"untracked"'),
+        (changed(blocking_threshold=-1), '"blocking_threshold"'),
+        (changed(blocking_threshold=True), '"blocking_threshold"'),
         (changed(queue_trend=[1, -1]), '"queue_trend"'),
         (changed(queue_trend=None), '"queue_trend"'),
-        (changed(lateness=None), '"lateness" is not'),
-        (changed(lateness=[1, 1]), '"lateness" is not'),
-        (changed(lateness=[1, 1, [], 1]), '"lateness" is not'),
-        (changed(lateness=[-1, 1, []]), '"lateness" is not'),
-        (changed(lateness=[1, True, []]), '"lateness" is not'),
+        (changed(scheduling_delay=None), '"scheduling_delay" is not'),
+        (changed(scheduling_delay=[1, 1]), '"scheduling_delay" is not'),
+        (changed(scheduling_delay=[1, 1, [], 1]), '"scheduling_delay" is not'),
+        (changed(scheduling_delay=[-1, 1, []]), '"scheduling_delay" is not'),
+        (changed(scheduling_delay=[1, True, []]), '"scheduling_delay" is not'),
         (changed(queue=[1, 1, [[1]]]), '"queue" is not'),
         (changed(queue=[1, 1, [[1, 0]]]), '"queue" is not'),
         (changed(queue=[1, 1, [[-1, 1]]]), '"queue" is not'),
@@ -288,7 +288,7 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(blocking=[[[1, 2], 1, 1, 1], [[1, 2], 0, 0, 0]]), "block 1 is there twice"),
     ],
 )
-def test_what_is_wrong_is_said(text, complaint):
+def test_the_error_names_what_is_wrong(text, complaint):
     with pytest.raises(StackFileError, match=complaint):
         parse_profile(text, "x")
 

@@ -1,10 +1,10 @@
-"""The profiles that most tests show: a plain one, and one of which there is much to tell."""
+"""The profiles that most tests show: a plain one, and one with findings of all kinds."""
 
 from dataclasses import replace
 
 import pytest
 
-from tracetools.core.histogram import Spread
+from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 
@@ -34,21 +34,21 @@ def profile():
 
 @pytest.fixture
 def eventful(profile):
-    """Of three kinds of lints, with two holds: one of a known line, below functions."""
+    """Has lints of three kinds and two blocking stacks, one with a known line, below functions."""
     stacks = dict(profile.stacks)
     stacks[(ROOT, QUERY)] = stacks[(ROOT, QUERY)]._replace(left_open=1)
     functions = tuple(Frame(name, "lib.py", 1) for name in ("a", "b", "c", "d"))
-    line = Frame("holds the loop", "lib.py", 7)
+    line = Frame("blocks the loop", "lib.py", 7)
     return replace(
         profile,
         stacks=stacks,
-        blocking_limit=5,
+        blocking_threshold=5,
         blocking={
             (ROOT, SERVE, QUERY, *functions, line): Blocks(3, 40, 20),
-            (ROOT, QUERY, Frame("holds the loop")): Blocks(1, 6, 6),
+            (ROOT, QUERY, Frame("blocks the loop")): Blocks(1, 6, 6),
         },
-        lateness=Spread(110, 60, {50: 1, 60: 1}),
-        queue=Spread(4, 3, {1: 1, 3: 1}),
+        scheduling_delay=Histogram(110, 60, {50: 1, 60: 1}),
+        queue=Histogram(4, 3, {1: 1, 3: 1}),
         samples=1234,
-        unseen=2,
+        untracked=2,
     )

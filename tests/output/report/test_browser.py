@@ -84,7 +84,7 @@ def test_only_the_chosen_tab_is_reached_by_the_tab_key(open_page, text):
     assert page.locator("[role=tab][tabindex='0']").all_text_contents() == ["Busy"]
 
 
-def test_the_address_brings_a_lens_back_and_keeps_what_is_not_its_own(open_page, text):
+def test_the_address_brings_a_lens_back_and_keeps_other_entries(open_page, text):
     page = open_page(text, "#other=1%202&lens=task")
     tab(page, "Idle").click()
     entries = page.evaluate("location.hash").removeprefix("#").split("&")
@@ -156,7 +156,7 @@ def test_a_row_searches_the_graph_in_view_for_its_frame(open_page, text):
     assert page.evaluate("asked") == [["idle", {"expression": expression, "ignoreCase": False}]]
 
 
-def test_what_a_row_searches_for_is_its_frame_alone(open_page, text):
+def test_a_row_searches_for_its_frame_alone(open_page, text):
     page = open_page(text)
     page.evaluate(
         "document.querySelector('svg').addEventListener('tracetools:search',"
@@ -173,23 +173,23 @@ SEARCHED = (
 )
 
 
-def test_a_frame_that_stands_out_or_held_the_loop_searches_the_graph_too(open_page, eventful):
+def test_frames_of_findings_and_blocking_steps_search_the_graph(open_page, eventful):
     page = open_page(report_of_profile(eventful, GraphOptions()))
     page.evaluate(SEARCHED)
     page.locator("summary", has_text="Left open").click()
     page.locator("details[open]").get_by_role("button", name="query").click()
-    page.locator(".holds tbody").get_by_role("button", name="query").first.click()
+    page.locator(".blocking tbody").get_by_role("button", name="query").first.click()
     assert page.evaluate("asked") == [r"^query \(app\/db\.py:8\)$"] * 2
 
 
-def test_the_table_of_what_held_the_loop_is_not_the_one_that_is_filtered(open_page, eventful):
+def test_the_table_of_blocking_steps_is_not_filtered(open_page, eventful):
     page = open_page(report_of_profile(eventful, GraphOptions()))
     page.get_by_label("Filter by name").fill("server.py")
     assert page.locator(".figures tbody tr:visible").count() == 1
-    assert page.locator(".holds tbody tr:visible").count() == 2
+    assert page.locator(".blocking tbody tr:visible").count() == 2
 
 
-def test_what_stands_out_opens_without_scripts(open_page, eventful):
+def test_findings_open_without_scripts(open_page, eventful):
     page = open_page(report_of_profile(eventful, GraphOptions()), java_script_enabled=False)
     remedy = page.get_by_text("Open spans by")
     assert not remedy.is_visible()

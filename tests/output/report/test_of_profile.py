@@ -1,11 +1,148 @@
-"""Reports of profiles, in notebooks too."""
+"""Reports of profiles: graphs, table and metadata; in notebooks, too."""
 
 import html
+from dataclasses import replace
 
 from tests.output.page_reading import Page
+from tests.output.report.reading import cells, headings
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import ROOT, Frame, Times
-from tracetools.output.report.of_profile import notebook_of_profile
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.output.flamegraph.options import GraphOptions
+from tracetools.output.formats.folded import clean_label
+from tracetools.output.report.of_profile import make_report, notebook_of_profile
+
+SERVE = "serve (app/server.py:30)"
+QUERY = "query (app/db.py:8)"
+
+
+def metadata(profile):
+    """Return the metadata with ordinary blanks."""
+    return {
+        name: value.replace("\u00a0", " ")
+        for name, value in make_report(profile, GraphOptions()).metadata
+    }
+
+
+# ------------------------------------------------------------------------------ graphs and titles
+
+
+def test_the_graphs_are_the_lenses_of_the_profile(profile):
+    report = make_report(profile, GraphOptions())
+    assert [graph.key for graph in report.graphs] == ["task", "busy", "idle", "scheduled"]
+    for graph in report.graphs:
+        assert sum(graph.stacks.values()) == sum(profile.lens(graph.key).values())
+        assert graph.options.count_name == "ns"
+
+
+def test_given_colours_are_those_of_all_graphs(profile):
+    report = make_report(profile, GraphOptions(colors="hot"))
+    assert {graph.options.colors for graph in report.graphs} == {"hot"}
+
+
+def test_the_title_is_what_was_run_unless_one_is_given(profile):
+    assert make_report(profile, GraphOptions()).title == "app"
+    assert make_report(profile, GraphOptions(title="T")).title == "T"
+    assert make_report(Profile(), GraphOptions()).title == "tracetools report"
+
+
+# -------------------------------------------------------------------------------------- the table
+
+
+def test_a_row_sums_up_what_ends_with_it_and_counts_recursion_once(profile):
+    report = make_report(profile, GraphOptions())
+    assert headings(report) == [
+        "Busy, total",
+        "Busy, self",
+        "Scheduled",
+        "Idle",
+        "Threads",
+        "Steps",
+        "Entries",
+        "Busy per step",
+    ]
+    assert cells(report) == {
+        SERVE: (135, 105, 7, 20, 60, 5, 3, 21),
+        QUERY: (37, 32, 0, 1_200, 0, 8, 4, 4),
+    }
+
+
+def test_the_self_times_of_all_rows_are_those_of_the_profile(profile):
+    rows = cells(make_report(profile, GraphOptions())).values()
+    assert sum(row[1] for row in rows) == profile.busy
+    assert sum(row[1] + row[2] + row[3] for row in rows) == profile.task_time
+
+
+def test_what_was_not_measured_has_no_column():
+    stacks = {(ROOT,): Times(busy=1), (ROOT, Frame("a")): Times(busy=2, entries=1)}
+    report = make_report(Profile(stacks=stacks, duration=3, task_time=2), GraphOptions())
+    assert headings(report) == [
+        *("Busy, total", "Busy, self", "Idle"),
+        *("Steps", "Entries", "Busy per step"),
+    ]
+    assert cells(report) == {"a (unknown)": (2, 2, 0, 0, 1, None)}
+
+
+def test_frames_with_the_same_clean_label_are_one_row():
+    stacks = {(ROOT, Frame("a;b", "")): Times(busy=1), (ROOT, Frame("a:b", "")): Times(busy=2)}
+    assert clean_label("a;b") == "a:b"
+    report = make_report(Profile(stacks=stacks), GraphOptions())
+    assert cells(report)["a:b"][:2] == (3, 3)
+
+
+# ----------------------------------------------------------------------------------- the metadata
+
+
+def test_the_metadata_say_when_what_and_how_long(profile):
+    assert dict(make_report(profile, GraphOptions(notes="n")).metadata) == {
+        "Programs": "app",
+        "Backends": "trio",
+        "Start": "2023-11-14T22:13:20Z",
+        "Duration": "537 ns",
+        "Loop's own waiting and overhead": "400 ns",
+        "Task time": "1.364 µs",
+        "Thread time": "60 ns",
+        "Loops recorded": "1",
+        "Scheduled time": "measured",
+        "Stacks": "5",
+        "Frames": "3",
+        "Notes": "n",
+    }
+
+
+def test_the_metadata_have_delays_queues_and_blocking_steps(eventful):
+    found = metadata(eventful)
+    expected = {
+        "Scheduling delay": "mean 55 ns, p50 50 ns, p99 60 ns, max 60 ns, count 2",
+        "Queue length": "mean 2.0, p50 1, p99 3, max 3, count 2",
+        "Blocking threshold": "5 ns, exceeded by 4 steps",
+        "Samples of functions": "1,234",
+        "Untracked tasks": "2",
+    }
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_the_threshold_is_shown_where_nothing_exceeds_it(profile):
+    def threshold(blocking):
+        changed = replace(profile, blocking_threshold=10**8, blocking=blocking)
+        return metadata(changed)["Blocking threshold"]
+
+    assert threshold({}) == "100 ms, exceeded by 0 steps"
+    assert threshold({(ROOT,): Blocks(1, 5, 5)}) == "100 ms, exceeded by 1 step"
+
+
+def test_the_metadata_say_what_was_merged_and_truncated():
+    found = metadata(Profile(merged=2, runs=3, truncated=True))
+    assert found["Profiles merged"] == "2"
+    assert found["Loops recorded"] == "3"
+    assert found["Stacks"] == "0, truncated: (deeper) and (other) have the rest"
+    assert found["Scheduled time"] == "part of the idle time"
+
+
+def test_a_start_beyond_the_calendar_is_shown_in_nanoseconds():
+    assert metadata(Profile(start=10**40))["Start"] == f"{10**40} ns after 1970"
+
+
+# ------------------------------------------------------------------------------------- notebooks
 
 
 def test_in_a_notebook_the_whole_report_is_in_a_frame(profile):
@@ -13,13 +150,13 @@ def test_in_a_notebook_the_whole_report_is_in_a_frame(profile):
     assert Page(frame["srcdoc"]).values("data-lens") == ["task", "busy", "idle", "scheduled"]
 
 
-def test_an_empty_profile_is_a_sentence():
+def test_in_a_notebook_an_empty_profile_is_a_sentence():
     page = Page(notebook_of_profile(Profile()))
     assert page.all("iframe") == []
-    assert "no time" in page.texts["p"][0]
+    assert page.texts["p"] == ["tracetools: an empty profile, in which no time was recorded."]
 
 
-def test_a_profile_of_the_largest_kind_stays_below_five_megabytes():
+def test_in_a_notebook_the_largest_profile_stays_below_five_megabytes():
     stacks = {
         (
             ROOT,

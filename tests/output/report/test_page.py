@@ -92,15 +92,15 @@ def test_the_same_profile_gives_the_same_page(eventful):
     assert report_of_profile(eventful, GraphOptions()) == report_of_profile(turned, GraphOptions())
 
 
-def test_what_stands_out_comes_before_the_graphs_and_what_held_the_loop_after_them(eventful):
+def test_findings_come_before_the_graphs_and_blocking_steps_after_them(eventful):
     page = Page(report_of_profile(eventful, GraphOptions()))
-    kinds = ["notices", "graphs", "holds", "figures", "about"]
+    kinds = ["findings", "graphs", "blocking", "figures", "about"]
     assert [one.get("class") for one in page.all("section") if one.get("class") in kinds] == kinds
 
 
-def test_where_nothing_stands_out_nothing_is_said(profile):
+def test_a_profile_without_findings_has_no_section_for_them(profile):
     page = Page(report_of_profile(profile, GraphOptions()))
-    assert not {"notices", "holds"} & set(page.values("class"))
+    assert not {"findings", "blocking"} & set(page.values("class"))
 
 
 def test_a_profile_without_time_says_so():

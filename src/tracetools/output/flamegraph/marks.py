@@ -1,11 +1,8 @@
-"""Frames that blocked the loop: which ones a graph marks, and what it says of each.
+"""Marks on the frames of a graph that blocked the loop.
 
-What may live here: from what a profile says of blocking to boxes and sentences. What must not: how
-a mark looks.
-
-A profile names what held the loop more exactly than a graph can draw it, down to a function and a
-line below the task's innermost span. So a mark goes to the deepest frame that is drawn of its
-stack, and frames with several marks tell of all of them together.
+The path of a blocking step goes down to a function and a line, which a graph may not draw. So a
+mark goes to the deepest frame that is drawn of the path. A frame that gets several marks has the
+sum of them.
 """
 
 from __future__ import annotations
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from tracetools.output.flamegraph.layout import Box
 
 SYMBOL: Final = "\u26a0"
-"""Stands before the name of a marked frame: a warning sign, of a text's own colour."""
+"""The sign before the name of a marked frame: a warning sign, in the colour of the text."""
 
 _HOT: Final = ("busy", "task")
 _show_time = amount_formatter("ns")
@@ -36,21 +33,21 @@ _show_time = amount_formatter("ns")
 
 @dataclass(frozen=True)
 class Marks:
-    """Steps that blocked the loop.
+    """Blocking steps.
 
     Attributes:
-        blocks: how many and how long, by what held the loop, labelled as in a folded file.
-        limit: how long each took at least, in nanoseconds; None if nobody said.
+        blocks: how many there are and how long they took, by labels as in a folded file.
+        threshold: the blocking threshold, in nanoseconds; None if it is not known.
     """
 
     blocks: Mapping[LabelPath, Blocks] = field(default_factory=dict)
-    limit: int | None = None
+    threshold: int | None = None
 
     @property
     def legend(self) -> str:
         """What the symbol means, in one line."""
         return f"{SYMBOL} blocked the loop" + (
-            "" if self.limit is None else f" for longer than {_show_time(self.limit)}"
+            "" if self.threshold is None else f" for longer than {_show_time(self.threshold)}"
         )
 
 
@@ -58,29 +55,30 @@ NO_MARKS: Final = Marks()
 
 
 def marks_of(profiles: Iterable[Profile], lens: Lens = "busy", labels: Labels = "name") -> Marks:
-    """Collect what profiles say of blocking, for a graph of theirs through that lens.
+    """Return the marks of profiles, for their graph of one lens.
 
-    Only busy time blocks a loop, so graphs that show none of it have no marks.
+    Only busy time blocks a loop, so graphs without any have no marks.
     """
     if lens not in _HOT:
         return NO_MARKS
     summed: dict[LabelPath, Blocks] = {}
-    limits: list[int] = []
+    thresholds: list[int] = []
     for profile in profiles:
-        limits += [] if profile.blocking_limit is None else [profile.blocking_limit]
+        if profile.blocking_threshold is not None:
+            thresholds.append(profile.blocking_threshold)
         for path, blocks in profile.blocking.items():
             if blocks.count:
                 stack = tuple(map(clean_label, label_path(path, labels)))
                 summed[stack] = summed.get(stack, Blocks()).plus(blocks)
-    return Marks(summed, min(limits, default=None))
+    return Marks(summed, min(thresholds, default=None))
 
 
 def place_marks(boxes: Sequence[Box], marks: Marks) -> dict[Box, Blocks]:
-    """Give what is to be said of each box that is marked.
+    """Return the blocking steps of each box that is marked.
 
     Args:
-        boxes: those of a layout, stacks growing from their roots, children sorted by name.
-        marks: where nothing is drawn of a stack, the box below all others has its mark.
+        boxes: those of a layout of stacks from their roots, with children sorted by name.
+        marks: if no frame of a path is drawn, the root of the graph gets its mark.
     """
     placed: dict[Box, Blocks] = {}
     if marks.blocks:
@@ -94,7 +92,7 @@ def place_marks(boxes: Sequence[Box], marks: Marks) -> dict[Box, Blocks]:
 
 
 def _deepest(rows: Mapping[tuple[int, str], list[Box]], root: Box, stack: LabelPath) -> Box:
-    """Follow a stack from the root for as long as it is drawn."""
+    """Return the box of the deepest frame of a stack that is drawn."""
     found = root
     for depth, name in enumerate(stack, start=1):
         row = rows.get((depth, name), [])
@@ -106,10 +104,10 @@ def _deepest(rows: Mapping[tuple[int, str], list[Box]], root: Box, stack: LabelP
 
 
 def sentence_of(blocks: Blocks) -> str:
-    """Say of a frame what the steps were that blocked the loop in it, at least one."""
+    """Return a sentence on the blocking steps of a frame, at least one."""
     if blocks.count == 1:
         return f"blocked the loop once, for {_show_time(blocks.total)}"
     return (
         f"blocked the loop {blocks.count:,} times, {_show_time(blocks.total)} in all, "
-        f"{_show_time(blocks.worst)} at worst"
+        f"at most {_show_time(blocks.max)}"
     )

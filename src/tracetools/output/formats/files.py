@@ -1,8 +1,4 @@
-"""Whole files on disk: written so that a reader never sees half of one, and faults put in words.
-
-What may live here: how bytes reach a path, and how an `OSError` reads in a message. What must not:
-any file format, and the error types of tracetools (the callers choose the one that fits).
-"""
+"""Files that are replaced at once, so that no reader sees half of one; and errors put in words."""
 
 from __future__ import annotations
 
@@ -28,9 +24,9 @@ _ANY_REMEDY = "check the path, or choose another one"
 
 
 def explain(error: OSError | ValueError) -> str:
-    """Say in one line what went wrong with a file and what to do about it, without the path.
+    """Return in one line what went wrong with a file and what to do about it, without the path.
 
-    `ValueError` is what Python raises for a path that no system call accepts (a NUL in it).
+    Python raises `ValueError` for a path that no system call accepts, such as one with a NUL.
     """
     if isinstance(error, OSError):
         cause = error.strerror or str(error)
@@ -39,16 +35,16 @@ def explain(error: OSError | ValueError) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Make `data` the content of `path`, at once: readers see the old file or the new, never a mix.
+    """Replace the content of `path` by `data`, at once: readers see the old file or the new one.
 
-    The bytes go to a hidden temporary file beside the target, which then takes the target's place;
-    if anything fails the temporary file is removed and the target stays as it was. A symbolic link
-    stays one: its target is replaced. A device or a pipe is not replaced but written to. There is
-    no fsync: after a power cut the file may be empty or old.
+    The bytes go to a hidden temporary file beside the target, which then replaces the target. If
+    anything fails, the temporary file is removed and the target stays as it was. Of a symbolic link
+    the target is replaced. A device or a pipe is written to. There is no fsync: after a power cut
+    the file may be empty or old.
 
     Raises:
         OSError: The file cannot be written.
-        ValueError: The path cannot be a path at all.
+        ValueError: The path is none that a system call accepts.
     """
     if _is_device_or_pipe(path):
         path.write_bytes(data)

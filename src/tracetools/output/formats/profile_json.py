@@ -1,18 +1,13 @@
-"""A profile as a file: JSON that holds all of it, so that any lens can be looked at later.
+"""A whole profile as a JSON file, which any lens can be taken from later.
 
-What may live here: the text of one profile, strict both ways. What must not: lenses, sums, and
-anything about drawing.
+The first key is the version. `frames` is a table. A row of `stacks` has the index of the parent
+stack (-1 for none), the index of the frame, and the eight numbers of `Times`; a row without numbers
+is a stack that only stands above others. A row of `blocking` has a list of indexes of frames and
+the three numbers of `Blocks`. A `Histogram` has its total, its max, and pairs of a bucket and how
+many values are in it. Rows are sorted, parents first, so that equal profiles give equal bytes.
 
-The first key is the version. Frames stand in a table; a stack is a row of the index of its parent
-(-1 for none), the index of its frame, and the eight numbers of `Times`. A row of the two indexes
-alone is a stack that has no numbers and only stands above others. Rows are sorted, parents first,
-so that equal profiles are equal bytes. What blocked the loop need not be among the stacks: a row is
-a list of indexes of frames, and the three numbers of `Blocks`. A `Spread` is its total, its worst,
-and its buckets, each with how many sizes it has.
-
-All of it is ASCII, so that any text survives, lone surrogates too. By convention the file's name
-ends in `.profile.json`. Files from before there was any of `_LATER`, whose stacks have the first
-six numbers, are read like those that say that there is none.
+The text is ASCII, so that any name survives, lone surrogates included. The name of the file should
+end in `.profile.json`. Keys of `_OPTIONAL` may be missing; stacks then have six numbers.
 """
 
 from __future__ import annotations
@@ -23,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.core.errors import StackFileError
-from tracetools.core.histogram import Spread
+from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Blocks, Frame, Times
 from tracetools.output.formats.files import explain, write_atomically
@@ -39,38 +34,37 @@ if TYPE_CHECKING:
 VERSION: Final = 1
 
 MAX_FRAMES: Final = 50_000_000
-"""How many frames all stacks together may have when read: a small file can ask for far more memory
-than there is. A recording with its own bounds has at most 2,560,000."""
+"""How many frames all stacks of a file may have together. Without this bound a small file can ask
+for more memory than there is. A recording with the default bounds has at most 2,560,000."""
 
 MAX_BYTES: Final = 1 << 28
-"""The longest file that is read: 100 times what a recording with its usual bounds has."""
+"""The longest file that is read: 100 times that of a recording with the default bounds."""
 
 _KEY: Final = "tracetools-profile"
-_COUNTS: Final = ("duration", "task_time", "runs", "merged", "samples", "unseen")
+_COUNTS: Final = ("duration", "task_time", "runs", "merged", "samples", "untracked")
 _TEXTS: Final = ("programs", "backends")
 _SWITCHES: Final = ("scheduled_measured", "truncated")
-_SPREADS: Final = ("lateness", "queue")
-_LATER: Final[dict[str, Any]] = {
+_HISTOGRAMS: Final = ("scheduling_delay", "queue")
+_OPTIONAL: Final[dict[str, Any]] = {
     "samples": 0,
-    "unseen": 0,
-    "blocking_limit": None,
+    "untracked": 0,
+    "blocking_threshold": None,
     "queue_trend": [],
-    **{name: [0, 0, []] for name in _SPREADS},
+    **{name: [0, 0, []] for name in _HISTOGRAMS},
     "blocking": [],
 }
 _MAX_BUCKET: Final = 1 << 16
-"""Of a size of 618 digits. Sizes are shifted by what their bucket says, so one from a file must not
-be just any number."""
+"""That of a value of 618 digits. A value is shifted by its bucket, so a file must not name any."""
 
 _NO_PARENT: Final = -1
 _NUMBERS: Final = len(Times._fields)
-_NUMBERS_AT_FIRST: Final = 6
+_NUMBERS_WITHOUT_WAKES: Final = 6
 _START = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"tracetools-profile"\s*:')
 _REMEDY: Final = "record it again, or give a file that tracetools wrote"
 
 
 def is_profile(first_bytes: bytes) -> bool:
-    """Tell a profile from folded text by the first bytes of a file; 64 of them are enough."""
+    """Return whether a file is a profile, by its first bytes; 64 of them are enough."""
     return _START.match(first_bytes) is not None
 
 
@@ -90,7 +84,7 @@ def write_profile(path: str | os.PathLike[str], profile: Profile) -> None:
 
 
 def format_profile(profile: Profile) -> str:
-    """Give the text of a profile, its last line ended: equal profiles give equal text.
+    """Return the text of a profile, its last line ended. Equal profiles give equal text.
 
     Raises:
         ValueError: A stack has no frames, or a number has more digits than Python writes (4,300).
@@ -100,11 +94,11 @@ def format_profile(profile: Profile) -> str:
         raise ValueError("a stack has no frames: every stack begins with the root")
     frames = sorted({frame for path in paths for frame in path}, key=_order)
     index_of = {frame: index for index, frame in enumerate(frames)}
-    plain = ("start", *_COUNTS, *_TEXTS, *_SWITCHES, "blocking_limit", "queue_trend")
+    plain = ("start", *_COUNTS, *_TEXTS, *_SWITCHES, "blocking_threshold", "queue_trend")
     about = {
         _KEY: VERSION,
         **{name: getattr(profile, name) for name in plain},
-        **{name: _spread_row(getattr(profile, name)) for name in _SPREADS},
+        **{name: _histogram_row(getattr(profile, name)) for name in _HISTOGRAMS},
     }
     lines = [f"{_dump(name)}:{_dump(value)}" for name, value in about.items()]
     lines.append(_listed("frames", frames))
@@ -114,16 +108,16 @@ def format_profile(profile: Profile) -> str:
 
 
 def _order(frame: Frame) -> tuple[str, bool, str, int]:
-    """Sort a frame whose file is not known before all others of its name."""
+    """Return the key to sort a frame by. Of one name, those of an unknown file come first."""
     return frame.name, frame.file is not None, frame.file or "", frame.line
 
 
-def _spread_row(spread: Spread) -> list[Any]:
-    return [spread.total, spread.worst, sorted(spread.buckets.items())]
+def _histogram_row(histogram: Histogram) -> list[Any]:
+    return [histogram.total, histogram.max, sorted(histogram.buckets.items())]
 
 
 def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> list[list[int]]:
-    """Give the rows of all stacks, each after its parent."""
+    """Return the rows of all stacks, each after its parent."""
     numbers = {tuple(index_of[frame] for frame in path): stacks[path] for path in stacks}
     missing = {path[:length] for path in numbers for length in range(1, len(path))}
     rows: list[list[int]] = []
@@ -137,14 +131,14 @@ def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> l
 def _blocking_rows(
     blocking: Mapping[StackPath, Blocks], index_of: Mapping[Frame, int]
 ) -> list[tuple[Any, ...]]:
-    """Give the rows of what blocked the loop, sorted by the indexes of their frames."""
+    """Return the rows of blocking steps, sorted by the indexes of their frames."""
     return sorted(
         ([index_of[frame] for frame in path], *blocks) for path, blocks in blocking.items()
     )
 
 
 def _listed(name: str, rows: Iterable[Any]) -> str:
-    """Give a list, a line for each row."""
+    """Return a list as text, a line for each row."""
     return f"{_dump(name)}:[\n" + ",\n".join(map(_dump, rows)) + "\n]"
 
 
@@ -177,25 +171,25 @@ def load_profile(file: SupportsRead[bytes], source: str) -> Profile:
 
 
 def parse_profile(text: str | bytes, source: str = "<text>") -> Profile:
-    """Read the text of a profile; whether the laws of time hold in it is not checked.
+    """Read the text of a profile. The laws of time are not checked.
 
-    Keys that are not known are left alone. `source` names the input in messages.
+    Unknown keys are ignored. `source` names the input in messages.
 
     Raises:
-        StackFileError: The text is not that of a profile, or of a later version.
+        StackFileError: The text is no profile, or one of a later version.
     """
     try:
-        return _profile(_LATER | _loaded(text))
+        return _profile(_OPTIONAL | _loaded(text))
     except _MalformedError as error:
         raise StackFileError(f"{source}: not a profile: {error}; {_REMEDY}") from error
 
 
 class _MalformedError(Exception):
-    """What is wrong with a text, in a few words."""
+    """A text is no profile; the message says why in a few words."""
 
 
 def _loaded(text: str | bytes) -> dict[str, Any]:
-    """Read JSON, an object that says that it is a profile."""
+    """Return the JSON object of a profile, whose version is known."""
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
         value = json.loads(decoded)
@@ -221,10 +215,12 @@ def _profile(value: Mapping[str, Any]) -> Profile:
         about[name] = tuple(_taken(value, name, _is_texts, "a list of texts"))
     for name in _SWITCHES:
         about[name] = _taken(value, name, _is_switch, "true or false")
-    about["blocking_limit"] = _taken(value, "blocking_limit", _is_limit, "a number of zero or more")
+    about["blocking_threshold"] = _taken(
+        value, "blocking_threshold", _is_threshold, "a number of zero or more"
+    )
     about["queue_trend"] = tuple(_taken(value, "queue_trend", _is_counts, "a list of numbers"))
-    for name in _SPREADS:
-        about[name] = _spread(value, name)
+    for name in _HISTOGRAMS:
+        about[name] = _histogram(value, name)
     frames = [_frame(row, index) for index, row in enumerate(_list(value, "frames"))]
     if len(set(frames)) < len(frames):
         raise _MalformedError("a frame is there twice")
@@ -235,15 +231,15 @@ def _profile(value: Mapping[str, Any]) -> Profile:
     )
 
 
-def _spread(value: Mapping[str, Any], name: str) -> Spread:
+def _histogram(value: Mapping[str, Any], name: str) -> Histogram:
     match value[name]:
-        case [int(total), int(worst), [*pairs]] if _is_counts([total, worst]) and all(
+        case [int(total), int(largest), [*pairs]] if _is_counts([total, largest]) and all(
             map(_is_bucket, pairs)
         ):
             if len({bucket for bucket, _ in pairs}) < len(pairs):
                 raise _MalformedError(f'its "{name}" has a bucket twice')
-            return Spread(total, worst, dict(pairs))
-    raise _MalformedError(f'its "{name}" is not [total, worst, [[bucket, count], ...]]')
+            return Histogram(total, largest, dict(pairs))
+    raise _MalformedError(f'its "{name}" is not [total, max, [[bucket, count], ...]]')
 
 
 def _frame(row: object, index: int) -> Frame:
@@ -254,7 +250,7 @@ def _frame(row: object, index: int) -> Frame:
 
 
 def _stacks(rows: Iterable[Any], frames: list[Frame]) -> dict[StackPath, Times]:
-    """Build the stacks, each from its parent's, which must stand before it."""
+    """Return the stacks. Each is built on its parent, whose row must come first."""
     paths: list[StackPath] = []
     seen: set[tuple[int, int]] = set()
     stacks: dict[StackPath, Times] = {}
@@ -281,7 +277,7 @@ def _numbers(row: Any, index: int) -> tuple[int, int, Times | None]:
         case [int(parent), int(frame), *times] if (
             _is_whole(parent)
             and all(map(_is_count, (frame, *times)))
-            and len(times) in (0, _NUMBERS_AT_FIRST, _NUMBERS)
+            and len(times) in (0, _NUMBERS_WITHOUT_WAKES, _NUMBERS)
         ):
             return parent, frame, Times(*times) if times else None
     raise _MalformedError(f"stack {index} is not [parent, frame, {', '.join(Times._fields)}]")
@@ -306,10 +302,10 @@ def _blocking(rows: Iterable[Any], frames: list[Frame]) -> dict[StackPath, Block
 
 def _blocks(row: Any, index: int) -> tuple[list[int], Blocks]:
     match row:
-        case [[_, *_] as indexes, count, total, worst] if _is_counts(indexes) and _is_counts(
-            [count, total, worst]
+        case [[_, *_] as indexes, count, total, largest] if _is_counts(indexes) and _is_counts(
+            [count, total, largest]
         ):
-            return indexes, Blocks(count, total, worst)
+            return indexes, Blocks(count, total, largest)
     raise _MalformedError(f"block {index} is not [[frame, ...], {', '.join(Blocks._fields)}]")
 
 
@@ -334,7 +330,7 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_limit(value: object) -> bool:
+def _is_threshold(value: object) -> bool:
     return value is None or _is_count(value)
 
 

@@ -1,8 +1,4 @@
-"""Reports: one HTML page with the graphs of a recording, a table and what is known about it.
-
-What may live here: how a profile or folded stacks become a page. What must not: reading, recording,
-and the drawing of a graph.
-"""
+"""Reports: a profile or folded stacks as one HTML page, with graphs, tables and metadata."""
 
 from tracetools.output.report.of_profile import write_report
 from tracetools.output.report.page import csp_sources

@@ -1,8 +1,4 @@
-"""The numbers of a report: what each task and span took, and how it is shown.
-
-What may live here: sums by label, in whole numbers, and the columns that they stand in. What must
-not: markup, and which graphs there are.
-"""
+"""The table of a report: the time of each task and span, in all stacks together."""
 
 from __future__ import annotations
 
@@ -19,11 +15,11 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import Frame, StackPath
 
 MAX_ROWS: Final = 200
-"""How many tasks and spans a table shows at most: the heaviest."""
+"""How many rows a table has at most, the heaviest ones."""
 
 
 class Column(NamedTuple):
-    """A column of numbers: its heading, what its numbers are, and how one is shown."""
+    """A column of numbers: its heading, what the numbers are, and how one is shown."""
 
     heading: str
     explanation: str
@@ -31,14 +27,14 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A task's function or a span, and a number for each column; None where there is none."""
+    """A task's function or a span, with a number for each column; None where there is none."""
 
     name: str
     cells: tuple[int | None, ...]
 
 
 class Table(NamedTuple):
-    """The columns, the rows sorted by one of them, and how many rows were left out."""
+    """Columns, rows sorted by one of them, and how many rows were left out."""
 
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
@@ -47,14 +43,14 @@ class Table(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What one label took, in all stacks together.
+    """The numbers of one label, in all stacks together.
 
-    `busy`, `scheduled`, `idle`, `thread`, `steps` and `entries` are sums over the stacks that end
-    with the label; `whole` is the busy time of all stacks that have it anywhere, each counted once.
+    `total` is the busy time of all stacks that have the label anywhere, each counted once. The
+    other numbers are sums over the stacks that end with the label.
     """
 
     busy: int = 0
-    whole: int = 0
+    total: int = 0
     scheduled: int = 0
     idle: int = 0
     thread: int = 0
@@ -62,17 +58,17 @@ class Figures(NamedTuple):
     entries: int = 0
 
     def plus(self, other: Figures) -> Figures:
-        """Add number by number."""
+        """Return the sums, number by number."""
         return Figures(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
 
     @property
     def weight(self) -> int:
-        """What decides which rows are shown where there are too many."""
-        return self.whole + self.scheduled + self.idle + self.thread
+        """Where there are too many rows, those of the largest weight are shown."""
+        return self.total + self.scheduled + self.idle + self.thread
 
 
 def clean_stacks(paths: Iterable[StackPath]) -> dict[StackPath, LabelPath]:
-    """Give the labels of each stack as a folded file has them."""
+    """Return the labels of each stack as a folded file has them."""
     labels: dict[Frame, str] = {}
     stacks: dict[StackPath, LabelPath] = {}
     for path in paths:
@@ -84,19 +80,19 @@ def clean_stacks(paths: Iterable[StackPath]) -> dict[StackPath, LabelPath]:
 
 
 def sum_up(stacks: Iterable[tuple[LabelPath, Figures]]) -> dict[str, Figures]:
-    """Sum the own figures of stacks up by label; `whole` is made here, of `busy`.
+    """Return the figures by label; `total` is computed from `busy`.
 
     The root of tracetools' own stacks is left out: its time is the loop's, not a task's.
     """
     own: dict[str, Figures] = defaultdict(Figures)
-    whole: dict[str, int] = defaultdict(int)
+    total: dict[str, int] = defaultdict(int)
     for stack, figures in stacks:
         own[stack[-1]] = own[stack[-1]].plus(figures)
         for label in set(stack):
-            whole[label] += figures.busy
+            total[label] += figures.busy
     return {
-        label: own[label]._replace(whole=busy)
-        for label, busy in whole.items()
+        label: own[label]._replace(total=busy)
+        for label, busy in total.items()
         if label != ROOT.name
     }
 
@@ -106,7 +102,7 @@ def make_table(
     columns: Iterable[tuple[Column, Callable[[Figures], int | None]]],
     sorted_by: int = 0,
 ) -> Table:
-    """Choose the heaviest rows, and sort them by one of the columns, the largest first."""
+    """Return the heaviest rows, sorted by one of the columns, the largest number first."""
     columns = tuple(columns)
     heaviest = sorted(figures, key=lambda label: (-figures[label].weight, label))
     rows = [

@@ -1,7 +1,4 @@
-"""What the four lenses are called in a report, and what they say of themselves.
-
-What may live here: words, and which option each graph is drawn with. What must not: numbers.
-"""
+"""The graphs of the four lenses in a report: their headings, explanations and options."""
 
 from __future__ import annotations
 
@@ -21,35 +18,35 @@ if TYPE_CHECKING:
     from tracetools.output.flamegraph.options import GraphOptions
 
 ORDER: Final[tuple[Lens, ...]] = ("task", "busy", "idle", "scheduled")
-"""In which order a report shows them; it opens with the first that has any time."""
+"""The order in which a report shows them. It opens with the first one that has any time."""
 
 _WORDS: Final[dict[Lens, tuple[str, str]]] = {
     "task": (
         "Task",
         (
-            "All time of all tasks: busy as the stack itself, waiting as its leaf [idle], waiting"
-            " for a turn as its leaf [scheduled]."
+            "All time of all tasks: busy as the stack itself, idle and scheduled as its leaves"
+            " [idle] and [scheduled]."
         ),
     ),
     "busy": (
         "Busy",
         (
-            "Where tasks kept the loop busy. The loop's own waiting and overhead, where it is"
-            " known, stands on the root; worker threads come on top."
+            "Where tasks kept the loop busy. The root's own time is the loop's waiting and"
+            " overhead, where it is known. The time of worker threads comes on top."
         ),
     ),
     "idle": (
         "Idle",
         (
-            "Where tasks waited for something. It is the tasks' time: a hundred tasks that wait for"
-            " a second make a hundred seconds."
+            "Where tasks waited for something. This is the tasks' time: a hundred tasks that wait"
+            " for a second make a hundred seconds."
         ),
     ),
     "scheduled": (
         "Scheduled",
         (
-            "Where tasks could step and had to wait for their turn: long times mean that others"
-            " held the loop."
+            "Where tasks could step and did not yet. Long times mean that other tasks blocked the"
+            " loop."
         ),
     ),
 }
@@ -62,7 +59,7 @@ def graphs_with_time(
     options: GraphOptions,
     marks_of: Mapping[Lens, Marks] = _NOTHING,
 ) -> list[Graph]:
-    """Make a graph of each lens that has any time."""
+    """Return a graph for each lens that has any time."""
     return [
         Graph(
             name,
@@ -77,6 +74,6 @@ def graphs_with_time(
 
 
 def _options(name: Lens, heading: str, options: GraphOptions) -> GraphOptions:
-    """Draw all time of tasks by its state, unless other colours were asked for."""
+    """Return the options of a graph. Without others, the lens `task` has colours by state."""
     colors = options.colors or ("lens" if name == "task" else "hot")
     return replace(options, title=heading, notes="", colors=colors)

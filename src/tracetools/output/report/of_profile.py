@@ -1,7 +1,4 @@
-"""The report of a profile, which knows all there is to know.
-
-What may live here: a `Profile` to a `Report`. What must not: markup.
-"""
+"""The report of a profile."""
 
 from __future__ import annotations
 
@@ -18,8 +15,8 @@ from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import GraphOptions, make_options
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.report.figures import Column, Figures, clean_stacks, make_table, sum_up
+from tracetools.output.report.findings import blocking_steps_of, findings_of
 from tracetools.output.report.lenses import ORDER, graphs_with_time
-from tracetools.output.report.notices import holds_of, notices_of
 from tracetools.output.report.page import Report, write_page
 
 if TYPE_CHECKING:
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from tracetools.core.histogram import Spread
+    from tracetools.core.histogram import Histogram
     from tracetools.core.labels import LabelPath
     from tracetools.core.profile import Lens, Profile
     from tracetools.core.stacks import StackPath
@@ -36,18 +33,18 @@ if TYPE_CHECKING:
     from tracetools.output.report.figures import Table
 
 NOTEBOOK_FRAMES: Final = 5_000
-"""How many frames a notebook's page draws at most, in all graphs together: notebooks keep the page
-in their file, and grow slow with it."""
+"""How many frames all graphs of a notebook's page have at most. Notebooks keep the page in their
+file, and become slow with it."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _show_time = amount_formatter("ns")
 
 
 def report_of_profile(profile: Profile, options: GraphOptions) -> str:
-    """Give the page of a profile: all lenses that have any time, a table, and the metadata.
+    """Return the page of a profile: a graph for each lens that has any time, tables, metadata.
 
-    Counts are nanoseconds, whatever unit and factor the options name. Without a title in the
-    options, it is what was run.
+    Counts are nanoseconds, whatever unit and factor the options have. Without a title in the
+    options, the title is what was run.
     """
     return write_page(
         make_report(profile, options), nonce=options.nonce, no_javascript=options.no_javascript
@@ -59,12 +56,12 @@ def write_report(
 ) -> None:
     """Write the report of a profile to a file, replacing it at once.
 
-    It is one HTML page that needs nothing outside itself: a graph for each lens that has any time,
-    what stands out, tables of the heaviest tasks and spans and of what held the loop, and the
-    metadata.
+    It is one HTML page that needs nothing outside itself. It has a graph for each lens that has any
+    time, what stands out, tables of the heaviest tasks and spans and of what blocked the loop, and
+    the metadata.
 
     Args:
-        path: the file; by convention its name ends in `.html`.
+        path: the file; its name should end in `.html`.
         profile: what was recorded.
         **options: those of `Flamegrapher`, for all graphs; `title` is the page's.
 
@@ -81,7 +78,7 @@ def write_report(
 
 
 def notebook_of_profile(profile: Profile) -> str:
-    """Give the report in a frame for a notebook; of a profile without time, a sentence."""
+    """Return the report in a frame for a notebook; for a profile without time, a sentence."""
     report = make_report(profile, GraphOptions(max_frames=NOTEBOOK_FRAMES))
     if not report.graphs:
         return "<p>tracetools: an empty profile, in which no time was recorded.</p>"
@@ -89,9 +86,9 @@ def notebook_of_profile(profile: Profile) -> str:
 
 
 def make_report(profile: Profile, options: GraphOptions) -> Report:
-    """Say what the page of a profile shows."""
+    """Return what the page of a profile shows."""
     labels = clean_stacks(profile.stacks)
-    stacks_of = {name: _seen(profile, name, labels) for name in ORDER}
+    stacks_of = {name: _time_by_labels(profile, name, labels) for name in ORDER}
     return Report(
         title=_title(profile) if options.title is None else options.title,
         graphs=graphs_with_time(
@@ -101,8 +98,8 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         ),
         table=_table(profile, labels),
         metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],
-        notices=notices_of(profile),
-        holds=holds_of(profile),
+        findings=findings_of(profile),
+        blocking=blocking_steps_of(profile),
     )
 
 
@@ -110,15 +107,17 @@ def _title(profile: Profile) -> str:
     return ", ".join(profile.programs) or "tracetools report"
 
 
-def _seen(profile: Profile, lens: Lens, labels: dict[StackPath, LabelPath]) -> dict[LabelPath, int]:
-    """Give a lens by label. The leaves of the lens `task` are no stacks of the profile."""
-    seen: dict[LabelPath, int] = defaultdict(int)
+def _time_by_labels(
+    profile: Profile, lens: Lens, labels: dict[StackPath, LabelPath]
+) -> dict[LabelPath, int]:
+    """Return the time of a lens by labels. Leaves of the lens `task` are no stacks of a profile."""
+    shown: dict[LabelPath, int] = defaultdict(int)
     for path, time in profile.lens(lens).items():
         stack = labels.get(path)
         if stack is None:
             stack = labels[path[:-1]] + (path[-1].label,)
-        seen[stack] += time
-    return dict(seen)
+        shown[stack] += time
+    return dict(shown)
 
 
 # -- the table ---------------------------------------------------------------------------------
@@ -143,16 +142,16 @@ def _table(profile: Profile, labels: dict[StackPath, LabelPath]) -> Table:
 
 
 def _columns(profile: Profile) -> Iterator[tuple[Column, Callable[[Figures], int | None]]]:
-    yield _time("Busy, all", "Busy time with what stands below"), lambda row: row.whole
-    yield _time("Busy", "Busy time of its own, without what stands below"), lambda row: row.busy
+    yield _time("Busy, total", "Busy time with all stacks below"), lambda row: row.total
+    yield _time("Busy, self", "Busy time without the stacks below"), lambda row: row.busy
     if profile.scheduled_measured:
-        yield _time("Scheduled", "Waiting for a turn"), lambda row: row.scheduled
+        yield _time("Scheduled", "Could step, and did not yet"), lambda row: row.scheduled
     yield _time("Idle", "Waiting for something"), lambda row: row.idle
     if profile.thread_time:
         yield _time("Threads", "In worker threads, beside the loop"), lambda row: row.thread
     yield _count("Steps", "Steps that ended here"), lambda row: row.steps
     yield _count("Entries", "Tasks spawned, or spans opened"), lambda row: row.entries
-    yield _time("Busy a step", "Busy time by steps, on average"), _busy_a_step
+    yield _time("Busy per step", "Busy time of a step, on average"), _busy_per_step
 
 
 def _time(heading: str, explanation: str) -> Column:
@@ -163,8 +162,8 @@ def _count(heading: str, explanation: str) -> Column:
     return Column(heading, explanation, lambda count: f"{count:,}")
 
 
-def _busy_a_step(row: Figures) -> int | None:
-    """Divide the own busy time by the steps, in whole nanoseconds."""
+def _busy_per_step(row: Figures) -> int | None:
+    """Return the busy time of one step on average, in whole nanoseconds."""
     return row.busy // row.steps if row.steps else None
 
 
@@ -193,48 +192,52 @@ def _metadata(profile: Profile) -> Iterator[tuple[str, str]]:
 
 
 def _about_the_loop(profile: Profile) -> Iterator[tuple[str, str]]:
-    if profile.lateness.count:
+    if profile.scheduling_delay.count:
         yield (
-            "How late tasks ran",
-            _spread(profile.lateness, _show_time, _show_time(round(profile.lateness.mean))),
+            "Scheduling delay",
+            _summary(
+                profile.scheduling_delay,
+                _show_time,
+                _show_time(round(profile.scheduling_delay.mean)),
+            ),
         )
     if profile.queue.count:
         yield (
-            "How long the queue was",
-            _spread(profile.queue, "{:,}".format, f"{profile.queue.mean:,.1f}"),
+            "Queue length",
+            _summary(profile.queue, "{:,}".format, f"{profile.queue.mean:,.1f}"),
         )
-    if profile.blocking_limit is not None:
-        yield "Blocking limit", _limit(profile, profile.blocking_limit)
+    if profile.blocking_threshold is not None:
+        yield "Blocking threshold", _threshold(profile, profile.blocking_threshold)
     if profile.samples:
-        yield "Looks at functions", f"{profile.samples:,}"
-    if profile.unseen:
-        yield "Tasks not followed", f"{profile.unseen:,}"
+        yield "Samples of functions", f"{profile.samples:,}"
+    if profile.untracked:
+        yield "Untracked tasks", f"{profile.untracked:,}"
 
 
-def _spread(spread: Spread, show: Callable[[int], str], mean: str) -> str:
-    """Give how a quantity is spread. Lines break between numbers, not within them."""
+def _summary(histogram: Histogram, show: Callable[[int], str], mean: str) -> str:
+    """Return the main numbers of a histogram. Lines break between them, not within them."""
     numbers = {
         "mean": mean,
-        "p50": show(spread.quantile(0.5)),
-        "p99": show(spread.quantile(0.99)),
-        "max": show(spread.worst),
-        "count": f"{spread.count:,}",
+        "p50": show(histogram.quantile(0.5)),
+        "p99": show(histogram.quantile(0.99)),
+        "max": show(histogram.max),
+        "count": f"{histogram.count:,}",
     }
     return ", ".join(f"{name} {number}".replace(" ", "\u00a0") for name, number in numbers.items())
 
 
-def _limit(profile: Profile, limit: int) -> str:
+def _threshold(profile: Profile, threshold: int) -> str:
     longer = sum(blocks.count for blocks in profile.blocking.values())
     steps = "1 step" if longer == 1 else f"{longer:,} steps"
-    return f"{_show_time(limit)}, exceeded by {steps}"
+    return f"{_show_time(threshold)}, exceeded by {steps}"
 
 
 def _truncation(profile: Profile) -> str:
-    return ", truncated: (deeper) and (other) stand for more" if profile.truncated else ""
+    return ", truncated: (deeper) and (other) have the rest" if profile.truncated else ""
 
 
 def _moment(nanoseconds: int) -> str:
-    """Give a moment in ISO 8601, UTC, or as it is if no calendar has it."""
+    """Return a moment in ISO 8601, UTC; where the calendar ends, in nanoseconds."""
     try:
         moment = _EPOCH + timedelta(seconds=nanoseconds // 10**9)
     except OverflowError:

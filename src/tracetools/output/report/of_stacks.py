@@ -1,7 +1,4 @@
-"""The report of folded stacks, which say less than a profile: no steps, no entries, no start.
-
-What may live here: stacks and counts to a `Report`. What must not: markup, and files.
-"""
+"""The report of folded stacks, which have less than a profile: no steps, entries or start."""
 
 from __future__ import annotations
 
@@ -27,11 +24,11 @@ _STATES: Final[dict[str, Lens]] = {IDLE.label: "idle", SCHEDULED.label: "schedul
 
 
 def report_of_stacks(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions) -> str:
-    """Give the page of folded stacks, one graph for each name.
+    """Return the page of folded stacks, one graph for each name.
 
-    One graph alone that has leaves ``[idle]`` or ``[scheduled]``, as the lens ``task`` writes them,
-    is shown through all four lenses. Stacks have positive counts, and there is at least one.
-    Without a title in the options, it is the names.
+    If there is only one and it has leaves ``[idle]`` or ``[scheduled]``, it is of the lens
+    ``task``, and the page shows all four lenses. Counts are positive, and there is at least one
+    stack. Without a title in the options, the title is the names.
     """
     return write_page(
         make_report(graphs, options), nonce=options.nonce, no_javascript=options.no_javascript
@@ -39,7 +36,7 @@ def report_of_stacks(graphs: Mapping[str, Mapping[LabelPath, int]], options: Gra
 
 
 def make_report(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions) -> Report:
-    """Say what the page of folded stacks shows."""
+    """Return what the page of folded stacks shows."""
     if options.count_name is None:
         roots = {stack[0] for stacks in graphs.values() for stack in stacks}
         options = replace(options, count_name=unit_of(roots))
@@ -64,7 +61,7 @@ def _plain(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions)
 def _by_state(
     graphs: Mapping[str, Mapping[LabelPath, int]],
 ) -> dict[Lens, dict[LabelPath, int]]:
-    """Take the lens `task` apart into all four; nothing, if what is given is not that lens."""
+    """Return all four lenses of the stacks of the lens `task`; nothing for any other stacks."""
     if len(graphs) > 1:
         return {}
     stacks_of: dict[Lens, dict[LabelPath, int]] = {lens: {} for lens in LENSES}
@@ -82,35 +79,35 @@ def _table(
     states: Mapping[Lens, Mapping[LabelPath, int]],
     options: GraphOptions,
 ) -> Table:
-    """Sum up by state where states are known, and else each graph for itself."""
+    """Return sums by state, if the states are known."""
     show = amount_formatter(options.count_name or "", options.factor)
     if not states:
         return _plain_table(graphs, show)
-    seen: list[Lens] = [name for name in LENSES if name != "task" and states.get(name)]
+    shown: list[Lens] = [name for name in LENSES if name != "task" and states.get(name)]
     figures = sum_up(
         (stack, Figures()._replace(**{name: count}))
-        for name in seen
+        for name in shown
         for stack, count in states[name].items()
     )
-    return make_table(figures, _columns(seen, show))
+    return make_table(figures, _columns(shown, show))
 
 
 def _columns(
-    seen: Collection[Lens], show: Callable[[int], str]
+    shown: Collection[Lens], show: Callable[[int], str]
 ) -> Iterator[tuple[Column, Callable[[Figures], int | None]]]:
-    if "busy" in seen:
-        yield Column("Busy, all", "Busy time with what stands below", show), lambda row: row.whole
-        yield Column("Busy", "Busy time of its own", show), lambda row: row.busy
-    if "scheduled" in seen:
-        yield Column("Scheduled", "Waiting for a turn", show), lambda row: row.scheduled
-    if "idle" in seen:
+    if "busy" in shown:
+        yield Column("Busy, total", "Busy time with all stacks below", show), lambda row: row.total
+        yield Column("Busy, self", "Busy time without the stacks below", show), lambda row: row.busy
+    if "scheduled" in shown:
+        yield Column("Scheduled", "Could step, and did not yet", show), lambda row: row.scheduled
+    if "idle" in shown:
         yield Column("Idle", "Waiting for something", show), lambda row: row.idle
 
 
 def _plain_table(
     graphs: Mapping[str, Mapping[LabelPath, int]], show: Callable[[int], str]
 ) -> Table:
-    """Add graphs up: what each frame has with what stands below it, and of its own."""
+    """Return the sums of all graphs: of each frame with all that is below it, and without."""
     merged: dict[LabelPath, int] = defaultdict(int)
     for stacks in graphs.values():
         for stack, count in stacks.items():
@@ -119,7 +116,7 @@ def _plain_table(
     return make_table(
         figures,
         [
-            (Column("All", "With what stands below", show), lambda row: row.whole),
-            (Column("Own", "Without what stands below", show), lambda row: row.busy),
+            (Column("Total", "With all stacks below", show), lambda row: row.total),
+            (Column("Self", "Without the stacks below", show), lambda row: row.busy),
         ],
     )

@@ -1,8 +1,7 @@
-"""A report as HTML text: headings, graphs, the table, the metadata, and what `pieces` has.
+"""A report as one HTML page, which needs nothing outside itself.
 
-What may live here: how a `Report` becomes markup. What must not: where its numbers come from, and
-how the page behaves. Every text from outside passes through `escape`; styles and script are the
-files in `assets/`, into which nothing is ever pasted. Nothing has an address outside the page.
+Every text from outside passes through `escape`. Styles and script are the files in `assets/`,
+copied as they are.
 """
 
 from __future__ import annotations
@@ -14,8 +13,13 @@ from tracetools.output.flamegraph.flamegrapher import Flamegrapher, render
 from tracetools.output.flamegraph.marks import NO_MARKS, Marks
 from tracetools.output.flamegraph.markup import asset, csp_source, escape, nonce_attribute
 from tracetools.output.flamegraph.svg import shown_name
-from tracetools.output.report.notices import NO_HOLDS, NO_NOTICES, Holds, Notices
-from tracetools.output.report.pieces import frame_name, holds_section, notices_section
+from tracetools.output.report.findings import (
+    NO_BLOCKING_STEPS,
+    NO_FINDINGS,
+    BlockingSteps,
+    Findings,
+)
+from tracetools.output.report.sections import blocking_section, findings_section, frame_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,10 +34,10 @@ class Graph:
     """One graph of a report.
 
     Attributes:
-        key: what names it in the page's address: letters, digits and hyphens.
-        heading: what names it for people.
+        key: its name in the page's address: letters, digits and hyphens.
+        heading: its name for readers.
         explanation: one line that says what its numbers are.
-        stacks: what is drawn, with positive counts, at least one.
+        stacks: what is drawn: at least one stack, with positive counts.
         options: how it is drawn.
         marks: which of its frames are marked.
     """
@@ -48,27 +52,27 @@ class Graph:
 
 @dataclass(frozen=True)
 class Report:
-    """What a page shows, wherever it came from.
+    """What a page shows.
 
     Attributes:
         title: the heading of the page.
         graphs: the page opens with the first.
         table: the heaviest tasks and spans.
         metadata: names and values, in the order in which they are shown.
-        notices: what stands out.
-        holds: what held the loop.
+        findings: what stands out.
+        blocking: what blocked the loop.
     """
 
     title: str
     graphs: Sequence[Graph]
     table: Table
     metadata: Sequence[tuple[str, str]]
-    notices: Notices = NO_NOTICES
-    holds: Holds = NO_HOLDS
+    findings: Findings = NO_FINDINGS
+    blocking: BlockingSteps = NO_BLOCKING_STEPS
 
 
 def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool = False) -> str:
-    """Give the whole page, its last line ended: same arguments, same text."""
+    """Return the whole page, its last line ended. The same arguments give the same text."""
     attribute = nonce_attribute(nonce)
     script = "" if no_javascript else f"<script{attribute}>{script_text()}</script>\n"
     title = escape(report.title)
@@ -80,9 +84,9 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
             f"<title>{title}</title>\n",
             f"<style{attribute}>{style_text()}</style>\n</head>\n<body>\n",
             f"<header><h1>{title}</h1></header>\n<main>\n",
-            *notices_section(report.notices),
+            *findings_section(report.findings),
             *_graphs(report.graphs),
-            *holds_section(report.holds),
+            *blocking_section(report.blocking),
             *_table(report.table),
             *_metadata(report.metadata),
             f"</main>\n{script}</body>\n</html>\n",
@@ -91,20 +95,20 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
 
 
 def style_text() -> str:
-    """Give the page's own styles exactly as they stand in it, for a hash in a security policy."""
+    """Return the page's own styles exactly as they are in it, for a hash in a security policy."""
     return f"\n{_asset('report.css')}"
 
 
 def script_text() -> str:
-    """Give the page's own script exactly as it stands in it, for a hash in a security policy."""
+    """Return the page's own script exactly as it is in it, for a hash in a security policy."""
     return f"\n{_asset('report.js')}"
 
 
 def csp_sources() -> dict[str, str]:
     """Return what a content security policy must allow for reports, by directive.
 
-    `script-src` and `style-src`, each with two hashes: of what every page of this version of
-    tracetools has within it, and of what its graphs have.
+    There are `script-src` and `style-src`, each with two hashes: one for every page that this
+    version of tracetools writes, and one for the graphs in it.
     """
     of_graphs = Flamegrapher.csp_sources()
     own = {"script-src": csp_source(script_text()), "style-src": csp_source(style_text())}
@@ -112,7 +116,7 @@ def csp_sources() -> dict[str, str]:
 
 
 def _graphs(graphs: Sequence[Graph]) -> Iterator[str]:
-    """Show all graphs one under another; the script puts them behind tabs."""
+    """Yield all graphs, one below another; the script puts them behind tabs."""
     yield '<section class="graphs" aria-label="Graphs">\n'
     if not graphs:
         yield '<p class="nothing">Nothing was recorded: there is no time to show.</p>\n'

@@ -1,0 +1,66 @@
+"""Reports of folded stacks: of tracetools' own and of any others."""
+
+from tests.output.page_reading import Page
+from tests.output.report.reading import cells, headings
+from tracetools.output.flamegraph.options import GraphOptions
+from tracetools.output.report.of_stacks import make_report, report_of_stacks
+
+
+def test_a_file_of_the_task_lens_gives_all_lenses_and_all_states():
+    stacks = {
+        ("all-spans", "a"): 10,
+        ("all-spans", "a", "[idle]"): 200,
+        ("all-spans", "a", "b"): 5,
+        ("all-spans", "a", "b", "[scheduled]"): 3,
+    }
+    report = make_report({"demo": stacks}, GraphOptions())
+    assert [graph.key for graph in report.graphs] == ["task", "busy", "idle", "scheduled"]
+    assert [dict(graph.stacks) for graph in report.graphs[1:]] == [
+        {("all-spans", "a"): 10, ("all-spans", "a", "b"): 5},
+        {("all-spans", "a"): 200},
+        {("all-spans", "a", "b"): 3},
+    ]
+    assert headings(report) == ["Busy, total", "Busy, self", "Scheduled", "Idle"]
+    assert cells(report) == {"a": (15, 10, 0, 200), "b": (5, 5, 3, 0)}
+
+
+def test_several_files_are_a_graph_each_and_their_sum_a_table():
+    graphs = {"one": {("a",): 1, ("a", "b"): 2}, "two": {("a",): 4}}
+    report = make_report(graphs, GraphOptions())
+    assert [(graph.key, graph.heading) for graph in report.graphs] == [
+        ("graph-1", "one"),
+        ("graph-2", "two"),
+    ]
+    assert headings(report) == ["Total", "Self"]
+    assert cells(report) == {"a": (7, 5), "b": (2, 2)}
+    assert report.table.columns[0].show(7) == "7 samples"
+
+
+def test_a_file_without_stacks_has_no_graph():
+    report = make_report({"one": {("a",): 1}, "two": {}}, GraphOptions())
+    assert [graph.heading for graph in report.graphs] == ["one"]
+
+
+def test_counts_of_our_own_stacks_are_microseconds():
+    report = make_report({"own": {("all-spans", "a"): 1}}, GraphOptions())
+    assert report.table.columns[0].show(1_500) == "1.5 ms"
+
+
+def test_the_title_is_the_names_unless_one_is_given():
+    graphs = {"one": {("a",): 1}, "two": {("a",): 1}}
+    assert make_report(graphs, GraphOptions()).title == "one, two"
+    assert make_report(graphs, GraphOptions(title="Mine")).title == "Mine"
+
+
+def test_the_metadata_are_the_number_of_stacks_and_the_notes():
+    graphs = {"one": {("a",): 1, ("b",): 1}, "two": {("a",): 1}}
+    assert make_report(graphs, GraphOptions(notes="n")).metadata == [
+        ("Stacks", "3"),
+        ("Notes", "n"),
+    ]
+
+
+def test_the_page_has_a_graph_for_each_file():
+    page = Page(report_of_stacks({"one": {("a",): 1}, "two": {("b",): 1}}, GraphOptions()))
+    assert page.values("data-lens") == ["graph-1", "graph-2"]
+    assert page.texts["h1"] == ["one, two"]

@@ -2,12 +2,19 @@
 # that it needs, and makes it anew only when pyproject.toml has changed.
 #
 #   make demo                                        profile a web shop, write stack.svg
+#   make test                                        all tests, with the bound of their coverage
 #   make test PYTHON=python3.12 VENV=.venv-3.12      on another Python, in an environment beside
+#   make test MARKED='not once'                      some tests, without coverage
+#
+# Tests are marked `once` or `edges` (pyproject.toml). CI runs all of them on the newest Python,
+# those that are `not once` on the oldest, and those that are `not once and not edges` on the others.
 
 PYTHON ?= python3
 VENV ?= .venv
 # The least branch coverage that the tests may have, in percent.
 COVERED ?= 90
+# The tests that are run, as pytest's option -m has it; all of them if it is empty.
+MARKED ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -16,18 +23,24 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 help:
 	@echo "make demo | test | foreign | lint | types | docs | bench | clean"
-	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) COVERED=$(COVERED)"
+	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) COVERED=$(COVERED) MARKED=$(MARKED)"
 
 demo: $(VENV)/.has-demo
 	$(BIN)/python -m tracetools demo
 
+PYTEST := pytest -q -o cache_dir=$(VENV)/.pytest_cache
+
 # Several environments may be tested at once: what a run leaves behind stays in its own.
 test: export COVERAGE_FILE = $(abspath $(VENV))/.coverage
 test: $(VENV)/.has-test
+ifeq ($(MARKED),)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -q -o cache_dir=$(VENV)/.pytest_cache
+	$(BIN)/coverage run -m $(PYTEST)
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --fail-under=$(COVERED)
+else
+	$(BIN)/python -m $(PYTEST) -m '$(MARKED)'
+endif
 
 # Other projects' test suites, with our instrument in every run.
 foreign: $(VENV)/.has-test

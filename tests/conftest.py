@@ -14,6 +14,34 @@ import pytest
 from tracetools.output import stack_file
 from tracetools.recording import current, spans
 
+MARKS = {
+    "commands/": "edges",
+    "core/": "edges",
+    "output/": "edges",
+    "test_public.py": "edges",
+    "test_testing.py": "edges",
+    "commands/test_children.py": "once",
+    "commands/test_demo.py": "once",
+    "commands/test_real_programs.py": "once",
+    "output/flamegraph/test_browser.py": "once",
+    "output/report/test_browser.py": "once",
+    "test_examples.py": "once",
+    "test_house.py": "once",
+    "test_layers.py": "once",
+    "test_typing.py": "once",
+}
+"""Tests that CI does not run on every Python, by their paths; the last that fits counts."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests as pyproject.toml describes it."""
+    here = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(here).as_posix()
+        marks = [mark for start, mark in MARKS.items() if path.startswith(start)]
+        if marks:
+            item.add_marker(marks[-1])
+
 
 @pytest.fixture(autouse=True)
 def nothing_survives():

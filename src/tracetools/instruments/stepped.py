@@ -194,6 +194,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                 else:
                     owner.failed(struck)
     except BaseException as error:
+        request = result = None  # the frames of the traceback refer to this one
         hide_frame(error)
         _finish(itself, account, owner.dropped if dropped else owner.exited)
         raise

@@ -380,6 +380,8 @@ class _Tasks(Tasks):
         if account is not None:
             self._unwrapped.pop(account, None)
             account.loop.exit(account, account.loop.clock())
+            if task.coro.cr_frame is not None:  # it was detached, and runs on without trio
+                _let_go(task.coro, self)
 
     def exited(self, account: TaskAccount) -> None:
         """Do nothing: trio says when a task exits."""
@@ -434,6 +436,14 @@ def _unwrap(task: Task, owner: _Tasks) -> None:
     coroutine: Any = task.coro
     if type(coroutine) is SteppedCoroutine and coroutine.owner is owner:
         task.coro = coroutine.inner
+
+
+def _let_go(coroutine: Any, owner: _Tasks) -> None:
+    """Record the steps of a coroutine no more, whoever makes them."""
+    while type(coroutine) is SteppedCoroutine:
+        if coroutine.owner is owner:
+            coroutine.over()
+        coroutine = coroutine.inner
 
 
 def _is_trios_own(task: Task) -> bool:

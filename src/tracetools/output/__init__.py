@@ -1,1 +1,1 @@
-"""What becomes of a profile: files, graphs, reports and findings. Knows nothing of recording."""
+"""From a profile to files, graphs, reports and lints. Nothing here records."""

@@ -1,4 +1,4 @@
-"""Flame graphs: stacks -> boxes (`layout`) -> colours (`palette`) -> SVG text (`svg`)."""
+"""Flame graphs: from stacks to boxes (`layout`), colours (`palette`) and SVG text (`svg`)."""
 
 from tracetools.output.flamegraph.flamegrapher import Flamegrapher
 

@@ -1,7 +1,4 @@
-"""How counts are shown: whole numbers with their unit, and times in the unit that fits.
-
-What may live here: numbers to words. What must not: where a number stands in a graph.
-"""
+"""Counts as text: whole numbers with their unit, and times in the unit that fits."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ _SPELLINGS: Final[dict[str, str]] = {
     "ns": "ns",
     "nanoseconds": "ns",
     "µs": "µs",
-    "μs": "µs",  # the Greek letter, in place of the sign
+    "μs": "µs",  # the Greek letter, not the sign
     "us": "µs",
     "usec": "µs",
     "microseconds": "µs",
@@ -35,11 +32,11 @@ _NEXT_UNIT: Final = 1000
 
 
 def amount_formatter(count_name: str, factor: float = 1) -> Callable[[int], str]:
-    """Return what turns a count into words: `1,234 samples`, or for a unit of time `1.234 ms`.
+    """Return a function from a count to text: `1,234 samples`, or for a unit of time `1.234 ms`.
 
-    A count that is not one of time is multiplied by the factor, rounded half to even, and shown
-    with all its digits. A time has four digits, fewer where they would be zeros, in the largest
-    unit in which it is at least 1; below 1,000 of its own unit it is shown as it is.
+    A count that is no time is multiplied by the factor, rounded half to even, and shown with all
+    digits. A time has four digits without trailing zeros, in the largest unit in which it is at
+    least 1; below 1,000 of its own unit it is shown as it is.
     """
     exact = Fraction(factor)
     unit = _SPELLINGS.get(count_name.strip().lower())
@@ -49,9 +46,9 @@ def amount_formatter(count_name: str, factor: float = 1) -> Callable[[int], str]
 
 
 def unit_of(roots: Iterable[str]) -> str:
-    """Tell what the counts of stacks are, by their root frames, for those who did not say.
+    """Return the unit of the counts of stacks, by their root frames.
 
-    Where all are the root of tracetools' own stack files they are microseconds, else samples.
+    It is microseconds where all roots are that of tracetools' own stack files, else samples.
     """
     return "µs" if all(root == ROOT.name for root in roots) else "samples"
 

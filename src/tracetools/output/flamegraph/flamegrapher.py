@@ -1,8 +1,4 @@
-"""The builder of flame graphs: from a stack file to a graph file.
-
-What may live here: which files are read and written, in which order, and which error says what is
-wrong with them. What must not: geometry, colours, SVG.
-"""
+"""The builder of flame graphs: from a stack file to a graph file."""
 
 from __future__ import annotations
 
@@ -40,15 +36,15 @@ StrPath = str | os.PathLike[str]
 class Flamegrapher:
     """Makes an interactive SVG of a folded stack file.
 
-    `Flamegrapher("stack.folded").write_flamegraph()` writes `stack.svg` beside it. The steps
-    `with_stack_file` and `with_graph_file` change this object and return it, so they may be chained
-    or not. Nothing is looked up or written before `write_flamegraph`.
+    `Flamegrapher("stack.folded").write_flamegraph()` writes `stack.svg` beside it. The methods
+    `with_...` change this object and return it, so they can be chained. No file is read or written
+    before `write_flamegraph`.
 
     Args:
         stack_file: See `with_stack_file`.
         graph_file: See `with_graph_file`.
         before_file: See `with_before_file`.
-        **options: How the graph looks, named as in inferno's library: see `GraphOptions`.
+        **options: Those of `GraphOptions`, which has the names of inferno's library.
 
     Raises:
         TypeError: There is no such option.
@@ -89,8 +85,8 @@ class Flamegrapher:
     def csp_sources() -> dict[str, str]:
         """Return what a content security policy must allow for graphs, by directive.
 
-        `script-src` and `style-src`, each with the SHA-256 hash of what every graph of this version
-        of tracetools has within it: for pages and servers that cannot give a nonce.
+        There are `script-src` and `style-src`, each with the SHA-256 hash that is the same for all
+        graphs of this version of tracetools: for pages and servers that cannot give a nonce.
         """
         return {
             "script-src": csp_source(script_text()),
@@ -99,63 +95,62 @@ class Flamegrapher:
 
     @property
     def options(self) -> GraphOptions:
-        """The options in force, those that were not given among them."""
+        """All options: those that were given, and the defaults of the others."""
         return self._options
 
     @property
     def stack_file(self) -> Path | None:
-        """The stack file as it would be read now, or None if none was given."""
+        """The stack file that would be read now; None if none was given."""
         return None if self._stack_file is None else _find_stack_file(self._stack_file)
 
     @property
     def graph_file(self) -> Path | None:
-        """The graph file as it would be written now, or None if no file was given."""
+        """The graph file that would be written now; None if no file was given."""
         if self._graph_file is not None:
             return self._graph_file
         return None if self.stack_file is None else self.stack_file.with_suffix(".svg")
 
     def with_stack_file(self, path: StrPath) -> Self:
-        """Choose the file to read; where there is no such file, the one with suffix `.folded`."""
+        """Choose the file to read. If there is none, it is the one with the suffix `.folded`."""
         self._stack_file = _named(path, StackFileError)
         return self
 
     def with_graph_file(self, path: StrPath) -> Self:
-        """Choose the file to write, its suffix becoming `.svg`; else it is the stack file's."""
+        """Choose the file to write, with the suffix `.svg`. Else it has the stack file's name."""
         self._graph_file = _named(path, GraphFileError).with_suffix(".svg")
         return self
 
     def with_before_file(self, path: StrPath) -> Self:
-        """Choose an earlier stack file; the graph then shows by how much each frame has grown.
+        """Choose an earlier stack file. The graph then shows how much each frame has grown.
 
-        The widths are those of the stack file. What is only in the earlier one has no width.
+        Widths are those of the stack file. Frames of the earlier file alone are not drawn.
         """
         self._before_file = _named(path, StackFileError)
         return self
 
     def with_marks_of(self, profile: Profile, lens: Lens = "busy", labels: Labels = "name") -> Self:
-        """Mark the frames that blocked the loop, as the profile of the stack file knows them.
+        """Mark the frames that blocked the loop, by the profile of the same recording.
 
-        The graph then says in its second line what the mark means, behind the subtitle if there is
-        one. Graphs in which a frame is not that of a stack have no marks: reversed ones and flame
-        charts. Nor have those that show no busy time.
+        The second line of the graph then says what the mark means. Only graphs with busy time have
+        marks, and reversed graphs and flame charts do not.
 
         Args:
             profile: of the same recording.
             lens: which time the stack file has.
-            labels: what the labels in it show.
+            labels: what its labels show.
         """
         self._marks = marks_of([profile], lens, labels)
         return self
 
     def write_flamegraph(self) -> Path:
-        """Read the stack file, write the graph file, replacing it at once, and return its path.
+        """Draw the stack file, replace the graph file at once, and return its path.
 
         Raises:
-            StackFileError: The stack file is not given, missing or cannot be read; or a difference
-                was to be a flame chart.
-            NoStacksError: The stack file holds not one stack.
+            StackFileError: The stack file is not given, is missing or cannot be read; or a flame
+                chart should show a difference.
+            NoStacksError: The stack file has no stacks.
             GraphFileError: The folder of the graph file is missing, or the file cannot be written.
-                In every case a graph that was there before is untouched.
+                A graph that was there before is untouched, whatever the error.
         """
         stack_file = self._checked_stack_file()
         graph_file = self._checked_graph_file(stack_file)
@@ -175,13 +170,13 @@ class Flamegrapher:
         return render_packed(folded.packed, before, options, self._marks)
 
     def _checked_stack_file(self) -> Path:
-        """Find out what can be known to fail before anything is read."""
+        """Return the stack file, if it can be read."""
         if self.stack_file is None:
             raise StackFileError("no stack file given: call with_stack_file(path) first")
         return _check_readable(self.stack_file)
 
     def _checked_graph_file(self, stack_file: Path) -> Path:
-        """Find out likewise what keeps the graph from being written."""
+        """Return the graph file, if it seems that it can be written."""
         graph_file = self._graph_file or stack_file.with_suffix(".svg")
         if not os.path.isdir(graph_file.parent):  # Path.is_dir raises on some paths
             raise GraphFileError(
@@ -195,10 +190,10 @@ class Flamegrapher:
 
 
 def earlier_counts(before: Folded, source: str, after: Folded) -> dict[bytes, int]:
-    """Give the earlier counts of a difference of two files; `source` names the earlier one.
+    """Return the earlier counts of a difference of two files; `source` names the earlier one.
 
     Raises:
-        StackFileError: One of the two is a difference by itself.
+        StackFileError: One of the two is itself a difference.
     """
     if after.packed_before is not None or before.packed_before is not None:
         raise StackFileError(
@@ -209,7 +204,7 @@ def earlier_counts(before: Folded, source: str, after: Folded) -> dict[bytes, in
 
 
 def render(stacks: Mapping[LabelPath, int], options: GraphOptions, marks: Marks = NO_MARKS) -> str:
-    """Give the SVG of stacks with positive counts, at least one."""
+    """Return the SVG of stacks with positive counts, at least one."""
     counts = [(pack(stack), count) for stack, count in stacks.items()]
     return render_packed(counts, None, options, marks)
 
@@ -220,32 +215,32 @@ def render_packed(
     options: GraphOptions,
     marks: Marks = NO_MARKS,
 ) -> str:
-    """Give the SVG of packed stacks; `before` has the first counts of a differential graph.
+    """Return the SVG of packed stacks; `before` has the first counts of a differential graph.
 
     Raises:
-        StackFileError: A difference was to be a flame chart, in whose order it has no meaning.
+        StackFileError: A flame chart should show a difference, which has no meaning in its order.
     """
     if before is not None and options.flame_chart:
-        raise StackFileError("a flame chart shows no difference: leave one of the two away")
+        raise StackFileError("a flame chart shows no difference: leave one of the two out")
     options = _settle(options, counts)
     columns = arrange(
         counts, before, is_chart=options.flame_chart, reverse=options.reverse_stack_order
     )
     layout = place(columns, options.min_width, options.max_frames)
-    marked = {} if _is_turned(options) else place_marks(layout.boxes, marks)
+    marked = {} if _is_rearranged(options) else place_marks(layout.boxes, marks)
     if marked:
         lines = filter(None, (options.subtitle, marks.legend))
         options = replace(options, subtitle=" \u00b7 ".join(lines))
     return draw(layout, options, {box: sentence_of(blocks) for box, blocks in marked.items()})
 
 
-def _is_turned(options: GraphOptions) -> bool:
-    """Tell whether frames stand for other things than stacks from their roots, each once."""
+def _is_rearranged(options: GraphOptions) -> bool:
+    """Return whether a frame is not one stack from its root."""
     return options.reverse_stack_order or options.flame_chart
 
 
 def _settle(options: GraphOptions, counts: list[tuple[bytes, int]]) -> GraphOptions:
-    """Choose what was left open by what the stacks are."""
+    """Choose the options that were not given by what the stacks are."""
     roots = {stack.partition(SEPARATOR)[0] for stack, _ in counts}
     unit = unit_of(root.decode() for root in roots)
     if options.count_name is None:
@@ -259,12 +254,12 @@ _STATES = tuple(SEPARATOR + state.label.encode() for state in (IDLE, SCHEDULED))
 
 
 def _has_state(count: tuple[bytes, int]) -> bool:
-    """Tell whether a stack ends in what a task waited for, as those of the lens `task` do."""
+    """Return whether a stack ends in a state of a task, as those of the lens `task` do."""
     return count[0].endswith(_STATES)
 
 
 def _named(path: StrPath, error: type[Exception]) -> Path:
-    """Make a path of what was given, which must at least name a file."""
+    """Return the path of a file, which must have a name."""
     named = Path(path)
     if named.name in ("", ".."):
         raise error(f"{os.fspath(path)!r} names no file: give the path of one")
@@ -272,7 +267,7 @@ def _named(path: StrPath, error: type[Exception]) -> Path:
 
 
 def _find_stack_file(path: Path) -> Path:
-    """Give the path itself if it is there, else the one that an instrument would write."""
+    """Return the path itself if it exists, else the one that an instrument would write."""
     is_there = os.path.exists(path)  # Path.exists raises on some paths
     if is_there and not os.path.isdir(path):
         return path

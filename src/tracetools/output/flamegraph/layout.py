@@ -1,15 +1,12 @@
-"""The geometry of a flame graph in whole counts: which frame stands where, and how wide it is.
+"""The geometry of a flame graph in whole counts: where each frame is, and how wide.
 
-What may live here: stacks to boxes. What must not: pixels, percentages that are shown, colours,
-XML. Whether depth grows upwards or downwards is for the drawing to say.
+The boxes are those of a trie with children sorted by name, and with the self time of a frame left
+of its children, as in flamegraph.pl and inferno.
 
-The boxes are those of a trie whose children are sorted by name, the time that a frame has for
-itself standing left of its children: the geometry that flamegraph.pl and inferno share.
-
-The trie is never built. Packed stacks that are sorted have the stacks of any frame side by side, so
-a frame is a range of them, and its children are found by comparing a few at the ends. Frames are
-taken widest first, and what is too narrow is never looked into: the cost follows what is drawn, not
-what there is.
+The trie is never built. In sorted packed stacks those of one frame are neighbours. So a frame is a
+range of stacks, and its children are found by comparing a few stacks at their ends. The widest
+frames come first, and the children of a narrow one are never searched: the cost grows with what is
+drawn, not with what there is.
 """
 
 from __future__ import annotations
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 ROOT_NAME = ""
-"""The name of the frame below all others; no frame of a folded file has it."""
+"""The name of the frame below all others. No frame of a folded file has it."""
 
 _BILLION = 10**9
 
@@ -34,8 +31,7 @@ _BILLION = 10**9
 class Box(NamedTuple):
     """One frame of the graph: `depth` 0 is the root; `start` and `width` are counts.
 
-    `delta` is by how much the time that the frame has for itself has grown, in a differential
-    graph; as in inferno, what stands above it is not part of that.
+    In a differential graph, `delta` is the growth of the frame's self time, as in inferno.
     """
 
     depth: int
@@ -48,7 +44,7 @@ class Box(NamedTuple):
 class Layout(NamedTuple):
     """All boxes that are drawn, sorted by depth and then from left to right; the root is first.
 
-    `left_out` is how many frames there are beside these: narrower than the minimum, or too many.
+    `left_out` is how many other frames there are: narrower than the minimum, or too many.
     """
 
     boxes: list[Box]
@@ -63,10 +59,10 @@ class Columns:
     """Packed stacks from left to right, with their counts.
 
     Attributes:
-        stacks: the packed stacks; sorted and distinct, unless they are a chart's.
-        counts: how wide each is.
-        before: what each was in an earlier profile; None where there is none.
-        is_chart: whether the stacks stand in the order of time, and only neighbours are merged.
+        stacks: the packed stacks; sorted and distinct, except in a chart.
+        counts: the width of each.
+        before: the count of each in an earlier profile; None if there is none.
+        is_chart: whether stacks are in the order of time, and only neighbours are merged.
     """
 
     stacks: list[bytes]
@@ -82,7 +78,7 @@ def arrange(
     is_chart: bool = False,
     reverse: bool = False,
 ) -> Columns:
-    """Put packed stacks in the order in which they are drawn, those with equal stacks added up."""
+    """Return packed stacks in the order in which they are drawn; equal stacks add up."""
     if reverse:
         counts = [(_reversed(stack), count) for stack, count in counts]
         before = None if before is None else _summed((_reversed(s), n) for s, n in before.items())
@@ -110,11 +106,11 @@ def _reversed(stack: bytes) -> bytes:
 
 
 def place(columns: Columns, min_width: float, max_frames: int | None = None) -> Layout:
-    """Place the frames, leaving out what is narrower than `min_width` percent of all.
+    """Place the frames that are at least `min_width` percent wide.
 
-    The sum of the counts is positive. A frame exactly as wide as the minimum stays; the root always
-    does. The comparison is exact for a minimum of up to nine decimals. Of more than `max_frames`
-    the widest stay, of equally wide ones those nearest to the root and then to the left.
+    The sum of the counts must be positive. The root always stays. The comparison is exact for a
+    minimum of up to nine decimals. Of more than `max_frames` frames the widest stay; of equally
+    wide ones, those nearest to the root and then to the left.
     """
     ends = [0, *accumulate(columns.counts)]
     total = ends[-1]
@@ -129,14 +125,14 @@ def place(columns: Columns, min_width: float, max_frames: int | None = None) -> 
 
 
 def _narrowest(total: int, min_width: float) -> int:
-    """Give the least width in counts that is at least `min_width` percent of the total."""
+    """Return the least count that is at least `min_width` percent of the total."""
     return -(-total * round(min_width * _BILLION) // (100 * _BILLION))
 
 
 class _Range(NamedTuple):
-    """The stacks of one frame: those from `first` up to `stop`, alike up to their byte `offset`.
+    """The stacks of one frame: those from `first` to before `stop`, equal in `offset` bytes.
 
-    The fields before are the order in which frames are taken.
+    Ranges are ordered by their first fields: the widest frame comes first.
     """
 
     narrowness: int
@@ -148,7 +144,7 @@ class _Range(NamedTuple):
 
 
 def _widest_first(columns: Columns, ends: list[int], narrowest: int) -> Iterator[Box]:
-    """Yield the boxes of frames that are wide enough, a frame always before those above it."""
+    """Yield the boxes of frames that are wide enough, each frame before those above it."""
     children = _children_in_time if columns.is_chart else _children_by_name
     ranges = [_Range(-ends[-1], 0, 0, len(columns.stacks), 0, b"")]
     while ranges:
@@ -162,12 +158,12 @@ def _widest_first(columns: Columns, ends: list[int], narrowest: int) -> Iterator
 def _children_by_name(
     stacks: list[bytes], ends: list[int], parent: _Range, narrowest: int
 ) -> Iterator[_Range]:
-    """Find the frames right above a frame that are wide enough; stacks are sorted.
+    """Yield the frames directly above a frame that are wide enough; stacks are sorted.
 
-    A frame that is wide enough and does not begin before `first` has the stack in which the least
-    width after `first` is reached: those that end before it are passed over unseen.
+    The next such frame must have the stack in which the least width, counted from `first`, is
+    reached. Frames that end before it are skipped without a comparison.
     """
-    first = parent.first + _has_time_of_its_own(stacks, parent)
+    first = parent.first + _has_self_time(stacks, parent)
     while first < parent.stop:
         reached = bisect_left(ends, ends[first] + narrowest, first + 1, parent.stop + 1) - 1
         if reached == parent.stop:
@@ -186,7 +182,7 @@ def _children_by_name(
 def _children_in_time(
     stacks: list[bytes], ends: list[int], parent: _Range, narrowest: int
 ) -> Iterator[_Range]:
-    """Find likewise the frames right above a frame of a chart, in which neighbours are merged."""
+    """Yield the same for a frame of a chart, in which only neighbours are merged."""
     first = parent.first
     while first < parent.stop:
         name, offset = _name(stacks[first], parent.offset)
@@ -199,18 +195,18 @@ def _children_in_time(
 
 
 _BEYOND = b"\1"
-"""Sorts right after the separator, and so after all that stands above a frame."""
+"""Sorts right after the separator, and so after all stacks above a frame."""
 
 
 def _name(stack: bytes, offset: int) -> tuple[bytes, int]:
-    """Give the name that begins at an offset, none at the end, and where the next one begins."""
+    """Return the name at an offset, empty at the end, and the offset of the next one."""
     end = stack.find(SEPARATOR, offset)
     name = stack[offset:] if end < 0 else stack[offset:end]
     return name, offset + len(name) + 1
 
 
 def _is_above(stack: bytes, name: bytes, offset: int) -> bool:
-    """Tell whether a stack has this name at this offset."""
+    """Return whether a stack has this name at this offset."""
     end = offset + len(name)
     return stack.startswith(name, offset) and stack[end : end + 1] in _ENDS
 
@@ -218,22 +214,22 @@ def _is_above(stack: bytes, name: bytes, offset: int) -> bool:
 _ENDS = (b"", SEPARATOR)
 
 
-def _has_time_of_its_own(stacks: list[bytes], frame: _Range) -> bool:
-    """Tell whether the first stack of a frame ends with it."""
+def _has_self_time(stacks: list[bytes], frame: _Range) -> bool:
+    """Return whether the first stack of a frame ends with it."""
     return len(stacks[frame.first]) < max(frame.offset, 1)
 
 
 def _delta(columns: Columns, frame: _Range) -> int:
-    """Tell by how much the time that a frame has for itself has grown."""
-    if columns.before is None or not _has_time_of_its_own(columns.stacks, frame):
+    """Return the growth of a frame's self time."""
+    if columns.before is None or not _has_self_time(columns.stacks, frame):
         return 0
     return columns.counts[frame.first] - columns.before[frame.first]
 
 
 def _count_frames(columns: Columns) -> int:
-    """Count the frames that neighbours do not share with each other: all that could be drawn.
+    """Count all frames that could be drawn: each that a stack does not share with the one before.
 
-    Where two stacks begin to differ is found by comparing them as numbers, which C does.
+    The first difference of two stacks is found by comparing them as numbers, which is fast.
     """
     frames = 0
     last, last_number = b"", 0
@@ -243,7 +239,7 @@ def _count_frames(columns: Columns) -> int:
         number = int.from_bytes(stack, "little")
         differing = number ^ last_number
         alike = (differing & -differing).bit_length() - 1 >> 3
-        if stack and alike <= len(stack):  # else all of it is the begin of the last one
+        if stack and alike <= len(stack):  # else the last stack begins with all of it
             frames += stack.count(SEPARATOR, alike)
             if stack[alike : alike + 1] not in _ENDS or last[alike : alike + 1] not in _ENDS:
                 frames += 1

@@ -1,7 +1,4 @@
-"""Text in markup: the one place that escapes, for graphs and for pages alike.
-
-What may live here: text to markup, and the files in `assets/`. What must not: what a text means.
-"""
+"""Text as markup. Graphs and pages escape here and nowhere else."""
 
 from __future__ import annotations
 
@@ -27,25 +24,24 @@ _ESCAPES: Final = str.maketrans(
 
 
 def escape(text: str) -> str:
-    """Make any text safe in XML and HTML, between tags and in quoted attributes alike.
+    """Return a text that is safe in XML and HTML, between tags and in quoted attributes.
 
-    What XML 1.0 has no place for (control characters, lone surrogates, U+FFFE and U+FFFF) is
-    replaced by U+FFFD, one for one, since a single such character makes browsers refuse a whole
-    document; blanks of any kind become a blank.
+    Browsers refuse a whole document for a single character that XML 1.0 forbids. So control
+    characters, lone surrogates, U+FFFE and U+FFFF become U+FFFD. All white space becomes blanks.
     """
     return text.translate(_ESCAPES)
 
 
 def nonce_attribute(nonce: str | None) -> str:
-    """Give the attribute that a content security policy asks of scripts and styles, or nothing."""
+    """Return the nonce attribute of scripts and styles, or an empty text."""
     return "" if nonce is None else f' nonce="{escape(nonce)}"'
 
 
 def csp_source(text: str) -> str:
-    """Give the hash of a script or style as content security policies write it."""
+    """Return the hash of a script or style as content security policies have it."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def asset(package: str, name: str) -> str:
-    """Give a file of a package's `assets/`, as it was written."""
+    """Return the text of a file in a package's `assets/`."""
     return (pkgutil.get_data(package, f"assets/{name}") or b"").decode()

@@ -1,8 +1,6 @@
-"""The options of a flame graph: their names, defaults and limits, in one place.
+"""The options of a flame graph: names, defaults and limits.
 
-What may live here: values and whether they make sense. What must not: files, and drawing.
-The names are those of inferno's library, so that what people know about it holds here too; the
-ones that it does not have (`max_frames`, `search`, `nonce`, `embedded`) say so.
+The names are those of inferno's library. Options that inferno does not have say so.
 """
 
 from __future__ import annotations
@@ -17,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Direction = Literal["straight", "inverted"]
-"""Whether stacks grow upwards from the root (a flame) or hang from it (an icicle)."""
+"""Whether stacks grow up from the root (a flame) or down (an icicle)."""
 
 Side = Literal["left", "right"]
 
 
 class GraphKeywords(TypedDict, total=False):
-    """What `Flamegrapher` takes by keyword, for type checkers; `GraphOptions` explains each."""
+    """The keyword arguments of `Flamegrapher`, for type checkers. `GraphOptions` explains them."""
 
     title: str | None
     subtitle: str | None
@@ -59,14 +57,14 @@ class GraphOptions:
     """
 
     title: str | None = None
-    """The heading, and the title of the document; None for what it is: `Flame Graph`, `Icicle
-    Graph` or `Flame Chart`."""
+    """The heading and the title of the document. None for `Flame Graph`, `Icicle Graph` or `Flame
+    Chart`."""
 
     subtitle: str | None = None
     """A second line below the heading."""
 
     image_width: int | None = None
-    """The width in pixels; None fills the window, and is 1200 where no script runs."""
+    """The width in pixels. None fills the window; without a script that is 1200."""
 
     frame_height: int = 16
     """The pixels from one row of frames to the next."""
@@ -75,69 +73,69 @@ class GraphOptions:
     """Frames narrower than this percentage of all time are left out."""
 
     max_frames: int | None = 20_000
-    """No more frames than these are drawn, the widest ones; None draws them all. Browsers need
-    seconds for a graph of 100,000 frames. Not in inferno."""
+    """How many frames are drawn at most, the widest ones; None for all. Browsers need seconds for
+    100,000 frames. Not in inferno."""
 
     font_type: str = "monospace"
-    """The font, or fonts by preference, as CSS names them."""
+    """The font as CSS names it, or several in order of preference."""
 
     font_size: int = 12
-    """The size of the text in pixels; the margins follow it."""
+    """The size of the text in pixels. Margins depend on it."""
 
     font_width: float = 0.61
-    """The width of a letter by the font size, on average: what labels are cut by before a script
-    measures them. inferno's is 0.59, which is a little less than monospaced fonts have."""
+    """The average width of a letter, as a ratio to the font size. Labels are cut by it until a
+    script measures them. In inferno it is 0.59, a little less than in monospaced fonts."""
 
     count_name: str | None = None
-    """The unit of the counts. Where it is one of time (`ns`, `µs` or `us`, `ms`, `s`), counts are
-    shown in the unit that fits. None for `µs` where every stack has the root of tracetools' own
-    stack files, which count microseconds, and else for `samples`, as inferno has it."""
+    """The unit of the counts. Times (`ns`, `µs` or `us`, `ms`, `s`) are shown in the unit that
+    fits. None for `µs` if every stack has the root of tracetools' own stack files, which count
+    microseconds; else for `samples`, as in inferno."""
 
     factor: float = 1
-    """The counts that are shown are multiplied by this; shares and widths stay."""
+    """The counts that are shown are multiplied by this. Percentages and widths stay."""
 
     colors: str | None = None
-    """The palette. A frame's colour follows from its name, so it is the same in every graph. None
-    for `lens` where tracetools' own stacks end in what tasks waited for, and else for `hot`."""
+    """The palette. The colour of a frame depends on its name alone, so it is the same in every
+    graph. None for `lens` if tracetools' own stacks end in states of tasks; else for `hot`."""
 
     bgcolors: str | None = None
-    """The background: `yellow`, `blue`, `green`, `grey`, or a colour as `#rrggbb`. None follows the
-    reader's colour scheme, light or dark."""
+    """The background: `yellow`, `blue`, `green`, `grey` or `#rrggbb`. None follows the reader's
+    colour scheme, light or dark."""
 
     direction: Direction = "straight"
-    """`inverted` for an icicle, whose root is on top."""
+    """`inverted` for an icicle, with the root on top."""
 
     reverse_stack_order: bool = False
-    """Whether stacks are merged from their leaves, which then stand beside the root: who calls it,
-    for what is called from many places."""
+    """Whether stacks are merged from their leaves, which are then next to the root. So one sees
+    all callers of a function together."""
 
     flame_chart: bool = False
     """Whether stacks stay in the order of the file, from left to right, and only neighbours are
-    merged: for files in the order of time. (inferno's runs from right to left.)"""
+    merged: for files in the order of time. In inferno the order is from right to left."""
 
     negate_differentials: bool = False
-    """Whether growth and shrinking change places, in sign and colour."""
+    """Whether growth and shrinking are exchanged, in sign and colour."""
 
     text_truncate_direction: Side = "right"
-    """The side at which a label loses letters that have no room. inferno's script cuts on the left;
-    tracetools' own labels begin with what matters most."""
+    """The side at which a label is cut. inferno's script cuts on the left; the labels of tracetools
+    begin with what matters most."""
 
     notes: str = ""
-    """A text for whoever opens the file: it is kept in its metadata and not shown."""
+    """A text that is kept in the metadata of the file and not shown."""
 
     search: str | None = None
-    """A regular expression to begin with, as if typed into the search field. Not in inferno."""
+    """A regular expression to search for when the graph opens. Not in inferno."""
 
     no_javascript: bool = False
-    """Whether the script is left away: a picture with titles, and nothing to click."""
+    """Whether the script is left out: a picture with titles, and nothing to click."""
 
     nonce: str | None = None
-    """The nonce that a content security policy asks of scripts and styles. Not in inferno; see
-    `Flamegrapher.csp_sources` for hashes in its place."""
+    """The nonce of scripts and styles for a content security policy. For hashes, see
+    `Flamegrapher.csp_sources`. Not in inferno."""
 
     embedded: bool = False
-    """Whether the text is to stand within an HTML page: without XML declaration, and leaving the
-    page's URL, keys and history alone. Not in inferno."""
+    """Whether the SVG is for an HTML page: without XML declaration, and without use of the page's
+    URL, keys and history. Not in inferno."""
 
     def __post_init__(self) -> None:
         for name, (is_right, remedy) in _LIMITS.items():
@@ -147,7 +145,7 @@ class GraphOptions:
 
     @property
     def heading(self) -> str:
-        """The title, or what stands in its place."""
+        """The title, or the default one."""
         if self.title is not None:
             return self.title
         if self.flame_chart:
@@ -156,7 +154,7 @@ class GraphOptions:
 
 
 def make_options(given: Mapping[str, object]) -> GraphOptions:
-    """Make options of keywords, whatever they are.
+    """Return the options of keyword arguments.
 
     Raises:
         TypeError: There is no such option; the message has the ones there are.

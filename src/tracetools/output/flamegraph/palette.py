@@ -1,12 +1,8 @@
-"""Colours of frames, by name alone: a function has one colour in every graph, run and process.
+"""Colours of frames, of differences and of backgrounds.
 
-What may live here: functions from a name to a colour, and the table of them; the colours that stand
-for a difference, and those of backgrounds. What must not: how a colour is written down, and
-anything that depends on where or how wide a frame is.
-
-A palette is a range of colours in which the name's hash chooses, or a list of rules that choose the
-range. The ranges have the hues of flamegraph.pl and are lighter, so that dark text on them is easy
-to read.
+The colour of a frame depends on its name alone, so it is the same in every graph and process. A
+palette is a range of colours in which the hash of the name chooses, or a list of rules that choose
+a range. Ranges have the hues of flamegraph.pl, but lighter, so that dark text is easy to read.
 """
 
 from __future__ import annotations
@@ -31,13 +27,13 @@ class Colour(NamedTuple):
 
 
 def difference(delta: int, largest: int) -> Colour:
-    """Return the colour of a change: near white for none, towards red for growth, blue for less.
+    """Return the colour of a change: nearly white for none, red for growth, blue for shrinking.
 
-    Red and blue, unlike red and green, differ for colour-blind readers too.
+    Colour-blind readers can distinguish red and blue, but not red and green.
 
     Args:
-        delta: By how much the frame grew; less than 0 where it shrank.
-        largest: The change that has the full colour, 1 or more; greater ones have no more of it.
+        delta: The growth of the frame; negative if it shrank.
+        largest: The change that has the full colour, 1 or more. Greater ones have the same.
     """
     end = _GROWN if delta > 0 else _SHRUNK
     part = min(abs(delta), largest)
@@ -52,9 +48,9 @@ _SHRUNK = Colour(92, 152, 236)
 
 
 def _dice(name: str) -> tuple[int, int, int]:
-    """Throw three dice of 0 to 255 that only the name decides, similar names or not."""
+    """Return three numbers from 0 to 255 that depend on the name alone; similar names differ."""
     mixed = zlib.crc32(name.encode(errors="surrogatepass"))
-    # A checksum alone gives neighbours for similar names; these steps (of MurmurHash3) spread them.
+    # A checksum alone gives similar names similar numbers. These steps of MurmurHash3 mix them.
     mixed = (mixed ^ mixed >> 16) * 0x85EBCA6B & 0xFFFFFFFF
     mixed = (mixed ^ mixed >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
     mixed ^= mixed >> 16
@@ -62,12 +58,12 @@ def _dice(name: str) -> tuple[int, int, int]:
 
 
 def _between(low: int, high: int, die: int) -> int:
-    """Scale a die to a range, both ends included."""
+    """Scale a number from 0 to 255 to a range, both ends included."""
     return low + (high - low) * die // 255
 
 
 def _range(low: Colour, high: Colour) -> Palette:
-    """Make a palette of the colours between two: a die for each channel."""
+    """Return a palette of all colours between two, with a number of its own for each channel."""
 
     def paint(name: str) -> Colour:
         warmth, glow, tint = _dice(name)
@@ -81,7 +77,7 @@ def _range(low: Colour, high: Colour) -> Palette:
 
 
 def _rules(*rules: tuple[str, Palette], otherwise: Palette) -> Palette:
-    """Make a palette that hands a name to that of the first expression found in it."""
+    """Return a palette that uses the one of the first expression that is found in a name."""
     compiled = [(re.compile(expression), palette) for expression, palette in rules]
 
     def paint(name: str) -> Colour:
@@ -92,17 +88,17 @@ def _rules(*rules: tuple[str, Palette], otherwise: Palette) -> Palette:
 
 
 def _one_of(*palettes: Palette) -> Palette:
-    """Make a palette that hands a name to one of several, by its hash."""
+    """Return a palette that uses one of several, by the hash of a name."""
 
     def paint(name: str) -> Colour:
-        # Another throw than the palette's own, or else each would show a part of its colours.
+        # Not the hash of the palette itself: then each would use only a part of its colours.
         return palettes[sum(_dice(f"{name}\0")) % len(palettes)](name)
 
     return paint
 
 
 def _with_gaps(palette: Palette) -> Palette:
-    """Paint the frames `-` and `--`, which stand for what is not known, in grey."""
+    """Return a palette in which the frames `-` and `--`, for unknown functions, are grey."""
 
     def paint(name: str) -> Colour:
         return _GAPS.get(name) or palette(name)
@@ -148,9 +144,9 @@ _JS = _rules(
     otherwise=_RED,
 )
 
-# tracetools shortens the files of the standard library to what an import says (asyncio/events.py),
-# so its modules are known by name. These are the ones that asynchronous programs pass through; a
-# complete list would be another one in each version of Python, and so would the colours.
+# Files of the standard library are shown as in an import (asyncio/events.py), so they are
+# recognised by name. These are the modules that asynchronous programs use. A complete list would
+# differ from version to version of Python, and so would the colours.
 _STANDARD_LIBRARY = (
     "_pyrepl|asyncio|cProfile|codecs|collections|concurrent|contextlib|copy|ctypes|email|functools"
     "|gzip|http|importlib|inspect|json|logging|multiprocessing|os|pathlib|pickle|posixpath|queue|re"
@@ -179,7 +175,7 @@ _RUST = _rules(
 )
 
 # Tints of Okabe and Ito's colours (https://jfly.uni-koeln.de/color/), which colour-blind readers
-# tell apart; their lightness differs as well.
+# can distinguish. Their lightness differs as well.
 _COLORBLIND = _one_of(
     _range(Colour(241, 235, 131), Colour(251, 245, 141)),  # yellow
     _range(Colour(238, 183, 45), Colour(248, 193, 55)),  # orange
@@ -190,7 +186,7 @@ _COLORBLIND = _one_of(
     _range(Colour(187, 239, 229), Colour(197, 249, 239)),  # sky
 )
 
-# For the graph in which each stack ends in what its tasks waited for.
+# For graphs in which stacks end in states of tasks.
 _LENS = _rules(
     (r"^\[idle\]$", lambda _: Colour(120, 166, 230)),
     (r"^\[scheduled\]$", lambda _: Colour(250, 186, 20)),
@@ -219,8 +215,8 @@ PALETTES: Mapping[str, Palette] = {
         "lens": _LENS,
     }.items()
 }
-"""What the option `colors` can name: functions from a frame's name, with the annotation that it may
-have (`_[k]` kernel, `_[j]` compiled just in time, `_[i]` inlined, `_[w]` waker), to its colour."""
+"""The values of the option `colors`: functions from the name of a frame to its colour. A name may
+end in an annotation: `_[k]` kernel, `_[j]` compiled just in time, `_[i]` inlined, `_[w]` waker."""
 
 BACKGROUNDS: Mapping[str, Colour] = {
     "yellow": Colour(248, 248, 216),
@@ -228,4 +224,4 @@ BACKGROUNDS: Mapping[str, Colour] = {
     "green": Colour(232, 248, 232),
     "grey": Colour(240, 240, 240),
 }
-"""What the option `bgcolors` can name."""
+"""The values of the option `bgcolors`."""

@@ -1,16 +1,15 @@
-"""A layout as SVG text: the one place that knows pixels.
+"""A layout as SVG text.
 
-What may live here: how boxes and options become markup. What must not: which frames there are, and
-how the graph behaves. Every text from outside, options included, passes through `escape`; styles
-and script are the files in `assets/`, into which nothing is ever pasted.
+Every text from outside, options included, passes through `escape`. Styles and script are the files
+in `assets/`, copied as they are.
 
-Frames stand in one group for each row, so a frame's depth is the number of its row, and in a nested
-`<svg>` in percentages, so that the graph fits any width. The exact counts stand beside them, as
-`data-x` (start) and `data-w` (width), in a differential graph also the growth, `data-d`; `data-n`
-is the length of the name within the title, in the UTF-16 units that scripts count in. A frame that
-is marked has the symbol that stands before its label in `data-m`, and in its title the reason.
+Each row of frames is a group, so the depth of a frame is the number of its row. Positions are
+percentages within a nested `<svg>`, so the graph fits any width. Attributes have the exact counts:
+`data-x` (start), `data-w` (width) and, in a differential graph, `data-d` (growth). `data-n` is the
+length of the name within the title, in UTF-16 units, which scripts count in. A marked frame has the
+symbol before its label in `data-m`, and the reason in its title.
 
-A document has no ids and no name that another one in the same page could take for its own.
+A document has no ids, and no name that another one in the same page could take for its own.
 """
 
 from __future__ import annotations
@@ -36,21 +35,21 @@ MARGIN = 10
 """Pixels left and right of the frames, and between them and the details below."""
 
 FLUID_WIDTH = 1200
-"""The width of a graph that fills its window, where no script makes it do so."""
+"""The width of a graph that fills its window, where no script runs."""
 
 _NOTHING: Final[Mapping[Box, str]] = MappingProxyType({})
 
 
 def draw(layout: Layout, options: GraphOptions, marks: Mapping[Box, str] = _NOTHING) -> str:
-    """Give the whole document, its last line ended: same arguments, same text.
+    """Return the whole document, its last line ended. The same arguments give the same text.
 
-    Boxes that have a mark can be told from others at a glance; the text is why.
+    `marks` has the text of each marked box, which says why it is marked.
     """
     sheet = _Sheet.of(layout, options)
     return "".join(
         [
             *_head(sheet, options),
-            *_surroundings(sheet, options),
+            *_above(sheet, options),
             *_frames(layout, sheet, options, marks),
             *_bar(layout.left_out, sheet),
             *_script(options),
@@ -60,12 +59,12 @@ def draw(layout: Layout, options: GraphOptions, marks: Mapping[Box, str] = _NOTH
 
 
 def style_text() -> str:
-    """Give the styles exactly as they stand in the document, for a hash in a security policy."""
+    """Return the styles exactly as they are in the document, for a hash in a security policy."""
     return f"\n{_asset('flamegraph.css')}"
 
 
 def script_text() -> str:
-    """Give the script exactly as it stands in the document, for a hash in a security policy."""
+    """Return the script exactly as it is in the document, for a hash in a security policy."""
     files = [_asset(name) for name in ("model.js", "drawing.js", "flamegraph.js")]
     return "\n".join(["", "(() => {", '"use strict";', "", *files]) + "})();\n"
 
@@ -74,7 +73,7 @@ def script_text() -> str:
 
 
 class _Sheet(NamedTuple):
-    """Where things stand, in pixels from the top left."""
+    """Sizes and positions in pixels, from the top left."""
 
     width: int
     height: int
@@ -107,16 +106,16 @@ class _Sheet(NamedTuple):
         return self.frames_top + self.rows * self.row_height
 
     def top_of(self, depth: int) -> int:
-        """Tell where the row of a depth begins: a flame grows from below, an icicle hangs."""
-        place = depth if self.is_icicle else self.rows - 1 - depth
-        return self.frames_top + place * self.row_height + 1
+        """Return where the row of a depth begins. A flame has its root below, an icicle on top."""
+        row = depth if self.is_icicle else self.rows - 1 - depth
+        return self.frames_top + row * self.row_height + 1
 
 
 # -- markup ------------------------------------------------------------------------------------
 
 
 def _head(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
-    """Open the document."""
+    """Yield the begin of the document."""
     if not options.embedded:
         yield '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
     yield (
@@ -133,7 +132,7 @@ def _head(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
 
 
 def _classes(options: GraphOptions) -> Iterator[str]:
-    """Name what the styles have to know."""
+    """Yield the classes that the styles use."""
     yield "tracetools"
     if options.image_width is None:
         yield "fluid"
@@ -146,7 +145,7 @@ def _classes(options: GraphOptions) -> Iterator[str]:
 
 
 def _settings(options: GraphOptions) -> str:
-    """Tell the script what it has to know."""
+    """Return the attributes that the script reads."""
     settings = f' data-cut="{options.text_truncate_direction}"'
     if options.search is not None:
         settings += f' data-search="{escape(options.search)}"'
@@ -156,13 +155,13 @@ def _settings(options: GraphOptions) -> str:
 
 
 def _script(options: GraphOptions) -> Iterator[str]:
-    """Give the script, if there is to be one."""
+    """Yield the script, unless it is left out."""
     if not options.no_javascript:
         yield f"<script{nonce_attribute(options.nonce)}><![CDATA[{script_text()}]]></script>\n"
 
 
-def _surroundings(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
-    """Draw what stands above the frames: headings, and the places of the buttons."""
+def _above(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
+    """Yield what is above the frames: headings and buttons."""
     line = sheet.line
     colour = _hex(_background(options))
     yield f'<rect class="background" width="100%" height="100%" fill="{colour}"/>\n'
@@ -180,17 +179,17 @@ def _surroundings(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
 
 
 def _bar(left_out: int, sheet: _Sheet) -> Iterator[str]:
-    """Draw the line below the frames, where the script tells of frames and matches."""
+    """Yield the line below the frames, in which the script shows details and matches."""
     height = sheet.height - sheet.frames_bottom
     baseline = sheet.line + MARGIN
     yield f'<g class="bar" transform="translate(0,{sheet.frames_bottom})">\n'
     yield f'<rect class="backing" width="100%" height="{height}" fill="none"/>\n'
-    yield f'<text class="details" {_LEFT} y="{baseline}">{_tell_left_out(left_out)}</text>\n'
+    yield f'<text class="details" {_LEFT} y="{baseline}">{_left_out(left_out)}</text>\n'
     yield f'<text class="matched" {_RIGHT} y="{baseline}"/>\n'
     yield "</g>\n"
 
 
-def _tell_left_out(frames: int) -> str:
+def _left_out(frames: int) -> str:
     if not frames:
         return ""
     return f"{frames:,} more {'frame is' if frames == 1 else 'frames are'} not drawn"
@@ -207,7 +206,7 @@ _DARKEST_LIGHT = 128
 
 
 def _background(options: GraphOptions) -> Colour:
-    """Give the colour of the background; None is white where no style says otherwise."""
+    """Return the colour of the background: white, unless an option or a style says otherwise."""
     named = options.bgcolors
     if named is None:
         return _WHITE
@@ -215,7 +214,7 @@ def _background(options: GraphOptions) -> Colour:
 
 
 def _is_dark(colour: Colour) -> bool:
-    """Tell whether light text is easier to read on a colour; the weights are those of Rec. 601."""
+    """Return whether light text is easier to read on a colour, by the weights of Rec. 601."""
     return (299 * colour.red + 587 * colour.green + 114 * colour.blue) / 1000 < _DARKEST_LIGHT
 
 
@@ -229,7 +228,7 @@ def _hex(colour: Colour) -> str:
 def _frames(
     layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
 ) -> Iterator[str]:
-    """Draw the frames, row by row from the root."""
+    """Yield the frames, row by row from the root."""
     pen = (_DifferencePen if layout.differential else _Pen)(layout, sheet, options, marks)
     yield f'<svg class="frames" x="{MARGIN}" width="{sheet.frames_width}">\n'
     for depth, boxes in groupby(layout.boxes, key=lambda box: box.depth):
@@ -240,7 +239,7 @@ def _frames(
 
 
 class _Pen:
-    """Draws frames; holds what is the same for all of them."""
+    """Draws frames, and has what is the same for all of them."""
 
     def __init__(
         self, layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
@@ -258,7 +257,7 @@ class _Pen:
         self._baseline = f"{self._rect_height / 2 + 0.35 * options.font_size:.2f}"
 
     def frame(self, box: Box) -> str:
-        """Draw one frame: its title for the pointer, its rectangle, its label if one has room."""
+        """Return one frame: its title, its rectangle, and its label if one fits."""
         name = shown_name(box.name) if box.depth else "all"
         left = f"{100 * box.start / self._total:.4f}%"
         width = f"{100 * box.width / self._total:.4f}%"
@@ -276,7 +275,7 @@ class _Pen:
         )
 
     def _title(self, box: Box, name: str) -> str:
-        """Give name, count and share; the share is rounded to even, as both references do."""
+        """Return name, count and percentage. It is rounded half to even, as in inferno."""
         share = self._share(box.width) if box.depth else "100%"
         return f"{name} ({self._amount(box.width)}, {share})"
 
@@ -296,7 +295,7 @@ class _Pen:
         return _cut(name, self._columns(box), on_left=self._cuts_left)
 
     def _marked_text(self, box: Box, name: str) -> str:
-        """Give what of a name has room behind the symbol; that alone where nothing else has."""
+        """Return the symbol and as much of the name as fits behind it."""
         room = self._columns(box) - _SYMBOL_COLUMNS
         text = _cut(name, room - 1, on_left=self._cuts_left)
         if text:
@@ -304,15 +303,15 @@ class _Pen:
         return SYMBOL if room >= 0 else ""
 
     def _columns(self, box: Box) -> int:
-        """How many letters of a monospaced font fit into a box, 3 pixels spared on each side."""
+        """Return how many monospaced letters fit into a box, with 3 pixels free on each side."""
         pixels_by_total = self._frames_width * box.width - 6 * self._total
         return max(0, pixels_by_total * 100 // (self._total * self._letter_width))
 
 
 class _DifferencePen(_Pen):
-    """Draws frames that have grown or shrunk: the colour says by how much, and so does the title.
+    """Draws frames with their growth, as a colour and as a number in the title.
 
-    As in inferno the growth is that of a frame's own time, and the root has none.
+    As in inferno, growth is that of a frame's self time, and the root has none.
     """
 
     def __init__(
@@ -340,13 +339,13 @@ class _DifferencePen(_Pen):
 
 _MIN_COLUMNS = 3
 _SYMBOL_COLUMNS = 2
-"""Fonts rarely have the symbol, and those that lend it to them have it wide."""
+"""The symbol mostly comes from another font, in which it is wide."""
 
 _ANNOTATION = re.compile(r"_\[[kwij]\]\Z")
 
 
 def shown_name(name: str) -> str:
-    """The name of a frame for people: an annotation as `_[k]` is left away."""
+    """Return the name of a frame without its annotation, such as `_[k]`."""
     return _ANNOTATION.sub("", name)
 
 
@@ -355,12 +354,12 @@ def _asset(name: str) -> str:
 
 
 def _units(text: str) -> int:
-    """Count UTF-16 units, as scripts do."""
+    """Return the length in UTF-16 units, as scripts count."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _cut(name: str, columns: int, *, on_left: bool = False) -> str:
-    """Cut a name to that many columns, `..` standing for the rest; too few columns hold nothing."""
+    """Return a name that is cut to a number of columns, with `..` for the rest, or nothing."""
     if columns < _MIN_COLUMNS:
         return ""
     if name.isascii():
@@ -377,12 +376,12 @@ def _cut(name: str, columns: int, *, on_left: bool = False) -> str:
 
 
 def _fitting(widths: Iterable[int], room: int) -> int:
-    """Count the first characters that have room together; not all of them do."""
+    """Return how many characters fit from the first one on; not all of them do."""
     return sum(1 for _ in takewhile(lambda width: width <= room, accumulate(widths)))
 
 
 def _columns_of(char: str) -> int:
-    """How many columns a character takes: two for the wide ones of East Asia, none for marks."""
+    """Return the columns of a character: 2 for wide ones of East Asia, 0 for combining marks."""
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1

@@ -1,1 +1,1 @@
-"""Readers and writers of the files that tracetools exchanges with other tools; one module each."""
+"""Readers and writers of files, one module for each format."""

@@ -1,14 +1,11 @@
 """Folded text: `frame;frame;frame count` lines, the format that every flame graph tool reads.
 
-What may live here: the text of stacks and counts, strict when written and lenient when read. What
-must not: what a count means, what a frame consists of, and anything about drawing.
+A stack is a tuple of labels, root first. We write the subset that all known tools read alike:
+UTF-8, LF, sorted, one line for each distinct stack, positive integers, no header, no empty frame.
+We read whatever flamegraph.pl, inferno, tracing-flame or trace-tools write.
 
-A stack is a tuple of labels, root first. What is written is the subset that all known consumers
-read alike: UTF-8, LF, sorted, one line a distinct stack, positive integers, no header, no blank
-frame. What is read is anything that flamegraph.pl, inferno, tracing-flame or trace-tools write.
-
-What was read stays packed (`pack`): a stack in one `bytes`, so that a file of a hundred thousand
-distinct stacks costs little more memory than its text, and sorts as fast as text.
+Stacks that were read stay packed (`pack`), each in one `bytes`. So a file of a hundred thousand
+distinct stacks takes little more memory than its text, and sorts as fast as text.
 """
 
 from __future__ import annotations
@@ -30,16 +27,16 @@ if TYPE_CHECKING:
     from tracetools.core.labels import LabelPath
 
 MAX_LABEL_BYTES = 240
-"""The longest label that is written. 256 of them fit into the 64 KiB line that Pyroscope reads."""
+"""The longest label that is written. 256 of them fit into 64 KiB, the longest line of Pyroscope."""
 
 MAX_LINE_BYTES = 1 << 20
-"""The longest line that is read; a longer one is one bad line, and never held in memory whole."""
+"""The longest line that is read. A longer one is a bad line and never in memory as a whole."""
 
 MAX_COUNT_CHARACTERS = 100
-"""The longest number that is read: far beyond any count, and far below Python's own limit."""
+"""The longest number that is read: longer than any count, and shorter than Python's own bound."""
 
 UNKNOWN = "unknown"
-"""The label of a frame that has none."""
+"""The label of a frame without a name."""
 
 _log = logging.getLogger("tracetools")
 
@@ -59,18 +56,18 @@ _ELLIPSIS = "…"
 
 
 def clean_label(label: str) -> str:
-    """Turn any text into a label that no reader of folded text misreads; a clean one stays as is.
+    """Return a label that no reader of folded text misreads; a clean label stays as it is.
 
-    This is the one substitution that tracetools makes, and making it twice changes nothing:
+    This is the one substitution that tracetools makes. Making it twice changes nothing:
 
     - `;` becomes `:`, since it separates frames;
     - control characters, line separators and byte order marks become spaces;
     - lone surrogates and U+FFFE, U+FFFF, which UTF-8 or XML cannot hold, become U+FFFD;
-    - blanks at either end go, and what is then empty is `unknown`;
-    - a number after a blank at the end gets a `#`, since flamegraph.pl and inferno take it for a
+    - blanks at both ends go, and an empty label becomes `unknown`;
+    - a number after a blank at the end gets a `#`, since flamegraph.pl and inferno read it as a
       second count: `task 7` becomes `task #7`;
     - a `#` at the start gets a `_` before it, since the line would be a comment;
-    - of more than 240 bytes of UTF-8 the head and the tail stay, around `…`.
+    - more than 240 bytes of UTF-8 become head and tail around `…`.
     """
     text = label.translate(_SUBSTITUTES).strip() or UNKNOWN
     text = _COUNT_LOOKALIKE.sub("#", text)
@@ -80,7 +77,7 @@ def clean_label(label: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    """Keep head and tail of a text that is too long, without breaking a character."""
+    """Return head and tail of a text that is too long, without cutting through a character."""
     raw = text.encode()
     if len(raw) <= MAX_LABEL_BYTES:
         return text
@@ -91,17 +88,17 @@ def _shortened(text: str) -> str:
 
 
 def format_folded(stacks: Mapping[LabelPath, int]) -> str:
-    """Give the folded text of stacks and their counts: cleaned, merged, sorted, each line ended.
+    """Return the folded text of stacks and counts: cleaned, merged, sorted, each line ended.
 
-    Stacks that are equal once cleaned add up. Counts of zero or less are left out, since some
-    readers lose whole frames over them. A stack without frames is one frame, `unknown`.
+    Stacks that are equal once they are clean add up. Counts of zero or less are left out, since
+    they make some readers lose whole frames. A stack without frames becomes one frame, `unknown`.
     """
     merged = _clean_and_merged(stacks, ";")
     return "".join(sorted(f"{line} {count}\n" for line, count in merged.items()))
 
 
 def pack_clean(stacks: Mapping[LabelPath, int]) -> list[tuple[bytes, int]]:
-    """Give packed what a file of these stacks would hold, without writing and reading one."""
+    """Return packed stacks as a file of these stacks would have them, without a file."""
     merged = _clean_and_merged(stacks, "\0")
     return [(line.encode(), count) for line, count in merged.items()]
 
@@ -121,7 +118,7 @@ def _clean_and_merged(stacks: Mapping[LabelPath, int], separator: str) -> dict[s
 
 
 def write_folded(path: Path, stacks: Mapping[LabelPath, int]) -> None:
-    """Write stacks to a folded file, replacing it at once; no stacks make an empty file.
+    """Replace a folded file at once. Without stacks the file is empty.
 
     Raises:
         StackFileError: The file cannot be written; what was there before is untouched.
@@ -135,18 +132,18 @@ def write_folded(path: Path, stacks: Mapping[LabelPath, int]) -> None:
 # -- packed stacks -----------------------------------------------------------------------------
 
 SEPARATOR: Final = b"\0"
-"""Stands between the labels of a packed stack. It sorts before whatever a label can hold, so packed
-stacks sort as their tuples do: a stack first, and right after it all that begin with it."""
+"""Separates the labels of a packed stack. It sorts before all characters of labels, so packed
+stacks sort as their tuples do: right after a stack come all that begin with it."""
 
 
 def pack(stack: LabelPath) -> bytes:
-    """Put a stack into one value; what no label of a file can be is replaced as in a file."""
+    """Return a stack as one value. What a label in a file cannot have is replaced as in a file."""
     labels = [label.replace("\0", " ") or UNKNOWN for label in stack]
     return "\0".join(labels).encode(errors="replace")
 
 
 def unpack(packed: bytes) -> LabelPath:
-    """Take a packed stack apart."""
+    """Return the labels of a packed stack."""
     return tuple(packed.decode().split("\0")) if packed else ()
 
 
@@ -155,16 +152,16 @@ def unpack(packed: bytes) -> LabelPath:
 
 @dataclass(frozen=True)
 class Folded:
-    """What a folded file says: at least one stack with a positive count.
+    """The content of a folded file: at least one stack with a positive count.
 
     Attributes:
-        packed: packed stacks and their counts, the second ones of a differential file: each stack
-            once, or, where the order was kept, as often as it came anew.
+        packed: packed stacks and their counts; of a differential file, the second counts. Each
+            stack is there once, unless the order of the file was kept.
         packed_before: the first counts of a differential file (`stack before after`), by packed
             stack; None for any other file.
         bad: how many lines were no stacks.
         first_bad: the number of the first such line, counted from 1.
-        vanished: how many stacks had a count, but one that rounds to 0.
+        vanished: how many stacks had a count that rounds to 0.
     """
 
     packed: list[tuple[bytes, int]]
@@ -175,7 +172,7 @@ class Folded:
 
     @property
     def stacks(self) -> dict[LabelPath, int]:
-        """Stacks and counts, all of a stack added up."""
+        """Counts by stack, those of equal stacks added up."""
         return _unpacked(self.packed)
 
     @property
@@ -196,8 +193,8 @@ def read_folded(path: Path, *, keep_order: bool = False) -> Folded:
     """Read a folded file, as leniently as `parse_folded`.
 
     Raises:
-        StackFileError: The file is missing or cannot be read, or mixes lines of one count and two.
-        NoStacksError: It holds not one stack with a count.
+        StackFileError: The file is missing, cannot be read, or mixes lines of one count and two.
+        NoStacksError: It has no stack with a count.
     """
     try:
         with path.open("rb") as file:
@@ -212,23 +209,25 @@ def parse_folded(
     *,
     keep_order: bool = False,
 ) -> Folded:
-    r"""Read folded text as it comes, holding each distinct stack once.
+    r"""Read folded text block by block; each distinct stack is in memory once.
 
-    Taken as they are meant: `; ` between frames, CRLF, blanks and tabs around the count, repeated
-    stacks (they add up; with `keep_order` only neighbours do), fractional counts (they add up
-    exactly and are rounded once, half up), two counts (the second counts, the first is `before`), a
-    byte order mark. Blank lines and lines that start with `# ` are skipped. A nameless frame is
-    `unknown`, one at the end is no frame. Bytes that are not UTF-8 show as U+FFFD, rather than to
-    lose the line's time.
+    These are read as they are meant:
 
-    Any other line is bad: no count, no frame, a count with a sign or an exponent, NUL bytes, more
-    than 1 MiB. Bad lines, and stacks that vanish by rounding, are reported once, as a warning of
-    the logger "tracetools". `source` names the input in messages.
+    - `; ` between frames, CRLF, blanks and tabs around the count, a byte order mark;
+    - repeated stacks, which add up; with `keep_order` only neighbours do;
+    - fractional counts, which add up exactly and are rounded once, half up;
+    - two counts: the second is the count, the first is `before`;
+    - frames without a name, which are `unknown`; at the end of a stack they are ignored;
+    - bytes that are not UTF-8, which become U+FFFD.
+
+    Blank lines and lines that start with `# ` are skipped. Any other line is bad: no count, no
+    frame, a count with a sign or an exponent, NUL bytes, more than 1 MiB. Bad lines, and stacks
+    whose count rounds to 0, are reported once, as a warning of the logger "tracetools". `source`
+    names the input in messages.
 
     Raises:
-        NoStacksError: There is not one stack with a count.
-        StackFileError: Some lines have one count and some have two: which of the two the file is
-            cannot be told, and each of them would be wrong for the other's lines.
+        NoStacksError: There is no stack with a count.
+        StackFileError: Some lines have one count and some have two, so the meaning is unclear.
     """
     tally = _Tally(source, _Sequence if keep_order else _Sums)
     number = 1
@@ -250,16 +249,16 @@ _SCALE = 10**MAX_COUNT_CHARACTERS
 _NUMERALS = frozenset(b"0123456789.")
 
 _UNUSUAL_BYTES: Final = (b"\0", b"\t", b"\r", b"\v", b"\f")
-# Two expressions that each begin with one byte are found three times as fast as one, or by `in`.
+# Two expressions that each begin with a fixed byte are three times as fast as one, or as `in`.
 _UNUSUAL_PAIRS: Final = (re.compile(rb";[ ;]"), re.compile(rb" ;"))
 _UNUSUAL_STARTS: Final = frozenset(b"# " + SEPARATOR)
 _UNUSUAL_ENDS: Final = frozenset(b"0123456789. " + SEPARATOR)
 
 
 def _blocks(lines: Iterable[bytes] | SupportsRead[bytes]) -> Iterator[bytes]:
-    """Yield the text in blocks of whole lines, without the last line's end.
+    """Yield the text in blocks of whole lines, without the end of the last line.
 
-    Of an overlong line there is only so much that it shows.
+    Of an overlong line there is just enough to see that it is one.
     """
     read = getattr(lines, "read", None)
     if read is None:
@@ -280,7 +279,7 @@ def _blocks(lines: Iterable[bytes] | SupportsRead[bytes]) -> Iterator[bytes]:
 
 
 def _add_block(tally: _Tally, block: bytes, first: int) -> int:
-    """Add the lines of a block, the first of which has that number; return how many there are."""
+    """Add the lines of a block, numbered from `first`; return how many there are."""
     if (
         any(byte in block for byte in _UNUSUAL_BYTES)
         or any(pair.search(block) for pair in _UNUSUAL_PAIRS)
@@ -297,9 +296,9 @@ def _add_block(tally: _Tally, block: bytes, first: int) -> int:
 
 
 def _add_usual_lines(tally: _Tally, lines: list[bytes], first: int) -> None:
-    """Add lines that are packed already, a close look only at those that need one.
+    """Add lines that are packed already; only unusual ones are examined.
 
-    Nearly all of the time that reading takes is spent here.
+    Reading spends nearly all of its time here.
     """
     add = tally.after.add
     for number, line in enumerate(lines, start=first):
@@ -328,7 +327,7 @@ def _is_utf8(block: bytes) -> bool:
 
 
 class _Sums:
-    """Counts by packed stack, in which repeated stacks add up."""
+    """Counts by packed stack. Repeated stacks add up."""
 
     def __init__(self) -> None:
         self._whole: dict[bytes, int] = {}
@@ -339,11 +338,11 @@ class _Sums:
         self._whole[packed] = self._whole.get(packed, 0) + count
 
     def add_part(self, packed: bytes, part: int) -> None:
-        """Add what follows the point of a number, `_SCALE` being 1; its whole part was added."""
+        """Add the digits after the point of a number, in parts of `_SCALE`. The rest was added."""
         self._parts[packed] = self._parts.get(packed, 0) + part
 
     def totals(self) -> tuple[list[tuple[bytes, int]], int]:
-        """Give the sums, rounded half up, and how many positive ones rounded to 0."""
+        """Return the sums, rounded half up, and how many positive ones rounded to 0."""
         whole, vanished = self._whole, 0
         for packed, part in self._parts.items():
             whole[packed] += (2 * part + _SCALE) // (2 * _SCALE)
@@ -352,7 +351,7 @@ class _Sums:
 
 
 class _Sequence:
-    """Counts in the order in which they came; only neighbours of one stack add up."""
+    """Counts in the order of the file. Only neighbours with the same stack add up."""
 
     def __init__(self) -> None:
         self._counts: list[tuple[bytes, int]] = []
@@ -367,11 +366,11 @@ class _Sequence:
             self._scaled.append(count * _SCALE)
 
     def add_part(self, packed: bytes, part: int) -> None:  # noqa: ARG002  # as `_Sums` has it
-        """Add what follows the point of the number that was added last."""
+        """Add the digits after the point of the number that was added last."""
         self._scaled[-1] += part
 
     def totals(self) -> tuple[list[tuple[bytes, int]], int]:
-        """Give the counts, rounded half up, and how many positive ones rounded to 0."""
+        """Return the counts, rounded half up, and how many positive ones rounded to 0."""
         rounded = [(2 * scaled + _SCALE) // (2 * _SCALE) for scaled in self._scaled]
         vanished = sum(
             not count and scaled > 0 for count, scaled in zip(rounded, self._scaled, strict=True)
@@ -381,7 +380,7 @@ class _Sequence:
 
 
 class _Tally:
-    """What was read so far: two columns of counts, and the bad lines."""
+    """What has been read so far: two columns of counts, and the bad lines."""
 
     def __init__(self, source: str, column: type[_Sums | _Sequence]) -> None:
         self.source = source
@@ -393,7 +392,7 @@ class _Tally:
         self.last_double = 0
 
     def add(self, line: bytes, number: int) -> None:
-        """Take one line in, whatever it is."""
+        """Add one line, whatever it is."""
         text = line.strip()
         if text == b"#" or text.startswith(b"# "):
             return
@@ -408,12 +407,12 @@ class _Tally:
             self._note_bad(number)
 
     def _add_stack(self, text: bytes, number: int) -> bool:
-        """Take a stack and its one or two counts in; say whether that is what it was."""
+        """Add a stack and its one or two counts; return whether it was one."""
         raw, after = _split_number(text)
         if after is None:
             return False
         shorter, before = _split_number(raw)
-        # With "; " between frames a frame that is a number looks like a column, but is none.
+        # With "; " between frames, a frame that is a number looks like a count, but is none.
         if before is not None and not shorter.endswith(b";"):
             raw = shorter
         else:
@@ -435,7 +434,7 @@ class _Tally:
             self.first_bad = number
 
     def result(self) -> Folded:
-        """Sum up; the stacks may be none, which is for the caller to judge."""
+        """Return the sums. There may be no stacks, which the caller must check."""
         if self.last_single and self.last_double:
             raise StackFileError(
                 f"{self.source}: line {self.last_double} has two counts and line "
@@ -450,7 +449,7 @@ class _Tally:
 
 
 def _add_number(column: _Sums | _Sequence, packed: bytes, number: bytes) -> None:
-    """Add a number as `_split_number` finds it; what follows its point is kept exactly."""
+    """Add a number as `_split_number` returns it. Digits after its point are kept exactly."""
     whole, _, part = number.partition(b".")
     column.add(packed, int(whole))
     if part:
@@ -458,7 +457,7 @@ def _add_number(column: _Sums | _Sequence, packed: bytes, number: bytes) -> None
 
 
 def _split_number(text: bytes) -> tuple[bytes, bytes | None]:
-    """Split off the number (digits, with one point after the first if any) that ends a text."""
+    """Split off the number at the end of a text: digits, perhaps with a point among them."""
     head, _, number = text.translate(_TABS_TO_BLANKS).rpartition(b" ")
     digits = number.replace(b".", b"", 1) if number[:1] != b"." else b""
     if head and digits.isdigit() and len(number) <= MAX_COUNT_CHARACTERS:
@@ -467,21 +466,20 @@ def _split_number(text: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _pack_raw(raw: bytes) -> bytes:
-    """Pack a stack as it stands in a file; nameless frames are unknown, or at the end nothing."""
+    """Pack a stack from a file. Frames without a name become `unknown`; at the end they go."""
     text = raw.decode(errors="replace").rstrip(f";{_BLANKS}")
     return SEPARATOR.join([(label.strip(_BLANKS) or UNKNOWN).encode() for label in text.split(";")])
 
 
 _BLANKS: Final = " \t\r\n\v\f"
-"""Other blanks that Unicode has are parts of names."""
+"""Other blanks of Unicode are parts of names."""
 
 
 def _why_no_stacks(folded: Folded, tally: _Tally) -> str:
-    """Say what an input without stacks holds instead, and what would help."""
+    """Return what an input without stacks has instead, and what would help."""
     if folded.vanished:
         return (
-            "all counts round to 0; give whole numbers, for example microseconds "
-            "in place of seconds"
+            "all counts round to 0; give whole numbers, for example microseconds instead of seconds"
         )
     if folded.packed_before:
         return "all second counts are 0, and a graph is as wide as those; change the two columns"
@@ -493,13 +491,13 @@ def _why_no_stacks(folded: Folded, tally: _Tally) -> str:
 
 
 def _bad_lines(folded: Folded) -> str:
-    """Count the bad lines in words."""
+    """Return in words how many bad lines there are."""
     lines = "1 bad line" if folded.bad == 1 else f"{folded.bad} bad lines"
     return f"{lines} (the first is line {folded.first_bad})"
 
 
 def _report(folded: Folded, source: str) -> None:
-    """Log once what a file with stacks lost on the way."""
+    """Log once what was left out of a file with stacks."""
     if folded.bad:
         _log.warning("%s: left out %s; a line should be %s", source, _bad_lines(folded), _SHAPE)
     if folded.vanished:

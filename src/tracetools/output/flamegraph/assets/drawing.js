@@ -1,17 +1,14 @@
-// The frames of one flame graph as the document has them, and how a zoom is drawn.
-//
-// What may live here: frames, rows, labels, and the attributes that place them. What must not: what
-// the reader does, and what can be computed without a document (that is model.js).
+// The frames, rows and labels of one flame graph in its document, and how a zoom is drawn.
 
 const MARGIN = 10;
 const LABEL_PADDING = 3;
 const SVG = "http://www.w3.org/2000/svg";
 const XHTML = "http://www.w3.org/1999/xhtml";
 
-// How much a row may be stretched: the document's percentages have four decimals, and what is drawn
-// has 24 bits, so at sixteen times both are still right to a fiftieth of a pixel.
+// How much a row may be stretched. Percentages in the document have four decimals, and drawn numbers
+// have 24 bits: at sixteen times both are still right to a fiftieth of a pixel.
 const MAX_STRETCH = 16;
-// In widths of the sheet: where a row stands whose frames must not be seen.
+// Where a row of hidden frames is, in widths of the sheet.
 const OUT_OF_SIGHT = 2;
 
 const root = document.currentScript.closest("svg");
@@ -62,7 +59,7 @@ Object.defineProperties(Frame.prototype, {
   },
 });
 
-// Put a frame where it is while another is the whole, so many widths of the sheet to the right.
+// Place a frame as it is while `view` is the whole, `shift` widths of the sheet to the right.
 Frame.prototype.place = function (view, shift) {
   const { left, width } = placeOf(this, view);
   const rect = this.node.children[1];
@@ -70,7 +67,7 @@ Frame.prototype.place = function (view, shift) {
   rect.setAttribute("width", `${100 * width}%`);
 };
 
-// Give a frame a mark, which is a class, or take it; its label has the same ones.
+// Set or remove a class of a frame and of its label.
 Frame.prototype.mark = function (name, isOn) {
   this.node.classList.toggle(name, isOn);
   this.label?.classList.toggle(name, isOn);
@@ -89,8 +86,7 @@ const isShown = (frame) => {
   return first < stop && row[first].start <= frame.start && frame.end <= row[stop - 1].end;
 };
 
-// A graph that fills its window is drawn in its pixels, one to one. Paper is no window: there the
-// whole of it is scaled, which the view box sees to.
+// A graph that fills its window is drawn pixel by pixel. On paper the view box scales it.
 function fillWindow() {
   if (fluid) {
     root.setAttribute("width", "100%");
@@ -112,7 +108,7 @@ function paint() {
     layers[depth].stretch(view, visible);
     layers[depth].write(view, visible);
   });
-  // A frame beside the sheet lies out of sight; the half of its outline around it does not.
+  // A frame beside the sheet is out of sight, but half of its outline is not.
   for (const frame of marked) frame.mark("beside", !isShown(frame));
   for (const frame of carriers) frame.mark("dimmed", false);
   carriers = shown.slice(0, zoomed.depth).map(([first], depth) => rows[depth][first]);
@@ -120,9 +116,9 @@ function paint() {
   root.classList.toggle("zoomed", zoomed !== whole);
 }
 
-// A row is drawn in two layers. Its frames are stretched together, whatever a zoom leaves out lying
-// beside the sheet, so that a zoom changes one attribute and not one of each frame. Its labels are
-// not stretched but written anew; only few frames have room for one.
+// A row is drawn in two layers. Its frames are stretched together: a zoom changes one attribute, not
+// one of each frame, and what it leaves out lies beside the sheet. Its labels are not stretched but
+// written anew; only few frames have room for one.
 function Layer(node, row) {
   const top = Number(/,([\d.]+)/.exec(node.getAttribute("transform"))[1]);
   const labels = document.createElementNS(SVG, "g");
@@ -163,7 +159,7 @@ const leastRoom = MIN_LETTERS * measure("0");
 const baseline = findBaseline();
 const layers = rows.map((row) => new Layer(row[0].node.parentNode, row));
 
-// Text is measured on a canvas: asking the document itself would lay it out anew each time.
+// Text is measured on a canvas. The document itself would do its layout anew each time.
 function makeMeasure() {
   const style = getComputedStyle(root);
   const context = document.createElementNS(XHTML, "canvas").getContext("2d");
@@ -180,7 +176,7 @@ function findBaseline() {
   return (height / 2 + 0.35 * parseFloat(root.getAttribute("font-size"))).toFixed(2);
 }
 
-// Write the label of a frame that has this place, if one has room; tell whether it has.
+// Write the label of a frame at this position, if it fits; return whether it does.
 function writeLabel(frame, { left, width }, parent) {
   const room = pixels * width - 2 * LABEL_PADDING;
   const text = room < leastRoom && !frame.symbol ? "" : labelOf(frame, room, measure, cutSide);

@@ -1,10 +1,8 @@
 // The behaviour of one flame graph: details, zoom, search, keys, the URL.
 //
-// What may live here: what its reader does, and what happens then. What must not: how frames are
-// drawn (drawing.js), what can be computed without a document (model.js), and anything outside the
-// one <svg> that this script stands in. Of the window it uses its scrolling; of a document of its
-// own (nothing else in it) also the address, the history and the keys for searching. It declares
-// no global name and needs no id, so that several graphs can stand in one page.
+// The script touches nothing outside its own <svg>, except the scrolling of the window. If the
+// document has nothing else in it, it also uses the address, the history and the keys for searching.
+// It has no global name and no id, so a page can have several graphs.
 
 const FIELD_WIDTH = 330;
 const FIELD_TOP = 2;
@@ -32,7 +30,7 @@ let current = null;
 
 // -- texts around the frames ---------------------------------------------------------------------
 
-// Of each text, what is cut where there is no room, and what stands behind it in any case.
+// For each element its text, which is cut to fit, and the tail behind it, which is not.
 const parts = new Map(
   [heading, subtitle, details, matched]
     .filter(Boolean)
@@ -61,7 +59,7 @@ function fitTexts() {
   put(details, pixels - beside(matched.textContent && measure(matched.textContent)));
 }
 
-// Names may run from right to left, and turn round what stands beside them unless kept apart.
+// A name that runs from right to left would reverse the text beside it, so both are kept apart.
 function isolated(head, tail) {
   if (tail === "") return [head];
   return [head, tail].map((text) => {
@@ -78,7 +76,7 @@ function showDetails(frame) {
   else write(details, untouched);
 }
 
-// What the title has behind the name, and for what stands above a zoomed frame its share of that.
+// What the title has behind the name; above a zoomed frame, also the part of that frame.
 function numbersOf(frame) {
   const numbers = frame.title.slice(frame.name.length);
   if (zoomed === whole || frame.depth < zoomed.depth) return numbers;
@@ -86,8 +84,8 @@ function numbersOf(frame) {
   return `${numbers.slice(0, -1)}; ${part} of the zoomed frame)`;
 }
 
-// The bar stays in sight, wherever in a tall graph its reader is; the search field comes there when
-// it is asked for. While somebody types in it, it stays: browsers scroll back to where it was.
+// The bar stays in sight while a tall graph is scrolled. The search field moves into sight when it is
+// opened, but not while somebody types: browsers scroll back to where it was.
 const barTop = Number(/,([\d.]+)/.exec(bar.getAttribute("transform"))[1]);
 
 function stayInSight() {
@@ -105,10 +103,10 @@ function placeBar(place) {
   bar.classList.toggle("floating", place < barTop);
 }
 
-// The least scrolling after which a frame can be seen, and not under the bar.
+// Scroll as little as possible to make a frame visible, and not under the bar.
 function bringInSight(frame) {
   frame.node.scrollIntoView({ block: "nearest" });
-  stayInSight(); // at once: what is told of the scrolling comes later
+  stayInSight(); // at once: the scroll event comes later
   if (!bar.classList.contains("floating")) return;
   const hidden = frame.node.getBoundingClientRect().bottom - bar.getBoundingClientRect().top;
   if (hidden > 0) window.scrollBy(0, hidden);
@@ -257,15 +255,15 @@ function showMatches() {
   const within = shownMatches();
   const isOn = root.classList.contains("searching");
   const found = `Matched: ${percent(matchedShare(within, zoomed), 1)}`;
-  const place = within.includes(current) ? `${within.indexOf(current) + 1} of ` : "";
+  const position = within.includes(current) ? `${within.indexOf(current) + 1} of ` : "";
   const outside = matches.length - within.length;
   const more = outside ? `, ${outside} outside the zoomed frame` : "";
-  const count = `${place}${within.length} ${within.length === 1 ? "match" : "matches"}${more}`;
+  const count = `${position}${within.length} ${within.length === 1 ? "match" : "matches"}${more}`;
   if (!field.said.classList.contains("complaint")) field.said.textContent = isOn ? count : "";
   write(matched, isOn ? found : "");
 }
 
-// Go to the next match, or with -1 to the one before; after the last comes the first.
+// Go to the next match, or with -1 to the previous one; after the last comes the first.
 function step(direction) {
   searchTyped();
   const within = shownMatches();
@@ -283,7 +281,7 @@ function step(direction) {
 
 // -- the address ---------------------------------------------------------------------------------
 
-// A graph within a page has a place in the address only if the page gives it a name there.
+// A graph within a page uses the address only if the page gives it a name for it.
 function prefix() {
   if (isAlone) return "";
   return root.dataset.state ? `${root.dataset.state}.` : null;
@@ -297,11 +295,11 @@ function remember(method) {
   try {
     history[method](history.state, "", hash || location.pathname + location.search);
   } catch {
-    // Some frames and files have no history that may be changed: the graph goes on without.
+    // Some frames and files have no history that may be changed; the graph works without it.
   }
 }
 
-// A search that the address does not have stays as it is, so that going back only zooms out.
+// Without a search in the address the search stays as it is, so that going back only zooms out.
 function recall() {
   const state = readState(prefix() === null ? "" : location.hash, prefix() ?? "");
   const frame = (state.zoom && frameOfKey(rows, state.zoom)) || whole;
@@ -352,7 +350,7 @@ function copyByCommand(text) {
 
 const frameAt = (event) => frameOfNode.get(event.target.closest(".row > g"));
 
-// One frame at a time can be reached by Tab; the arrows go on from there.
+// One frame at a time can be reached by Tab; the arrow keys go on from there.
 function moveFocus(frame) {
   focused.node.removeAttribute("tabindex");
   focused = frame;
@@ -360,7 +358,7 @@ function moveFocus(frame) {
   describe(frame);
 }
 
-// The title is the name for screen readers too; of a zoomed frame's share it knows nothing.
+// Screen readers take the title as the name, but it does not have the part of the zoomed frame.
 function describe(frame) {
   frame.node.setAttribute("aria-label", frame.name + numbersOf(frame));
 }
@@ -417,7 +415,7 @@ function copyOnKey(key, frame) {
   return true;
 }
 
-// In a document of its own the graph also has the keys that find, and those of the pointed frame.
+// Alone in its document, the graph also has the keys for searching and those of the pointed frame.
 function onPageKey(event) {
   const command = event.ctrlKey || event.metaKey;
   if (event.key === "F3" || (command && !event.shiftKey && event.key.toLowerCase() === "f")) {
@@ -462,11 +460,11 @@ function name() {
     frame.node.setAttribute("role", "treeitem");
     frame.node.setAttribute("aria-level", frame.depth + 1);
   }
-  sheet.setAttribute("tabindex", "-1"); // or it would be a stop of its own, for it has listeners
+  sheet.setAttribute("tabindex", "-1"); // else it is a stop of Tab, since it has listeners
   moveFocus(whole);
 }
 
-// The button goes, so the focus must go elsewhere.
+// The button disappears, so the focus moves to a frame.
 function reset() {
   zoom(whole);
   focus(focused);

@@ -1,18 +1,16 @@
-// What a flame graph computes, without a document: which frames a zoom shows, what a search
-// matches, how a label is cut, and how the state is written in a URL.
+// Pure functions of a flame graph: which frames a zoom shows, what a search matches, how a label is
+// cut, and how the state is written in a URL.
 //
-// What may live here: functions of plain values. What must not: nodes, events, the window; the
-// other files have them. All stand within one function, so nothing here is a global name.
-//
-// A frame has `name`, `symbol` (of its mark, or nothing), `depth`, `start`, `end` and `width`, all counts being numbers, or all BigInt where
-// the whole is too large for numbers to be exact. A row is an array of frames from left to right,
-// `rows` has one for each depth. Frames of a row do not overlap, and one above another lies within.
+// A frame has `name`, `symbol` (of its mark, or an empty text), `depth`, `start`, `end` and `width`.
+// All counts are numbers, or all are BigInt where the whole is too large for exact numbers. A row is
+// an array of frames from left to right, and `rows` has one for each depth. Frames of a row do not
+// overlap, and each lies within one of the row below.
 
 const MIN_LETTERS = 3;
 
 // -- where frames are ----------------------------------------------------------------------------
 
-// The index of the first frame of a row that begins at a moment or later.
+// The index of the first frame of a row that starts at `moment` or later.
 function firstFrom(row, moment) {
   let low = 0;
   let high = row.length;
@@ -28,7 +26,7 @@ function contains(outer, inner) {
   return outer.start <= inner.start && inner.end <= outer.end;
 }
 
-// The frame of a row that another one stands above, or undefined.
+// The frame of a row that is below another frame, or undefined.
 function frameBelow(row, frame) {
   if (row === undefined) return undefined;
   const next = firstFrom(row, frame.start);
@@ -36,8 +34,8 @@ function frameBelow(row, frame) {
   return candidates.find((candidate) => candidate !== undefined && contains(candidate, frame));
 }
 
-// For each row the range [first, stop) of indices that are shown while a frame is zoomed: what
-// stands above the frame, and below it the one frame that carries it.
+// For each row the range [first, stop) of indices that are shown while a frame is zoomed: all frames
+// above it, and in each row below the one frame that carries it.
 function shownRanges(rows, zoomed) {
   return rows.map((row, depth) => {
     if (depth < zoomed.depth) {
@@ -48,7 +46,7 @@ function shownRanges(rows, zoomed) {
   });
 }
 
-// Where a frame is drawn while another one fills the whole width, as shares of that.
+// Where a frame is drawn while `view` fills the whole width, as parts of that width.
 function placeOf(frame, view) {
   return {
     left: share(frame.start - view.start, view.width),
@@ -72,7 +70,7 @@ function stackOf(rows, frame) {
 
 // -- search --------------------------------------------------------------------------------------
 
-// The pattern of what was typed, or why it is none; nothing typed is neither.
+// The pattern of an expression, or why it is none; an empty expression has neither.
 function compile(expression, ignoreCase) {
   if (expression === "") return { pattern: null, complaint: null };
   try {
@@ -82,19 +80,19 @@ function compile(expression, ignoreCase) {
   }
 }
 
-// A frame is found by its name, and if it is marked, by its symbol too.
+// A frame matches by its name, or by the symbol of its mark.
 function isMatch(pattern, { symbol, name }) {
   return pattern.test(name) || (symbol !== "" && pattern.test(symbol));
 }
 
-// From left to right, and then from the root.
+// Sorted from left to right, and then from the root.
 function inOrder(frames) {
   return [...frames].sort((one, other) =>
     one.start === other.start ? one.depth - other.depth : one.start < other.start ? -1 : 1,
   );
 }
 
-// The share of the zoomed frame that matches, each moment counted once; the matches are in order.
+// The part of the zoomed frame that matches, each moment counted once. The matches are in order.
 function matchedShare(matches, zoomed) {
   let sum = zoomed.start - zoomed.start;
   let counted = zoomed.start;
@@ -114,7 +112,7 @@ function percent(part, digits) {
 
 // -- labels --------------------------------------------------------------------------------------
 
-// A text, cut at the given side to what has room; `measure` tells the width of a text.
+// A text, cut at the given side so that it fits; `measure` returns the width of a text.
 function cutText(text, room, measure, side) {
   if (room < MIN_LETTERS * measure("0")) return "";
   if (measure(text) <= room) return text;
@@ -129,7 +127,7 @@ function cutText(text, room, measure, side) {
   return cut(text, fits);
 }
 
-// The name of a frame as it has room; behind its symbol, if it is marked, or else that alone.
+// The label of a frame that fits: its symbol, if it is marked, and as much of its name as fits.
 function labelOf({ symbol, name }, room, measure, side) {
   if (!symbol) return cutText(name, room, measure, side);
   const text = cutText(name, room - measure(`${symbol} `), measure, side);
@@ -137,7 +135,7 @@ function labelOf({ symbol, name }, room, measure, side) {
   return measure(symbol) <= room ? symbol : "";
 }
 
-// Half of a character that takes two units is no character: it is left away.
+// Half of a surrogate pair is no character, so it is left out.
 function keepStart(text, units) {
   return `${text.slice(0, units).replace(/[\ud800-\udbff]$/, "")}..`;
 }
@@ -148,9 +146,9 @@ function keepEnd(text, units) {
 
 // -- state ---------------------------------------------------------------------------------------
 
-// The hash of a URL holds `zoom=DEPTH,START,WIDTH`, `search=EXPRESSION` and `case=ignore`, each
-// where it is not as at first; names begin with the prefix, and other entries are left alone. A
-// search that is not there is null.
+// The hash of a URL has the entries `zoom=DEPTH,START,WIDTH`, `search=EXPRESSION` and `case=ignore`,
+// each only where it is not the default. Their names begin with the prefix; other entries are kept.
+// A missing search is null.
 function readState(hash, prefix) {
   const state = { zoom: null, search: null, ignoreCase: false };
   for (const entry of entriesOf(hash)) {
@@ -171,7 +169,7 @@ function writeState(hash, prefix, state, firstSearch = "") {
   return entries.length ? `#${entries.join("&")}` : "";
 }
 
-// Half of a character that takes two units cannot be written in a URL.
+// Half of a surrogate pair cannot be written in a URL.
 function encode(text) {
   return encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\ufffd"));
 }
@@ -193,7 +191,7 @@ function keyOf(frame) {
   return `${frame.depth},${frame.start},${frame.width}`;
 }
 
-// The frame that a key means, or undefined where the graph has changed since.
+// The frame of a key, or undefined if the graph has changed since.
 function frameOfKey(rows, key) {
   const [depth, start] = key.split(",");
   const row = rows[Number(depth)] ?? [];

@@ -1,7 +1,5 @@
-// The behaviour of a report: tabs, the table's order and filter, names that search the graph.
-//
-// What may live here: what happens after the page was read. What must not: any text pasted by the
-// writer of the page, and what happens within a graph. Nothing here is needed to read the page.
+// The behaviour of a report: tabs, the table's order and filter, names that search the graph. The page
+// can be read without it.
 (() => {
   "use strict";
 
@@ -54,7 +52,7 @@
     tabs[next].focus();
   }
 
-  // -- the address: one entry of it is the lens, the others are not ours ---------------------------
+  // -- the address: one entry is the lens; the others are kept --------------------------------------
 
   const entries = () => location.hash.slice(1).split("&").filter(Boolean);
   const isOurs = (entry) => entry.startsWith(`${HASH_KEY}=`);
@@ -83,7 +81,7 @@
 
   const nameOf = (row) => row.cells[0].dataset.frame;
   const compare = (left, right) => (left < right ? -1 : left > right ? 1 : 0);
-  // Whole numbers of any size; a cell without one is the smallest.
+  // Whole numbers may be of any size. A cell without one is the smallest.
   const valueOf = (row, column) => BigInt(row.cells[column].dataset.value ?? -1);
 
   function sortBy(column) {

@@ -1,6 +1,6 @@
 """Where the time of a trio or anyio program goes: by task and by span, as a flame graph.
 
-A backend is imported when its instrument is asked for, and a report when one is shown.
+Names only; a backend is imported when its instrument is asked for.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,6 @@ from tracetools.core.errors import (
     StackFileError,
     TracetoolsError,
 )
-from tracetools.core.notebook import register_view
-from tracetools.output.notebook import show_profile
 from tracetools.recording.spans import observe, span
 
 if TYPE_CHECKING:
@@ -44,8 +42,6 @@ _LATE = {
     "Profile": "tracetools.core.profile",
     "record": "tracetools.session.record",
 }
-
-register_view(show_profile)
 
 
 def __getattr__(name: str) -> Any:

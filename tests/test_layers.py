@@ -36,12 +36,9 @@ ROOMS = [
 """From the lowest to the highest."""
 
 KNOWN = {
-    ("core.profile", "output.report.of_profile"): "a profile shows itself in notebooks",
-    ("core.labels", "core.profile"): "the type of a path",
     ("recording.current", "recording.recorder"): "the type of a recorder",
     ("recording.recorder", "sampling.unwind"): "the type of what a sample has seen",
     ("recording.running", "asyncio"): "the type of a loop",
-    ("output.stack_file", "recording.recorder"): "the logger",
     ("instruments.asyncio", "session.recording"): "the type of a recording",
     ("instruments.trio", "session.recording"): "FlamegraphInstrument makes a recording",
     ("instruments.trio", "output.flamegraph"): "the type of what it gives",
@@ -189,16 +186,8 @@ TESTED_ELSEWHERE = {
 UNTESTED = {
     "attribution.functions",
     "commands.waking",
-    "core.histogram",
     "instruments.task_functions",
-    "output.flamegraph.markup",
-    "output.flamegraph.options",
-    "output.formats.files",
-    "output.report.lenses",
-    "output.report.of_profile",
-    "output.report.of_stacks",
     "recording.current",
-    "recording.findings",
     "recording.snapshot",
     "sampling.alarm",
     "sampling.gil",

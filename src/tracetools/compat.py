@@ -94,8 +94,8 @@ def why_not() -> str | None:
 
 def trio_instruments() -> Any:
     """Return what trio knows the instruments of this thread's run by; None outside of a run."""
-    run = sys.modules.get("trio._core._run")
-    runner = getattr(getattr(run, "GLOBAL_RUN_CONTEXT", None), "runner", None)
+    context = getattr(trio_run_module(), "GLOBAL_RUN_CONTEXT", None)
+    runner = getattr(context, "runner", None)
     instruments = getattr(runner, "instruments", None)
     try:
         return None if instruments is None else instruments["_all"]
@@ -112,7 +112,7 @@ def trio_rebind_send(task: Any, send: Any) -> None:
 
 def trio_step_code() -> Any:
     """Return the code of trio's function that steps tasks; None if it is gone."""
-    run = getattr(sys.modules.get("trio._core._run"), "unrolled_run", None)
+    run = getattr(trio_run_module(), "unrolled_run", None)
     return getattr(run, "__code__", None)
 
 
@@ -122,9 +122,13 @@ def trio_checkpoint() -> object:
     return getattr(traps, "CancelShieldedCheckpoint", _GONE)
 
 
+_found: Final[dict[str, Any]] = {}
+
+
 def trio_run_module() -> Any:
-    """Return trio's module that makes runners and runs them."""
-    return sys.modules.get("trio._core._run")
+    """Return trio's module that makes runners and runs them, as it was imported first."""
+    module = sys.modules.get("trio._core._run")
+    return _found.get("trio") or (_found.setdefault("trio", module) if module else None)
 
 
 def asyncio_replace_callbacks(loop: Any, replace: Callable[[Any], Any]) -> None:

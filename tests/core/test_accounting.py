@@ -538,3 +538,12 @@ def test_nothing_is_swept_before_its_time_or_where_nothing_is_closed(walked):
     assert sweep({}, opened, 5) == 4  # so few crossed spans do not bring the next walk nearer
     assert sweep({}, opened, 0) == 0
     assert (closed, walked) == ({1: opened}, [0])
+
+
+def test_a_step_that_has_begun_does_not_begin_again():
+    loop = LoopAccount(StackTree(), 0)
+    task = loop.spawn(loop.tree.root, Frame("task"), 0)
+    task.begin_step(10)
+    task.begin_step(12)
+    task.end_step(15)
+    assert (task.busy, task.stack.steps, loop.current) == (5, 1, None)

@@ -438,7 +438,7 @@ class LoopAccount:
             Whether the step is still to begin. A step that interrupts another one has begun; a step
             of a loop that is not running is not recorded.
         """
-        if not self.running:
+        if not self.running or self.current is task:
             return False
         if task.ready is not None:
             self.take_from_queue(task, now)

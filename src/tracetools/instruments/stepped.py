@@ -49,7 +49,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         checkpoint: what the coroutine yields when it is ready for its next step at once.
     """
 
-    __slots__ = ("__weakref__", "_coroutine", "owner", "send", "throw")
+    __slots__ = ("__weakref__", "_coroutine", "is_over", "owner", "send", "throw")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         checkpoint: object = None,
     ) -> None:
         self._coroutine = coroutine
+        self.is_over = False
         self.owner = owner
         steps = _steps(ref(self), coroutine, account, owner, prepare, checkpoint)
         next(steps)
@@ -80,16 +81,12 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
 
     def close(self) -> None:
         """Close the coroutine."""
-        steps = self.send.__self__
         self.over()
-        try:
-            self._coroutine.close()
-        finally:
-            if steps is not self._coroutine:
-                steps.close()
+        self._coroutine.close()
 
     def over(self) -> None:
         """Be nothing but the coroutine from now on."""
+        self.is_over = True
         self.send = self._coroutine.send
         self.throw = self._coroutine.throw
 
@@ -182,9 +179,11 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                 thrown = _without_our_frames(stop)
             except BaseException as struck:
                 ended = getattr(coroutine, "cr_frame", None) is None
-                dropped = isinstance(struck, GeneratorExit) and itself() is None
-                if dropped or (ended and isinstance(struck, GeneratorExit)):
-                    raise
+                if isinstance(struck, GeneratorExit) and request is _PARKED:
+                    stepped = itself()
+                    dropped = stepped is None
+                    if stepped is None or stepped.is_over:
+                        raise  # nobody is going to resume this one
                 if request is _PARKED:  # it was thrown in, or struck between two steps
                     thrown = _without_our_frames(struck)
                 elif ended:

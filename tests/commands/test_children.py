@@ -164,7 +164,7 @@ def test_what_cannot_be_read_is_left_out_and_that_is_said(tmp_path, place):
     program = POOL + textwrap.indent(textwrap.dedent(program), "    ")
     said = same(tmp_path, place, program, "spawn", covered=False)
     assert "tracetools: what 1 spawned processes recorded cannot be read" in said
-    assert counted(said)[0] >= 1  # our own
+    assert counted(said)[0] >= 1
 
 
 # ------------------------------------------------------------------------------ real servers
@@ -206,7 +206,7 @@ PLAN = ({"lens": "busy"}, sys.path)
 def sent():
     """Return what a child is told of how children are started, as it leaves here and arrives."""
     told = spawn.get_preparation_data("child")["start_method"]
-    return told, pickle.loads(pickle.dumps(told))  # noqa: S301  # our own
+    return told, pickle.loads(pickle.dumps(told))
 
 
 def test_nothing_is_left_installed():

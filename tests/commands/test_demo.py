@@ -50,7 +50,7 @@ def test_writes_its_files_and_no_other(ran):
         "seen.profile.json",
         "seen.svg",
     }
-    ET.parse(folder / "seen.svg")  # noqa: S314  # our own file
+    ET.parse(folder / "seen.svg")
 
 
 def test_stack_file_has_handlers_parts_and_thread_under_the_server(ran, backend):

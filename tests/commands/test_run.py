@@ -131,7 +131,7 @@ trio.run(trio.sleep, 0)
 def test_graph_marks_what_blocked_the_loop(tmp_path, labels):
     (tmp_path / "app.py").write_text(BLOCKED)
     run("--lens", "task", "--labels", labels, "app.py", folder=tmp_path)
-    graph = ET.parse(tmp_path / "stack.svg")  # noqa: S314  # our own file
+    graph = ET.parse(tmp_path / "stack.svg")
     titles = [node.text or "" for node in graph.iter()]
     marked = [title for title in titles if title.endswith("; blocked the loop once, for 5 ns)")]
     assert any("trio/_timeouts.py:" in title for title in marked)
@@ -147,7 +147,7 @@ def test_files_are_written_and_named(tmp_path, backend):
         *("stack.folded", "stack.profile.json", "stack.svg")
     }
     assert read_profile(tmp_path / "stack.profile.json").runs == 1
-    ET.parse(tmp_path / "stack.svg")  # noqa: S314  # our own file
+    ET.parse(tmp_path / "stack.svg")
     assert any(stack.startswith("all-spans|main") for stack in stacks(tmp_path))
     assert f"tracetools: recorded 1 loop ({backend.removeprefix('anyio-')})" in said
     assert "Most busy time, by stack" in said

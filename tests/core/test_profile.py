@@ -203,7 +203,7 @@ def test_copies_of_a_profile_are_equal(again):
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_profile_can_be_pickled(protocol):
-    found = pickle.loads(pickle.dumps(GOOD, protocol))  # noqa: S301
+    found = pickle.loads(pickle.dumps(GOOD, protocol))
     assert found == GOOD
     found.check()
 

@@ -6,7 +6,7 @@ HdrHistogram (Gil Tene).
 
 from __future__ import annotations
 
-from collections.abc import Mapping  # noqa: TC003  # for readers of the annotations
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final

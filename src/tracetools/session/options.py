@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import inspect
 import textwrap
-from collections.abc import Callable  # noqa: TC003  # for readers of the annotations
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from tracetools.core.labels import Labels  # noqa: TC001  # likewise
-from tracetools.core.profile import Lens  # noqa: TC001  # likewise
+from tracetools.core.labels import Labels
+from tracetools.core.profile import Lens
 
 if TYPE_CHECKING:
     import os

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.labels import label_path
+from tracetools.core.labels import LabelPath, label_path
 from tracetools.core.stacks import Blocks
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.formats.folded import clean_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from tracetools.core.labels import LabelPath, Labels
+    from tracetools.core.labels import Labels
     from tracetools.core.profile import Lens, Profile
     from tracetools.output.flamegraph.layout import Box
 

@@ -6,13 +6,17 @@ copied as they are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tracetools.core.labels import LabelPath
 from tracetools.output.flamegraph.flamegrapher import Flamegrapher, render
 from tracetools.output.flamegraph.marks import NO_MARKS, Marks
 from tracetools.output.flamegraph.markup import asset, csp_source, escape, nonce_attribute
+from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.flamegraph.svg import shown_name
+from tracetools.output.report.figures import Table
 from tracetools.output.report.findings import (
     NO_BLOCKING_STEPS,
     NO_FINDINGS,
@@ -22,11 +26,9 @@ from tracetools.output.report.findings import (
 from tracetools.output.report.sections import blocking_section, findings_section, frame_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from tracetools.core.labels import LabelPath
-    from tracetools.output.flamegraph.options import GraphOptions
-    from tracetools.output.report.figures import Row, Table
+    from tracetools.output.report.figures import Row
 
 
 @dataclass(frozen=True)

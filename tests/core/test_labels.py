@@ -204,9 +204,9 @@ def test_the_memory_of_frames_does_not_keep_functions_for_ever():
     frame = memoised_frames(limit=3)
 
     def short_lived():
-        function = eval("lambda: None")  # noqa: S307
-        frame("f", function.__code__)
-        return weakref.ref(function.__code__)
+        code = compile("", "file.py", "exec")
+        frame("f", code)
+        return weakref.ref(code)
 
     codes = [short_lived() for _ in range(10)]
     gc.collect()

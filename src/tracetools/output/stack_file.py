@@ -123,7 +123,10 @@ class StackFile:
                 return
             over = self._new_event()
             flusher = threading.Thread(
-                target=self._flush, args=(over,), name="tracetools flush", daemon=True
+                target=self._flush,
+                args=(over, self._interval),
+                name="tracetools flush",
+                daemon=True,
             )
             try:
                 flusher.start()
@@ -156,12 +159,11 @@ class StackFile:
         self._closed = True
         self.end()
 
-    def _flush(self, over: threading.Event) -> None:
-        assert self._interval is not None  # noqa: S101  # start() saw to it
-        wait = self._interval
+    def _flush(self, over: threading.Event, interval: float) -> None:
+        wait = interval
         while not over.wait(min(wait, threading.TIMEOUT_MAX)):
             self._try_write()
-            wait = max(self._interval, self._pause)
+            wait = max(interval, self._pause)
 
     def _try_write(self) -> None:
         """Write the file; log a failure, but not the next ones until it works again."""

@@ -19,7 +19,10 @@ identifiers = st.text("abcdeXYZ_", min_size=1, max_size=4)
 shared_names = st.sampled_from(["one", "two", "three", "four"])
 
 
-def stacks(names, counts=st.integers(1, 100), max_depth=6, max_size=25):  # noqa: B008
+small_counts = st.integers(1, 100)
+
+
+def stacks(names, counts=small_counts, max_depth=6, max_size=25):
     """Mappings from stacks of such names to such counts; at least one."""
     stack = st.lists(st.one_of(shared_names, names), min_size=1, max_size=max_depth).map(tuple)
     return st.dictionaries(stack, counts, min_size=1, max_size=max_size)

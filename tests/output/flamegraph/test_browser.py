@@ -728,7 +728,7 @@ def test_two_graphs_in_one_page_do_not_meet(open_graph, browser, tmp_path):
     )
     page = browser.new_page()
     errors = []
-    page.on("pageerror", lambda error: errors.append(error))  # noqa: PLW0108  # playwright marks it
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(page_file.as_uri())
     first, second = page.locator("svg.tracetools").all()
     first.locator(".row > g").filter(has_text=TICK).first.click()

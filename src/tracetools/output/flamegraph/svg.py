@@ -224,6 +224,8 @@ def _hex(colour: Colour) -> str:
 
 # -- frames ------------------------------------------------------------------------------------
 
+_SHOWN_ROOT = "all"
+
 
 def _frames(
     layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
@@ -258,7 +260,7 @@ class _Pen:
 
     def frame(self, box: Box) -> str:
         """Return one frame: its title, its rectangle, and its label if one fits."""
-        name = shown_name(box.name) if box.depth else "all"
+        name = shown_name(box.name) if box.depth else _SHOWN_ROOT
         left = f"{100 * box.start / self._total:.4f}%"
         width = f"{100 * box.width / self._total:.4f}%"
         title, label, symbol = self._title(box, name), self._text(box, name), ""
@@ -267,10 +269,9 @@ class _Pen:
             title, label = f"{title[:-1]}; {mark})", self._marked_text(box, name)
             symbol = f' data-m="{SYMBOL}"'
         return (
-            f'<g data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'
-            f"{self._growth(box)}{symbol}><title>{escape(title)}</title>"
+            f"<g {self._counts(box, name)}{symbol}><title>{escape(title)}</title>"
             f'<rect x="{left}" width="{width}" height="{self._rect_height}"'
-            f' fill="{_hex(self._colour(box, name))}"/>'
+            f' fill="{_hex(self._colour(box))}"/>'
             f"{self._label(left, label) if label else ''}</g>\n"
         )
 
@@ -282,11 +283,11 @@ class _Pen:
     def _share(self, count: int) -> str:
         return f"{100 * count / self._total:.2f}%"
 
-    def _colour(self, box: Box, name: str) -> Colour:
-        return self._palette(box.name or name)
+    def _colour(self, box: Box) -> Colour:
+        return self._palette(box.name or _SHOWN_ROOT)
 
-    def _growth(self, box: Box) -> str:  # noqa: ARG002  # see the pen of differences
-        return ""
+    def _counts(self, box: Box, name: str) -> str:
+        return f'data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'
 
     def _label(self, left: str, label: str) -> str:
         return f'<text x="{left}" y="{self._baseline}">{escape(label)}</text>'
@@ -328,11 +329,11 @@ class _DifferencePen(_Pen):
         growth = self._sign * box.delta
         return f"{title[:-1]}; {'+' if growth > 0 else ''}{self._share(growth)})"
 
-    def _colour(self, box: Box, name: str) -> Colour:  # noqa: ARG002  # a difference has no name
+    def _colour(self, box: Box) -> Colour:
         return difference(self._sign * box.delta, self._largest)
 
-    def _growth(self, box: Box) -> str:
-        return f' data-d="{self._sign * box.delta}"'
+    def _counts(self, box: Box, name: str) -> str:
+        return f'{super()._counts(box, name)} data-d="{self._sign * box.delta}"'
 
 
 # -- text --------------------------------------------------------------------------------------

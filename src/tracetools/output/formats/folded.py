@@ -337,8 +337,9 @@ class _Sums:
         """Add a whole number."""
         self._whole[packed] = self._whole.get(packed, 0) + count
 
-    def add_part(self, packed: bytes, part: int) -> None:
-        """Add the digits after the point of a number, in parts of `_SCALE`. The rest was added."""
+    def add_fraction(self, packed: bytes, whole: int, part: int) -> None:
+        """Add a number with digits after its point, as a part of `_SCALE`."""
+        self.add(packed, whole)
         self._parts[packed] = self._parts.get(packed, 0) + part
 
     def totals(self) -> tuple[list[tuple[bytes, int]], int]:
@@ -365,8 +366,9 @@ class _Sequence:
             self._counts.append((packed, 0))
             self._scaled.append(count * _SCALE)
 
-    def add_part(self, packed: bytes, part: int) -> None:  # noqa: ARG002  # as `_Sums` has it
-        """Add the digits after the point of the number that was added last."""
+    def add_fraction(self, packed: bytes, whole: int, part: int) -> None:
+        """Add a number with digits after its point, as a part of `_SCALE`."""
+        self.add(packed, whole)
         self._scaled[-1] += part
 
     def totals(self) -> tuple[list[tuple[bytes, int]], int]:
@@ -451,9 +453,10 @@ class _Tally:
 def _add_number(column: _Sums | _Sequence, packed: bytes, number: bytes) -> None:
     """Add a number as `_split_number` returns it. Digits after its point are kept exactly."""
     whole, _, part = number.partition(b".")
-    column.add(packed, int(whole))
     if part:
-        column.add_part(packed, int(part.ljust(MAX_COUNT_CHARACTERS, b"0")))
+        column.add_fraction(packed, int(whole), int(part.ljust(MAX_COUNT_CHARACTERS, b"0")))
+    else:
+        column.add(packed, int(whole))
 
 
 def _split_number(text: bytes) -> tuple[bytes, bytes | None]:

@@ -185,7 +185,6 @@ TESTED_ELSEWHERE = {
 
 UNTESTED = {
     "attribution.functions",
-    "commands.waking",
     "instruments.task_functions",
     "recording.current",
     "recording.snapshot",

@@ -1,0 +1,188 @@
+"""Private names of others: what each function does with them, and without them."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.base_events
+import socket
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import trio
+
+from tracetools import compat
+
+TRIO_RUN = "trio._core._run"
+TRIO_TRAPS = "trio._core._traps"
+
+
+@pytest.fixture
+def put(monkeypatch):
+    """Put a module of this name and with these attributes where imported modules are."""
+
+    def put(name, **attributes):
+        module = ModuleType(name)
+        vars(module).update(attributes)
+        monkeypatch.setitem(sys.modules, name, module)
+        return module
+
+    return put
+
+
+# ---------------------------------------------------------------------------- what is missing
+
+
+def test_nothing_is_missing_in_what_is_installed_here():
+    assert {"trio", "asyncio"} <= sys.modules.keys()
+    assert list(compat.missing()) == []
+
+
+def test_nothing_is_missing_of_what_is_not_imported(monkeypatch):
+    for name in {each.module for each in compat._NAMES}:
+        if name != "sys":
+            monkeypatch.delitem(sys.modules, name, raising=False)
+    assert list(compat.missing()) == []
+
+
+@pytest.mark.parametrize("name", compat._NAMES, ids=lambda name: f"{name.module}.{name.path}")
+def test_a_name_that_is_gone_is_named_with_what_is_lost(monkeypatch, name):
+    found, last = sys.modules[name.module], name.path
+    while "." in last:
+        first, _, last = last.partition(".")
+        found = getattr(found, first)
+    monkeypatch.delattr(found, last)
+    sentences = list(compat.missing())
+    assert sentences == [f"{name.module}.{name.path} is gone: {name.lost}"]
+
+
+def test_a_module_without_any_name_misses_all_of_them(put):
+    put(TRIO_RUN)
+    expected = [each for each in compat._NAMES if each.module == TRIO_RUN]
+    assert len(list(compat.missing())) == len(expected) > 1
+
+
+# ------------------------------------------------------------------------- the interpreter
+
+
+@pytest.mark.parametrize("has_gil", [True, False])
+def test_an_interpreter_without_its_gil_cannot_be_recorded(monkeypatch, has_gil):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: has_gil, raising=False)
+    why = compat.why_not()
+    assert why is None if has_gil else "PYTHON_GIL=1" in why
+
+
+def test_an_interpreter_that_knows_no_other_way_has_its_gil(monkeypatch):
+    monkeypatch.delattr(sys, "_is_gil_enabled", raising=False)
+    assert compat.why_not() is None
+
+
+# ------------------------------------------------------------------------------------ trio
+
+
+def test_the_instruments_of_a_trio_run_are_found():
+    async def main():
+        instruments = compat.trio_instruments()
+        assert list(instruments) == [instrument]
+
+    instrument = trio.abc.Instrument()
+    trio.run(main, instruments=[instrument])
+    assert compat.trio_instruments() is None
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        None,
+        SimpleNamespace(),
+        SimpleNamespace(runner=None),
+        SimpleNamespace(runner=SimpleNamespace()),
+        SimpleNamespace(runner=SimpleNamespace(instruments={})),
+        SimpleNamespace(runner=SimpleNamespace(instruments=[])),
+    ],
+)
+def test_without_their_names_there_are_no_instruments(put, context):
+    put(TRIO_RUN, GLOBAL_RUN_CONTEXT=context)
+    assert compat.trio_instruments() is None
+
+
+def test_without_trio_nothing_of_it_is_found(monkeypatch):
+    for name in (TRIO_RUN, TRIO_TRAPS):
+        monkeypatch.delitem(sys.modules, name)
+    assert compat.trio_instruments() is None
+    assert compat.trio_step_code() is None
+    assert compat.trio_run_module() is None
+    assert compat.trio_checkpoint() is not None  # no task yields it
+    assert compat.trio_checkpoint() is not trio._core._traps.CancelShieldedCheckpoint
+
+
+def test_a_scheduled_task_sends_to_another_coroutine():
+    sends, throws = [].append, SimpleNamespace(__name__="throw")
+    before = SimpleNamespace(__name__="send")
+    scheduled = SimpleNamespace(_next_send_fn=before)
+    compat.trio_rebind_send(scheduled, sends)
+    assert scheduled._next_send_fn is sends
+    for untouched in (throws, None):
+        task = SimpleNamespace(_next_send_fn=untouched)
+        compat.trio_rebind_send(task, sends)
+        assert task._next_send_fn is untouched
+    other = SimpleNamespace()
+    compat.trio_rebind_send(other, sends)
+    assert vars(other) == {}
+
+
+def test_the_code_that_steps_trios_tasks_is_found(put):
+    assert compat.trio_step_code() is trio._core._run.unrolled_run.__code__
+    for without in ({}, {"unrolled_run": len}):  # a function in C has no code
+        put(TRIO_RUN, **without)
+        assert compat.trio_step_code() is None
+
+
+def test_what_a_trio_task_yields_at_a_checkpoint_is_found(put):
+    marker = object()
+    put(TRIO_TRAPS, CancelShieldedCheckpoint=marker)
+    assert compat.trio_checkpoint() is marker
+
+
+def test_the_module_that_runs_trio_is_found(put):
+    assert compat.trio_run_module() is trio._core._run
+    assert compat.trio_run_module() is not put(TRIO_RUN)
+
+
+# --------------------------------------------------------------------------------- asyncio
+
+
+def test_callbacks_that_are_scheduled_are_replaced():
+    done = []
+    loop = asyncio.new_event_loop()
+    loop.call_soon(done.append, "before")
+    compat.asyncio_replace_callbacks(loop, lambda _: lambda text: done.append(f"not {text}"))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    assert done == ["not before"]
+
+
+def test_a_loop_in_c_has_no_callbacks_to_replace():
+    compat.asyncio_replace_callbacks(object(), lambda _: pytest.fail("there is none"))
+
+
+def test_the_running_loop_is_found(put, monkeypatch):
+    async def main():
+        return compat.asyncio_running_loop() is asyncio.get_running_loop()
+
+    assert compat.asyncio_running_loop() is None
+    assert asyncio.run(main())
+    put("asyncio", _get_running_loop=lambda: "loop")
+    assert compat.asyncio_running_loop() == "loop"
+    put("asyncio")  # it is being imported
+    assert compat.asyncio_running_loop() is None
+    monkeypatch.delitem(sys.modules, "asyncio")
+    assert compat.asyncio_running_loop() is None
+
+
+def test_the_descriptor_that_wakes_a_loop_is_found():
+    here, there = socket.socketpair()
+    with here, there:
+        assert compat.asyncio_wakeup_fd(SimpleNamespace(_csock=here)) == here.fileno()
+    assert compat.asyncio_wakeup_fd(SimpleNamespace(_csock=None)) is None
+    assert compat.asyncio_wakeup_fd(object()) is None

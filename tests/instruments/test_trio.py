@@ -18,7 +18,7 @@ import pytest
 import trio
 import trio.testing
 
-from tracetools import FlamegraphInstrument, StackFileError, observe, span
+from tracetools import FlamegraphInstrument, observe, span
 from tracetools.output.formats.folded import read_folded
 from tracetools.recording.current import recorded_loops
 from tracetools.testing import FakeClock
@@ -52,35 +52,6 @@ def named(profile):
 
 
 # ------------------------------------------------------------------------------- life of a run
-
-
-def test_it_is_an_instrument_and_hashable(make):
-    instrument = make()
-    assert isinstance(instrument, trio.abc.Instrument)
-    assert {instrument: 1}[instrument] == 1
-    assert instrument == instrument  # noqa: PLR0124
-    assert instrument != make()
-
-
-def test_the_file_is_created_at_construction_and_its_suffix_forced(make, tmp_path):
-    make()
-    assert (tmp_path / "stack.folded").exists()
-
-
-def test_a_file_that_cannot_be_written_fails_at_construction(tmp_path):
-    with pytest.raises(StackFileError, match=r"no/such/place\.folded"):
-        FlamegraphInstrument(tmp_path / "no/such/place")
-
-
-def test_the_flamegrapher_is_handed_out_with_its_stack_file_set(make, clock, tmp_path):
-    instrument = make()
-
-    async def main():
-        clock.tick(5_000_000)
-
-    trio.run(main, instruments=[instrument])
-    assert instrument.flamegrapher.write_flamegraph() == tmp_path / "stack.svg"
-    assert "main" in (tmp_path / "stack.svg").read_text()
 
 
 def test_only_tracked_spans_make_frames(make, clock, tmp_path):

@@ -1,0 +1,129 @@
+"""The options of a recording: all ways to record have the same ones."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import math
+from dataclasses import fields
+from types import SimpleNamespace
+
+import pytest
+
+from tracetools import FlamegraphInstrument, record
+from tracetools.commands import run
+from tracetools.session.options import (
+    Options,
+    describe,
+    method_with_options,
+    nanoseconds,
+    with_options,
+)
+
+OPTIONS = fields(Options)
+SECONDS = [each for each in OPTIONS if "least" in each.metadata]
+
+by_option = pytest.mark.parametrize("option", OPTIONS, ids=[each.name for each in OPTIONS])
+by_seconds = pytest.mark.parametrize("option", SECONDS, ids=[each.name for each in SECONDS])
+
+
+@pytest.mark.parametrize("function", [record, FlamegraphInstrument])
+def test_ways_to_record_take_a_file_and_all_options_by_keyword(function):
+    file, *options = inspect.signature(function).parameters.values()
+    assert file.name == "stack_file"
+    assert {each.kind for each in options} == {inspect.Parameter.KEYWORD_ONLY}
+    assert [(each.name, each.default) for each in options] == [
+        (each.name, each.default) for each in OPTIONS
+    ]
+
+
+@pytest.mark.parametrize("function", [record, FlamegraphInstrument])
+@by_option
+def test_docstrings_describe_each_option(function, option):
+    words = " ".join(function.__doc__.split())
+    assert f"{option.name}: {option.metadata['text']}." in words
+    assert "{options}" not in words
+
+
+@by_option
+def test_the_command_has_each_option_with_its_default(option):
+    parser = argparse.ArgumentParser()
+    run.add_options(parser)
+    defaults = vars(parser.parse_args([]))
+    if option.metadata.get("command", True):
+        assert defaults[option.name] == option.default
+    else:
+        assert option.name not in defaults
+
+
+def test_only_the_clock_cannot_be_given_on_a_command_line():
+    without = [each.name for each in OPTIONS if each.metadata.get("command", True) is False]
+    assert without == ["clock"]
+
+
+@by_seconds
+def test_the_bounds_of_seconds_belong_to_them(option):
+    for bound in (option.metadata["least"], option.metadata["most"]):
+        assert getattr(Options(**{option.name: bound}), option.name) == bound
+        assert nanoseconds(option.name, bound) == round(bound * 1e9)
+
+
+@by_seconds
+def test_seconds_out_of_bounds_are_refused_with_the_bounds(option):
+    least, most = option.metadata["least"], option.metadata["most"]
+    below, above = math.nextafter(least, -1), math.nextafter(most, math.inf)
+    for wrong in (below, above, math.nan, math.inf):
+        with pytest.raises(ValueError, match=f"{option.name} is a number of seconds from") as error:
+            Options(**{option.name: wrong})
+        assert f"from {least:g} to {most:,g}, not {wrong!r}" in str(error.value)
+
+
+@by_seconds
+@pytest.mark.parametrize("wrong", ["1", True, [1], object()])
+def test_seconds_that_are_no_number_are_refused(option, wrong):
+    with pytest.raises(TypeError, match=f"{option.name} is a number of seconds, not"):
+        Options(**{option.name: wrong})
+
+
+@by_seconds
+def test_none_is_taken_where_the_type_says_so(option):
+    if "None" in option.type:
+        assert getattr(Options(**{option.name: None}), option.name) is None
+    else:
+        with pytest.raises(TypeError, match="not None"):
+            Options(**{option.name: None})
+
+
+def test_a_function_takes_options_as_keywords():
+    @with_options
+    def function(stack_file, options):
+        return stack_file, options
+
+    assert function("s", lens="idle") == ("s", Options(lens="idle"))
+    with pytest.raises(TypeError, match="lense"):
+        function("s", lense="idle")
+
+
+def test_a_method_takes_options_as_keywords():
+    class Taker(SimpleNamespace):
+        @method_with_options
+        def take(self, stack_file, options):
+            """Take a file."""
+            self.taken = stack_file, options
+
+    taker = Taker()
+    taker.take("s", blocking=None)
+    assert taker.taken == ("s", Options(blocking=None))
+    assert Taker.take.__doc__ == "Take a file."
+
+
+def test_a_docstring_without_a_place_for_options_stays_as_it_is():
+    assert describe(None) is None
+    assert describe("Nothing.") == "Nothing."
+
+
+def test_descriptions_are_indented_as_their_place_is():
+    lines = describe("Say.\n\n    Args:\n        {options}\n    ").splitlines()
+    assert lines[3].startswith("        lens: which time")
+    assert all(len(line) <= 100 for line in lines)
+    assert all(line.startswith(" " * 8) for line in lines[3:-1])

@@ -17,12 +17,19 @@ TRIO_RUN = "trio._core._run"
 TRIO_TRAPS = "trio._core._traps"
 
 
+@pytest.fixture(autouse=True)
+def nothing_found(monkeypatch):
+    """Forget which trio was imported first."""
+    monkeypatch.setattr(compat, "_found", {})
+
+
 @pytest.fixture
 def put(monkeypatch):
     """Put a module of this name and with these attributes where imported modules are."""
 
     def put(name, **attributes):
         module = ModuleType(name)
+        compat._found.clear()
         vars(module).update(attributes)
         monkeypatch.setitem(sys.modules, name, module)
         return module

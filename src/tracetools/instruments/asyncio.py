@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tracetools.core.accounting import TaskAccount
+    from tracetools.instruments.tasks import Recording
     from tracetools.recording.loops import RecordedLoop
-    from tracetools.session.recording import Recording
 
 __all__ = ["AsyncioInstrument"]
 

@@ -14,11 +14,34 @@ from tracetools.recording.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Protocol
 
     from tracetools.core.accounting import LoopAccount, TaskAccount
     from tracetools.core.stacks import Stack
     from tracetools.recording.loops import RecordedLoop
     from tracetools.recording.recorder import Recorder
+
+    class Recording(Protocol):
+        """What an instrument records for."""
+
+        @property
+        def recorder(self) -> Recorder:
+            """Where loops and tasks are recorded."""
+
+        @property
+        def task_names(self) -> bool:
+            """Whether tasks have the names that they were given."""
+
+        @property
+        def is_open(self) -> bool:
+            """Whether a loop that starts now can be recorded."""
+
+        def follow(self) -> None:
+            """Note that a loop has started."""
+
+        def leave(self) -> None:
+            """Note that a loop has ended."""
+
 
 __all__ = ["Tasks"]
 

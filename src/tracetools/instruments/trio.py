@@ -33,35 +33,13 @@ from tracetools.recording import current, spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Protocol
 
     from trio.lowlevel import Task
 
     from tracetools.core.accounting import TaskAccount
+    from tracetools.instruments.tasks import Recording
     from tracetools.recording.loops import RecordedLoop
     from tracetools.recording.recorder import Recorder
-
-    class Recording(Protocol):
-        """What an instrument records for."""
-
-        @property
-        def recorder(self) -> Recorder:
-            """Where loops and tasks are recorded."""
-
-        @property
-        def task_names(self) -> bool:
-            """Whether tasks have the names that they were given."""
-
-        @property
-        def is_open(self) -> bool:
-            """Whether a loop that starts now can be recorded."""
-
-        def follow(self) -> None:
-            """Note that a loop has started."""
-
-        def leave(self) -> None:
-            """Note that a loop has ended."""
-
 
 __all__ = ["TrioInstrument"]
 

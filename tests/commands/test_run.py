@@ -159,7 +159,7 @@ def test_files_are_written_and_named(tmp_path, backend):
 def test_what_stands_out_is_told(tmp_path):
     (tmp_path / "app.py").write_text(BLOCKED)
     said = run("app.py", folder=tmp_path).errors
-    assert "\n\nWhat stands out:\n  blocked: 1 step" in said
+    assert "\n\nWhat stands out:\n  blocks: 1 step" in said
     assert said.index("Most busy time") < said.index("What stands out") < said.index("Written:")
 
 

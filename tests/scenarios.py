@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from tests.backends import Backend, TrioBackend
 from tracetools import observe, span
-from tracetools.sampling.sampler import Watch
+from tracetools.sampling.sampler import Sampler
 from tracetools.testing import FakeClock
 
 
@@ -22,15 +22,15 @@ class World:
     """What programs do to the clock. One world, since observed functions are global."""
 
     clock = FakeClock()
-    watches: ClassVar[set[Watch]] = set()
+    samplers: ClassVar[set[Sampler]] = set()
     backend: Backend = TrioBackend(clock)
 
 
 def work(ns: int) -> None:
-    """Be busy for so long, and be looked at by whoever looks at functions."""
+    """Be busy for so long, and let functions be sampled."""
     World.clock.tick(ns)
-    for watch in tuple(World.watches):
-        watch._look(1000)
+    for sampler in tuple(World.samplers):
+        sampler._sample(1000)
 
 
 async def rest(ns: int) -> None:

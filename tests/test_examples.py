@@ -52,7 +52,7 @@ def test_the_two_lines_that_make_a_program_slow_are_named(shop, tmp_path):
     assert longest_wait(profile) == f"await Lock.__aenter__ ({lock})"
     worst = max(profile.blocking, key=lambda path: profile.blocking[path].total)
     assert line_at_fault(worst) == call
-    assert re.search(rf"(?m)^the loop is held for .* at {call}: return httpx.get", said)
+    assert re.search(rf"(?m)^the loop is blocked for .* at {call}: return httpx.get", said)
     assert re.search(rf"(?m)^  blocked: .*\({call}\)$", said)
 
 

@@ -53,7 +53,7 @@ class ScriptedLoop:
 
     Args:
         scheduled: whether scheduled time is measured.
-        longest: how long a step may take, in nanoseconds, before it holds the loop for too long.
+        threshold: how long a step may take before it blocks the loop, in nanoseconds.
         max_stacks: as for an instrument.
         max_depth: as for an instrument.
     """
@@ -62,7 +62,7 @@ class ScriptedLoop:
         self,
         *,
         scheduled: bool = False,
-        longest: int | None = None,
+        threshold: int | None = None,
         max_stacks: int = 10_000,
         max_depth: int = 256,
     ) -> None:
@@ -70,7 +70,7 @@ class ScriptedLoop:
         self.recorder = Recorder(
             clock=self.clock,
             scheduled=scheduled,
-            longest=longest,
+            threshold=threshold,
             max_stacks=max_stacks,
             max_depth=max_depth,
         )

@@ -1,4 +1,4 @@
-"""What a parked task waits for: the chain of its awaits, and the time that goes to each."""
+"""What a task awaits: the chain of its awaits, and the time that goes to each."""
 
 import asyncio
 import contextlib
@@ -33,8 +33,8 @@ async def inner():
     await park()
 
 
-def place(code):
-    """A frame by any name, at the place of a function."""
+def frame_of(code):
+    """Return a frame by any name, at the location of a function."""
     return Frame("any", code.co_filename, code.co_firstlineno)
 
 
@@ -43,7 +43,7 @@ def frames_of(awaits, coroutine, *shown):
     tree = StackTree()
     base = own = tree.root
     for code in shown:
-        own = tree.child(own, place(code))
+        own = tree.child(own, frame_of(code))
         base = own if base is tree.root else base
     found = awaits.stack(coroutine, base, own, tree)
     return frames_between(own, found)[1:]
@@ -82,7 +82,7 @@ def test_functions_between_the_tasks_own_and_the_await_have_frames():
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_the_plumbing_of_backends_is_named_by_its_first_function(backend):
+def test_runtime_functions_are_named_by_the_first_of_them(backend):
     def sleeping():
         return {"trio": trio.sleep, "asyncio": asyncio.sleep}[backend](10)
 
@@ -176,7 +176,7 @@ ASKED = []
 
 
 class Foreign:
-    """An awaitable with an iterator of its own making, which nobody can look into."""
+    """An awaitable with an iterator of its own making, which cannot be looked into."""
 
     def __await__(self):
         return self
@@ -217,7 +217,7 @@ class Named(Foreign, metaclass=Meta):
 @pytest.mark.parametrize(
     "foreign", [Foreign, coroutine_wrapper, Named], ids=["foreign", "circle", "meta"]
 )
-def test_what_cannot_be_told_is_said_and_never_asked(foreign):
+def test_an_unknown_await_is_named_so_and_asked_for_nothing(foreign):
     async def default():
         await anext(numbers_of(foreign()), None)
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_told_is_said_and_never_asked(foreign):
         coroutine.close()
 
 
-def test_modules_that_are_loaded_when_they_are_asked_are_not(monkeypatch):
+def test_lazy_modules_are_not_loaded(monkeypatch):
     class Lazy(types.ModuleType):
         def __getattribute__(self, name):
             raise RuntimeError(f"loaded for {name}")
@@ -267,11 +267,11 @@ def test_a_chain_without_end_is_cut():
 
 
 @pytest.mark.parametrize("make", [lambda: None, lambda: 5, object, Foreign, str])
-def test_anything_else_has_no_chain(make):
+def test_an_object_that_awaits_nothing_has_no_chain(make):
     assert frames_of(Awaits(), make()) == []
 
 
-def test_what_has_not_begun_or_is_over_waits_for_nothing():
+def test_a_coroutine_that_has_not_begun_or_is_over_awaits_nothing():
     new, over = outer(), outer()
     over.close()
     found = [frames_of(Awaits(), each, outer.__code__) for each in (new, over)]
@@ -279,7 +279,7 @@ def test_what_has_not_begun_or_is_over_waits_for_nothing():
     assert found == [[], []]
 
 
-def test_what_observe_shows_already_is_not_shown_twice():
+def test_an_observed_function_is_not_shown_twice():
     async def plain():
         await inner()
 
@@ -310,7 +310,7 @@ def test_a_task_that_is_named_by_what_it_wraps_is_not_shown_twice():
     assert [frame.name for frame in frames] == ["inner", "park"]
 
 
-def test_a_task_of_plumbing_shows_the_functions_of_the_program():
+def test_a_task_of_runtime_functions_shows_those_of_the_program():
     async def main():
         task = manager().__aenter__()
         return names(task)
@@ -412,7 +412,7 @@ def test_short_waits_stay_on_the_tasks_own_stack(backend, tmp_path):
 
 
 @pytest.mark.parametrize("scheduled", [False, True])
-def test_waiting_for_a_turn_is_no_waiting_for_something(tmp_path, scheduled):
+def test_scheduled_time_is_not_spent_in_an_await(tmp_path, scheduled):
     World.backend = TrioBackend(World.clock)
 
     async def main():
@@ -422,7 +422,7 @@ def test_waiting_for_a_turn_is_no_waiting_for_something(tmp_path, scheduled):
             await trio.testing.wait_all_tasks_blocked()
             World.clock.tick(20)  # while the waiter waits for the event
             event.set()
-            work(40)  # while it waits for its turn
+            work(40)  # while it is scheduled
 
     async def waiter(event):
         await event.wait()
@@ -440,7 +440,7 @@ def test_waiting_for_a_turn_is_no_waiting_for_something(tmp_path, scheduled):
 
 
 @pytest.mark.parametrize("backend_name", ["trio", "asyncio"])
-def test_what_tasks_still_wait_for_is_noted_when_the_recording_ends(tmp_path, backend_name):
+def test_waits_that_go_on_are_attributed_when_the_recording_ends(tmp_path, backend_name):
     async def main():
         async with anyio.create_task_group() as group:
             group.start_soon(forever)
@@ -460,7 +460,7 @@ def test_what_tasks_still_wait_for_is_noted_when_the_recording_ends(tmp_path, ba
     assert sum(profile.lens("idle")[path] for path in waits) > 10_000_000
 
 
-def test_a_profile_that_is_asked_for_meanwhile_has_what_tasks_wait_for(tmp_path):
+def test_a_profile_has_waits_that_go_on(tmp_path):
     async def main():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.sleep_forever)

@@ -1,66 +1,66 @@
-"""Which waits are looked at: all while there is time for it, and else where most time is."""
+"""Which waits are sampled: all while there is time for it, else those with most of the time."""
 
 from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetools.attribution.wait_sampling import Allowance
+from tracetools.attribution.wait_sampling import WaitSampling
 
-LOOK = 8_000
+COST = 8_000
 MS = 1_000_000
 
 
-def looked_at(waits: list[int], *, every: int, least: int = 100_000) -> list[tuple[int, int]]:
+def sampled(waits: list[int], *, every: int, least: int = 100_000) -> list[tuple[int, int]]:
     """Let waits of one stack end one after another, at equal distances.
 
-    Returns those that are looked at, each with the time that it stands for.
+    Returns those that are sampled, each with its weight.
     """
-    allowance = Allowance(least, 0)
+    sampling = WaitSampling(least, 0)
     found = []
     for number, wait in enumerate(waits):
-        stands_for = allowance.stands_for(wait, number * every)
-        if stands_for:
-            found.append((wait, stands_for))
-            allowance.spend(LOOK)
+        weight = sampling.weight(wait, number * every)
+        if weight:
+            found.append((wait, weight))
+            sampling.spend(COST)
     return found
 
 
-def test_where_waits_are_few_all_are_looked_at_that_are_long_enough():
-    every = LOOK * Allowance.PART
-    assert looked_at([100_001] * 1000, every=every) == [(100_001, 100_001)] * 1000
-    assert looked_at([100_000] * 1000, every=every) == []
-    assert looked_at([1] * 1000, every=every, least=0) == [(1, 1)] * 1000
+def test_few_waits_are_all_sampled_if_they_are_long_enough():
+    every = COST * WaitSampling.PART
+    assert sampled([100_001] * 1000, every=every) == [(100_001, 100_001)] * 1000
+    assert sampled([100_000] * 1000, every=every) == []
+    assert sampled([1] * 1000, every=every, least=0) == [(1, 1)] * 1000
 
 
-def test_where_waits_are_many_each_kind_has_its_share_of_the_time():
+def test_many_waits_of_each_kind_have_their_part_of_the_time():
     kinds = [200_000, 300_000, 250_000, 5 * MS, 2 * MS]
-    found = looked_at(kinds * 10_000, every=50_000)
+    found = sampled(kinds * 10_000, every=50_000)
     assert len(found) < 10_000
-    told: Counter[int] = Counter()
-    for wait, stands_for in found:
-        told[wait] += stands_for
-    assert 0.95 < told[5 * MS] / (5 * MS * 10_000) < 1.05
-    assert 0.9 < told[2 * MS] / (2 * MS * 10_000) < 1.1
-    assert all(0.5 < told[kind] / (kind * 10_000) < 1.5 for kind in kinds)
+    weights: Counter[int] = Counter()
+    for wait, weight in found:
+        weights[wait] += weight
+    assert 0.95 < weights[5 * MS] / (5 * MS * 10_000) < 1.05
+    assert 0.9 < weights[2 * MS] / (2 * MS * 10_000) < 1.1
+    assert all(0.5 < weights[kind] / (kind * 10_000) < 1.5 for kind in kinds)
 
 
-def test_long_waits_are_looked_at_whatever_it_takes():
+def test_long_waits_are_sampled_at_any_cost():
     waits = [10 * MS + 1] * 5000
-    assert looked_at(waits, every=1) == [(wait, wait) for wait in waits]
-    assert looked_at([20 * MS], every=1, least=20 * MS) == []
+    assert sampled(waits, every=1) == [(wait, wait) for wait in waits]
+    assert sampled([20 * MS], every=1, least=20 * MS) == []
 
 
-def test_what_long_waits_took_is_soon_forgotten():
-    allowance = Allowance(100_000, 0)
+def test_the_cost_of_long_waits_is_soon_forgotten():
+    sampling = WaitSampling(100_000, 0)
     for _ in range(1000):
-        assert allowance.stands_for(20 * MS, 0) == 20 * MS
-        allowance.spend(LOOK)
-    assert allowance.stands_for(100_001, 2 * Allowance.PART * Allowance.MOST) == 100_001
+        assert sampling.weight(20 * MS, 0) == 20 * MS
+        sampling.spend(COST)
+    assert sampling.weight(100_001, 2 * WaitSampling.PART * WaitSampling.MOST) == 100_001
 
 
-def test_what_was_saved_up_is_there_for_many_waits_at_once():
-    assert len(looked_at([400_000] * 50, every=0)) > 25
+def test_saved_time_is_spent_on_many_waits_at_once():
+    assert len(sampled([400_000] * 50, every=0)) > 25
 
 
 @given(
@@ -68,7 +68,7 @@ def test_what_was_saved_up_is_there_for_many_waits_at_once():
     st.integers(0, MS),
     st.integers(0, 20 * MS),
 )
-def test_no_more_is_spent_than_the_part_and_what_was_saved(waits, every, least):
+def test_samples_take_no_more_than_their_part_and_the_saved_time(waits, every, least):
     passed = (len(waits) - 1) * every
-    spent = len(looked_at(waits, every=every, least=least)) * LOOK
-    assert spent <= passed / Allowance.PART + Allowance.MOST + LOOK
+    spent = len(sampled(waits, every=every, least=least)) * COST
+    assert spent <= passed / WaitSampling.PART + WaitSampling.MOST + COST

@@ -61,7 +61,7 @@ class Chosen:
         self.weights = list(weights)
         self.spent: list[int] = []
 
-    def stands_for(self, wait, now):
+    def weight(self, wait, now):
         return self.weights.pop(0)
 
     def spend(self, time):
@@ -124,7 +124,7 @@ def test_a_wait_within_which_a_finaliser_closes_a_span_is_not_moved():
         return stack
 
     parked.waits.awaited = awaited
-    parked.waits._budget = Chosen(1000)
+    parked.waits._sampling = Chosen(1000)
     parked.end_wait()
     assert parked.idle() == {"span": 11}
     assert list(parked.waits.divided({parked.account.stack: 100})) == []
@@ -143,21 +143,21 @@ def test_only_waits_that_are_longer_than_the_least_are_walked(least, walked):
     parked.loop.finish()
 
 
-def test_what_a_walk_took_is_taken_from_the_budget(parked):
+def test_what_a_walk_took_is_taken_from_the_sampling(parked):
     def awaited(account, _):
         parked.loop.tick(7)
         return account.stack
 
     parked.waits.awaited = awaited
-    parked.waits._budget = Chosen(10, 0)
+    parked.waits._sampling = Chosen(10, 0)
     for _ in range(2):
         parked.loop.tick(10)
         parked.end_wait()
         parked.step()
-    assert parked.waits._budget.spent == [7]
+    assert parked.waits._sampling.spent == [7]
 
 
-def test_walking_awaits_takes_its_share_of_the_time_and_no_more(parked):
+def test_walking_awaits_takes_its_part_of_the_time_and_no_more(parked):
     account, loop, walks = parked.account, parked.loop, []
 
     def awaited(account, _):
@@ -182,7 +182,7 @@ def test_waits_that_were_not_walked_are_divided_by_the_weights_of_the_others():
     parked = Parked(least=10)
     awaited = ["a", "b", "b", "a", "b", "a"]
     parked.waits.awaited = lambda account, _: parked.child(awaited[step])
-    parked.waits._budget = Chosen(0, 400, 0, 100, 200, 0)
+    parked.waits._sampling = Chosen(0, 400, 0, 100, 200, 0)
     for step in range(6):
         parked.loop.tick(100 if step < 5 else 10)
         parked.end_wait()
@@ -203,7 +203,7 @@ def test_waits_that_were_not_walked_are_divided_by_the_weights_of_the_others():
 
 def test_samples_that_were_forgotten_divide_nothing(parked):
     parked.waits.awaited = lambda account, _: parked.child("a")
-    parked.waits._budget = Chosen(400)
+    parked.waits._sampling = Chosen(400)
     parked.loop.tick(100)
     parked.end_wait()
     own = parked.account.stack

@@ -20,7 +20,7 @@ from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBack
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
 from tracetools.core.stacks import StackPath, Times
-from tracetools.sampling.sampler import Watch
+from tracetools.sampling.sampler import Sampler
 
 THE_LOOPS_OWN = (
     "Runner.init",
@@ -159,19 +159,19 @@ def world():
 
 
 @pytest.fixture
-def looks_from_within(monkeypatch):
-    """Let programs be looked at where they work, instead of at any time by a thread."""
+def samples_from_within(monkeypatch):
+    """Let programs be sampled where they work, instead of at any time by a thread."""
 
-    def begin(watch):
-        World.watches.add(watch)
+    def start(sampler):
+        World.samplers.add(sampler)
 
-    def end(watch):
-        World.watches.discard(watch)
+    def end(sampler):
+        World.samplers.discard(sampler)
 
-    monkeypatch.setattr(Watch, "begin", begin)
-    monkeypatch.setattr(Watch, "end", end)
+    monkeypatch.setattr(Sampler, "start", start)
+    monkeypatch.setattr(Sampler, "end", end)
     yield
-    World.watches.clear()
+    World.samplers.clear()
 
 
 SWITCHES = ("scheduled", "await_stacks", "functions")
@@ -184,7 +184,7 @@ COMBINATIONS = [
 @pytest.mark.parametrize("on", COMBINATIONS, ids=" ".join)
 @pytest.mark.parametrize("mode", MODES, ids=str)
 @pytest.mark.parametrize("name", TABLE)
-@pytest.mark.usefixtures("looks_from_within")
+@pytest.mark.usefixtures("samples_from_within")
 def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
     scenario = TABLE[name]
     World.backend = mode.backend(World.clock)

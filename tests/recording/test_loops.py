@@ -208,7 +208,7 @@ def test_to_release_the_gil_may_be_called_off_in_its_midst():
 
 
 def test_a_loop_releases_the_gil_no_later_than_a_step_could_block():
-    loop = ScriptedLoop(longest=100)
+    loop = ScriptedLoop(threshold=100)
     assert releases(loop, [10, 110, 120, 211]) == [10, 120]
     assert [blocks.count for blocks in loop.finish().blocking.values()] == []
 

@@ -1,4 +1,4 @@
-"""Recording at run time: loops, threads, snapshots from anywhere, the end of it all."""
+"""The recorder: loops, threads, snapshots from any thread, and the end of a recording."""
 
 from __future__ import annotations
 
@@ -300,16 +300,16 @@ def test_an_ended_recording_keeps_nothing_that_was_recorded():
     assert ref() is None
 
 
-def test_loops_that_begin_later_give_way_as_well():
+def test_loops_that_start_later_release_the_gil_as_well():
     loop = ScriptedLoop()
     calls = []
-    loop.recorder.let_give_way(lambda: calls.append(1))
+    loop.recorder.let_release_gil(lambda: calls.append(1))
     other = loop.recorder.begin_loop()
     task = other.spawn(other.tree.root, Frame("task"), loop.clock())
     task.begin_step(loop.clock())
     task.end_step(loop.clock() + 1)
     assert calls == [1]
-    loop.recorder.let_give_way(None)
+    loop.recorder.let_release_gil(None)
     assert (other.release_gil, other.due) == (None, NEVER)
     loop.recorder.end_loop(other, loop.clock() + 2)
     loop.finish()

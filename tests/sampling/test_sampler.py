@@ -1,4 +1,4 @@
-"""What the watch sees of steps and threads, looked at from within them, under a fake clock."""
+"""Samples of steps and threads, taken from within them, under a fake clock."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests import backends
 from tracetools import FlamegraphInstrument, record
 from tracetools.attribution.functions import qualified_name, step_begins_below
 from tracetools.core.stacks import Blocks, Frame
-from tracetools.sampling import alarm
-from tracetools.sampling.gil import Turns
-from tracetools.sampling.sampler import Watch
+from tracetools.sampling import blocking_log
+from tracetools.sampling.gil import GilHandover
+from tracetools.sampling.sampler import Sampler
 from tracetools.testing import ScriptedLoop
 
 MILLISECOND = 1_000_000
@@ -32,13 +32,13 @@ def name_of(function):
 
 
 class World:
-    """A loop that steps in this thread, and the watch of its recording."""
+    """A loop that steps in this thread, and the sampler of its recording."""
 
-    def __init__(self, *, every: int | None = 1000, longest: int | None = None) -> None:
-        self.loop = ScriptedLoop(longest=longest)
+    def __init__(self, *, interval: int | None = 1000, threshold: int | None = None) -> None:
+        self.loop = ScriptedLoop(threshold=threshold)
         worlds.append(self)
-        self.watch = Watch(self.loop.recorder, every)
-        self.look = partial(self.watch._look, 1000)
+        self.sampler = Sampler(self.loop.recorder, interval)
+        self.sample = partial(self.sampler._sample, 1000)
 
     def step(self, body, name="task"):
         """Let a new task make one step, which is `body`, and exit."""
@@ -57,7 +57,7 @@ class World:
             if times.busy and path[1:]
         }
 
-    def holds(self):
+    def blocks(self):
         return {
             ";".join(frame.name for frame in path[1:]): blocks
             for path, blocks in self.loop.profile.blocking.items()
@@ -83,12 +83,12 @@ def world():
 # ------------------------------------------------------------------------------------- functions
 
 
-def test_busy_time_is_divided_by_what_looks_stand_for(world):
+def test_busy_time_is_divided_by_the_weights_of_samples(world):
     def parse():
-        world.watch._look(30)
+        world.sampler._sample(30)
 
     def encode():
-        world.watch._look(10)
+        world.sampler._sample(10)
 
     def body():
         parse()
@@ -104,9 +104,9 @@ def test_busy_time_is_divided_by_what_looks_stand_for(world):
     assert world.loop.profile.samples == 2
 
 
-def test_what_no_look_saw_stays_on_the_stack_itself(world):
+def test_time_without_samples_stays_on_the_stack_itself(world):
     def body():
-        world.watch._look(10)
+        world.sampler._sample(10)
         world.loop.tick(100)
 
     world.step(body)
@@ -116,7 +116,7 @@ def test_what_no_look_saw_stays_on_the_stack_itself(world):
 
 def test_functions_stand_below_the_span_that_has_the_time(world):
     def helper():
-        world.watch._look(10)
+        world.sampler._sample(10)
 
     def body():
         helper()
@@ -133,7 +133,7 @@ def test_functions_stand_below_the_span_that_has_the_time(world):
 
 def test_a_function_that_a_span_was_opened_in_stands_above_it(world):
     def helper():
-        world.watch._look(10)
+        world.sampler._sample(10)
 
     def body():
         line = inspect.currentframe().f_lineno
@@ -149,31 +149,31 @@ def test_a_function_that_a_span_was_opened_in_stands_above_it(world):
 
 def test_our_own_functions_and_those_of_backends_are_not_shown(world):
     def body():
-        backends.asyncio.run(looks())
+        backends.asyncio.run(samples())
         world.loop.tick(10)
 
-    async def looks():
-        world.watch._look(10)
+    async def samples():
+        world.sampler._sample(10)
 
     world.step(body)
     [(stack, busy)] = world.functions().items()
-    assert (stack, busy) == (f"task;{name_of(body)};{name_of(looks)}", 10)
+    assert (stack, busy) == (f"task;{name_of(body)};{name_of(samples)}", 10)
 
 
 def test_the_loop_that_runs_within_a_step_of_another_has_the_inner_functions():
     outer, inner = World(), World()
 
     def body():
-        inner.step(looks)
+        inner.step(samples)
         outer.loop.tick(10)
 
-    def looks():
-        outer.watch._look(10)
-        inner.watch._look(10)
+    def samples():
+        outer.sampler._sample(10)
+        inner.sampler._sample(10)
         inner.loop.tick(10)
 
     outer.step(body, name="outer")
-    assert inner.functions() == {f"task;{name_of(looks)}": 10}
+    assert inner.functions() == {f"task;{name_of(samples)}": 10}
 
 
 @pytest.mark.parametrize("is_first", [False, True])
@@ -190,33 +190,33 @@ def test_of_two_loops_in_a_thread_the_one_within_has_the_inner_functions(world, 
     def body():
         clock.tick(1)
         account.begin_step(clock())
-        within(looks)
+        within(samples)
         inner.exit(account, clock())
         recorder.end_loop(inner, clock())
 
-    def looks():
-        world.look()
+    def samples():
+        world.sample()
         clock.tick(10)
 
     world.step(body, name="outer")
-    names = f"{name_of(body)};{name_of(within)};{name_of(looks)}"
-    assert world.functions() == {f"outer;{names}": 11, f"inner;{name_of(looks)}": 10}
+    names = f"{name_of(body)};{name_of(within)};{name_of(samples)}"
+    assert world.functions() == {f"outer;{names}": 11, f"inner;{name_of(samples)}": 10}
 
 
 def within(function):
-    """Be where the functions of a step begin."""
+    """Step a task: its functions lie below this one."""
     function()
 
 
 step_begins_below(within.__code__)
 
 
-def test_a_deep_recursion_is_looked_at_as_far_as_it_goes(world):
+def test_a_deep_recursion_is_sampled_as_far_as_it_goes(world):
     def descend(levels):
         if levels:
             descend(levels - 1)
         else:
-            world.watch._look(10)
+            world.sampler._sample(10)
 
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(4000)
@@ -233,15 +233,15 @@ def test_stacks_of_functions_take_half_of_the_room_at_most():
     world.loop.loop.tree.max_stacks = 10
     for number in range(30):
         name = f"function_{number}"
-        space = {"look": world.watch._look, "tick": world.loop.tick}
-        exec(f"def {name}():\n look(10)\n tick(10)", space)  # noqa: S102  # functions by the dozen
+        space = {"sample": world.sampler._sample, "tick": world.loop.tick}
+        exec(f"def {name}():\n sample(10)\n tick(10)", space)  # noqa: S102  # functions by the dozen
         world.step(space[name])
     assert len(world.loop.loop.tree.stacks) <= 6
     assert world.loop.profile.truncated
     assert sum(world.functions().values()) == 300
 
 
-def test_a_look_keeps_nothing_alive(world):
+def test_a_sample_keeps_nothing_alive(world):
     class Local:
         pass
 
@@ -250,7 +250,7 @@ def test_a_look_keeps_nothing_alive(world):
     def body():
         local = Local()
         known.append(weakref.ref(local))
-        world.look()
+        world.sample()
 
     world.step(body)
     assert known[0]() is None
@@ -260,7 +260,7 @@ def test_a_thread_without_frames_is_no_trouble(world):
     def body():
         loop = world.loop.loop
         here, loop.thread = loop.thread, 1
-        world.watch._look(10)
+        world.sampler._sample(10)
         loop.thread = here
         world.loop.tick(10)
 
@@ -273,15 +273,15 @@ def test_the_collector_is_as_it_was(world):
 
     for was_on in (False, True):
         (gc.enable if was_on else gc.disable)()
-        world.step(world.look)
+        world.step(world.sample)
         assert gc.isenabled() is was_on
 
 
-def test_the_time_of_spans_in_worker_threads_is_divided_likewise(world):
+def test_the_time_of_spans_in_worker_threads_is_divided_by_samples(world):
     recorder = world.loop.recorder
 
     def helper():
-        world.watch._look(10)
+        world.sampler._sample(10)
         world.loop.tick(10)
 
     def work():
@@ -300,167 +300,169 @@ def test_the_time_of_spans_in_worker_threads_is_divided_likewise(world):
     assert found == {f"worker;span;{name_of(helper)}": 10}
 
 
-# ------------------------------------------------------------------------------- what holds a loop
+# ------------------------------------------------------------------------------- what blocks a loop
 
 
 @pytest.fixture
-def holding(caplog):
+def blocking(caplog):
     caplog.set_level(logging.WARNING, "tracetools")
-    return World(every=None, longest=100 * MILLISECOND)
+    return World(interval=None, threshold=100 * MILLISECOND)
 
 
-def test_a_step_that_takes_too_long_is_counted_exactly_with_its_place(holding, caplog):
+def test_a_blocking_step_is_counted_exactly_with_its_location(blocking, caplog):
     def load():
-        holding.loop.tick(150 * MILLISECOND)
-        holding.look()
-        holding.look()
-        holding.loop.tick(53 * MILLISECOND)
+        blocking.loop.tick(150 * MILLISECOND)
+        blocking.sample()
+        blocking.sample()
+        blocking.loop.tick(53 * MILLISECOND)
 
-    holding.step(load)
+    blocking.step(load)
     line = load.__code__.co_firstlineno + 2
-    [path] = holding.loop.profile.blocking
-    assert holding.holds() == {
+    [path] = blocking.loop.profile.blocking
+    assert blocking.blocks() == {
         f"task;{name_of(load)};blocks the loop": Blocks(1, 203 * MILLISECOND, 203 * MILLISECOND)
     }
     assert path[-1].location == f"tests/sampling/test_sampler.py:{line}"
     [message] = caplog.messages
     assert message == (
-        "the loop is held for 0.150 s so far by task at tests/sampling/test_sampler.py:"
-        f"{line}: holding.look()"
+        "the loop is blocked for 0.150 s so far by task at tests/sampling/test_sampler.py:"
+        f"{line}: blocking.sample()"
     )
-    assert holding.loop.profile.blocking_threshold == 100 * MILLISECOND
+    assert blocking.loop.profile.blocking_threshold == 100 * MILLISECOND
 
 
-def test_a_step_within_the_limit_is_not(holding, caplog):
+def test_a_step_within_the_threshold_does_not_block(blocking, caplog):
     def load():
-        holding.loop.tick(100 * MILLISECOND)
-        holding.look()
+        blocking.loop.tick(100 * MILLISECOND)
+        blocking.sample()
 
-    holding.step(load)
-    assert holding.holds() == {}
+    blocking.step(load)
+    assert blocking.blocks() == {}
     assert caplog.messages == []
 
 
-def test_a_step_that_nobody_could_look_at_is_counted_all_the_same(holding, caplog):
-    """Such as one of C code that keeps all other threads from running."""
-    holding.step(partial(holding.loop.tick, 300 * MILLISECOND))
-    holding.look()
-    holding.look()
-    assert holding.holds() == {
+def test_a_blocking_step_without_samples_is_counted_as_well(blocking, caplog):
+    """Such as a step in C code that never releases the GIL."""
+    blocking.step(partial(blocking.loop.tick, 300 * MILLISECOND))
+    blocking.sample()
+    blocking.sample()
+    assert blocking.blocks() == {
         "task;blocks the loop": Blocks(1, 300 * MILLISECOND, 300 * MILLISECOND)
     }
-    assert caplog.messages == ["the loop was held for 0.300 s by task"]
+    assert caplog.messages == ["the loop was blocked for 0.300 s by task"]
 
 
-def test_the_place_is_where_it_was_seen_most(holding):
+def test_the_location_is_that_of_most_samples(blocking):
     def first():
-        holding.look()
+        blocking.sample()
 
     def second():
         for _ in range(2):
-            holding.look()
+            blocking.sample()
 
     def body():
-        holding.loop.tick(120 * MILLISECOND)
+        blocking.loop.tick(120 * MILLISECOND)
         first()
         second()
 
-    holding.step(body)
-    assert list(holding.holds()) == [f"task;{name_of(body)};{name_of(second)};blocks the loop"]
+    blocking.step(body)
+    assert list(blocking.blocks()) == [f"task;{name_of(body)};{name_of(second)};blocks the loop"]
 
 
-def test_the_line_at_fault_is_the_programs_own(holding, caplog):
+def test_the_line_at_fault_is_a_line_of_the_program(blocking, caplog):
     def hook(found):
-        holding.look()
+        blocking.sample()
         return found
 
     def load():
-        holding.loop.tick(120 * MILLISECOND)
+        blocking.loop.tick(120 * MILLISECOND)
         json.loads('{"a": 1}', object_hook=hook)
 
-    holding.step(load)
-    assert "holding.look()" in caplog.messages[0]
+    blocking.step(load)
+    assert "blocking.sample()" in caplog.messages[0]
 
 
-def test_a_step_that_goes_on_is_in_the_profile_already(holding):
+def test_a_blocking_step_that_goes_on_is_in_the_profile_already(blocking):
     def body():
-        holding.loop.tick(120 * MILLISECOND)
-        seen.append(holding.holds())
+        blocking.loop.tick(120 * MILLISECOND)
+        seen.append(blocking.blocks())
 
     seen = []
-    holding.step(body)
+    blocking.step(body)
     assert seen == [{"task;blocks the loop": Blocks(1, 120 * MILLISECOND, 120 * MILLISECOND)}]
-    assert holding.holds() == seen[0]
+    assert blocking.blocks() == seen[0]
 
 
-def test_holds_add_up(holding):
+def test_blocking_steps_add_up(blocking):
     for duration in (101, 250, 150):
-        holding.step(partial(holding.loop.tick, duration * MILLISECOND))
-    assert holding.holds() == {
+        blocking.step(partial(blocking.loop.tick, duration * MILLISECOND))
+    assert blocking.blocks() == {
         "task;blocks the loop": Blocks(3, 501 * MILLISECOND, 250 * MILLISECOND)
     }
 
 
-def test_a_step_with_others_inside_holds_the_loop_once(holding):
+def test_a_step_with_others_inside_blocks_the_loop_once(blocking):
     def inner():
-        holding.loop.tick(60 * MILLISECOND)
+        blocking.loop.tick(60 * MILLISECOND)
 
-    holding.step(lambda: (holding.step(inner, name="eager"), inner()))
-    assert list(holding.holds().values()) == [Blocks(1, 120 * MILLISECOND, 120 * MILLISECOND)]
+    blocking.step(lambda: (blocking.step(inner, name="eager"), inner()))
+    assert list(blocking.blocks().values()) == [Blocks(1, 120 * MILLISECOND, 120 * MILLISECOND)]
 
 
-def test_few_lines_are_logged_and_the_next_one_says_how_many_were_not(holding, caplog, monkeypatch):
+def test_few_lines_are_logged_and_the_next_one_counts_the_others(blocking, caplog, monkeypatch):
     now = 0
-    monkeypatch.setattr(alarm, "perf_counter_ns", lambda: now)
+    monkeypatch.setattr(blocking_log, "perf_counter_ns", lambda: now)
     for name in "abc":
-        holding.step(partial(holding.loop.tick, 200 * MILLISECOND), name=name)
-        holding.look()
-    assert caplog.messages == ["the loop was held for 0.200 s by a"]
+        blocking.step(partial(blocking.loop.tick, 200 * MILLISECOND), name=name)
+        blocking.sample()
+    assert caplog.messages == ["the loop was blocked for 0.200 s by a"]
     now += 1_000 * MILLISECOND
-    holding.step(partial(holding.loop.tick, 200 * MILLISECOND), name="a")
-    holding.look()
+    blocking.step(partial(blocking.loop.tick, 200 * MILLISECOND), name="a")
+    blocking.sample()
     assert len(caplog.messages) == 1
-    holding.step(partial(holding.loop.tick, 200 * MILLISECOND), name="d")
-    holding.look()
+    blocking.step(partial(blocking.loop.tick, 200 * MILLISECOND), name="d")
+    blocking.sample()
     assert caplog.messages[1:] == [
-        "the loop was held for 0.200 s by d (3 more such steps were not logged)"
+        "the loop was blocked for 0.200 s by d (3 more such steps were not logged)"
     ]
 
 
-def test_each_step_is_told_of_once_however_often_it_is_looked_at(holding, caplog, monkeypatch):
+def test_each_step_is_logged_once_however_often_it_is_sampled(blocking, caplog, monkeypatch):
     now = 0
-    monkeypatch.setattr(alarm, "perf_counter_ns", lambda: now)
+    monkeypatch.setattr(blocking_log, "perf_counter_ns", lambda: now)
 
     def body():
-        holding.loop.tick(200 * MILLISECOND)
+        blocking.loop.tick(200 * MILLISECOND)
         for _ in range(5):
-            holding.look()
+            blocking.sample()
 
     for _ in range(3):
-        holding.step(body, name="a")
+        blocking.step(body, name="a")
     now += 60_000 * MILLISECOND
-    holding.step(body, name="b")
-    place = f"tests/sampling/test_sampler.py:{body.__code__.co_firstlineno + 3}: holding.look()"
+    blocking.step(body, name="b")
+    location = (
+        f"tests/sampling/test_sampler.py:{body.__code__.co_firstlineno + 3}: blocking.sample()"
+    )
     assert [message.partition(" by ")[2] for message in caplog.messages] == [
-        f"a at {place}",
-        f"b at {place} (2 more such steps were not logged)",
+        f"a at {location}",
+        f"b at {location} (2 more such steps were not logged)",
     ]
 
 
-def test_places_are_bounded(holding, monkeypatch):
+def test_locations_are_bounded(blocking, monkeypatch):
     monkeypatch.setattr("tracetools.recording.loops.MAX_LOCATIONS", 3)
 
     def body():
-        holding.loop.tick(200 * MILLISECOND)
-        holding.look()
+        blocking.loop.tick(200 * MILLISECOND)
+        blocking.sample()
 
     for name in "abcde":
-        holding.step(body, name=name)
-    assert sum(blocks.count for blocks in holding.holds().values()) == 5
-    assert "e;blocks the loop" in holding.holds()
+        blocking.step(body, name=name)
+    assert sum(blocks.count for blocks in blocking.blocks().values()) == 5
+    assert "e;blocks the loop" in blocking.blocks()
 
 
-# -------------------------------------------------------------------------------------- its turn
+# -------------------------------------------------------------------------------------- the GIL
 
 
 @pytest.fixture
@@ -476,29 +478,29 @@ def usual():
 
 
 @pytest.mark.usefixtures("interval")
-def test_turns_come_soon_from_when_they_are_wanted_until_they_come():
-    turns, over = Turns(always=False), threading.Lock()
-    turns.end_turn()
+def test_the_interval_is_short_from_a_request_to_the_next_sleep():
+    gil, over = GilHandover(always=False), threading.Lock()
+    gil.before_sleep()
     assert usual()
-    turns.shorten()
+    gil.request()
     assert sys.getswitchinterval() < 0.0001
-    assert turns.sleep(over, 1)
+    assert gil.sleep(over, 1)
     assert sys.getswitchinterval() < 0.0001
-    turns.end_turn()
+    gil.before_sleep()
     assert usual()
 
 
 @pytest.mark.usefixtures("interval")
-def test_turns_may_always_come_soon():
-    turns, over = Turns(always=True), threading.Lock()
+def test_the_interval_is_short_during_sleeps_if_always():
+    gil, over = GilHandover(always=True), threading.Lock()
     over.acquire()
     for _ in range(2):
-        turns.end_turn()
+        gil.before_sleep()
         assert sys.getswitchinterval() < 0.0001
-        assert not turns.sleep(over, 0.0001)
-        assert usual()  # while it has its turn
-    turns.end_turn()
-    turns.restore()
+        assert not gil.sleep(over, 0.0001)
+        assert usual()  # while it has the GIL
+    gil.before_sleep()
+    gil.restore()
     assert usual()
 
 
@@ -506,31 +508,31 @@ def test_turns_may_always_come_soon():
 @pytest.mark.parametrize("theirs", [1e-6, 0.001, 0.5, 10])
 def test_an_interval_of_the_programs_own_stays(theirs):
     sys.setswitchinterval(theirs)
-    turns = Turns(always=True)
-    turns.shorten()
-    turns.sleep(threading.Lock(), 0)
-    turns.end_turn()
+    gil = GilHandover(always=True)
+    gil.request()
+    gil.sleep(threading.Lock(), 0)
+    gil.before_sleep()
     assert math.isclose(sys.getswitchinterval(), theirs, abs_tol=1e-6)
-    turns.restore()
+    gil.restore()
     assert math.isclose(sys.getswitchinterval(), theirs, abs_tol=1e-6)
 
 
 @pytest.mark.usefixtures("interval")
 def test_an_interval_that_the_program_sets_meanwhile_stays():
-    turns = Turns(always=True)
-    turns.shorten()
+    gil = GilHandover(always=True)
+    gil.request()
     sys.setswitchinterval(0.25)
-    turns.restore()
+    gil.restore()
     assert math.isclose(sys.getswitchinterval(), 0.25, abs_tol=1e-6)
 
 
 @pytest.mark.usefixtures("interval")
 def test_two_recordings_leave_the_usual_interval_behind():
-    one, other = Turns(always=True), Turns(always=False)
-    other.shorten()
-    one.end_turn()
-    other.end_turn()
-    one.end_turn()
+    one, other = GilHandover(always=True), GilHandover(always=False)
+    other.request()
+    one.before_sleep()
+    other.before_sleep()
+    one.before_sleep()
     assert sys.getswitchinterval() < 0.0001
     one.restore()
     other.restore()
@@ -548,21 +550,21 @@ def burn(seconds):
 
 @pytest.mark.usefixtures("interval")
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_a_real_program_is_looked_at_and_all_is_as_it_was_afterwards(backend, tmp_path, caplog):
+def test_a_real_program_is_sampled_and_all_is_as_it_was_afterwards(backend, tmp_path, caplog):
     import anyio
 
-    async def blocks():
+    async def main():
         burn(0.25)
 
     with record(tmp_path / "stack", functions=True, blocking=0.1) as recording:
-        anyio.run(blocks, backend=backend)
+        anyio.run(main, backend=backend)
     profile = recording.profile
     profile.check()
-    [(path, held)] = profile.blocking.items()
-    assert (held.count, path[-1].name) == (1, "blocks the loop")
-    assert 0.25 <= held.total / 1e9 < 0.35
+    [(path, blocks)] = profile.blocking.items()
+    assert (blocks.count, path[-1].name) == (1, "blocks the loop")
+    assert 0.25 <= blocks.total / 1e9 < 0.35
     assert path[-1].location.startswith("tests/sampling/test_sampler.py:")
-    assert "held for" in caplog.text
+    assert "blocked for" in caplog.text
     busy = {path[-1].name: times.busy / 1e9 for path, times in profile.stacks.items()}
     assert busy["burn"] > 0.2
     assert usual()
@@ -579,25 +581,25 @@ def test_a_duration_that_makes_no_sense_is_refused_at_construction(make, option,
 
 @pytest.mark.parametrize("value", [True, "1", b"1", [1], 1j])
 @pytest.mark.parametrize("option", ["blocking", "functions_interval"])
-def test_what_is_no_number_is_refused(option, value, tmp_path):
+def test_a_duration_that_is_no_number_is_refused(option, value, tmp_path):
     with pytest.raises(TypeError, match=f"{option} is a number of seconds, not"):
         record(tmp_path / "stack", **{option: value})
 
 
-def test_a_look_that_fails_is_none_and_leaves_the_collector_on(world, monkeypatch):
+def test_a_sample_that_fails_leaves_the_collector_on(world, monkeypatch):
     import gc
 
     def refuse():
         raise RuntimeError("not allowed here")
 
     monkeypatch.setattr(sys, "_current_frames", refuse)
-    world.step(lambda: (world.look(), world.loop.tick(10)))
+    world.step(lambda: (world.sample(), world.loop.tick(10)))
     assert gc.isenabled()
     assert world.functions() == {"task": 10}
 
 
 @pytest.mark.parametrize("error", [ValueError, SystemExit])
-def test_a_handler_that_raises_ends_no_watch(holding, error):
+def test_a_log_handler_that_raises_ends_no_sampling(blocking, error):
     class Raises(logging.Handler):
         def emit(self, record):
             heard.append(record)
@@ -607,64 +609,64 @@ def test_a_handler_that_raises_ends_no_watch(holding, error):
     handler = Raises()
     logging.getLogger("tracetools").addHandler(handler)
     try:
-        holding.step(partial(holding.loop.tick, 200 * MILLISECOND))
-        holding.look()
+        blocking.step(partial(blocking.loop.tick, 200 * MILLISECOND))
+        blocking.sample()
     finally:
         logging.getLogger("tracetools").removeHandler(handler)
     assert len(heard) == 1
-    assert not holding.loop.recorder.stopped
+    assert not blocking.loop.recorder.stopped
 
 
 @pytest.mark.parametrize("name", ["/dev/stdin", "nowhere.py", "", "<string>"])
-def test_a_line_that_cannot_be_read_is_told_by_its_place(holding, caplog, name):
-    space = {"look": holding.look, "tick": holding.loop.tick}
-    exec(compile("def body():\n tick(200_000_000)\n look()", name, "exec"), space)  # noqa: S102
-    holding.step(space["body"])
+def test_a_line_that_cannot_be_read_is_logged_by_its_location(blocking, caplog, name):
+    space = {"sample": blocking.sample, "tick": blocking.loop.tick}
+    exec(compile("def body():\n tick(200_000_000)\n sample()", name, "exec"), space)  # noqa: S102
+    blocking.step(space["body"])
     assert len(caplog.messages) == 1
-    assert not holding.loop.recorder.stopped
+    assert not blocking.loop.recorder.stopped
 
 
 @pytest.mark.parametrize(
     "name", ["\ud800.py", "\0", "/dev/stdin", os.devnull, os.curdir, "nowhere"]
 )
 def test_the_text_of_a_line_is_nothing_where_there_is_none(name):
-    assert alarm._text_of(name, 1) == ""
+    assert blocking_log._text_of(name, 1) == ""
 
 
 def test_the_text_of_a_line_is_read_from_its_file(tmp_path):
     file = tmp_path / "source.py"
     file.write_bytes(b"first\n  second \xff\n")
-    assert alarm._text_of(str(file), 1) == "first"
-    assert alarm._text_of(str(file), 2) == "second \ufffd"
-    assert alarm._text_of(str(file), 3) == ""
-    assert alarm._text_of(str(file), 0) == ""
+    assert blocking_log._text_of(str(file), 1) == "first"
+    assert blocking_log._text_of(str(file), 2) == "second \ufffd"
+    assert blocking_log._text_of(str(file), 3) == ""
+    assert blocking_log._text_of(str(file), 0) == ""
 
 
 @pytest.mark.usefixtures("interval")
-def test_a_turn_that_is_wanted_when_all_is_over_changes_nothing():
-    turns = Turns(always=True)
-    turns.shorten()
-    turns.end()
-    turns.shorten()
+def test_a_request_after_the_end_changes_nothing():
+    gil = GilHandover(always=True)
+    gil.request()
+    gil.end()
+    gil.request()
     assert usual()
 
 
 @pytest.mark.usefixtures("interval")
-def test_a_turn_that_is_wanted_while_one_ends_does_not_make_turns_come_soon_for_ever(monkeypatch):
-    turns = Turns(always=False)
+def test_a_request_during_a_restore_does_not_last_for_ever(monkeypatch):
+    gil = GilHandover(always=False)
     really_set = sys.setswitchinterval
 
     def set_and_switch(seconds):
         really_set(seconds)
         if seconds > 0.001:
             monkeypatch.undo()
-            turns.shorten()  # as the loop does, in another thread
+            gil.request()  # as the loop does, in another thread
 
-    turns.shorten()
+    gil.request()
     monkeypatch.setattr(sys, "setswitchinterval", set_and_switch)
-    turns.end_turn()
+    gil.before_sleep()
     assert not usual()
-    turns.end_turn()
+    gil.before_sleep()
     assert usual()
 
 
@@ -681,7 +683,7 @@ def test_a_forked_child_has_the_usual_interval_and_can_import(tmp_path):
             import ctypes  # noqa: F401
 
             until = time.perf_counter() + 0.01
-            while time.perf_counter() < until:  # noqa: ASYNC110  # the loop goes on, nobody looks
+            while time.perf_counter() < until:  # noqa: ASYNC110  # the loop goes on, unsampled
                 await asyncio.sleep(0)
             os._exit(0 if usual() else 1)
         return os.waitpid(child, 0)[1]
@@ -690,13 +692,13 @@ def test_a_forked_child_has_the_usual_interval_and_can_import(tmp_path):
         assert asyncio.run(main()) == 0
 
 
-def test_no_thread_where_nothing_is_watched(tmp_path):
-    world = World(every=None)
-    world.watch.begin()
+def test_no_thread_runs_where_nothing_is_sampled(tmp_path):
+    world = World(interval=None)
+    world.sampler.start()
     assert not [t for t in threading.enumerate() if t.name.startswith("tracetools")]
 
 
-def test_a_thread_that_cannot_be_started_is_told_of_and_the_rest_goes_on(
+def test_a_thread_that_cannot_be_started_is_logged_and_the_rest_goes_on(
     tmp_path, monkeypatch, caplog
 ):
     import trio
@@ -711,5 +713,5 @@ def test_a_thread_that_cannot_be_started_is_told_of_and_the_rest_goes_on(
     with record(tmp_path / "stack", flush_interval=None, blocking=0.01) as recording:
         trio.run(main)
     recording.profile.check()
-    assert "nobody watches" in caplog.text
+    assert "not sampled" in caplog.text
     assert sum(blocks.count for blocks in recording.profile.blocking.values()) == 1

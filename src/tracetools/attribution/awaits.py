@@ -1,15 +1,13 @@
-"""Which awaits a task is parked in: from its coroutine, down the chain of awaits, to frames.
+"""Finds what a task awaits: walks the await chain of its coroutine, and makes frames of it.
 
-What may live here: walking that chain, and what of it is shown. What must not: when it is walked,
-and where the time goes. No backend is imported: their files are known by the names of modules.
+The chain of a waiting task does not change until the task resumes. So it is walked when a step
+begins, and only after waits that are long enough to matter. The functions of the program in it get
+frames (see `tracetools.attribution.functions`). If runtime functions end the chain, the first of
+them names the await: ``await Event.wait (app.py:12)``, with the line of the program that awaits it.
+An unknown await is named ``await ?``.
 
-A parked chain stays as it is until its task resumes, so it is walked when a step begins, and only
-after waits that are long enough to matter. Which of its functions have frames, `functions` says.
-Where plumbing ends the chain, its first function names the await: ``await Event.wait (app.py:12)``,
-with the line of the program's that awaits it. What cannot be told is named ``await ?``.
-
-A chain may hold objects of any making, so nothing here asks an object anything that could run code
-of the program's: types are compared by identity, and only Python's own are looked into.
+A chain may hold objects of any type, so nothing here asks an object for anything that could run
+code of the program. Types are compared by identity, and only Python's own are looked into.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Awaits"]
 
 MAX_LINKS: Final = 64
-"""How far a chain is walked: real programs have 23 links at most, plumbing included."""
+"""How far a chain is walked. Real programs have 23 links at most, runtime functions included."""
 
 _MAX_KNOWN: Final = 4096
 _UNKNOWN: Final = "?"
@@ -44,7 +42,7 @@ _FUTURE: Final = "FutureIter"
 
 
 class _Chain(NamedTuple):
-    """What a task is parked in: coroutines and generators, and what the last of them awaits."""
+    """An await chain: coroutines and generators, and what the last of them awaits."""
 
     links: list[Any]
     codes: list[CodeType]
@@ -52,14 +50,14 @@ class _Chain(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """What is known of all chains of the same functions under one stack.
+    """The stacks of all chains with the same functions, under one stack.
 
     Attributes:
         codes: the functions; kept, so that their identities stay their own.
-        stack: that of the functions that have frames.
+        stack: the stack of the functions that have frames.
         waiting: the index of the link whose line matters; None if no await is to be shown.
-        awaited: what that one awaits.
-        awaits: the stacks of awaits by the instruction at which that link is parked.
+        awaited: the name of what that link awaits.
+        awaits: the stacks of awaits, by the instruction that the link waits at.
     """
 
     codes: list[CodeType]
@@ -70,10 +68,10 @@ class _Plan(NamedTuple):
 
 
 class Awaits:
-    """Finds the stacks of what tasks are parked in; remembers chains that it has seen.
+    """Finds the stacks of what tasks await, and remembers the chains.
 
-    Chains are known by the identities of their functions: to hash code, or to make frames of it,
-    costs more than to walk.
+    A chain is known by the identities of its functions. To hash code, or to make frames of it,
+    costs more than the walk.
     """
 
     def __init__(self) -> None:
@@ -81,11 +79,11 @@ class Awaits:
         self._plans: dict[tuple[object, ...], _Plan] = {}
 
     def stack(self, coroutine: Any, base: Stack, own: Stack, tree: StackTree) -> Stack:
-        """Return the stack of what a task is parked in: its own, or one that stands on it.
+        """Return the stack of what a task awaits: its own, or one below it.
 
-        `base` is the stack of the task, `own` that of its innermost span. What both and those
-        between have a frame for is not shown again; it is found by its place, for names may be
-        given.
+        `base` is the stack of the task, `own` that of its innermost span. Functions that have a
+        frame in `own` from `base` on get no second one. They are known by location, because the
+        program may choose names.
         """
         chain = _chain(coroutine)
         key = (base, own, *map(id, chain.codes), _name_of_end(chain.end))
@@ -109,15 +107,15 @@ class Awaits:
     def _plan(self, chain: _Chain, shown: Shown, own: Stack, tree: StackTree) -> _Plan:
         frames: list[Frame] = []
         waiting: int | None = None
-        plumbing: str | None = None
+        runtime: str | None = None
         for index, (link, code) in enumerate(zip(chain.links, chain.codes, strict=True)):
             owner, name = owner_of(code.co_filename), str.__str__(link.__qualname__)
             within = shown.after(code)
             if owner == "program":
-                waiting, plumbing = index, None
+                waiting, runtime = index, None
                 frames.append(self._function(name, code))
-            elif owner == "plumbing" and within is None:
-                plumbing = plumbing or name
+            elif owner == "runtime" and within is None:
+                runtime = runtime or name
             if within is not None:
                 shown = within
                 frames.clear()
@@ -125,18 +123,18 @@ class Awaits:
             frames.append(DEEPER)
             waiting = None
         elif chain.end is None and waiting == len(chain.links) - 1:
-            waiting = None  # a generator of the program's own, which awaits nothing
+            waiting = None  # a generator of the program, which awaits nothing
         stack = tree.detail(own, frames)
-        return _Plan(chain.codes, stack, waiting, plumbing or _name_of_end(chain.end), {})
+        return _Plan(chain.codes, stack, waiting, runtime or _name_of_end(chain.end), {})
 
 
 # -- the chain -----------------------------------------------------------------------------------
 
 
 def _chain(coroutine: Any) -> _Chain:
-    """Walk down a chain, from a task's coroutine to what it is parked in.
+    """Walk a chain, from the coroutine of a task to what it awaits.
 
-    Only what Python itself made is taken apart; anything else may run code when it is asked.
+    Only Python's own objects are taken apart. Any other may run code when it is asked.
     """
     links: list[Any] = []
     codes: list[CodeType] = []
@@ -161,7 +159,7 @@ def _chain(coroutine: Any) -> _Chain:
 
 
 def _frame_of(link: Any) -> FrameType | None:
-    """Return the frame of a coroutine or generator that is parked; None if it is over."""
+    """Return the frame of a coroutine or generator that waits; None if it is over."""
     kind = type(link)
     frame: FrameType | None
     if kind is CoroutineType:
@@ -174,9 +172,9 @@ def _frame_of(link: Any) -> FrameType | None:
 
 
 def _referent(found: Any) -> Any:
-    """Return what one of Python's own links leads to; None if it leads nowhere any more.
+    """Return the next link after one of Python's own; None if there is none any more.
 
-    None of them leads to one that was made before it, so there is no way in a circle.
+    No link leads to an older one, so the walk ends.
     """
     for other in gc.get_referents(found):
         if type(other) in _LOOKED_INTO:
@@ -193,7 +191,7 @@ async def _nothing() -> None:
 
 
 def _types_between() -> frozenset[type]:
-    """Return the types of what C code puts between two links; it only refers to the next."""
+    """Return the types that C code puts between two links. They only refer to the next one."""
     numbers, nothing = _numbers(), _nothing()
     made: list[Any] = [
         numbers.__anext__(),

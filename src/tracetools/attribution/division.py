@@ -1,10 +1,8 @@
-"""Dividing the exact time of a stack over the functions that were seen within it.
+"""Divides exact totals by weighted samples, in whole nanoseconds.
 
-What may live here: the arithmetic of looks, in whole nanoseconds. What must not: how one looks.
-
-Looks give the shares, the accounting gives the totals; and what no look saw stays where it was. A
-look is made at a moment that has nothing to do with what the program does, and stands for some time
-(see `pace`): so looks are never counted, but weighed.
+The accounting gives the totals, samples give the parts. What no sample saw stays where it was. The
+weight of a sample is the time that it represents (see `tracetools.sampling.schedule`), so samples
+are weighed, not counted.
 """
 
 from __future__ import annotations
@@ -16,118 +14,119 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import Stack
 
-__all__ = ["Shares", "divide"]
+__all__ = ["WeightedSamples", "divide"]
 
-Seen = TypeVar("Seen")
+Sample = TypeVar("Sample")
 
-_MOST: Final = 2
-"""For how many times the time that they stand for looks may answer. Parts of steps that are too
-short to be seen are much like those that are not; but of a stack that was hardly ever seen, most is
+_MAX_RATIO: Final = 2
+"""How many times their weight samples may divide. The parts of steps that are too short to be
+sampled are much like those that are not; but most of a stack that was hardly ever sampled is
 unknown."""
 
-_MOST_KEPT: Final = 100_000
-"""How much of what looks have seen is kept as it is, counted by what their keys have in them."""
+_MAX_KEPT: Final = 100_000
+"""How many samples are kept as they are, counted by the length of their keys."""
 
 
-class _Looks(Generic[Seen]):
-    """All looks that saw the same.
+class _Group(Generic[Sample]):
+    """All samples with one key.
 
     Attributes:
         own: the stack that has the time.
-        seen: what they saw, whatever that is.
-        stand_for: for how many nanoseconds, in all.
-        place: the stack of what they saw, once it was asked for.
+        sample: one of them.
+        weight: their total weight, in nanoseconds.
+        stack: the stack that the time goes to, once it is known.
     """
 
-    __slots__ = ("own", "place", "seen", "stand_for")
+    __slots__ = ("own", "sample", "stack", "weight")
 
-    def __init__(self, own: Stack, seen: Seen) -> None:
+    def __init__(self, own: Stack, sample: Sample) -> None:
         self.own = own
-        self.seen = seen
-        self.stand_for = 0
-        self.place: Stack | None = None
+        self.sample = sample
+        self.weight = 0
+        self.stack: Stack | None = None
 
 
-class Shares(Generic[Seen]):
-    """What looks have seen, by the stack that has the time, and the place below it.
+class WeightedSamples(Generic[Sample]):
+    """Samples, by the stack that has the time and the stack below it that they saw.
 
-    Looks are made while the program waits. So a look is added as it is, and where its place is will
-    be asked when somebody wants to know, but for so many that they cannot all be remembered.
+    The program waits while a sample is added, so it is added as it is. Its stack is made when a
+    profile is asked for, or when there are too many samples to keep.
 
     Args:
-        place_of: returns the stack of what was seen: the one that has the time, or one below it.
+        stack_of: returns the stack of a sample: the one that has the time, or one below it.
 
     Attributes:
-        count: how many looks there were that saw a task or thread at work.
+        count: how many samples were added.
     """
 
-    def __init__(self, place_of: Callable[[Seen], Stack]) -> None:
+    def __init__(self, stack_of: Callable[[Sample], Stack]) -> None:
         self.count = 0
-        self._place_of = place_of
-        self._looks: dict[tuple[Hashable, ...], _Looks[Seen]] = {}
+        self._stack_of = stack_of
+        self._groups: dict[tuple[Hashable, ...], _Group[Sample]] = {}
         self._kept = 0
         self._settled: dict[Stack, dict[Stack, int]] = {}
 
-    def add(self, own: Stack, key: tuple[Hashable, ...], seen: Seen, stands_for: int) -> None:
-        """Add a look: what runs under the stack `own`, and for how many nanoseconds it stands.
+    def add(self, own: Stack, key: tuple[Hashable, ...], sample: Sample, weight: int) -> None:
+        """Add a sample of what runs under the stack `own`; its weight is in nanoseconds.
 
-        Looks with the same key have seen the same. Those of one stack are added by one thread.
+        Samples with the same key saw the same. Those of one stack are added by one thread.
         """
         self.count += 1
-        looks = self._looks.get(key)
-        if looks is None:
+        group = self._groups.get(key)
+        if group is None:
             self._kept += len(key)
-            while self._kept > _MOST_KEPT and self._looks:
+            while self._kept > _MAX_KEPT and self._groups:
                 self._settle_first()
-            looks = self._looks[key] = _Looks(own, seen)
-        looks.stand_for += stands_for
+            group = self._groups[key] = _Group(own, sample)
+        group.weight += weight
 
-    def find_places(self) -> None:
-        """Find the places of all that was seen up to now, so that dividing takes no time."""
-        for looks in tuple(self._looks.values()):
-            self._place(looks)
+    def find_stacks(self) -> None:
+        """Find the stacks of all samples up to now, so that dividing takes no time."""
+        for group in tuple(self._groups.values()):
+            self._stack(group)
 
     def divided(self, times: Mapping[Stack, int]) -> Iterator[tuple[Stack, Stack, int]]:
-        """Divide the time of stacks: say how much goes from each to which place below it."""
-        all_looks = tuple(self._looks.values())  # first: see `_settle_first`
-        seen = {own: places.copy() for own, places in tuple(self._settled.items())}
-        for looks in all_looks:
-            self._add_to(seen, looks)
-        for own, places in seen.items():
-            for place, part in divide(times.get(own, 0), places).items():
-                if place is not own and part:
-                    yield own, place, part
+        """Divide the time of stacks: yield how much goes from which stack to which below it."""
+        groups = tuple(self._groups.values())  # first: see `_settle_first`
+        weights = {own: below.copy() for own, below in tuple(self._settled.items())}
+        for group in groups:
+            self._add_to(weights, group)
+        for own, below in weights.items():
+            for stack, part in divide(times.get(own, 0), below).items():
+                if stack is not own and part:
+                    yield own, stack, part
 
     def forget(self) -> None:
-        """Forget all looks, but not how many there were."""
-        self._looks, self._settled, self._kept = {}, {}, 0
+        """Forget all samples, but not how many there were."""
+        self._groups, self._settled, self._kept = {}, {}, 0
 
     def _settle_first(self) -> None:
-        """Find the place of the looks that are known for longest, and forget what they saw.
+        """Find the stack of the oldest group, and keep its weight only.
 
-        Who divides meanwhile, in another thread, may take them twice, and no time with that.
+        `divided` may count it twice meanwhile, in another thread. That changes the parts, not the
+        total.
         """
-        first = next(iter(self._looks.items()), None)
+        first = next(iter(self._groups.items()), None)
         if first is None:  # all were forgotten just now
             return
-        key, looks = first
-        self._add_to(self._settled, looks)
-        if self._looks.pop(key, None) is not None:
+        key, group = first
+        self._add_to(self._settled, group)
+        if self._groups.pop(key, None) is not None:
             self._kept -= len(key)
 
-    def _add_to(self, seen: dict[Stack, dict[Stack, int]], looks: _Looks[Seen]) -> None:
-        place = self._place(looks)
-        places = seen.setdefault(looks.own, {})
-        places[place] = places.get(place, 0) + looks.stand_for
+    def _add_to(self, weights: dict[Stack, dict[Stack, int]], group: _Group[Sample]) -> None:
+        stack = self._stack(group)
+        below = weights.setdefault(group.own, {})
+        below[stack] = below.get(stack, 0) + group.weight
 
-    def _place(self, looks: _Looks[Seen]) -> Stack:
-        if looks.place is None:
-            looks.place = self._place_of(looks.seen)
-        return looks.place
+    def _stack(self, group: _Group[Sample]) -> Stack:
+        if group.stack is None:
+            group.stack = self._stack_of(group.sample)
+        return group.stack
 
 
-def divide(total: int, looks: Mapping[Stack, int]) -> dict[Stack, int]:
-    """Divide nanoseconds over places by what looks at them stand for; a rest belongs to none."""
-    whole = sum(looks.values())
-    shared = min(max(total, 0), _MOST * whole)
-    return {place: shared * look // whole for place, look in looks.items() if whole}
+def divide(total: int, weights: Mapping[Stack, int]) -> dict[Stack, int]:
+    """Divide nanoseconds over stacks by the weights of their samples; the rest is no stack's."""
+    whole = sum(weights.values())
+    divided = min(max(total, 0), _MAX_RATIO * whole)
+    return {stack: divided * weight // whole for stack, weight in weights.items() if whole}

@@ -1,11 +1,8 @@
-"""Which functions are shown below a task's stack, and the stacks that they make there.
+"""Which functions get frames below the stack of a task, and the stacks that they make.
 
-What may live here: whose a function is, and what of a chain of functions has a frame already. What
-must not: how the functions are found (`awaits`, `looks`), and where the time goes.
-
-What has a frame already (the task's function, observed ones, the functions that spans are opened
-in) gets no second one, and the plumbing of backends none at all. Functions are named by where they
-are defined, so that one that waits here and computes there has one frame.
+A function that has a frame already gets no second one: the task's function, observed functions, and
+functions in which spans are opened. Runtime functions, those of backends, get none. A function is
+named by where it is defined, so it has one frame wherever in it a task waits or computes.
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FunctionStacks",
     "Owner",
-    "Seen",
+    "Sample",
     "Shown",
     "is_ours",
     "is_step",
@@ -36,9 +33,9 @@ __all__ = [
     "step_begins_below",
 ]
 
-Owner: TypeAlias = Literal["ours", "plumbing", "program"]
+Owner: TypeAlias = Literal["ours", "runtime", "program"]
 
-_PLUMBING: Final = (
+_RUNTIME: Final = (
     "trio",
     "anyio",
     "asyncio",
@@ -51,20 +48,20 @@ _PLUMBING: Final = (
 )
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _DEMO: Final = os.path.join(_OURS, "demo", "")
-"""A program as any other."""
+"""The demo is a program as any other."""
 
 
 class Shown:
-    """What has a frame already, while a chain of functions is followed from the outermost on."""
+    """The frames that functions may have already; a chain is followed from the outermost in."""
 
     def __init__(self, frames: Iterable[Frame]) -> None:
         self._frames = tuple(frames)
 
     def after(self, code: CodeType) -> Shown | None:
-        """Return what has a frame within a function that has one; ``None`` if it has none.
+        """Return what is shown within a function that has a frame; ``None`` if it has none.
 
-        A function has one as well where a span was opened in it. Each frame stands for one
-        function: it may call itself.
+        A function has a frame as well if a span was opened in it. Each frame belongs to one call:
+        a function may call itself.
         """
         for index, (_, file, line) in enumerate(self._frames):
             if file == code.co_filename and _is_within(line, code):
@@ -73,7 +70,7 @@ class Shown:
 
 
 def _is_within(line: int, code: CodeType) -> bool:
-    """Whether a line is the one that a function begins at, or belongs to it."""
+    """Whether a line is the first of a function, or another of its lines."""
     if line == code.co_firstlineno:
         return True
     return line > code.co_firstlineno and any(line == found for *_, found in code.co_lines())
@@ -89,29 +86,29 @@ _owners: Final[dict[str, Owner]] = {}
 
 
 def owner_of(file: str) -> Owner:
-    """Tell whose a function is by the file that it is defined in."""
+    """Return whose a function is, by the file that defines it."""
     known = _owners.get(file)
     if known is None:
-        if len(_owners) >= _MOST_FILES:  # files that are made up without end
+        if len(_owners) >= _MOST_FILES:  # a program that makes up file names
             _owners.clear()
         if file.startswith(_OURS) and not file.startswith(_DEMO):
             known = "ours"
         else:
-            known = "plumbing" if file.startswith(tuple(_plumbing())) else "program"
+            known = "runtime" if file.startswith(tuple(_runtime_files())) else "program"
         _owners[file] = known
     return known
 
 
-def _plumbing() -> Iterator[str]:
-    """Give what the files of backends begin with, as far as these are imported."""
-    for name in _PLUMBING:
+def _runtime_files() -> Iterator[str]:
+    """Yield what the files of backends start with, of those that are imported."""
+    for name in _RUNTIME:
         module = sys.modules.get(name)
         if module is None:
             continue
         try:
-            # as it is: to ask a module that is loaded when it is asked would load it
+            # An attribute of a lazy module would load it; its dictionary does not.
             file = ModuleType.__getattribute__(module, "__dict__").get("__file__")
-        except TypeError:  # something else that stands for a module
+        except TypeError:  # something else in place of a module
             continue
         if type(file) is str:
             folder, base = os.path.split(file)
@@ -142,18 +139,18 @@ class FunctionStacks:
         return frames
 
 
-class Seen(NamedTuple):
-    """A step that was looked at, or what a worker thread does.
+class Sample(NamedTuple):
+    """A sample of a step, or of a worker thread: what ran in it at one moment.
 
-    All is as it was found: looks are to be cheap, and what is made of them can wait.
+    It is kept as it was found. A sample must be cheap; stacks are made of it later.
 
     Attributes:
         began: the step's `LoopAccount.began`; 0 in a worker thread.
         base: the stack of the task or thread.
         own: its current stack.
-        tree: what both are of.
+        tree: the tree of both.
         inwards: the functions of the step or thread, innermost first.
-        lines: where each of them is, if that was asked for.
+        lines: the line that each of them is at, if lines were asked for.
     """
 
     began: int
@@ -165,7 +162,7 @@ class Seen(NamedTuple):
 
     @property
     def key(self) -> tuple[object, ...]:
-        """The same for all looks that saw the same functions, under the same stack."""
+        """The same for all samples of the same functions, under the same stack."""
         return (self.base, self.own, *map(id, self.inwards))
 
     @property
@@ -183,12 +180,12 @@ _steps: Final[dict[int, CodeType]] = {}
 
 
 def step_begins_below(code: CodeType) -> None:
-    """Note that a task's own functions lie below this one while it steps."""
+    """Register a function that steps tasks: the functions of the task lie below it."""
     _steps[id(code)] = code
 
 
 def is_step(code: CodeType) -> bool:
-    """Whether a task's own functions lie below this one."""
+    """Whether a function steps tasks: the functions of the task lie below it."""
     return id(code) in _steps
 
 

@@ -1,12 +1,9 @@
-"""How much of a program's time may be spent in looking at what its tasks await.
+"""Chooses the waits whose await chains are walked, so that walking takes little of the time.
 
-What may live here: which waits are worth a look, given how many there are. What must not: how one
-looks (`awaits`), and where the time goes (`accounting`).
-
-Most waits are short, and most of the waiting is in few long ones: in a web service, 70 % of the
-waits had 0.5 % of the time. So where looking at all would take more than its part, waits are looked
-at with probabilities in proportion to their length (Poisson sampling, as surveys do it by size):
-then every millisecond of waiting is as likely to be seen as any other.
+Most waits are short, and most of the waiting is in a few long ones: in a web service, 70 % of the
+waits had 0.5 % of the time. If all chains cannot be walked, the probability of a wait is in
+proportion to its length (Poisson sampling, as surveys do it by size). So every millisecond of
+waiting is equally likely to be sampled.
 """
 
 from __future__ import annotations
@@ -14,24 +11,24 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-__all__ = ["Allowance"]
+__all__ = ["WaitSampling"]
 
 
-class Allowance:
-    """Decides which waits are looked at: the fewer, the less time is left for it.
+class WaitSampling:
+    """Chooses which waits are sampled: the fewer, the less time is left for it.
 
-    Looking may take one `PART` of the time, and `MOST` nanoseconds may be saved up, for many tasks
-    that resume at once. A wait of more than `LONG`, and of more than `least`, is always worth it.
+    Samples may take one `PART` of the time. `MOST` nanoseconds may be saved up, for many tasks that
+    resume at once. A wait of more than `LONG`, and of more than `least`, is always sampled.
 
     Args:
-        least: waits that are not longer are never looked at, in nanoseconds.
+        least: only waits that are longer are sampled, in nanoseconds.
         now: a moment, in nanoseconds of any clock.
     """
 
     PART: Final = 50
     MOST: Final = 2_000_000
     LONG: Final = 10_000_000
-    _DEAREST: Final = 10_000_000_000
+    _MAX_WORTH: Final = 10_000_000_000
     _LEVELS: Final = 16
 
     def __init__(self, least: int, now: int) -> None:
@@ -39,19 +36,19 @@ class Allowance:
         self._then = now
         self._least = least
         self._long = max(least, self.LONG)
-        self._random = Random().random  # noqa: S311  # nor is it the program's, which may be seeded
-        highest, lowest = max(least, self._DEAREST), max(least, 1000)
+        self._random = Random().random  # noqa: S311  # the program's may be seeded
+        highest, lowest = max(least, self._MAX_WORTH), max(least, 1000)
         self._worth: list[int] = [
             round(highest * (lowest / highest) ** (level / self._LEVELS))
             for level in range(self._LEVELS)
         ]
         self._worth.append(least)
 
-    def stands_for(self, wait: int, now: int) -> int:
-        """Say for how much waiting a look at a wait stands that ends now, all in nanoseconds.
+    def weight(self, wait: int, now: int) -> int:
+        """Return the weight of a wait that ends now; all in nanoseconds.
 
-        For itself, if it is looked at in any case; for more if that is as likely as it is long; for
-        0 if it is not to be looked at.
+        It is the length of a wait that is sampled in any case, more for one that was sampled by
+        chance, and 0 for one that is not sampled.
         """
         left = self._left + (now - self._then) // self.PART
         self._left = left = min(left, self.MOST)
@@ -64,8 +61,8 @@ class Allowance:
         return worth if wait > worth * self._random() else 0
 
     def spend(self, time: int) -> None:
-        """Note that a look has taken so many nanoseconds.
+        """Note that a sample has taken so many nanoseconds.
 
-        As little can be owed as be saved up, though long waits may take any time.
+        No more than `MOST` can be owed, though samples of long waits may take more.
         """
         self._left = max(self._left - time, -self.MOST)

@@ -1,12 +1,12 @@
-"""The idle time of tasks, by what they awaited: entered once a wait, when it ends."""
+"""Attributes the idle time of tasks to what they awaited, once a wait, when it ends."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from tracetools.attribution.awaits import Awaits
-from tracetools.attribution.division import Shares
-from tracetools.attribution.wait_sampling import Allowance
+from tracetools.attribution.division import WeightedSamples
+from tracetools.attribution.wait_sampling import WaitSampling
 from tracetools.core.accounting import NEVER
 
 if TYPE_CHECKING:
@@ -19,10 +19,10 @@ __all__ = ["Waits"]
 
 
 class Waits:
-    """Gives waits to the stacks of what was awaited.
+    """Attributes waits to the stacks of what was awaited.
 
-    Where nearly every step follows a wait, to walk the await chain of all would make all wait for
-    longer. So some are not walked, and the walked ones stand for them, as samples do.
+    If nearly every step follows a wait, walking all await chains would slow the program down. So
+    some are skipped, and their time is divided by the samples of the others.
 
     Args:
         least: waits that are longer, in nanoseconds, are attributed; ``None`` for none.
@@ -32,15 +32,15 @@ class Waits:
     def __init__(self, least: int | None, now: int) -> None:
         self.least = NEVER if least is None else least
         self._awaits = Awaits()
-        self._budget = Allowance(least or 0, now)
-        self._samples: Shares[Stack] = Shares(_itself)
+        self._sampling = WaitSampling(least or 0, now)
+        self._samples: WeightedSamples[Stack] = WeightedSamples(_itself)
         self._skipped: dict[Stack, int] = {}
 
     def end(self, task: TaskAccount, coroutine: Any, now: int, clock: Callable[[], int]) -> None:
-        """Give the wait of a task that is going to step to what its coroutine awaited."""
+        """Attribute the wait of a task that is about to step to what its coroutine awaited."""
         parked = task.parked
         idle = (now if task.ready is None else task.ready) - parked
-        weight = self._budget.stands_for(idle, now)
+        weight = self._sampling.weight(idle, now)
         own = task.stack
         if not weight:
             if idle > self.least:
@@ -49,10 +49,10 @@ class Waits:
         stack = self.awaited(task, coroutine)
         if task.loop.move_wait(task, stack, parked, idle) and weight > idle:
             self._samples.add(own, (own, stack), stack, weight - idle)
-        self._budget.spend(clock() - now)
+        self._sampling.spend(clock() - now)
 
     def end_all(self, loop: LoopAccount, now: int, clock: Callable[[], int]) -> None:
-        """Do so for all tasks of a loop that will step no more before the recording ends."""
+        """Attribute the waits of all tasks of a loop, whose recording ends."""
         for task, find in list(loop.tasks.items()):
             if task is not loop.current and now - task.parked > self.least:
                 self.end(task, find and find(), now, clock)
@@ -66,7 +66,7 @@ class Waits:
         return self._skipped.copy()
 
     def divided(self, skipped: Mapping[Stack, int], /) -> Iterator[tuple[Stack, Stack, int]]:
-        """Divide that time: say how much goes from which stack to which one below it."""
+        """Divide that time: yield how much goes from which stack to which below it."""
         return self._samples.divided(skipped)
 
     def forget(self) -> None:

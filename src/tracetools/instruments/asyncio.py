@@ -1,13 +1,12 @@
-"""`AsyncioInstrument`: follows the tasks of asyncio's loops, step by step.
+"""Follows the tasks of asyncio's loops, for one recording.
 
-The counterpart of the trio instrument. What may live here: how what one hears of loops (`loops`)
-and of steps (`steps`) becomes events of a recording. Facts about asyncio that shape this module:
+Facts about asyncio that shape this module:
 
 - A task may step within a step of another: an eager one makes its first step where it is created.
 - A loop may stop and run again, and its tasks live on meanwhile.
 - A task that lives already when its loop begins to be recorded cannot be given another coroutine.
-  But it is woken by way of `call_soon`, and there one can get between.
-- Which context a task has is known to the task alone, until it steps.
+  But it is woken through `call_soon`, and the callback can be replaced there.
+- Only the task knows its context, until it steps.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ __all__ = ["AsyncioInstrument"]
 
 
 class AsyncioInstrument(Tasks):
-    """Follows the tasks of asyncio's loops, for one recording; a listener of `loops`.
+    """Follows the tasks of asyncio's loops, for one recording; a listener of `asyncio_loops`.
 
     Args:
-        recording: where it goes.
-        only: the one loop to follow; without it, every loop that is heard of.
+        recording: the recording.
+        only: the one loop to follow; ``None`` for every loop.
     """
 
     def __init__(self, recording: Recording, only: AbstractEventLoop | None = None) -> None:
@@ -58,18 +57,18 @@ class AsyncioInstrument(Tasks):
         self._lost: deque[RecordedLoop] = deque()
         self._refs: dict[RecordedLoop, ref[AbstractEventLoop]] = {}
         self._unnamed: set[TaskAccount] = set()
-        self._unseen: WeakSet[Any] = WeakSet()
+        self._untracked: WeakSet[Any] = WeakSet()
 
-    # -------------------------------------------------------------- what is heard of loops
+    # -------------------------------------------------------------- called for loops
 
     @property
     def hears_wakeups(self) -> bool:
-        """Whether it needs to know what is scheduled."""
+        """Whether it needs to know of each callback that is scheduled."""
         return self.recorder.scheduled or bool(self._tasks.late)
 
     def starts(self, loop: AbstractEventLoop) -> None:
-        """Begin to record a loop that is going to run, or go on."""
-        with self.guard("a loop could not be begun"):
+        """Start to record a loop that is about to run, perhaps again."""
+        with self.guard("a loop could not be started"):
             if self._follows(loop):
                 account = self._account(loop)
                 self.recorder.resume_loop(account)
@@ -77,11 +76,11 @@ class AsyncioInstrument(Tasks):
                 self._adopt(loop, account)
 
     def stops(self, loop: AbstractEventLoop) -> None:
-        """Note that a loop does not run any more."""
+        """Note that a loop has stopped; it may run again."""
         with self.guard("a loop could not be left"):
             account = self._accounts.get(loop)
             if account is not None:
-                self._note_unseen(loop)
+                self._count_untracked(loop)
                 self._forget_gone()
                 self.recorder.pause_loop(account, self.recorder.clock())
 
@@ -101,7 +100,7 @@ class AsyncioInstrument(Tasks):
         with self.guard("a new task could not be recorded"):
             if self._follows(loop):
                 if loop not in self._accounts and loop.is_running():
-                    self.starts(loop)  # it did before we heard of loops
+                    self.starts(loop)  # it ran before the recording started
                 account = self._spawn(self._account(loop), coroutine, options.get("name"))
                 is_shared = options.get("context") is not None
                 prepare = self.prepare_each if is_shared else self._prepare
@@ -121,23 +120,23 @@ class AsyncioInstrument(Tasks):
                 loops.hear()
 
     def scheduled(self, callback: Any) -> Any:
-        """Note that a task is woken; return what is to be called instead of `callback`."""
+        """Note that a task is woken; return what to call instead of `callback`."""
         if type(callback) not in _KINDS and type(callback).__name__ != _FIRST_STEP:
-            return callback  # and ask it nothing: it may be of the program's own making
+            return callback  # unasked: it may be an object of the program
         task = callback.__self__
         account = self._tasks.accounts.get(id(task))
         if account is None or getattr(callback, "__name__", _FIRST_STEP) not in _STEPS:
             return callback
         if account.ready is None and self.recorder.scheduled:
             account.loop.wake(account, account.loop.clock())
-        if id(task) not in self._tasks.late or _LateStep.is_seen_by(self, callback):
+        if id(task) not in self._tasks.late or _LateStep.is_recorded_by(self, callback):
             return callback
         return _LateStep(task, account, callback, self)
 
-    # -------------------------------------------------------------- what is heard of steps
+    # -------------------------------------------------------------- called for steps
 
     def _prepare(self, account: TaskAccount) -> None:
-        """Get ready for the first step of a task, which is going to begin."""
+        """Prepare for the first step of a task."""
         with self.guard("the first step of a task could not be recorded"):
             if self.recorder.stopped or account.loop.end is not None:
                 return
@@ -148,7 +147,7 @@ class AsyncioInstrument(Tasks):
                 self._name(account)
 
     def prepare_each(self, account: TaskAccount) -> Any:
-        """Get ready for a step of a task that shares its context with others."""
+        """Prepare for a step of a task that shares its context with others."""
         self._prepare(account)
         return self.prepare_each
 
@@ -168,7 +167,7 @@ class AsyncioInstrument(Tasks):
             loops.hear()
 
     def dropped(self, account: TaskAccount) -> None:
-        """Have the account of a task closed when there is time for it."""
+        """Let the account of a task be closed later, in the thread of its loop."""
         self._tasks.forget(account)
         self._unnamed.discard(account)
         self._gone.append(account)
@@ -187,7 +186,7 @@ class AsyncioInstrument(Tasks):
         return self._recording.is_open and (self._only is None or self._only() is loop)
 
     def _account(self, loop: AbstractEventLoop) -> RecordedLoop:
-        """Return the account of a loop; make it at the first sight of the loop."""
+        """Return the account of a loop; make it if the loop is new."""
         account = self._accounts.get(loop)
         if account is None:
             self._end_lost()
@@ -201,7 +200,7 @@ class AsyncioInstrument(Tasks):
         return account
 
     def _end_lost(self) -> None:
-        """End the recording of loops that are gone, and were never closed."""
+        """End the recording of loops that were garbage collected without being closed."""
         with suppress(IndexError):
             while True:
                 account = self._lost.popleft()
@@ -220,15 +219,15 @@ class AsyncioInstrument(Tasks):
         return account
 
     def _name(self, account: TaskAccount) -> None:
-        """Name a task that begins its first step: some names are given after its creation."""
+        """Name a task at its first step: some names are given after the task was created."""
         self._unnamed.discard(account)
         name = _given_name(getattr(_current_task(), "get_name", str)())
         if name:
             account.loop.rename(account, account.base.frame._replace(name=stable_name(name)))
 
     def _forget_gone(self) -> None:
-        """Close the accounts of tasks that nobody holds, but for those of other threads."""
-        with suppress(IndexError):  # another thread may be at it as well
+        """Close the accounts of tasks that were dropped, but for those of other threads."""
+        with suppress(IndexError):  # another thread may do the same
             for _ in range(len(self._gone)):
                 account = self._gone.popleft()
                 loop: Any = account.loop
@@ -245,17 +244,17 @@ class AsyncioInstrument(Tasks):
             loops.hear()
         compat.asyncio_replace_callbacks(loop, self.scheduled)
 
-    def _note_unseen(self, loop: AbstractEventLoop) -> None:
-        """Count the living tasks that nobody told us of."""
+    def _count_untracked(self, loop: AbstractEventLoop) -> None:
+        """Count the living tasks that are not followed."""
         for task in asyncio.all_tasks(loop):
-            self._note_if_unseen(task)
+            self._count_if_untracked(task)
 
-    def _note_if_unseen(self, task: Any) -> None:
+    def _count_if_untracked(self, task: Any) -> None:
         try:
-            if not (self._is_followed(task) or task in self._unseen):
-                self._unseen.add(task)
-                self.recorder.unseen += 1
-        except Exception as error:  # a task of the program's own making is like no other
+            if not (self._is_followed(task) or task in self._untracked):
+                self._untracked.add(task)
+                self.recorder.untracked += 1
+        except Exception as error:  # a task class of the program may do anything
             if is_interruption(error):
                 raise
 
@@ -268,26 +267,26 @@ class AsyncioInstrument(Tasks):
         try:
             if not self._is_followed(task):
                 self._follow_late(loop, task)
-        except Exception as error:  # a task of the program's own making
+        except Exception as error:  # a task class of the program
             if is_interruption(error):
                 raise
-            logger.warning("a task is not seen, since it does not say what it runs: %r", error)
+            logger.warning("a task is not recorded, as it does not say what it runs: %r", error)
 
     def _follow_late(
         self, loop: RecordedLoop, task: Any, spawner: TaskAccount | None = None
     ) -> None:
         name = _given_name(task.get_name()) if hasattr(task, "get_name") else None
         account = self.spawn(loop, spawner, task.get_coro(), name)
-        account.parked = account.born  # it may wait for long already
+        account.parked = account.born  # it may have waited for long
         self._tasks.add_late(task, account, self.dropped)
 
 
 class _KnownTasks:
-    """The tasks that can be told when they are woken. It keeps none of them alive.
+    """The tasks whose wake-ups are recorded. It keeps none of them alive.
 
     Attributes:
-        accounts: by the identity of the task, which is its own until it is forgotten.
-        late: those that are followed by their wake-ups alone.
+        accounts: the account of each, by the identity of the task.
+        late: the tasks that are followed by their wake-ups alone.
     """
 
     def __init__(self) -> None:
@@ -304,12 +303,12 @@ class _KnownTasks:
     def add_late(
         self, task: Any, account: TaskAccount, dropped: Callable[[TaskAccount], None]
     ) -> None:
-        """Remember a task that nobody else can say the end of."""
+        """Remember a task that is followed by its wake-ups alone."""
         self.add(task, account)
         self.late[id(task)] = ref(task, lambda _: dropped(account))
 
     def forget(self, account: TaskAccount) -> None:
-        """Forget a task, whatever thread it is in that it ends."""
+        """Forget a task, which may end in any thread."""
         task = self._tasks.pop(account, None)
         if task is not None:
             self.accounts.pop(task, None)
@@ -317,7 +316,7 @@ class _KnownTasks:
 
 
 def _current_task() -> Any:
-    """Return the task that steps in this thread, if its loop says that it runs."""
+    """Return the task that steps in this thread; None if none does."""
     try:
         return asyncio.current_task()
     except RuntimeError:
@@ -325,33 +324,33 @@ def _current_task() -> Any:
 
 
 def _given_name(name: str) -> str | None:
-    """Return the name of a task, unless asyncio has made it up."""
+    """Return the name of a task; None if asyncio gave it."""
     return None if name.startswith("Task-") and name[5:].isdigit() else name
 
 
 _FIRST_STEP: Final = "TaskStepMethWrapper"
-"""The type of what loops call to let a task step, when it is not woken by a future."""
+"""The type of the callback that steps a task which no future has woken."""
 
 _STEPS: Final = {_FIRST_STEP, "task_wakeup", "__step", "__wakeup"}
-"""The names of what loops call to let a task step, in asyncio's C and Python."""
+"""The names of the callbacks that step a task, in asyncio's C and Python."""
 
 
 class _LateStep:
-    """A step of a task whose coroutine is its own, as the loop calls it."""
+    """A callback that steps a task which has no stepped coroutine."""
 
     __slots__ = ("__self__", "_account", "_callback", "_owner")
 
     def __init__(
         self, task: Any, account: TaskAccount, callback: Any, owner: AsyncioInstrument
     ) -> None:
-        self.__self__ = task  # so that the loop knows whose step it is, when it says so
+        self.__self__ = task  # debug mode shows the task of a callback
         self._account = account
         self._callback = callback
         self._owner = owner
 
     @staticmethod
-    def is_seen_by(owner: AsyncioInstrument, callback: Any) -> bool:
-        """Whether a callback is a step that `owner` sees already; others may see it as well."""
+    def is_recorded_by(owner: AsyncioInstrument, callback: Any) -> bool:
+        """Whether `owner` records a callback already; others may record it as well."""
         while type(callback) is _LateStep:
             if callback._owner is owner:  # noqa: SLF001
                 return True
@@ -359,7 +358,7 @@ class _LateStep:
         return False
 
     def __call__(self, *args: Any) -> Any:
-        with Insist() as insist:  # the task must not miss its step, whatever strikes
+        with Insist() as insist:  # the task must step, whatever strikes
             insist.do(_begin_late_step, self._owner, self._account)
             try:
                 return self._callback(*args)
@@ -371,7 +370,7 @@ class _LateStep:
 
 
 def _begin_late_step(owner: AsyncioInstrument, account: TaskAccount) -> None:
-    with owner.guard("the begin of a step could not be recorded"):
+    with owner.guard("the start of a step could not be recorded"):
         owner.prepare_each(account)
         if account.loop.current is not account:
             account.begin_step(account.loop.clock())

@@ -1,4 +1,4 @@
-"""Loops and worker threads that are being recorded: their accounts, and what belongs to them."""
+"""The accounts of recorded loops and worker threads."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RecordedLoop(LoopAccount):
 
     Attributes:
         owner: the recording.
-        waits: gives idle time to what tasks await; ``None`` to leave it with them.
+        waits: attributes idle time to what tasks await; ``None`` to leave it with the tasks.
         thread: the identity of the thread that the loop runs in.
         clock: the clock as it stands in that thread.
         threshold: how long a step may take before it blocks the loop, in nanoseconds.
@@ -112,19 +112,19 @@ class RecordedLoop(LoopAccount):
     def postpone(self, error: BaseException) -> None:
         """Raise an error of the program's signal handler in a task, when its step ends.
 
-        For it struck where nobody passes on what is raised.
+        It struck where an error cannot get through to the program.
         """
         self.postponed = error
         self.due = 0
 
     def make_way(self, task: TaskAccount, now: int) -> bool:
-        """Prepare for a step that is not plain. The loop may run again without a word."""
+        """Prepare for a step that is not plain. A paused loop may have begun to run again."""
         if self.paused is not None:
             self.owner.resume_loop(self)
         return super().make_way(task, now)
 
     def wait_ends(self, task: TaskAccount, now: int) -> int:
-        """Give the wait of a task to what it awaited."""
+        """Attribute the wait of a task to what it awaited."""
         find = self.tasks.get(task)
         try:
             if self.waits is not None:
@@ -146,7 +146,7 @@ class RecordedLoop(LoopAccount):
         try:
             if now - began > self.threshold:
                 self._count_blocking(stack, began, now)
-            release = self.release_gil  # once, for another thread may take it away at any moment
+            release = self.release_gil  # read once: another thread may clear it at any moment
             if release is not None:
                 self.due = now + min(self.threshold, AGAIN)
                 release()

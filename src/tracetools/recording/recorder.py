@@ -1,8 +1,4 @@
-"""Recording at run time: what one recording has, and the profile of it at any moment.
-
-A `Recorder` owns a clock, stacks, loops and threads. The instruments tell it of loops and tasks;
-`current` finds the way from a span to it. No backend is known here, and no file.
-"""
+"""The recorder: its clock, loops and threads, and the profile of them at any moment."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from contextvars import ContextVar
 from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from tracetools.attribution.division import Shares
+from tracetools.attribution.division import WeightedSamples
 from tracetools.attribution.functions import FunctionStacks
 from tracetools.attribution.waits import Waits
 from tracetools.core.accounting import NEVER
@@ -33,18 +29,18 @@ from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
 
 if TYPE_CHECKING:
-    from tracetools.attribution.functions import Seen
+    from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
 
 __all__ = ["Clock", "Recorder", "logger"]
 
 _SMALL: Final = 1_000_000
 
-_LOOKS: Final = 100
-"""How often a loop is looked at until the look is of one moment."""
+_TRIES: Final = 100
+"""How many profiles are made until one is of one moment."""
 
-_SOUND: Final = (time.perf_counter_ns, time.monotonic_ns)
-"""Clocks that neither fail nor start at zero when the program does."""
+_TRUSTED: Final = (time.perf_counter_ns, time.monotonic_ns)
+"""Clocks that never fail, and are not near zero when the program starts."""
 
 logger: Final = logging.getLogger("tracetools")
 
@@ -57,18 +53,18 @@ class Recorder:
 
     Attributes:
         clock: the clock of the recording.
-        host: in the context of every recorded task, and so in that of the worker threads that are
-            started from it, the account of that task.
-        stopped: nothing more is recorded, since the recording was closed or an error of ours ended
-            it; what was recorded before is kept.
-        scheduled: whether scheduled time is told apart from idle time, in all loops.
-        longest: how long a step may take, in nanoseconds, before it is said to hold the loop;
-            ``None`` for any time.
-        functions: which functions have frames below the stacks of tasks.
-        shares: what was seen of the functions that run within the stacks of tasks.
-        thread_shares: the same for worker threads.
-        waits: gives idle time to what tasks await.
-        unseen: tasks that live in recorded loops and cannot be followed.
+        host: in the context of every recorded task, and of the worker threads that it starts, the
+            account of that task.
+        stopped: nothing more is recorded, because the recording was closed or an error of ours
+            ended it. What was recorded before is kept.
+        scheduled: whether scheduled time is measured, in all loops.
+        threshold: how long a step may take before it blocks the loop, in nanoseconds; ``None`` for
+            any time.
+        functions: makes the stacks of functions below those of tasks.
+        samples: samples of the functions that run within the stacks of tasks.
+        thread_samples: the same for worker threads.
+        waits: attributes idle time to what tasks await.
+        untracked: how many tasks of recorded loops cannot be followed.
     """
 
     def __init__(  # noqa: PLR0913  # options, each with a default
@@ -77,7 +73,7 @@ class Recorder:
         clock: Clock = time.perf_counter_ns,
         scheduled: bool = False,
         least_wait: int | None = None,
-        longest: int | None = None,
+        threshold: int | None = None,
         max_stacks: int = 10_000,
         max_depth: int = 256,
     ) -> None:
@@ -89,12 +85,12 @@ class Recorder:
         self.host: ContextVar[TaskAccount | None] = ContextVar("tracetools_host", default=None)
         self.stopped = False
         self.scheduled = scheduled
-        self.longest = longest
+        self.threshold = threshold
         self.functions = FunctionStacks()
-        self.shares = Shares(self._place_of)
-        self.thread_shares = Shares(self._place_of)
+        self.samples = WeightedSamples(self._stack_of)
+        self.thread_samples = WeightedSamples(self._stack_of)
         self.waits = Waits(least_wait, self.clock())
-        self.unseen = 0
+        self.untracked = 0
         self._statistics = LoopStatistics()
         self._backends: set[str] = set()
         self._last: Profile | None = None
@@ -102,7 +98,7 @@ class Recorder:
         self._shorten = PathShortener()
         self._start = time.time_ns()
         self._pid = os.getpid()
-        self._give_way: Callable[[], None] | None = None
+        self._release_gil: Callable[[], None] | None = None
         self._loops: dict[RecordedLoop, None] = {}
         self._trees: list[StackTree] = []
         self._duration = self._task_time = self._runs = 0
@@ -132,11 +128,11 @@ class Recorder:
                 self.clock_of(get_ident()),
                 self,
                 thread=get_ident(),
-                threshold=NEVER if self.longest is None else self.longest,
+                threshold=NEVER if self.threshold is None else self.threshold,
                 waits=self.waits,
             )
             self._loops[loop] = None
-            loop.let_release_gil(self._give_way)
+            loop.let_release_gil(self._release_gil)
             self._runs += 1
             self._backends |= {backend} - {""}
         if running:
@@ -145,14 +141,14 @@ class Recorder:
             loop.pause(loop.begin)
         return loop
 
-    def let_give_way(self, give_way: Callable[[], None] | None) -> None:
-        """Have all loops give way to whoever looks, from now on; or to nobody.
+    def let_release_gil(self, release: Callable[[], None] | None) -> None:
+        """Let all loops call `release` at the end of steps, from now on; ``None`` for nothing.
 
-        Without the lock: who calls this may have locks of its own.
+        The lock is not taken: the caller may have locks of its own.
         """
-        self._give_way = give_way
+        self._release_gil = release
         for loop in self.loops:
-            loop.let_release_gil(give_way)
+            loop.let_release_gil(release)
 
     def pause_loop(self, loop: RecordedLoop, now: int) -> None:
         """Note that a loop does not run any more, though it may again."""
@@ -185,8 +181,8 @@ class Recorder:
     def close(self) -> None:
         """End the recording of all loops, from wherever this is called.
 
-        A loop that runs in another thread may not be touched from here, so a last look is taken at
-        it; what its tasks do from now on is not recorded.
+        A loop that runs in another thread may not be changed from here. The last profile has what
+        it did up to now; what its tasks do from now on is not recorded.
         """
         if self.stopped:
             return
@@ -202,14 +198,14 @@ class Recorder:
                 insist.do(self._unfollow, loop)
 
     def _keep_last(self) -> None:
-        """Take a last snapshot, and forget the samples that it was made of."""
+        """Make the last profile, and forget the samples that it was made of."""
         self._last = self.profile()
-        self.shares.forget()
-        self.thread_shares.forget()
+        self.samples.forget()
+        self.thread_samples.forget()
         self.waits.forget()
 
     def stop(self, why: str) -> None:
-        """Stop recording after an error of ours: say so once, keep what there is, never raise."""
+        """Stop recording after an error of ours. Log it once, keep what there is, never raise."""
         if self.stopped:
             return
         with Insist(quietly=True) as insist:
@@ -226,17 +222,17 @@ class Recorder:
             current.follow(loop)
 
     def _unfollow(self, loop: RecordedLoop) -> None:
-        """Let spans find a loop no longer."""
+        """Let spans no longer find a loop."""
         with self._lock:
             current.unfollow(loop)
             if not any(other.running for other in self.loops):
                 current.recorders.discard(self)
 
     def forget(self) -> None:
-        """Record nothing more: this is the forked copy of a recording that goes on elsewhere."""
+        """Record nothing more, in a forked copy of the process that records."""
         self.stopped = True
         self._lock = threading.RLock()  # it may be held by a thread that does not exist here
-        self.let_give_way(None)
+        self.let_release_gil(None)
 
     def _new_tree(self) -> StackTree:
         tree = StackTree(**self._bounds)
@@ -299,16 +295,16 @@ class Recorder:
     def profile(self) -> Profile:
         """Return all that was recorded up to now, open intervals included. From any thread.
 
-        A look at a loop that goes on in another thread is of one moment, but under a tracer (of a
-        debugger, or of coverage) that lets threads switch anywhere. So it is checked before it is
-        handed out, and taken again if an event was seen half done.
+        The copy of a loop that runs in another thread is of one moment, unless a tracer (of a
+        debugger, or of coverage) lets threads switch anywhere. So the laws of time are checked
+        first, and the profile is made again if they do not hold.
         """
         if self._last is not None:
             return self._last
-        for shares in (self.shares, self.thread_shares):
-            shares.find_places()  # here, where nobody waits for it
-        for _ in range(_LOOKS):
-            profile = self._look()
+        for samples in (self.samples, self.thread_samples):
+            samples.find_stacks()  # before the lock is taken
+        for _ in range(_TRIES):
+            profile = self._make_profile()
             try:
                 profile.check()
             except LawError:
@@ -317,7 +313,7 @@ class Recorder:
                 break
         return profile
 
-    def _look(self) -> Profile:
+    def _make_profile(self) -> Profile:
         """Make a profile of what is known just now."""
         with self._lock:
             skipped = self.waits.skipped()  # first, so that the moments have all of them
@@ -337,8 +333,8 @@ class Recorder:
                 duration += now - moment.loop.begin
             for account in self._threads:
                 sums.add_thread(account, self._clock_in(account.thread))
-            sums.divide(self.shares, "busy")
-            sums.divide(self.thread_shares, "thread")
+            sums.divide(self.samples, "busy")
+            sums.divide(self.thread_samples, "thread")
             sums.divide(self.waits, "rest", skipped)
             truncated = any(tree.truncated for tree in self._trees)
             runs = self._runs
@@ -352,21 +348,21 @@ class Recorder:
             runs=runs,
             scheduled_measured=self.scheduled,
             truncated=truncated,
-            blocking_threshold=self.longest,
-            samples=self.shares.count + self.thread_shares.count,
-            untracked=self.unseen,
+            blocking_threshold=self.threshold,
+            samples=self.samples.count + self.thread_samples.count,
+            untracked=self.untracked,
             **statistics.of_profile(self._shorten),
         )
 
-    def _place_of(self, seen: Seen) -> Stack:
-        """Return the stack of the functions that a look has seen."""
-        return self.functions.stack(seen.codes, seen.base, seen.own, seen.tree)
+    def _stack_of(self, sample: Sample) -> Stack:
+        """Return the stack of the functions that a sample has seen."""
+        return self.functions.stack(sample.codes, sample.base, sample.own, sample.tree)
 
     def _move_waits(self, sums: Sums, moment: Moment, now: int) -> None:
-        """Give waits that go on to what is awaited, in the thread of their loop alone.
+        """Attribute waits that go on to what is awaited, in the thread of their loop alone.
 
-        In another one we might hold a coroutine when its task is dropped, and it would be closed
-        there, which runs the program's code.
+        In another thread we might keep a coroutine alive when its task is dropped. It would be
+        closed there, and that runs code of the program.
         """
         loop = moment.loop
         if self.waits.least == NEVER or loop.thread != get_ident():
@@ -377,22 +373,22 @@ class Recorder:
                 sums.move_wait(row, self.waits.awaited(task, find and find()), now)
 
     def _now_in(self, moment: Moment) -> int:
-        """Return the moment up to which a loop is accounted for in a copy of it."""
+        """Return the end of the time that a copy of a loop accounts for."""
         if moment.loop_row.paused is not None:
             return moment.loop_row.paused
         return max(self._clock_in(moment.loop.thread), moment.loop_row.began)
 
     def clock_of(self, thread: int) -> Clock:
-        """Return the clock as it stands in a thread, to be read in any."""
+        """Return the clock of a thread, which can be read in any thread."""
         if isinstance(self.clock, _ThreadClock):
             return functools.partial(self.clock.read, thread)
         return self.clock
 
     def _usable(self, clock: Clock) -> Clock:
-        """Return a clock that never fails, that other threads can do with, not near zero."""
+        """Return a clock that never fails, is not near zero, and can be read in any thread."""
         if clock is time.thread_time_ns:
             return _ThreadClock()
-        return clock if clock in _SOUND else _GuardedClock(clock, self.stop)
+        return clock if clock in _TRUSTED else _GuardedClock(clock, self.stop)
 
     def _clock_in(self, thread: int) -> int:
         return self.clock_of(thread)()
@@ -406,15 +402,15 @@ def _check_bound(name: str, value: object) -> None:
 
 
 def _program() -> str:
-    """Return what is run: the name of a script, or of the package that `python -m` was given."""
+    """Return the name of the script, or of the package that `python -m` was given."""
     folder, name = os.path.split(sys.argv[0] if sys.argv else "")
     return (os.path.basename(folder) if name == "__main__.py" else name) or "python"
 
 
 class _GuardedClock:
-    """A clock of the program's own making: it may fail, and it may be near zero.
+    """A clock of the program, which may fail and may be near zero.
 
-    The accounting tells steps apart by the identity of numbers, which small ones share.
+    The accounting tells steps apart by the identity of numbers, and equal small ones are identical.
     """
 
     def __init__(self, clock: Clock, when_it_fails: Callable[[str], None]) -> None:
@@ -437,7 +433,7 @@ class _GuardedClock:
 
 
 class _ThreadClock:
-    """CPU time of the thread that asks, which no other thread can read; so the last is kept."""
+    """CPU time of the calling thread. No other thread can read it, so the last time is kept."""
 
     def __init__(self) -> None:
         self.last: dict[int, int] = {}
@@ -447,7 +443,7 @@ class _ThreadClock:
         return now
 
     def read(self, thread: int) -> int:
-        """Return what it shows in a thread; what it showed there last, in another one."""
+        """Return the time of a thread; in another thread, the last time that was read."""
         return self() if thread == get_ident() else self.last.get(thread, 0)
 
 

@@ -1,4 +1,4 @@
-"""What runs in this thread just now, recorded or not; asked without importing any backend."""
+"""Asks what runs in this thread just now, recorded or not, without importing any backend."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def running_loop() -> Any:
 def is_in_trio_task() -> bool:
     """Whether this is called by a trio task."""
     trio = sys.modules.get("trio")
-    lowlevel = getattr(trio, "lowlevel", None)  # likewise
+    lowlevel = getattr(trio, "lowlevel", None)
     if lowlevel is None:
         return False
     try:

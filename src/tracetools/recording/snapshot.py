@@ -1,7 +1,6 @@
-"""One moment of what is being recorded, and the numbers that follow from it.
+"""Copies the state of loops at one moment, and sums up the numbers of a profile from it.
 
-The copy is made while the loop goes on in another thread, so that asking for a profile never stops
-a program.
+The copy is made while the loop goes on in another thread, so a profile never stops a program.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ if TYPE_CHECKING:
     from tracetools.recording.loops import RecordedLoop
 
     class Divider(Protocol):
-        """What knows how the time of stacks is divided."""
+        """Divides the time of stacks over stacks below them."""
 
         def divided(self, times: Mapping[Stack, int], /) -> Iterator[tuple[Stack, Stack, int]]:
-            """Say how much time goes from which stack to which one below it."""
+            """Yield how much time goes from which stack to which below it."""
 
 
 __all__ = ["Moment", "Sums", "copy_moment"]
@@ -93,7 +92,7 @@ _LOOP, _TASK, _STACK = _getters(LoopRow), _getters(TaskRow), _getters(StackRow)
 
 
 class Moment(NamedTuple):
-    """All that was known of a loop at one moment.
+    """The state of a loop at one moment.
 
     Its numbers are kept by columns. A row for each task would be as many objects as there are
     tasks, and set off full collections of garbage: 1.4 s at 100,000 tasks.
@@ -113,13 +112,13 @@ class Moment(NamedTuple):
 
 
 def copy_moment(loop: RecordedLoop) -> Moment:
-    """Copy what is known of a loop while it runs, perhaps in another thread, and is not stopped.
+    """Copy the state of a loop, which may run in another thread meanwhile.
 
     All rows are copied by one call that runs in C alone, so that the interpreter does not switch
-    threads within it; and nearly every event changes an account by plain stores, between which it
-    does not switch either. The others say that they are going on (`LoopAccount.changing`). What may
-    still spoil a copy is a switch between listing what is to be copied and copying it, or a
-    finaliser that the collector runs meanwhile. All of that shows, and then it is copied again.
+    threads within it. Nearly every event changes an account by plain stores, between which it does
+    not switch either. The other events set `LoopAccount.changing` meanwhile. What may still spoil a
+    copy is a switch after the tasks were listed and before they are copied, or a finaliser that the
+    collector runs in between. All of that can be seen from the copy, and then it is made again.
     """
     for _ in range(1000):
         moment, is_whole = _try_copy(loop)
@@ -130,7 +129,7 @@ def copy_moment(loop: RecordedLoop) -> Moment:
 
 
 def _try_copy(loop: RecordedLoop) -> tuple[Moment, bool]:
-    """Copy what is known of a loop; tell whether all of it is of one moment."""
+    """Copy the state of a loop; return whether all of it is of one moment, too."""
     changes = loop.changes
     tasks = list(loop.tasks)
     stacks = list(loop.tree.stacks)
@@ -153,13 +152,13 @@ def _try_copy(loop: RecordedLoop) -> tuple[Moment, bool]:
 
 
 class Sums:
-    """The numbers of stacks from several trees, on their way into a profile."""
+    """Adds up the numbers of stacks from several trees, for a profile."""
 
     def __init__(self) -> None:
         self._rows: dict[Stack, list[int]] = {}
 
     def add_tree(self, tree: StackTree) -> None:
-        """Take the numbers of a tree that no running loop uses."""
+        """Add the numbers of a tree that no running loop uses."""
         self._add_stacks(tree.stacks, map(STACK_ROW, tree.stacks))
 
     def add_loop(self, moment: Moment, now: int) -> int:
@@ -168,7 +167,7 @@ class Sums:
         return moment.loop_row.lifetimes + self._add_tasks(moment, now)
 
     def move_wait(self, row: TaskRow, stack: Stack, now: int) -> None:
-        """Give the wait of a task, which goes on, to what it is parked in; see `attribute_wait`."""
+        """Attribute the wait of a task, which goes on, to the stack of what it awaits."""
         idle = (now if row.ready is None else row.ready) - row.parked
         self._add_new(stack, row.stack)
         self._add(row.stack, rest=-idle)
@@ -176,18 +175,18 @@ class Sums:
 
     def divide(
         self,
-        shares: Divider,
+        divider: Divider,
         what: Literal["busy", "rest", "thread"],
         times: Mapping[Stack, int] | None = None,
     ) -> None:
-        """Divide one kind of time of all stacks, or a part of it, over what was seen in them."""
+        """Divide one kind of time of all stacks, or the part in `times`, by samples."""
         column = StackRow._fields.index(what)
         if times is None:
             times = {own: row[column] for own, row in self._rows.items()}
-        for own, place, part in shares.divided(times):
-            self._add_new(place, own)
+        for own, below, part in divider.divided(times):
+            self._add_new(below, own)
             self._rows[own][column] -= part
-            self._rows[place][column] += part
+            self._rows[below][column] += part
 
     def add_thread(self, account: ThreadAccount, now: int) -> None:
         """Add what is open in a worker thread."""
@@ -198,11 +197,11 @@ class Sums:
                 self._add(opened[1][2], thread=-passed)
 
     def _add_stacks(self, stacks: Iterable[Stack], rows: Iterable[tuple[int, ...]]) -> None:
-        """Take settled numbers, each parent's before its children's."""
+        """Add the numbers of stacks, each parent before its children."""
         self._rows.update(zip(stacks, map(list, rows), strict=True))
 
     def _add_new(self, stack: Stack, known: Stack) -> None:
-        """Add a stack that may be new, and those between it and one that it stands on."""
+        """Add a stack that may be new, and those between it and a known one above it."""
         new: list[Stack] = []
         while stack is not known and stack.parent is not None:
             new.append(stack)

@@ -1,19 +1,16 @@
-"""Being on time: a thread of ours that sleeps a lot and works little is woken, and has its turn.
+"""Lets the sampler's thread run on time: when Linux wakes it, and when it acquires the GIL.
 
-What may live here: when Linux wakes the thread, and when Python lets it run. What must not: what is
-done then.
+Linux wakes a thread up to 50 microseconds late, so that it can wake several at once, unless the
+thread asks for less (prctl). From Linux 6.6 on, a thread that wakes on a busy processor waits for
+the end of the running thread's slice, about 3 milliseconds. Samples would then fall into the
+program's pauses only. From Linux 6.12 on, a thread with a shorter slice need not wait
+(sched_setattr). Neither needs a privilege, and neither takes time from other threads.
 
-A thread that asks for a wake-up gets it up to 50 microseconds later, so that wake-ups can be
-coalesced, unless it asks for less (prctl). And from Linux 6.6 on, one that is woken on a processor
-where another one computes waits for the end of that one's slice, which is about 3 milliseconds: so
-it would see the program at its pauses only. From Linux 6.12 on, it need not wait if its own slice
-is shorter (sched_setattr). Neither takes a privilege, nor time from anybody: it works as little.
-
-Then Python lets it run when the thread that computes waits for something, or has been asked for its
-turn for 5 milliseconds (`sys.setswitchinterval`). In a loop that polls often that is dear: at each
-poll the loop wakes the one that waits, and has taken its turn back before that is awake. A wait of
-5 milliseconds costs such a loop about 8 (measured: 50 looks a second, 20 %). So the interval is
-shorter while one of ours waits.
+Then the thread needs the GIL. It gets it when the running thread waits for something, or 5
+milliseconds after it asked (`sys.setswitchinterval`). In a loop that polls often the second way
+is slow: each poll wakes the waiting thread, but the loop has the GIL back before that thread is
+awake. A wait of 5 milliseconds costs such a loop about 8 (measured: 50 samples a second, 20 %). So
+the switch interval is shorter while the sampler waits.
 """
 
 from __future__ import annotations
@@ -30,18 +27,18 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Turns", "make_waker"]
+__all__ = ["GilHandover", "make_waker"]
 
 _SHORT: Final = 1e-6 * 11
-"""Seconds: a switch interval that nobody but us would set. See `design.md` for what others cost."""
+"""Seconds: a switch interval that no program sets. What others cost is in ``design.md``."""
 
 _USUAL: Final = 0.005
-"""Python's own; any other one was set by the program, which may have its reasons."""
+"""Seconds: Python's default. Any other interval was set by the program, and is left alone."""
 
 _PR_SET_TIMERSLACK: Final = 29
 _SCHED_SETATTR: Final = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
 _SLICE: Final = 100_000
-"""Nanoseconds: the shortest that Linux grants."""
+"""Nanoseconds: the shortest slice that Linux grants."""
 
 _ATTRIBUTES: Final = "=IIQiIQQQ"
 """size, policy, flags, nice, priority, and the slice as the first of three times."""
@@ -49,11 +46,11 @@ _ATTRIBUTES: Final = "=IIQiIQQQ"
 
 @cache
 def make_waker() -> Callable[[], None]:
-    """Return what has the thread that calls it woken when it asked for it.
+    """Return a function that lets the thread that calls it be woken on time.
 
-    Where that is not to be had, it does nothing. What has to be imported is imported here, not
-    there: a process that is forked while a thread imports something can never import it again. And
-    it is made once, for what ctypes makes is garbage in circles.
+    It does nothing where the system cannot do that. All imports are done here, not in the thread: a
+    process that is forked during an import can never do that import again. The function is made
+    once, because what ctypes makes is garbage in reference cycles.
     """
     if sys.platform != "linux":
         return _nothing
@@ -81,31 +78,32 @@ def _nothing() -> None:
     pass
 
 
-class Turns:
-    """How soon a thread that computes lets this one have its turn.
+class GilHandover:
+    """Lets the sampler's thread acquire the GIL soon.
 
-    Python's switch interval is how long a thread waits for its turn until it asks for it; it counts
-    for all threads. So it is short while this one waits, or is soon going to. Where its turns are
-    many it is as usual while it has one, for else the one that gave it would ask for it back, and
-    there would be two turns for one. It may be taken away all the same: by a thread that began to
-    wait a moment before. Then somebody has to say again that it is wanted.
+    Python's switch interval is how long a thread waits for the GIL before it asks for it. It holds
+    for all threads. It is short while the sampler waits for the GIL, or soon will.
+
+    If samples are frequent, it is the default while the sampler has the GIL. Else the thread that
+    released it would ask for it back, and there would be two handovers instead of one. The GIL may
+    still be taken away, by a thread that began to wait just before.
 
     Args:
-        always: whether it is always short, or just where somebody says that a turn is wanted.
+        always: whether the interval is short all the time, or only after `request`.
     """
 
     def __init__(self, *, always: bool) -> None:
         self._always = always
         self._is_ours = self._is_over = False
 
-    def begin(self) -> None:
-        """Begin to have turns, perhaps again."""
+    def start(self) -> None:
+        """Start to set the interval, perhaps again."""
         self._is_over = False
 
-    def shorten(self) -> None:
-        """Let the next turn come soon, unless the program itself has said how soon it comes.
+    def request(self) -> None:
+        """Set the short interval, unless the program has set one of its own.
 
-        Called in any thread, also while another one ends it all: so what is done last is undone.
+        Any thread may call it, also while another one calls `end`: then it undoes what it did.
         """
         if _is_close(sys.getswitchinterval(), _USUAL) and not self._is_over:
             sys.setswitchinterval(_SHORT)
@@ -114,31 +112,31 @@ class Turns:
                 self.restore()
 
     def sleep(self, over: Any, seconds: float) -> bool:
-        """Sleep until a lock is free or the time is over, and have the turn; return whether it is.
+        """Release the GIL until a lock is free or the time is over; return whether it is free.
 
-        Where the interval is always short it is set back by C functions alone: so before the thread
-        that gave its turn, and looks at the interval as soon as that was taken, begins to wait.
+        With `always`, C functions alone set the interval back. So it is back before the thread that
+        released the GIL starts to wait: that thread reads the interval then.
         """
         sleep = partial(over.acquire, timeout=seconds)
         is_over, *_ = map(_CALL, chain((sleep,), _usual_if_short() if self._always else ()))
         return bool(is_over)
 
-    def end_turn(self) -> None:
-        """Say that the turn ends, and the next one will be wanted."""
+    def before_sleep(self) -> None:
+        """Prepare to release the GIL, and to acquire it again."""
         if self._always:
-            self.shorten()
+            self.request()
         else:
             self.restore()
 
     def restore(self) -> None:
-        """Let turns come as before, unless the program has said otherwise meanwhile."""
-        # What was ours is forgotten before it is set back: what somebody sets from then on is ours.
+        """Set the default interval, unless the program has set one meanwhile."""
+        # Cleared before the interval is set: a short one that is set from then on is a new one.
         was_ours, self._is_ours = self._is_ours, False
         if was_ours and _is_close(sys.getswitchinterval(), _SHORT):
             sys.setswitchinterval(_USUAL)
 
     def end(self) -> None:
-        """Let turns come as before, whoever else may want one."""
+        """Set the default interval for good; `request` does nothing from now on."""
         self._is_over = True
         self.restore()
 
@@ -147,7 +145,7 @@ _CALL: Final = methodcaller("__call__")
 
 
 def _usual_if_short() -> Iterator[Callable[[], object]]:
-    """Give what sets the interval back, if it is ours by the time that it is asked for."""
+    """Yield what sets the interval back, if it is the short one at that moment."""
     interval = starmap(sys.getswitchinterval, ((),))
     return compress((partial(sys.setswitchinterval, _USUAL),), map(_SHORT.__eq__, interval))
 
@@ -157,7 +155,7 @@ def _is_close(one: float, other: float) -> bool:
 
 
 def _as_usual_in_child() -> None:
-    """In a forked process, where nobody wants a turn: let them come as before."""
+    """Set the default interval in a forked process, which has no sampler."""
     if _is_close(sys.getswitchinterval(), _SHORT):
         sys.setswitchinterval(_USUAL)
 

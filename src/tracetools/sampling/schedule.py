@@ -1,18 +1,15 @@
-"""When to look: at moments that have nothing to do with what is looked at, and not too often.
+"""When to take a sample: at random moments, no more often than the program can afford.
 
-What may live here: how far it is from look to look, for how much time each stands, and what looks
-may take. What must not: clocks, threads, and what is seen.
+A sample takes time from the step that it sees, and that time belongs to the step. If no sample
+could follow soon after another one, such time would never be seen. Functions that do a fixed amount
+of work last longer for it; they would get 5 % less than those that end at a fixed moment. If the
+next sample does not depend on when the last one was taken, all moments are equally likely to be
+seen: Poisson arrivals see time averages (R. W. Wolff, 1982), also of what they disturb.
 
-A look takes time from what it looks at, and that time belongs to what was seen. If it cannot come
-soon after another one, such time is never seen, and functions that do a fixed amount of work, which
-it makes longer, are told 5 % less than those that end at a fixed moment. If whether the next one
-comes does not depend on how long ago the last one was, every moment is as likely to be seen as any
-other: Poisson arrivals see time averages (R. W. Wolff, 1982), also of what they disturb.
-
-A look stands for the time from look to look as it is meant to be, not as it happens to be: what
-chance adds to one distance or takes from it has nothing to do with what the next look sees. Weighed
-by the distances themselves, looks told as little as three quarters of their number would. But where
-code does not let anybody look, what is seen afterwards answers for as long.
+The weight of a sample is the mean interval, not the interval that chance gave: what chance adds to
+one interval has nothing to do with what the next sample sees. With actual intervals as weights,
+samples were as exact as three quarters as many. But if the GIL was not released for some
+time, that time is added to the weight of the sample after it.
 """
 
 from __future__ import annotations
@@ -22,116 +19,116 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["NOTHING", "Pace"]
+__all__ = ["NOT_SAMPLED", "Schedule"]
 
 
-NOTHING: Final = -1
-"""For how long lasts what a look has seen that has come to nothing, though the program worked."""
+NOT_SAMPLED: Final = -1
+"""How long a step lasted that could not be sampled, though the program was busy."""
 
 
-class Pace:
-    """The moments at which to look, at distances that chance decides.
+class Schedule:
+    """The moments at which to take samples, at random intervals.
 
-    What looks take from the steps of a program is at most one `PART` of the time, if they are to be
-    a millisecond apart or more. Whoever wants them closer wants to know more exactly, and grants
-    more time in proportion.
+    Samples take at most one `PART` of the time of a busy program, if the interval is a millisecond
+    or more. With a shorter interval they take more in proportion.
 
     Args:
-        every: nanoseconds from one look to the next, on average.
-        most: and at most, as long as they can be afforded.
-        chance: returns a random number whose mean is 1, for the next distance.
+        interval: the wanted mean interval, in nanoseconds.
+        most: the longest interval, in nanoseconds, as long as the program can afford it.
+        chance: returns a random number whose mean is 1.
 
     Attributes:
-        pause: nanoseconds to the next look, on average, as looks can be afforded.
+        interval: the mean interval that the program can afford, in nanoseconds.
     """
 
     PART: Final = 20
     _FULL: Final = 1_000_000
-    """Nanoseconds from look to look from which on they may take no more than their part."""
+    """Nanoseconds: the shortest interval for which samples keep to their part of the time."""
 
     _LEAST: Final = 1_000
-    """Nanoseconds: less would not be slept, and the program would not go on meanwhile."""
+    """Nanoseconds: a shorter sleep would not let the program go on."""
 
-    _HELD: Final = 300_000
-    """Nanoseconds by which looks are late, or take, where they are not let have their turn."""
+    _DELAYED: Final = 300_000
+    """Nanoseconds: a sample that comes or ends later than this had to wait for the GIL."""
 
     _HAND_OVER: Final = 30_000
-    """Nanoseconds that a step loses beside, until it has its turn again."""
+    """Nanoseconds that a step loses until it has the GIL again."""
 
-    _MOST_WAITING: Final = 200_000
-    """Nanoseconds of processor time. To wait longer than that takes nothing from the program."""
+    _MAX_WAITING: Final = 200_000
+    """Nanoseconds of processor time. A longer wait for the GIL takes nothing from the program."""
 
     _SPREAD: Final = 8
-    """Over how many looks is spread what others should have seen. One of them alone would weigh so
-    much that chance has more to say than the others."""
+    """Over how many samples the weight of missed ones is spread. One sample with all of it would
+    count for so much that chance decides more than the others."""
 
-    _MOST_OWED: Final = 64
-    """How many looks. Who was stopped for an hour need not be told of it by the next function."""
+    _MAX_OWED: Final = 64
+    """How many samples are made up for. A program that was stopped for an hour need not show it."""
 
-    def __init__(self, every: int, most: int, chance: Callable[[], float]) -> None:
-        self.pause = self._every = every
+    def __init__(self, interval: int, most: int, chance: Callable[[], float]) -> None:
+        self.interval = self._wanted_interval = interval
         self._most = most
         self._chance = chance
-        self._times = self.PART * min(every / self._FULL, 1)
-        # Whether the program works or rests just now, the pause is to be nearly the same: the more
-        # it varies, the less looks tell.
-        self._cost, self._at_work, self._delay = _Average(128), _Average(1024), _Average(128)
-        self._wanted = self._looked = self._busy = self._missed = self._owed = 0
+        self._times = self.PART * min(interval / self._FULL, 1)
+        # The interval is nearly the same whether the program is busy or idle just now: the more it
+        # varies, the less samples say.
+        self._cost, self._busy_part, self._delay = _Average(128), _Average(1024), _Average(128)
+        self._wanted = self._sampled = self._blocked = self._missed = self._owed = 0
 
     def next(self, now: int) -> int:
-        """Set the next moment to be woken; return how far it is, in nanoseconds.
+        """Choose the next moment; return how long to sleep until then, in nanoseconds.
 
-        It is as much earlier as looks are usually late, so that they are made when they should be.
+        The usual delay is subtracted, so that the sample is taken at the chosen moment.
         """
-        most = max(self._most, 2 * self.pause)
-        distance = round(min(self.pause * self._chance(), most) - self._delay.mean)
+        most = max(self._most, 2 * self.interval)
+        distance = round(min(self.interval * self._chance(), most) - self._delay.mean)
         distance = max(distance, self._LEAST)
         self._wanted = now + distance
-        took = now - self._looked
-        self._busy = took if self._looked and took > self._HELD else 0
+        took = now - self._sampled
+        self._blocked = took if self._sampled and took > self._DELAYED else 0
         return distance
 
-    def look(self, now: int) -> tuple[int, int]:
-        """Say for how many nanoseconds a look stands that is made now.
+    def start_sample(self, now: int) -> tuple[int, int]:
+        """Return the weight of a sample that is taken now, in nanoseconds.
 
         Returns:
-            For how long it stands, and for how long none could be made: it stands for that as well
-            if what it sees has lasted so long.
+            The weight, and for how long no sample could be taken before. That is added to the
+            weight if the step has lasted for as long.
         """
-        late = now - self._wanted
-        self._missed = self._busy + max(round(late - self._delay.mean), 0)
-        if late < self._HELD:
-            self._delay.add(late)
-        self._looked = now
+        delay = now - self._wanted
+        self._missed = self._blocked + max(round(delay - self._delay.mean), 0)
+        if delay < self._DELAYED:
+            self._delay.add(delay)
+        self._sampled = now
         part = self._owed // self._SPREAD
         self._owed -= part
-        return self.pause + part, self._missed
+        return self.interval + part, self._missed
 
-    def looked(self, lasted: int | None, taken: int, waiting: int = 0) -> None:
-        """Note what has become of a look, in nanoseconds.
+    def end_sample(self, lasted: int | None, taken: int, waiting: int = 0) -> None:
+        """Adapt the interval to what a sample has cost; all in nanoseconds.
 
-        Looks are the dearer the deeper stacks are, and where our thread has to share a processor
-        with the loop's. They take nothing from a program that is not at work.
+        Deep stacks cost more, and so does a processor that the sampler shares with the loop. An
+        idle program loses nothing.
 
         Args:
-            lasted: how long what was seen has lasted: `NOTHING` if a program at work was not seen,
-                ``None`` if it was not at work.
-            taken: the processor time of the look.
-            waiting: that of our thread from the look before until it had its turn.
+            lasted: how long the step had lasted: `NOT_SAMPLED` if the program was busy and could
+                not be sampled, ``None`` if it was idle.
+            taken: the processor time of the sample.
+            waiting: the processor time of the sampler's thread from the sample before until it had
+                the GIL.
         """
         owed = self._missed if (lasted or 0) < self._missed else 0
-        if lasted == NOTHING:
-            owed += self.pause
-        self._owed = min(self._owed + owed, self._MOST_OWED * self.pause)
+        if lasted == NOT_SAMPLED:
+            owed += self.interval
+        self._owed = min(self._owed + owed, self._MAX_OWED * self.interval)
         if lasted is not None:
-            self._cost.add(taken + min(waiting, self._MOST_WAITING) + self._HAND_OVER)
-        self._at_work.add(lasted is not None)
-        cost = self._cost.mean * self._at_work.mean
-        self.pause = max(self._every, round(cost * self._times))
+            self._cost.add(taken + min(waiting, self._MAX_WAITING) + self._HAND_OVER)
+        self._busy_part.add(lasted is not None)
+        cost = self._cost.mean * self._busy_part.mean
+        self.interval = max(self._wanted_interval, round(cost * self._times))
 
 
 class _Average:
-    """The mean of what was added, the latest of it if that is a lot."""
+    """The mean of the latest numbers, of all while there are few."""
 
     def __init__(self, most: int) -> None:
         self.mean = 0.0

@@ -1,10 +1,7 @@
-"""A look at what a thread does: the functions that run in it, taken from another thread.
+"""Unwinds a thread from another one: the functions that run in it.
 
-What may live here: how that is done without doing anything to the thread. What must not: when one
-looks (`watch`), and what has a frame of what is seen (`functions`).
-
-Nothing is asked of the program: a look takes the frames of a thread and their code in one call that
-runs in C alone, so that no frame, and nothing in it, is kept alive while another thread runs.
+The program notices nothing: the frames of a thread and their code are taken in one call that runs
+in C alone. So no frame, and nothing in it, is kept alive while another thread runs.
 """
 
 from __future__ import annotations
@@ -19,7 +16,7 @@ from itertools import accumulate, chain, compress, repeat, starmap, takewhile
 from operator import attrgetter, is_not, methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.attribution.functions import Seen, is_step, owner_of
+from tracetools.attribution.functions import Sample, is_step, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
     from tracetools.recording.loops import RecordedLoop, RecordedThread
 
-__all__ = ["line_at_fault", "see", "see_thread"]
+__all__ = ["line_at_fault", "unwind_step", "unwind_thread"]
 
 _MOST_FRAMES: Final = 2000
 _ONCE: Final = ((),)
@@ -38,42 +35,42 @@ _INSTALLED: Final = re.compile(r"[/\\](?:site|dist)-packages[/\\]")
 _LIBRARY: Final = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
 
-def see_thread(account: RecordedThread) -> Seen | None:
-    """Look at what a worker thread does; None if no span is open in it, or another one by now."""
+def unwind_thread(account: RecordedThread) -> Sample | None:
+    """Sample a worker thread; None if no span is open in it, or another one by now."""
     opened = account.innermost
     found: list[CodeType] = []
     try:
-        _look_into(account.thread, found, with_lines=False)()
+        _unwinder(account.thread, found, with_lines=False)()
     except Exception:  # noqa: BLE001  # no memory, or an audit hook that forbids it
         return None
     if opened is None or account.innermost is not opened:
         return None
-    return Seen(0, account.base, opened[2], account.tree, found, [])
+    return Sample(0, account.base, opened[2], account.tree, found, [])
 
 
-def _look_into(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[], object]:
-    """Return a function that adds the functions of a thread to a list, innermost first.
+def _unwinder(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[], object]:
+    """Return a function that appends the functions of a thread to a list, innermost first.
 
-    All of it is made of C functions, so that it is not interrupted.
+    It consists of C functions, so that nothing interrupts it.
     """
     top = map(methodcaller("get", thread), starmap(sys._current_frames, _ONCE))  # noqa: SLF001
     frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
     there_are = takewhile(partial(is_not, None), frames)
-    look = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))
-    return partial(_without_collector, look) if _COLLECTS_ANYWHERE else look
+    unwind = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))
+    return partial(_without_collector, unwind) if _COLLECTS_ANYWHERE else unwind
 
 
 _COLLECTS_ANYWHERE: Final = sys.version_info < (3, 12)
-"""Whether the collector may set in wherever something is made, and run finalisers there: these may
-let other threads run in the midst of a look. Up to Python 3.11.7 they may also wait for ever, for a
-lock that is held while frames are listed (CPython's issue 106883)."""
+"""Whether the collector may run at any allocation, and finalisers with it. These may let other
+threads run in the middle of a sample. Up to Python 3.11.7 they may also wait for ever, for a lock
+that is held while frames are listed (CPython's issue 106883)."""
 
 
-def _without_collector(look: Callable[[], None]) -> None:
-    """Look while the collector is off, if it was on, again in C alone."""
+def _without_collector(unwind: Callable[[], None]) -> None:
+    """Unwind with the collector off, again in C alone."""
     was_on: list[bool] = []
     ask = partial(was_on.extend, map(_CALL, (gc.isenabled,)))
-    calls = chain((ask, gc.disable, look), compress((gc.enable,), was_on))
+    calls = chain((ask, gc.disable, unwind), compress((gc.enable,), was_on))
     try:
         deque(map(_CALL, calls), maxlen=0)
     finally:
@@ -81,16 +78,22 @@ def _without_collector(look: Callable[[], None]) -> None:
             gc.enable()
 
 
-def see(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Seen | None:
-    """Look at the step that a loop makes; None if there is none, or it has ended meanwhile."""
+def unwind_step(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Sample | None:
+    """Sample the step of a loop; None if there is none, or it ended meanwhile.
+
+    Args:
+        loop: the loop.
+        is_outer: whether another loop runs within the step, in the same thread.
+        with_lines: whether the sample has lines.
+    """
     found: list[Any] = []
-    look = _look_into(loop.thread, found, with_lines=with_lines)
+    unwind = _unwinder(loop.thread, found, with_lines=with_lines)
     account = loop.current
     if account is None:
         return None
     began, own = loop.began, account.stack
     try:
-        look()
+        unwind()
     except Exception:  # noqa: BLE001  # no memory, or an audit hook that forbids it
         return None
     if loop.current is not account or loop.began is not began or account.stack is not own:
@@ -103,11 +106,11 @@ def see(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Seen | None:
             end = index
             if not is_outer:
                 break
-    return Seen(began, account.base, own, loop.tree, codes[:end], lines[:end])
+    return Sample(began, account.base, own, loop.tree, codes[:end], lines[:end])
 
 
 def line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:
-    """Return the innermost line of the program's own, or else of any library but a backend."""
+    """Return the innermost line of the program; or of a library, if there is none."""
     library = None
     for code, line in links:
         file = code.co_filename

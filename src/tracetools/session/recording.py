@@ -11,7 +11,7 @@ from tracetools.core.interruptions import Insist
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import StackFile
 from tracetools.recording.recorder import Recorder
-from tracetools.sampling.sampler import Watch
+from tracetools.sampling.sampler import Sampler
 from tracetools.session.options import nanoseconds
 
 if TYPE_CHECKING:
@@ -46,17 +46,17 @@ class Recording:
         _check_interpreter()
         measured = options.lens in ("scheduled", "task")
         await_after = nanoseconds("await_after", options.await_after)
-        every = nanoseconds("functions_interval", options.functions_interval)
-        longest = None if options.blocking is None else nanoseconds("blocking", options.blocking)
+        interval = nanoseconds("functions_interval", options.functions_interval)
+        blocking = options.blocking
         self.recorder = Recorder(
             clock=options.clock,
             scheduled=measured if options.scheduled is None else options.scheduled,
             least_wait=await_after if options.await_stacks else None,
-            longest=longest,
+            threshold=None if blocking is None else nanoseconds("blocking", blocking),
             max_stacks=options.max_stacks,
             max_depth=options.max_depth,
         )
-        self._watch = Watch(self.recorder, every if options.functions else None)
+        self._sampler = Sampler(self.recorder, interval if options.functions else None)
         self.task_names = options.task_names
         self._is_closed = False
         self._closes = closes
@@ -97,7 +97,7 @@ class Recording:
         """Let the stack file follow the recording, now that a loop has begun."""
         _warn_of_missing_names()
         self._file.start()
-        self._watch.begin()
+        self._sampler.start()
 
     def leave(self) -> None:
         """Write the stack file if the loop that has just ended was the last one."""
@@ -105,7 +105,7 @@ class Recording:
             return
         if not self._goes_on:
             with Insist() as insist:
-                insist.do(self._watch.end)
+                insist.do(self._sampler.end)
                 insist.do(self._file.end)
         if self._goes_on:
             self.follow()  # another thread has begun one meanwhile
@@ -114,7 +114,7 @@ class Recording:
         """Record nothing more, and write the stack file. Never raises."""
         self._is_closed = True
         with Insist() as insist:
-            insist.do(self._watch.end)
+            insist.do(self._sampler.end)
             insist.do(self.recorder.close)
             insist.do(self._file.close)
 

@@ -1,0 +1,94 @@
+"""The log lines of steps that block a loop, written while they do or soon afterwards."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from contextlib import suppress
+from itertools import islice
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Final
+
+from tracetools.core.labels import PathShortener
+from tracetools.core.stacks import Frame, stack_path
+from tracetools.recording.recorder import logger
+
+if TYPE_CHECKING:
+    from tracetools.recording.loops import Location, RecordedLoop
+
+__all__ = ["BlockingLog"]
+
+_MAX_STEPS: Final = 100
+_MAX_LOCATIONS: Final = 4096
+_MAX_TEXT: Final = 200
+_LOCATION_GAP: Final = 10_000_000_000
+"""Nanoseconds between two lines about the same location."""
+
+_LINE_GAP: Final = 1_000_000_000
+"""Nanoseconds between any two lines."""
+
+
+class BlockingLog:
+    """Logs a line about each step that blocks a loop, unless there was one a moment ago.
+
+    Attributes:
+        is_logging: whether a line is being logged just now. That takes as long as the log handlers
+            of the program do.
+    """
+
+    def __init__(self) -> None:
+        self.is_logging = False
+        self._shorten = PathShortener()
+        self._next_of: dict[Location, int] = {}
+        self._steps: deque[int] = deque(maxlen=_MAX_STEPS)
+        self._next_line = self._skipped = 0
+
+    def log(self, loop: RecordedLoop, began: int, location: Location, took: int) -> None:
+        """Log a step once, with its location and the nanoseconds that it took up to now.
+
+        No line is logged within a second of another one, or within ten of one about the same
+        location. The next line says how many steps were left out.
+        """
+        if began in self._steps:
+            return
+        self._steps.append(began)
+        now = perf_counter_ns()
+        if now < self._next_line or now < self._next_of.get(location, 0):
+            self._skipped += 1
+            return
+        if len(self._next_of) > _MAX_LOCATIONS:
+            self._next_of.clear()
+        self._next_of[location] = now + _LOCATION_GAP
+        self._next_line = now + _LINE_GAP
+        self.is_logging = True
+        with suppress(BaseException):  # log handlers are the program's; their errors end nothing
+            logger.warning("%s", self._sentence(loop, began, location, took))
+        self.is_logging = False
+        self._skipped = 0
+
+    def _sentence(self, loop: RecordedLoop, began: int, location: Location, took: int) -> str:
+        own, frames = location
+        goes_on = loop.current is not None and loop.began is began
+        names = " > ".join(frame.name for frame in stack_path(own)[1:])
+        at = f" at {self._line(frames[-1])}" if frames and frames[-1].file else ""
+        more = f" ({self._skipped} more such steps were not logged)" if self._skipped else ""
+        return (
+            f"the loop {'is' if goes_on else 'was'} blocked for {took / 1e9:.3f} s"
+            f"{' so far' if goes_on else ''} by {names or 'a task'}{at}{more}"
+        )
+
+    def _line(self, frame: Frame) -> str:
+        """Return the location of a line, and its text if that can be read."""
+        text = _text_of(frame.file or "", frame.line)
+        return f"{self._shorten(frame).location}{': ' + text if text else ''}"
+
+
+def _text_of(file: str, line: int) -> str:
+    """Return a line of a regular file; nothing if it cannot be read."""
+    with suppress(Exception):
+        if stat.S_ISREG(os.stat(file).st_mode):
+            with open(file, "rb") as lines:
+                for text in islice(lines, line - 1, line):
+                    return text[:_MAX_TEXT].decode("utf-8", "replace").strip()
+    return ""

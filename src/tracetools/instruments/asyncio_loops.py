@@ -1,10 +1,9 @@
-"""How one hears of asyncio's loops: when each runs, and of every task that is created on it.
+"""Reports to listeners when asyncio loops run, and each task that is created on them.
 
-While somebody listens, the methods of the loop classes that lead there are replaced by ones that
-tell the listeners first; afterwards they are the old ones again. Classes and not loops, for a loop
-may be made anywhere and its first task created before it runs; methods and not a task factory, for
-the program may set one at any time, and its tasks would have other names. What may live here: that,
-and nothing of recordings.
+While there are listeners, methods of the loop classes are replaced by ones that call the listeners
+first. Classes, not loops: a loop may be made anywhere, and its first task may be created before it
+runs. Methods, not a task factory: the program may set one at any time, and tasks would have other
+names.
 """
 
 from __future__ import annotations
@@ -28,29 +27,29 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Listener(Protocol):
-        """Who is told. Nothing that it does may raise an error of its own."""
+        """What is called for loops and tasks. It raises no error of its own."""
 
         @property
         def hears_wakeups(self) -> bool:
-            """Whether `scheduled` is called, which is dear."""
+            """Whether `scheduled` is called, which costs time."""
 
         def starts(self, loop: AbstractEventLoop, /) -> None:
-            """A loop is going to run."""
+            """A loop is about to run."""
 
         def stops(self, loop: AbstractEventLoop, /) -> None:
-            """A loop does not run any more; it may again."""
+            """A loop has stopped; it may run again."""
 
         def closed(self, loop: AbstractEventLoop, /) -> None:
             """A loop was closed."""
 
         def created(self, loop: AbstractEventLoop, coroutine: Any, options: Any, /) -> Any:
-            """A task is going to be created; return the coroutine that it is to run."""
+            """A task is about to be created; return the coroutine that it runs."""
 
         def refused(self, loop: AbstractEventLoop, task: Any, error: Exception, /) -> None:
             """The program's factory did not take the coroutine, so the task runs its own."""
 
         def scheduled(self, callback: Any, /) -> Any:
-            """A callback is going to be scheduled; return the one that is to be called."""
+            """A callback is about to be scheduled; return the one that is called."""
 
 
 __all__ = ["hear", "hears_wakeups", "listen", "recompose", "unlisten"]
@@ -106,7 +105,7 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
             if not asyncio.iscoroutine(coro) or loop.is_closed():  # an error
                 return original(loop, coro, **options)
             if loop.get_task_factory() is None:
-                task = original(loop, _watched(loop, coro, options), **options)
+                task = original(loop, _reported(loop, coro, options), **options)
             else:
                 task = _made_by_factory(original, loop, coro, options)
         except BaseException as error:
@@ -157,7 +156,7 @@ def _set_task_factory(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _hide_creation(made: Any) -> None:
-    """Take our frames out of where a task or handle was made, which debug mode remembers."""
+    """Take our frames out of the traceback that debug mode keeps of each task and handle."""
     frames = getattr(made, "_source_traceback", None)
     if frames:
         frames[:] = [frame for frame in frames if frame.filename not in _OUR_FILES]
@@ -166,14 +165,14 @@ def _hide_creation(made: Any) -> None:
 # ------------------------------------------------------------------------------------- factories
 
 _accepting: Final[dict[int, tuple[Any, bool]]] = {}
-"""Factories of the program's own, by identity, and whether they take our coroutines."""
+"""The program's task factories by identity, and whether they accept our coroutines."""
 
 
 _recomposed: Final[WeakSet[AbstractEventLoop]] = WeakSet()
 """Loops that may have a factory of ours."""
 
 
-def _watched(loop: AbstractEventLoop, coroutine: Any, options: Any) -> Any:
+def _reported(loop: AbstractEventLoop, coroutine: Any, options: Any) -> Any:
     for listener in _listeners:
         coroutine = listener.created(loop, coroutine, options)
     return coroutine
@@ -182,23 +181,23 @@ def _watched(loop: AbstractEventLoop, coroutine: Any, options: Any) -> Any:
 def _made_by_factory(
     original: Callable[..., Any], loop: AbstractEventLoop, coro: Any, options: Any
 ) -> Any:
-    """Create a task by the program's own factory, which may not like what we give it.
+    """Create a task by the program's own factory, which may not accept our coroutine.
 
-    One that never took any, fails, and has not made a task of it, is asked once more, with the real
-    coroutine. If it still fails, that is its own affair, and the first error stands.
+    A factory that fails without having made a task is called once more with the real coroutine,
+    unless it has accepted one of ours before. If it fails again, the first error is raised.
     """
     factory = loop.get_task_factory()
     _, accepts = _accepting.get(id(factory), (factory, None))
-    watched = coro if accepts is False else _watched(loop, coro, options)
+    reported = coro if accepts is False else _reported(loop, coro, options)
     try:
-        task = original(loop, watched, **options)
+        task = original(loop, reported, **options)
         if accepts is None:
             _accepting[id(factory)] = factory, True
     except BaseException as error:
         hide_frame(error)
         if accepts is not None or not isinstance(error, _REFUSALS):
             raise
-        if _is_in_use(loop, watched) or not _is_new(coro):
+        if _is_in_use(loop, reported) or not _is_new(coro):
             raise
         try:
             task = original(loop, coro, **options)
@@ -233,13 +232,13 @@ def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
 
 
 def _nothing() -> None:
-    """Stand for what a task of the program's own making does not have."""
+    """Stand in for a method that a task class of the program does not have."""
 
 
 def eager_constructor(factory: Any) -> Callable[..., Any] | None:
     """Return what an eager task factory makes its tasks with; ``None`` for any other factory.
 
-    They are told by their code, as anyio does, for which nothing else is an eager factory.
+    They are known by their code. anyio does the same.
     """
     eager = getattr(asyncio, "eager_task_factory", None)
     if eager is None or getattr(factory, "__code__", None) is not eager.__code__:
@@ -249,9 +248,9 @@ def eager_constructor(factory: Any) -> Callable[..., Any] | None:
 
 
 def recomposed(factory: Any) -> Any:
-    """Return an eager task factory made anew, of whose tasks we hear; any other as it is.
+    """Return an eager task factory with a constructor that reports tasks; any other as it is.
 
-    For libraries take the constructor out of it, and create tasks with that.
+    Libraries take the constructor out of the factory, and create tasks with that.
     """
     constructor = eager_constructor(factory)
     if constructor is None or original_factory(factory) is not None:
@@ -259,8 +258,8 @@ def recomposed(factory: Any) -> Any:
 
     def construct(coro: Any, *, loop: AbstractEventLoop, **options: Any) -> Any:
         try:
-            watched = _watched(loop, coro, options) if asyncio.iscoroutine(coro) else coro
-            return constructor(watched, loop=loop, **options)
+            reported = _reported(loop, coro, options) if asyncio.iscoroutine(coro) else coro
+            return constructor(reported, loop=loop, **options)
         except BaseException as error:
             hide_frame(error)
             raise
@@ -271,14 +270,14 @@ def recomposed(factory: Any) -> Any:
 
 
 def recompose(loop: AbstractEventLoop) -> None:
-    """Have a loop whose task factory is an eager one use one of whose tasks we hear."""
+    """Let a loop with an eager task factory use one that reports its tasks."""
     factory = loop.get_task_factory()
     if eager_constructor(factory) is not None:
-        loop.set_task_factory(factory)  # which is ours, as long as somebody listens
+        loop.set_task_factory(factory)  # ours, while there are listeners
 
 
 def _restore_factories() -> None:
-    """Give back to all loops the factories that they had."""
+    """Give all loops their own factories back."""
     for loop in tuple(_recomposed):
         factory = original_factory(loop.get_task_factory())
         if factory is not None:
@@ -287,7 +286,7 @@ def _restore_factories() -> None:
 
 
 def original_factory(factory: Any) -> Any:
-    """Return what the program set in the place of a factory of ours; ``None`` if it is not ours."""
+    """Return the factory that the program has set; ``None`` if `factory` is not one of ours."""
     return getattr(factory, "__wrapped__", None) if eager_constructor(factory) else None
 
 
@@ -313,7 +312,7 @@ class _Patch(NamedTuple):
     ours: Any
 
     def undo(self) -> None:
-        """Put the old method back, unless somebody else has replaced it since."""
+        """Put the old method back, unless other code has replaced it since."""
         if vars(self.owner).get(self.name) is not self.ours:
             return  # ours passes everything on as long as nobody listens
         if self.original is None:
@@ -359,7 +358,7 @@ def hear() -> None:
 
 
 def hears_wakeups(loop: AbstractEventLoop) -> bool:
-    """Whether listeners are told what is scheduled on this loop."""
+    """Whether each callback that is scheduled on this loop is reported."""
     return _is_ours(getattr(type(loop), "call_soon", None))
 
 

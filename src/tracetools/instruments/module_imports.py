@@ -1,6 +1,6 @@
-"""Doing something once a module has been imported, by whomever, and not importing it oneself.
+"""Calls a function once a module was imported, by whatever code, without importing it.
 
-For a backend that a program does not use must not be imported on its behalf.
+A backend that a program does not use must not be imported.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def forget(action: Callable[[], object]) -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds what the other finders do, and lets their loaders say when they are done."""
+    """Finds what other finders find, with a loader that calls the actions."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -56,12 +56,12 @@ class _Finder(MetaPathFinder):
 
 
 class _AnnouncingLoader(Loader):
-    """Stands in for a loader until the module is there; then nothing tells that it was."""
+    """Stands in for a loader until the module is imported, and leaves no trace afterwards."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
 
-    def __getattr__(self, name: str) -> Any:  # whoever merely asks for the module gets its loader
+    def __getattr__(self, name: str) -> Any:  # the loader may be asked for without an import
         return getattr(self._loader, name)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:

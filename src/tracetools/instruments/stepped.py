@@ -1,4 +1,4 @@
-"""The stepped coroutine: runs in the place of a task's own, and keeps time at each step.
+"""The stepped coroutine: runs in place of a task's own, and accounts for each step.
 
 It passes everything on. The frames of this module take themselves out of the tracebacks of what
 passes through (from Python 3.11 on; before, that has no effect).
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
             """Note that the task has made its last step. May be called twice."""
 
         def dropped(self, account: TaskAccount) -> None:
-            """Note that nobody holds the task any more; called at any time, in any thread."""
+            """Note that the task was dropped; called at any time, in any thread."""
 
         def failed(self, error: BaseException) -> None:
             """Note an error of ours within a step."""

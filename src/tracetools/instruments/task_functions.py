@@ -1,7 +1,7 @@
-"""Which function a task runs: from its coroutine to the frame that names it.
+"""Finds the function that a task runs: from its coroutine to the frame that names it.
 
-Backends and libraries put runners of their own around what the user gave them; those are walked
-through here. No backend is imported: runners are known by their names.
+Backends and libraries wrap runners around the user's function. A runner is known by its name, so no
+backend is imported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ _code_frame: Final = memoised_frames()
 
 
 def _coroutine(found: Any) -> Any:
-    """Return what a runner was found to run, if that is so."""
+    """Return `found` if it is a coroutine.
+
+    Raises:
+        KeyError: it is none.
+    """
     if not hasattr(found, "cr_code"):
         raise KeyError
     return found
@@ -43,16 +47,16 @@ _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
     "AsyncIOBackend.run_async_from_thread.<locals>.task_wrapper": lambda names: names["func"],
     "BlockingPortal._call_func": lambda names: names["func"],
 }
-"""How to get from the local names of a runner that has not started to what it is going to run."""
+"""How to get from the local names of a runner that has not started to what it will run."""
 
 _FINISHERS: Final = {"async_generator_athrow": "aclose", "async_generator_asend": "asend"}
 """What loops make tasks of to finish an async generator, and the method that made it."""
 
 
 def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
-    """Return the frame of a new task's function; and once more, if that function is observed.
+    """Return the frame of a new task's function; and again if the function is observed, else None.
 
-    Never raises: what cannot be told has the name of its type, and no location.
+    Never raises: an unknown coroutine has the name of its type, and no location.
     """
     try:
         if type(coroutine) is CoroutineType:
@@ -68,9 +72,9 @@ def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
 
 _MOST_KNOWN: Final = 4096
 _plain: Final[dict[int, tuple[str, Frame, CodeType]]] = {}
-"""The frames of functions that no runner or wrapper stands around, by the identity of their code.
+"""The frames of functions without runner or wrapper, by the identity of their code.
 
-The code is kept, so that its identity stays its own.
+The code is kept, so that no other gets its identity.
 """
 
 
@@ -83,7 +87,7 @@ def _found(coroutine: Any) -> tuple[Frame, Frame | None]:
 
 
 def _remember(coroutine: Any, frame: Frame) -> None:
-    """Remember the frame of a function, if all its coroutines have the same."""
+    """Remember the frame of a function if all its coroutines have the same one."""
     name, code = coroutine.__qualname__, coroutine.cr_code
     if type(coroutine) is CoroutineType and name.rpartition(".")[2] == code.co_name:
         if len(_plain) >= _MOST_KNOWN:
@@ -92,7 +96,7 @@ def _remember(coroutine: Any, frame: Frame) -> None:
 
 
 def _inside(coroutine: Any) -> Any:
-    """Walk through the runners around what the user gave."""
+    """Return what the runners around it run in the end."""
     while (frame := getattr(coroutine, "cr_frame", None)) is not None:
         find = _RUNNERS.get(getattr(coroutine, "__qualname__", ""))
         if find is None:
@@ -105,9 +109,9 @@ def _inside(coroutine: Any) -> Any:
 
 
 def _wrapped(coroutine: Any) -> Any:
-    """Return the function that a wrapper goes by the name of, as `functools.wraps` lets it.
+    """Return the function whose name a wrapper has by `functools.wraps`.
 
-    It is among what the wrapper knows: anyio's own runner of the main function is such a one.
+    It is a local variable of the wrapper. anyio's runner of the main function is such a wrapper.
     """
     name = coroutine.__qualname__
     if name.rpartition(".")[2] == coroutine.cr_code.co_name or observed_frame(coroutine):

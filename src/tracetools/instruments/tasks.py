@@ -1,4 +1,4 @@
-"""What the instruments of all backends have in common: how a task comes to have an account."""
+"""Opens the accounts of tasks, for the instruments of all backends."""
 
 from __future__ import annotations
 

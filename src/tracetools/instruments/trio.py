@@ -289,7 +289,7 @@ class _Tasks(Tasks):
     def join(self, root: Task) -> None:
         """Get to know all the tasks that live already, in a run that has just begun to be recorded.
 
-        Whoever spawned them is not known any more, so they stand below the owners of their
+        Which task spawned each is not known any more, so they are below the owners of their
         nurseries. The running one is in the middle of a step.
         """
         loop = self._runs[get_ident()]

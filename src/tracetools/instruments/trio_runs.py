@@ -1,7 +1,7 @@
-"""How one hears of every trio run that begins: each is given the instruments that want it.
+"""Adds instruments to every trio run that begins.
 
-While there are any, the function that makes trio's runners is replaced; `trio.run` and
-`start_guest_run` look it up when they are called, also copies of them that were made before.
+While there are instruments, the function that makes trio's runners is replaced. `trio.run` and
+`start_guest_run` look it up when they are called, so copies of them work as well.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _original: Final[Any] = getattr(_run, _PLACE, None)
 
 def listen(instrument: trio.abc.Instrument) -> None:
     """Give `instrument` to every run that begins from now on."""
-    global _instruments  # noqa: PLW0603  # replaced as a whole, for those who iterate over it
+    global _instruments  # noqa: PLW0603  # replaced as a whole: others iterate over it
     if _original is None:  # a recording says so when it starts
         return
     with _lock:
@@ -39,14 +39,14 @@ def listen(instrument: trio.abc.Instrument) -> None:
 
 
 def unlisten(instrument: trio.abc.Instrument) -> None:
-    """Give it to no more runs, and have those that go on let go of it."""
+    """Give it to no more runs, and remove it from those that go on."""
     global _instruments  # noqa: PLW0603
     with _lock:
         _instruments = tuple(other for other in _instruments if other is not instrument)
         if not _instruments and getattr(_run, _PLACE) is _setup_runner:
             setattr(_run, _PLACE, _original)
     for runner in tuple(_runners):
-        # Only from within the run: it may be in another thread, and in the midst of calling us.
+        # From within the run: it may be in another thread, and be calling the instrument just now.
         with suppress(trio.RunFinishedError):
             runner.entry_queue.run_sync_soon(_remove, runner, instrument)
 

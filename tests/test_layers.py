@@ -163,7 +163,7 @@ UNTESTED = {
     "instruments.task_functions",
     "recording.current",
     "recording.snapshot",
-    "sampling.alarm",
+    "sampling.blocking_log",
     "sampling.gil",
     "sampling.unwind",
 }

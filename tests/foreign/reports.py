@@ -42,7 +42,7 @@ def listen() -> None:
 
 def _hears_of_an_error(record: logging.LogRecord) -> bool:
     message = record.getMessage()
-    if message.startswith(("the loop is held", "the loop was held")):
+    if message.startswith(("the loop is blocked", "the loop was blocked")):
         return False  # as it may, on a busy machine; a suite that reads logs must not
     if record.levelno >= logging.WARNING:
         say("complaint", f"tracetools: {message} {record.exc_info}")

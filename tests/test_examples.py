@@ -53,7 +53,7 @@ def test_the_two_lines_that_make_a_program_slow_are_named(shop, tmp_path):
     worst = max(profile.blocking, key=lambda path: profile.blocking[path].total)
     assert line_at_fault(worst) == call
     assert re.search(rf"(?m)^the loop is blocked for .* at {call}: return httpx.get", said)
-    assert re.search(rf"(?m)^  blocked: .*\({call}\)$", said)
+    assert re.search(rf"(?m)^  blocks: .*\({call}\)$", said)
 
 
 def test_where_both_are_mended_none_is_named(shop, tmp_path):

@@ -80,8 +80,8 @@ def test_a_run_in_another_thread_lets_go_soon():
     assert found == [False]
 
 
-def test_a_trio_without_the_place_is_left_alone(monkeypatch, caplog):
+def test_a_trio_without_the_place_is_left_alone(monkeypatch):
+    """The recording itself warns of it when it starts; see `compat.missing`."""
     monkeypatch.setattr(runs, "_original", None)
     runs.listen(Instrument())
-    assert "has changed" in caplog.text
     assert _run.setup_runner is ORIGINAL

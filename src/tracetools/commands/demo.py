@@ -86,17 +86,17 @@ def run(options: argparse.Namespace) -> int:
     profile = recorded.profile
     profile.check()
     graph = recorded.flamegrapher.with_marks_of(profile, options.lens).write_flamegraph()
-    from tracetools.output.formats.profile_json import write_profile  # noqa: PLC0415  # not before the run
+    from tracetools.output.formats.profile_json import write_profile  # not before the run
 
     write_profile(graph.with_suffix(".profile.json"), profile)
-    print(_report(outcome, options.backend, profile, graph))  # noqa: T201  # what it is for
+    print(_report(outcome, options.backend, profile, graph))  # what it is for
     return 1 if outcome.failures else 0
 
 
 def _load_shop(backend: Backend) -> Callable[..., Outcome]:
     """Return `run_shop`; import it and its server, which need the extra ``demo``."""
     try:
-        from tracetools.demo.drive import load_server, run_shop  # noqa: PLC0415
+        from tracetools.demo.drive import load_server, run_shop
 
         load_server(backend)
     except ModuleNotFoundError as error:
@@ -113,7 +113,7 @@ def _record_on_trio(
     run_shop: Callable[..., Outcome], options: argparse.Namespace
 ) -> tuple[Outcome, Recorded]:
     """Run the shop with an instrument, as a program does that starts trio itself."""
-    from tracetools import FlamegraphInstrument  # noqa: PLC0415  # imports trio
+    from tracetools import FlamegraphInstrument  # imports trio
 
     instrument = FlamegraphInstrument(options.output, lens=options.lens, blocking=None)
     return run_shop(options.requests, "trio", instruments=[instrument]), instrument
@@ -123,7 +123,7 @@ def _record_on_asyncio(
     run_shop: Callable[..., Outcome], options: argparse.Namespace
 ) -> tuple[Outcome, Recorded]:
     """Run the shop within `record`, for asyncio takes no instruments."""
-    from tracetools import record  # noqa: PLC0415  # imports asyncio
+    from tracetools import record  # imports asyncio
 
     with record(options.output, lens=options.lens, blocking=None) as recording:
         outcome = run_shop(options.requests, "asyncio")

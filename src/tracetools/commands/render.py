@@ -189,7 +189,7 @@ def run(given: argparse.Namespace) -> int:
         CommandError: the options make no sense together.
         StackFileError, NoStacksError, GraphFileError: a file cannot be read or written.
     """
-    from tracetools.commands.drawing import draw  # noqa: PLC0415  # `--help` does not need it
+    from tracetools.commands.drawing import draw  # `--help` does not need it
 
     flags = {name: getattr(given, name) for name in _FLAGS}
     chosen = {name: value for name, value in flags.items() if value is not None}

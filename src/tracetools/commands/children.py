@@ -1,14 +1,10 @@
-"""Processes that a program spawns by multiprocessing: recorded as it is itself, and added to it.
-
-What may live here: how a recording gets into a child, and its profile out of it. What must not:
-what is made of the profiles.
+"""Records the processes that a program spawns by multiprocessing, and reads their profiles.
 
 A child that multiprocessing does not fork (its methods ``spawn`` and ``forkserver``) is sent some
-data about its parent, which it unpickles before anything of the program runs. Among them we put
-something that begins a recording when it is unpickled. The child writes its profile into a folder
-of the parent's, whenever no loop is left, and twice a second; the parent adds them up at its end.
-A child's children do the same, into the same folder. All of it is silent there, and no failure of
-ours is the child's.
+data about its parent, and unpickles them before it runs the program. We add an object that starts
+a recording when it is unpickled. The child writes its profile into a folder of the parent's: twice
+a second, and when no loop is left. Its own children use the same folder. The parent adds the
+profiles up at its end. We print nothing in a child, and a failure of ours is not the child's.
 """
 
 from __future__ import annotations
@@ -36,9 +32,11 @@ from tracetools.session.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from typing_extensions import Self
+
     from tracetools.core.profile import Profile
 
-__all__ = ["Children", "begin"]
+__all__ = ["Children", "start"]
 
 _INTERVAL: Final = 0.5
 """Seconds between two writes in a child: what is lost at most if it is killed."""
@@ -48,19 +46,19 @@ _AFTER_ALL_OTHERS: Final = -(10**6)
 
 _SPAWN: Final = "multiprocessing.spawn"
 
-_BEGIN: Final = """\
+_START: Final = """\
 try:
     import sys
     theirs, sys.path = sys.path, path
     try:
-        from tracetools.commands.children import begin
-        begin(options, path, folder)
+        from tracetools.commands.children import start
+        start(options, path, folder)
     finally:
         sys.path = theirs
 except Exception:
     pass
 """
-"""What a child runs. Whoever cannot import us goes on, as does whoever we fail."""
+"""What a child runs. It goes on without a recording if it cannot import us, or if we fail."""
 
 
 class Children:
@@ -80,15 +78,16 @@ class Children:
         self._plan = {"options": dict(options), "path": list(path)}
         self._folder = folder
         self._pid = os.getpid()
-        self._theirs: Callable[..., str] | None = None
+        self._theirs: Any = None
+        """The function of multiprocessing that ours stands in for."""
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Record those that are spawned from now on. multiprocessing need not be there yet."""
-        late.when_imported(_SPAWN, self._get_ready)
+        late.when_imported(_SPAWN, self._patch)
 
     def end(self) -> None:
         """Leave nothing of ours installed; those that are there already go on."""
-        late.forget(self._get_ready)
+        late.forget(self._patch)
         spawn: Any = sys.modules.get(_SPAWN)
         if self._theirs is not None and spawn.get_start_method == self._get_start_method:
             spawn.get_start_method = self._theirs
@@ -107,19 +106,18 @@ class Children:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _get_ready(self) -> None:
+    def _patch(self) -> None:
         spawn: Any = sys.modules[_SPAWN]
         self._theirs = spawn.get_start_method
         spawn.get_start_method = self._get_start_method
 
     def _get_start_method(self, *arguments: Any) -> str:
-        """Stand in for the function that multiprocessing asks for one of the data for a child.
+        """Return the start method, which multiprocessing sends to a child; ours has a message.
 
-        It is the one with which nothing can go wrong, so that no traceback has our frame.
+        We stand in for this function since it never fails, so no traceback has our frame.
         """
-        assert self._theirs is not None  # noqa: S101  # _get_ready() saw to it
-        method = self._theirs(*arguments)
-        with contextlib.suppress(OSError):  # there is no place for a folder
+        method: str = self._theirs(*arguments)
+        with contextlib.suppress(OSError):  # no folder can be made
             if os.getpid() == self._pid:
                 self._folder = self._folder or tempfile.mkdtemp(prefix="tracetools-")
                 return _Messenger(method, {**self._plan, "folder": self._folder})
@@ -127,26 +125,26 @@ class Children:
 
 
 class _Messenger(str):
-    """A text that becomes an ordinary one when it is unpickled, after our message was delivered."""
+    """A text that runs `_START` when it is unpickled, and becomes an ordinary text."""
 
     __slots__ = ("_plan",)
 
-    def __new__(cls, text: str, _: Mapping[str, Any]) -> _Messenger:  # noqa: PYI034
+    def __new__(cls, text: str, _: Mapping[str, Any]) -> Self:
         return super().__new__(cls, text)
 
     def __init__(self, _: str, plan: Mapping[str, Any]) -> None:
         self._plan = plan
 
     def __reduce_ex__(self, _: object) -> tuple[object, ...]:
-        return eval, ("exec(begin) or text", {"begin": _BEGIN, "text": str(self), **self._plan})
+        return eval, ("exec(start) or text", {"start": _START, "text": str(self), **self._plan})
 
 
-def begin(options: Mapping[str, Any], path: Sequence[str], folder: str) -> None:
+def start(options: Mapping[str, Any], path: Sequence[str], folder: str) -> None:
     """Record this process, if it is a child that is being prepared, until its end."""
-    from multiprocessing import process  # noqa: PLC0415  # it is there
+    from multiprocessing import process
 
     if getattr(process.current_process(), "_inheriting", False):
-        _Child(options, path, folder).begin()
+        _Child(options, path, folder).start()
 
 
 class _Child:
@@ -161,24 +159,25 @@ class _Child:
         self._wakeup_fd = WakeupFd()
         self._over = False
 
-    def begin(self) -> None:
-        """Begin to record, and see to it that no end is missed."""
-        from multiprocessing import util  # noqa: PLC0415  # it is there
+    def start(self) -> None:
+        """Start to record, and have `finish` called however the process ends."""
+        from multiprocessing import util
 
         logger.addHandler(logging.NullHandler())  # else what we log might go to stderr
         self._record.__enter__()
-        self._children.begin()
+        self._children.start()
         self._wakeup_fd.start()
         atexit.register(self.finish)
         util.register_after_fork(self, _Child.finish_without_atexit)
 
     def finish_without_atexit(self) -> None:
-        """See to the end of a child of the fork server: it ends by `os._exit`.
+        """Write the profile at the end of a child of the fork server, which ends by `os._exit`.
 
-        multiprocessing calls this when it has thrown away the finalisers of the child's parent,
-        and its own finalisers where an ordinary child has some way to go: so it is recorded on.
+        multiprocessing calls this after it has thrown away the finalisers of the child's parent.
+        It runs its own finalisers while an ordinary child still has something to do, so the
+        recording goes on.
         """
-        from multiprocessing import util  # noqa: PLC0415
+        from multiprocessing import util
 
         util.Finalize(None, self._recording.write, exitpriority=_AFTER_ALL_OTHERS)
 
@@ -204,12 +203,12 @@ class _ChildRecording(Recording):
 class _ProfileFile(StackFile):
     """A file that follows a recording, as a stack file does, but has all of the profile.
 
-    It is empty until the first loop begins. Where it cannot be written it is not: the parent has
-    gone then, and the folder with it.
+    It is empty until the first loop starts. If it cannot be written, the parent and its folder are
+    gone, and nothing is lost.
 
-    Deadly signals are caught while a loop runs, when there is something to be lost, and not before:
-    Python calls no handler if the signal comes just before a system call that blocks. And pools do
-    send them just when their idle workers turn to wait for a lock. Those have to die at once.
+    Deadly signals are caught only while a loop runs. Python calls no handler if a signal comes just
+    before a system call that blocks; and pools send one just when their idle workers wait for a
+    lock. Those workers have nothing to lose and must die at once.
     """
 
     def __init__(self, path: str, snapshot: Callable[[], Profile], signals: DeadlySignals) -> None:
@@ -217,7 +216,7 @@ class _ProfileFile(StackFile):
         self._signals = signals
 
     def start(self) -> None:
-        """Follow the recording, and note at once that there is something to be recorded."""
+        """Follow the recording, and write the file at once if it is empty."""
         super().start()
         if os.getpid() == self._pid:
             self._signals.catch()
@@ -226,13 +225,13 @@ class _ProfileFile(StackFile):
                     self.write()
 
     def end(self) -> None:
-        """Write the file a last time and follow no more. Never raises."""
+        """Write the file a last time, and follow the recording no more. Never raises."""
         super().end()
         if os.getpid() == self._pid:
             self._signals.let_go()
 
     def _store(self, profile: Profile) -> None:
-        import pickle  # noqa: PLC0415  # it is there, since multiprocessing is
+        import pickle
 
         if profile.runs:
             with contextlib.suppress(OSError):
@@ -241,7 +240,7 @@ class _ProfileFile(StackFile):
 
 def _read(file: Path) -> Profile | None:
     """Return what a child has written, if it makes sense."""
-    import pickle  # noqa: PLC0415  # a program without children does not need it
+    import pickle
 
     try:
         profile: Profile = pickle.loads(file.read_bytes())  # noqa: S301  # the folder is our own

@@ -1,11 +1,8 @@
-"""A Python program run inside this process, as if ``python`` had been asked to run it.
+"""Runs a Python program inside this process, as ``python`` would.
 
-What may live here: what a program sees of its start (`sys.argv`, `sys.path`, ``__main__``), and
-how its end reaches the interpreter. What must not: recording, and options and messages of ours.
-
-The program's exceptions go through to the interpreter, which then does what it always does: it
-prints the traceback, joins threads, calls what `atexit` knows, and ends with the right status,
-after Ctrl-C by the signal. All that has to be done here is to take our frames out of tracebacks.
+The program's exceptions reach the interpreter, which prints the traceback, joins threads, calls
+what `atexit` knows, and ends with the right status; after Ctrl-C, by the signal. We only take our
+own frames out of tracebacks.
 """
 
 from __future__ import annotations
@@ -29,11 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["Program", "find_program", "is_path_safe"]
 
 _replaced: Final[list[ModuleType]] = []
-"""The former ``__main__``: what still runs in it must keep its globals."""
+"""The former ``__main__``. What still runs in it needs its globals."""
 
 
 class Program:
-    """A program that was found and can be run, once.
+    """A program that was found, and can be run once.
 
     Args:
         argv: what `sys.argv` will be.
@@ -43,7 +40,7 @@ class Program:
         always: whether `folder` is wanted even in Python's safe path mode.
 
     Attributes:
-        began: whether the program's code was ever reached.
+        started: whether the program's code was ever reached.
     """
 
     def __init__(
@@ -54,7 +51,7 @@ class Program:
         *,
         always: bool = False,
     ) -> None:
-        self.began = False
+        self.started = False
         self._argv = list(argv)
         self._folder = folder
         self._execute = execute
@@ -70,18 +67,18 @@ class Program:
         sys.argv = self._argv
         self._set_path()
         main = _new_main()
-        self.began = True
+        self.started = True
         try:
             self._execute(vars(main))
         except BaseException as error:
             inner = _below_ours(error.__traceback__)
-            self.began = _is_of_program(error, inner)
+            self.started = _is_of_program(error, inner)
             if not isinstance(error, SystemExit):
                 _show_without_ours(error, inner)
             raise
 
     def _set_path(self) -> None:
-        """Put the program's folder where ours is: that of the command, or the current one."""
+        """Put the program's folder in place of ours: the command's folder or the current one."""
         if not is_path_safe():
             sys.path[:1] = [self._folder]
         elif self._always:
@@ -89,12 +86,12 @@ class Program:
 
 
 def is_path_safe() -> bool:
-    """Whether Python was told to leave the program's folder out of `sys.path`."""
+    """Whether Python leaves the program's folder out of `sys.path`."""
     return bool(getattr(sys.flags, "safe_path", sys.flags.isolated))
 
 
 def find_program(words: Sequence[str]) -> Program:
-    """Return the program that a command line stands for, as Python itself reads it.
+    """Return the program that a command line names, read as Python itself reads it.
 
     Args:
         words: ``script argument...``, ``-m module argument...`` or ``-c code argument...``; after
@@ -183,7 +180,7 @@ def _absolute(path: str) -> str:
 
 
 def _new_main() -> ModuleType:
-    """Put a fresh ``__main__`` in the place of ours, as the interpreter makes it."""
+    """Replace our ``__main__`` by a new one, made as the interpreter makes it."""
     main = ModuleType("__main__")
     vars(main).update(__loader__=BuiltinImporter, __annotations__={}, __builtins__=builtins)
     _replaced.append(sys.modules["__main__"])
@@ -204,7 +201,7 @@ def _run_script(file: str, source: bytes, main: dict[str, Any]) -> None:
 
 def _run_code(text: str, main: dict[str, Any]) -> None:
     if sys.version_info >= (3, 13):  # tracebacks show the lines, since
-        import linecache  # noqa: PLC0415
+        import linecache
 
         lines = [line + "\n" for line in text.splitlines()]
         linecache.cache["<string>"] = (len(text), None, lines, "<string>")
@@ -212,13 +209,13 @@ def _run_code(text: str, main: dict[str, Any]) -> None:
 
 
 def _run_module(name: str, _: dict[str, Any]) -> None:
-    import runpy  # noqa: PLC0415  # a script should not see it
+    import runpy  # not before: a script should not see it
 
     runpy._run_module_as_main(name)  # type: ignore[attr-defined]  # noqa: SLF001  # as python -m does
 
 
 def _run_main_of_path(_: dict[str, Any]) -> None:
-    import runpy  # noqa: PLC0415  # likewise
+    import runpy
 
     runpy._run_module_as_main("__main__", alter_argv=False)  # type: ignore[attr-defined]  # noqa: SLF001
 
@@ -257,9 +254,9 @@ def _show_without_ours(error: BaseException, inner: TracebackType | None) -> Non
         except SystemExit:
             raise
         except BaseException as failure:  # noqa: BLE001  # as the interpreter does, but our frame
-            print("Error in sys.excepthook:", file=sys.stderr)  # noqa: T201
+            print("Error in sys.excepthook:", file=sys.stderr)
             sys.__excepthook__(type(failure), failure, _drop_ours_from(failure))
-            print("\nOriginal exception was:", file=sys.stderr)  # noqa: T201
+            print("\nOriginal exception was:", file=sys.stderr)
             sys.__excepthook__(kind, value, traceback)
 
     sys.excepthook = hook

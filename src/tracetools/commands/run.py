@@ -1,10 +1,7 @@
-"""`tracetools run`: runs an unchanged program with everything recorded, and says what came of it.
+"""`tracetools run`: runs an unchanged program with everything recorded, and reports on it.
 
-What may live here: the options, and what is done before the program starts and after it has ended.
-How a program is run stands in `tracetools.commands.program`.
-
-The program comes first: its output, its exit status and its signals are its own. What we have to
-say goes to stderr, after everything that it writes, and no failure of ours changes how it ends.
+The program comes first: its output, its exit status and its signals are its own. Our report goes
+to stderr, after everything that it writes, and no failure of ours changes how it ends.
 """
 
 from __future__ import annotations
@@ -39,7 +36,7 @@ SUMMARY: Final = "run a program, unchanged, and record every trio run and asynci
 
 _USAGE: Final = "tracetools run [options] (script | -m module | -c code) [argument ...]"
 
-_NOTHING_RAN: Final = """\
+_NOTHING_RECORDED: Final = """\
 tracetools: nothing was recorded: no trio run and no asyncio loop was started, neither in this
 process nor in one that it spawned by multiprocessing.
 For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
@@ -144,7 +141,7 @@ def run(options: argparse.Namespace) -> Callable[[], int]:
     """
     program = find_program(options.program)
     recording = _Recording(options, program)
-    recording.begin()
+    recording.start()
 
     def go_on() -> int:
         program.run()
@@ -168,7 +165,7 @@ def _wants_value(word: str) -> bool:
 class _Recording:
     """The recording of a program, from before its start to after its end.
 
-    In a forked copy of the process it does nothing: the files and the words are the parent's.
+    In a forked copy of the process it does nothing: the files and the report are the parent's.
     """
 
     def __init__(self, options: argparse.Namespace, program: Program) -> None:
@@ -185,30 +182,30 @@ class _Recording:
         self._wakeup_fd: Any = None
         self._over = False
 
-    def begin(self) -> None:
-        """Begin to record, and see to it that the end is not missed.
+    def start(self) -> None:
+        """Start to record, and have `finish` called however the program ends.
 
         Raises:
             StackFileError: the stack file cannot be written.
         """
         with _sys_path(self._path):  # takes a while
-            from tracetools import record  # noqa: PLC0415
-            from tracetools.commands.children import Children  # noqa: PLC0415
-            from tracetools.commands.wakeup_fd import WakeupFd  # noqa: PLC0415
+            from tracetools import record
+            from tracetools.commands.children import Children
+            from tracetools.commands.wakeup_fd import WakeupFd
 
         options = {name: getattr(self._options, name) for name in _RECORDED}
         was_there = _is_there(Path(self._options.output))
         self._handle = self._context.enter_context(record(self._options.output, **options))
         self._made = None if was_there else self._handle.flamegrapher.stack_file
         self._children = Children(options, self._path)
-        self._children.begin()
+        self._children.start()
         self._wakeup_fd = WakeupFd()
         self._wakeup_fd.start()
         atexit.register(self.finish)  # before the program registers anything, so after all of that
         DeadlySignals(self.finish).catch()
 
     def finish(self) -> None:
-        """End the recording, write the files, say so. A second time does nothing. Never raises."""
+        """End the recording, write the files, report. A second time does nothing. Never raises."""
         if self._over or os.getpid() != self._pid:
             return
         self._over = True
@@ -224,7 +221,7 @@ class _Recording:
             _say(text, self._stderr)
 
     def _conclude(self) -> str:
-        """Write the files, and return what is to be said."""
+        """Write the files, and return the report."""
         try:
             self._wakeup_fd.end()
             self._children.end()
@@ -238,21 +235,21 @@ class _Recording:
         if profiles:
             return self._write(profiles[0].merge(*profiles[1:]), lost)
         self._remove_empty_file()
-        nothing = "" if self._options.quiet or not self._program.began else _NOTHING_RAN
+        nothing = "" if self._options.quiet or not self._program.started else _NOTHING_RECORDED
         return lost or nothing
 
     def _write(self, profile: Profile, lost: str) -> str:
-        """Write the files, and return what is to be said; `lost` is what is not in them."""
+        """Write the files, and return the report; `lost` says what is not in them."""
         options = self._options
         flamegrapher = self._handle.flamegrapher
         profile.check()
-        from tracetools.output.formats.folded import write_folded  # noqa: PLC0415  # they are there
-        from tracetools.output.stack_file import fold  # noqa: PLC0415
+        from tracetools.output.formats.folded import write_folded
+        from tracetools.output.stack_file import fold
 
         write_folded(flamegrapher.stack_file, fold(profile, options.lens, options.labels))
         try:
             with _sys_path(self._path):
-                from tracetools.output.formats.profile_json import write_profile  # noqa: PLC0415
+                from tracetools.output.formats.profile_json import write_profile
 
                 write_profile(flamegrapher.stack_file.with_suffix(".profile.json"), profile)
                 flamegrapher.with_marks_of(profile, options.lens, options.labels)
@@ -289,7 +286,7 @@ def _working_directory() -> Path:
 
 
 def _is_there(output: Path) -> bool:
-    """Whether the stack file was there before us; a name that is none is refused later."""
+    """Whether the stack file was there before us. A name that cannot be one is refused later."""
     try:
         return os.path.lexists(output.with_suffix(".folded"))
     except ValueError:
@@ -298,7 +295,7 @@ def _is_there(output: Path) -> bool:
 
 @contextlib.contextmanager
 def _sys_path(path: list[str]) -> Iterator[None]:
-    """Let our own imports find our own modules: a program's folder may have any name."""
+    """Let our imports find our own modules, and not those of the program with the same names."""
     theirs, sys.path = sys.path, path
     try:
         yield
@@ -307,7 +304,7 @@ def _sys_path(path: list[str]) -> Iterator[None]:
 
 
 def _identity_of_stderr() -> tuple[int, int] | None:
-    """Tell what stderr is, to know it again: a program may open another file in its place."""
+    """Return what stderr is now: a program may open another file under its number."""
     try:
         found = os.fstat(2)
     except OSError:
@@ -316,10 +313,10 @@ def _identity_of_stderr() -> tuple[int, int] | None:
 
 
 def _say(text: str, stderr: tuple[int, int] | None) -> None:
-    """Write to stderr if it is still the one that the command was given; else nobody is there.
+    """Write to stderr if it is still what the command was given.
 
-    It is written to directly. What stays in the buffer of a broken `sys.stderr` would change the
-    exit status.
+    The descriptor is written to, and not `sys.stderr`: what stays in the buffer of a broken one
+    would change the exit status.
     """
     with contextlib.suppress(Exception):
         sys.stderr.flush()

@@ -1,7 +1,4 @@
-"""The signals that end a process at once, held up for some last work.
-
-What may live here: signal handlers, and what becomes of them in a fork. What must not: the work.
-"""
+"""Does some last work before a signal ends the process."""
 
 from __future__ import annotations
 
@@ -21,19 +18,19 @@ _DEADLY: Final = ("SIGTERM", "SIGHUP")
 """The signals that commonly end a program, and would do so before anything is written.
 
 uvicorn, for one, shuts down on SIGTERM, puts back the handler that it found, and raises the signal
-again. So where the system's default would kill, we write first and then let it kill: the status is
-the same. SIGHUP is treated alike, since it is what a closed terminal sends; under nohup it is
-ignored and stays so. The price: the program finds a handler where it would have found SIG_DFL,
-while it is stuck in C code only SIGKILL ends it, and asyncio loops have to be woken (`wakeup_fd`).
-SIGQUIT stays the way out without a word.
+again. So we write first, put the system's handler back, and raise the signal again: the status is
+the same. A closed terminal sends SIGHUP; under nohup it is ignored and stays so.
+
+The price: the program finds a handler where it would have found SIG_DFL. While it is stuck in C
+code, only SIGKILL and SIGQUIT end it. And asyncio loops have to be woken (`wakeup_fd`).
 """
 
 
 class DeadlySignals:
     """Does something before a signal ends the process, where nothing would be done; see `_DEADLY`.
 
-    In a forked child the handlers are the system's again. A signal that is sent to the child while
-    it comes into being must not meet ours: Python would forget it. So it is held back until then.
+    A forked child gets the system's handlers back. Until it has them the signals are blocked:
+    Python would forget one that ours were called for.
     """
 
     def __init__(self, last_work: Callable[[], None]) -> None:
@@ -42,7 +39,7 @@ class DeadlySignals:
         self._follows_forks = False
 
     def catch(self) -> None:
-        """Take the place of the system's handlers. Those of anyone else are left alone.
+        """Replace the system's handlers. Those of anyone else are left alone.
 
         On Windows, which has no such signals, this does nothing.
         """
@@ -51,12 +48,12 @@ class DeadlySignals:
         if not self._follows_forks:
             self._follows_forks = True
             os.register_at_fork(
-                before=self._hold, after_in_parent=self._release, after_in_child=self._leave
+                before=self._block, after_in_parent=self._unblock, after_in_child=self._leave
             )
         _replace(signal.SIG_DFL, self._die)
 
     def let_go(self) -> None:
-        """Give the system's handlers their place back."""
+        """Put the system's handlers back."""
         if os.name == "posix":
             _replace(self._die, signal.SIG_DFL)
 
@@ -65,18 +62,18 @@ class DeadlySignals:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    def _hold(self) -> None:
-        held = _deadly(self._die)
-        self._masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    def _block(self) -> None:
+        ours = _deadly(self._die)
+        self._masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
 
-    def _release(self) -> None:
+    def _unblock(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident()))
 
     def _leave(self) -> None:
         try:
             self.let_go()
         finally:
-            self._release()
+            self._unblock()
 
 
 def _replace(handler: Any, other: Any) -> None:

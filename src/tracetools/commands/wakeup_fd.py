@@ -60,7 +60,7 @@ class WakeupFd:
         """Leave nothing of ours installed."""
         late.forget(self._listen)
         if self._listens:
-            from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415  # imports asyncio
+            from tracetools.instruments import asyncio_loops as loops  # it imports asyncio
 
             self._listens = False
             loops.unlisten(self)
@@ -71,7 +71,7 @@ class WakeupFd:
             signal.set_wakeup_fd = self._set
 
     def _listen(self) -> None:
-        from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415  # imports asyncio
+        from tracetools.instruments import asyncio_loops as loops  # it imports asyncio
 
         self._listens = True
         loops.listen(self)
@@ -161,7 +161,7 @@ def _self_pipe(loop: AbstractEventLoop) -> _SelfPipe | None:
 
     Where it is not known, a pair of sockets does the same.
     """
-    from asyncio import SelectorEventLoop  # noqa: PLC0415  # a loop is there, so it is imported
+    from asyncio import SelectorEventLoop
 
     if not isinstance(loop, SelectorEventLoop) or loop.is_closed():
         return None

@@ -78,7 +78,7 @@ def record_process() -> None:
 
 
 def enter() -> None:
-    """Begin to record; write it down if that is refused, because a loop runs."""
+    """Start to record; write it down if that is refused, because a loop runs."""
     try:
         _open.append(_Recorded())
     except TracetoolsError as error:
@@ -88,6 +88,6 @@ def enter() -> None:
 
 
 def leave() -> None:
-    """End the recording that was begun, if one was."""
+    """End the recording, if there is one."""
     while _open:
         _open.pop().leave()

@@ -26,7 +26,7 @@ def say(kind: str, text: str, count: int = 1) -> None:
     """
     where = os.environ.get("PYTEST_CURRENT_TEST", "")
     line = json.dumps({"kind": kind, "text": text, "count": count, "test": where}) + "\n"
-    # The descriptor and no file object: nothing that a suite may have replaced, or looks out for.
+    # The descriptor and no file object: nothing that a suite may have replaced, or counts.
     name = Path(settings["folder"], f"{os.getpid()}.jsonl")
     file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
@@ -36,11 +36,11 @@ def say(kind: str, text: str, count: int = 1) -> None:
 
 
 def listen() -> None:
-    """Hear what our own logger says."""
-    logging.getLogger("tracetools").addFilter(_hears_of_an_error)
+    """Write down the errors that our own logger reports."""
+    logging.getLogger("tracetools").addFilter(_note_error)
 
 
-def _hears_of_an_error(record: logging.LogRecord) -> bool:
+def _note_error(record: logging.LogRecord) -> bool:
     message = record.getMessage()
     if message.startswith(("the loop is blocked", "the loop was blocked")):
         return False  # as it may, on a busy machine; a suite that reads logs must not

@@ -58,7 +58,7 @@ class Result:
     complaints: list[str] = field(default_factory=list)
 
     def reason(self, name: str) -> str:
-        """Return the end of what pytest said of a test that failed, indented."""
+        """Return the end of pytest's report on a test that failed, indented."""
         lines = self.reasons.get(name, "").splitlines()[-20:]
         return "".join(f"\n      {line}" for line in lines)
 
@@ -77,12 +77,12 @@ class Runner:
         """Run the suite, or only some of its tests; with our instrument if there is a variant."""
         with tempfile.TemporaryDirectory(prefix="foreign-") as name:
             folder = Path(name)
-            began = time.monotonic()
-            said = self._pytest(folder, variant, only)
-            seconds = time.monotonic() - began
+            started = time.monotonic()
+            output = self._pytest(folder, variant, only)
+            seconds = time.monotonic() - started
             outcomes = folder / "outcomes.json"
             if not outcomes.exists():
-                sys.exit(f"pytest wrote no outcomes, the end of what it said is:\n{said[-5000:]}")
+                sys.exit(f"pytest wrote no outcomes, its output ends with:\n{output[-5000:]}")
             result = Result(**json.loads(outcomes.read_text()), seconds=seconds)
             if variant is not None:
                 read_reports(folder, result)

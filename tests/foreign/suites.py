@@ -70,7 +70,7 @@ class Suite:
         plugins: whether pytest loads the plugins that are installed.
         variants: those that it is run in by default.
         excluded: tests that cannot be equal or take too long, with the reason.
-        excluded_beside_threads: those that cannot be while threads of ours write or look.
+        excluded_beside_threads: those that cannot be while threads of ours write or sample.
         excluded_while_recorded: those that cannot be while `tracetools.record` is entered.
     """
 
@@ -177,10 +177,10 @@ SUITES: Final[dict[str, Suite]] = {
         },
         excluded_beside_threads={
             f"tests/test_from_thread.py::{_POOLING}": (
-                "counts all threads, of which some of ours begin with the run"
+                "counts all threads, of which some of ours start with the run"
             ),
             "tests/test_to_thread.py::TestBlockingPortalProvider::test_single_thread": (
-                "counts all threads, of which some of ours begin with the run"
+                "counts all threads, of which some of ours start with the run"
             ),
         },
     ),
@@ -209,7 +209,7 @@ SUITES: Final[dict[str, Suite]] = {
         },
         excluded_while_recorded={
             f"test_asyncio/test_eager_task_factory.py::{kind}::test_eager_task_factory_set": (
-                "get_task_factory() gives an eager factory made anew, of whose tasks we hear"
+                "get_task_factory() gives an eager factory made anew, whose tasks we follow"
             )
             for kind in ("CEagerTaskFactoryLoopTests", "PyEagerTaskFactoryLoopTests")
         },

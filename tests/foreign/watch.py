@@ -33,7 +33,7 @@ class Watch(trio.abc.Instrument):
         self.ours = ours
         self.way = way
         self.tasks = 0
-        self.steps_begun = 0
+        self.steps_started = 0
         self.steps_ended = 0
         self.over = False
         self.blamed = False
@@ -44,8 +44,8 @@ class Watch(trio.abc.Instrument):
         self.tasks += 1
 
     def before_task_step(self, task: Any) -> None:
-        self.steps_begun += 1
-        if self.way == "midway" and self.steps_begun == LAST_STEP:
+        self.steps_started += 1
+        if self.way == "midway" and self.steps_started == LAST_STEP:
             trio.lowlevel.remove_instrument(self.ours)
 
     def after_task_step(self, task: Any) -> None:
@@ -78,9 +78,9 @@ class Watch(trio.abc.Instrument):
         if self.way == "each":
             tasks = sum(times.entries for times in profile.stacks.values())
             steps = sum(times.steps for times in profile.stacks.values())
-            # Where trio itself crashes, a step begins that does not end. A coroutine that is
+            # Where trio itself crashes, a step starts that does not end. A coroutine that is
             # detached makes steps of which trio does not know.
-            most = steps if self.detaches else self.steps_begun
+            most = steps if self.detaches else self.steps_started
             if tasks != self.tasks or not self.steps_ended <= steps <= most:
                 seen = f"{self.tasks} tasks in {self.steps_ended} steps"
                 yield f"the profile has {tasks} tasks in {steps} steps, trio had {seen}"
@@ -91,12 +91,12 @@ def is_over(task: Any) -> bool:
 
 
 def listen() -> None:
-    """Hear what trio says of instruments of ours, and what our own logger says."""
-    logging.getLogger("trio.abc.Instrument").addFilter(_hears_of_a_disabled_one)
+    """Write down what trio logs of our instruments, and the errors that our own logger reports."""
+    logging.getLogger("trio.abc.Instrument").addFilter(_note_disabled)
     reports.listen()
 
 
-def _hears_of_a_disabled_one(record: logging.LogRecord) -> bool:
+def _note_disabled(record: logging.LogRecord) -> bool:
     named = record.args if isinstance(record.args, tuple) else ()  # trio's tests raise in their own
     if any(one in (watch.ours, watch) for one in named for watch in watched):
         say("complaint", f"trio: {record.getMessage()} {record.exc_info}")

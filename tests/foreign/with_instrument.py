@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from tracetools import FlamegraphInstrument
 
-_PLACE = "trio._core._run"
-"""Where `trio.run` and `start_guest_run` both look up `Instruments`, however they were imported."""
+_MODULE = "trio._core._run"
+"""Where `trio.run` and `start_guest_run` both find `Instruments`, however they were imported."""
 
 RECORDED = ("record", "record-each")
 """The ways that are of `tracetools.record`, and of all backends."""
@@ -42,7 +42,7 @@ class _WhenTrioIsImported(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != _PLACE:
+        if name != _MODULE:
             return None
         spec = PathFinder.find_spec(name, path, target)
         assert spec is not None
@@ -74,7 +74,7 @@ def _wait_for_trio() -> None:
 
 
 def _attach(module: Any) -> None:
-    """Give every run that begins from now on an instrument of ours, after its own ones."""
+    """Give every run that starts from now on an instrument of ours, after its own ones."""
     instruments = module.Instruments
 
     def with_ours(incoming: Sequence[Any]) -> Any:
@@ -131,7 +131,7 @@ def pytest_configure() -> None:
 
 
 def pytest_runtest_logstart() -> None:
-    """Begin a recording before the fixtures of a test are set up."""
+    """Start a recording before the fixtures of a test are set up."""
     if reports.settings["way"] == "record-each":
         sys.modules["recorded"].enter()
 

@@ -1,4 +1,4 @@
-"""Nothing that a test starts may outlive it; and a browser for the tests that look at pages."""
+"""Checks that nothing outlives a test, marks tests for CI, and has a browser for pages."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import pytest
 from tests.commands.programs import PROGRAMS, RECORDED, assert_same, end, started
 from tests.commands.programs.servers import APP, ask, free_port
 from tracetools import Profile
-from tracetools.commands.children import Children, begin
+from tracetools.commands.children import Children, start
 from tracetools.core.stacks import ROOT, Times
 from tracetools.output.formats.folded import read_folded
 
@@ -23,7 +23,7 @@ unix = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")
 
 
 @pytest.fixture
-def place():
+def temporary():
     """Return a folder for temporary files, where nothing of ours may be left."""
     with tempfile.TemporaryDirectory() as folder:  # a short path, for that of a socket in it
         yield folder
@@ -42,11 +42,11 @@ def counted(said):
     return int(found[1]), found[2], int(found[3] or 1)
 
 
-def same(folder, place, program, *words, **more):
-    """Run a text as a program, by Python and by us; return what we said."""
+def same(folder, temporary, program, *words, **more):
+    """Run a text as a program, by Python and by us; return our report."""
     (folder / "app.py").write_text(textwrap.dedent(program))
     flags = ("-W", "ignore::DeprecationWarning")  # fork beside threads
-    return assert_same("app.py", *words, folder=folder, flags=flags, TMPDIR=place, **more)
+    return assert_same("app.py", *words, folder=folder, flags=flags, TMPDIR=temporary, **more)
 
 
 # -------------------------------------------------------------------------- whatever their end
@@ -54,8 +54,8 @@ def same(folder, place, program, *words, **more):
 
 @unix
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_children_are_recorded_and_end_as_they_would(tmp_path, place, method):
-    said = assert_same(str(PROGRAMS / "spawns.py"), method, folder=tmp_path, TMPDIR=place)
+def test_children_are_recorded_and_end_as_they_would(tmp_path, temporary, method):
+    said = assert_same(str(PROGRAMS / "spawns.py"), method, folder=tmp_path, TMPDIR=temporary)
     assert counted(said) == (5, "asyncio", 5)
     assert stacks(tmp_path) >= {"all-spans|step", "all-spans|sleep"}
     assert (tmp_path / "stack.svg").exists()
@@ -76,19 +76,21 @@ if __name__ == "__main__":
 
 @unix
 @pytest.mark.parametrize(("method", "loops"), [("spawn", 6), ("forkserver", 6), ("fork", 1)])
-def test_workers_of_a_pool_are_recorded_though_they_are_terminated(tmp_path, place, method, loops):
-    said = same(tmp_path, place, POOL, method, covered=False)
+def test_workers_of_a_pool_are_recorded_though_they_are_terminated(
+    tmp_path, temporary, method, loops
+):
+    said = same(tmp_path, temporary, POOL, method, covered=False)
     assert counted(said)[0] == loops
 
 
 @unix
-def test_child_that_cannot_import_us_goes_on(tmp_path, place):
+def test_child_that_cannot_import_us_goes_on(tmp_path, temporary):
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'BLOCKED' in os.environ: sys.modules['tracetools'] = None"
     )
     said = same(
         tmp_path,
-        place,
+        temporary,
         POOL.replace("    with", "    import os; os.environ['BLOCKED'] = ''\n    with"),
         "spawn",
         covered=False,
@@ -99,7 +101,7 @@ def test_child_that_cannot_import_us_goes_on(tmp_path, place):
 
 @unix
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_traceback_of_a_program_without_a_guard_is_its_own(tmp_path, place, method):
+def test_traceback_of_a_program_without_a_guard_is_its_own(tmp_path, temporary, method):
     program = f"""
         import multiprocessing
         child = multiprocessing.get_context("{method}").Process(target=print)
@@ -107,11 +109,11 @@ def test_traceback_of_a_program_without_a_guard_is_its_own(tmp_path, place, meth
         child.join()
         print(child.exitcode)
     """
-    assert "nothing was recorded" in same(tmp_path, place, program, covered=False)
+    assert "nothing was recorded" in same(tmp_path, temporary, program, covered=False)
 
 
 @unix
-def test_forked_copy_records_neither_itself_nor_its_children(tmp_path, place):
+def test_forked_copy_records_neither_itself_nor_its_children(tmp_path, temporary):
     program = """
         import asyncio, multiprocessing, os
         def job():
@@ -129,11 +131,11 @@ def test_forked_copy_records_neither_itself_nor_its_children(tmp_path, place):
                 os._exit(0)
             os.wait()
     """
-    assert counted(same(tmp_path, place, program, covered=False)) == (1, "asyncio", 1)
+    assert counted(same(tmp_path, temporary, program, covered=False)) == (1, "asyncio", 1)
 
 
 @unix
-def test_worker_process_of_anyio_records_nothing(tmp_path, place):
+def test_worker_process_of_anyio_records_nothing(tmp_path, temporary):
     program = """
         import anyio, asyncio
         from anyio import to_process
@@ -142,27 +144,27 @@ def test_worker_process_of_anyio_records_nothing(tmp_path, place):
         if __name__ == "__main__":
             anyio.run(to_process.run_sync, job)
     """
-    assert counted(same(tmp_path, place, program, covered=False)) == (1, "asyncio", 1)
+    assert counted(same(tmp_path, temporary, program, covered=False)) == (1, "asyncio", 1)
 
 
 @unix
-def test_options_are_those_of_the_children_too(tmp_path, place):
+def test_options_are_those_of_the_children_too(tmp_path, temporary):
     words = ("-q", "--lens=scheduled", "--labels=location", "app.py", "spawn")
     (tmp_path / "app.py").write_text(POOL.replace("asyncio.sleep(0)", "asyncio.sleep(0.001)"))
-    with started(*RECORDED, *words, folder=tmp_path, TMPDIR=place) as process:
+    with started(*RECORDED, *words, folder=tmp_path, TMPDIR=temporary) as process:
         assert end(process).errors == ""
     assert "all-spans|app.py:3" in stacks(tmp_path)
 
 
 @unix
-def test_what_cannot_be_read_is_left_out_and_that_is_said(tmp_path, place):
+def test_profiles_that_cannot_be_read_are_left_out_and_counted(tmp_path, temporary):
     program = """
         import glob, os, tempfile
         for file in glob.glob(tempfile.gettempdir() + "/tracetools-*/*.folded")[:1]:
             open(file, "w").write("nonsense")
     """
     program = POOL + textwrap.indent(textwrap.dedent(program), "    ")
-    said = same(tmp_path, place, program, "spawn", covered=False)
+    said = same(tmp_path, temporary, program, "spawn", covered=False)
     assert "tracetools: what 1 spawned processes recorded cannot be read" in said
     assert counted(said)[0] >= 1
 
@@ -181,13 +183,13 @@ def test_what_cannot_be_read_is_left_out_and_that_is_said(tmp_path, place):
     ],
     ids=["hypercorn", "two hypercorns", "hypercorn in a terminal", "uvicorn"],
 )
-def test_workers_of_a_server_are_recorded(tmp_path, place, words, workers, stop):
+def test_workers_of_a_server_are_recorded(tmp_path, temporary, words, workers, stop):
     (tmp_path / "app.py").write_text(APP)
     port = free_port()
     address = f"127.0.0.1:{port}" if words[-1] == "--bind" else str(port)
     path = f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
     words = (*words, address, "app:app")
-    with started(*RECORDED, *words, folder=tmp_path, TMPDIR=place, PATH=path) as process:
+    with started(*RECORDED, *words, folder=tmp_path, TMPDIR=temporary, PATH=path) as process:
         assert b"hello" in ask(port, process, workers)
         send, number = stop
         send(process.pid, number)
@@ -204,24 +206,24 @@ PLAN = ({"lens": "busy"}, sys.path)
 
 
 def sent():
-    """Return what a child is told of how children are started, as it leaves here and arrives."""
-    told = spawn.get_preparation_data("child")["start_method"]
-    return told, pickle.loads(pickle.dumps(told))
+    """Return the start method as it is sent to a child, and as the child receives it."""
+    sent = spawn.get_preparation_data("child")["start_method"]
+    return sent, pickle.loads(pickle.dumps(sent))
 
 
-def test_nothing_is_left_installed():
+def test_function_of_multiprocessing_is_put_back():
     before = spawn.get_start_method
     children = Children(*PLAN)
-    children.begin()
+    children.start()
     assert spawn.get_start_method != before
     children.end()
     children.end()
     assert spawn.get_start_method == before
 
 
-def test_what_someone_else_has_installed_since_is_left_alone(monkeypatch):
+def test_function_that_someone_else_has_installed_since_is_left_alone(monkeypatch):
     children = Children(*PLAN)
-    children.begin()
+    children.start()
     monkeypatch.setattr(spawn, "get_start_method", lambda: "theirs")
     children.end()
     assert spawn.get_start_method() == "theirs"
@@ -231,11 +233,11 @@ def test_what_someone_else_has_installed_since_is_left_alone(monkeypatch):
 
 def test_folder_is_made_for_the_first_child_and_removed():
     children = Children(*PLAN)
-    children.begin()
+    children.start()
     assert children.collect() == ([], 0)
     children.remove()
-    told, found = sent()
-    assert told == found
+    text, found = sent()
+    assert text == found
     assert type(found) is str  # and this process, which is no child, is not recorded
     folder = Path(children._folder)
     assert folder.stat().st_mode & 0o777 == 0o700
@@ -245,19 +247,19 @@ def test_folder_is_made_for_the_first_child_and_removed():
     assert not folder.exists()
 
 
-def test_without_a_place_for_a_folder_children_are_started_as_ever(monkeypatch, tmp_path):
+def test_children_are_started_as_ever_where_no_folder_can_be_made(monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     children = Children(*PLAN)
-    children.begin()
+    children.start()
     try:
-        told, found = sent()
-        assert (type(told), told) == (str, found)
+        text, found = sent()
+        assert (type(text), text) == (str, found)
     finally:
         children.end()
 
 
 def test_process_that_is_no_child_is_not_recorded(tmp_path):
-    begin(*PLAN, str(tmp_path))
+    start(*PLAN, str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 

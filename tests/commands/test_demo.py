@@ -260,7 +260,7 @@ def leaves(error):
 
 
 @pytest.mark.parametrize("how", ["end", "error", "ctrl-c"])
-def test_nobody_listens_any_more_when_the_shop_is_closed(monkeypatch, backend, how):
+def test_closed_shop_listens_no_more(monkeypatch, backend, how):
     addresses = []
 
     async def visit(address, requests, outcome):

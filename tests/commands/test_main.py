@@ -1,4 +1,4 @@
-"""The command line itself: what it lists, and what becomes of errors."""
+"""The command line itself: what it lists, and how errors end it."""
 
 import io
 import subprocess
@@ -95,8 +95,8 @@ def test_exit_status_is_the_command_s(monkeypatch, status):
 
 
 def test_error_of_ours_is_one_line_and_2(monkeypatch, capsys):
-    assert run_one(monkeypatch, raiser(TracetoolsError("no such file\nlook again"))) == 2
-    assert capsys.readouterr() == ("", "tracetools: no such file look again\n")
+    assert run_one(monkeypatch, raiser(TracetoolsError("no such file\ntry again"))) == 2
+    assert capsys.readouterr() == ("", "tracetools: no such file try again\n")
 
 
 @pytest.mark.parametrize("nested", [False, True])

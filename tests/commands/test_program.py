@@ -161,7 +161,7 @@ def test_script_is_looked_up_as_a_shell_does(tmp_path, first):
         (["missing/part"], r"can't open file '.*missing.part': \[Errno 2\] No such file"),
     ],
 )
-def test_what_cannot_be_run_is_said(words, message):
+def test_what_cannot_be_run_is_reported(words, message):
     with pytest.raises(CommandError, match=message):
         find_program(words)
 
@@ -188,7 +188,7 @@ def test_command_that_is_not_python(tmp_path, monkeypatch, content):
 @pytest.mark.parametrize(
     "words", [["-m", "no_such_module"], ["-m", "json"], ["-m", "no.such.module"], ["-m", ""], ["."]]
 )
-def test_module_that_there_is_not_is_said_as_python_says_it(tmp_path, words):
+def test_missing_module_is_reported_as_python_does(tmp_path, words):
     assert assert_same(*words, folder=tmp_path) == ""
     assert list(tmp_path.iterdir()) == []
 

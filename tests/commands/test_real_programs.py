@@ -1,4 +1,4 @@
-"""Real programs, unchanged, under `tracetools run`: they do as ever, and their handlers are named.
+"""Real programs under `tracetools run`: they do as ever, and their handlers are named.
 
 Each program runs twice, side by side: by Python and by us. The clients are here.
 """
@@ -56,7 +56,7 @@ class Both(NamedTuple):
 
     @property
     def stacks(self):
-        """The names of the frames, without their places, and their microseconds."""
+        """The names of the frames, without their locations, and their microseconds."""
         found = Counter()
         for path, count in read_folded(self.folder / "stack.folded").stacks.items():
             found[tuple(frame.split(" (")[0] for frame in path)] += count
@@ -126,7 +126,7 @@ def asked_to_end_if_this_fails(*processes):
 
 
 def without_numbers(ended):
-    """Leave out the ports and process numbers that a program tells."""
+    """Leave out the ports and process numbers that a program prints."""
     numbers = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=process \[)\d+|^\[.*?\] \[\d+\]", re.MULTILINE)
     return Ended(ended.status, numbers.sub("N", ended.output), numbers.sub("N", ended.errors))
 
@@ -143,7 +143,7 @@ def wait_until_it_listens(port, process):
         with contextlib.suppress(ConnectionRefusedError):
             return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE).close()
         assert time.monotonic() < deadline, "nobody listens"
-        time.sleep(0.02)  # nothing tells from outside when a server listens
+        time.sleep(0.02)  # nobody outside can know when a server listens
     raise AssertionError(f"it has ended: {end(process)}")
 
 

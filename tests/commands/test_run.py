@@ -1,4 +1,4 @@
-"""What `tracetools run` adds to a program: the files, and some words at the end."""
+"""What `tracetools run` adds to a program: the files, and a report at the end."""
 
 import os
 import signal
@@ -156,14 +156,14 @@ def test_files_are_written_and_named(tmp_path, backend):
     assert max(map(len, said.splitlines())) <= 100
 
 
-def test_what_stands_out_is_told(tmp_path):
+def test_what_stands_out_is_reported(tmp_path):
     (tmp_path / "app.py").write_text(BLOCKED)
     said = run("app.py", folder=tmp_path).errors
     assert "\n\nWhat stands out:\n  blocks: 1 step" in said
     assert said.index("Most busy time") < said.index("What stands out") < said.index("Written:")
 
 
-def test_words_are_about_where_the_command_was_given(tmp_path):
+def test_report_names_files_from_where_the_command_was_given(tmp_path):
     (tmp_path / "else").mkdir()
     (tmp_path / "app.py").write_text("import os, trio\nos.chdir('else')\ntrio.run(trio.sleep, 0)\n")
     assert "Written: stack.folded and stack.svg\n" in run("app.py", folder=tmp_path).errors
@@ -176,7 +176,7 @@ def test_quiet_is_quiet(tmp_path):
     assert run("-q", ENDS, "none", "return", folder=tmp_path) == (0, "", "")
 
 
-def test_program_without_a_loop_is_told_so_and_leaves_no_file(tmp_path):
+def test_program_without_a_loop_gets_an_explanation_and_no_file(tmp_path):
     said = assert_same(ENDS, "none", "return", folder=tmp_path)
     assert "no trio run and no asyncio loop" in said
     assert "py-spy record -o profile.svg -- python" in said
@@ -191,7 +191,7 @@ def test_file_that_was_there_is_not_removed(tmp_path):
     assert (tmp_path / "stack.folded").exists()
 
 
-def test_stack_file_that_cannot_be_written_is_said_before_anything_runs(tmp_path):
+def test_stack_file_that_cannot_be_written_is_reported_before_anything_runs(tmp_path):
     status, output, errors = run("-o", "missing/x", ENDS, "trio", "return", folder=tmp_path)
     assert (status, output) == (2, "")
     assert errors.startswith("tracetools: cannot write")
@@ -199,7 +199,7 @@ def test_stack_file_that_cannot_be_written_is_said_before_anything_runs(tmp_path
 
 
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
-def test_graph_that_cannot_be_written_is_said_and_changes_nothing(tmp_path, quiet):
+def test_graph_that_cannot_be_written_is_reported_and_changes_nothing(tmp_path, quiet):
     (tmp_path / "stack.svg").mkdir()
     status, output, errors = run(*quiet, ENDS, "trio", "exit", folder=tmp_path)
     assert (status, output) == (3, "working\n")
@@ -209,7 +209,7 @@ def test_graph_that_cannot_be_written_is_said_and_changes_nothing(tmp_path, quie
 
 
 @unix
-def test_folder_that_is_gone_at_the_end_is_said_and_changes_nothing(tmp_path):
+def test_folder_that_is_gone_at_the_end_is_reported_and_changes_nothing(tmp_path):
     program = "import os, shutil, trio\ntrio.run(trio.sleep, 0)\nshutil.rmtree(os.getcwd())"
     (tmp_path / "gone").mkdir()
     status, output, errors = run("-c", program, folder=tmp_path / "gone")
@@ -229,7 +229,7 @@ def test_modules_of_the_program_do_not_get_into_ours(tmp_path):
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "ZeroDivisionError", "OSError"])
-def test_failure_of_ours_changes_nothing_but_our_words(tmp_path, error):
+def test_failure_of_ours_changes_nothing_but_our_report(tmp_path, error):
     program = f"""
         import sys, trio
         from tracetools import Flamegrapher
@@ -245,7 +245,7 @@ def test_failure_of_ours_changes_nothing_but_our_words(tmp_path, error):
     assert "Traceback" not in said
 
 
-def test_ours_and_tracetools_in_the_program_get_on(tmp_path):
+def test_recording_and_an_instrument_of_the_program_get_on(tmp_path):
     program = """
         import trio
         from tracetools import FlamegraphInstrument, span

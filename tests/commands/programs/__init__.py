@@ -90,16 +90,16 @@ def run_both(*words: str, folder: Path, covered: bool = True, **more) -> tuple[E
 
 
 def assert_same(*words: str, folder: Path, **more) -> str:
-    """Run both: all must be the same but for what we say on stderr, at the end. Return that."""
+    """Run both: all must be the same but for our report at the end of stderr. Return that."""
     return what_we_said(*run_both(*words, folder=folder, **more))
 
 
 _UNKNOWN_CHILD = re.compile(r"Unknown child process pid [0-9]+, will report .*\n")
-"""What asyncio says now and then on a busy machine, recorded or not."""
+"""What asyncio logs now and then on a busy machine, recorded or not."""
 
 
 def what_we_said(plain: Ended, recorded: Ended) -> str:
-    """Return what was said beyond the program's own words, which must be the same."""
+    """Return our report, which follows the program's own words; those must be the same."""
     errors, plain_errors = (_UNKNOWN_CHILD.sub("", ran.errors) for ran in (recorded, plain))
     if sys.version_info < (3, 11):
         errors = _OURS_ON_3_10.sub("", errors)

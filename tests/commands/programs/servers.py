@@ -42,7 +42,7 @@ def ask(port: int, process: subprocess.Popen, workers: int = 1) -> bytes:
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(ConnectionRefusedError):
             return _ask_now(port)
-        time.sleep(0.02)  # nothing tells from outside when a server listens
+        time.sleep(0.02)  # nobody outside can know when a server listens
     raise AssertionError(f"the server is not there; {process.poll()}")
 
 

@@ -28,7 +28,7 @@ def make_environment(name: str, suite: Suite) -> Path:
     wanted = [*(f"{package}=={version(package)}" for package in ("trio", "anyio")), *suite.needs]
     made = folder / "made-with.txt"
     if not made.exists() or made.read_text(encoding="utf-8").split() != wanted:
-        print(f"making {folder}", flush=True)  # noqa: T201  # it takes a while
+        print(f"making {folder}", flush=True)  # it takes a while
         venv.create(folder, with_pip=True, clear=True)
         pip(python, "install", *wanted)
         made.write_text("\n".join(wanted), encoding="utf-8")

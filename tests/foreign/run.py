@@ -14,8 +14,6 @@ with the versions of trio and anyio that the running interpreter has. The exit c
 all is equal.
 """
 
-# ruff: noqa: T201  # a script, which prints
-
 from __future__ import annotations
 
 import argparse

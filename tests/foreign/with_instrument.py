@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -121,9 +122,8 @@ def pytest_configure() -> None:
     """Import what will be needed, so that no test sees it being imported."""
     way = reports.settings["way"]
     if way not in RECORDED:
-        import watch  # noqa: F401
-
-        import tracetools.instruments.trio  # noqa: F401
+        import_module("watch")
+        import_module("tracetools.instruments.trio")
     elif way == "record-each":
         import recorded
 

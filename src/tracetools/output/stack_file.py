@@ -170,7 +170,7 @@ class StackFile:
         try:
             self.write()
             self._failing = False
-        except Exception as error:
+        except Exception as error:  # the program under observation comes first
             if is_interruption(error):
                 raise
             if not self._failing:

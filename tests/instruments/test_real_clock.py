@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from time import perf_counter_ns
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.compat import anyio_run_on_asyncio
 from tracetools import observe, record
 from tracetools.output.formats.folded import read_folded
 
-BACKENDS = {
-    "trio": ("trio", {}),
-    "asyncio": ("asyncio", {}),
-    "uvloop": ("asyncio", {"use_uvloop": True}),
+
+def run_on_uvloop(main):
+    import uvloop
+
+    return anyio_run_on_asyncio(main, uvloop.new_event_loop)
+
+
+RUNS = {
+    "trio": partial(anyio.run, backend="trio"),
+    "asyncio": partial(anyio.run, backend="asyncio"),
+    "uvloop": run_on_uvloop,
 }
 
 spent: Counter[str] = Counter()
@@ -60,14 +69,14 @@ async def main() -> int:
     return perf_counter_ns() - begun
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", RUNS)
 def test_all_of_the_wall_clocks_time_is_there_and_each_kind_has_its_own(backend, tmp_path):
-    name, options = BACKENDS[backend]
-    anyio.run(anyio.lowlevel.checkpoint, backend=name, backend_options=options)  # imports
+    run = RUNS[backend]
+    run(anyio.lowlevel.checkpoint)  # imports
     spent.clear()
     with record(tmp_path / "stack") as recording:
         outside = perf_counter_ns()
-        inside = anyio.run(main, backend=name, backend_options=options)
+        inside = run(main)
         outside = perf_counter_ns() - outside
     recording.profile.check()
     stacks = read_folded(tmp_path / "stack.folded").stacks

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-import anyio
 import pytest
 import trio
 import trio.testing
 
 from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBackend
+from tests.compat import anyio_run_on_asyncio, anyio_run_on_trio
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
 from tracetools.core.stacks import StackPath, Times
@@ -90,8 +90,8 @@ def run_as_guest(main, path, **options):
 
 def run_through_anyio(main, path, **options):
     instrument = FlamegraphInstrument(path, **options)
-    backend_options = {"instruments": [instrument, World.backend.waiting], "clock": trio_clock()}
-    anyio.run(main, backend="trio", backend_options=backend_options)
+    instruments = [instrument, World.backend.waiting]
+    anyio_run_on_trio(main, instruments=instruments, clock=trio_clock())
     return instrument.profile
 
 
@@ -106,7 +106,7 @@ def run_beside_another(main, path, **options):
 def on_asyncio(make_loop):
     def run(main, path, **options):
         with record(path, **options) as recording:
-            anyio.run(main, backend="asyncio", backend_options={"loop_factory": make_loop})
+            anyio_run_on_asyncio(main, make_loop)
         return recording.profile
 
     return run

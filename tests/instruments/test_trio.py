@@ -18,6 +18,7 @@ import pytest
 import trio
 import trio.testing
 
+from tests.compat import anyio_run_on_trio
 from tracetools import FlamegraphInstrument, observe, span
 from tracetools.output.formats.folded import read_folded
 from tracetools.recording.current import recorded_loops
@@ -542,7 +543,7 @@ def test_tasks_of_anyios_task_groups_have_the_users_function(make, clock):
             group.start_soon(observed)
             await group.start(child)
 
-    anyio.run(main, backend="trio", backend_options={"instruments": [instrument]})
+    anyio_run_on_trio(main, instruments=[instrument])
     profile = instrument.profile
     profile.check()
     busy = {name.rpartition(".")[2]: times.busy for name, times in named(profile).items()}

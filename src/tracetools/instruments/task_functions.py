@@ -7,6 +7,7 @@ backend is imported.
 from __future__ import annotations
 
 import gc
+from inspect import getclosurevars
 from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +41,12 @@ _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
     "Runner.spawn_impl.<locals>.python_wrapper": lambda names: names["orig_coro"],
     "coroutine_or_error.<locals>.python_wrapper": lambda names: names["orig_coro"],
     "AsyncGenerators._finalize_one": lambda names: names["agen"],
-    # anyio's task groups
+    # trio, for calls from foreign threads
+    "Run.run_system": lambda names: names["self"].afn,
+    "from_thread_run.<locals>.callback.<locals>.await_in_trio_thread_task": (  # before 0.23
+        lambda names: getclosurevars(names["unprotected_afn"].__wrapped__).nonlocals["afn"]
+    ),
+    # anyio's task groups, from 4.14 on; before, they run the user's coroutine itself
     "TaskHandle._run_coro": lambda names: names["self"]._coro,  # noqa: SLF001
     "TaskGroup.start.<locals>.run_coro_with_task_status": lambda names: names["func"],
     # anyio's calls from threads

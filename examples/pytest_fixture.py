@@ -12,7 +12,7 @@ from tracetools import FlamegraphInstrument, observe
 
 
 @observe
-async def serve(requests: trio.MemoryReceiveChannel[int]) -> None:
+async def serve(requests: "trio.MemoryReceiveChannel[int]") -> None:
     async for _ in requests:
         await trio.lowlevel.checkpoint()
 

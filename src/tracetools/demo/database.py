@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -38,12 +39,16 @@ class Database:
     """
 
     def __init__(self, connections: int = 8, latency: float = 0.003) -> None:
-        self._pool = anyio.CapacityLimiter(connections)
+        self._connections = connections
         self._latency = latency
         self._tables = {
             "book": [json.dumps(_book(number)) for number in range(BOOKS)],
             "reviews": [json.dumps(_reviews(number)) for number in range(BOOKS)],
         }
+
+    @cached_property
+    def _pool(self) -> anyio.CapacityLimiter:  # anyio before 4.2 makes one in a running loop only
+        return anyio.CapacityLimiter(self._connections)
 
     @observe
     async def query(self, table: str, number: int) -> Any:

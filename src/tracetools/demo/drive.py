@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import anyio
 import httpx
+import trio
 from anyio import TASK_STATUS_IGNORED
 
 from tracetools import observe
@@ -77,7 +78,7 @@ def run_shop(requests: int, backend: Backend = "trio", **options: Any) -> Outcom
     Args:
         requests: how many there are.
         backend: what all of it runs on.
-        options: what anyio hands on to the backend, as ``instruments`` to trio.
+        options: for `trio.run`, as ``instruments``.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed; the server was shut down before.
@@ -85,7 +86,10 @@ def run_shop(requests: int, backend: Backend = "trio", **options: Any) -> Outcom
     load_server(backend)  # here, so that its import is no part of what the run did
     outcome = Outcome()
     try:
-        anyio.run(main, requests, outcome, backend, backend=backend, backend_options=options)
+        if backend == "trio":  # not through anyio, which passes no options on before 4.14
+            trio.run(main, requests, outcome, backend, **options)
+        else:
+            anyio.run(main, requests, outcome, backend, backend=backend)
     except CancelledError:  # what becomes of Ctrl-C before the watch, with anyio on Python 3.10
         outcome.interrupted = True
     if outcome.interrupted:

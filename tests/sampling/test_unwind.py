@@ -1,0 +1,87 @@
+"""Samples of a thread: all of its functions, and no trace of the sample."""
+
+from __future__ import annotations
+
+import json
+import sys
+import weakref
+
+from tests.sampling.world import MILLISECOND
+
+
+def test_a_deep_recursion_is_sampled_as_far_as_it_goes(world):
+    def descend(levels):
+        if levels:
+            descend(levels - 1)
+        else:
+            world.sampler._sample(10)
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(4000)
+    try:
+        world.step(lambda: (descend(2500), world.loop.tick(10)))
+    finally:
+        sys.setrecursionlimit(limit)
+    world.loop.profile.check()
+    assert sum(world.functions().values()) == 10
+
+
+def test_a_sample_keeps_nothing_alive(world):
+    class Local:
+        pass
+
+    known = []
+
+    def body():
+        local = Local()
+        known.append(weakref.ref(local))
+        world.sample()
+
+    world.step(body)
+    assert known[0]() is None
+
+
+def test_a_thread_without_frames_is_no_trouble(world):
+    def body():
+        loop = world.loop.loop
+        here, loop.thread = loop.thread, 1
+        world.sampler._sample(10)
+        loop.thread = here
+        world.loop.tick(10)
+
+    world.step(body)
+    assert world.functions() == {"task": 10}
+
+
+def test_the_collector_is_as_it_was(world):
+    import gc
+
+    for was_on in (False, True):
+        (gc.enable if was_on else gc.disable)()
+        world.step(world.sample)
+        assert gc.isenabled() is was_on
+
+
+def test_the_line_at_fault_is_a_line_of_the_program(blocking, caplog):
+    def hook(found):
+        blocking.sample()
+        return found
+
+    def load():
+        blocking.loop.tick(120 * MILLISECOND)
+        json.loads('{"a": 1}', object_hook=hook)
+
+    blocking.step(load)
+    assert "blocking.sample()" in caplog.messages[0]
+
+
+def test_a_sample_that_fails_leaves_the_collector_on(world, monkeypatch):
+    import gc
+
+    def refuse():
+        raise RuntimeError("not allowed here")
+
+    monkeypatch.setattr(sys, "_current_frames", refuse)
+    world.step(lambda: (world.sample(), world.loop.tick(10)))
+    assert gc.isenabled()
+    assert world.functions() == {"task": 10}

@@ -8,6 +8,7 @@ import trio
 from trio import run as copy_of_run
 from trio._core import _run
 
+from tracetools import compat
 from tracetools.instruments import trio_runs as runs
 
 ORIGINAL = _run.setup_runner
@@ -80,8 +81,10 @@ def test_a_run_in_another_thread_lets_go_soon():
     assert found == [False]
 
 
-def test_a_trio_without_the_place_is_left_alone(monkeypatch):
-    """The recording itself warns of it when it starts; see `compat.missing`."""
+def test_a_trio_without_the_private_name_is_left_alone_and_the_loss_is_named(monkeypatch):
     monkeypatch.setattr(runs, "_original", None)
     runs.listen(Instrument())
     assert _run.setup_runner is ORIGINAL
+    monkeypatch.delattr(_run, "setup_runner")
+    [sentence] = compat.missing()
+    assert sentence.startswith("trio._core._run.setup_runner is gone: record()")

@@ -1091,14 +1091,6 @@ def test_a_span_around_a_yield_is_open_while_the_consumer_runs(loop):
     assert times(loop, "manager") == Times(busy=5, entries=1)
 
 
-def test_between_two_steps_nothing_is_opened():
-    loop = ScriptedLoop()
-    with span("between"):
-        loop.tick(5)
-    profile = loop.finish()
-    assert numbers(profile) == {("all-spans",): Times(busy=5)}
-
-
 def test_a_span_shows_what_it_is(loop):
     assert repr(span("dormant or not")).startswith("<span dormant or not (")
     assert repr(Span(function_frame(len))) == "<span len (unknown)>"

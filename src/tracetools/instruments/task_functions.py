@@ -94,8 +94,10 @@ def _found(coroutine: Any) -> tuple[Frame, Frame | None]:
 
 def _remember(coroutine: Any, frame: Frame) -> None:
     """Remember the frame of a function if all its coroutines have the same one."""
+    if type(coroutine) is not CoroutineType:
+        return
     name, code = coroutine.__qualname__, coroutine.cr_code
-    if type(coroutine) is CoroutineType and name.rpartition(".")[2] == code.co_name:
+    if name.rpartition(".")[2] == code.co_name:
         if len(_plain) >= _MOST_KNOWN:
             _plain.clear()
         _plain[id(code)] = name, frame, code

@@ -1,0 +1,174 @@
+"""Which function a task runs, whatever stands around it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import types
+
+import pytest
+
+from tracetools import observe
+from tracetools.core.stacks import Frame
+from tracetools.instruments.task_functions import task_function
+
+
+async def plain():
+    pass
+
+
+async def items():
+    yield
+
+
+@types.coroutine
+def old():
+    yield
+
+
+def frame_of(function, name=None):
+    """Return the frame of a function, perhaps by another name."""
+    code = function.__code__
+    return Frame(name or function.__qualname__, __file__, code.co_firstlineno)
+
+
+def told(coroutine):
+    """Return what is told of a new task, which never steps."""
+    with contextlib.closing(coroutine):
+        return task_function(coroutine)
+
+
+def test_a_coroutine_is_shown_as_its_function():
+    assert [told(plain()) for _ in range(2)] == [(frame_of(plain), None)] * 2
+
+
+def test_an_old_coroutine_is_shown_as_its_function():
+    assert told(old()) == (frame_of(old), None)
+
+
+def test_an_observed_function_has_its_frame_for_the_span_as_well():
+    frame = frame_of(plain, "by another name")
+    assert told(observe(plain, name="by another name")()) == (frame, frame)
+    assert told(plain()) == (frame_of(plain), None)
+
+
+def test_coroutines_of_one_function_may_have_names_of_their_own():
+    renamed = plain()
+    renamed.__qualname__ = "renamed"
+    assert told(plain()) == (frame_of(plain), None)
+    assert told(renamed) == (frame_of(plain, "renamed"), None)
+    assert told(plain()) == (frame_of(plain), None)
+
+
+def passing(function):
+    @functools.wraps(function)
+    async def wrapper():
+        await function()
+
+    return wrapper
+
+
+def test_a_wrapper_that_goes_by_the_name_of_a_function_is_shown_as_it():
+    assert told(passing(plain)()) == (frame_of(plain), None)
+
+
+def test_an_observed_wrapper_is_shown_as_it_was_observed():
+    frame, observed = told(observe(passing(plain))())
+    assert frame == observed == frame_of(plain)
+
+
+# ---------------------------------------------------------------------------- runners of libraries
+
+
+def run(main):
+    """Run a coroutine as uvloop does."""
+
+    async def wrapper():
+        return await main
+
+    return wrapper()
+
+
+def coroutine_or_error(orig_coro):
+    """Wrap an awaitable as trio does."""
+
+    async def python_wrapper():
+        return await orig_coro
+
+    return python_wrapper()
+
+
+class BlockingPortal:
+    """The runner of anyio's calls from threads."""
+
+    async def _call_func(self, func):
+        await func()
+
+
+def test_the_runners_of_libraries_are_walked_through():
+    main = plain()
+    with contextlib.closing(main):
+        assert told(run(main)) == (frame_of(plain), None)
+    with contextlib.closing(old()) as awaitable:
+        assert told(coroutine_or_error(awaitable)) == (frame_of(old), None)
+    assert told(BlockingPortal()._call_func(plain)) == (frame_of(plain), None)
+
+
+def test_runners_around_runners_are_walked_through():
+    observed = observe(plain)()
+    inner = run(observed)
+    with contextlib.closing(observed), contextlib.closing(inner):
+        assert told(run(inner)) == (frame_of(plain), frame_of(plain))
+
+
+def test_what_only_has_the_name_of_a_runner_is_shown_itself():
+    frame, observed = told(run("no coroutine"))
+    assert (frame.name, observed) == ("run.<locals>.wrapper", None)
+
+
+# --------------------------------------------------------------------------------- all other things
+
+
+@pytest.mark.parametrize(
+    ("finish", "method"),
+    [
+        (lambda generator: generator.aclose(), "aclose"),
+        (lambda generator: generator.athrow(ValueError), "aclose"),
+        (lambda generator: generator.asend(None), "asend"),
+    ],
+    ids=["aclose", "athrow", "asend"],
+)
+def test_the_end_of_an_async_generator_has_the_name_of_its_function(finish, method):
+    assert told(finish(items())) == (frame_of(items, f"items.{method}"), None)
+
+
+class Foreign:
+    def close(self):
+        pass
+
+
+class Named(Foreign):
+    def __init__(self):
+        self.__qualname__ = "<a foreign one at 0x7f00>"
+
+
+class Failing(Foreign):
+    def __getattr__(self, name):
+        raise ZeroDivisionError(name)
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(Foreign, "Foreign"), (Named, "<a foreign one>"), (Failing, "Failing")],
+)
+def test_what_cannot_be_told_has_a_name_and_no_location(make, name):
+    assert told(make()) == (Frame(name), None)
+
+
+def test_what_a_signal_handler_raises_meanwhile_is_raised():
+    class Struck(Foreign):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        task_function(Struck())

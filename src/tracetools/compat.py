@@ -59,7 +59,7 @@ _NAMES: Final = (
         "CancelShieldedCheckpoint",
         "tasks that wake themselves are not counted",
     ),
-    _Name("asyncio.base_events", "BaseEventLoop", "tasks that were scheduled miss one step"),
+    _Name("asyncio.events", "Handle._callback", "tasks that were scheduled miss one step"),
     _Name("asyncio.events", "_get_running_loop", "spans outside of tasks are taken for a thread's"),
     _Name("sys", "_current_frames", "functions and blocking lines are not sampled"),
     _Name("sys", "_getframe", "spans have no line"),

@@ -206,13 +206,15 @@ def _finish(
 ) -> None:
     """End the stepped coroutine, whatever strikes meanwhile."""
     try:
-        tell(account)
         stepped = itself()
         if stepped is not None:
             stepped.over()
+        tell(account)
     except BaseException:
         with Insist() as insist:
             insist.do(tell, account)
+            if (stepped := itself()) is not None:
+                insist.do(stepped.over)
         raise
 
 

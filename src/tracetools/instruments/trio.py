@@ -354,12 +354,13 @@ class _Tasks(Tasks):
 
         The rest of the step is trio's own work.
         """
-        account = self.accounts.pop(task, None)
-        if account is not None:
+        account = self.accounts.get(task)
+        if account is not None:  # it is forgotten last, for all of this may be done once more
             self._unwrapped.pop(account, None)
             account.loop.exit(account, account.loop.clock())
-            if task.coro.cr_frame is not None:  # it was detached, and runs on without trio
+            if getattr(task.coro, "cr_frame", None) is not None:  # it was detached, and runs on
                 _let_go(task.coro, self)
+            self.accounts.pop(task, None)
 
     def exited(self, account: TaskAccount) -> None:
         """Do nothing: trio says when a task exits."""

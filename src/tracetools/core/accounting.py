@@ -388,7 +388,8 @@ class LoopAccount:
 
     def spawn(self, parent: Stack, frame: Frame, now: int, attached: Any = None) -> TaskAccount:
         """Open the account of a task that lives from `now` on, under the stack `parent`."""
-        self.touch(now)
+        if self.paused is not None:
+            self.touch(now)
         stack = self.tree.child(parent, frame)
         stack.entries += 1
         account = TaskAccount(self, stack, now)
@@ -536,9 +537,10 @@ class LoopAccount:
         """
         if task not in self.tasks:
             return
-        self.begin_change()
+        self.changing += 1
         try:
-            self.touch(now)
+            if self.paused is not None:
+                self.touch(now)
             if task.ready is not None:
                 self.queued -= 1
             if self.current is task:
@@ -553,7 +555,8 @@ class LoopAccount:
             self.exited = now
             del self.tasks[task]
         finally:
-            self.end_change()
+            self.changes += 1
+            self.changing -= 1
 
     def begin_change(self) -> None:
         """Begin what must not be seen half done."""

@@ -139,7 +139,6 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
     An error that strikes here while the coroutine can go on was thrown in, or a signal handler of
     the program's has raised it. Both are thrown into the coroutine.
     """
-    begin, end, send = account.begin_step, account.end_step, coroutine.send
     clock = account.loop.clock
     result: Any = None
     request: Any = _PARKED
@@ -153,24 +152,24 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     if prepare is not None:
                         prepare = prepare(account)
                     if account.loop.current is not account:
-                        begin(clock())
+                        account.begin_step(clock())
                     try:
                         result = coroutine.throw(error)
                     finally:
                         del error
-                    end(clock(), result is checkpoint)
+                    account.end_step(clock(), result is checkpoint)
                     request = _PARKED
                 elif result is _UNSENT:
-                    result = send(request)
+                    result = coroutine.send(request)
                     request = _PARKED
                 while True:
                     request = yield result
                     result = _UNSENT
                     if prepare is not None:
                         prepare = prepare(account)
-                    begin(clock())
-                    result = send(request)
-                    end(clock(), result is checkpoint)
+                    account.begin_step(clock())
+                    result = coroutine.send(request)
+                    account.end_step(clock(), result is checkpoint)
                     request = _PARKED
             except StopIteration as stop:  # noqa: PERF203  # the loop within is what is fast
                 if request is not _PARKED:

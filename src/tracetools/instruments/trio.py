@@ -358,8 +358,7 @@ class _Tasks(Tasks):
         if account is not None:  # it is forgotten last, for all of this may be done once more
             self._unwrapped.pop(account, None)
             account.loop.exit(account, account.loop.clock())
-            if getattr(task.coro, "cr_frame", None) is not None:  # it was detached, and runs on
-                _let_go(task.coro, self)
+            _let_go(task.coro, self)  # it may have been detached, and run on
             self.accounts.pop(task, None)
 
     def exited(self, account: TaskAccount) -> None:
@@ -382,14 +381,14 @@ class _Tasks(Tasks):
             adopted = self.open_account(loop, parent, orphan.coro, orphan.name)
             adopted.parked = adopted.born  # it may wait for long already
             self._know(orphan, adopted)
+            compat.trio_rebind_send(orphan, orphan.coro.send)
             owner = orphan
         return self.accounts[task]
 
     def _know(self, task: Task, account: TaskAccount) -> None:
         self.accounts[task] = account
-        stepped = SteppedCoroutine(task.coro, account, self, checkpoint=_CHECKPOINT)
-        task.coro = stepped  # type: ignore[assignment]  # it behaves like one
-        compat.trio_rebind_send(task, stepped.send)
+        stepped: Any = SteppedCoroutine(task.coro, account, self, checkpoint=_CHECKPOINT)
+        task.coro = stepped  # it behaves like one
         if _is_trios_own(task):  # what it spawns is the program's
             account.children_under = account.loop.tree.root
             return
@@ -419,7 +418,7 @@ def _unwrap(task: Task, owner: _Tasks) -> None:
 
 def _let_go(coroutine: Any, owner: _Tasks) -> None:
     """Record the steps of a coroutine no more, whoever makes them."""
-    while type(coroutine) is SteppedCoroutine:
+    while type(coroutine) is SteppedCoroutine and not coroutine.is_over:
         if coroutine.owner is owner:
             coroutine.over()
         coroutine = coroutine.inner

@@ -318,7 +318,7 @@ class Hooked(LoopAccount):
 
 def test_a_step_begins_after_what_was_done_about_a_wait_longer_than_the_least():
     loop = Hooked()
-    loop.least_wait = 10
+    loop.take_note_of_waits(10)
     task = loop.new_task("task")
     for begin, end in [(50, 60), (70, 80), (91, 200)]:  # the first one follows no wait
         task.begin_step(begin)
@@ -352,7 +352,8 @@ def test_a_step_within_a_step_is_not_reported_and_the_outer_one_is():
 
 def test_nothing_is_reported_of_a_loop_that_is_finished():
     loop = Hooked()
-    loop.least_wait = loop.due = 0
+    loop.take_note_of_waits(0)
+    loop.due = 0
     task = loop.new_task("task")
     task.begin_step(1)
     loop.finish(5)

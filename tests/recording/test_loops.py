@@ -274,7 +274,7 @@ def test_after_a_postponed_error_the_gil_is_released_as_before():
 
 def test_a_wait_is_reported_with_the_coroutine_and_ends_after_that():
     loop = Loop()
-    loop.account.least_wait = 10
+    loop.account.take_note_of_waits(10)
     task = loop.spawn("waits", lambda: "its coroutine")
     loop.task = task
     for wait in (100, 10, 11):
@@ -285,7 +285,7 @@ def test_a_wait_is_reported_with_the_coroutine_and_ends_after_that():
 
 def test_what_is_done_about_a_wait_is_not_charged_to_the_step():
     loop = Loop()
-    loop.account.least_wait = 10
+    loop.account.take_note_of_waits(10)
     loop.step(1)
     loop.clock.tick(50)
     loop.waits.end = lambda *_: loop.clock.tick(7)
@@ -295,7 +295,7 @@ def test_what_is_done_about_a_wait_is_not_charged_to_the_step():
 
 def test_a_wait_of_a_task_whose_coroutine_is_unknown_is_reported_without():
     loop = Loop()
-    loop.account.least_wait = 10
+    loop.account.take_note_of_waits(10)
     loop.step(1)
     loop.clock.tick(11)
     loop.step(1)
@@ -304,7 +304,7 @@ def test_a_wait_of_a_task_whose_coroutine_is_unknown_is_reported_without():
 
 def test_an_error_of_ours_at_the_end_of_a_wait_stops_the_recording_and_the_step_begins():
     loop = Loop()
-    loop.account.least_wait = 10
+    loop.account.take_note_of_waits(10)
     loop.waits.error = ZeroDivisionError()
     loop.step(1)
     loop.clock.tick(11)
@@ -315,7 +315,7 @@ def test_an_error_of_ours_at_the_end_of_a_wait_stops_the_recording_and_the_step_
 
 def test_what_interrupts_the_end_of_a_wait_goes_on_to_the_program():
     loop = Loop()
-    loop.account.least_wait = 10
+    loop.account.take_note_of_waits(10)
     loop.waits.error = KeyboardInterrupt()
     loop.step(1)
     loop.clock.tick(11)

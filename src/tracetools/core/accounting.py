@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import Frame, Stack, StackTree
 
-__all__ = ["NEVER", "LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
+__all__ = ["ALWAYS", "NEVER", "LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
 
 Opened: TypeAlias = "tuple[Any, Any, Stack, int, int]"
 """One opening of a span: what `TaskAccount.open` returns and `TaskAccount.close` takes.
@@ -37,6 +37,9 @@ the stack, the moment, and what `TaskAccount.busy` was then.
 
 NEVER: Final = 1 << 80
 """Later than any moment: any nanosecond clock is less."""
+
+ALWAYS: Final = -2 * NEVER
+"""Less than any wait, even than that of a task which has not waited yet."""
 
 
 class Readings(NamedTuple):
@@ -115,11 +118,10 @@ class TaskAccount:
     def begin_step(self, now: int) -> None:
         """Let the task step from `now` on: its busy clock runs."""
         loop = self.loop
-        if now - self.parked > loop.least_wait:
-            now = loop.wait_ends(self, now)
-        is_plain = loop.current is None and self.ready is None and loop.running
-        if not (is_plain or loop.make_way(self, now)):
-            return
+        if loop.current is not None or now - self.parked > loop.plain_wait:
+            now = loop.begin_other_step(self, now)
+            if now is None:
+                return
         self.busy -= now
         loop.began = now
         loop.current = self
@@ -319,7 +321,7 @@ class LoopAccount:
         tree: the stacks that its time goes to.
         begin: when the recording of this loop started.
         end: when it ended; ``None`` while it goes on.
-        running: whether it runs just now, and is recorded.
+        running: whether it runs just now, and is recorded; `pause`, `resume` and `halt` change it.
         paused: while it does not run, but may again, the moment up to which it is accounted for. If
             it does, what lies between is the root's own time.
         current: the account of the task that is stepping; ``None`` between steps.
@@ -327,6 +329,8 @@ class LoopAccount:
             An integer object of its own for each step, so that its identity says which step it is.
         exited: when the last task has exited.
         least_wait: `wait_ends` is called for waits that were longer, in nanoseconds.
+        plain_wait: a step is plain if it follows a wait that was not longer than this, and if no
+            other step goes on; every step begins in `begin_other_step` if this is `ALWAYS`.
         due: `step_ended` is called for steps that end later than this moment.
         tasks: the accounts of the living tasks, each with whatever the caller attached to it.
         queued: how many tasks are scheduled, where that is measured.
@@ -352,6 +356,7 @@ class LoopAccount:
         "least_wait",
         "lifetimes",
         "paused",
+        "plain_wait",
         "queue",
         "queued",
         "running",
@@ -363,7 +368,7 @@ class LoopAccount:
     def __init__(self, tree: StackTree, now: int) -> None:
         self.tree = tree
         self.begin = self.began = self.exited = now
-        self.least_wait = self.due = NEVER
+        self.least_wait = self.plain_wait = self.due = NEVER
         self.queued = 0
         self.queue, self.delays = HistogramBuilder(), HistogramBuilder()
         self.trend = Trend()
@@ -410,6 +415,7 @@ class LoopAccount:
         """Let the loop stand still until it is resumed or finished."""
         self._end_all_steps(now)
         self.running = False
+        self.plain_wait = ALWAYS
         self.paused = now
 
     def _end_all_steps(self, now: int) -> None:
@@ -420,6 +426,19 @@ class LoopAccount:
         """Let the loop run again."""
         self.paused = None
         self.running = True
+        self.take_note_of_waits(self.least_wait)
+
+    def halt(self) -> None:
+        """Record no more steps, though nobody may change the tasks just now."""
+        self.least_wait = NEVER
+        self.running = False
+        self.plain_wait = ALWAYS
+
+    def take_note_of_waits(self, least: int) -> None:
+        """Have `wait_ends` called for waits that are longer than `least` nanoseconds."""
+        self.least_wait = least
+        if self.running and not self.queued:
+            self.plain_wait = least
 
     @property
     def latest(self) -> int:
@@ -432,20 +451,24 @@ class LoopAccount:
         if self.paused is not None:
             self.paused = now
 
-    def make_way(self, task: TaskAccount, now: int) -> bool:
-        """Prepare for a step that is not plain: its task was queued, or it interrupts another step.
+    def begin_other_step(self, task: TaskAccount, now: int) -> int | None:
+        """Prepare for a step that is not plain.
+
+        Its task has waited for long or was queued, or it interrupts another step.
 
         Returns:
-            Whether the step is still to begin. A step that interrupts another one has begun; a step
-            of a loop that is not running is not recorded.
+            When the step begins. ``None`` if it has begun, for it interrupts another one, and if it
+            is not recorded, for the loop is not running.
         """
+        if now - task.parked > self.least_wait:
+            now = self.wait_ends(task, now)
         if not self.running or self.current is task:
-            return False
+            return None
         if task.ready is not None:
             self.take_from_queue(task, now)
         outer = self.current
         if outer is None:
-            return True
+            return now
         self.changing += 1
         task.within = outer
         outer.busy += now
@@ -455,7 +478,7 @@ class LoopAccount:
         self.current = task
         self.changes += 1
         self.changing -= 1
-        return False
+        return None
 
     def end_other_step(self, task: TaskAccount, now: int, *, wakes_itself: bool) -> None:
         """End a step that is not plain, and go on with the one that it has interrupted."""
@@ -486,6 +509,7 @@ class LoopAccount:
         self.touch(now)
         if task.ready is None:
             task.ready = now
+            self.plain_wait = ALWAYS
             self.queued = queued = self.queued + 1
             self.queue.pending.append(queued)
 
@@ -581,9 +605,9 @@ class LoopAccount:
         for task in list(self.tasks):
             self.exit(task, now, over=False)
         self.end = now
-        self.running = False
         self.paused = None
-        self.least_wait = self.due = NEVER
+        self.due = NEVER
+        self.halt()
 
 
 class ThreadAccount:

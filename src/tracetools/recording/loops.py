@@ -93,7 +93,7 @@ class RecordedLoop(LoopAccount):
         super().__init__(tree, clock())
         self.waits = waits
         if waits is not None:
-            self.least_wait = waits.least
+            self.take_note_of_waits(waits.least)
         self.owner = owner
         self.clock = clock
         self.thread = thread
@@ -117,11 +117,11 @@ class RecordedLoop(LoopAccount):
         self.postponed = error
         self.due = 0
 
-    def make_way(self, task: TaskAccount, now: int) -> bool:
+    def begin_other_step(self, task: TaskAccount, now: int) -> int | None:
         """Prepare for a step that is not plain. A paused loop may have begun to run again."""
         if self.paused is not None:
             self.owner.resume_loop(self)
-        return super().make_way(task, now)
+        return super().begin_other_step(task, now)
 
     def wait_ends(self, task: TaskAccount, now: int) -> int:
         """Attribute the wait of a task to what it awaited."""

@@ -193,8 +193,7 @@ class Recorder:
                     insist.do(self.end_loop, loop, self.clock())
             insist.do(self._keep_last)
             for loop in self.loops:
-                loop.running = False
-                loop.least_wait = NEVER
+                loop.halt()
                 insist.do(self._unfollow, loop)
 
     def _keep_last(self) -> None:

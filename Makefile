@@ -5,6 +5,7 @@
 #   make test                                        all tests, with the bound of their coverage
 #   make test PYTHON=python3.12 VENV=.venv-3.12      on another Python, in an environment beside
 #   make test MARKED='not once'                      some tests, without coverage
+#   make test EXTRA=test-lowest MARKED=...           without what keeps anyio from being old
 #
 # Tests are marked `once` or `edges` (pyproject.toml). CI runs all of them on the newest Python,
 # those that are `not once` on the oldest, and those that are `not once and not edges` on the others.
@@ -13,6 +14,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # The least branch coverage that the tests may have, in percent.
 COVERED ?= 90
+# The extra of pyproject.toml that the tests are run with.
+EXTRA ?= test
 # The tests that are run, as pytest's option -m has it; all of them if it is empty.
 MARKED ?=
 
@@ -23,7 +26,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 help:
 	@echo "make demo | test | foreign | lint | types | docs | bench | clean"
-	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) COVERED=$(COVERED) MARKED=$(MARKED)"
+	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) COVERED=$(COVERED) EXTRA=$(EXTRA) MARKED=$(MARKED)"
 
 demo: $(VENV)/.has-demo
 	$(BIN)/python -m tracetools demo
@@ -32,7 +35,7 @@ PYTEST := pytest -q -o cache_dir=$(VENV)/.pytest_cache
 
 # Several environments may be tested at once: what a run leaves behind stays in its own.
 test: export COVERAGE_FILE = $(abspath $(VENV))/.coverage
-test: $(VENV)/.has-test
+test: $(VENV)/.has-$(EXTRA)
 ifeq ($(MARKED),)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m $(PYTEST)

@@ -22,8 +22,6 @@ from typing import NamedTuple
 import anyio
 import httpx
 import pytest
-from mcp import ClientSession
-from mcp.client.streamable_http import streamable_http_client
 from trio_websocket import open_websocket
 
 from tests.commands.programs import RECORDED, Ended, end, started
@@ -240,6 +238,9 @@ def test_fastapi(way, tmp_path):
 
 @visiting("asyncio")  # on trio, it leaves generators open
 async def visit_calculator(port):
+    from mcp import ClientSession  # it is not there with the lowest versions
+    from mcp.client.streamable_http import streamable_http_client
+
     reports = []
 
     async def report(*progress):

@@ -22,10 +22,10 @@ class FlamegraphInstrument(TrioInstrument):
     """Records where the time of trio runs goes, by task and by span, into a folded stack file.
 
     Use it as ``trio.run(main, instruments=[FlamegraphInstrument("stack")])``, return it from a
-    pytest-trio fixture, pass it through anyio's ``backend_options``, or add it to a running loop
-    with `trio.lowlevel.add_instrument`. Several runs, one after another or side by side in several
-    threads, add up. The file is written when a run ends, when the instrument is removed, at each
-    flush, and at the exit of the process.
+    pytest-trio fixture, pass it through anyio's ``backend_options`` (anyio 4.14 and later), or add
+    it to a running loop with `trio.lowlevel.add_instrument`. Several runs, one after another or
+    side by side in several threads, add up. The file is written when a run ends, when the
+    instrument is removed, at each flush, and at the exit of the process.
 
     Counterpart of trace-tools' ``FlamegraphLayer``.
 

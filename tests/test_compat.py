@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.base_events
+import importlib
 import socket
 import sys
 from types import ModuleType, SimpleNamespace
@@ -54,7 +55,7 @@ def test_nothing_is_missing_of_what_is_not_imported(monkeypatch):
 
 @pytest.mark.parametrize("name", compat._NAMES, ids=lambda name: f"{name.module}.{name.path}")
 def test_a_name_that_is_gone_is_named_with_what_is_lost(monkeypatch, name):
-    found, last = sys.modules[name.module], name.path
+    found, last = importlib.import_module(name.module), name.path
     while "." in last:
         first, _, last = last.partition(".")
         found = getattr(found, first)
@@ -193,3 +194,66 @@ def test_the_descriptor_that_wakes_a_loop_is_found():
         assert compat.asyncio_wakeup_fd(SimpleNamespace(_csock=here)) == here.fileno()
     assert compat.asyncio_wakeup_fd(SimpleNamespace(_csock=None)) is None
     assert compat.asyncio_wakeup_fd(object()) is None
+
+
+def test_the_frames_of_where_a_task_was_made_are_found():
+    made = SimpleNamespace(_source_traceback=["frame"])
+    assert compat.asyncio_creation(made) == ["frame"]
+    assert compat.asyncio_creation(object()) is None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_the_constructor_of_an_eager_factory_is_found():
+    factory = asyncio.create_eager_task_factory(SimpleNamespace)
+    assert compat.asyncio_eager_constructor(asyncio.eager_task_factory) is asyncio.Task
+    assert compat.asyncio_eager_constructor(factory) is SimpleNamespace
+
+
+def test_another_factory_has_no_eager_constructor(put):
+    assert compat.asyncio_eager_constructor(lambda: None) is None
+    put("asyncio")
+    assert compat.asyncio_eager_constructor(len) is None
+
+
+def test_a_callback_that_steps_a_task_is_known():
+    async def main():
+        callbacks = []
+        loop = asyncio.get_running_loop()
+        loop.call_soon(callbacks.append, None)
+        task = loop.create_task(asyncio.sleep(0))
+        python_task = asyncio.tasks._PyTask(asyncio.sleep(0))
+        found = [handle._callback for handle in loop._ready]
+        assert [compat.asyncio_is_step(each) for each in found] == [False, True, True]
+        await asyncio.gather(task, python_task)
+
+    asyncio.run(main())
+
+
+def test_an_object_of_the_program_is_asked_nothing():
+    class Callback:
+        def __getattribute__(self, name):
+            pytest.fail(f"asked for {name}")
+
+    assert not compat.asyncio_is_step(Callback())
+
+
+# --------------------------------------------------------------------------------- CPython
+
+
+def test_the_calling_frame_and_those_of_threads_are_found():
+    here = sys._getframe()
+    assert compat.getframe(0) is here
+    assert here in compat.frames_of_threads().values()
+
+
+def test_a_process_that_is_not_spawned_is_not_being_prepared(put, monkeypatch):
+    assert not compat.multiprocessing_is_preparing()
+    child = SimpleNamespace(_inheriting=True)
+    put("multiprocessing.process", current_process=lambda: child)
+    assert compat.multiprocessing_is_preparing()
+    monkeypatch.delitem(sys.modules, "multiprocessing.process")
+    assert not compat.multiprocessing_is_preparing()
+
+
+def test_a_module_is_run_as_python_does():
+    assert compat.runpy_run_module().__module__ == "runpy"

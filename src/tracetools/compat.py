@@ -7,16 +7,25 @@ Nothing here imports a backend; it looks into what the program has imported.
 from __future__ import annotations
 
 import sys
+from types import BuiltinMethodType, MethodType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 __all__ = [
+    "asyncio_creation",
+    "asyncio_eager_constructor",
+    "asyncio_is_step",
     "asyncio_replace_callbacks",
     "asyncio_running_loop",
     "asyncio_wakeup_fd",
+    "frames_of_threads",
+    "getframe",
     "missing",
+    "multiprocessing_is_preparing",
+    "runpy_run_module",
     "trio_checkpoint",
     "trio_instruments",
     "trio_rebind_send",
@@ -60,7 +69,13 @@ _NAMES: Final = (
         "tasks that wake themselves are not counted",
     ),
     _Name("asyncio.events", "Handle._callback", "tasks that were scheduled miss one step"),
+    _Name("asyncio.events", "Handle._source_traceback", "debug mode shows frames of tracetools"),
     _Name("asyncio.events", "_get_running_loop", "spans outside of tasks are taken for a thread's"),
+    _Name(
+        "multiprocessing.spawn",
+        "get_start_method",
+        "processes that the program spawns are not recorded",
+    ),
     _Name("sys", "_current_frames", "functions and blocking lines are not sampled"),
     _Name("sys", "_getframe", "spans have no line"),
 )
@@ -90,6 +105,32 @@ def why_not() -> str | None:
         "a free-threaded Python without its GIL cannot be recorded: reading the frames of another"
         " thread is not safe there; start it with PYTHON_GIL=1, or use the usual build"
     )
+
+
+def _no_frame(_: int) -> None:
+    """Stand in for `sys._getframe` where it is gone."""
+
+
+getframe: Final[Callable[[int], FrameType | None]] = getattr(sys, "_getframe", _no_frame)
+"""Return a frame of this thread, the caller's for 0; None where that is gone."""
+
+frames_of_threads: Final[Callable[[], dict[int, FrameType]]] = getattr(sys, "_current_frames", dict)
+"""Return the innermost frame of each thread, by its identity."""
+
+
+def runpy_run_module() -> Callable[..., object]:
+    """Return the function that `python -m` runs a module with. runpy is imported for it."""
+    import runpy  # noqa: PLC0415  # not before: a script should not see it
+
+    run: Callable[..., object] = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001
+    return run
+
+
+def multiprocessing_is_preparing() -> bool:
+    """Whether this process is spawned, and is being prepared to run the program."""
+    process = sys.modules.get("multiprocessing.process")
+    current = getattr(process, "current_process", None)
+    return current is not None and getattr(current(), "_inheriting", False) is True
 
 
 def trio_instruments() -> Any:
@@ -129,6 +170,41 @@ def trio_run_module() -> Any:
     """Return trio's module that makes runners and runs them, as it was imported first."""
     module = sys.modules.get("trio._core._run")
     return _found.get("trio") or (_found.setdefault("trio", module) if module else None)
+
+
+def asyncio_creation(made: Any) -> Any:
+    """Return the frames that debug mode keeps of where a task or handle was made."""
+    return getattr(made, "_source_traceback", None)
+
+
+def asyncio_eager_constructor(factory: Any) -> Callable[..., Any] | None:
+    """Return what an eager task factory makes its tasks with; None for any other factory.
+
+    They are known by their code. anyio does the same.
+    """
+    eager = getattr(sys.modules.get("asyncio"), "eager_task_factory", None)
+    if eager is None or getattr(factory, "__code__", None) is not eager.__code__:
+        return None
+    constructor: Callable[..., Any] = factory.__closure__[0].cell_contents
+    return constructor
+
+
+def asyncio_is_step(callback: Any) -> bool:
+    """Whether a callback of asyncio's steps a task, its `__self__`.
+
+    A callback of another type is asked nothing, for it may be an object of the program.
+    """
+    kind = type(callback)
+    if kind is BuiltinMethodType or kind is MethodType:
+        return callback.__name__ in _STEPS
+    return kind.__name__ == _FIRST_STEP
+
+
+_FIRST_STEP: Final = "TaskStepMethWrapper"
+"""The type of the callback that steps a task which no future has woken, in asyncio's C."""
+
+_STEPS: Final = {"task_wakeup", "__step", "__wakeup"}
+"""The names of the methods that step a task, in asyncio's C and Python."""
 
 
 def asyncio_replace_callbacks(loop: Any, replace: Callable[[Any], Any]) -> None:

@@ -15,7 +15,7 @@ from tracetools.attribution.functions import (
     is_ours,
     is_step,
     qualified_name,
-    step_begins_below,
+    register_step,
 )
 from tracetools.core.stacks import Frame, StackTree, frames_between
 
@@ -104,10 +104,10 @@ def test_a_function_has_its_qualified_name():
     assert qualified_name(inner.__code__) == expected
 
 
-def test_a_step_begins_below_what_was_noted():
+def test_a_register_step_what_was_noted():
     def runner():
         pass
 
     before = is_step(runner.__code__)
-    step_begins_below(runner.__code__)
+    register_step(runner.__code__)
     assert (before, is_step(runner.__code__), is_step(leaf.__code__)) == (False, True, False)

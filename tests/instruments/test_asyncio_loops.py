@@ -14,8 +14,8 @@ from tracetools.instruments import asyncio_loops as loops
 class Listener:
     """Notes what it hears."""
 
-    def __init__(self, *, hears_wakeups=False):
-        self.hears_wakeups = hears_wakeups
+    def __init__(self, *, wants_wakeups=False):
+        self.wants_wakeups = wants_wakeups
         self.heard = []
 
     def starts(self, loop):
@@ -73,7 +73,7 @@ def run(loop):
 
 def test_all_classes_are_as_they_were_after_the_last_has_left():
     before = attributes()
-    first, second = Listener(), Listener(hears_wakeups=True)
+    first, second = Listener(), Listener(wants_wakeups=True)
     loops.listen(first)
     loops.listen(second)
     assert attributes() != before
@@ -87,7 +87,7 @@ def test_all_classes_are_as_they_were_after_the_last_has_left():
 
 def test_wakeups_are_heard_only_while_somebody_wants_them(listener):
     original = asyncio.BaseEventLoop.call_soon
-    wants = Listener(hears_wakeups=True)
+    wants = Listener(wants_wakeups=True)
     loops.listen(wants)
     assert asyncio.BaseEventLoop.call_soon is not original
     loops.unlisten(wants)

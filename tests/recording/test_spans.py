@@ -20,8 +20,8 @@ import pytest
 import trio
 
 from tests.strategies import numbers
-from tracetools import observe, span
-from tracetools.core.stacks import Times
+from tracetools import compat, observe, span
+from tracetools.core.stacks import ROOT, Frame, Times
 from tracetools.recording import spans
 from tracetools.recording.current import recorded_loops
 from tracetools.recording.spans import Span, function_frame, observed_frame
@@ -1368,3 +1368,11 @@ def test_the_globals_of_an_observed_function_are_its_own(kind):
     observed = observe(namespace["f"])
     assert observed.__globals__ is namespace
     assert observed.__module__ == "elsewhere"
+
+
+def test_a_span_has_no_line_where_python_cannot_say_who_calls(monkeypatch, loop):
+    monkeypatch.setattr(compat, "getframe", lambda _: None)
+    with span("work"):
+        loop.tick(1)
+    assert (ROOT, Frame("task"), Frame("work")) in loop.profile.stacks
+    assert times(loop, "work").busy == 1

@@ -13,7 +13,7 @@ import pytest
 from tests import backends
 from tests.sampling.world import MILLISECOND, World, is_usual, name_of
 from tracetools import FlamegraphInstrument, record
-from tracetools.attribution.functions import step_begins_below
+from tracetools.attribution.functions import register_step
 from tracetools.core.stacks import Blocks, Frame
 from tracetools.testing import FakeClock
 
@@ -145,7 +145,7 @@ def within(function):
     function()
 
 
-step_begins_below(within.__code__)
+register_step(within.__code__)
 
 
 def test_stacks_of_functions_take_half_of_the_room_at_most():

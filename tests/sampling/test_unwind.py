@@ -7,6 +7,7 @@ import sys
 import weakref
 
 from tests.sampling.world import MILLISECOND
+from tracetools import compat
 
 
 def test_a_deep_recursion_is_sampled_as_far_as_it_goes(world):
@@ -81,7 +82,7 @@ def test_a_sample_that_fails_leaves_the_collector_on(world, monkeypatch):
     def refuse():
         raise RuntimeError("not allowed here")
 
-    monkeypatch.setattr(sys, "_current_frames", refuse)
+    monkeypatch.setattr(compat, "frames_of_threads", refuse)
     world.step(lambda: (world.sample(), world.loop.tick(10)))
     assert gc.isenabled()
     assert world.functions() == {"task": 10}

@@ -6,7 +6,7 @@ import math
 import sys
 from functools import partial
 
-from tracetools.attribution.functions import qualified_name, step_begins_below
+from tracetools.attribution.functions import qualified_name, register_step
 from tracetools.sampling.sampler import Sampler
 from tracetools.testing import ScriptedLoop
 
@@ -56,5 +56,5 @@ class World:
         }
 
 
-step_begins_below(World.step.__code__)
+register_step(World.step.__code__)
 worlds: list[World] = []

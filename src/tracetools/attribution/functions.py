@@ -30,7 +30,7 @@ __all__ = [
     "is_step",
     "owner_of",
     "qualified_name",
-    "step_begins_below",
+    "register_step",
 ]
 
 Owner: TypeAlias = Literal["ours", "runtime", "program"]
@@ -179,7 +179,7 @@ class Sample(NamedTuple):
 _steps: Final[dict[int, CodeType]] = {}
 
 
-def step_begins_below(code: CodeType) -> None:
+def register_step(code: CodeType) -> None:
     """Register a function that steps tasks: the functions of the task lie below it."""
     _steps[id(code)] = code
 

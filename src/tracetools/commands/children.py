@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools import compat
 from tracetools.commands.signals import DeadlySignals
 from tracetools.commands.wakeup_fd import WakeupFd
 from tracetools.instruments import module_imports as late
@@ -141,9 +142,7 @@ class _Messenger(str):
 
 def start(options: Mapping[str, Any], path: Sequence[str], folder: str) -> None:
     """Record this process, if it is a child that is being prepared, until its end."""
-    from multiprocessing import process
-
-    if getattr(process.current_process(), "_inheriting", False):
+    if compat.multiprocessing_is_preparing():
         _Child(options, path, folder).start()
 
 

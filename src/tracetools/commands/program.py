@@ -17,6 +17,7 @@ from importlib.machinery import BuiltinImporter, SourceFileLoader, SourcelessFil
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools import compat
 from tracetools.commands import CommandError
 
 if TYPE_CHECKING:
@@ -209,15 +210,11 @@ def _run_code(text: str, main: dict[str, Any]) -> None:
 
 
 def _run_module(name: str, _: dict[str, Any]) -> None:
-    import runpy  # not before: a script should not see it
-
-    runpy._run_module_as_main(name)  # type: ignore[attr-defined]  # noqa: SLF001  # as python -m does
+    compat.runpy_run_module()(name)
 
 
 def _run_main_of_path(_: dict[str, Any]) -> None:
-    import runpy
-
-    runpy._run_module_as_main("__main__", alter_argv=False)  # type: ignore[attr-defined]  # noqa: SLF001
+    compat.runpy_run_module()("__main__", alter_argv=False)
 
 
 # ------------------------------------------------------------------------------------ the end

@@ -39,7 +39,7 @@ class WakeupFd:
     a function of ours stands in for `signal.set_wakeup_fd`, from `start` to `end`.
     """
 
-    hears_wakeups: Final = False
+    wants_wakeups: Final = False
 
     def __init__(self) -> None:
         self._set: Callable[..., int] = signal.set_wakeup_fd

@@ -15,12 +15,11 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from threading import get_ident
-from types import BuiltinMethodType, MethodType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from tracetools import compat
-from tracetools.attribution.functions import step_begins_below
+from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
 from tracetools.instruments import asyncio_loops as loops
@@ -62,7 +61,7 @@ class AsyncioInstrument(Tasks):
     # -------------------------------------------------------------- called for loops
 
     @property
-    def hears_wakeups(self) -> bool:
+    def wants_wakeups(self) -> bool:
         """Whether it needs to know of each callback that is scheduled."""
         return self.recorder.scheduled or bool(self._tasks.late)
 
@@ -117,15 +116,15 @@ class AsyncioInstrument(Tasks):
             if self._follows(loop):
                 account = self._account(loop)
                 self._follow_late(account, task, self.spawner(account, self.recorder.host.get()))
-                loops.hear()
+                loops.update_methods()
 
     def scheduled(self, callback: Any) -> Any:
         """Note that a task is woken; return what to call instead of `callback`."""
-        if type(callback) not in _KINDS and type(callback).__name__ != _FIRST_STEP:
-            return callback  # unasked: it may be an object of the program
+        if type(callback) is not _LateStep and not compat.asyncio_is_step(callback):
+            return callback
         task = callback.__self__
         account = self._tasks.accounts.get(id(task))
-        if account is None or getattr(callback, "__name__", _FIRST_STEP) not in _STEPS:
+        if account is None:
             return callback
         if account.ready is None and self.recorder.scheduled:
             account.loop.wake(account, account.loop.clock())
@@ -163,8 +162,8 @@ class AsyncioInstrument(Tasks):
     def late_task_exited(self, account: TaskAccount) -> None:
         """Close the account of a task that was followed by its wake-ups."""
         self.exited(account)
-        if not self.hears_wakeups:
-            loops.hear()
+        if not self.wants_wakeups:
+            loops.update_methods()
 
     def dropped(self, account: TaskAccount) -> None:
         """Let the account of a task be closed later, in the thread of its loop."""
@@ -195,7 +194,7 @@ class AsyncioInstrument(Tasks):
             self._accounts[loop] = account
             self._refs[account] = ref(loop, lambda _: self._lost.append(account))
             loops.recompose(loop)
-            if self.recorder.scheduled and not loops.hears_wakeups(loop):
+            if self.recorder.scheduled and not loops.reports_wakeups(loop):
                 self.recorder.scheduled = False
         return account
 
@@ -240,8 +239,8 @@ class AsyncioInstrument(Tasks):
         """Follow the tasks that lived before the loop was recorded, from their next step on."""
         for task in asyncio.all_tasks(loop):
             self._adopt_task(account, task)
-        if self.hears_wakeups:
-            loops.hear()
+        if self.wants_wakeups:
+            loops.update_methods()
         compat.asyncio_replace_callbacks(loop, self.scheduled)
 
     def _count_untracked(self, loop: AbstractEventLoop) -> None:
@@ -328,13 +327,6 @@ def _given_name(name: str) -> str | None:
     return None if name.startswith("Task-") and name[5:].isdigit() else name
 
 
-_FIRST_STEP: Final = "TaskStepMethWrapper"
-"""The type of the callback that steps a task which no future has woken."""
-
-_STEPS: Final = {_FIRST_STEP, "task_wakeup", "__step", "__wakeup"}
-"""The names of the callbacks that step a task, in asyncio's C and Python."""
-
-
 class _LateStep:
     """A callback that steps a task which has no stepped coroutine."""
 
@@ -383,6 +375,4 @@ def _end_late_step(owner: AsyncioInstrument, account: TaskAccount, task: Any) ->
         owner.late_task_exited(account)
 
 
-step_begins_below(_LateStep.__call__.__code__)
-
-_KINDS: Final = {BuiltinMethodType, MethodType, _LateStep}
+register_step(_LateStep.__call__.__code__)

@@ -17,6 +17,8 @@ from asyncio import AbstractEventLoop
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from weakref import WeakSet
 
+from tracetools import compat
+from tracetools.compat import asyncio_eager_constructor as eager_constructor
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import stepped as steps
 from tracetools.instruments.stepped import hide_frame
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
         """What is called for loops and tasks. It raises no error of its own."""
 
         @property
-        def hears_wakeups(self) -> bool:
+        def wants_wakeups(self) -> bool:
             """Whether `scheduled` is called, which costs time."""
 
         def starts(self, loop: AbstractEventLoop, /) -> None:
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
             """A callback is about to be scheduled; return the one that is called."""
 
 
-__all__ = ["hear", "hears_wakeups", "listen", "recompose", "unlisten"]
+__all__ = ["listen", "recompose", "reports_wakeups", "unlisten", "update_methods"]
 
 _OUR_FILES: Final = {__file__, steps.__file__}
 
@@ -157,7 +159,7 @@ def _set_task_factory(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _hide_creation(made: Any) -> None:
     """Take our frames out of the traceback that debug mode keeps of each task and handle."""
-    frames = getattr(made, "_source_traceback", None)
+    frames = compat.asyncio_creation(made)
     if frames:
         frames[:] = [frame for frame in frames if frame.filename not in _OUR_FILES]
 
@@ -233,18 +235,6 @@ def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
 
 def _nothing() -> None:
     """Stand in for a method that a task class of the program does not have."""
-
-
-def eager_constructor(factory: Any) -> Callable[..., Any] | None:
-    """Return what an eager task factory makes its tasks with; ``None`` for any other factory.
-
-    They are known by their code. anyio does the same.
-    """
-    eager = getattr(asyncio, "eager_task_factory", None)
-    if eager is None or getattr(factory, "__code__", None) is not eager.__code__:
-        return None
-    constructor: Callable[..., Any] = factory.__closure__[0].cell_contents
-    return constructor
 
 
 def recomposed(factory: Any) -> Any:
@@ -329,7 +319,7 @@ def listen(listener: Listener) -> None:
     global _listeners  # noqa: PLW0603  # replaced as a whole, for those who iterate over it
     with _lock:
         _listeners = (*_listeners, listener)
-        hear()
+        update_methods()
 
 
 def unlisten(listener: Listener) -> None:
@@ -337,10 +327,10 @@ def unlisten(listener: Listener) -> None:
     global _listeners  # noqa: PLW0603
     with _lock:
         _listeners = tuple(other for other in _listeners if other is not listener)
-        hear()
+        update_methods()
 
 
-def hear() -> None:
+def update_methods() -> None:
     """Have those methods replaced that the listeners need just now, and no others."""
     with _lock:
         wanted = _wanted()
@@ -352,12 +342,12 @@ def hear() -> None:
             _restore_factories()
             return
         if not _is_ours(vars(AbstractEventLoop).get(_SUBCLASSING)):
-            _replace(AbstractEventLoop, _SUBCLASSING, None, classmethod(_hear_of_class))
+            _replace(AbstractEventLoop, _SUBCLASSING, None, classmethod(_replace_in_new_class))
         for loop_class in _loop_classes():
             _replace_methods(loop_class, wanted)
 
 
-def hears_wakeups(loop: AbstractEventLoop) -> bool:
+def reports_wakeups(loop: AbstractEventLoop) -> bool:
     """Whether each callback that is scheduled on this loop is reported."""
     return _is_ours(getattr(type(loop), "call_soon", None))
 
@@ -368,11 +358,11 @@ _SUBCLASSING: Final = "__init_subclass__"
 def _wanted() -> dict[str, _Replacement | None]:
     if not _listeners:
         return {}
-    hearing = any(listener.hears_wakeups for listener in _listeners)
-    return {**_REPLACEMENTS, **(_WAKEUPS if hearing else {}), _SUBCLASSING: None}
+    wakeups = any(listener.wants_wakeups for listener in _listeners)
+    return {**_REPLACEMENTS, **(_WAKEUPS if wakeups else {}), _SUBCLASSING: None}
 
 
-def _hear_of_class(loop_class: type, /, **options: Any) -> None:
+def _replace_in_new_class(loop_class: type, /, **options: Any) -> None:
     """Take the place of what Python calls when a class of loops is made, which we replace too."""
     super(AbstractEventLoop, loop_class).__init_subclass__(**options)  # type: ignore[misc]
     with _lock:

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
-from tracetools.attribution.functions import is_ours, step_begins_below
+from tracetools.attribution.functions import is_ours, register_step
 from tracetools.core.interruptions import Insist, is_interruption
 
 if TYPE_CHECKING:
@@ -232,4 +232,4 @@ def _without_our_frames(error: BaseException) -> BaseException:
     return error
 
 
-step_begins_below(_steps.__code__)
+register_step(_steps.__code__)

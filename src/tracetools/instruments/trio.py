@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from tracetools import compat
-from tracetools.attribution.functions import step_begins_below
+from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption, signal_of
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.tasks import Tasks
@@ -470,4 +470,4 @@ def _protect_from_ctrl_c() -> None:
 
 _protect_from_ctrl_c()
 if (code := compat.trio_step_code()) is not None:
-    step_begins_below(code)
+    register_step(code)

@@ -14,6 +14,7 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
+from tracetools import compat
 from tracetools.core.labels import code_frame, stable_name
 from tracetools.core.stacks import Frame
 from tracetools.recording.current import (
@@ -139,7 +140,7 @@ class _DormantSpan(Span):
         self._opened = _Entries()
 
     def _enter(self) -> None:
-        opened = open_span(_call_site(self._frame.name, sys._getframe(1)))  # noqa: SLF001
+        opened = open_span(_call_site(self._frame.name, compat.getframe(1)))
         if opened is not None:
             self._enter_again(opened)
 
@@ -176,10 +177,10 @@ def span(name: str) -> Span:
         name: the name of the span. Names that differ make stacks that differ: keep them few.
     """
     if recorded_loops:
-        caller = sys._getframe(1)  # noqa: SLF001
+        caller: Any = compat.getframe(1)
         try:
             return Span(_call_sites[id(caller.f_code), caller.f_lasti, name][0])
-        except KeyError:
+        except (KeyError, AttributeError):
             return Span(_call_site(name, caller))
     try:
         return _dormant[name]
@@ -193,11 +194,13 @@ def _new_dormant(name: str) -> Span:
     return _dormant.setdefault(name, _DormantSpan(name))
 
 
-def _call_site(name: str, caller: types.FrameType) -> Frame:
+def _call_site(name: str, caller: types.FrameType | None) -> Frame:
     """Return the frame of a span by its name and the line that `caller` executes.
 
     Code objects hash by content, which is dear, so they are found by identity and kept alive.
     """
+    if caller is None:  # Python cannot say who calls
+        return Frame(stable_name(name))
     code = caller.f_code
     key = (id(code), caller.f_lasti, name)
     known = _call_sites.get(key)
@@ -252,7 +255,7 @@ def observe(target: Any = _NOTHING, /, *, name: str | None = None) -> Any:
     if isinstance(target, property):
         return _observe_property(target, name)
     if inspect.isawaitable(target) and not inspect.isroutine(target):
-        return _await_observed(target, _awaitable_frame(target, name, sys._getframe(1)))  # noqa: SLF001
+        return _await_observed(target, _awaitable_frame(target, name, compat.getframe(1)))
     if not callable(target) or isinstance(target, type):
         raise TypeError(
             f"observe takes a function, a method or an awaitable, not {target!r};"
@@ -313,7 +316,7 @@ def function_frame(function: Callable[..., Any], name: str | None = None) -> Fra
     return Frame(name) if code is None else code_frame(name, code)
 
 
-def _awaitable_frame(awaitable: object, name: str | None, caller: types.FrameType) -> Frame:
+def _awaitable_frame(awaitable: object, name: str | None, caller: types.FrameType | None) -> Frame:
     if name is None:
         name = getattr(awaitable, "__qualname__", None) or type(awaitable).__qualname__
     return _call_site(name, caller)

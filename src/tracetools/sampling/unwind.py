@@ -16,6 +16,7 @@ from itertools import accumulate, chain, compress, repeat, starmap, takewhile
 from operator import attrgetter, is_not, methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools import compat
 from tracetools.attribution.functions import Sample, is_step, owner_of
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _unwinder(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[]
 
     It consists of C functions, so that nothing interrupts it.
     """
-    top = map(methodcaller("get", thread), starmap(sys._current_frames, _ONCE))  # noqa: SLF001
+    top = map(methodcaller("get", thread), starmap(compat.frames_of_threads, _ONCE))
     frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
     there_are = takewhile(partial(is_not, None), frames)
     unwind = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))

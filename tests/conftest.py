@@ -20,7 +20,7 @@ MARKS = {
     "output/": "edges",
     "test_public.py": "edges",
     "test_testing.py": "edges",
-    "commands/test_children.py": "once",
+    "commands/test_child_processes.py": "once",
     "commands/test_demo.py": "once",
     "commands/test_real_programs.py": "once",
     "output/flamegraph/test_browser.py": "once",

@@ -267,3 +267,10 @@ def without_awaits(found: dict[tuple[str, ...], Times]) -> dict[tuple[str, ...],
         entered = tuple(name for name in path if name not in AWAITS)
         given[entered] = given.get(entered, Times()).plus(times)
     return given
+
+
+def by_names(profile):
+    """Return the profile's stacks by the names below the root."""
+    return {
+        ";".join(frame.name for frame in path[1:]): times for path, times in profile.stacks.items()
+    }

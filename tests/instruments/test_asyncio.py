@@ -26,7 +26,7 @@ import trio
 import uvloop
 
 from tracetools import record, span
-from tracetools.instruments import asyncio_loops as loops
+from tracetools.instruments import asyncio_patches as loops
 from tracetools.testing import FakeClock
 
 

@@ -160,7 +160,7 @@ def releases(loop: ScriptedLoop, times: list[int]) -> list[int]:
     """Let a task step until each of these moments; return those at which the GIL was released."""
     found: list[int] = []
     begin = loop.clock()
-    loop.loop.let_release_gil(lambda: found.append(loop.clock() - begin))
+    loop.loop.set_gil_release(lambda: found.append(loop.clock() - begin))
     task = loop.spawn("task")
     for moment in times:
         loop.begin_step(task)
@@ -183,8 +183,8 @@ def test_a_loop_that_need_not_release_the_gil_any_more_does_not():
     loop = ScriptedLoop()
     assert releases(loop, [10]) == [10]
     calls = []
-    loop.loop.let_release_gil(lambda: calls.append(1))
-    loop.loop.let_release_gil(None)
+    loop.loop.set_gil_release(lambda: calls.append(1))
+    loop.loop.set_gil_release(None)
     loop.begin_step(0)
     loop.tick(10**12)
     loop.end_step()
@@ -197,12 +197,12 @@ def test_to_release_the_gil_may_be_called_off_in_its_midst():
 
     class Threshold(int):
         def __gt__(self, other: int) -> bool:
-            loop.let_release_gil(None)  # as another thread does
+            loop.set_gil_release(None)  # as another thread does
             return int(self) > other
 
     loop.threshold = Threshold(1000)
     calls = []
-    loop.let_release_gil(lambda: calls.append(1))
+    loop.set_gil_release(lambda: calls.append(1))
     loop.step_ended(loop.tree.root, 0, 10)
     assert (calls, loop.release_gil) == ([1], None)
 
@@ -223,7 +223,7 @@ def test_a_step_that_ends_where_there_is_no_room_goes_on(error):
     def release():
         raise error
 
-    loop.account.let_release_gil(release)
+    loop.account.set_gil_release(release)
     loop.step(10)
     assert loop.owner.stopped == []
     assert loop.account.current is None
@@ -231,7 +231,7 @@ def test_a_step_that_ends_where_there_is_no_room_goes_on(error):
 
 def test_an_error_of_ours_at_the_end_of_a_step_stops_the_recording():
     loop = Loop()
-    loop.account.let_release_gil(lambda: 1 // 0)
+    loop.account.set_gil_release(lambda: 1 // 0)
     loop.step(10)
     assert loop.owner.stopped == ["the end of a step could not be recorded"]
 
@@ -242,7 +242,7 @@ def test_what_interrupts_the_end_of_a_step_goes_on_to_the_program():
     def release():
         raise KeyboardInterrupt
 
-    loop.account.let_release_gil(release)
+    loop.account.set_gil_release(release)
     with pytest.raises(KeyboardInterrupt):
         loop.step(10)
     assert (loop.owner.stopped, loop.account.current) == ([], None)
@@ -261,7 +261,7 @@ def test_an_error_that_is_postponed_is_raised_once_at_the_end_of_a_step(threshol
 
 def test_after_a_postponed_error_the_gil_is_released_as_before():
     loop, calls = Loop(), []
-    loop.account.let_release_gil(lambda: calls.append(1))
+    loop.account.set_gil_release(lambda: calls.append(1))
     loop.account.postpone(SystemExit())
     with pytest.raises(SystemExit):
         loop.step(1)

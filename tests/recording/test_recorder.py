@@ -257,13 +257,13 @@ def test_an_ended_recording_keeps_nothing_that_was_recorded():
 def test_loops_that_start_later_release_the_gil_as_well():
     loop = ScriptedLoop()
     calls = []
-    loop.recorder.let_release_gil(lambda: calls.append(1))
+    loop.recorder.set_gil_release(lambda: calls.append(1))
     other = loop.recorder.begin_loop()
     task = other.spawn(other.tree.root, Frame("task"), loop.clock())
     task.begin_step(loop.clock())
     task.end_step(loop.clock() + 1)
     assert calls == [1]
-    loop.recorder.let_release_gil(None)
+    loop.recorder.set_gil_release(None)
     assert (other.release_gil, other.due) == (None, NEVER)
     loop.recorder.end_loop(other, loop.clock() + 2)
     loop.finish()
@@ -316,7 +316,7 @@ def loop():
 def context_of(loop, task=0):
     """Return a context as a worker thread has that was started from a task."""
     context = contextvars.copy_context()
-    context.run(loop.recorder.host.set, loop.tasks[task])
+    context.run(loop.recorder.context_task.set, loop.tasks[task])
     return context
 
 

@@ -13,7 +13,7 @@ import trio
 import uvloop
 
 from tracetools import RecordingError, StackFileError, record, span
-from tracetools.instruments import asyncio_loops as loops
+from tracetools.instruments import asyncio_patches as loops
 from tracetools.instruments import module_imports as late
 from tracetools.output.formats.folded import read_folded
 from tracetools.output.stack_file import StackFile

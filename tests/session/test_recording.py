@@ -61,6 +61,6 @@ def test_a_recording_that_is_closed_writes_nothing_more(tmp_path):
     before = (tmp_path / "stack.folded").read_bytes()
     assert not made.is_open
     (tmp_path / "stack.folded").unlink()
-    made.leave()
+    made.loop_ended()
     assert not (tmp_path / "stack.folded").exists()
     assert before

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tracetools.attribution.awaits import Awaits
 from tracetools.attribution.division import WeightedSamples
+from tracetools.attribution.wait_names import WaitNames
 from tracetools.attribution.wait_sampling import WaitSampling
 from tracetools.core.accounting import NEVER
 
@@ -31,7 +31,7 @@ class Waits:
 
     def __init__(self, least: int | None, now: int) -> None:
         self.least = NEVER if least is None else least
-        self._awaits = Awaits()
+        self._names = WaitNames()
         self._sampling = WaitSampling(least or 0, now)
         self._samples: WeightedSamples[Stack] = WeightedSamples(_itself)
         self._skipped: dict[Stack, int] = {}
@@ -59,7 +59,7 @@ class Waits:
 
     def awaited(self, task: TaskAccount, coroutine: Any) -> Stack:
         """Return the stack of what a task waits for."""
-        return self._awaits.stack(coroutine, task.base, task.stack, task.loop.tree)
+        return self._names.stack(coroutine, task.base, task.stack, task.loop.tree)
 
     def skipped(self) -> dict[Stack, int]:
         """Return the idle time of waits whose chain was not walked, by stack."""

@@ -190,7 +190,7 @@ class _Recording:
         """
         with _sys_path(self._path):  # takes a while
             from tracetools import record
-            from tracetools.commands.children import Children
+            from tracetools.commands.child_processes import Children
             from tracetools.commands.wakeup_fd import WakeupFd
 
         options = {name: getattr(self._options, name) for name in _RECORDED}

@@ -18,7 +18,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools import compat
-from tracetools.instruments import module_imports as late
+from tracetools.instruments import module_imports
 from tracetools.instruments.stepped import hide_frame
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ class WakeupFd:
         if os.name == "posix":
             os.register_at_fork(after_in_child=self._disarm)
             signal.set_wakeup_fd = self._stand_in
-            late.when_imported("asyncio", self._listen)
+            module_imports.when_imported("asyncio", self._listen)
 
     def end(self) -> None:
         """Leave nothing of ours installed."""
-        late.forget(self._listen)
+        module_imports.forget(self._listen)
         if self._listens:
-            from tracetools.instruments import asyncio_loops as loops  # it imports asyncio
+            from tracetools.instruments import asyncio_patches as loops  # it imports asyncio
 
             self._listens = False
             loops.unlisten(self)
@@ -71,7 +71,7 @@ class WakeupFd:
             signal.set_wakeup_fd = self._set
 
     def _listen(self) -> None:
-        from tracetools.instruments import asyncio_loops as loops  # it imports asyncio
+        from tracetools.instruments import asyncio_patches as loops  # it imports asyncio
 
         self._listens = True
         loops.listen(self)

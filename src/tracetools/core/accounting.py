@@ -73,7 +73,7 @@ class TaskAccount:
             the future before its first step, so that it has not waited yet.
         function: the frame of an observed function that is the task's own and was not entered yet;
             entering it then makes no second frame.
-        children_under: the stack of the tasks that it spawns; ``None`` if that is `stack`.
+        is_of_runtime: whether it is the backend's own, so that what it spawns is not below it.
         spawner: the task under whose stack this one was spawned; ``None`` if it was the root.
         within: the task that this one's step has interrupted, for it began in the midst of the
             other's; ``None`` while there is none.
@@ -85,10 +85,10 @@ class TaskAccount:
         "base",
         "born",
         "busy",
-        "children_under",
         "closed",
         "function",
         "innermost",
+        "is_of_runtime",
         "loop",
         "parked",
         "ready",
@@ -108,7 +108,7 @@ class TaskAccount:
         self.ready: int | None = None
         self.parked = NEVER
         self.function: Frame | None = None
-        self.children_under: Stack | None = None
+        self.is_of_runtime = False
         self.spawner: TaskAccount | None = None
         self.within: TaskAccount | None = None
 

@@ -22,8 +22,9 @@ from tracetools import compat
 from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
-from tracetools.instruments import asyncio_loops as loops
+from tracetools.instruments import asyncio_patches
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
+from tracetools.instruments.task_parents import spawner
 from tracetools.instruments.tasks import Tasks
 from tracetools.recording.recorder import logger
 
@@ -39,7 +40,7 @@ __all__ = ["AsyncioInstrument"]
 
 
 class AsyncioInstrument(Tasks):
-    """Follows the tasks of asyncio's loops, for one recording; a listener of `asyncio_loops`.
+    """Follows the tasks of asyncio's loops, for one recording; a listener of `asyncio_patches`.
 
     Args:
         recording: the recording.
@@ -71,7 +72,7 @@ class AsyncioInstrument(Tasks):
             if self._follows(loop):
                 account = self._account(loop)
                 self.recorder.resume_loop(account)
-                self._recording.follow()
+                self._recording.loop_began()
                 self._adopt(loop, account)
 
     def stops(self, loop: AbstractEventLoop) -> None:
@@ -90,7 +91,7 @@ class AsyncioInstrument(Tasks):
             if account is not None:
                 self._refs.pop(account, None)
                 self.recorder.end_loop(account, self.recorder.clock())
-                self._recording.leave()
+                self._recording.loop_ended()
 
     def created(self, loop: AbstractEventLoop, coroutine: Any, options: Mapping[str, Any]) -> Any:
         """Return a coroutine that behaves like the one given and is recorded."""
@@ -115,8 +116,8 @@ class AsyncioInstrument(Tasks):
         with self.guard("a task could not be followed"):
             if self._follows(loop):
                 account = self._account(loop)
-                self._follow_late(account, task, self.spawner(account, self.recorder.host.get()))
-                loops.update_methods()
+                self._follow_late(account, task, self._spawner(account))
+                asyncio_patches.update_methods()
 
     def scheduled(self, callback: Any) -> Any:
         """Note that a task is woken; return what to call instead of `callback`."""
@@ -139,7 +140,7 @@ class AsyncioInstrument(Tasks):
         with self.guard("the first step of a task could not be recorded"):
             if self.recorder.stopped or account.loop.end is not None:
                 return
-            self.recorder.host.set(account)
+            self.recorder.context_task.set(account)
             if self.recorder.scheduled:
                 self._tasks.add(_current_task(), account)
             if account in self._unnamed:
@@ -163,7 +164,7 @@ class AsyncioInstrument(Tasks):
         """Close the account of a task that was followed by its wake-ups."""
         self.exited(account)
         if not self.wants_wakeups:
-            loops.update_methods()
+            asyncio_patches.update_methods()
 
     def dropped(self, account: TaskAccount) -> None:
         """Let the account of a task be closed later, in the thread of its loop."""
@@ -193,8 +194,8 @@ class AsyncioInstrument(Tasks):
             account = self.recorder.begin_loop(backend=backend, running=False)
             self._accounts[loop] = account
             self._refs[account] = ref(loop, lambda _: self._lost.append(account))
-            loops.recompose(loop)
-            if self.recorder.scheduled and not loops.reports_wakeups(loop):
+            asyncio_patches.recompose(loop)
+            if self.recorder.scheduled and not asyncio_patches.reports_wakeups(loop):
                 self.recorder.scheduled = False
         return account
 
@@ -206,11 +207,13 @@ class AsyncioInstrument(Tasks):
                 self._refs.pop(account, None)
                 self.recorder.end_loop(account, self.recorder.clock())
 
+    def _spawner(self, loop: RecordedLoop) -> TaskAccount | None:
+        return spawner(loop, self.recorder.context_task.get())
+
     def _spawn(self, loop: RecordedLoop, coroutine: Any, name: object) -> TaskAccount:
         """Open the account of a new task."""
         self._forget_gone()
-        spawner = self.spawner(loop, self.recorder.host.get())
-        account = self.spawn(loop, spawner, coroutine, name)
+        account = self.spawn(loop, self._spawner(loop), coroutine, name)
         if self.recorder.scheduled:
             loop.wake(account, account.born)
         if self.task_names and name is None:
@@ -240,7 +243,7 @@ class AsyncioInstrument(Tasks):
         for task in asyncio.all_tasks(loop):
             self._adopt_task(account, task)
         if self.wants_wakeups:
-            loops.update_methods()
+            asyncio_patches.update_methods()
         compat.asyncio_replace_callbacks(loop, self.scheduled)
 
     def _count_untracked(self, loop: AbstractEventLoop) -> None:

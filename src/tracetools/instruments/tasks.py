@@ -10,13 +10,14 @@ from tracetools.core.accounting import NEVER
 from tracetools.core.labels import stable_name
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.task_functions import task_function
+from tracetools.instruments.task_parents import parent_of_spawned
 from tracetools.recording.guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from tracetools.core.accounting import LoopAccount, TaskAccount
+    from tracetools.core.accounting import TaskAccount
     from tracetools.core.stacks import Stack
     from tracetools.recording.loops import RecordedLoop
     from tracetools.recording.recorder import Recorder
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
         def is_open(self) -> bool:
             """Whether a loop that starts now can be recorded."""
 
-        def follow(self) -> None:
-            """Note that a loop has started."""
+        def loop_began(self) -> None:
+            """Note that a loop has begun."""
 
-        def leave(self) -> None:
+        def loop_ended(self) -> None:
             """Note that a loop has ended."""
 
 
@@ -66,27 +67,15 @@ class Tasks:
         """Stop recording after an error of ours within a step."""
         self.recorder.stop("a step could not be recorded")
 
-    def spawner(self, loop: LoopAccount, host: TaskAccount | None) -> TaskAccount | None:
-        """Return the task under which a task is spawned just now; ``None`` if under none.
-
-        Outside of any step, in a callback or for another thread, and in those of the backend's own
-        tasks, it is `host`, the task in whose context this happens. Contexts outlive their tasks:
-        if that one has exited, the one above it.
-        """
-        current = loop.current
-        if current is not None and current.children_under is None:
-            return current
-        return host.living if host is not None and host.loop is loop else None
-
     def spawn(
         self, loop: RecordedLoop, spawner: TaskAccount | None, coroutine: Any, name: object
     ) -> TaskAccount:
         """Open the account of a task that was spawned just now; `name` is what it was named."""
-        if spawner is None:
-            return self.open_account(loop, loop.tree.root, coroutine, name)
-        account = self.open_account(loop, spawner.stack, coroutine, name)
+        parent = parent_of_spawned(loop, spawner)
+        account = self.open_account(loop, parent, coroutine, name)
         account.spawner = spawner
-        if spawner.spawner is not None:  # or tasks that spawn each other would keep all before them
+        if spawner is not None and spawner.spawner is not None:
+            # or tasks that spawn each other would keep all before them
             spawner.spawner = spawner.spawner.living
         return account
 

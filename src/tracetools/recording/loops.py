@@ -102,9 +102,9 @@ class RecordedLoop(LoopAccount):
         self.samples: list[tuple[int, Location]] = []
         self.last_blocking: tuple[int, Location, int] | None = None
         self.postponed: BaseException | None = None
-        self.let_release_gil(None)
+        self.set_gil_release(None)
 
-    def let_release_gil(self, release: Callable[[], None] | None) -> None:
+    def set_gil_release(self, release: Callable[[], None] | None) -> None:
         """Call `release` at the end of the next step, and at the end of steps after `due`."""
         self.release_gil = release
         self.due = NEVER if release is None and self.threshold == NEVER else 0
@@ -141,7 +141,7 @@ class RecordedLoop(LoopAccount):
         """
         error, self.postponed = self.postponed, None
         if error is not None:
-            self.let_release_gil(self.release_gil)
+            self.set_gil_release(self.release_gil)
             raise error
         try:
             if now - began > self.threshold:

@@ -53,8 +53,8 @@ class Recorder:
 
     Attributes:
         clock: the clock of the recording.
-        host: in the context of every recorded task, and of the worker threads that it starts, the
-            account of that task.
+        context_task: in the context of every recorded task, and of the worker threads that it
+            starts, the account of that task.
         stopped: nothing more is recorded, because the recording was closed or an error of ours
             ended it. What was recorded before is kept.
         scheduled: whether scheduled time is measured, in all loops.
@@ -82,7 +82,9 @@ class Recorder:
         if not callable(clock):
             raise TypeError(f"clock is a function that returns nanoseconds, not {clock!r}")
         self.clock: Clock = self._usable(clock)
-        self.host: ContextVar[TaskAccount | None] = ContextVar("tracetools_host", default=None)
+        self.context_task: ContextVar[TaskAccount | None] = ContextVar(
+            "tracetools_task", default=None
+        )
         self.stopped = False
         self.scheduled = scheduled
         self.threshold = threshold
@@ -132,7 +134,7 @@ class Recorder:
                 waits=self.waits,
             )
             self._loops[loop] = None
-            loop.let_release_gil(self._release_gil)
+            loop.set_gil_release(self._release_gil)
             self._runs += 1
             self._backends |= {backend} - {""}
         if running:
@@ -141,14 +143,14 @@ class Recorder:
             loop.pause(loop.begin)
         return loop
 
-    def let_release_gil(self, release: Callable[[], None] | None) -> None:
+    def set_gil_release(self, release: Callable[[], None] | None) -> None:
         """Let all loops call `release` at the end of steps, from now on; ``None`` for nothing.
 
         The lock is not taken: the caller may have locks of its own.
         """
         self._release_gil = release
         for loop in self.loops:
-            loop.let_release_gil(release)
+            loop.set_gil_release(release)
 
     def pause_loop(self, loop: RecordedLoop, now: int) -> None:
         """Note that a loop does not run any more, though it may again."""
@@ -231,7 +233,7 @@ class Recorder:
         """Record nothing more, in a forked copy of the process that records."""
         self.stopped = True
         self._lock = threading.RLock()  # it may be held by a thread that does not exist here
-        self.let_release_gil(None)
+        self.set_gil_release(None)
 
     def _new_tree(self) -> StackTree:
         tree = StackTree(**self._bounds)
@@ -249,13 +251,13 @@ class Recorder:
 
     def open_in_thread(self, frame: Frame, entries: int) -> Opened:
         """Open a span in this worker thread, under the stack of the task that waits for it."""
-        host = self.host.get()
+        task = self.context_task.get()
         with self._lock:
             account: RecordedThread | None = getattr(self._here, "account", None)
-            if account is None or account.innermost is None or self._here.host is not host:
+            if account is None or account.innermost is None or self._here.task is not task:
                 # nothing is open here, or only what an earlier piece of work left open
-                account = self._thread_account(host)
-                self._here.account, self._here.host = account, host
+                account = self._thread_account(task)
+                self._here.account, self._here.task = account, task
                 self._threads.add(account)
             return account.open(frame, self.clock(), entries)
 
@@ -282,9 +284,9 @@ class Recorder:
         """Whether `account` is that of the thread that asks."""
         return getattr(self._here, "account", None) is account
 
-    def _thread_account(self, host: TaskAccount | None) -> RecordedThread:
-        if host is not None:
-            return RecordedThread(host.loop.tree, host.stack, self, thread=get_ident())
+    def _thread_account(self, task: TaskAccount | None) -> RecordedThread:
+        if task is not None:
+            return RecordedThread(task.loop.tree, task.stack, self, thread=get_ident())
         tree = self._thread_tree
         name = Frame(thread_name(threading.current_thread().name), "")
         return RecordedThread(tree, tree.child(tree.root, name), self, thread=get_ident())

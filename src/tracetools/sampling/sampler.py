@@ -78,7 +78,7 @@ class Sampler:
             over = self._over = threading.Lock()
             over.acquire()
             self._gil.start()
-            self._recorder.let_release_gil(self._gil.request)
+            self._recorder.set_gil_release(self._gil.request)
             self._thread = threading.Thread(
                 target=self._run, args=(over, make_waker()), name="tracetools sampler", daemon=True
             )
@@ -97,7 +97,7 @@ class Sampler:
             if thread is None:
                 return
             self._over.release()
-            self._recorder.let_release_gil(None)
+            self._recorder.set_gil_release(None)
             self._gil.end()
         if (
             thread.is_alive()

@@ -1,4 +1,9 @@
-"""`record`: follows every run of every backend that begins while it is entered."""
+"""`record`: follows every run of every backend that begins while it is entered.
+
+What it installs: patches of asyncio's loop classes (`asyncio_patches`) and of the function that
+makes trio's runs (`trio_patches`), as soon as the program has imported either (`module_imports`).
+The sampler starts with the first loop (`Recording.loop_began`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist
-from tracetools.instruments import module_imports as late
+from tracetools.instruments import module_imports
 from tracetools.recording.running import is_in_trio_task, running_loop
 from tracetools.session.options import Options, with_options
 from tracetools.session.recording import Recording
@@ -61,8 +66,8 @@ class Record:
             raise RecordingError("a loop runs already: use 'async with record(...)' within it")
         self._use()
         try:
-            late.when_imported("asyncio", self._listen_to_loops)
-            late.when_imported("trio", self._listen_to_runs)
+            module_imports.when_imported("asyncio", self._listen_to_loops)
+            module_imports.when_imported("trio", self._listen_to_runs)
         except BaseException:  # Ctrl-C, perhaps
             self._leave()
             raise
@@ -96,25 +101,25 @@ class Record:
         self._is_used = True
 
     def _listen_to_loops(self) -> None:
-        from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415  # imports asyncio
+        from tracetools.instruments import asyncio_patches  # noqa: PLC0415  # imports asyncio
         from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
 
         self._asyncio = AsyncioInstrument(self._recording)  # first, for whoever has to clean up
-        loops.listen(self._asyncio)
+        asyncio_patches.listen(self._asyncio)
 
     def _listen_to_runs(self) -> None:
-        from tracetools.instruments import trio_runs as runs  # noqa: PLC0415  # imports trio
+        from tracetools.instruments import trio_patches  # noqa: PLC0415  # imports trio
         from tracetools.instruments.trio import TrioInstrument  # noqa: PLC0415
 
         self._trio = TrioInstrument(self._recording)
-        runs.listen(self._trio)
+        trio_patches.listen(self._trio)
 
     def _join_loop(self, loop: AbstractEventLoop) -> None:
-        from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415
+        from tracetools.instruments import asyncio_patches  # noqa: PLC0415
         from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
 
         self._asyncio = AsyncioInstrument(self._recording, only=loop)
-        loops.listen(self._asyncio)
+        asyncio_patches.listen(self._asyncio)
         self._asyncio.starts(loop)
 
     def _join_run(self) -> None:
@@ -133,18 +138,18 @@ class Record:
             insist.do(self._unlisten)
 
     def _unlisten(self) -> None:
-        late.forget(self._listen_to_loops)
-        late.forget(self._listen_to_runs)
+        module_imports.forget(self._listen_to_loops)
+        module_imports.forget(self._listen_to_runs)
         if self._asyncio is not None:
-            from tracetools.instruments import asyncio_loops as loops  # noqa: PLC0415
+            from tracetools.instruments import asyncio_patches  # noqa: PLC0415
 
-            loops.unlisten(self._asyncio)
+            asyncio_patches.unlisten(self._asyncio)
             self._asyncio.leave()
         if self._trio is not None:
-            from tracetools.instruments import trio_runs as runs  # noqa: PLC0415
+            from tracetools.instruments import trio_patches  # noqa: PLC0415
 
             self._trio.leave()
-            runs.unlisten(self._trio)
+            trio_patches.unlisten(self._trio)
 
 
 @coroutine

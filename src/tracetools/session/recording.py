@@ -93,14 +93,14 @@ class Recording:
         """Whether a loop that begins now can be recorded."""
         return self.recorder.at_home and not self.recorder.stopped
 
-    def follow(self) -> None:
-        """Let the stack file follow the recording, now that a loop has begun."""
+    def loop_began(self) -> None:
+        """Start the sampler and the flushes of the stack file, unless they go on already."""
         _warn_of_missing_names()
         self._file.start()
         self._sampler.start()
 
-    def leave(self) -> None:
-        """Write the stack file if the loop that has just ended was the last one."""
+    def loop_ended(self) -> None:
+        """End them and write the stack file, if the loop that has just ended was the last one."""
         if self._is_closed or (self._closes and self._file.is_fresh):
             return
         if not self._goes_on:
@@ -108,7 +108,7 @@ class Recording:
                 insist.do(self._sampler.end)
                 insist.do(self._file.end)
         if self._goes_on:
-            self.follow()  # another thread has begun one meanwhile
+            self.loop_began()  # another thread has begun one meanwhile
 
     def close(self) -> None:
         """Record nothing more, and write the stack file. Never raises."""

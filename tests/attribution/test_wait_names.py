@@ -15,7 +15,7 @@ import trio
 from tests.backends import AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import World, rest, work
 from tracetools import FlamegraphInstrument, observe, record, span
-from tracetools.attribution.awaits import MAX_LINKS, Awaits
+from tracetools.attribution.wait_names import MAX_LINKS, WaitNames
 from tracetools.core.stacks import Frame, StackTree, frames_between
 
 
@@ -56,7 +56,7 @@ def names(coroutine, *shown):
     """
     coroutine.send(None)
     first = coroutine.cr_code.co_firstlineno
-    frames = frames_of(Awaits(), coroutine, coroutine.cr_code, *shown)
+    frames = frames_of(WaitNames(), coroutine, coroutine.cr_code, *shown)
     coroutine.close()
     return [
         f"{frame.name}:{frame.line - first}" if frame.name.startswith("await") else frame.name
@@ -100,7 +100,7 @@ def test_two_awaits_of_one_function_are_told_apart_by_their_lines():
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 
-        coroutine, awaits, found = task(), Awaits(), []
+        coroutine, awaits, found = task(), WaitNames(), []
         for _ in range(2):
             coroutine.send(None)
             found += frames_of(awaits, coroutine, task.__code__)
@@ -235,7 +235,7 @@ def test_an_unknown_await_is_named_so_and_asked_for_nothing(foreign):
         coroutine = chain_of(function)
         coroutine.send(None)
         ASKED.clear()
-        frames = frames_of(Awaits(), coroutine, coroutine.cr_code)
+        frames = frames_of(WaitNames(), coroutine, coroutine.cr_code)
         assert ASKED == []
         assert frames[-1].name == "await ?"
         coroutine.close()
@@ -268,13 +268,13 @@ def test_a_chain_without_end_is_cut():
 
 @pytest.mark.parametrize("make", [lambda: None, lambda: 5, object, Foreign, str])
 def test_an_object_that_awaits_nothing_has_no_chain(make):
-    assert frames_of(Awaits(), make()) == []
+    assert frames_of(WaitNames(), make()) == []
 
 
 def test_a_coroutine_that_has_not_begun_or_is_over_awaits_nothing():
     new, over = outer(), outer()
     over.close()
-    found = [frames_of(Awaits(), each, outer.__code__) for each in (new, over)]
+    found = [frames_of(WaitNames(), each, outer.__code__) for each in (new, over)]
     new.close()
     assert found == [[], []]
 
@@ -305,7 +305,7 @@ def test_a_task_that_is_named_by_what_it_wraps_is_not_shown_twice():
 
     coroutine = passing(outer)()
     coroutine.send(None)
-    frames = frames_of(Awaits(), coroutine, outer.__code__)
+    frames = frames_of(WaitNames(), coroutine, outer.__code__)
     coroutine.close()
     assert [frame.name for frame in frames] == ["inner", "park"]
 
@@ -334,7 +334,7 @@ def test_nothing_of_a_task_is_kept_alive():
         await inner()
         return thing
 
-    awaits, thing = Awaits(), Thing()
+    awaits, thing = WaitNames(), Thing()
     known = weakref.ref(thing)
     coroutine = task(thing)
     coroutine.send(None)

@@ -8,7 +8,7 @@ import sys
 import pytest
 import uvloop
 
-from tracetools.instruments import asyncio_loops as loops
+from tracetools.instruments import asyncio_patches as loops
 
 
 class Listener:

@@ -9,7 +9,7 @@ from trio import run as copy_of_run
 from trio._core import _run
 
 from tracetools import compat
-from tracetools.instruments import trio_runs as runs
+from tracetools.instruments import trio_patches as runs
 
 ORIGINAL = _run.setup_runner
 

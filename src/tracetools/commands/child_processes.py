@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracetools import compat
 from tracetools.commands.signals import DeadlySignals
 from tracetools.commands.wakeup_fd import WakeupFd
-from tracetools.instruments import module_imports as late
+from tracetools.instruments import module_imports
 from tracetools.output.formats.files import write_atomically
 from tracetools.output.stack_file import StackFile
 from tracetools.recording.recorder import logger
@@ -52,7 +52,7 @@ try:
     import sys
     theirs, sys.path = sys.path, path
     try:
-        from tracetools.commands.children import start
+        from tracetools.commands.child_processes import start
         start(options, path, folder)
     finally:
         sys.path = theirs
@@ -84,11 +84,11 @@ class Children:
 
     def start(self) -> None:
         """Record those that are spawned from now on. multiprocessing need not be there yet."""
-        late.when_imported(_SPAWN, self._patch)
+        module_imports.when_imported(_SPAWN, self._patch)
 
     def end(self) -> None:
         """Leave nothing of ours installed; those that are there already go on."""
-        late.forget(self._patch)
+        module_imports.forget(self._patch)
         spawn: Any = sys.modules.get(_SPAWN)
         if self._theirs is not None and spawn.get_start_method == self._get_start_method:
             spawn.get_start_method = self._theirs

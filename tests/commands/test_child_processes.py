@@ -15,7 +15,7 @@ import pytest
 from tests.commands.programs import PROGRAMS, RECORDED, assert_same, end, started
 from tests.commands.programs.servers import APP, ask, free_port
 from tracetools import Profile
-from tracetools.commands.children import Children, start
+from tracetools.commands.child_processes import Children, start
 from tracetools.core.stacks import ROOT, Times
 from tracetools.output.formats.folded import read_folded
 

@@ -1,4 +1,4 @@
-"""Finds what a task awaits: walks the await chain of its coroutine, and makes frames of it.
+"""Names waits: walks the await chain of a coroutine, and makes frames of what it awaits.
 
 The chain of a waiting task does not change until the task resumes. So it is walked when a step
 begins, and only after waits that are long enough to matter. The functions of the program in it get
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import Stack, StackTree
 
-__all__ = ["Awaits"]
+__all__ = ["WaitNames"]
 
 MAX_LINKS: Final = 64
 """How far a chain is walked. Real programs have 23 links at most, runtime functions included."""
@@ -67,7 +67,7 @@ class _Plan(NamedTuple):
     awaits: dict[int, Stack]
 
 
-class Awaits:
+class WaitNames:
     """Finds the stacks of what tasks await, and remembers the chains.
 
     A chain is known by the identities of its functions. To hash code, or to make frames of it,

@@ -48,7 +48,7 @@ class TrioInstrument(trio.abc.Instrument):
         self._joined: set[int] = set()
         self._is_moving = False
         if self._recorder.scheduled:
-            self.task_scheduled = self._tasks.scheduled  # type: ignore[method-assign]
+            self.task_scheduled = self._task_scheduled  # type: ignore[method-assign]
 
     def join(self) -> None:
         """Record the run that this is called in, from now on."""
@@ -68,14 +68,14 @@ class TrioInstrument(trio.abc.Instrument):
         try:
             self._start_run()
         except BaseException as error:  # noqa: BLE001  # trio would drop the instrument
-            self._struck(error, self._start_run)
+            self._struck(error, "the start of a run", self._start_run)
 
     def after_run(self) -> None:
         """End the recording of a run, and write the stack file. Called by trio."""
         try:
             self._end_run()
         except BaseException as error:  # noqa: BLE001  # likewise
-            self._struck(error, self._end_run)
+            self._struck(error, "the end of a run", self._end_run)
 
     def task_spawned(self, task: Task) -> None:
         """Give a new task a stepped coroutine, under the current stack of the task that spawns it.
@@ -85,7 +85,7 @@ class TrioInstrument(trio.abc.Instrument):
         try:
             self._tasks.spawned(task)
         except BaseException as error:  # noqa: BLE001  # likewise
-            self._struck(error, self._tasks.spawned, task)
+            self._struck(error, "a new task", self._tasks.spawned, task)
 
     def before_task_step(self, task: Task) -> None:
         """Start a step of a task that has no stepped coroutine.
@@ -97,7 +97,7 @@ class TrioInstrument(trio.abc.Instrument):
             self._tasks.begin_step(task)
             self._settle()
         except BaseException as error:  # noqa: BLE001  # likewise
-            self._struck(error, self._tasks.begin_step, task)
+            self._struck(error, "the start of a step", self._tasks.begin_step, task)
 
     def after_task_step(self, task: Task) -> None:
         """End a step of a task that has no stepped coroutine; see `before_task_step`."""
@@ -105,16 +105,25 @@ class TrioInstrument(trio.abc.Instrument):
             self._tasks.end_step(task)
             self._settle()
         except BaseException as error:  # noqa: BLE001  # likewise
-            self._struck(error, self._tasks.end_step, task)
+            self._struck(error, "the end of a step", self._tasks.end_step, task)
 
     def task_exited(self, task: Task) -> None:
         """Close the account of a task, though its step has not ended yet. Called by trio."""
         try:
             self._tasks.task_exited(task)
         except BaseException as error:  # noqa: BLE001  # likewise
-            self._struck(error, self._tasks.task_exited, task)
+            self._struck(error, "the exit of a task", self._tasks.task_exited, task)
 
-    def _struck(self, error: BaseException, action: Callable[..., object], *arguments: Any) -> None:
+    def _task_scheduled(self, task: Task) -> None:
+        """Note that a task is scheduled; `task_scheduled` of an instrument that measures that."""
+        try:
+            self._tasks.scheduled(task)
+        except BaseException as error:  # noqa: BLE001  # likewise
+            self._struck(error, "the scheduling of a task", self._tasks.scheduled, task)
+
+    def _struck(
+        self, error: BaseException, what: str, action: Callable[..., object], *arguments: Any
+    ) -> None:
         """Handle an error that struck in a hook. trio swallows what a hook raises.
 
         So what a signal handler of the program's has raised is raised in the program a little
@@ -125,9 +134,9 @@ class TrioInstrument(trio.abc.Instrument):
             try:
                 action(*arguments)
             except BaseException as again:  # noqa: BLE001  # likewise
-                self._struck(again, _nothing)
+                self._struck(again, what, _nothing)
         elif not isinstance(error, RecursionError):
-            self._recorder.stop(f"{action.__name__} failed")
+            self._recorder.stop(f"{what} could not be recorded")
 
     def _raise_later(self, error: BaseException) -> None:
         loop = self._tasks.here()
@@ -149,7 +158,9 @@ class TrioInstrument(trio.abc.Instrument):
             try:
                 self._notice_membership()
             except BaseException as error:  # noqa: BLE001  # trio is in the midst of a change
-                self._struck(error, self._notice_membership)
+                self._struck(
+                    error, "the adding or removing of the instrument", self._notice_membership
+                )
         return object.__hash__(self)
 
     def __eq__(self, other: object) -> bool:
@@ -254,6 +265,7 @@ def _protect_from_ctrl_c() -> None:
         TrioInstrument.before_task_step,
         TrioInstrument.after_task_step,
         TrioInstrument.task_exited,
+        TrioInstrument._task_scheduled,  # noqa: SLF001
         spans.Span.__enter__,
         spans.Span.__exit__,
         spans._DormantSpan._enter,  # noqa: SLF001

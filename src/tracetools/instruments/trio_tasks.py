@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from tracetools import compat
-from tracetools.core.interruptions import is_interruption
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.task_parents import parent_of_adopted, spawner
 from tracetools.instruments.tasks import Tasks
@@ -120,19 +119,11 @@ class TrioTasks(Tasks):
             account.end_step(account.loop.clock())
             self._unwrapped.pop(account, None)
 
-    @trio.lowlevel.enable_ki_protection
     def scheduled(self, task: Task) -> None:
         """Note that a task is scheduled."""
-        try:
-            account = self.accounts.get(task)
-            if account is not None:
-                account.loop.wake(account, account.loop.clock())
-        except BaseException as error:  # noqa: BLE001  # trio would drop the instrument
-            loop = self.here()
-            if loop is not None and is_interruption(error):
-                loop.postpone(error)
-            else:
-                self.recorder.stop("the scheduling of a task could not be recorded")
+        account = self.accounts.get(task)
+        if account is not None:
+            account.loop.wake(account, account.loop.clock())
 
     def task_exited(self, task: Task) -> None:
         """Close the account of a task that has exited, though its step has not ended yet.

@@ -7,8 +7,8 @@ recording must tell within 5 % how much busy time each function has for each kin
 spans, and how long each kind waits at each await within 1 %; it must find the blocking step once,
 within 10 %.
 
-Steps are far shorter than Python's switch interval, and most of the waiting is for a turn, since
-the loop is saturated: what is called waiting elsewhere.
+Steps are far shorter than Python's switch interval. The loop is saturated, so most of the waiting is
+scheduled time.
 """
 
 from __future__ import annotations
@@ -242,7 +242,7 @@ def run(backend: str, seconds: float, file: Path, interval: float) -> None:
         anyio.run(main, seconds, backend=name, backend_options=options)
     profile = recording.profile
     profile.check()
-    print(f"  {backend}, {profile.samples} looks, {profile.busy / profile.duration:.0%} busy")
+    print(f"  {backend}, {profile.samples} samples, {profile.busy / profile.duration:.0%} busy")
     functions = compare("busy", found_busy(profile), busy)
     idle = found_waits(profile)
     # what the program measures of a wait is idle and scheduled time together
@@ -267,7 +267,7 @@ if __name__ == "__main__":
     parser.add_argument("--backend", choices=BACKENDS, action="append")
     chosen = parser.parse_args()
     times = chosen.times
-    print(f"Python {sys.version.split()[0]}, a look every {chosen.interval * 1000:g} ms")
+    print(f"Python {sys.version.split()[0]}, a sample every {chosen.interval * 1000:g} ms")
     with tempfile.TemporaryDirectory() as folder:
         for each in chosen.backend or BACKENDS:
             run(each, chosen.seconds, Path(folder) / each, chosen.interval)

@@ -1,7 +1,7 @@
-"""What it costs a step to be watched: bare checkpoints, recorded, with and without the watch.
+"""What the sampler costs a step: bare checkpoints, recorded, with and without it.
 
-Budget, over the same recording without it: watching for what holds the loop at most 1.02, looking
-at functions every 5 ms at most 1.05.
+Budget, over the same recording without it: blocking steps at most 1.02, functions every 5 ms at
+most 1.05.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tracetools import FlamegraphInstrument
 
 if __name__ == "__main__":
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-    hooks.STEPS = 10_000  # long enough for some looks
+    hooks.STEPS = 10_000  # long enough for some samples
     with tempfile.TemporaryDirectory() as folder:
         recording = partial(FlamegraphInstrument, Path(folder) / "stack", flush_interval=None)
         variants = {

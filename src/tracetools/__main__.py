@@ -1,7 +1,7 @@
 """The command line: finds the command that was asked for, runs it, and turns errors into words.
 
-What may live here: what all commands share. What a command does stands in `tracetools.commands`,
-one module each; those are cheap to import and load what they need when they run.
+Each command has a module in `tracetools.commands`, which is cheap to import and loads what it needs
+when it runs.
 """
 
 from __future__ import annotations

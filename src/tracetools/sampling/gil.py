@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["GilHandover", "make_waker"]
 
 _SHORT: Final = 1e-6 * 11
-"""Seconds: a switch interval that no program sets. What others cost is in ``design.md``."""
+"""Seconds: a switch interval that no program sets. What others cost is in ``history.md``."""
 
 _USUAL: Final = 0.005
 """Seconds: Python's default. Any other interval was set by the program, and is left alone."""

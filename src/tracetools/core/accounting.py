@@ -380,6 +380,9 @@ class LoopAccount:
         self.lifetimes = 0
         self.changes = self.changing = 0
 
+    def runs_again(self) -> None:
+        """Take note of a step of a paused loop, which may run again. Here nothing is done."""
+
     def wait_ends(self, task: TaskAccount, now: int) -> int:  # noqa: ARG002
         """Take note of a wait of more than `least_wait`. Here nothing is done.
 
@@ -460,6 +463,8 @@ class LoopAccount:
             When the step begins. ``None`` if it has begun, for it interrupts another one, and if it
             is not recorded, for the loop is not running.
         """
+        if self.paused is not None:
+            self.runs_again()
         if now - task.parked > self.least_wait:
             now = self.wait_ends(task, now)
         if not self.running or self.current is task:

@@ -117,11 +117,9 @@ class RecordedLoop(LoopAccount):
         self.postponed = error
         self.due = 0
 
-    def begin_other_step(self, task: TaskAccount, now: int) -> int | None:
-        """Prepare for a step that is not plain. A paused loop may have begun to run again."""
-        if self.paused is not None:
-            self.owner.resume_loop(self)
-        return super().begin_other_step(task, now)
+    def runs_again(self) -> None:
+        """Resume the loop."""
+        self.owner.resume_loop(self)
 
     def wait_ends(self, task: TaskAccount, now: int) -> int:
         """Attribute the wait of a task to what it awaited."""

@@ -327,6 +327,18 @@ def test_a_step_begins_after_what_was_done_about_a_wait_longer_than_the_least():
     assert (loop.began, task.busy) == (191, 10 + 10 + 9)
 
 
+def test_a_step_that_begins_twice_follows_one_wait():
+    loop = Hooked()
+    loop.take_note_of_waits(10)
+    task = loop.new_task("task")
+    task.begin_step(10)
+    task.end_step(20)
+    task.begin_step(50)
+    task.begin_step(200)
+    assert loop.waits == [(task, 50)]
+    assert loop.began == 150
+
+
 def test_steps_that_end_after_the_due_moment_are_reported():
     loop = Hooked()
     loop.due = 10

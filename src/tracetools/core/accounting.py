@@ -463,11 +463,13 @@ class LoopAccount:
             When the step begins. ``None`` if it has begun, for it interrupts another one, and if it
             is not recorded, for the loop is not running.
         """
+        if self.current is task:  # its step has begun, and its wait is over
+            return None
         if self.paused is not None:
             self.runs_again()
         if now - task.parked > self.least_wait:
             now = self.wait_ends(task, now)
-        if not self.running or self.current is task:
+        if not self.running:
             return None
         if task.ready is not None:
             self.take_from_queue(task, now)

@@ -7,8 +7,8 @@ recording must tell within 5 % how much busy time each function has for each kin
 spans, and how long each kind waits at each await within 1 %; it must find the blocking step once,
 within 10 %.
 
-Steps are far shorter than Python's switch interval. The loop is saturated, so most of the waiting is
-scheduled time.
+Steps are far shorter than Python's switch interval. The loop is saturated, so most of the waiting
+is scheduled time.
 """
 
 from __future__ import annotations

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import collections.abc
+import copy
+import gc
 import inspect
+import pickle
 import traceback
 import types
+import weakref
 
 import pytest
 
@@ -38,6 +42,10 @@ class Owner:
 @types.coroutine
 def wait():
     return (yield)
+
+
+async def waits():
+    return await wait()
 
 
 class World:
@@ -206,6 +214,88 @@ def test_an_error_passes_by_without_our_frames(world):
     assert names[0] == "test_an_error_passes_by_without_our_frames"
     assert names[-1] == "raises"
     assert world.owner.heard[-1] == "exited"
+
+
+class Limited(collections.abc.Coroutine):
+    """A coroutine that is not native, and raises an error while the one inside can go on."""
+
+    def __init__(self, inner, error):
+        self.inner, self.error = inner, error
+
+    def send(self, value):
+        if value is None:
+            return self.inner.send(value)
+        raise self.error
+
+    def throw(self, *error):
+        return self.inner.throw(*error)
+
+    def close(self):
+        self.inner.close()
+
+    def __await__(self):
+        return self.inner.__await__()
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize("error", [TimeoutError("limit"), GeneratorExit("limit")])
+def test_an_error_ends_a_coroutine_that_is_not_native(world, error):
+    stepped = world.step(Limited(waits(), error))
+    stepped.send(None)
+    with pytest.raises(type(error), match="limit"):
+        stepped.send("more")
+    assert world.owner.heard == ["exited"]
+    stepped.close()
+
+
+def test_an_error_of_ours_ends_no_coroutine_that_is_not_native(world):
+    stepped = world.step(Limited(waits(), None))
+    world.account.loop = None  # so that the step can neither begin nor end
+    stepped.send(None)
+    world.account.loop = world.loop
+    assert {type(each) for each in world.owner.heard} == {AttributeError}
+    stepped.close()
+
+
+def test_it_can_be_neither_copied_nor_pickled_as_the_coroutine_itself(world):
+    coroutine = works(world.clock)
+    stepped = world.step(coroutine)
+    for act in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot pickle 'coroutine' object"):
+            act(stepped)
+    stepped.close()
+
+
+def test_nothing_that_passed_through_is_kept_by_an_error_that_the_program_keeps(world):
+    class Thing:
+        pass
+
+    errors, things = [], []
+
+    async def work():
+        try:
+            await wait()
+        except ValueError as error:
+            errors.append(error)
+        thing = Thing()
+        things.append(weakref.ref(thing))
+        try:
+            return thing
+        finally:
+            del thing
+
+    stepped = world.step(work())
+    stepped.send(None)
+    with pytest.raises(StopIteration):
+        stepped.throw(ValueError())
+    gc.disable()
+    try:
+        del stepped
+        assert things[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_it_looks_like_the_coroutine_itself(world):

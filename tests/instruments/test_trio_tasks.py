@@ -47,6 +47,32 @@ def test_no_task_is_kept_alive_after_its_exit_or_after_the_removal(make):
     trio.run(main, instruments=[instrument])
 
 
+def test_what_a_task_had_is_gone_at_its_exit_without_a_collection(make):
+    class Thing:
+        pass
+
+    async def child(thing):
+        await trio.sleep(0.001)
+
+    async def main():
+        thing = Thing()
+        things.append(weakref.ref(thing))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(child, thing)
+            del thing
+        alive.append(things[0]() is not None)
+
+    things, alive = [], []
+    gc.disable()
+    try:
+        trio.run(main)
+        things.clear()
+        trio.run(main, instruments=[make()])
+    finally:
+        gc.enable()
+    assert alive == [False, False]
+
+
 def test_no_task_is_kept_alive_after_the_run(make):
     refs = []
 

@@ -11,6 +11,8 @@ from itertools import pairwise
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools.core.frame_locals import locals_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
@@ -81,10 +83,11 @@ def _arguments(frame: FrameType) -> list[Any]:
     """Return what a function was called with, as far as its frame still has it."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount]
-    given = [frame.f_locals.get(name) for name in names]
+    found = locals_of(frame)
+    given = [found.get(name) for name in names]
     if code.co_flags & _HAS_VARARGS:
         name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
-        given += frame.f_locals.get(name, ())
+        given += found.get(name, ())
     return given
 
 

@@ -362,6 +362,7 @@ class _LateStep:
                 raise
             finally:
                 insist.do(_end_late_step, self._owner, self._account, self.__self__)
+                del self, args  # the task's error refers to this frame
 
 
 def _begin_late_step(owner: AsyncioInstrument, account: TaskAccount) -> None:

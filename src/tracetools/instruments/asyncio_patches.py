@@ -215,7 +215,7 @@ def _made_by_factory(
     return task
 
 
-_REFUSALS: Final = (AssertionError, AttributeError, TypeError, ValueError)
+_REFUSALS: Final = (AssertionError, AttributeError, TypeError)
 
 
 def _is_new(coroutine: Any) -> bool:

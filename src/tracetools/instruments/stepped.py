@@ -7,6 +7,7 @@ passes through (from Python 3.11 on; before, that has no effect).
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
@@ -96,7 +97,12 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         awaited: Generator[Any, Any, Any] = self._coroutine.__await__()
         return awaited
 
+    def __reduce_ex__(self, protocol: Any) -> Any:  # coroutines cannot be copied or pickled
+        return self._coroutine.__reduce_ex__(protocol)
+
     def __getattr__(self, name: str) -> Any:
+        if name in SteppedCoroutine.__slots__:
+            raise AttributeError(name)  # it was not made by `__init__`
         try:
             return getattr(self._coroutine, name)
         except AttributeError:
@@ -174,10 +180,15 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
             except StopIteration as stop:  # noqa: PERF203  # the loop within is what is fast
                 if request is not _PARKED:
                     value = stop.value
+                    request = result = None  # errors that the program keeps refer to this frame
                     break
                 thrown = _without_our_frames(stop)
             except BaseException as struck:
-                ended = getattr(coroutine, "cr_frame", None) is None
+                ended = getattr(coroutine, "cr_frame", None) is None or (
+                    result is _UNSENT
+                    and type(coroutine) is not CoroutineType  # whose frame says nothing
+                    and not _struck_below_ours(struck)
+                )
                 if isinstance(struck, GeneratorExit) and request is _PARKED:
                     stepped = itself()
                     dropped = stepped is None
@@ -197,7 +208,10 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
         _finish(itself, account, owner.dropped if dropped else owner.exited)
         raise
     _finish(itself, account, owner.exited)
-    return value
+    try:
+        return value
+    finally:
+        del value
 
 
 def _finish(
@@ -215,6 +229,12 @@ def _finish(
             if (stepped := itself()) is not None:
                 insist.do(stepped.over)
         raise
+
+
+def _struck_below_ours(error: BaseException) -> bool:
+    """Whether an error that `_steps` caught comes from a function of ours that it has called."""
+    below = error.__traceback__.tb_next if error.__traceback__ else None
+    return below is not None and is_ours(below.tb_frame.f_code)
 
 
 def hide_frame(error: BaseException) -> None:

@@ -11,6 +11,7 @@ from inspect import getclosurevars
 from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools.core.frame_locals import locals_of
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import code_frame, memoised_frames, stable_name
 from tracetools.core.stacks import Frame
@@ -110,7 +111,7 @@ def _inside(coroutine: Any) -> Any:
         if find is None:
             return _wrapped(coroutine) or coroutine
         try:
-            coroutine = find(frame.f_locals)
+            coroutine = find(locals_of(frame))
         except (KeyError, AttributeError):  # another version of the library
             break
     return coroutine
@@ -124,7 +125,7 @@ def _wrapped(coroutine: Any) -> Any:
     name = coroutine.__qualname__
     if name.rpartition(".")[2] == coroutine.cr_code.co_name or observed_frame(coroutine):
         return None
-    known = coroutine.cr_frame.f_locals.values()
+    known = locals_of(coroutine.cr_frame).values()
     return next(
         (one for one in known if callable(one) and getattr(one, "__qualname__", None) == name), None
     )

@@ -67,6 +67,8 @@ class TrioInstrument(trio.abc.Instrument):
         """Start to record a run. Called by trio."""
         try:
             self._start_run()
+        except RecursionError:  # there is no room to call anything
+            pass
         except BaseException as error:  # noqa: BLE001  # trio would drop the instrument
             self._struck(error, "the start of a run", self._start_run)
 
@@ -74,6 +76,8 @@ class TrioInstrument(trio.abc.Instrument):
         """End the recording of a run, and write the stack file. Called by trio."""
         try:
             self._end_run()
+        except RecursionError:  # there is no room to call anything
+            pass
         except BaseException as error:  # noqa: BLE001  # likewise
             self._struck(error, "the end of a run", self._end_run)
 
@@ -84,6 +88,8 @@ class TrioInstrument(trio.abc.Instrument):
         """
         try:
             self._tasks.spawned(task)
+        except RecursionError:  # there is no room to call anything
+            pass
         except BaseException as error:  # noqa: BLE001  # likewise
             self._struck(error, "a new task", self._tasks.spawned, task)
 
@@ -96,6 +102,8 @@ class TrioInstrument(trio.abc.Instrument):
         try:
             self._tasks.begin_step(task)
             self._settle()
+        except RecursionError:  # there is no room to call anything
+            pass
         except BaseException as error:  # noqa: BLE001  # likewise
             self._struck(error, "the start of a step", self._tasks.begin_step, task)
 
@@ -104,6 +112,8 @@ class TrioInstrument(trio.abc.Instrument):
         try:
             self._tasks.end_step(task)
             self._settle()
+        except RecursionError:  # there is no room to call anything
+            pass
         except BaseException as error:  # noqa: BLE001  # likewise
             self._struck(error, "the end of a step", self._tasks.end_step, task)
 
@@ -111,6 +121,8 @@ class TrioInstrument(trio.abc.Instrument):
         """Close the account of a task, though its step has not ended yet. Called by trio."""
         try:
             self._tasks.task_exited(task)
+        except RecursionError:  # there is no room to call anything
+            pass
         except BaseException as error:  # noqa: BLE001  # likewise
             self._struck(error, "the exit of a task", self._tasks.task_exited, task)
 
@@ -118,6 +130,8 @@ class TrioInstrument(trio.abc.Instrument):
         """Note that a task is scheduled; `task_scheduled` of an instrument that measures that."""
         try:
             self._tasks.scheduled(task)
+        except RecursionError:  # there is no room to call anything
+            pass
         except BaseException as error:  # noqa: BLE001  # likewise
             self._struck(error, "the scheduling of a task", self._tasks.scheduled, task)
 
@@ -157,6 +171,8 @@ class TrioInstrument(trio.abc.Instrument):
         if not self._is_moving:
             try:
                 self._notice_membership()
+            except RecursionError:  # there is no room to call anything
+                pass
             except BaseException as error:  # noqa: BLE001  # trio is in the midst of a change
                 self._struck(
                     error, "the adding or removing of the instrument", self._notice_membership

@@ -15,6 +15,7 @@ import types
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from tracetools import compat
+from tracetools.core.frame_locals import locals_of
 from tracetools.core.labels import code_frame, stable_name
 from tracetools.core.stacks import Frame
 from tracetools.recording.current import (
@@ -274,7 +275,7 @@ def observed_frame(coroutine: Any) -> Frame | None:
     frame = coroutine.cr_frame
     if frame is None:
         return None
-    found = frame.f_locals.get("frame")
+    found = locals_of(frame).get("frame")
     return found if isinstance(found, Frame) else None
 
 

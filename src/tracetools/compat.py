@@ -7,27 +7,32 @@ Nothing here imports a backend; it looks into what the program has imported.
 from __future__ import annotations
 
 import sys
-from types import BuiltinMethodType, MethodType
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
+    from types import CodeType, FrameType
 
 __all__ = [
     "asyncio_creation",
     "asyncio_eager_constructor",
+    "asyncio_is_rearmed",
     "asyncio_is_step",
+    "asyncio_poller",
+    "asyncio_protocol",
     "asyncio_replace_callbacks",
     "asyncio_running_loop",
     "asyncio_wakeup_fd",
     "frames_of_threads",
     "getframe",
+    "is_of_asyncio",
     "missing",
     "multiprocessing_is_preparing",
     "runpy_run_module",
     "trio_checkpoint",
     "trio_instruments",
+    "trio_poller",
     "trio_rebind_send",
     "trio_run_module",
     "trio_step_code",
@@ -144,6 +149,13 @@ def trio_instruments() -> Any:
         return None
 
 
+def trio_poller() -> Any:
+    """Return what the trio run of this thread waits for events with; None if that is unknown."""
+    context = getattr(trio_run_module(), "GLOBAL_RUN_CONTEXT", None)
+    poller = getattr(getattr(context, "runner", None), "io_manager", None)
+    return poller if hasattr(type(poller), "get_events") else None
+
+
 def trio_rebind_send(task: Any, send: Any) -> None:
     """Have the next step of a trio task that is scheduled already go to another coroutine."""
     scheduled = getattr(task, "_next_send_fn", None)
@@ -198,6 +210,58 @@ def asyncio_is_step(callback: Any) -> bool:
     if kind is BuiltinMethodType or kind is MethodType:
         return callback.__name__ in _STEPS
     return kind.__name__ == _FIRST_STEP
+
+
+def asyncio_poller(loop: Any) -> Any:
+    """Return what an asyncio loop waits for events with; None for one in C."""
+    poller = getattr(loop, "_selector", None)
+    return poller if hasattr(type(poller), "select") else None
+
+
+def asyncio_protocol(method: Any) -> Any:
+    """Return the method of the program's protocol that a method of a transport calls, if one."""
+    if not is_of_asyncio(getattr(method.__func__, "__code__", None)):
+        return None
+    protocol = getattr(method.__self__, "_protocol", None)
+    names = _PROTOCOL_METHODS.get(method.__func__.__name__, ())
+    kinds = [kind for kind in type(protocol).__mro__ if protocol is not None]
+    for name in names:
+        for kind in kinds:
+            if name in vars(kind):
+                found = vars(kind)[name]
+                return found if isinstance(found, FunctionType) else None
+    return None
+
+
+_PROTOCOL_METHODS: Final[dict[str, tuple[str, ...]]] = {
+    "_read_ready": ("data_received", "buffer_updated", "datagram_received"),
+    "_call_connection_lost": ("connection_lost",),
+}
+"""The methods of transports that loops call, and those of protocols that they call in turn."""
+
+
+def asyncio_is_rearmed(handle: Any) -> bool:
+    """Whether a callback has just had itself called once more, at once."""
+    ready = getattr(handle._loop, "_ready", None)  # noqa: SLF001
+    if not ready:
+        return False
+    again, callback = ready[-1]._callback, handle._callback  # noqa: SLF001
+    if type(callback) is MethodType and type(again) is MethodType:
+        return again.__func__ is callback.__func__ and again.__self__ is callback.__self__
+    return again is callback
+
+
+def is_of_asyncio(code: CodeType | None) -> bool:
+    """Whether a function is one of asyncio's own."""
+    return code is not None and code.co_filename.startswith(_asyncio_folder())
+
+
+def _asyncio_folder() -> str:
+    found = _found.get("asyncio")
+    if found is None:
+        file = sys.modules["asyncio"].__file__ or ""
+        found = _found["asyncio"] = file.removesuffix("__init__.py")
+    return str(found)
 
 
 _FIRST_STEP: Final = "TaskStepMethWrapper"

@@ -82,8 +82,8 @@ def test_an_unknown_lens_is_refused_with_a_list_of_the_known_ones():
 
 
 def test_the_sums_by_state():
-    assert (GOOD.busy, GOOD.waiting, GOOD.thread_time) == (11, 100, 4000)
-    assert (Profile().busy, Profile().waiting, Profile().thread_time) == (0, 0, 0)
+    assert (GOOD.busy, GOOD.own, GOOD.thread_time) == (11, 100, 4000)
+    assert (Profile().busy, Profile().own, Profile().thread_time) == (0, 0, 0)
 
 
 @given(PROGRAMS)

@@ -984,7 +984,7 @@ def test_a_loop_that_stops_and_runs_again_is_one(make, clock):
     assert (profile.runs, profile.backends) == (1, ("asyncio",))
     assert named(profile)["waits"].busy == 3
     assert profile.duration == 103
-    assert profile.waiting == 100
+    assert profile.own == 100
 
 
 def test_uvloop_is_named_as_the_backend(make):

@@ -19,7 +19,7 @@ from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBack
 from tests.compat import anyio_run_on_asyncio, anyio_run_on_trio
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
-from tracetools.core.stacks import StackPath, Times
+from tracetools.core.stacks import StackPath, Times, is_of_loop
 from tracetools.sampling.sampler import Sampler
 
 THE_LOOPS_OWN = (
@@ -204,7 +204,7 @@ def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
         assert {key: getattr(found[stack], key) for key in known} == known, stack
     assert len(found) == len(scenario.stacks)
     assert profile.duration == World.clock.now - begun
-    assert profile.waiting == scenario.waiting
+    assert profile.own == scenario.waiting
     assert profile.scheduled_measured == ("scheduled" in on)
 
 
@@ -226,14 +226,14 @@ def without_details(profile: Profile) -> Profile:
 
 
 def by_name(profile: Profile) -> dict[str, Times]:
-    """Return the numbers of a profile by names, without the loops' own tasks.
+    """Return the numbers of a profile by names, without the loops' own tasks and callbacks.
 
     Scheduled time is added to idle time: a table for both cannot know which is measured.
     """
     found: dict[str, Times] = defaultdict(Times)
     for path, times in profile.stacks.items():
         names = [frame.name for frame in path]
-        if len(names) > 1 and not names[1].endswith(THE_LOOPS_OWN):
+        if not (is_of_loop(path) or names[1].endswith(THE_LOOPS_OWN)):
             idle = times.idle + times.scheduled
             found[";".join(names[1:])] = found[";".join(names[1:])].plus(
                 times._replace(idle=idle, scheduled=0)

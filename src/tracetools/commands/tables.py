@@ -54,7 +54,7 @@ def totals(profile: Profile) -> str:
     lines = [
         f"In worker threads, beside the loop: {_amount(profile.thread_time)}.",
         "Both laws of time hold, to the nanosecond:",
-        f"  the loop's: {profile.busy:,} busy + {profile.waiting:,} its own = {profile.duration:,}",
+        f"  the loop's: {profile.busy:,} busy + {profile.own:,} its own = {profile.duration:,}",
         f"  the tasks': {profile.busy:,} busy + {waited:,} waiting = {profile.task_time:,}",
     ]
     if not profile.scheduled_measured:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from tracetools.core.buckets import HistogramBuilder, Trend
+from tracetools.core.stacks import CALLBACKS, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,8 @@ class TaskAccount:
             entering it then makes no second frame.
         is_of_runtime: whether it is the backend's own, so that what it spawns is not below it.
         spawner: the task under whose stack this one was spawned; ``None`` if it was the root.
+        is_callback: whether it is not a task but a callback that the loop calls now and then. It
+            has busy time and no lifetime.
         within: the task that this one's step has interrupted, for it began in the midst of the
             other's; ``None`` while there is none.
     """
@@ -88,6 +91,7 @@ class TaskAccount:
         "closed",
         "function",
         "innermost",
+        "is_callback",
         "is_of_runtime",
         "loop",
         "parked",
@@ -108,7 +112,7 @@ class TaskAccount:
         self.ready: int | None = None
         self.parked = NEVER
         self.function: Frame | None = None
-        self.is_of_runtime = False
+        self.is_callback = self.is_of_runtime = False
         self.spawner: TaskAccount | None = None
         self.within: TaskAccount | None = None
 
@@ -225,7 +229,8 @@ class TaskAccount:
             self.stack = self.base
         self.ready = None
         self.base.busy += self.busy
-        self.base.rest += now - self.busy - self.born
+        if not self.is_callback:
+            self.base.rest += now - self.busy - self.born
 
     def note_left_open(self) -> None:
         """Note that what is open will not be closed any more, for the task is over."""
@@ -333,6 +338,7 @@ class LoopAccount:
             other step goes on; every step begins in `begin_other_step` if this is `ALWAYS`.
         due: `step_ended` is called for steps that end later than this moment.
         tasks: the accounts of the living tasks, each with whatever the caller attached to it.
+        callbacks: the accounts of what the loop has called outside of any task.
         queued: how many tasks are scheduled, where that is measured.
         queue: how many tasks were scheduled whenever one more was, that included.
         delays: the scheduling delays of steps, in nanoseconds.
@@ -346,6 +352,7 @@ class LoopAccount:
         "__weakref__",
         "began",
         "begin",
+        "callbacks",
         "changes",
         "changing",
         "current",
@@ -377,6 +384,7 @@ class LoopAccount:
         self.paused: int | None = None
         self.current: TaskAccount | None = None
         self.tasks: dict[TaskAccount, Any] = {}
+        self.callbacks: dict[Frame, TaskAccount] = {}
         self.lifetimes = 0
         self.changes = self.changing = 0
 
@@ -404,6 +412,40 @@ class LoopAccount:
         self.tasks[account] = attached
         self.changes += 1
         return account
+
+    def callback(self, frame: Frame, now: int) -> TaskAccount:
+        """Return the account of a callback of the loop, by the frame of its function.
+
+        Its steps begin as a task's do, and end by `end_callback`.
+        """
+        found = self.callbacks.get(frame)
+        if found is None:
+            parent = self.tree.child(self.tree.root, CALLBACKS)
+            found = TaskAccount(self, self.tree.child(parent, frame), now)
+            found.is_callback = found.is_of_runtime = True
+            self.callbacks[frame] = found
+            self.changes += 1
+        return found
+
+    def end_callback(self, account: TaskAccount, now: int, *, rearms: bool = False) -> None:
+        """End the step of a callback, and close what it has left open.
+
+        Args:
+            account: the callback's.
+            now: the moment.
+            rearms: whether it has had itself called once more, at once.
+        """
+        if account.innermost is not None:
+            account.note_left_open()
+            while account.innermost is not None:
+                account.close(account.innermost, now)
+        account.end_step(now, rearms)
+        account.parked = NEVER  # it does not wait for its next step
+
+    def waited(self, begin: int, now: int) -> None:
+        """Charge the time in which the loop waited for events, between two steps."""
+        if now > begin and self.current is None and self.running:
+            self.tree.child(self.tree.root, WAITING).busy += now - begin
 
     def rename(self, task: TaskAccount, frame: Frame) -> None:
         """Give another frame to a task that has neither stepped nor opened a span."""
@@ -611,6 +653,9 @@ class LoopAccount:
         self._end_all_steps(now)
         for task in list(self.tasks):
             self.exit(task, now, over=False)
+        for callback in self.callbacks.values():
+            callback.finish(now)
+        self.callbacks.clear()
         self.end = now
         self.paused = None
         self.due = NEVER

@@ -11,7 +11,16 @@ from typing import Final, Literal, TypeAlias, get_args
 from tracetools.core.errors import LawError
 from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.notebook import html_of
-from tracetools.core.stacks import ROOT, Blocks, Frame, StackPath, Times
+from tracetools.core.stacks import (
+    CALLBACKS,
+    ROOT,
+    WAITING,
+    Blocks,
+    Frame,
+    StackPath,
+    Times,
+    is_of_loop,
+)
 
 __all__ = ["LENSES", "Lens", "Profile"]
 
@@ -86,13 +95,28 @@ class Profile:
 
     @property
     def busy(self) -> int:
-        """The time in which loops stepped tasks, in nanoseconds, without the root's self time."""
-        return sum(times.busy for path, times in self.stacks.items() if path != (ROOT,))
+        """The time in which loops stepped tasks, in nanoseconds."""
+        return sum(times.busy for path, times in self.stacks.items() if not is_of_loop(path))
+
+    @property
+    def own(self) -> int:
+        """The loops' own time, in nanoseconds: all of `duration` in which no task stepped.
+
+        It is made up of `waiting`, `callbacks`, and the root's self time. The latter is the loops'
+        own work, and with it what cannot be measured apart.
+        """
+        return sum(times.busy for path, times in self.stacks.items() if is_of_loop(path))
 
     @property
     def waiting(self) -> int:
-        """The root's self time: the loops' own waiting and overhead, in nanoseconds."""
-        return self.stacks.get((ROOT,), Times()).busy
+        """The time in which loops waited for events, in nanoseconds, as far as it was measured."""
+        return self.stacks.get((ROOT, WAITING), Times()).busy
+
+    @property
+    def callbacks(self) -> int:
+        """The time in callbacks of loops outside of tasks, in nanoseconds, as far as measured."""
+        below = (times.busy for path, times in self.stacks.items() if path[1:2] == (CALLBACKS,))
+        return sum(below)
 
     @property
     def thread_time(self) -> int:
@@ -121,7 +145,7 @@ class Profile:
         else:
             shown = {path: times.busy + times.thread for path, times in self.stacks.items()}
         if lens == "task":
-            shown[(ROOT,)] = 0
+            shown = {path: 0 if is_of_loop(path) else time for path, time in shown.items()}
             for path, times in self.stacks.items():
                 shown.update({path + (IDLE,): times.idle, path + (SCHEDULED,): times.scheduled})
         return {path: time for path, time in shown.items() if time}

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BLOCKS_THE_LOOP",
+    "CALLBACKS",
     "DEEPER",
     "OTHER",
     "ROOT",
+    "WAITING",
     "Blocks",
     "Frame",
     "Stack",
@@ -24,6 +26,7 @@ __all__ = [
     "StackTree",
     "Times",
     "frames_between",
+    "is_of_loop",
     "stack_path",
 ]
 
@@ -57,7 +60,13 @@ StackPath: TypeAlias = tuple[Frame, ...]
 """A stack as its frames, from the root down."""
 
 ROOT: Final = Frame("all-spans", "")
-"""The first frame of every stack. Its self time is the loop's own waiting and overhead."""
+"""The first frame of every stack. Its self time is the loop's own, as far as not told apart."""
+
+WAITING: Final = Frame("(waiting for events)", "")
+"""The frame below the root for the time in which a loop waits for events."""
+
+CALLBACKS: Final = Frame("(callbacks)", "")
+"""The frame below the root of the callbacks that a loop calls outside of any task."""
 
 OTHER: Final = Frame("(other)", "")
 """The frame of all stacks that came after `StackTree.max_stacks` distinct ones."""
@@ -74,7 +83,7 @@ class Times(NamedTuple):
 
     Attributes:
         busy: the loop's time in steps of tasks with this stack; for the root alone: the loop's
-            own waiting and overhead.
+            own work, and for `WAITING` and what is below `CALLBACKS`.
         scheduled: time in which tasks with this stack could step and did not yet; 0 where that was
             not measured (`Profile.scheduled_measured`).
         idle: time in which tasks with this stack waited for something.
@@ -225,6 +234,14 @@ def stack_path(stack: Stack) -> StackPath:
         stack = stack.parent
         frames.append(stack.frame)
     return tuple(frames[::-1])
+
+
+def is_of_loop(path: StackPath) -> bool:
+    """Whether a stack is of the loop itself: its time is of no task, and it has no lifetime."""
+    return path[1:2] == () or path[1] in _OF_LOOP
+
+
+_OF_LOOP: Final = (WAITING, CALLBACKS)
 
 
 def frames_between(outer: Stack, inner: Stack) -> list[Frame]:

@@ -22,7 +22,7 @@ from tracetools import compat
 from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
-from tracetools.instruments import asyncio_patches
+from tracetools.instruments import asyncio_patches, event_waits
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.instruments.task_parents import spawner
 from tracetools.instruments.tasks import Tasks
@@ -57,6 +57,7 @@ class AsyncioInstrument(Tasks):
         self._lost: deque[RecordedLoop] = deque()
         self._refs: dict[RecordedLoop, ref[AbstractEventLoop]] = {}
         self._unnamed: set[TaskAccount] = set()
+        self._pollers: dict[RecordedLoop, Any] = {}
         self._untracked: WeakSet[Any] = WeakSet()
 
     # -------------------------------------------------------------- called for loops
@@ -73,6 +74,7 @@ class AsyncioInstrument(Tasks):
                 account = self._account(loop)
                 self.recorder.resume_loop(account)
                 self._recording.loop_began()
+                self._watch(loop, account)
                 self._adopt(loop, account)
 
     def stops(self, loop: AbstractEventLoop) -> None:
@@ -82,7 +84,22 @@ class AsyncioInstrument(Tasks):
             if account is not None:
                 self._count_untracked(loop)
                 self._forget_gone()
+                self._unwatch(account)
                 self.recorder.pause_loop(account, self.recorder.clock())
+
+    def _watch(self, loop: AbstractEventLoop, account: RecordedLoop) -> None:
+        """Measure how long the loop waits for events, as long as it runs."""
+        poller = compat.asyncio_poller(loop)
+        if poller is not None and account not in self._pollers:
+            self._pollers[account] = poller
+            account.poller = id(poller)
+            event_waits.watch(poller, "select")
+
+    def _unwatch(self, account: RecordedLoop) -> None:
+        poller = self._pollers.pop(account, None)
+        if poller is not None:
+            account.poller = 0
+            event_waits.unwatch(poller, "select")
 
     def closed(self, loop: AbstractEventLoop) -> None:
         """End the recording of a loop."""
@@ -176,6 +193,8 @@ class AsyncioInstrument(Tasks):
 
     def leave(self) -> None:
         """Let go of all loops and tasks."""
+        for account in tuple(self._pollers):
+            self._unwatch(account)
         self._accounts.clear()
         self._refs.clear()
         self._tasks = _KnownTasks()

@@ -13,13 +13,14 @@ import functools
 import inspect
 import os
 import threading
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Handle
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from weakref import WeakSet
 
 from tracetools import compat
 from tracetools.compat import asyncio_eager_constructor as eager_constructor
 from tracetools.core.interruptions import Insist, is_interruption
+from tracetools.instruments import asyncio_callbacks
 from tracetools.instruments import stepped as steps
 from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.recorder import logger
@@ -290,6 +291,9 @@ _REPLACEMENTS: Final[dict[str, _Replacement]] = {
     "create_task": _create_task,
     "set_task_factory": _set_task_factory,
 }
+_HANDLE: Final = "_run"
+"""The method of asyncio's handles that calls a callback."""
+
 _WAKEUPS: Final[dict[str, _Replacement]] = {"call_soon": _call_soon}
 
 
@@ -341,6 +345,9 @@ def update_methods() -> None:
             _accepting.clear()
             _restore_factories()
             return
+        if not _is_ours(vars(Handle).get(_HANDLE)):
+            original = vars(Handle)[_HANDLE]
+            _replace(Handle, _HANDLE, original, asyncio_callbacks.measured(original))
         if not _is_ours(vars(AbstractEventLoop).get(_SUBCLASSING)):
             _replace(AbstractEventLoop, _SUBCLASSING, None, classmethod(_replace_in_new_class))
         for loop_class in _loop_classes():
@@ -359,7 +366,8 @@ def _wanted() -> dict[str, _Replacement | None]:
     if not _listeners:
         return {}
     wakeups = any(listener.wants_wakeups for listener in _listeners)
-    return {**_REPLACEMENTS, **(_WAKEUPS if wakeups else {}), _SUBCLASSING: None}
+    wanted = {**_REPLACEMENTS, **(_WAKEUPS if wakeups else {})}
+    return {**wanted, _SUBCLASSING: None, _HANDLE: None}
 
 
 def _replace_in_new_class(loop_class: type, /, **options: Any) -> None:

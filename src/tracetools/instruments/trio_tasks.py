@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from tracetools import compat
+from tracetools.instruments import event_waits
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.task_parents import parent_of_adopted, spawner
 from tracetools.instruments.tasks import Tasks
@@ -46,6 +47,7 @@ class TrioTasks(Tasks):
         self.accounts: dict[Task, TaskAccount] = {}
         self._runs: dict[int, RecordedLoop] = {}
         self._unwrapped: dict[TaskAccount, None] = {}
+        self._pollers: dict[RecordedLoop, Any] = {}
 
     @property
     def is_fresh(self) -> bool:
@@ -63,6 +65,11 @@ class TrioTasks(Tasks):
             self._forget(stale, stale.latest)
         loop = self.recorder.begin_loop(backend="trio")
         self._runs[loop.thread] = loop
+        poller = compat.trio_poller()
+        if poller is not None:
+            self._pollers[loop] = poller
+            loop.poller = id(poller)
+            event_waits.watch(poller, "get_events")
 
     def end(self) -> None:
         """End the recording of the run in this thread, if there is one."""
@@ -177,6 +184,9 @@ class TrioTasks(Tasks):
         """End the recording of a run, and let go of its tasks."""
         self.recorder.end_loop(loop, now)
         self._runs.pop(loop.thread, None)
+        poller = self._pollers.pop(loop, None)
+        if poller is not None:
+            event_waits.unwatch(poller, "get_events")
         for task in list(self.accounts):  # at once: other threads have runs of their own
             account = self.accounts.get(task)
             if account is not None and account.loop is loop:

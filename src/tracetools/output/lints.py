@@ -346,7 +346,7 @@ _RULES: Final = (
     _Rule(
         "untracked",
         _untracked,
-        "What these tasks did is in no stack. It counts as the loop's own waiting and overhead.",
+        "What these tasks did is in no stack. It counts as the loop's own time.",
         "Tasks that are made by calling `asyncio.Task`, or by a library's own task factory, cannot"
         " be tracked: make them by `asyncio.create_task` or in a task group. Start recording before"
         " the loop starts.",

@@ -26,6 +26,7 @@ __all__ = [
     "close_span",
     "follow",
     "is_here",
+    "loops_here",
     "open_span",
     "recorded_loops",
     "recorders",
@@ -83,6 +84,11 @@ def _loops_in(thread: int) -> tuple[RecordedLoop, ...]:
     """Return the recorded loops that run in a thread."""
     loops = recorded_loops.get(thread, ())
     return (loops,) if isinstance(loops, RecordedLoop) else loops
+
+
+def loops_here() -> tuple[RecordedLoop, ...]:
+    """Return the recorded loops that run in this thread."""
+    return _loops_in(get_ident())
 
 
 def open_span(frame: Frame, entries: int = 1) -> Opening | None:

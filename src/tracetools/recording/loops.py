@@ -57,6 +57,7 @@ class RecordedLoop(LoopAccount):
         owner: the recording.
         waits: attributes idle time to what tasks await; ``None`` to leave it with the tasks.
         thread: the identity of the thread that the loop runs in.
+        poller: the identity of what it waits for events with; 0 if that is not known.
         clock: the clock as it stands in that thread.
         threshold: how long a step may take before it blocks the loop, in nanoseconds.
         release_gil: called at the end of steps after `due`, so that the sampler can acquire the
@@ -72,6 +73,7 @@ class RecordedLoop(LoopAccount):
         "clock",
         "last_blocking",
         "owner",
+        "poller",
         "postponed",
         "release_gil",
         "samples",
@@ -97,6 +99,7 @@ class RecordedLoop(LoopAccount):
         self.owner = owner
         self.clock = clock
         self.thread = thread
+        self.poller = 0
         self.threshold = threshold
         self.blocking: dict[Location, Blocks] = {}
         self.samples: list[tuple[int, Location]] = []

@@ -131,7 +131,7 @@ def copy_moment(loop: RecordedLoop) -> Moment:
 def _try_copy(loop: RecordedLoop) -> tuple[Moment, bool]:
     """Copy the state of a loop; return whether all of it is of one moment, too."""
     changes = loop.changes
-    tasks = list(loop.tasks)
+    tasks = [*loop.tasks, *loop.callbacks.values()]
     stacks = list(loop.tree.stacks)
     parts: list[tuple[list[attrgetter[Any]], Sequence[object]]] = [
         (_LOOP, (loop,)),
@@ -225,14 +225,15 @@ class Sums:
         for task, row in zip(moment.tasks, moment.task_rows, strict=True):
             stepping = task is moment.loop_row.current
             until = read(row.busy, now, stepping=stepping)
-            self._add_passed(row.base, until, Readings(0, row.born))
+            rested = until.rest if task.is_callback else row.born
+            self._add_passed(row.base, until, Readings(0, rested))
             for opened in outwards(row.innermost):
                 since = readings_at(opened)
                 self._add_passed(opened[2], until, since)
                 self._add_passed(stack_around(opened, row.base), since, until)
             if row.ready is not None and not stepping:
                 self._add(row.stack, scheduled=now - row.ready)
-            lived += now - row.born
+            lived += 0 if task.is_callback else now - row.born
         return lived
 
     def by_path(self, duration: int, shorten: Callable[[Frame], Frame]) -> dict[StackPath, Times]:

@@ -178,7 +178,9 @@ def _metadata(profile: Profile) -> Iterator[tuple[str, str]]:
     if profile.start:
         yield "Start", _moment(profile.start)
     yield "Duration", _show_time(profile.duration)
-    yield "Loop's own waiting and overhead", _show_time(profile.waiting)
+    yield "Loop's own time", _show_time(profile.own)
+    yield "  of it waiting for events", _show_time(profile.waiting)
+    yield "  of it in callbacks", _show_time(profile.callbacks)
     yield "Task time", _show_time(profile.task_time)
     if profile.thread_time:
         yield "Thread time", _show_time(profile.thread_time)

@@ -1,0 +1,234 @@
+"""What an asyncio loop calls outside of tasks: each callback has an account of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+
+import pytest
+
+from tests.strategies import by_names
+from tracetools import record, span
+from tracetools.instruments.asyncio_callbacks import callback_frame
+from tracetools.testing import FakeClock
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def recorded(clock, tmp_path):
+    """Return what runs a main function, and returns the times of callbacks by name."""
+
+    def run(main, **options):
+        recording = record(tmp_path / "stack", clock=clock, flush_interval=None, **options)
+        with recording as found:
+            asyncio.run(main())
+        found.profile.check()
+        names = by_names(found.profile)
+        return {
+            name.partition(";")[2].rpartition("<locals>.")[2]: times
+            for name, times in names.items()
+            if name.startswith("(callbacks);")
+        }
+
+    return run
+
+
+async def until_called(turns=3):
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+def test_each_callback_is_charged_by_its_function(recorded, clock):
+    def first():
+        clock.tick(5)
+
+    def second(nanoseconds):
+        clock.tick(nanoseconds)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.call_soon(first)
+        loop.call_soon(first)
+        loop.call_soon(functools.partial(second, 3))
+        loop.call_later(0, second, 4)
+        await until_called()
+
+    found = recorded(main)
+    assert {name: (times.busy, times.steps) for name, times in found.items()} == {
+        "first": (10, 2),
+        "second": (7, 2),
+    }
+    assert all(times.idle == times.scheduled == times.entries == 0 for times in found.values())
+
+
+def test_a_profile_in_the_midst_of_a_callback_keeps_the_laws(clock, tmp_path):
+    recording = record(tmp_path / "stack", clock=clock, flush_interval=None)
+
+    def callback():
+        clock.tick(5)
+        with span("part"):
+            clock.tick(2)
+            profiles.append(found.profile)
+
+    async def main():
+        asyncio.get_running_loop().call_soon(callback)
+        await until_called()
+
+    profiles = []
+    with recording as found:
+        asyncio.run(main())
+    [profile] = profiles
+    profile.check()
+    busy = {name.rpartition("<locals>.")[2]: t.busy for name, t in by_names(profile).items()}
+    assert (busy["callback"], busy["callback;part"]) == (5, 2)
+    assert profile.callbacks == 7
+
+
+def test_a_span_that_a_callback_leaves_open_is_closed_at_its_end(recorded, clock):
+    def callback():
+        span("open").__enter__()
+        clock.tick(5)
+
+    async def main():
+        asyncio.get_running_loop().call_soon(callback)
+        await until_called()
+
+    found = recorded(main)
+    assert (found["callback;open"].busy, found["callback;open"].left_open) == (5, 1)
+
+
+def test_a_task_that_a_callback_creates_is_not_below_it(clock, tmp_path):
+    async def child():
+        clock.tick(1)
+
+    def callback():
+        tasks.append(asyncio.get_running_loop().create_task(child()))
+
+    async def main():
+        asyncio.get_running_loop().call_soon(callback)
+        await until_called()
+
+    tasks = []
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+        asyncio.run(main())
+    [name] = [name for name, times in by_names(found.profile).items() if times.busy == 1]
+    assert name.endswith("main;" + child.__qualname__)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+def test_an_eager_step_within_a_callback_interrupts_it(recorded, clock):
+    async def child():
+        clock.tick(100)
+
+    def callback():
+        clock.tick(1)
+        tasks.append(asyncio.get_running_loop().create_task(child()))
+        clock.tick(2)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        loop.call_soon(callback)
+        await until_called()
+
+    tasks = []
+    assert recorded(main)["callback"].busy == 3
+
+
+def test_a_callback_that_has_itself_called_again_wakes_itself(recorded, clock):
+    def rearms():
+        clock.tick(1)
+        rest.append(None)
+        if len(rest) < 10:
+            asyncio.get_running_loop().call_soon(rearms)
+
+    async def main():
+        asyncio.get_running_loop().call_soon(rearms)
+        await until_called(10)
+
+    rest = []
+    found = recorded(main)["rearms"]
+    assert (found.busy, found.steps) == (10, 10)
+    assert found.self_wakes >= 1
+
+
+def test_an_error_of_a_callback_goes_where_it_would_have_gone(recorded, clock):
+    def fails():
+        clock.tick(1)
+        raise ZeroDivisionError
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+        loop.call_soon(fails)
+        await until_called()
+
+    errors = []
+    assert recorded(main)["fails"].busy == 1
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+
+
+def test_a_protocols_method_is_named(tmp_path, clock):
+    class Answers(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+        def data_received(self, data):
+            clock.tick(5)
+            self.transport.write(data)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(Answers, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.write(b"x")
+        await reader.readexactly(1)
+        writer.close()
+        server.close()
+
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+        asyncio.run(main())
+    found.profile.check()
+    [name] = [name for name, times in by_names(found.profile).items() if times.busy == 5]
+    assert name.endswith("Answers.data_received")
+
+
+class Callable:
+    def __call__(self):
+        pass
+
+    def method(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("callback", "name"),
+    [
+        (Callable(), "Callable.__call__"),
+        (Callable().method, "Callable.method"),
+        (functools.partial(functools.partial(Callable().method)), "Callable.method"),
+        (Callable.method, "Callable.method"),
+        (print, None),
+        (object(), None),
+        (asyncio.sleep, None),
+    ],
+)
+def test_the_name_of_a_callback(callback, name):
+    frame = callback_frame(callback)
+    assert (frame and frame.name) == name
+
+
+def test_an_object_that_lies_is_asked_nothing():
+    class Liar:
+        def __getattribute__(self, name):
+            pytest.fail(f"asked for {name}")
+
+        def __call__(self):
+            pass
+
+    assert callback_frame(Liar()).name.endswith("Liar.__call__")

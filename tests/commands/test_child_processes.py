@@ -1,5 +1,6 @@
 """Processes that a program spawns are recorded as it is, and otherwise what they were."""
 
+import multiprocessing
 import os
 import pickle
 import re
@@ -211,6 +212,15 @@ def sent():
     return sent, pickle.loads(pickle.dumps(sent))
 
 
+@pytest.fixture(params=["spawn", None])
+def method(request):
+    """Let the program choose a start method, or none; return what a child is sent about it."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method(request.param, force=True)
+    yield spawn.get_preparation_data("child")["start_method"]
+    multiprocessing.set_start_method(before, force=True)
+
+
 def test_function_of_multiprocessing_is_put_back():
     before = spawn.get_start_method
     children = Children(*PLAN)
@@ -231,14 +241,26 @@ def test_function_that_someone_else_has_installed_since_is_left_alone(monkeypatc
     children.end()
 
 
+def test_child_receives_the_start_method_that_it_would(method, temporary, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", temporary)
+    children = Children(*PLAN)
+    children.start()
+    try:
+        message, found = sent()
+    finally:
+        children.end()
+        children.remove()
+    assert message == (method or "")
+    assert type(message) is not str
+    assert (type(found), found) == (type(method), method)
+
+
 def test_folder_is_made_for_the_first_child_and_removed():
     children = Children(*PLAN)
     children.start()
     assert children.collect() == ([], 0)
     children.remove()
-    text, found = sent()
-    assert text == found
-    assert type(found) is str  # and this process, which is no child, is not recorded
+    sent()  # this process, which is no child, is not recorded
     folder = Path(children._folder)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert list(folder.iterdir()) == []
@@ -247,13 +269,16 @@ def test_folder_is_made_for_the_first_child_and_removed():
     assert not folder.exists()
 
 
-def test_children_are_started_as_ever_where_no_folder_can_be_made(monkeypatch, tmp_path):
+def test_children_are_started_as_ever_where_no_folder_can_be_made(
+    method, monkeypatch, tmp_path
+):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     children = Children(*PLAN)
     children.start()
     try:
-        text, found = sent()
-        assert (type(text), text) == (str, found)
+        message, found = sent()
+        assert (type(message), message) == (type(method), method)
+        assert found == method
     finally:
         children.end()
 

@@ -112,12 +112,13 @@ class Children:
         self._theirs = spawn.get_start_method
         spawn.get_start_method = self._get_start_method
 
-    def _get_start_method(self, *arguments: Any) -> str:
+    def _get_start_method(self, *arguments: Any, **options: Any) -> str | None:
         """Return the start method, which multiprocessing sends to a child; ours has a message.
 
+        From Python 3.14 on it is None if the program has chosen none.
         We stand in for this function since it never fails, so no traceback has our frame.
         """
-        method: str = self._theirs(*arguments)
+        method: str | None = self._theirs(*arguments, **options)
         with contextlib.suppress(OSError):  # no folder can be made
             if os.getpid() == self._pid:
                 self._folder = self._folder or tempfile.mkdtemp(prefix="tracetools-")
@@ -126,18 +127,23 @@ class Children:
 
 
 class _Messenger(str):
-    """A text that runs `_START` when it is unpickled, and becomes an ordinary text."""
+    """A start method that runs `_START` when it is unpickled, and becomes what it stands for.
 
-    __slots__ = ("_plan",)
+    It is an empty text in place of None.
+    """
 
-    def __new__(cls, text: str, _: Mapping[str, Any]) -> Self:
-        return super().__new__(cls, text)
+    __slots__ = ("_method", "_plan")
 
-    def __init__(self, _: str, plan: Mapping[str, Any]) -> None:
+    def __new__(cls, method: str | None, _: Mapping[str, Any]) -> Self:
+        return super().__new__(cls, method or "")
+
+    def __init__(self, method: str | None, plan: Mapping[str, Any]) -> None:
+        self._method = method
         self._plan = plan
 
     def __reduce_ex__(self, _: object) -> tuple[object, ...]:
-        return eval, ("exec(start) or text", {"start": _START, "text": str(self), **self._plan})
+        names = {"start": _START, "method": self._method, **self._plan}
+        return eval, ("exec(start) or method", names)
 
 
 def start(options: Mapping[str, Any], path: Sequence[str], folder: str) -> None:

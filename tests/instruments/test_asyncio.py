@@ -8,6 +8,7 @@ import gc
 import inspect
 import io
 import itertools
+import linecache
 import logging
 import os
 import re
@@ -769,6 +770,7 @@ def seen_by(function, log, recordings, **options):
     """Run a program within recordings; return what it has seen, and what asyncio has logged."""
     see = Notes()
     log.clear()
+    linecache.clearcache()  # it finds uvloop's source the second time that it looks, since 3.14
     with ExitStack() as stack:
         entered = [stack.enter_context(recording) for recording in recordings]
         run(function(see), **options)

@@ -744,6 +744,69 @@ if sys.version_info >= (3, 12):
         asyncio.get_running_loop().set_task_factory(None)
 
 
+if sys.version_info >= (3, 14):
+
+    @program
+    async def tasks_that_start_eagerly(see):
+        async def at_once(number):
+            task = asyncio.current_task()
+            see(task.get_name(), task in asyncio.all_tasks(), asyncio.all_tasks() == everyone())
+            return number
+
+        def everyone():
+            found = []
+            loop = asyncio.get_running_loop()
+            thread = threading.Thread(target=lambda: found.append(asyncio.all_tasks(loop)))
+            thread.start()
+            thread.join()
+            return found[0]
+
+        for start in (True, False, None):
+            options = {"name": "its name", "eager_start": start}
+            task = asyncio.create_task(at_once(1), **options)
+            see(task.done(), await task, asyncio.all_tasks() == everyone())
+            for function in (fails, fails_at_once):
+                see(await error_of(asyncio.create_task(function(), eager_start=start)))
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(at_once(2), **options)
+                see(task.done())
+            task = asyncio.Task(at_once(3), loop=asyncio.get_running_loop(), **options)
+            see(task.done(), await task)
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        task = asyncio.create_task(at_once(4), name="another", eager_start=False)
+        see(task.done(), await task)
+        loop.set_task_factory(None)
+
+    @program
+    async def errors_of_eager_tasks_are_not_kept_alive(see):
+        class Error(Exception):
+            pass
+
+        async def raises():
+            raise Error
+
+        task = asyncio.create_task(raises(), eager_start=True)
+        error = weakref.ref(task.exception())
+        gc.disable()
+        try:
+            del task
+            see(error())
+        finally:
+            gc.enable()
+
+    @program
+    async def graphs_of_awaits(see):
+        async def outer():
+            await forever()
+
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(outer(), name="outer")
+            await asyncio.sleep(0)
+            see(asyncio.format_call_graph(task))
+            task.cancel()
+
+
 class Notes:
     """What a program has seen."""
 
@@ -1014,23 +1077,46 @@ def test_loops_in_several_threads_add_up(make, clock):
     assert named(profile)["main;s;leaf"].entries == 40
 
 
-def test_an_eager_task_steps_within_the_step_of_its_creator(make, clock):
+def by_a_factory(coroutine):
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    return asyncio.create_task(coroutine)
+
+
+def by_an_option(coroutine):
+    return asyncio.create_task(coroutine, eager_start=True)
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        pytest.param(
+            by_a_factory,
+            marks=pytest.mark.skipif(sys.version_info < (3, 12), reason="came with Python 3.12"),
+        ),
+        pytest.param(
+            by_an_option,
+            marks=pytest.mark.skipif(sys.version_info < (3, 14), reason="came with Python 3.14"),
+        ),
+    ],
+)
+def test_an_eager_task_steps_within_the_step_of_its_creator(create, make, clock):
     async def child():
         clock.tick(10)
         await asyncio.sleep(0)
         clock.tick(100)
 
     async def main():
-        asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
         clock.tick(1)
-        task = asyncio.create_task(child())
+        task = create(child())
         clock.tick(2)
         await task
 
-    with make() as recording:
+    with make(lens="task") as recording:
         run(main())
     recording.profile.check()
     assert busy(recording.profile) == {"main": 3, "main;child": 110}
+    times = named(recording.profile)["main;child"]
+    assert (times.scheduled, times.idle) == (2, 0)
 
 
 def test_a_task_is_scheduled_from_its_wake_up_until_its_step(make, clock):

@@ -183,7 +183,9 @@ def _absolute(path: str) -> str:
 def _new_main() -> ModuleType:
     """Replace our ``__main__`` by a new one, made as the interpreter makes it."""
     main = ModuleType("__main__")
-    vars(main).update(__loader__=BuiltinImporter, __annotations__={}, __builtins__=builtins)
+    vars(main).update(__loader__=BuiltinImporter, __builtins__=builtins)
+    if sys.version_info < (3, 14):  # since, they are made when they are asked for
+        vars(main).update(__annotations__={})
     _replaced.append(sys.modules["__main__"])
     sys.modules["__main__"] = main
     return main
@@ -196,7 +198,9 @@ def _run_script(file: str, source: bytes, main: dict[str, Any]) -> None:
     else:
         loader = SourceFileLoader("__main__", file)
         code = compile(source, file, "exec", dont_inherit=True)
-    main.update(__file__=file, __cached__=None, __loader__=loader)
+    main.update(__file__=file, __loader__=loader)
+    if sys.version_info < (3, 15):
+        main.update(__cached__=None)
     exec(code, main)  # noqa: S102  # what the command is for
 
 

@@ -63,7 +63,8 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         self._coroutine = coroutine
         self.is_over = False
         self.owner = owner
-        steps = _steps(ref(self), coroutine, account, owner, prepare, checkpoint)
+        itself = ref(self, id)  # with a callback, so that finalisers find it cleared on 3.15 too
+        steps = _steps(itself, coroutine, account, owner, prepare, checkpoint)
         next(steps)
         # Attributes instead of methods: to call one is to resume the generator, without a frame of
         # ours between. So there is one place where a signal handler can strike.

@@ -148,9 +148,12 @@ def test_fd_is_that_of_the_inner_loop_while_one_runs_within_another(followed, lo
         return wakeup_fd()
 
     async def nested():
+        task = asyncio.current_task()
+        asyncio.tasks._leave_task(loop, task)  # since 3.14, a thread has one current task
         asyncio._set_running_loop(None)
         found = inner.run_until_complete(main())
         asyncio._set_running_loop(loop)
+        asyncio.tasks._enter_task(loop, task)
         return found, wakeup_fd()
 
     assert loop.run_until_complete(nested()) == (fd_of(inner), fd_of(loop))

@@ -1237,6 +1237,7 @@ def test_a_loop_that_is_never_closed_is_not_kept_alive(make):
     assert ref() is None
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # an error on 3.15
 def test_a_forked_child_goes_on_unrecorded(make):
     async def main():
         child = os.fork()
@@ -1245,8 +1246,6 @@ def test_a_forked_child_goes_on_unrecorded(make):
         assert os.waitpid(child, 0)[1] == 0
         await leaf()
 
-    if sys.version_info >= (3, 12):
-        main = pytest.mark.filterwarnings("ignore")(main)
     with make() as recording:
         run(main())
     recording.profile.check()

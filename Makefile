@@ -7,7 +7,7 @@
 #   make test MARKED='not once'                      some tests, without coverage
 #   make test EXTRA=test-lowest MARKED=...           without what keeps anyio from being old
 #
-# Tests are marked `once` or `edges` (pyproject.toml). CI runs all of them on the newest Python,
+# Tests are marked `once` or `edges` (pyproject.toml). CI runs all of them on one Python (3.14),
 # those that are `not once` on the oldest, and those that are `not once and not edges` on the others.
 
 PYTHON ?= python3

@@ -85,6 +85,28 @@ def test_workers_of_a_pool_are_recorded_though_they_are_terminated(
 
 
 @unix
+def test_children_are_recorded_where_the_program_chooses_no_start_method(tmp_path, temporary):
+    program = """
+        import asyncio, concurrent.futures, multiprocessing
+        async def work():
+            await asyncio.sleep(0)
+            return multiprocessing.get_start_method(allow_none=True)
+        def job():
+            return asyncio.run(work())
+        if __name__ == "__main__":
+            with concurrent.futures.ProcessPoolExecutor(1) as pool:
+                print(pool.submit(job).result(), pool.submit(job).result())
+            child = multiprocessing.Process(target=job)
+            child.start()
+            child.join()
+            print(child.exitcode, asyncio.run(work()), multiprocessing.get_start_method())
+    """
+    said = same(tmp_path, temporary, program, covered=False)
+    spawned = sys.version_info >= (3, 14) or sys.platform == "darwin"  # before, Linux forked
+    assert counted(said) == ((4, "asyncio", 3) if spawned else (1, "asyncio", 1))
+
+
+@unix
 def test_child_that_cannot_import_us_goes_on(tmp_path, temporary):
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'BLOCKED' in os.environ: sys.modules['tracetools'] = None"
@@ -269,9 +291,7 @@ def test_folder_is_made_for_the_first_child_and_removed():
     assert not folder.exists()
 
 
-def test_children_are_started_as_ever_where_no_folder_can_be_made(
-    method, monkeypatch, tmp_path
-):
+def test_children_are_started_as_ever_where_no_folder_can_be_made(method, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     children = Children(*PLAN)
     children.start()

@@ -186,7 +186,8 @@ def test_command_that_is_not_python(tmp_path, monkeypatch, content):
 
 
 @pytest.mark.parametrize(
-    "words", [["-m", "no_such_module"], ["-m", "email"], ["-m", "no.such.module"], ["-m", ""], ["."]]
+    "words",
+    [["-m", "no_such_module"], ["-m", "email"], ["-m", "no.such.module"], ["-m", ""], ["."]],
 )
 def test_missing_module_is_reported_as_python_does(tmp_path, words):
     assert assert_same(*words, folder=tmp_path) == ""

@@ -7,6 +7,7 @@ import asyncio.base_events
 import importlib
 import socket
 import sys
+import threading
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -240,10 +241,82 @@ def test_an_object_of_the_program_is_asked_nothing():
 # --------------------------------------------------------------------------------- CPython
 
 
-def test_the_calling_frame_and_those_of_threads_are_found():
-    here = sys._getframe()
-    assert compat.getframe(0) is here
-    assert here in compat.frames_of_threads().values()
+def test_the_calling_frame_is_found():
+    assert compat.getframe(0) is sys._getframe()
+
+
+@pytest.fixture
+def without_ctypes(monkeypatch):
+    monkeypatch.setattr(compat, "_thread_states", lambda: None)
+
+
+@pytest.fixture
+def thread():
+    """A thread that was noted, and the code that it runs in."""
+    noted, over = threading.Event(), threading.Event()
+    found = SimpleNamespace()
+
+    def run():
+        found.identity = compat.this_thread()
+        found.code = sys._getframe().f_code
+        noted.set()
+        over.wait()
+
+    one = threading.Thread(target=run)
+
+    def end():
+        over.set()
+        one.join()
+
+    one.start()
+    noted.wait()
+    found.end = end
+    yield found
+    end()
+
+
+def codes_of(thread):
+    [frame] = compat.innermost_frame(thread)
+    while frame is not None:
+        yield frame.f_code
+        frame = frame.f_back
+
+
+def test_the_frames_of_a_thread_are_found(thread):
+    assert thread.code in codes_of(thread.identity)
+    assert sys._getframe().f_code not in codes_of(thread.identity)
+
+
+def test_the_frames_of_a_thread_are_found_without_ctypes(thread, without_ctypes, monkeypatch):
+    monkeypatch.setattr(compat, "_MAKERS", ())
+    assert thread.code in codes_of(thread.identity)
+
+
+def test_the_frames_of_this_thread_are_found():
+    [frame] = compat.innermost_frame(compat.this_thread())
+    assert frame is sys._getframe()
+
+
+def test_a_thread_that_ended_has_no_frame(thread):
+    thread.end()
+    assert list(compat.innermost_frame(thread.identity)) == [None]
+
+
+def test_a_thread_that_was_not_noted_has_no_frame():
+    assert list(compat.innermost_frame(1)) == [None]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share one GIL")
+def test_no_frame_is_asked_for_where_other_interpreters_may_run(put, without_ctypes):
+    put("_interpreters")
+    here = compat.this_thread()
+    assert list(compat.innermost_frame(here)) == [None]
+    assert any("ctypes cannot be used" in sentence for sentence in compat.missing())
+
+
+def test_ctypes_that_cannot_be_imported_is_done_without(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert compat._thread_states.__wrapped__() is None
 
 
 def test_a_process_that_is_not_spawned_is_not_being_prepared(put, monkeypatch):

@@ -7,6 +7,10 @@ Nothing here imports a backend; it looks into what the program has imported.
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
+from functools import cache, partial
+from itertools import chain, compress, islice, starmap, takewhile
+from operator import is_not, methodcaller
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -24,12 +28,13 @@ __all__ = [
     "asyncio_replace_callbacks",
     "asyncio_running_loop",
     "asyncio_wakeup_fd",
-    "frames_of_threads",
     "getframe",
+    "innermost_frame",
     "is_of_asyncio",
     "missing",
     "multiprocessing_is_preparing",
     "runpy_run_module",
+    "this_thread",
     "trio_checkpoint",
     "trio_instruments",
     "trio_poller",
@@ -96,6 +101,8 @@ def missing() -> Iterator[str]:
             found = getattr(found, name, _GONE)
         if found is _GONE:
             yield f"{module}.{path} is gone: {lost}"
+    if _thread_states() is None and _may_have_interpreters():
+        yield "ctypes cannot be used: nothing is sampled, for other interpreters may be there"
 
 
 _GONE: Final = object()
@@ -119,8 +126,92 @@ def _no_frame(_: int) -> None:
 getframe: Final[Callable[[int], FrameType | None]] = getattr(sys, "_getframe", _no_frame)
 """Return a frame of this thread, the caller's for 0; None where that is gone."""
 
-frames_of_threads: Final[Callable[[], dict[int, FrameType]]] = getattr(sys, "_current_frames", dict)
-"""Return the innermost frame of each thread, by its identity."""
+_current_frames: Final[Callable[[], dict[int, FrameType]]] = getattr(sys, "_current_frames", dict)
+
+
+# -- the frames of another thread ----------------------------------------------------------------
+# `sys._current_frames` lists those of all interpreters. From Python 3.12 on, another interpreter
+# may run without our GIL and have a memory allocator of its own: the frame objects that are made
+# for its threads end the process. So a thread is looked for among those of this interpreter.
+
+
+class _ThreadStates(NamedTuple):
+    """Functions of Python's C API. None of them releases the GIL."""
+
+    current: Callable[[], int]
+    first: Callable[[], int | None]
+    following: Callable[[int], int | None]
+    number: Callable[[int], int]
+    frame: Callable[[int], FrameType]
+
+
+@cache
+def _thread_states() -> _ThreadStates | None:
+    """Return what finds the threads of this interpreter; None where ctypes cannot."""
+    try:
+        from ctypes import (  # noqa: PLC0415  # takes a while
+            PYFUNCTYPE,
+            c_uint64,
+            c_void_p,
+            py_object,
+            pythonapi,
+        )
+
+        one, of_one = PYFUNCTYPE(c_void_p), PYFUNCTYPE(c_void_p, c_void_p)
+        return _ThreadStates(
+            one(("PyThreadState_Get", pythonapi)),
+            partial(
+                of_one(("PyInterpreterState_ThreadHead", pythonapi)),
+                one(("PyInterpreterState_Get", pythonapi))(),
+            ),
+            of_one(("PyThreadState_Next", pythonapi)),
+            PYFUNCTYPE(c_uint64, c_void_p)(("PyThreadState_GetID", pythonapi)),
+            PYFUNCTYPE(py_object, c_void_p)(("PyThreadState_GetFrame", pythonapi)),
+        )
+    except Exception:  # noqa: BLE001  # no ctypes, or no such functions
+        return None
+
+
+_numbers: Final[dict[int, int]] = {}
+"""The number of each noted thread's state, by its identity. A number is never used again."""
+
+
+def this_thread() -> int:
+    """Return the identity of this thread, and note how `innermost_frame` finds it."""
+    here, states = get_ident(), _thread_states()
+    if states is not None:
+        _numbers[here] = states.number(states.current())
+    return here
+
+
+def innermost_frame(thread: int) -> Iterator[Any]:
+    """Yield the innermost frame of a thread that was noted; None if it has ended.
+
+    What it returns consists of C functions, so that no other thread runs meanwhile.
+    """
+    states, wanted = _thread_states(), _numbers.get(thread)
+    if states is None:
+        if _may_have_interpreters():
+            return iter((None,))
+        return map(methodcaller("get", thread), starmap(_current_frames, ((),)))
+    if wanted is None:
+        return iter((None,))
+    known: list[int] = []
+    # Each state that is found is appended, and asked for the next one.
+    more: Iterator[Any] = chain(starmap(states.first, ((),)), map(states.following, known))
+    walk = partial(known.extend, takewhile(partial(is_not, None), more))
+    found = compress(known, map(wanted.__eq__, map(states.number, known)))
+    calls = (walk, partial(next, map(states.frame, found), None))
+    return islice(map(methodcaller("__call__"), calls), 1, None)
+
+
+def _may_have_interpreters() -> bool:
+    """Whether the program may have made an interpreter that has a GIL of its own."""
+    return sys.version_info >= (3, 12) and not sys.modules.keys().isdisjoint(_MAKERS)
+
+
+_MAKERS: Final = ("_interpreters", "_xxsubinterpreters", "_testcapi", "_testinternalcapi")
+"""The modules that make interpreters."""
 
 
 def runpy_run_module() -> Callable[..., object]:

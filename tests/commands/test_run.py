@@ -245,6 +245,18 @@ def test_failure_of_ours_changes_nothing_but_our_report(tmp_path, error):
     assert "Traceback" not in said
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="anyio has no interpreters there")
+@pytest.mark.parametrize("options", [(), ("--functions",)], ids=["plain", "functions"])
+def test_other_interpreters_are_left_alone(tmp_path, options):
+    program = str(PROGRAMS / "interpreters.py")
+    with started(*RECORDED, *options, program, folder=tmp_path) as process:
+        ended = end(process)
+    assert (ended.status, ended.output) == (0, "8\n")
+    [(path, blocks)] = read_profile(tmp_path / "stack.profile.json").blocking.items()
+    assert path[-1].label.endswith("interpreters.py:10)")
+    assert blocks.count == 1
+
+
 def test_recording_and_an_instrument_of_the_program_get_on(tmp_path):
     program = """
         import trio

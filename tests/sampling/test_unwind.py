@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import weakref
+from itertools import starmap
 
 from tests.sampling.world import MILLISECOND
 from tracetools import compat
@@ -82,7 +83,7 @@ def test_a_sample_that_fails_leaves_the_collector_on(world, monkeypatch):
     def refuse():
         raise RuntimeError("not allowed here")
 
-    monkeypatch.setattr(compat, "frames_of_threads", refuse)
+    monkeypatch.setattr(compat, "innermost_frame", lambda _: starmap(refuse, ((),)))
     world.step(lambda: (world.sample(), world.loop.tick(10)))
     assert gc.isenabled()
     assert world.functions() == {"task": 10}

@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from tracetools import compat
 from tracetools.attribution.division import WeightedSamples
 from tracetools.attribution.functions import FunctionStacks
 from tracetools.attribution.waits import Waits
@@ -129,7 +130,7 @@ class Recorder:
                 self._free_tree(),
                 self.clock_of(get_ident()),
                 self,
-                thread=get_ident(),
+                thread=compat.this_thread(),
                 threshold=NEVER if self.threshold is None else self.threshold,
                 waits=self.waits,
             )
@@ -161,7 +162,7 @@ class Recorder:
     def resume_loop(self, loop: RecordedLoop) -> None:
         """Note that a loop runs again, in this thread."""
         if loop.paused is not None and not self.stopped:
-            loop.thread = get_ident()
+            loop.thread = compat.this_thread()
             loop.clock = self.clock_of(loop.thread)
             loop.resume()
             self._follow(loop)
@@ -286,10 +287,10 @@ class Recorder:
 
     def _thread_account(self, task: TaskAccount | None) -> RecordedThread:
         if task is not None:
-            return RecordedThread(task.loop.tree, task.stack, self, thread=get_ident())
+            return RecordedThread(task.loop.tree, task.stack, self, thread=compat.this_thread())
         tree = self._thread_tree
         name = Frame(thread_name(threading.current_thread().name), "")
-        return RecordedThread(tree, tree.child(tree.root, name), self, thread=get_ident())
+        return RecordedThread(tree, tree.child(tree.root, name), self, thread=compat.this_thread())
 
     # --------------------------------------------------------------- snapshot
 

@@ -12,7 +12,7 @@ import re
 import sys
 from collections import deque
 from functools import partial
-from itertools import accumulate, chain, compress, repeat, starmap, takewhile
+from itertools import accumulate, chain, compress, repeat, takewhile
 from operator import attrgetter, is_not, methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["line_at_fault", "unwind_step", "unwind_thread"]
 
 _MOST_FRAMES: Final = 2000
-_ONCE: Final = ((),)
 _CALL: Final = methodcaller("__call__")
 _CODE: Final = attrgetter("f_code")
 _CODE_AND_LINE: Final = attrgetter("f_code", "f_lineno")
@@ -54,7 +53,7 @@ def _unwinder(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[]
 
     It consists of C functions, so that nothing interrupts it.
     """
-    top = map(methodcaller("get", thread), starmap(compat.frames_of_threads, _ONCE))
+    top = compat.innermost_frame(thread)
     frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
     there_are = takewhile(partial(is_not, None), frames)
     unwind = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import types
 
 import pytest
 
@@ -117,3 +118,45 @@ def test_looking_for_a_module_does_not_count_as_importing_it(module):
     assert done == []
     importlib.import_module(module)
     assert done == [1]
+
+
+@pytest.fixture
+def ours(tmp_path, module, monkeypatch):
+    """Name modules of ours that import the module at their beginning, one within another."""
+    (tmp_path / "ours_inner.py").write_text(f"import {module}\nvalue = 1\n")
+    (tmp_path / "ours_outer.py").write_text("import ours_inner\nvalue = 2\n")
+    (tmp_path / "ours_broken.py").write_text(f"import {module}\n1 / 0\n")
+    monkeypatch.setattr(late, "_OURS", "ours_")
+    yield
+    for name in ("ours_inner", "ours_outer", "ours_broken"):
+        sys.modules.pop(name, None)
+
+
+def test_it_is_done_once_all_of_ours_is_there_that_imports_the_module(module, ours):
+    done = []
+    late.when_imported(module, lambda: done.append(vars(sys.modules["ours_outer"]).get("value")))
+    importlib.import_module("ours_outer")
+    assert done == [2]
+    assert late._finder not in sys.meta_path
+    assert type(sys.modules["ours_outer"].__spec__.loader).__module__ != late.__name__
+
+
+def test_it_is_done_though_ours_fails_that_imports_the_module(module, ours):
+    done = []
+    late.when_imported(module, lambda: done.append(1))
+    with pytest.raises(ZeroDivisionError):
+        importlib.import_module("ours_broken")
+    assert done == [1]
+
+
+def test_what_is_forgotten_while_ours_is_imported_is_not_done(module, ours, tmp_path):
+    def act():
+        raise AssertionError
+
+    text = f"import {module}\nfrom ours_test import forget\nforget()\n"
+    (tmp_path / "ours_inner.py").write_text(text)
+    sys.modules["ours_test"] = types.SimpleNamespace(forget=lambda: late.forget(act))
+    late.when_imported(module, act)
+    importlib.import_module("ours_outer")
+    del sys.modules["ours_test"]
+    assert late._finder not in sys.meta_path

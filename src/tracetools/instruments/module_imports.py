@@ -1,6 +1,9 @@
 """Calls a function once a module was imported, by whatever code, without importing it.
 
 A backend that a program does not use must not be imported.
+
+A module of ours may be what imports the backend, at its beginning. The functions that are called
+need all of it, so they wait for its end.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name not in _actions:
+        if name not in _actions and not (_actions and name.startswith(_OURS)):
             return None
         others = [finder for finder in sys.meta_path if finder is not self]
         found = (finder.find_spec(name, path, target) for finder in others)
@@ -72,14 +75,37 @@ class _AnnouncingLoader(Loader):
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        for action in _actions.pop(module.__name__, []):
+        is_ours = module.__name__.startswith(_OURS)
+        if is_ours:
+            _begun.append(module)
+        try:
+            self._loader.exec_module(module)
+            _imported.append(module.__name__)
+        finally:
+            if is_ours:
+                _begun.remove(module)
+            if not _begun:
+                _act()
+
+
+def _act() -> None:
+    """Call what waits for the modules that were imported."""
+    while _imported:
+        name = _imported.pop(0)
+        for action in _actions.pop(name, []):
             forget(action)
             try:
                 action()
             except Exception:  # noqa: BLE001  # the program wanted the module, and it has it
-                logger.exception("%s cannot be recorded; the program goes on", module.__name__)
+                logger.exception("%s cannot be recorded; the program goes on", name)
 
+
+_OURS: Final = __name__.partition(".")[0] + "."
+_begun: Final[list[ModuleType]] = []
+"""Our own modules whose import has begun, in whatever thread, and not ended."""
+
+_imported: Final[list[str]] = []
+"""Modules that were imported, and whose actions were not called yet."""
 
 _actions: Final[dict[str, list[Callable[[], object]]]] = {}
 _finder: Final = _Finder()

@@ -257,6 +257,65 @@ def test_other_interpreters_are_left_alone(tmp_path, options):
     assert blocks.count == 1
 
 
+WALK = """\
+import sys
+for module in tuple(sys.modules.values()):
+    for name in dir(module):
+        getattr(module, name, None)
+"""
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "from tracetools import FlamegraphInstrument",
+        "from tracetools.instruments.asyncio import AsyncioInstrument",
+        "import tracetools.instruments.trio_patches, tracetools.instruments.asyncio_patches",
+        WALK,
+    ],
+    ids=["instrument", "asyncio", "patches", "walk"],
+)
+def test_the_order_of_imports_is_no_matter(tmp_path, first):
+    program = (
+        f"{first}\nimport asyncio, trio\nasyncio.run(asyncio.sleep(0))\ntrio.run(trio.sleep, 0)"
+    )
+    (tmp_path / "app.py").write_text(program)
+    ended = run("app.py", folder=tmp_path)
+    assert (ended.status, ended.output) == (0, "")
+    assert ended.errors.startswith("\ntracetools: recorded 2 loops (asyncio, trio)")
+
+
+CRASHES = """\
+import trio
+
+class Broken(trio.abc.Clock):
+    def start_clock(self):
+        pass
+
+    def current_time(self):
+        return 0.0
+
+    def deadline_to_sleep_time(self, deadline):
+        raise RuntimeError("the clock is broken")
+
+async def main():
+    with trio.move_on_after(1):
+        await trio.sleep_forever()
+
+trio.run(main, clock=Broken())
+"""
+
+
+def test_an_internal_error_of_trio_is_seen_and_what_was_recorded_is_there(tmp_path):
+    (tmp_path / "app.py").write_text(CRASHES)
+    ended = run("app.py", folder=tmp_path)
+    assert ended.status == 1
+    assert "trio.TrioInternalError" in ended.errors
+    assert "tracetools: recorded 1 loop (trio)" in ended.errors
+    assert read_profile(tmp_path / "stack.profile.json").runs == 1
+    assert (tmp_path / "stack.svg").stat().st_size
+
+
 def test_recording_and_an_instrument_of_the_program_get_on(tmp_path):
     program = """
         import trio

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import threading
+import types
 
 import trio
 from trio import run as copy_of_run
@@ -79,6 +81,20 @@ def test_a_run_in_another_thread_lets_go_soon():
     left.set()
     thread.join()
     assert found == [False]
+
+
+def test_a_run_that_ended_by_an_internal_error_is_let_go():
+    def wake(*_):
+        raise OSError(errno.EBADF, "its socket is closed")
+
+    class Ended:
+        entry_queue = types.SimpleNamespace(run_sync_soon=wake)
+
+    instrument, runner = Instrument(), Ended()
+    runs.listen(instrument)
+    runs._runners.add(runner)
+    runs.unlisten(instrument)
+    assert _run.setup_runner is ORIGINAL
 
 
 def test_a_trio_without_the_private_name_is_left_alone_and_the_loss_is_named(monkeypatch):

@@ -181,6 +181,18 @@ def test_an_error_while_entering_leaves_nothing_behind(make, monkeypatch):
     assert late._finder not in sys.meta_path
 
 
+def test_an_end_that_fails_is_logged_and_raises_nothing_into_the_program(make, monkeypatch, caplog):
+    def fails(_):
+        raise OSError("no more descriptors")
+
+    monkeypatch.setattr(StackFile, "close", fails)
+    with pytest.raises(ZeroDivisionError), make():
+        asyncio.run(leaf())
+        1 / 0  # noqa: B018
+    assert nothing_is_left()
+    assert caplog.text.count("could not be ended as it should") == 1
+
+
 # ------------------------------------------------------------------------------------ async with
 
 

@@ -47,7 +47,8 @@ def unlisten(instrument: trio.abc.Instrument) -> None:
             setattr(_run, _PLACE, _original)
     for runner in tuple(_runners):
         # From within the run: it may be in another thread, and be calling the instrument just now.
-        with suppress(trio.RunFinishedError):
+        # A run that ended by an internal error has closed its socket, and does not say so.
+        with suppress(trio.RunFinishedError, OSError):
             runner.entry_queue.run_sync_soon(_remove, runner, instrument)
 
 

@@ -11,8 +11,9 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.errors import RecordingError
-from tracetools.core.interruptions import Insist
+from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import module_imports
+from tracetools.recording.recorder import logger
 from tracetools.recording.running import is_in_trio_task, running_loop
 from tracetools.session.options import Options, with_options
 from tracetools.session.recording import Recording
@@ -20,7 +21,7 @@ from tracetools.session.recording import Recording
 if TYPE_CHECKING:
     import os
     from asyncio import AbstractEventLoop
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from tracetools.instruments.asyncio import AsyncioInstrument
     from tracetools.instruments.trio import TrioInstrument
@@ -132,10 +133,11 @@ class Record:
         """End the recording, and leave nothing of ours installed.
 
         In this order: a loop that is not followed any more must not be taken for a plain thread.
+        An error of ours is logged: raised, it would take the place of one of the program's.
         """
         with Insist() as insist:
-            insist.do(self._recording.close)
-            insist.do(self._unlisten)
+            insist.do(_try, self._recording.close)
+            insist.do(_try, self._unlisten)
 
     def _unlisten(self) -> None:
         module_imports.forget(self._listen_to_loops)
@@ -150,6 +152,16 @@ class Record:
 
             self._trio.leave()
             trio_patches.unlisten(self._trio)
+
+
+def _try(action: Callable[[], object]) -> None:
+    """Do something. An error of ours is logged."""
+    try:
+        action()
+    except Exception as error:
+        if is_interruption(error):
+            raise
+        logger.exception("the recording could not be ended as it should; the program goes on")
 
 
 @coroutine

@@ -6,7 +6,16 @@ import contextlib
 import errno
 import os
 import stat
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tracetools.core.errors import TracetoolsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PRIVATE", "Rescue", "explain", "is_device_or_pipe", "write_atomically"]
 
 _REMEDIES = {
     errno.ENOENT: "check the path: its folder must exist",
@@ -17,6 +26,11 @@ _REMEDIES = {
     errno.EROFS: "choose a path on a file system that can be written",
     errno.ENOSPC: "free some space, or choose another disk",
     errno.EDQUOT: "free some space, or choose another disk",
+    errno.EFBIG: "allow larger files (ulimit -f)",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENFILE: "close some files: the system has no more",
+    errno.ENXIO: "nothing reads this pipe: start its reader first",
+    errno.ETIMEDOUT: "nothing reads this pipe any more: choose another path",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ELOOP: "its symbolic links form a circle: choose another path",
 }
@@ -34,25 +48,35 @@ def explain(error: OSError | ValueError) -> str:
     return f"{error}; {_ANY_REMEDY}"
 
 
+PRIVATE: Final = 0o600
+"""The mode of a new file: names of tasks and paths may be secrets."""
+
+_PATIENCE: Final = 5.0
+"""Seconds to wait for the reader of a pipe, while it reads nothing."""
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace the content of `path` by `data`, at once: readers see the old file or the new one.
 
     The bytes go to a hidden temporary file beside the target, which then replaces the target. If
     anything fails, the temporary file is removed and the target stays as it was. Of a symbolic link
-    the target is replaced. A device or a pipe is written to. There is no fsync: after a power cut
-    the file may be empty or old.
+    the target is replaced. The mode and the owner of what is replaced are kept; a new file can be
+    read by its owner alone. A device or a pipe is written to; a pipe must have a reader. There is
+    no fsync: after a power cut the file may be empty or old.
 
     Raises:
         OSError: The file cannot be written.
         ValueError: The path is none that a system call accepts.
     """
-    if _is_device_or_pipe(path):
-        path.write_bytes(data)
+    if is_device_or_pipe(path):
+        _write_into(path, data)
         return
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".tracetools-{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
-        with temporary.open("xb") as file:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+        _take_mode_of(target, temporary)
+        with temporary.open("wb") as file:
             file.write(data)
         temporary.replace(target)
     except BaseException:
@@ -61,10 +85,113 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def _is_device_or_pipe(path: Path) -> bool:
+def _take_mode_of(target: Path, file: Path) -> None:
+    """Give a file the mode of the one that it is going to replace, and its owner.
+
+    If the group cannot be kept, nobody gets the rights that the group had.
+    """
+    try:
+        old, new = target.stat(), file.stat()
+    except FileNotFoundError:
+        return
+    mode = stat.S_IMODE(old.st_mode) & 0o777
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        try:
+            os.chown(file, old.st_uid, old.st_gid)
+        except OSError:
+            mode &= 0o777 if old.st_gid == new.st_gid else 0o707
+    file.chmod(mode)
+
+
+def is_device_or_pipe(path: str | os.PathLike[str]) -> bool:
     """Whether the path (its links followed) is something that must not be replaced by a file."""
     try:
-        mode = path.stat().st_mode
-    except OSError:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _write_into(path: Path, data: bytes) -> None:
+    """Write to a device or a pipe. A reader that is missing or reads no more is not waited for."""
+    flags = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+    file = os.open(path, flags)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while data:
+            if written := _write_some(file, data):
+                data = data[written:]
+                deadline = time.monotonic() + _PATIENCE
+            elif time.monotonic() > deadline:
+                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+            else:
+                time.sleep(0.01)
+    finally:
+        os.close(file)
+
+
+def _write_some(file: int, data: bytes) -> int:
+    """Return how many bytes could be written at once."""
+    try:
+        return os.write(file, data)
+    except BlockingIOError:
+        return 0
+
+
+class Rescue:
+    """Writes files; one that cannot be written goes into a temporary folder, which is then made.
+
+    Attributes:
+        said: a sentence for each file that could not be written where it should be.
+    """
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self._folder: Path | None = None
+
+    def write(self, path: Path, write: Callable[[Path], object]) -> Path | None:
+        """Let a function write a file, and return where it is; None if it is nowhere.
+
+        What was written by halves, the function has removed.
+        """
+        try:
+            write(path)
+        except Exception as error:  # noqa: BLE001  # each of the files is tried, whatever it is
+            self.said.append(_sentence(error, path))
+        else:
+            return path
+        try:
+            other = self._made_folder() / path.name
+            write(other)
+        except Exception:  # noqa: BLE001  # likewise
+            if self._folder is not None:
+                with contextlib.suppress(OSError):  # it has another file
+                    self._folder.rmdir()
+                    self._folder = None
+            return None
+        self.said[-1] += f"; it is in {other}"
+        return other
+
+    def _made_folder(self) -> Path:
+        """Return the temporary folder. `tempfile` may be out of reach: an import takes a file."""
+        last: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if self._folder is not None:
+            return self._folder
+        given = filter(None, map(os.environ.get, ("TMPDIR", "TEMP", "TMP")))
+        for parent in (*given, "/tmp", "/var/tmp"):  # noqa: S108  # a folder of our own within
+            folder = Path(parent, f"tracetools-{os.urandom(4).hex()}")
+            try:
+                folder.mkdir(0o700)
+            except OSError as error:
+                last = error
+            else:
+                self._folder = folder
+                return folder
+        raise last
+
+
+def _sentence(error: Exception, path: Path) -> str:
+    """Return what became of a file; an error of our own has all of that in its words."""
+    if isinstance(error, TracetoolsError):
+        return " ".join(str(error).splitlines())
+    return f"cannot write {path}: {type(error).__name__}: {error}"

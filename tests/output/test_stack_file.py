@@ -20,6 +20,7 @@ from tracetools import Profile, StackFileError
 from tracetools.core.stacks import ROOT, Frame, Times
 from tracetools.output import stack_file
 from tracetools.output.formats.folded import read_folded
+from tracetools.output.formats.profile_json import read_profile
 from tracetools.output.stack_file import StackFile, fold
 
 
@@ -27,8 +28,11 @@ def profile(microseconds: int = 1) -> Profile:
     return Profile(stacks={(ROOT,): Times(busy=1000 * microseconds)}, duration=1000 * microseconds)
 
 
-def make(path, snapshot=profile, **options) -> StackFile:
-    return StackFile(path, snapshot, **{"flush_interval": None, **options})
+def make(path, snapshot=profile, *, with_profile=False, **options) -> StackFile:
+    file = StackFile(path, snapshot, **{"flush_interval": None, **options})
+    if with_profile:
+        file.add_profile()
+    return file
 
 
 def names_in(folder: Path) -> list[str]:
@@ -284,6 +288,50 @@ def test_any_positive_interval_will_do(tmp_path, interval):
     assert file.path.read_text() == "all-spans 1\n"
 
 
+def test_a_file_that_was_made_in_vain_is_removed(tmp_path):
+    make(tmp_path / "stack").discard()
+    assert names_in(tmp_path) == []
+
+
+def test_a_file_that_was_there_or_written_is_not_removed(tmp_path):
+    (tmp_path / "old.folded").touch()
+    make(tmp_path / "old").discard()
+    file = make(tmp_path / "new", Profile)
+    file.write()
+    file.discard()
+    assert names_in(tmp_path) == ["new.folded", "old.folded"]
+
+
+def test_a_new_file_is_for_its_owner_alone(tmp_path):
+    assert make(tmp_path / "stack").path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_is_not_opened_before_it_is_written(tmp_path):
+    os.mkfifo(tmp_path / "stack.folded")
+    file = make(tmp_path / "stack", with_profile=True, flush_interval=5)
+    threads = threading.active_count()
+    file.start()
+    assert threading.active_count() == threads
+    assert file.is_fresh
+    reading = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK)
+    file.close()
+    assert os.read(reading, 100) == b"all-spans 1\n"
+    os.close(reading)
+    assert names_in(tmp_path) == ["stack.folded", "stack.profile.json"]
+
+
+def test_beside_a_device_that_was_given_no_file_is_made():
+    file = make("/dev/null", with_profile=True)
+    assert (file.path, file.profile_path) == (Path("/dev/null"), None)
+    file.close()
+    assert not os.path.exists("/dev/null.folded")
+
+
+def test_a_device_that_may_not_be_written_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert "Permission denied" in refused("/dev/null")
+
+
 # ------------------------------------------------------------------------------------- following
 
 
@@ -389,7 +437,7 @@ def test_the_interval_stretches_so_that_flushing_takes_one_percent_at_most(tmp_p
     for _ in range(4):
         waits.let_pass()
     file.end()
-    assert waits.asked == [5, 5, 5, pytest.approx(49.5), 5]
+    assert waits.asked == [0.05, 0.5, 5, pytest.approx(49.5), 5]
     assert 0.5 / (0.5 + waits.asked[3]) == pytest.approx(0.01)
 
 
@@ -397,8 +445,44 @@ def test_no_wait_is_longer_than_threads_can_wait(tmp_path):
     file, waits = make(tmp_path / "stack", flush_interval=1e300), Waits()
     start(file, waits)
     waits.let_pass()
+    waits.let_pass()
     file.end()
-    assert waits.asked == [threading.TIMEOUT_MAX] * 2
+    assert waits.asked == [0.05, 0.5, threading.TIMEOUT_MAX]
+
+
+def test_a_file_that_was_written_before_is_flushed_after_half_a_second(tmp_path):
+    file, waits = make(tmp_path / "stack", flush_interval=5), Waits()
+    file.write()
+    file._pause = 0
+    start(file, waits)
+    waits.let_pass()
+    file.end()
+    assert waits.asked == [0.5, 5]
+
+
+def test_a_short_interval_is_that_of_the_first_flush_too(tmp_path):
+    file, waits = make(tmp_path / "stack", flush_interval=0.01), Waits()
+    file._pause = 0
+    start(file, waits)
+    file.end()
+    assert waits.asked == [0.01]
+
+
+def test_the_profile_is_written_with_the_stacks_of_the_same_moment(tmp_path):
+    counts = iter(range(1, 100))
+    file = make(tmp_path / "stack", lambda: profile(next(counts)), with_profile=True)
+    for expected in (1, 2):
+        file.write()
+        assert read_profile(tmp_path / "stack.profile.json") == profile(expected)
+        assert file.path.read_text() == f"all-spans {expected}\n"
+
+
+def test_a_profile_that_cannot_be_written_does_not_take_the_stacks_with_it(tmp_path):
+    file = make(tmp_path / "stack", with_profile=True)
+    (tmp_path / "stack.profile.json").mkdir()
+    with pytest.raises(StackFileError, match="cannot write profile"):
+        file.write()
+    assert file.path.read_text() == "all-spans 1\n"
 
 
 def test_without_an_interval_there_is_no_thread(tmp_path):
@@ -485,6 +569,32 @@ def test_an_end_that_cannot_write_is_logged_and_does_not_raise(tmp_path, full_di
     full_disk["full"] = True
     file.end()
     assert len(errors()) == 1
+
+
+def test_a_close_that_cannot_write_puts_the_files_elsewhere(tmp_path, errors, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "b"))
+    file = make(tmp_path / "a" / "stack", with_profile=True)
+    file.path.unlink()
+    file.path.parent.rmdir()
+    file.close()
+    [folder] = (tmp_path / "b").iterdir()
+    assert names_in(folder) == ["stack.folded", "stack.profile.json"]
+    assert [said.partition("; it is in ")[2] for said in errors()] == [
+        f"{folder}/stack.profile.json",
+        f"{folder}/stack.folded",
+    ]
+    file.close()
+    assert names_in(tmp_path / "b") == [folder.name]
+
+
+def test_a_close_that_is_not_to_write_does_not(tmp_path):
+    file = make(tmp_path / "stack")
+    file.start()
+    file.close(write=False)
+    assert file.path.read_bytes() == b""
+    assert set(stack_file._unfinished) == set()
 
 
 def test_an_error_of_ours_is_logged_with_its_traceback(tmp_path, caplog):

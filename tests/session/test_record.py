@@ -151,7 +151,7 @@ def test_a_task_of_an_older_loop_is_followed_from_its_next_step_on(make, clock):
     loop.close()
 
 
-def test_plain_with_within_a_running_loop_is_refused(make):
+def test_plain_with_within_a_running_loop_is_refused(make, tmp_path):
     async def main():
         with pytest.raises(RecordingError, match="async with"), make():
             pass
@@ -159,6 +159,7 @@ def test_plain_with_within_a_running_loop_is_refused(make):
     asyncio.run(main())
     trio.run(main)
     assert nothing_is_left()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_recording_is_entered_once(make):
@@ -312,10 +313,11 @@ def test_other_loops_are_not_recorded(make):
     asyncio.run(main())
 
 
-def test_without_a_loop_it_is_refused(make):
+def test_without_a_loop_it_is_refused(make, tmp_path):
     coroutine = make().__aenter__()
     with pytest.raises(RecordingError, match="use 'with"):
         coroutine.send(None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_overlapping_recordings_of_one_run(make, clock):

@@ -1,17 +1,21 @@
 """The stack file of a recording: written now and then while it goes on, and at its end.
 
 The file is always complete: a killed process leaves that of the last flush. A failing write is
-logged once and never stops the program; the last good file stays.
+logged once and never stops the program; the last good file stays. What cannot be written at the end
+goes into a temporary folder. With the stack file goes the profile, if that is wanted.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import logging
 import math
 import os
 import threading
+from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -20,8 +24,9 @@ from tracetools.core.errors import StackFileError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import LABELS, Labels, label_path
 from tracetools.core.profile import LENSES, Lens, Profile
-from tracetools.output.formats.files import explain
+from tracetools.output.formats.files import PRIVATE, Rescue, explain, is_device_or_pipe
 from tracetools.output.formats.folded import write_folded
+from tracetools.output.formats.profile_json import write_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +39,12 @@ _log = logging.getLogger("tracetools")
 
 _MOST_TIME: Final = 0.01
 """The part of the time that flushing may take."""
+
+_SOON: Final = 0.05
+"""Seconds after which a file is written that was not written yet, so that it is not empty."""
+
+_FIRST: Final = 0.5
+"""Seconds after which the file is written for the first time, of programs that are killed early."""
 
 _unfinished: Final[set[StackFile]] = set()
 
@@ -54,12 +65,19 @@ class StackFile:
     """A folded file that follows a recording.
 
     Args:
-        path: of the file; the suffix becomes ``.folded``. A missing file is made at once.
+        path: of the file; the suffix becomes ``.folded``, but for a device or a pipe. A missing
+            file is made at once.
         snapshot: returns the profile so far, in any thread.
         lens: which time is written.
         labels: what the labels show.
         flush_interval: seconds between two flushes, after `start` and before `end`; longer where
-            flushing would take more than 1 % of the time. ``None`` for no flushes.
+            flushing would take more than 1 % of the time. The first comes after half a second.
+            ``None`` for no flushes. A device or a pipe is written to at the end only.
+
+    Attributes:
+        path: of the file.
+        profile_path: of the profile; ``None`` if that is not written.
+        is_alone: whether the given path is a device or a pipe, so that no file can stand beside it.
 
     Raises:
         StackFileError: the file cannot be written.
@@ -78,7 +96,11 @@ class StackFile:
         _check_choice("lens", lens, LENSES)
         _check_choice("labels", labels, LABELS)
         _check_interval(flush_interval)
-        self.path = _absolute(_with_suffix(path))
+        self.is_alone = is_device_or_pipe(path)
+        self.path = _absolute(Path(path) if self.is_alone else _with_suffix(path))
+        self.profile_path: Path | None = None
+        self._is_stream = is_device_or_pipe(self.path)
+        self._was_made = self._was_written = self._is_left = False
         self._snapshot = snapshot
         self._lens: Lens = lens
         self._labels: Labels = labels
@@ -92,6 +114,11 @@ class StackFile:
         self._flusher: tuple[threading.Thread, threading.Event] | None = None
         self._failing = False
         self._create()
+
+    def add_profile(self) -> None:
+        """Write all of the profile as well, beside the file, if anything can stand there."""
+        if not self.is_alone:
+            self.profile_path = self.path.with_suffix(".profile.json")
 
     def write(self) -> Path:
         """Write the file now. In a forked copy of the process this does nothing.
@@ -109,7 +136,16 @@ class StackFile:
         return self.path
 
     def _store(self, profile: Profile) -> None:
-        write_folded(self.path, fold(profile, self._lens, self._labels))
+        """Write each file, also if another one cannot be written."""
+        try:
+            if self.profile_path is not None:
+                write_profile(self.profile_path, profile)
+        finally:
+            self._store_stacks(self.path, profile)
+
+    def _store_stacks(self, path: Path, profile: Profile) -> None:
+        write_folded(path, fold(profile, self._lens, self._labels))
+        self._was_written = True
 
     def start(self) -> None:
         """Write the file at each flush from now on, unless it was closed."""
@@ -119,7 +155,7 @@ class StackFile:
             if self._closed or self in _unfinished:
                 return
             _unfinished.add(self)
-            if self._interval is None:
+            if self._interval is None or self._is_stream:
                 return
             over = self._new_event()
             flusher = threading.Thread(
@@ -136,7 +172,7 @@ class StackFile:
                 self._flusher = flusher, over
 
     def end(self) -> None:
-        """Write the file a last time. Never raises."""
+        """Write the file, and follow the recording no more. Never raises."""
         if os.getpid() != self._pid:
             return
         with self._hand_over:
@@ -147,23 +183,46 @@ class StackFile:
                 flusher, over = running
                 over.set()
                 insist.do(flusher.join)
-            insist.do(self._try_write)
+            if not self._is_left:
+                insist.do(self._try_write)
 
     @property
     def is_fresh(self) -> bool:
-        """Whether it was written so recently that writing it again would take too much time."""
-        return perf_counter() < self._next_write
+        """Whether it need not be written now, as long as it is written at the end.
 
-    def close(self) -> None:
-        """End for good: a `start` in another thread has no effect any more."""
-        self._closed = True
-        self.end()
+        It was written so recently that writing it again would take too much time; or it is a device
+        or a pipe.
+        """
+        return self._is_stream or perf_counter() < self._next_write
+
+    def close(self, *, write: bool = True) -> None:
+        """Write the file a last time; a `start` has no effect any more. Never raises.
+
+        A second time does nothing.
+
+        Args:
+            write: whether it is written; else the caller does that.
+        """
+        with self._hand_over:
+            was_closed, self._closed = self._closed, True
+        if not was_closed:
+            self._is_left = not write
+            self.end()
+
+    def discard(self) -> None:
+        """Remove the file, if it was made here and nothing was ever written to it."""
+        if self._was_made and not self._was_written and os.getpid() == self._pid:
+            with contextlib.suppress(OSError):
+                if not self.path.stat().st_size:
+                    self.path.unlink()
 
     def _flush(self, over: threading.Event, interval: float) -> None:
-        wait = interval
-        while not over.wait(min(wait, threading.TIMEOUT_MAX)):
+        first = [_FIRST] if self._was_written else [_SOON, _FIRST]
+        waits = chain((min(wait, interval) for wait in first), repeat(interval))
+        for wait in waits:
+            if over.wait(min(max(wait, self._pause), threading.TIMEOUT_MAX)):
+                break
             self._try_write()
-            wait = max(interval, self._pause)
 
     def _try_write(self) -> None:
         """Write the file; log a failure, but not the next ones until it works again."""
@@ -173,16 +232,33 @@ class StackFile:
         except Exception as error:  # the program under observation comes first
             if is_interruption(error):
                 raise
-            if not self._failing:
+            if self._closed and isinstance(error, StackFileError):
+                self._rescue()
+            elif not self._failing:
                 self._failing = True
                 known = isinstance(error, StackFileError)
                 _log.error("%s; the program goes on", error, exc_info=not known)
 
+    def _rescue(self) -> None:
+        """Write what cannot be written into a temporary folder. Log where it is then."""
+        rescue, profile = Rescue(), self._snapshot()
+        if self.profile_path is not None:
+            rescue.write(self.profile_path, partial(write_profile, profile=profile))
+        rescue.write(self.path, partial(self._store_stacks, profile=profile))
+        for sentence in rescue.said:
+            _log.error("%s", sentence)
+
     def _create(self) -> None:
         """Check that the file can be written. Its content stays."""
         try:
+            if self._is_stream:  # opening a pipe waits for its reader, and closing it is its end
+                if not os.access(self.path, os.W_OK):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                return
+            self._was_made = not os.path.lexists(self.path)
             with self.path.open("ab"):
-                pass
+                if self._was_made:
+                    self.path.chmod(PRIVATE)
             folder = os.path.dirname(os.path.realpath(self.path))
             if not os.access(folder, os.W_OK):  # each write replaces the file by a new one
                 raise PermissionError(errno.EACCES, "its folder may not be written to")

@@ -64,7 +64,7 @@ class Record:
 
     def __enter__(self) -> Recording:
         if running_loop() is not None or is_in_trio_task():
-            raise RecordingError("a loop runs already: use 'async with record(...)' within it")
+            raise self._refusal("a loop runs already: use 'async with record(...)' within it")
         self._use()
         try:
             module_imports.when_imported("asyncio", self._listen_to_loops)
@@ -80,7 +80,7 @@ class Record:
     async def __aenter__(self) -> Recording:
         loop = None if is_in_trio_task() else running_loop()
         if loop is None and not is_in_trio_task():
-            raise RecordingError("neither trio nor asyncio runs here: use 'with record(...)'")
+            raise self._refusal("neither trio nor asyncio runs here: use 'with record(...)'")
         self._use()
         try:
             if loop is None:
@@ -95,6 +95,11 @@ class Record:
 
     async def __aexit__(self, *_: object) -> None:
         self._leave()
+
+    def _refusal(self, why: str) -> RecordingError:
+        """Return the error, and leave no empty file."""
+        self._recording.discard()
+        return RecordingError(why)
 
     def _use(self) -> None:
         if self._is_used:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tracetools import compat
@@ -34,6 +35,7 @@ class Recording:
         options: what is recorded.
         closes: whether it is going to be closed; then the file need not be written each time that
             no loop is left, which may be often.
+        with_profile: whether all of the profile is written as well, beside the stack file.
 
     Attributes:
         recorder: for the instruments, which tell it of loops and tasks.
@@ -41,7 +43,12 @@ class Recording:
     """
 
     def __init__(
-        self, stack_file: str | os.PathLike[str], options: Options, *, closes: bool = False
+        self,
+        stack_file: str | os.PathLike[str],
+        options: Options,
+        *,
+        closes: bool = False,
+        with_profile: bool = False,
     ) -> None:
         _check_interpreter()
         measured = options.lens in ("scheduled", "task")
@@ -68,6 +75,8 @@ class Recording:
             labels=options.labels,
             flush_interval=options.flush_interval,
         )
+        if with_profile:
+            self._file.add_profile()
 
     @property
     def profile(self) -> Profile:
@@ -79,6 +88,11 @@ class Recording:
         """A `Flamegrapher` with its stack file set, which marks what blocked the loop."""
         flamegrapher = Flamegrapher().with_stack_file(self._file.path)
         return flamegrapher.with_marks_of(self.profile, self._lens, self._labels)
+
+    @property
+    def file(self) -> StackFile:
+        """The stack file."""
+        return self._file
 
     def write(self) -> Path:
         """Write the stack file now, and return its path.
@@ -110,13 +124,21 @@ class Recording:
         if self._goes_on:
             self.loop_began()  # another thread has begun one meanwhile
 
-    def close(self) -> None:
-        """Record nothing more, and write the stack file. Never raises."""
+    def close(self, *, write: bool = True) -> None:
+        """Record nothing more, and write the stack file. Never raises.
+
+        Args:
+            write: whether it is written; else the caller does that.
+        """
         self._is_closed = True
         with Insist() as insist:
             insist.do(self._sampler.end)
             insist.do(self.recorder.close)
-            insist.do(self._file.close)
+            insist.do(partial(self._file.close, write=write))
+
+    def discard(self) -> None:
+        """Remove the stack file, if it was made here and nothing was ever written to it."""
+        self._file.discard()
 
     @property
     def _goes_on(self) -> bool:

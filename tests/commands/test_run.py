@@ -1,6 +1,8 @@
 """What `tracetools run` adds to a program: the files, and a report at the end."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,6 +206,9 @@ def test_graph_that_cannot_be_written_is_reported_and_changes_nothing(tmp_path, 
     status, output, errors = run(*quiet, ENDS, "trio", "exit", folder=tmp_path)
     assert (status, output) == (3, "working\n")
     assert "tracetools: cannot write graph" in errors
+    [graph] = re.findall("; it is in (.*svg)\n", errors)
+    ET.parse(graph)
+    shutil.rmtree(os.path.dirname(graph))
     assert ("Most busy time" in errors) == (not quiet)
     assert sum(stacks(tmp_path).values()) > 0
 
@@ -212,10 +217,19 @@ def test_graph_that_cannot_be_written_is_reported_and_changes_nothing(tmp_path, 
 def test_folder_that_is_gone_at_the_end_is_reported_and_changes_nothing(tmp_path):
     program = "import os, shutil, trio\ntrio.run(trio.sleep, 0)\nshutil.rmtree(os.getcwd())"
     (tmp_path / "gone").mkdir()
-    status, output, errors = run("-c", program, folder=tmp_path / "gone")
+    (tmp_path / "temporary").mkdir()
+    variables = {"TMPDIR": str(tmp_path / "temporary")}
+    status, output, errors = run("-c", program, folder=tmp_path / "gone", **variables)
     assert (status, output) == (0, "")
+    assert "Most busy time" in errors
     assert "tracetools: cannot write stack file" in errors
     assert "Traceback" not in errors
+    [folder] = (tmp_path / "temporary").iterdir()
+    assert errors.count(f"; it is in {folder}/stack.") == 3
+    assert read_profile(folder / "stack.profile.json").runs == 1
+    assert {path.name for path in folder.iterdir()} == {
+        *("stack.folded", "stack.profile.json", "stack.svg")
+    }
 
 
 def test_modules_of_the_program_do_not_get_into_ours(tmp_path):
@@ -232,17 +246,115 @@ def test_modules_of_the_program_do_not_get_into_ours(tmp_path):
 def test_failure_of_ours_changes_nothing_but_our_report(tmp_path, error):
     program = f"""
         import sys, trio
-        from tracetools import Flamegrapher
-        def fail(self): raise {error}("a failure of ours")
-        Flamegrapher.write_flamegraph = fail
+        from tracetools.output.flamegraph import flamegrapher
+        def fail(*_): raise {error}("a failure of ours")
+        flamegrapher.render_packed = fail
         trio.run(trio.sleep, 0)
         sys.exit(3)
     """
     (tmp_path / "app.py").write_text(textwrap.dedent(program))
     said = assert_same("app.py", folder=tmp_path)
     assert said.startswith("\ntracetools: ")
-    assert said.count("\n") == 2
     assert "Traceback" not in said
+    assert read_profile(tmp_path / "stack.profile.json").runs == 1
+    if error == "KeyboardInterrupt":
+        assert said.count("\n") == 2
+    else:
+        assert "Most busy time" in said
+        assert f"stack.svg: {error}: a failure of ours\n" in said
+
+
+FILLS_DESCRIPTORS = """\
+import asyncio, os, resource
+{limit}
+async def main():
+    await asyncio.sleep(0)
+asyncio.run(main())
+opened = []
+try:
+    while True:
+        opened.append(os.open("/dev/null", os.O_RDONLY))
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@unix
+@pytest.mark.parametrize("hard", [False, True])
+def test_a_program_that_leaves_no_descriptors_is_reported_on(tmp_path, hard):
+    set_limit = "resource.setrlimit(resource.RLIMIT_NOFILE, (64, {}))"
+    rest = 64 if hard else "resource.getrlimit(resource.RLIMIT_NOFILE)[1]"
+    (tmp_path / "app.py").write_text(FILLS_DESCRIPTORS.format(limit=set_limit.format(rest)))
+    status, output, errors = run("app.py", folder=tmp_path)
+    assert (status, output) == (0, "Too many open files\n")
+    assert "Most busy time" in errors
+    if not hard:
+        assert "cannot write" not in errors
+        assert read_profile(tmp_path / "stack.profile.json").runs == 1
+        ET.parse(tmp_path / "stack.svg")
+    else:
+        assert errors.count("Too many open files; allow more open files (ulimit -n)") == 3
+
+
+@unix
+def test_files_that_are_too_large_take_no_other_with_them(tmp_path):
+    program = """
+        import resource, trio
+        trio.run(trio.sleep, 0)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8_000, 8_000))
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    (tmp_path / "temporary").mkdir()
+    variables = {"TMPDIR": str(tmp_path / "temporary")}
+    status, output, errors = run("app.py", folder=tmp_path, **variables)
+    assert (status, output) == (0, "")
+    assert "Most busy time" in errors
+    assert "stack.svg: File too large; allow larger files (ulimit -f)\n" in errors
+    assert "Written: stack.folded\n" in errors
+    assert read_profile(tmp_path / "stack.profile.json").runs == 1
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("app.py", "temporary", "stack.folded", "stack.profile.json")
+    }
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@unix
+def test_a_stack_file_that_is_a_pipe_waits_for_no_reader(tmp_path):
+    os.mkfifo(tmp_path / "stack.folded")
+    status, output, errors = run(ENDS, "trio", "return", folder=tmp_path)
+    assert (status, output) == (0, "working\n")
+    assert "nothing reads this pipe" in errors
+    assert read_profile(tmp_path / "stack.profile.json").runs == 1
+    assert (tmp_path / "stack.folded").is_fifo()
+
+
+@unix
+def test_a_pipe_gets_the_stacks_once_and_nothing_else_is_written(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    run("-o", "pipe", ENDS, "trio", "return", folder=tmp_path)
+    lines = os.read(reader, 100_000).decode().splitlines()
+    os.close(reader)
+    assert lines
+    assert len({line.rpartition(" ")[0] for line in lines}) == len(lines)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@unix
+def test_what_goes_to_no_file_makes_no_file(tmp_path):
+    status, _, errors = run("-o", "/dev/null", ENDS, "trio", "return", folder=tmp_path)
+    assert status == 0
+    assert "Most busy time" in errors
+    assert not list(tmp_path.iterdir())
+    assert not os.path.exists("/dev/null.folded")
+
+
+@unix
+def test_files_are_for_their_owner_and_keep_the_mode_that_they_had(tmp_path):
+    (tmp_path / "stack.svg").touch(0o640)
+    run(ENDS, "trio", "return", folder=tmp_path)
+    modes = {path.suffix: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {".folded": 0o600, ".json": 0o600, ".svg": 0o640}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="anyio has no interpreters there")

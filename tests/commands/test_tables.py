@@ -179,11 +179,17 @@ def test_what_stands_out_fits_into_the_width(name):
 )
 def test_what_to_open_is_relative_to_the_folder(here, folder):
     profile = f"{folder}app.profile.json"
-    assert what_to_open(Path("/home/me/out/app.svg"), Path(here)).splitlines() == [
+    files = [Path("/home/me/out/app" + suffix) for suffix in (".profile.json", ".folded", ".svg")]
+    assert what_to_open(files, Path(here)).splitlines() == [
         f"Written: {profile}; for a report: tracetools render {profile} --html",
         f"Written: {folder}app.folded and {folder}app.svg",
         f"Open {folder}app.svg in a browser; click a frame to zoom in.",
     ]
+
+
+def test_what_was_not_written_is_not_named():
+    assert what_to_open([Path("/a/app.folded")], Path("/home")) == "Written: /a/app.folded"
+    assert what_to_open([], Path("/home")) == ""
 
 
 @pytest.mark.parametrize(

@@ -138,12 +138,13 @@ def _request_count(text: str) -> int:
 
 
 def _report(outcome: Outcome, backend: Backend, profile: Profile, graph: Path) -> str:
+    written = [graph.with_suffix(suffix) for suffix in (".profile.json", ".folded", ".svg")]
     parts = (
         _what_ran(outcome, _SERVERS[backend]),
         tables.top_stacks(profile, "busy"),
         tables.top_stacks(profile, "idle"),
         tables.totals(profile),
-        tables.what_to_open(graph, graph.cwd()),
+        tables.what_to_open(written, graph.cwd()),
     )
     return "\n\n".join(parts)
 

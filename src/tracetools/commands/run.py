@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
+import errno
 import os
 import sys
 from dataclasses import Field, fields
@@ -19,16 +20,22 @@ from typing import TYPE_CHECKING, Any, Final
 from tracetools.commands import tables
 from tracetools.commands.program import find_program, is_path_safe
 from tracetools.commands.signals import DeadlySignals
-from tracetools.core.errors import TracetoolsError
+from tracetools.core.errors import GraphFileError, LawError, TracetoolsError
+from tracetools.core.interruptions import Insist
 from tracetools.core.labels import LABELS
 from tracetools.core.profile import LENSES
+from tracetools.output.formats.files import Rescue, explain, write_atomically
+from tracetools.output.formats.folded import pack_clean, write_folded
+from tracetools.output.formats.profile_json import write_profile
+from tracetools.output.stack_file import fold
 from tracetools.session.options import Options, nanoseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tracetools.commands.program import Program
-    from tracetools.core.profile import Profile
+    from tracetools.core.labels import LabelPath, Labels
+    from tracetools.core.profile import Lens, Profile
 
 __all__ = ["SUMMARY", "add_options", "run", "split"]
 
@@ -99,7 +106,8 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
     ("-o", "--output"): {
         "default": "stack",
         "metavar": "NAME",
-        "help": "write NAME.folded, NAME.profile.json and NAME.svg (default: %(default)s)",
+        "help": "write NAME.folded, NAME.profile.json and NAME.svg (default: %(default)s); a device"
+        " or a pipe gets the stacks alone",
     },
     **{("--" + name.replace("_", "-"),): _switch(option) for name, option in _RECORDED.items()},
     ("-q", "--quiet"): {"action": "store_true", "help": "print nothing but errors"},
@@ -175,9 +183,8 @@ class _Recording:
         self._here = _working_directory()
         self._path = sys.path[0 if is_path_safe() else 1 :]
         self._stderr = _identity_of_stderr()
-        self._made: Path | None = None
-        self._context = contextlib.ExitStack()
-        self._handle: Any = None
+        self._record: Any = None
+        self._recording: Any = None
         self._children: Any = None
         self._wakeup_fd: Any = None
         self._over = False
@@ -189,14 +196,19 @@ class _Recording:
             StackFileError: the stack file cannot be written.
         """
         with _sys_path(self._path):  # takes a while
-            from tracetools import record
             from tracetools.commands.child_processes import Children
             from tracetools.commands.wakeup_fd import WakeupFd
+            from tracetools.session.record import Record
+            from tracetools.session.recording import Recording
+
+            with contextlib.suppress(ImportError):  # Windows has none
+                import resource  # noqa: F401  # not at the end: an import takes a descriptor
 
         options = {name: getattr(self._options, name) for name in _RECORDED}
-        was_there = _is_there(Path(self._options.output))
-        self._handle = self._context.enter_context(record(self._options.output, **options))
-        self._made = None if was_there else self._handle.flamegrapher.stack_file
+        chosen = Options(**options)
+        self._recording = Recording(self._options.output, chosen, closes=True, with_profile=True)
+        self._record = Record(self._recording)
+        self._record.__enter__()
         self._children = Children(options, self._path)
         self._children.start()
         self._wakeup_fd = WakeupFd()
@@ -223,55 +235,105 @@ class _Recording:
     def _conclude(self) -> str:
         """Write the files, and return the report."""
         try:
-            self._wakeup_fd.end()
-            self._children.end()
-            self._context.close()
-            of_children, unread = self._children.collect()
+            with Insist(quietly=True) as insist:
+                insist.do(_allow_more_descriptors)
+                insist.do(self._wakeup_fd.end)
+                insist.do(self._children.end)
+                insist.do(partial(self._recording.close, write=False))
+                insist.do(self._record.__exit__)
+            of_children, unread = self._of_children()
         finally:
             self._children.remove()
-        own = self._handle.profile
+        own = self._recording.profile
         profiles = [profile for profile in (own, *of_children) if profile.runs]
         lost = _LOST.format(unread) if unread else ""
         if profiles:
             return self._write(profiles[0].merge(*profiles[1:]), lost)
-        self._remove_empty_file()
+        self._recording.discard()
         nothing = "" if self._options.quiet or not self._program.started else _NOTHING_RECORDED
         return lost or nothing
+
+    def _of_children(self) -> tuple[list[Profile], int]:
+        """Return the profiles of spawned processes, and how many cannot be read."""
+        try:
+            profiles, unread = self._children.collect()
+        except OSError:
+            return [], 1
+        return profiles, unread
 
     def _write(self, profile: Profile, lost: str) -> str:
         """Write the files, and return the report; `lost` says what is not in them."""
         options = self._options
-        flamegrapher = self._handle.flamegrapher
-        profile.check()
-        from tracetools.output.formats.folded import write_folded
-        from tracetools.output.stack_file import fold
-
-        write_folded(flamegrapher.stack_file, fold(profile, options.lens, options.labels))
+        rescue = Rescue()
+        with _sys_path(self._path):
+            written = self._write_files(profile, rescue)
         try:
-            with _sys_path(self._path):
-                from tracetools.output.formats.profile_json import write_profile
-
-                write_profile(flamegrapher.stack_file.with_suffix(".profile.json"), profile)
-                flamegrapher.with_marks_of(profile, options.lens, options.labels)
-                files = tables.what_to_open(flamegrapher.write_flamegraph(), self._here)
-        except TracetoolsError as error:
-            files = _in_one_line(error)
-            if options.quiet:
-                return files
+            profile.check()
+        except LawError as error:
+            rescue.said.append(str(error))
+        said = "\n".join(f"tracetools: {sentence}" for sentence in rescue.said)
+        if options.quiet:
+            return "\n\n".join(filter(None, (lost, said)))
         parts = (
             f"tracetools: {tables.what_ran(profile)}",
             tables.top_stacks(profile, options.lens),
             tables.what_stands_out(profile),
             lost,
-            files,
+            said,
+            tables.what_to_open(written, self._here),
         )
-        return lost if options.quiet else "\n\n".join(filter(None, parts))
+        return "\n\n".join(filter(None, parts))
 
-    def _remove_empty_file(self) -> None:
-        if self._made is not None:
-            with contextlib.suppress(OSError):
-                if not self._made.stat().st_size:
-                    self._made.unlink()
+    def _write_files(self, profile: Profile, rescue: Rescue) -> list[Path]:
+        """Write the profile, the stack file and the graph; return where they are.
+
+        A device or a pipe gets the stacks alone. What the program reads is not ours to say.
+        """
+        options, file = self._options, self._recording.file
+        stacks = fold(profile, options.lens, options.labels)
+        files = [rescue.write(file.path, partial(write_folded, stacks=stacks))]
+        if file.profile_path is not None:
+            graph = file.path.with_suffix(".svg")
+            draw = partial(_draw, stacks=stacks, marks=(profile, options.lens, options.labels))
+            write = partial(write_profile, profile=profile)
+            files = [rescue.write(file.profile_path, write), *files, rescue.write(graph, draw)]
+        return [path for path in files if path is not None]
+
+
+def _draw(
+    path: Path, *, stacks: Mapping[LabelPath, int], marks: tuple[Profile, Lens, Labels]
+) -> None:
+    """Draw stacks that were just recorded, as they would be read from their file."""
+    from tracetools.output.flamegraph.flamegrapher import render_packed
+    from tracetools.output.flamegraph.marks import marks_of
+    from tracetools.output.flamegraph.options import make_options
+
+    profile, lens, labels = marks
+    text = render_packed(
+        pack_clean(stacks), None, make_options({}), marks_of([profile], lens, labels)
+    )
+    try:
+        write_atomically(path, text.encode())
+    except (OSError, ValueError) as error:
+        raise GraphFileError(f"cannot write graph {path}: {explain(error)}") from error
+
+
+def _allow_more_descriptors() -> None:
+    """Let us open a few more files, if the program has used up all that it may open."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        resource: Any = sys.modules.get("resource")
+        if error.errno == errno.EMFILE and resource is not None:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            more = soft + _DESCRIPTORS
+            if hard != resource.RLIM_INFINITY:
+                more = min(more, hard)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+
+
+_DESCRIPTORS: Final = 16
+"""How many descriptors we need at the end, at most."""
 
 
 def _in_one_line(error: TracetoolsError) -> str:
@@ -283,14 +345,6 @@ def _working_directory() -> Path:
         return Path.cwd()
     except OSError:
         return Path(os.path.sep)
-
-
-def _is_there(output: Path) -> bool:
-    """Whether the stack file was there before us. A name that cannot be one is refused later."""
-    try:
-        return os.path.lexists(output.with_suffix(".folded"))
-    except ValueError:
-        return True
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from tracetools.core.stacks import ROOT
 from tracetools.output.lints import amount, find_lints, line_at_fault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tracetools.core.profile import Lens, Profile
@@ -99,15 +100,21 @@ def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
     return "\n".join(lines)
 
 
-def what_to_open(graph: Path, here: Path) -> str:
-    """Return where a graph and its profile are, relative to a folder, and how to open them."""
-    shown = graph.relative_to(here) if graph.is_relative_to(here) else graph
-    profile = shown.with_suffix(".profile.json")
-    return (
-        f"Written: {profile}; for a report: tracetools render {profile} --html\n"
-        f"Written: {shown.with_suffix('.folded')} and {shown}\n"
-        f"Open {shown} in a browser; click a frame to zoom in."
+def what_to_open(files: Sequence[Path], here: Path) -> str:
+    """Return where files are, relative to a folder, and how to open a profile and a graph."""
+    shown = [path.relative_to(here) if path.is_relative_to(here) else path for path in files]
+    profile, graph = (
+        next((path for path in shown if path.name.endswith(ending)), None)
+        for ending in (".profile.json", ".svg")
     )
+    lines = []
+    if profile is not None:
+        lines.append(f"Written: {profile}; for a report: tracetools render {profile} --html")
+    if others := " and ".join(str(path) for path in shown if path is not profile):
+        lines.append(f"Written: {others}")
+    if graph is not None:
+        lines.append(f"Open {graph} in a browser; click a frame to zoom in.")
+    return "\n".join(lines)
 
 
 def shorten(path: StackPath, width: int) -> str:

@@ -343,3 +343,36 @@ def test_any_value_in_place_of_a_right_one_is_a_profile_or_an_error_of_ours(data
 def test_any_bytes_in_place_of_right_ones_are_a_profile_or_an_error_of_ours(place, data):
     raw = TEXT.encode()
     fails_only_as_it_should(raw[:place] + data + raw[place + len(data) :])
+
+
+# ------------------------------------------------------------------------------------ surrogates
+
+HIGH, LOW = "\ud83d", "\ude00"
+PAIRED = st.text(st.sampled_from([HIGH, LOW, "\U0001f600", "a"]), max_size=6)
+
+
+@given(st.lists(PAIRED, min_size=3, max_size=3))
+def test_surrogates_are_read_as_they_were_lone_or_paired(texts):
+    name, file, program = texts
+    frames = (ROOT, Frame(name, file, 1), Frame(name + LOW, None))
+    profile = Profile(
+        stacks={frames[:length]: Times() for length in (1, 2, 3)},
+        blocking={frames: Blocks(1, 2, 2)},
+        programs=(program, program + LOW),
+        backends=(HIGH + LOW,),
+    )
+    text = format_profile(profile)
+    assert text.isascii()
+    assert parse_profile(text) == profile
+
+
+def test_two_surrogates_and_their_character_are_two_names():
+    one, two = (ROOT, Frame(HIGH + LOW)), (ROOT, Frame("\U0001f600"))
+    profile = Profile(stacks={one: Times(busy=1), two: Times(busy=2)})
+    assert parse_profile(format_profile(profile)).stacks == profile.stacks
+
+
+@pytest.mark.parametrize("name", ["[1]", "[null]", '{"a":1}', "1"])
+def test_a_name_of_parts_that_are_no_texts_is_refused(name):
+    with pytest.raises(StackFileError, match=r"frame 0 is not \[name, file or null, line\]"):
+        parse_profile(TEXT.replace('["a","a.py",1]', f'[{name},"a.py",1]'))

@@ -6,8 +6,10 @@ is a stack that only stands above others. A row of `blocking` has a list of inde
 the three numbers of `Blocks`. A `Histogram` has its total, its max, and pairs of a bucket and how
 many values are in it. Rows are sorted, parents first, so that equal profiles give equal bytes.
 
-The text is ASCII, so that any name survives, lone surrogates included. The name of the file should
-end in `.profile.json`. Keys of `_OPTIONAL` may be missing; stacks then have six numbers.
+The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
+would take for one character are kept apart: a name with such is a list of parts. The name of the
+file should end in `.profile.json`. Keys of `_OPTIONAL` may be missing; stacks then have six
+numbers.
 """
 
 from __future__ import annotations
@@ -98,10 +100,11 @@ def format_profile(profile: Profile) -> str:
     about = {
         _KEY: VERSION,
         **{name: getattr(profile, name) for name in plain},
+        **{name: [_text_row(text) for text in getattr(profile, name)] for name in _TEXTS},
         **{name: _histogram_row(getattr(profile, name)) for name in _HISTOGRAMS},
     }
     lines = [f"{_dump(name)}:{_dump(value)}" for name, value in about.items()]
-    lines.append(_listed("frames", frames))
+    lines.append(_listed("frames", map(_frame_row, frames)))
     lines.append(_listed("stacks", _rows(profile.stacks, index_of)))
     lines.append(_listed("blocking", _blocking_rows(profile.blocking, index_of)))
     return "{" + ",\n".join(lines) + "}\n"
@@ -110,6 +113,18 @@ def format_profile(profile: Profile) -> str:
 def _order(frame: Frame) -> tuple[str, bool, str, int]:
     """Return the key to sort a frame by. Of one name, those of an unknown file come first."""
     return frame.name, frame.file is not None, frame.file or "", frame.line
+
+
+def _frame_row(frame: Frame) -> list[Any]:
+    return [_text_row(frame.name), frame.file and _text_row(frame.file), frame.line]
+
+
+def _text_row(text: str) -> str | list[str]:
+    """Return a text, or its parts if JSON would make one character of two of its surrogates."""
+    return text if _PAIR.search(text) is None else _PAIR.split(text)
+
+
+_PAIR: Final = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")
 
 
 def _histogram_row(histogram: Histogram) -> list[Any]:
@@ -212,7 +227,8 @@ def _profile(value: Mapping[str, Any]) -> Profile:
     for name in _COUNTS:
         about[name] = _taken(value, name, _is_count, "a whole number of zero or more")
     for name in _TEXTS:
-        about[name] = tuple(_taken(value, name, _is_texts, "a list of texts"))
+        texts = _taken(value, name, _is_texts, "a list of texts")
+        about[name] = tuple(map(_joined, texts))
     for name in _SWITCHES:
         about[name] = _taken(value, name, _is_switch, "true or false")
     about["blocking_threshold"] = _taken(
@@ -242,10 +258,12 @@ def _histogram(value: Mapping[str, Any], name: str) -> Histogram:
     raise _MalformedError(f'its "{name}" is not [total, max, [[bucket, count], ...]]')
 
 
-def _frame(row: object, index: int) -> Frame:
+def _frame(row: Any, index: int) -> Frame:
     match row:
-        case [str(name), str() | None as file, int(line)] if _is_count(line):
-            return Frame(name, file, line)
+        case [name, file, int(line)] if (
+            _is_text(name) and (file is None or _is_text(file)) and _is_count(line)
+        ):
+            return Frame(_joined(name), None if file is None else _joined(file), line)
     raise _MalformedError(f"frame {index} is not [name, file or null, line]")
 
 
@@ -345,8 +363,19 @@ def _is_bucket(pair: object) -> bool:
     return False
 
 
+def _is_text(value: object) -> bool:
+    """Whether a value is what `_text_row` returns."""
+    if isinstance(value, list):
+        return all(isinstance(part, str) for part in value)
+    return isinstance(value, str)
+
+
 def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _joined(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else "".join(text)
 
 
 def _is_switch(value: object) -> bool:

@@ -293,7 +293,7 @@ def test_a_program_that_leaves_no_descriptors_is_reported_on(tmp_path, hard):
         assert read_profile(tmp_path / "stack.profile.json").runs == 1
         ET.parse(tmp_path / "stack.svg")
     else:
-        assert errors.count("Too many open files; allow more open files (ulimit -n)") == 3
+        assert len(re.findall("cannot write .*Too many open files", errors)) == 3
 
 
 @unix

@@ -207,6 +207,7 @@ class _Recording:
         options = {name: getattr(self._options, name) for name in _RECORDED}
         chosen = Options(**options)
         self._recording = Recording(self._options.output, chosen, closes=True, with_profile=True)
+        self._recording.discard()  # it can be written; killed before its first loop, it leaves none
         self._record = Record(self._recording)
         self._record.__enter__()
         self._children = Children(options, self._path)
@@ -249,7 +250,6 @@ class _Recording:
         lost = _LOST.format(unread) if unread else ""
         if profiles:
             return self._write(profiles[0].merge(*profiles[1:]), lost)
-        self._recording.discard()
         nothing = "" if self._options.quiet or not self._program.started else _NOTHING_RECORDED
         return lost or nothing
 

@@ -212,6 +212,7 @@ class StackFile:
     def discard(self) -> None:
         """Remove the file, if it was made here and nothing was ever written to it."""
         if self._was_made and not self._was_written and os.getpid() == self._pid:
+            self._was_made = False
             with contextlib.suppress(OSError):
                 if not self.path.stat().st_size:
                     self.path.unlink()

@@ -20,7 +20,7 @@ from tracetools import observe, span
 from tracetools.core.accounting import NEVER
 from tracetools.core.stacks import Frame, Times
 from tracetools.recording import current
-from tracetools.recording.recorder import Recorder
+from tracetools.recording.recorder import Recorder, _GuardedClock
 from tracetools.testing import FakeClock, ScriptedLoop
 
 
@@ -562,6 +562,88 @@ def test_a_clock_that_fails_stops_the_recording_and_not_the_program(loop, caplog
     assert observed() == 5
     assert len(caplog.records) == 1
     assert not current.recorded_loops
+
+
+class Settable:
+    """A clock that can be set, back as well."""
+
+    def __init__(self):
+        self.now = 10**9
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_clock_that_steps_back_stands_still_and_is_named_once(caplog):
+    clock = Settable()
+    recorder = Recorder(clock=clock, scheduled=True, threshold=10**12)
+    loop = RealLoop(recorder)
+    task = loop.spawn("task")
+
+    def set_clock(*moments):
+        for moment in moments:
+            with span("inner"):
+                clock.now = moment
+            recorder.profile().check()
+
+    loop.step(task, lambda: set_clock(10**9 + 50))
+    loop.step(task, lambda: set_clock(10**9 - 700, 10**9 + 20, 10**9 + 80))
+    clock.now = 0
+    loop.step(task, lambda: set_clock(5))
+    loop.end()
+    profile = recorder.profile()
+    profile.check()
+    assert profile.duration == 80
+    assert numbers(profile)["all-spans", "task", "inner"].busy == 80
+    [message] = caplog.messages
+    assert message.startswith("the clock of the recording stepped back by 0.000001 s: it stands")
+
+
+def test_a_clock_that_another_thread_reads_meanwhile_has_not_stepped_back(caplog):
+    moments = iter([10**9, 10**9 + 3, 10**9 + 5])
+
+    def clock():
+        moment = next(moments)
+        if moment == 10**9 + 3:
+            assert guarded() == 10**9 + 5  # in place of the other thread
+        return moment
+
+    guarded = _GuardedClock(clock, pytest.fail)
+    assert guarded() == 10**9 + 5
+    assert caplog.messages == []
+
+
+def test_moments_at_which_a_clock_stands_still_are_told_apart():
+    clock = Settable()
+    guarded = _GuardedClock(clock, pytest.fail)
+    clock.now -= 1
+    first, second = guarded(), guarded()
+    assert first == second
+    assert first is not second
+
+
+def test_thread_time_keeps_the_laws_when_a_loop_goes_on_in_another_thread():
+    recorder = Recorder(clock=time.thread_time_ns, scheduled=True)
+    loop = RealLoop(recorder)
+    task = loop.spawn("task")
+    loop.step(task, lambda: sum(range(200_000)))
+    recorder.pause_loop(loop.loop, loop.loop.clock())
+
+    def go_on():
+        recorder.resume_loop(loop.loop)
+        task.begin_step(loop.loop.clock())
+        sum(range(200_000))
+        recorder.profile().check()
+        task.end_step(loop.loop.clock())
+        recorder.pause_loop(loop.loop, loop.loop.clock())
+
+    before = recorder.profile()
+    in_thread(go_on)
+    profile = recorder.profile()
+    profile.check()
+    assert profile.busy > before.busy > 0
+    recorder.end_loop(loop.loop, loop.loop.clock())
+    recorder.profile().check()
 
 
 def test_a_logger_that_fails_does_not_stop_the_program(loop, monkeypatch):

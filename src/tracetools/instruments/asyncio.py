@@ -85,7 +85,7 @@ class AsyncioInstrument(Tasks):
                 self._count_untracked(loop)
                 self._forget_gone()
                 self._unwatch(account)
-                self.recorder.pause_loop(account, self.recorder.clock())
+                self.recorder.pause_loop(account, account.clock())
 
     def _watch(self, loop: AbstractEventLoop, account: RecordedLoop) -> None:
         """Measure how long the loop waits for events, as long as it runs."""
@@ -107,7 +107,7 @@ class AsyncioInstrument(Tasks):
             account = self._accounts.pop(loop, None)
             if account is not None:
                 self._refs.pop(account, None)
-                self.recorder.end_loop(account, self.recorder.clock())
+                self.recorder.end_loop(account, account.clock())
                 self._recording.loop_ended()
 
     def created(self, loop: AbstractEventLoop, coroutine: Any, options: Mapping[str, Any]) -> Any:
@@ -224,7 +224,7 @@ class AsyncioInstrument(Tasks):
             while True:
                 account = self._lost.popleft()
                 self._refs.pop(account, None)
-                self.recorder.end_loop(account, self.recorder.clock())
+                self.recorder.end_loop(account, account.clock())
 
     def _spawner(self, loop: RecordedLoop) -> TaskAccount | None:
         return spawner(loop, self.recorder.context_task.get())

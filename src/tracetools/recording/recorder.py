@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import sys
@@ -163,7 +162,8 @@ class Recorder:
         """Note that a loop runs again, in this thread."""
         if loop.paused is not None and not self.stopped:
             loop.thread = compat.this_thread()
-            loop.clock = self.clock_of(loop.thread)
+            if isinstance(loop.clock, _ClockOfThread):
+                loop.clock.move_to(loop.thread, loop.paused)
             loop.resume()
             self._follow(loop)
 
@@ -193,7 +193,7 @@ class Recorder:
         with Insist(quietly=True) as insist:
             for loop in self.loops:
                 if loop.thread == get_ident() or not loop.running:
-                    insist.do(self.end_loop, loop, self.clock())
+                    insist.do(self.end_loop, loop, self.clock_of_loop(loop)())
             insist.do(self._keep_last)
             for loop in self.loops:
                 loop.halt()
@@ -378,13 +378,17 @@ class Recorder:
         """Return the end of the time that a copy of a loop accounts for."""
         if moment.loop_row.paused is not None:
             return moment.loop_row.paused
-        return max(self._clock_in(moment.loop.thread), moment.loop_row.began)
+        return max(self.clock_of_loop(moment.loop)(), moment.loop_row.began)
 
     def clock_of(self, thread: int) -> Clock:
         """Return the clock of a thread, which can be read in any thread."""
         if isinstance(self.clock, _ThreadClock):
-            return functools.partial(self.clock.read, thread)
+            return _ClockOfThread(self.clock, thread)
         return self.clock
+
+    def clock_of_loop(self, loop: RecordedLoop) -> Clock:
+        """Return the clock of a loop, which can be read in any thread."""
+        return loop.clock if isinstance(loop.clock, _ClockOfThread) else self.clock
 
     def _usable(self, clock: Clock) -> Clock:
         """Return a clock that never fails, is not near zero, and can be read in any thread."""
@@ -410,28 +414,47 @@ def _program() -> str:
 
 
 class _GuardedClock:
-    """A clock of the program, which may fail and may be near zero.
+    """A clock of the program, which may fail, step back, or be near zero.
 
-    The accounting tells steps apart by the identity of numbers, and equal small ones are identical.
+    It stands still until it is where it was before it stepped back, so no time is negative. The
+    accounting tells steps apart by the identity of numbers, and equal small ones are identical.
     """
 
     def __init__(self, clock: Clock, when_it_fails: Callable[[str], None]) -> None:
         self._clock = clock
         self._when_it_fails = when_it_fails
+        self._stepped_back = False
         first = clock()
         if not isinstance(first, int):
             raise TypeError(f"clock is a function that returns whole nanoseconds, not {first!r}")
         self._shift = max(_SMALL - first, 0)
-        self._last = 0
+        self._last = first + self._shift
 
     def __call__(self) -> int:
+        before = self._last
         try:
-            self._last = self._clock() + self._shift
+            now = self._clock() + self._shift
         except Exception as error:
             if is_interruption(error):
                 raise
             self._when_it_fails("its clock failed")
-        return self._last
+            return self._last
+        # Another thread may have read it meanwhile: then it is late, and has not stepped back.
+        if now < self._last:
+            if now < before and not self._stepped_back:
+                self._say(before - now)
+            return self._last + 0  # an object of its own
+        self._last = now
+        return now
+
+    def _say(self, nanoseconds: int) -> None:
+        """Log that it stepped back, once."""
+        self._stepped_back = True
+        logger.warning(
+            "the clock of the recording stepped back by %.6f s: it stands still until it is where"
+            " it was; give one that is monotonic",
+            nanoseconds / 1e9,
+        )
 
 
 class _ThreadClock:
@@ -444,9 +467,28 @@ class _ThreadClock:
         now = self.last[get_ident()] = time.thread_time_ns()
         return now
 
-    def read(self, thread: int) -> int:
-        """Return the time of a thread; in another thread, the last time that was read."""
-        return self() if thread == get_ident() else self.last.get(thread, 0)
+
+class _ClockOfThread:
+    """The CPU time of one thread; in another thread, the last time that was read.
+
+    A loop may go on in another thread. Its clock then goes on from where it stood.
+    """
+
+    def __init__(self, clock: _ThreadClock, thread: int) -> None:
+        self._clock = clock
+        self._thread = thread
+        self._shift = 0
+
+    def __call__(self) -> int:
+        clock = self._clock
+        thread = self._thread
+        return (clock() if thread == get_ident() else clock.last.get(thread, 0)) + self._shift
+
+    def move_to(self, thread: int, moment: int) -> None:
+        """Be the clock of this thread from now on, which is a moment of the clock so far."""
+        if thread != self._thread:
+            self._thread = thread
+            self._shift = moment - self._clock()
 
 
 _known: Final[weakref.WeakSet[Recorder]] = weakref.WeakSet()

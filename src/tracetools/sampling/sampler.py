@@ -154,7 +154,7 @@ class Sampler:
         Or after one that takes long, so that it is sampled in time.
         """
         for loop in self._recorder.loops:
-            now = self._recorder.clock_of(loop.thread)()
+            now = self._recorder.clock_of_loop(loop)()
             part = loop.threshold // _SAMPLES_A_THRESHOLD
             is_long = loop.current is not None and now - loop.began > part
             soon = wait if self._interval is not None else wait - _AHEAD
@@ -194,7 +194,7 @@ class Sampler:
     def _sample_step(self, loop: RecordedLoop, weight: int, missed: int, *, is_outer: bool) -> int:
         """Sample the step of a loop; return how long it took up to now, in nanoseconds."""
         began = loop.began
-        took = self._recorder.clock_of(loop.thread)() - began
+        took = self._recorder.clock_of_loop(loop)() - began
         is_long = took * _SAMPLES_A_THRESHOLD > loop.threshold
         if not is_long and self._interval is None:
             return took

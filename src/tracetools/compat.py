@@ -37,6 +37,7 @@ __all__ = [
     "this_thread",
     "trio_checkpoint",
     "trio_instruments",
+    "trio_is_guest",
     "trio_poller",
     "trio_rebind_send",
     "trio_run_module",
@@ -69,6 +70,11 @@ _NAMES: Final = (
         "trio._core._run",
         "Task._next_send_fn",
         "the first step of each task that was scheduled when an instrument was added is not seen",
+    ),
+    _Name(
+        "trio._core._run",
+        "Runner.is_guest",
+        "the time of a run in guest mode is counted beside that of its host",
     ),
     _Name(
         "trio._core._run", "unrolled_run", "functions below trio's own frames are not told apart"
@@ -245,6 +251,12 @@ def trio_poller() -> Any:
     context = getattr(trio_run_module(), "GLOBAL_RUN_CONTEXT", None)
     poller = getattr(getattr(context, "runner", None), "io_manager", None)
     return poller if hasattr(type(poller), "get_events") else None
+
+
+def trio_is_guest() -> bool:
+    """Whether this thread's run is in guest mode."""
+    context = getattr(trio_run_module(), "GLOBAL_RUN_CONTEXT", None)
+    return getattr(getattr(context, "runner", None), "is_guest", False) is True
 
 
 def trio_rebind_send(task: Any, send: Any) -> None:

@@ -12,7 +12,8 @@ import pytest
 import trio
 import uvloop
 
-from tracetools import RecordingError, StackFileError, record, span
+from tracetools import FlamegraphInstrument, RecordingError, StackFileError, record, span
+from tracetools.core.stacks import Frame
 from tracetools.instruments import asyncio_patches as loops
 from tracetools.instruments import module_imports as late
 from tracetools.output.formats.folded import read_folded
@@ -192,6 +193,127 @@ def test_an_end_that_fails_is_logged_and_raises_nothing_into_the_program(make, m
         1 / 0  # noqa: B018
     assert nothing_is_left()
     assert caplog.text.count("could not be ended as it should") == 1
+
+
+async def host_of(guest, clock):
+    """Run a trio function as a guest of the asyncio loop, which does something beside."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
+    clock.tick(1)
+    trio.lowlevel.start_guest_run(
+        guest,
+        run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+        done_callback=done.set_result,
+        host_uses_signal_set_wakeup_fd=True,
+    )
+    clock.tick(10)
+    while not done.done():
+        await asyncio.sleep(0)
+        clock.tick(100)
+    done.result().unwrap()
+
+
+def test_a_guest_run_is_part_of_its_hosts_time(make, clock):
+    async def guest():
+        for _ in range(3):
+            clock.tick(1000)
+            await trio.lowlevel.checkpoint()
+
+    with make(scheduled=True) as recording:
+        before = clock.now
+        asyncio.run(host_of(guest, clock))
+        passed = clock.now - before
+    profile = recording.profile
+    profile.check()
+    assert busy(profile)["guest"] == 3000
+    assert profile.duration == passed
+    assert profile.busy == busy(profile)["host_of"] + 3000 == passed
+    assert (profile.runs, profile.backends) == (2, ("asyncio", "trio"))
+
+
+def test_a_guest_run_is_part_of_its_hosts_time_in_every_profile(make, clock):
+    profiles = []
+
+    async def guest():
+        clock.tick(1000)
+        with span("deeper"):
+            clock.tick(1000)
+            profiles.append((clock.now, recording.profile))
+            await trio.lowlevel.checkpoint()
+            profiles.append((clock.now, recording.profile))
+
+    with make() as recording:
+        before = clock.now
+        asyncio.run(host_of(guest, clock))
+    for now, profile in profiles:
+        profile.check()
+        assert profile.duration == now - before
+        assert profile.waiting == 0
+
+
+def test_a_guest_run_that_outlives_the_recording_of_its_host_counts_on_its_own(make, clock):
+    recorder = make()._recording.recorder
+    host = recorder.begin_loop()
+    clock.tick(1)
+    guest = recorder.begin_loop(is_guest=True)
+    clock.tick(10)
+    recorder.end_loop(host, clock())
+    assert recorder.profile().duration == 11
+    clock.tick(100)
+    assert recorder.profile().duration == 111
+    second = recorder.begin_loop()
+    clock.tick(1000)
+    recorder.end_loop(guest, clock())
+    clock.tick(10_000)
+    recorder.end_loop(second, clock())
+    recorder.profile().check()
+    assert recorder.profile().duration == 11_111
+
+
+def test_a_guest_run_is_in_no_step_of_its_host(make, clock):
+    recorder = make()._recording.recorder
+    host = recorder.begin_loop()
+    step = host.spawn(host.tree.root, Frame("host"), clock())
+    step.begin_step(clock())
+    guest = recorder.begin_loop(is_guest=True)
+    task = guest.spawn(guest.tree.root, Frame("guest"), clock())
+    for during in (True, False):
+        task.begin_step(clock())
+        clock.tick(7)
+        task.end_step(clock())
+        if during:
+            step.end_step(clock())
+    recorder.end_loop(guest, clock())
+    recorder.end_loop(host, clock())
+    profile = recorder.profile()
+    profile.check()
+    assert busy(profile) == {"host": 7, "guest": 7}
+    assert profile.duration == 14
+
+
+def test_a_guest_run_whose_host_is_not_recorded_counts_in_full(tmp_path, clock):
+    async def guest():
+        clock.tick(1000)
+        await trio.lowlevel.checkpoint()
+
+    instrument = FlamegraphInstrument(tmp_path / "stack", clock=clock, flush_interval=None)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        trio.lowlevel.start_guest_run(
+            guest,
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=done.set_result,
+            host_uses_signal_set_wakeup_fd=True,
+            instruments=[instrument],
+        )
+        clock.tick(5)
+        (await done).unwrap()
+
+    asyncio.run(main())
+    instrument.profile.check()
+    assert instrument.profile.duration == 1005
 
 
 # ------------------------------------------------------------------------------------ async with

@@ -41,7 +41,8 @@ class Profile:
 
     Attributes:
         stacks: the numbers of every stack. Its parents are keys as well.
-        duration: for how long loops were recorded, in nanoseconds, all runs added up.
+        duration: for how long loops were recorded, in nanoseconds, all runs added up. A trio run in
+            guest mode is part of its host's time, where that is recorded.
         task_time: the lifetimes of all tasks, added up, in nanoseconds.
         start: when the recording started, in nanoseconds since the Unix epoch; the earliest, if
             several were merged.

@@ -63,7 +63,7 @@ class TrioTasks(Tasks):
         """Start to record the run in this thread."""
         if stale := self.here():  # it was abandoned, and nobody said so
             self._forget(stale, stale.latest)
-        loop = self.recorder.begin_loop(backend="trio")
+        loop = self.recorder.begin_loop(backend="trio", is_guest=compat.trio_is_guest())
         self._runs[loop.thread] = loop
         poller = compat.trio_poller()
         if poller is not None:

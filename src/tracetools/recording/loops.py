@@ -66,17 +66,24 @@ class RecordedLoop(LoopAccount):
         samples: samples of the step that takes long just now: its `began`, and the location.
         last_blocking: the last of these steps: its `began`, the location, and nanoseconds.
         postponed: an error of the program's signal handler that is to be raised in the program.
+        is_guest: whether it runs in callbacks of another loop, its host, as trio can.
+        shared_since: since when its host is recorded as well; ``None`` while it is not. Meanwhile
+            its time is part of its host's.
+        shared: the nanoseconds of earlier such times.
     """
 
     __slots__ = (
         "blocking",
         "clock",
+        "is_guest",
         "last_blocking",
         "owner",
         "poller",
         "postponed",
         "release_gil",
         "samples",
+        "shared",
+        "shared_since",
         "thread",
         "threshold",
         "waits",
@@ -105,12 +112,26 @@ class RecordedLoop(LoopAccount):
         self.samples: list[tuple[int, Location]] = []
         self.last_blocking: tuple[int, Location, int] | None = None
         self.postponed: BaseException | None = None
+        self.is_guest = False
+        self.shared_since: int | None = None
+        self.shared = 0
         self.set_gil_release(None)
 
     def set_gil_release(self, release: Callable[[], None] | None) -> None:
         """Call `release` at the end of the next step, and at the end of steps after `due`."""
         self.release_gil = release
         self.due = NEVER if release is None and self.threshold == NEVER else 0
+
+    def share(self, now: int, *, is_shared: bool) -> None:
+        """Note that the host of this loop is recorded from now on, or no longer."""
+        if self.shared_since is not None:
+            self.shared += max(now - self.shared_since, 0)
+        self.shared_since = now if is_shared else None
+
+    def own_duration(self, now: int) -> int:
+        """Return for how long it was recorded up to now, without what its host has of that."""
+        since = now if self.shared_since is None else min(self.shared_since, now)
+        return since - self.begin - self.shared
 
     def postpone(self, error: BaseException) -> None:
         """Raise an error of the program's signal handler in a task, when its step ends.

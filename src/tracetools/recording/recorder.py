@@ -95,6 +95,7 @@ class Recorder:
         self.untracked = 0
         self._statistics = LoopStatistics()
         self._backends: set[str] = set()
+        self._has_guests = False
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
         self._shorten = PathShortener()
@@ -122,9 +123,15 @@ class Recorder:
         """The loops that are being recorded."""
         return tuple(self._loops)
 
-    def begin_loop(self, *, backend: str = "", running: bool = True) -> RecordedLoop:
-        """Start to record the loop that runs in this thread, or is going to run."""
+    def begin_loop(
+        self, *, backend: str = "", running: bool = True, is_guest: bool = False
+    ) -> RecordedLoop:
+        """Start to record the loop that runs in this thread, or is going to run.
+
+        A guest that is started within a step of its host is part of that step until it is over.
+        """
         with self._lock:
+            host = self._host_here() if is_guest else None
             loop = RecordedLoop(
                 self._free_tree(),
                 self.clock_of(get_ident()),
@@ -134,6 +141,12 @@ class Recorder:
                 waits=self.waits,
             )
             self._loops[loop] = None
+            loop.is_guest = is_guest
+            guests = ([loop] if host else []) if is_guest else self._guests_here()
+            for guest in guests:
+                guest.share(loop.begin, is_shared=True)
+                self._has_guests = True
+            running = running and (host is None or host.current is None)
             loop.set_gil_release(self._release_gil)
             self._runs += 1
             self._backends |= {backend} - {""}
@@ -142,6 +155,17 @@ class Recorder:
         else:
             loop.pause(loop.begin)
         return loop
+
+    def _host_here(self, thread: int | None = None) -> RecordedLoop | None:
+        """Return a recorded loop in this thread, or another one, that may be host of others."""
+        here = get_ident() if thread is None else thread
+        loops = (loop for loop in self._loops if loop.thread == here and not loop.is_guest)
+        return next(loops, None)
+
+    def _guests_here(self, thread: int | None = None) -> list[RecordedLoop]:
+        """Return the guests in this thread, or another one."""
+        here = get_ident() if thread is None else thread
+        return [loop for loop in self._loops if loop.thread == here and loop.is_guest]
 
     def set_gil_release(self, release: Callable[[], None] | None) -> None:
         """Let all loops call `release` at the end of steps, from now on; ``None`` for nothing.
@@ -160,6 +184,10 @@ class Recorder:
 
     def resume_loop(self, loop: RecordedLoop) -> None:
         """Note that a loop runs again, in this thread."""
+        if loop.is_guest:
+            host = self._host_here()
+            if host is not None and host.current is not None:
+                return
         if loop.paused is not None and not self.stopped:
             loop.thread = compat.this_thread()
             if isinstance(loop.clock, _ClockOfThread):
@@ -177,7 +205,10 @@ class Recorder:
             loop.finish(end)
             self._statistics.add_loop(loop, end)
             del self._loops[loop]
-            self._duration += end - loop.begin
+            self._duration += loop.own_duration(end)
+            if not loop.is_guest and self._host_here(loop.thread) is None:
+                for guest in self._guests_here(loop.thread):
+                    guest.share(end, is_shared=False)
             self._task_time += loop.lifetimes
         self._unfollow(loop)
 
@@ -332,7 +363,7 @@ class Recorder:
                 task_time += sums.add_loop(moment, now)
                 self._move_waits(sums, moment, now)
                 statistics.add_loop(moment.loop, now)
-                duration += now - moment.loop.begin
+                duration += moment.loop.own_duration(now)
             for account in self._threads:
                 sums.add_thread(account, self._clock_in(account.thread))
             sums.divide(self.samples, "busy")
@@ -340,6 +371,8 @@ class Recorder:
             sums.divide(self.waits, "rest", skipped)
             truncated = any(tree.truncated for tree in self._trees)
             runs = self._runs
+        if self._has_guests:  # their moments may be a little later than those of their hosts
+            duration = max(duration, sums.busy())
         return Profile(
             stacks=sums.by_path(duration, self._shorten),
             duration=duration,

@@ -236,6 +236,10 @@ class Sums:
             lived += 0 if task.is_callback else now - row.born
         return lived
 
+    def busy(self) -> int:
+        """Return the busy time of all stacks, in nanoseconds."""
+        return sum(row[0] for row in self._rows.values())
+
     def by_path(self, duration: int, shorten: Callable[[Frame], Frame]) -> dict[StackPath, Times]:
         """Return the numbers by path; the root's self time is what no task had of `duration`."""
         paths: dict[Stack, StackPath] = {}
@@ -245,7 +249,7 @@ class Sums:
             path = paths[stack] = (*above, shorten(stack.frame))
             times = StackRow(*row).times()
             stacks[path] = times.plus(stacks[path]) if path in stacks else times
-        busy = sum(row[0] for row in self._rows.values())
+        busy = self.busy()
         root = stacks.get((ROOT,), Times())
         stacks[ROOT,] = root._replace(busy=root.busy + duration - busy)
         return stacks

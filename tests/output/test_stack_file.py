@@ -396,7 +396,7 @@ class Waits:
 
 
 class Clock:
-    """In place of `perf_counter`: each flush takes as long as is said."""
+    """In place of `thread_time`: each flush takes as long as is said."""
 
     def __init__(self, *takes: float) -> None:
         self.takes = list(takes)
@@ -431,7 +431,7 @@ def test_a_thread_rewrites_the_file_between_start_and_end(tmp_path):
 
 
 def test_the_interval_stretches_so_that_flushing_takes_one_percent_at_most(tmp_path, monkeypatch):
-    monkeypatch.setattr(stack_file, "perf_counter", Clock(0.001, 0.05, 0.5, 0.0))
+    monkeypatch.setattr(stack_file, "thread_time", Clock(0.001, 0.05, 0.5, 0.0))
     file, waits = make(tmp_path / "stack", flush_interval=5), Waits()
     start(file, waits)
     for _ in range(4):

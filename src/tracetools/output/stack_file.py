@@ -17,7 +17,7 @@ import threading
 from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.errors import StackFileError
@@ -38,7 +38,7 @@ __all__ = ["StackFile", "fold"]
 _log = logging.getLogger("tracetools")
 
 _MOST_TIME: Final = 0.01
-"""The part of the time that flushing may take."""
+"""The part of a processor's time that flushing may take."""
 
 _SOON: Final = 0.05
 """Seconds after which a file is written that was not written yet, so that it is not empty."""
@@ -128,11 +128,10 @@ class StackFile:
         """
         if os.getpid() == self._pid:
             with self._lock:
-                began = perf_counter()
+                began = thread_time()  # what waits for the GIL takes no time from the program
                 self._store(self._snapshot())
-                took = perf_counter() - began
-                self._pause = took * (1 / _MOST_TIME - 1)
-                self._next_write = began + took + self._pause
+                self._pause = (thread_time() - began) * (1 / _MOST_TIME - 1)
+                self._next_write = perf_counter() + self._pause
         return self.path
 
     def _store(self, profile: Profile) -> None:

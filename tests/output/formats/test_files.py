@@ -34,8 +34,16 @@ def test_a_new_file_is_for_its_owner_alone(tmp_path, mask):
     assert names_in(tmp_path) == ["new"]
 
 
+@pytest.fixture(params=[False, True], ids=["named", "nameless"])
+def nameless(request, monkeypatch):
+    """Let files have no name, or one from the beginning."""
+    if not request.param:
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    return request.param
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o644, 0o666])
-def test_a_file_keeps_the_mode_that_it_had(tmp_path, mode):
+def test_a_file_keeps_the_mode_that_it_had(tmp_path, mode, nameless):
     path = tmp_path / "old"
     path.touch()
     path.chmod(mode)
@@ -64,10 +72,39 @@ def test_a_group_that_cannot_be_kept_loses_its_rights_to_no_other(tmp_path, monk
         raise PermissionError
 
     monkeypatch.setattr(os, "chown", refuse)
-    monkeypatch.setattr(Path, "stat", lambda self: other if self == path else real(self))
+
+    def stat_of(self, **options):
+        return other if self == path else real(self, **options)
+
+    monkeypatch.setattr(Path, "stat", stat_of)
     write_atomically(path, b"data")
     monkeypatch.undo()
     assert mode_of(path) == 0o604
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="a matter of Linux")
+def test_a_file_has_no_name_until_it_is_whole(tmp_path, monkeypatch):
+    real = Path.open
+
+    def look(self, mode):
+        assert names_in(tmp_path) == []
+        return real(self, mode)
+
+    monkeypatch.setattr(Path, "open", look)
+    write_atomically(tmp_path / "new", b"data")
+    assert names_in(tmp_path) == ["new"]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="a matter of Linux")
+@pytest.mark.parametrize("what", ["folder", "process"])
+def test_a_system_that_has_no_nameless_files_is_done_without(tmp_path, monkeypatch, what):
+    if what == "folder":
+        monkeypatch.setattr(os, "O_TMPFILE", os.O_EXCL | os.O_CREAT)
+    else:
+        monkeypatch.setattr(Path, "exists", lambda _: False)
+    write_atomically(tmp_path / "new", b"data")
+    assert names_in(tmp_path) == ["new"]
+    assert mode_of(tmp_path / "new") == 0o600
 
 
 def test_of_a_symbolic_link_the_target_is_replaced(tmp_path):
@@ -197,7 +234,7 @@ def refuse_to_replace(self, target):
 @pytest.mark.parametrize(
     ("step", "failing"), [("open", open_full_device), ("replace", refuse_to_replace)]
 )
-def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, step, failing):
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path, monkeypatch, step, failing, nameless):
     path = tmp_path / "file"
     path.write_bytes(b"good")
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left on device"):

@@ -59,7 +59,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Replace the content of `path` by `data`, at once: readers see the old file or the new one.
 
     The bytes go to a hidden temporary file beside the target, which then replaces the target. If
-    anything fails, the temporary file is removed and the target stays as it was. Of a symbolic link
+    anything fails, the temporary file is removed and the target stays as it was. On Linux it has no
+    name before it is whole, so a process that is killed leaves no part of one. Of a symbolic link
     the target is replaced. The mode and the owner of what is replaced are kept; a new file can be
     read by its owner alone. A device or a pipe is written to; a pipe must have a reader. There is
     no fsync: after a power cut the file may be empty or old.
@@ -74,15 +75,43 @@ def write_atomically(path: Path, data: bytes) -> None:
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".tracetools-{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
-        _take_mode_of(target, temporary)
-        with temporary.open("wb") as file:
-            file.write(data)
+        if not _write_nameless(temporary, data, target):
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+            _fill(temporary, data, target)
         temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _write_nameless(path: Path, data: bytes, target: Path) -> bool:
+    """Write a file that gets its name once it is whole; return whether the system can do that."""
+    if not hasattr(os, "O_TMPFILE"):
+        return False
+    try:
+        file = os.open(path.parent, os.O_WRONLY | os.O_TMPFILE, PRIVATE)
+    except OSError:  # this file system cannot
+        return False
+    try:
+        nameless = Path(f"/proc/self/fd/{file}")
+        if not nameless.exists():
+            return False
+        _fill(nameless, data, target)
+        with contextlib.suppress(OSError):
+            # With a descriptor, which an absolute path makes no use of, links are really followed.
+            os.link(nameless, path, src_dir_fd=file, follow_symlinks=True)
+            return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _fill(file: Path, data: bytes, target: Path) -> None:
+    """Write an empty file, which is going to replace another one."""
+    _take_mode_of(target, file)
+    with file.open("wb") as opened:
+        opened.write(data)
 
 
 def _take_mode_of(target: Path, file: Path) -> None:

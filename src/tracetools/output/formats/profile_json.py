@@ -157,8 +157,8 @@ def _listed(name: str, rows: Iterable[Any]) -> str:
     return f"{_dump(name)}:[\n" + ",\n".join(map(_dump, rows)) + "\n]"
 
 
-def _dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+_dump: Final = json.JSONEncoder(separators=(",", ":")).encode
+"""Return a value as text. `json.dumps` would make an encoder each time."""
 
 
 # -- reading -----------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_fixture(tmp_path):
 def test_the_two_lines_that_make_a_program_slow_are_named(shop, tmp_path):
     said, profile = recorded("slow_fan_out.py", shop, tmp_path)
     lock, call = place("slow_fan_out.py", "self.lock:"), place("slow_fan_out.py", "httpx.get(")
-    assert longest_wait(profile) == f"await Lock.__aenter__ ({lock})"
+    assert longest_wait(profile) == f"await Lock ({lock})"
     heaviest = max(profile.blocking, key=lambda path: profile.blocking[path].total)
     assert line_at_fault(heaviest) == call
     assert re.search(rf"(?m)^the loop is blocked for .* at {call}: return httpx.get", said)

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 __all__ = [
     "asyncio_creation",
     "asyncio_eager_constructor",
+    "asyncio_future_class",
+    "asyncio_is_gathering",
     "asyncio_is_rearmed",
     "asyncio_is_step",
     "asyncio_poller",
     "asyncio_protocol",
     "asyncio_replace_callbacks",
     "asyncio_running_loop",
+    "asyncio_task_class",
     "asyncio_wakeup_fd",
     "getframe",
     "innermost_frame",
@@ -86,6 +89,7 @@ _NAMES: Final = (
     ),
     _Name("asyncio.events", "Handle._callback", "tasks that were scheduled miss one step"),
     _Name("asyncio.events", "Handle._source_traceback", "debug mode shows frames of tracetools"),
+    _Name("asyncio.tasks", "_GatheringFuture", "a gather that is awaited is named Future"),
     _Name("asyncio.events", "_get_running_loop", "spans outside of tasks are taken for a thread's"),
     _Name(
         "multiprocessing.spawn",
@@ -378,6 +382,26 @@ def asyncio_replace_callbacks(loop: Any, replace: Callable[[Any], Any]) -> None:
     """Replace what a loop is going to call next; nothing for loops in C."""
     for handle in getattr(loop, "_ready", ()):
         handle._callback = replace(handle._callback)  # noqa: SLF001
+
+
+def _in_module(module: str, name: str) -> Any:
+    """Return what a module that is imported has by a name; None if there is none."""
+    return getattr(sys.modules.get(module), name, None)
+
+
+def asyncio_future_class() -> Any:
+    """Return the class of asyncio's futures; None while asyncio is not imported."""
+    return _in_module("asyncio.futures", "Future")
+
+
+def asyncio_task_class() -> Any:
+    """Return the class of asyncio's tasks; None while asyncio is not imported."""
+    return _in_module("asyncio.tasks", "Task")
+
+
+def asyncio_is_gathering(kind: type) -> bool:
+    """Whether a class is that of the futures of `asyncio.gather`."""
+    return kind is _in_module("asyncio.tasks", "_GatheringFuture")
 
 
 def asyncio_running_loop() -> Any:

@@ -3,8 +3,8 @@
 The chain of a waiting task does not change until the task resumes. So it is walked when a step
 begins, and only after waits that are long enough to matter. The functions of the program in it get
 frames (see `tracetools.attribution.functions`). If runtime functions end the chain, the first of
-them names the await: ``await Event.wait (app.py:12)``, with the line of the program that awaits it.
-An unknown await is named ``await ?``.
+them names the await (see `tracetools.attribution.awaits`): ``await Event.wait (app.py:12)``, with
+the line of the program that awaits it. An unknown await is named ``await ?``.
 
 A chain may hold objects of any type, so nothing here asks an object for anything that could run
 code of the program. Types are compared by identity, and only Python's own are looked into.
@@ -22,6 +22,12 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tracetools.attribution.awaits import (
+    is_passed_over,
+    name_of_future,
+    name_of_method,
+    waits_for_thread,
+)
 from tracetools.attribution.functions import Shown, owner_of
 from tracetools.core.labels import memoised_frames
 from tracetools.core.stacks import DEEPER, Frame, frames_between
@@ -37,8 +43,7 @@ MAX_LINKS: Final = 64
 """How far a chain is walked. Real programs have 23 links at most, runtime functions included."""
 
 _MAX_KNOWN: Final = 4096
-_UNKNOWN: Final = "?"
-_FUTURE: Final = "FutureIter"
+_MAX_AWAITS: Final = 256
 
 
 class _Chain(NamedTuple):
@@ -56,15 +61,16 @@ class _Plan(NamedTuple):
         codes: the functions; kept, so that their identities stay their own.
         stack: the stack of the functions that have frames.
         waiting: the index of the link whose line matters; None if no await is to be shown.
-        awaited: the name of what that link awaits.
-        awaits: the stacks of awaits, by the instruction that the link waits at.
+        runtime: the index of the runtime function that names what that link awaits; None if it is
+            named by the end of the chain.
+        awaits: the stacks of awaits, by the instruction that the link waits at and their names.
     """
 
     codes: list[CodeType]
     stack: Stack
     waiting: int | None
-    awaited: str
-    awaits: dict[int, Stack]
+    runtime: int | None
+    awaits: dict[tuple[int, str], Stack]
 
 
 class WaitNames:
@@ -86,7 +92,7 @@ class WaitNames:
         program may choose names.
         """
         chain = _chain(coroutine)
-        key = (base, own, *map(id, chain.codes), _name_of_end(chain.end))
+        key = (base, own, *map(id, chain.codes), chain.end is None)
         plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= _MAX_KNOWN:
@@ -97,35 +103,50 @@ class WaitNames:
         frame = _frame_of(chain.links[plan.waiting])
         if frame is None:
             return plan.stack
-        found = plan.awaits.get(frame.f_lasti)
+        awaited = _name(chain, plan.runtime)
+        found = plan.awaits.get((frame.f_lasti, awaited))
         if found is None:
             file = plan.codes[plan.waiting].co_filename
-            await_frame = Frame(f"await {plan.awaited}", file or None, frame.f_lineno or 0)
-            found = plan.awaits[frame.f_lasti] = tree.detail(plan.stack, [await_frame])
+            await_frame = Frame(f"await {awaited}", file or None, frame.f_lineno or 0)
+            found = tree.detail(plan.stack, [await_frame])
+            if len(plan.awaits) < _MAX_AWAITS:
+                plan.awaits[frame.f_lasti, awaited] = found
         return found
 
     def _plan(self, chain: _Chain, shown: Shown, own: Stack, tree: StackTree) -> _Plan:
         frames: list[Frame] = []
         waiting: int | None = None
-        runtime: str | None = None
+        runtime: list[int] = []
         for index, (link, code) in enumerate(zip(chain.links, chain.codes, strict=True)):
             owner, name = owner_of(code.co_filename), str.__str__(link.__qualname__)
             within = shown.after(code)
             if owner == "program":
-                waiting, runtime = index, None
+                waiting = index
+                runtime.clear()
                 frames.append(self._function(name, code))
             elif owner == "runtime" and within is None:
-                runtime = runtime or name
+                runtime.append(index)
             if within is not None:
                 shown = within
+                runtime = [index] if waits_for_thread(code) else []
                 frames.clear()
         if len(chain.links) == MAX_LINKS:
             frames.append(DEEPER)
             waiting = None
+        elif waiting is None and runtime and waits_for_thread(chain.codes[runtime[0]]):
+            waiting = runtime[0]  # the task is nothing but that
         elif chain.end is None and waiting == len(chain.links) - 1:
             waiting = None  # a generator of the program, which awaits nothing
-        stack = tree.detail(own, frames)
-        return _Plan(chain.codes, stack, waiting, runtime or _name_of_end(chain.end), {})
+        better = (i for i in runtime if not is_passed_over(chain.codes[i]))
+        named_by = next(better, runtime[0] if runtime else None)
+        return _Plan(chain.codes, tree.detail(own, frames), waiting, named_by, {})
+
+
+def _name(chain: _Chain, runtime: int | None) -> str:
+    """Return the name of what a task awaits."""
+    if runtime is not None:
+        return name_of_method(chain.links, chain.codes, runtime)
+    return name_of_future(chain.end)
 
 
 # -- the chain -----------------------------------------------------------------------------------
@@ -206,10 +227,3 @@ def _types_between() -> frozenset[type]:
 
 _BETWEEN: Final = _types_between()
 _LOOKED_INTO: Final = _BETWEEN | {CoroutineType, GeneratorType, AsyncGeneratorType}
-
-
-def _name_of_end(end: Any) -> str:
-    if end is None:
-        return _UNKNOWN
-    name = type.__dict__["__name__"].__get__(type(end))  # whatever its own type says of names
-    return "Future" if name == _FUTURE else _UNKNOWN

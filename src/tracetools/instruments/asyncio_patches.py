@@ -14,10 +14,12 @@ import inspect
 import os
 import threading
 from asyncio import AbstractEventLoop, Handle
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 from weakref import WeakSet
 
 from tracetools import compat
+from tracetools.attribution.awaits import function_name, note_future
 from tracetools.compat import asyncio_eager_constructor as eager_constructor
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import asyncio_callbacks
@@ -27,6 +29,7 @@ from tracetools.recording.recorder import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import ModuleType
     from typing import Protocol
 
     class Listener(Protocol):
@@ -156,6 +159,45 @@ def _set_task_factory(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return set_task_factory
+
+
+def _run_in_executor(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def run_in_executor(loop: AbstractEventLoop, executor: Any, func: Any, *args: Any) -> Any:
+        try:
+            future = original(loop, executor, func, *args)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        _note(future, lambda: f"run_in_executor ({function_name(func)})")
+        if loop.get_debug():
+            _hide_creation(future)
+        return future
+
+    return run_in_executor
+
+
+def _shield(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def shield(*args: Any, **options: Any) -> Any:
+        try:
+            future = original(*args, **options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        if not any(future is arg for arg in args):
+            _note(future, lambda: "shield")
+            _hide_creation(future)
+        return future
+
+    return shield
+
+
+def _note(future: Any, name: Callable[[], str]) -> None:
+    """Note what a future is for, if anyone records."""
+    if _listeners:
+        with suppress(Exception):  # a loop of the program may return what it likes
+            note_future(future, name())
 
 
 def _hide_creation(made: Any) -> None:
@@ -290,6 +332,7 @@ _REPLACEMENTS: Final[dict[str, _Replacement]] = {
     "close": _close,
     "create_task": _create_task,
     "set_task_factory": _set_task_factory,
+    "run_in_executor": _run_in_executor,
 }
 _HANDLE: Final = "_run"
 """The method of asyncio's handles that calls a callback."""
@@ -298,9 +341,12 @@ _WAKEUPS: Final[dict[str, _Replacement]] = {"call_soon": _call_soon}
 
 
 class _Patch(NamedTuple):
-    """A method of ours in a class; `original` is None if the class had inherited it."""
+    """A method of ours in a class; `original` is None if the class had inherited it.
 
-    owner: type
+    Or a function of ours in a module.
+    """
+
+    owner: type | ModuleType
     name: str
     original: Any
     ours: Any
@@ -352,6 +398,7 @@ def update_methods() -> None:
             _replace(AbstractEventLoop, _SUBCLASSING, None, classmethod(_replace_in_new_class))
         for loop_class in _loop_classes():
             _replace_methods(loop_class, wanted)
+        _replace_shield()
 
 
 def reports_wakeups(loop: AbstractEventLoop) -> bool:
@@ -366,8 +413,21 @@ def _wanted() -> dict[str, _Replacement | None]:
     if not _listeners:
         return {}
     wakeups = any(listener.wants_wakeups for listener in _listeners)
-    wanted = {**_REPLACEMENTS, **(_WAKEUPS if wakeups else {})}
-    return {**wanted, _SUBCLASSING: None, _HANDLE: None}
+    methods = {**_REPLACEMENTS, **(_WAKEUPS if wakeups else {})}
+    return {**methods, _SUBCLASSING: None, _HANDLE: None, _SHIELD: None}
+
+
+_SHIELD: Final = "shield"
+
+
+def _replace_shield() -> None:
+    """Replace `asyncio.shield`, the only function whose futures cannot be told otherwise."""
+    original: Any = asyncio.shield
+    if not _is_ours(original):
+        ours = _shield(original)
+        for module in (asyncio, asyncio.tasks):
+            if vars(module).get(_SHIELD) is original:
+                _replace(module, _SHIELD, original, ours)
 
 
 def _replace_in_new_class(loop_class: type, /, **options: Any) -> None:
@@ -403,7 +463,7 @@ def _replace_methods(loop_class: type, wanted: dict[str, _Replacement | None]) -
                 return
 
 
-def _replace(owner: type, name: str, original: Any, ours: Any) -> None:
+def _replace(owner: type | ModuleType, name: str, original: Any, ours: Any) -> None:
     patch = _Patch(owner, name, original, ours)
     _patches.append(patch)  # first, in case that Ctrl-C comes
     try:

@@ -11,6 +11,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
+from tracetools.attribution.awaits import register_stepped
 from tracetools.attribution.functions import is_ours, register_step
 from tracetools.core.interruptions import Insist, is_interruption
 
@@ -254,3 +255,4 @@ def _without_our_frames(error: BaseException) -> BaseException:
 
 
 register_step(_steps.__code__)
+register_stepped(SteppedCoroutine, lambda stepped: stepped.inner)

@@ -1,0 +1,284 @@
+"""Names what a task awaits, where runtime functions or futures end its await chain.
+
+A method has the name of the object's class, not of the base or mixin that defines it: ``Lock`` for
+``async with``, ``Queue.get`` for a call. A future is named by what it is for: ``gather``,
+``run_in_executor (function)``.
+
+The objects may be of any type. So types are compared by identity, and attributes are read by what
+Python itself stores, never by asking the object.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from functools import partial
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+)
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import ref
+
+from tracetools import compat
+from tracetools.core.labels import stable_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = [
+    "classes_of",
+    "function_name",
+    "is_passed_over",
+    "name_of_future",
+    "name_of_method",
+    "note_future",
+    "register_stepped",
+    "waits_for_thread",
+]
+
+UNKNOWN: Final = "?"
+_FUTURE: Final = "Future"
+_MAX_WRAPPERS: Final = 16
+
+_WHOLE: Final = {"__aenter__", "__aexit__", "__await__"}
+"""Methods that Python calls: what is awaited is the object as a whole."""
+
+_PUBLIC: Final = {
+    "NurseryManager": "open_nursery",
+    "_AsCompletedIterator": "as_completed",
+    "LockAdapter": "Lock",
+    "SemaphoreAdapter": "Semaphore",
+    "EventAdapter": "Event",
+    "CapacityLimiterAdapter": "CapacityLimiter",
+}
+"""Classes of trio, anyio and asyncio that a program knows by another name."""
+
+_FUNCTIONS: Final = {"open_nursery", "as_completed"}
+"""Those of them that are functions."""
+
+
+# -- methods and functions -------------------------------------------------------------------------
+
+
+class _Thread(NamedTuple):
+    """A runtime function that waits for a thread or process, and its parameter for the function."""
+
+    module: str
+    parameter: str
+    name: str = "to_thread"
+
+
+_THREADS: Final = {
+    "to_thread": [_Thread("asyncio.threads", "func")],
+    "to_thread_run_sync": [_Thread("trio._threads", "sync_fn")],
+    "run_sync_in_worker_thread": [
+        _Thread("anyio._backends._asyncio", "func"),
+        _Thread("anyio._backends._trio", "func"),
+    ],
+    "run_sync": [
+        _Thread("anyio.to_thread", "func"),
+        _Thread("anyio.to_process", "func", "to_process"),
+        _Thread("anyio.to_interpreter", "func", "to_interpreter"),
+    ],
+}
+"""By the name that each has in the code that defines it."""
+
+_LIMITER: Final = "CapacityLimiter"
+
+
+def is_passed_over(code: CodeType) -> bool:
+    """Whether what a runtime function awaits names the await better than the function.
+
+    So it is for the context managers of contextlib, and for `async for`.
+    """
+    return code.co_name == "__anext__" or _is_in(code, "contextlib")
+
+
+def name_of_method(links: Sequence[Any], codes: Sequence[CodeType], index: int) -> str:
+    """Return the name of the runtime function at a link; those after it are runtime functions too.
+
+    A task that waits for a token before a thread may start waits for the limiter.
+    """
+    link, code = links[index], codes[index]
+    qualified = str.__str__(link.__qualname__)
+    if (thread := _thread_of(code)) is not None:
+        for inner in range(index + 1, len(links)):
+            if ".acquire" in str.__str__(links[inner].__qualname__):
+                return _name_of_class(links[inner]) or _LIMITER
+        return f"{thread.name} ({_argument(link, thread.parameter)})"
+    owner, _, method = qualified.partition(".<locals>")[0].rpartition(".")
+    if not owner:
+        return method
+    found = _name_of_class(link) or _PUBLIC.get(owner, owner)
+    return found if method in _WHOLE or found in _FUNCTIONS else f"{found}.{method}"
+
+
+def waits_for_thread(code: CodeType) -> bool:
+    """Whether a runtime function waits for a thread or a process that calls a function."""
+    return _thread_of(code) is not None
+
+
+def _thread_of(code: CodeType) -> _Thread | None:
+    known = _THREADS.get(code.co_name, ())
+    return next((thread for thread in known if _is_in(code, thread.module)), None)
+
+
+def _is_in(code: CodeType, module: str) -> bool:
+    """Whether a function is defined in a module that is imported."""
+    found = sys.modules.get(module)
+    try:
+        names = ModuleType.__getattribute__(found, "__dict__")
+    except TypeError:  # none, or something else in place of a module
+        return False
+    return bool(names.get("__file__") == code.co_filename)
+
+
+def _argument(link: Any, parameter: str) -> str:
+    """Return the name of the function that a runtime function was given.
+
+    Before Python 3.13 the frame keeps what its names stand for now, until it ends.
+    """
+    frame: FrameType | None = getattr(link, "cr_frame", None)
+    return UNKNOWN if frame is None else function_name(frame.f_locals.get(parameter))
+
+
+def _name_of_class(link: Any) -> str | None:
+    """Return the public name of the class of the object whose method a link is; None if unknown.
+
+    The object is the first among what the method refers to that has a class of the right name.
+    """
+    owner = str.__str__(link.__qualname__).rpartition(".")[0]
+    for found in _referents(link):
+        kind = type(found)
+        if any(_name_of(one) == owner for one in classes_of(kind)):
+            return _public_name(kind, owner)
+    return None
+
+
+def _referents(link: Any) -> Iterator[Any]:
+    """Yield what a suspended function refers to, its arguments among it."""
+    frame = getattr(link, "cr_frame", None) if sys.version_info < (3, 11) else link
+    if type(link) is GeneratorType and sys.version_info < (3, 11):
+        frame = link.gi_frame
+    for found in gc.get_referents(frame):
+        if type(found) is CellType:
+            yield from gc.get_referents(found)
+        else:
+            yield found
+
+
+def _public_name(kind: type, owner: str) -> str:
+    """Return the name of a class, or of a public base; `owner` is the one with the method."""
+    names = [_name_of(kind), owner, *map(_name_of, classes_of(kind))]
+    known = next((_PUBLIC[name] for name in names if name in _PUBLIC), None)
+    return known or next((name for name in names if not name.startswith("_")), names[0])
+
+
+def classes_of(kind: type) -> tuple[type, ...]:
+    """Return a class and its bases, whatever its own class says."""
+    classes: tuple[type, ...] = _MRO(kind)
+    return classes
+
+
+def _name_of(kind: type) -> str:
+    return stable_name(str.__str__(_QUALNAME(kind)))
+
+
+_MRO: Final = type.__dict__["__mro__"].__get__
+_QUALNAME: Final = type.__dict__["__qualname__"].__get__
+
+
+def function_name(function: Any) -> str:
+    """Return the qualified name of a callable, without asking any code of the program.
+
+    A partial, a bound method and ``Context.run`` are named by what they call.
+    """
+    for _ in range(_MAX_WRAPPERS):
+        kind = type(function)
+        if kind is partial:
+            is_context = _calls_context(function.func) and function.args
+            function = function.args[0] if is_context else function.func
+        elif kind is MethodType:
+            function = function.__func__
+        elif kind is FunctionType:
+            return stable_name(str.__str__(function.__qualname__))
+        elif kind is BuiltinFunctionType:
+            return str.__str__(function.__name__)
+        else:
+            return _name_of(function if type in classes_of(kind) else kind)
+    return UNKNOWN
+
+
+def _calls_context(function: Any) -> bool:
+    """Whether a function is `contextvars.Context.run`, bound to a context."""
+    if type(function) is not BuiltinFunctionType or function.__name__ != "run":
+        return False
+    contexts = sys.modules.get("contextvars")
+    return type(function.__self__) is vars(contexts).get("Context") if contexts else False
+
+
+# -- futures ---------------------------------------------------------------------------------------
+
+_noted: Final[dict[int, tuple[ref[Any], str]]] = {}
+
+
+def note_future(future: Any, name: str) -> None:
+    """Note what a future is for. It is not kept alive, and not asked whether it equals another."""
+    key = id(future)
+    _noted[key] = ref(future, lambda _: _noted.pop(key, None)), name
+
+
+def name_of_future(end: Any) -> str:
+    """Return the name of the future that ends a chain, by what it is for; ``?`` if it is none."""
+    if end is None or _NAME(type(end)) != "FutureIter":
+        return UNKNOWN
+    future = next((one for one in gc.get_referents(end) if _is_future(type(one))), None)
+    if future is None:
+        return _FUTURE
+    if compat.asyncio_is_gathering(type(future)):
+        return "gather"
+    noted = _noted.get(id(future))
+    if noted is not None:
+        return noted[1]
+    task = compat.asyncio_task_class()
+    if task is not None and task in classes_of(type(future)):
+        return f"Task ({_function_of_task(task, future)})"
+    return _FUTURE
+
+
+_NAME: Final = type.__dict__["__name__"].__get__  # whatever a type's own type says of names
+
+
+def _is_future(kind: type) -> bool:
+    future = compat.asyncio_future_class()
+    return future is not None and future in classes_of(kind)
+
+
+def _function_of_task(task: Any, future: Any) -> str:
+    """Return the name of the function that a task runs."""
+    coroutine = task.get_coro(future)
+    for _ in range(_MAX_WRAPPERS):
+        kind = type(coroutine)
+        if kind is CoroutineType or kind is GeneratorType:
+            return stable_name(str.__str__(coroutine.__qualname__))
+        inner = _STEPPED.get(kind)
+        if inner is None:
+            break
+        coroutine = inner(coroutine)
+    return UNKNOWN
+
+
+_STEPPED: Final[dict[type, Callable[[Any], Any]]] = {}
+
+
+def register_stepped(kind: type, inner: Callable[[Any], Any]) -> None:
+    """Register a class of coroutines of ours, and how to get the one that it stands for."""
+    _STEPPED[kind] = inner

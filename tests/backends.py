@@ -40,6 +40,12 @@ class Backend:
         loop.call_soon(wake)
         await over
 
+    def make_lock(self) -> Any:
+        return anyio.Lock()
+
+    def make_limiter(self, tokens: int) -> Any:
+        return anyio.CapacityLimiter(tokens)
+
     async def checkpoint(self) -> None:
         await anyio.lowlevel.checkpoint()
 
@@ -78,6 +84,9 @@ class AsyncioBackend(Backend):
 
     def open_group(self) -> Any:
         return AsyncioGroup()
+
+    def make_lock(self) -> Any:
+        return asyncio.Lock()
 
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
@@ -129,6 +138,12 @@ class TrioBackend(Backend):
     def open_group(self) -> Any:
         return TrioGroup()
 
+    def make_lock(self) -> Any:
+        return trio.Lock()
+
+    def make_limiter(self, tokens: int) -> Any:
+        return trio.CapacityLimiter(tokens)
+
     async def rest(self, ns: int) -> None:
         self.waiting.ns = ns
         await trio.sleep(1)
@@ -168,6 +183,12 @@ class AnyioOnTrioBackend(TrioBackend):
 
     def open_group(self) -> Any:
         return AnyioGroup()
+
+    def make_lock(self) -> Any:
+        return anyio.Lock()
+
+    def make_limiter(self, tokens: int) -> Any:
+        return anyio.CapacityLimiter(tokens)
 
     async def checkpoint(self) -> None:
         await anyio.lowlevel.checkpoint()

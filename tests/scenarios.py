@@ -7,13 +7,14 @@ mode that there is (`tests/instruments`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from tests.backends import Backend, TrioBackend
 from tracetools import observe, span
+from tracetools.core.stacks import Tokens
 from tracetools.sampling.sampler import Sampler
 from tracetools.testing import FakeClock
 
@@ -47,13 +48,16 @@ class Scenario:
 
     A number that depends on the order in which a backend runs its tasks is None. Steps are those of
     trio; the other backends may need more or fewer for the same work. Where tasks that begin
-    eagerly make a difference to the rest, `eager` has the rows that change.
+    eagerly make a difference to the rest, `eager` has the rows that change. `awaits` has the idle
+    time of awaits by name, where it matters; `limiters` how many tokens were wanted.
     """
 
     main: Program
     stacks: dict[str, tuple[int | None, ...]]
     waiting: int = 0
     eager: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+    awaits: dict[str, int] | None = None
+    limiters: list[Tokens] = field(default_factory=list)
 
 
 TABLE: dict[str, Scenario] = {}
@@ -63,9 +67,11 @@ def scenario(
     stacks: dict[str, tuple[int | None, ...]],
     waiting: int = 0,
     eager: dict[str, tuple[int | None, ...]] | None = None,
+    awaits: dict[str, int] | None = None,
+    limiters: Iterable[Tokens] = (),
 ) -> Callable[[Program], Program]:
     def add(main: Program) -> Program:
-        TABLE[main.__name__] = Scenario(main, stacks, waiting, eager or {})
+        TABLE[main.__name__] = Scenario(main, stacks, waiting, eager or {}, awaits, [*limiters])
         return main
 
     return add
@@ -467,3 +473,35 @@ async def a_helper_shared_by_three_kinds():
         group.start_soon(alpha)
         group.start_soon(beta)
         group.start_soon(gamma)
+
+
+async def holder(thing):
+    async with thing:
+        await rest(10)
+
+
+@scenario(
+    {"a_lock_that_is_taken": (1, 20, 2, 1), ";holder": (0, 30, 6, 2)},
+    waiting=20,
+    awaits={"await Lock": 10},
+)
+async def a_lock_that_is_taken():
+    lock = World.backend.make_lock()
+    async with World.backend.open_group() as group:
+        group.start_soon(holder, lock)
+        group.start_soon(holder, lock)
+    work(1)
+
+
+@scenario(
+    {"a_limiter_that_is_saturated": (1, 30, 2, 1), ";holder": (0, 60, 9, 3)},
+    waiting=30,
+    awaits={"await CapacityLimiter": 30},
+    limiters=[Tokens(1, 3)],
+)
+async def a_limiter_that_is_saturated():
+    limiter = World.backend.make_limiter(1)
+    async with World.backend.open_group() as group:
+        for _ in range(3):
+            group.start_soon(holder, limiter)
+    work(1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 from tracetools.testing import ScriptedLoop
 
 NAMES = ["a", "b", "c"]
@@ -235,6 +235,9 @@ def _blocks(draw) -> Blocks:
     return Blocks(len(steps), sum(steps), max(steps))
 
 
+TOKENS = st.builds(Tokens, st.integers(0, 3), st.integers(0, 9))
+
+
 @st.composite
 def _profiles(draw) -> Profile:
     """Return the profile of any program, with anything that may be said of it."""
@@ -254,6 +257,7 @@ def _profiles(draw) -> Profile:
         queue_trend=tuple(draw(st.lists(st.integers(0, 3), max_size=3))),
         samples=draw(st.integers(0, 3)),
         untracked=draw(st.integers(0, 3)),
+        limiters=draw(st.dictionaries(BLOCKING_PATHS, TOKENS, max_size=3)),
     )
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "asyncio_wakeup_fd",
     "getframe",
     "innermost_frame",
+    "is_limiter",
     "is_of_asyncio",
     "missing",
     "multiprocessing_is_preparing",
@@ -402,6 +403,16 @@ def asyncio_task_class() -> Any:
 def asyncio_is_gathering(kind: type) -> bool:
     """Whether a class is that of the futures of `asyncio.gather`."""
     return kind is _in_module("asyncio.tasks", "_GatheringFuture")
+
+
+def is_limiter(kind: type) -> bool:
+    """Whether a class is trio's or anyio's of capacity limiters, and not one derived from it."""
+    return kind is _in_module("trio", _LIMITER) or kind is _in_module(
+        "anyio._backends._asyncio", _LIMITER
+    )
+
+
+_LIMITER: Final = "CapacityLimiter"
 
 
 def asyncio_running_loop() -> Any:

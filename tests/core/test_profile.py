@@ -14,7 +14,7 @@ from tests.strategies import PROFILES, PROGRAMS
 from tracetools import LawError, Profile
 from tracetools.core.histogram import Histogram
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
-from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 
 A, B = Frame("a", "a.py", 1), Frame("b")
 LINE = Frame("blocks the loop", "a.py", 3)
@@ -46,6 +46,7 @@ GOOD = Profile(
     queue_trend=(0, 1500),
     samples=3,
     untracked=1,
+    limiters={KEYS[2]: Tokens(2, 6)},
 )
 
 NOTHING = Profile(merged=0, scheduled_measured=True)
@@ -140,6 +141,7 @@ def test_merging_adds_numbers_and_unites_names():
         queue_trend=(1600, 0, 0),
         samples=4,
         untracked=2,
+        limiters={KEYS[2]: Tokens(2, 5), KEYS[1]: Tokens(1, 3)},
     )
     both = GOOD + other
     assert dict(both.stacks) == {
@@ -152,7 +154,8 @@ def test_merging_adds_numbers_and_unites_names():
         (ROOT, A, LINE): Blocks(3, 350, 200),
         (ROOT, B): Blocks(1, 60, 60),
     }
-    assert dataclasses.replace(both, stacks={}, blocking={}) == Profile(
+    assert dict(both.limiters) == {KEYS[2]: Tokens(2, 6), KEYS[1]: Tokens(1, 3)}
+    assert dataclasses.replace(both, stacks={}, blocking={}, limiters={}) == Profile(
         duration=1111,
         task_time=73,
         start=3,

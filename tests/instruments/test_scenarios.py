@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
@@ -207,6 +207,12 @@ def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
             del known["steps"]
         assert {key: getattr(found[stack], key) for key in known} == known, stack
     assert len(found) == len(scenario.stacks)
+    if "await_stacks" in on and scenario.awaits is not None:
+        idle = Counter[str]()
+        for path, times in profile.stacks.items():
+            idle[path[-1].name] += times.idle if path[-1].name in scenario.awaits else 0
+        assert +idle == scenario.awaits
+        assert [*profile.limiters.values()] == scenario.limiters
     assert profile.duration == World.clock.now - begun
     assert profile.own == scenario.waiting
     assert profile.scheduled_measured == ("scheduled" in on)

@@ -11,7 +11,7 @@ from tests.strategies import PROFILES
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import DEEPER, OTHER, ROOT, Blocks, Frame, Times
+from tracetools.core.stacks import DEEPER, OTHER, ROOT, Blocks, Frame, Times, Tokens
 from tracetools.output.lints import (
     MOST_OF_A_KIND,
     Lints,
@@ -209,6 +209,31 @@ def test_a_trend_may_have_unequal_quarters():
 
 
 # ------------------------------------------------------------------------------------------ others
+
+
+AWAIT = Frame("await CapacityLimiter", "app.py", 5)
+
+
+@pytest.mark.parametrize(
+    ("idle", "tokens", "texts"),
+    [
+        (600 * MS, Tokens(2, 6), ["6 wanted 2 tokens, waited 600 ms in all"]),
+        (600 * MS, Tokens(1, 2), ["2 wanted 1 token, waited 600 ms in all"]),
+        (10 * MS, Tokens(1, 2), ["2 wanted 1 token, waited 10 ms in all"]),
+        (10 * MS - 1, Tokens(1, 2), []),
+        (0, Tokens(1, 2), []),
+    ],
+)
+def test_a_limiter_is_saturated_if_tasks_wait_long_for_it(idle, tokens, texts):
+    path = (ROOT, MAIN, AWAIT)
+    profile = Profile(stacks={path: Times(idle=idle)}, duration=S, limiters={path: tokens})
+    assert found(profile) == [("limiter-saturated", AWAIT.name, text) for text in texts]
+
+
+def test_a_saturated_limiter_weighs_no_more_than_the_whole_time():
+    path = (ROOT, AWAIT)
+    profile = Profile({path: Times(idle=5 * S)}, duration=S, limiters={path: Tokens(1, 9)})
+    assert [lint.weight for lint in find_lints(profile).shown] == [S]
 
 
 def test_spans_left_open():

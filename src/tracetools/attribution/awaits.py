@@ -37,6 +37,7 @@ __all__ = [
     "classes_of",
     "function_name",
     "is_passed_over",
+    "limiter_and_tokens",
     "name_of_future",
     "name_of_method",
     "note_future",
@@ -92,6 +93,9 @@ _THREADS: Final = {
 """By the name that each has in the code that defines it."""
 
 _LIMITER: Final = "CapacityLimiter"
+_ACQUIRES: Final = "acquire_on_behalf_of"
+_PARKS: Final = {"park", "wait"}
+"""What trio's and anyio's limiters await for a task that has to wait for a token."""
 
 
 def is_passed_over(code: CodeType) -> bool:
@@ -110,15 +114,38 @@ def name_of_method(links: Sequence[Any], codes: Sequence[CodeType], index: int) 
     link, code = links[index], codes[index]
     qualified = str.__str__(link.__qualname__)
     if (thread := _thread_of(code)) is not None:
-        for inner in range(index + 1, len(links)):
-            if ".acquire" in str.__str__(links[inner].__qualname__):
-                return _name_of_class(links[inner]) or _LIMITER
+        inner = _waits_for_token(links, codes, index)
+        if inner is not None:
+            return _name_of_class(inner) or _LIMITER
         return f"{thread.name} ({_argument(link, thread.parameter)})"
     owner, _, method = qualified.partition(".<locals>")[0].rpartition(".")
     if not owner:
         return method
     found = _name_of_class(link) or _PUBLIC.get(owner, owner)
     return found if method in _WHOLE or found in _FUNCTIONS else f"{found}.{method}"
+
+
+def _waits_for_token(links: Sequence[Any], codes: Sequence[CodeType], index: int) -> Any:
+    """Return the link that acquires a token for a thread; None if no token has to be waited for.
+
+    A limiter that has one left yields to the loop once, and gives it away.
+    """
+    for inner in range(index, len(links) - 1):
+        if codes[inner].co_name == _ACQUIRES and codes[inner + 1].co_name in _PARKS:
+            return links[inner]
+    return None
+
+
+def limiter_and_tokens(links: Sequence[Any], codes: Sequence[CodeType]) -> tuple[Any, int] | None:
+    """Return the limiter that a chain waits for, and how many tokens it has.
+
+    None if there is none, or if it is of a class of the program's own.
+    """
+    link = _waits_for_token(links, codes, 0)
+    for found in () if link is None else _referents(link):
+        if compat.is_limiter(type(found)):
+            return found, int(found.total_tokens)
+    return None
 
 
 def waits_for_thread(code: CodeType) -> bool:

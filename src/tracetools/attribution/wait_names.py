@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.attribution.awaits import (
     is_passed_over,
+    limiter_and_tokens,
     name_of_future,
     name_of_method,
     waits_for_thread,
@@ -112,6 +113,12 @@ class WaitNames:
             if len(plan.awaits) < _MAX_AWAITS:
                 plan.awaits[frame.f_lasti, awaited] = found
         return found
+
+    @staticmethod
+    def limiter(coroutine: Any) -> tuple[Any, int] | None:
+        """Return the capacity limiter that a task waits for, and its tokens; None without one."""
+        chain = _chain(coroutine)
+        return limiter_and_tokens(chain.links, chain.codes)
 
     def _plan(self, chain: _Chain, shown: Shown, own: Stack, tree: StackTree) -> _Plan:
         frames: list[Frame] = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.attribution.division import WeightedSamples
+from tracetools.attribution.limiters import Limiters
 from tracetools.attribution.wait_names import WaitNames
 from tracetools.attribution.wait_sampling import WaitSampling
 from tracetools.core.accounting import NEVER
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Waits"]
 
+_AWAIT_LIMITER: Final = "await CapacityLimiter"
+
 
 class Waits:
     """Attributes waits to the stacks of what was awaited.
@@ -27,10 +30,15 @@ class Waits:
     Args:
         least: waits that are longer, in nanoseconds, are attributed; ``None`` for none.
         now: a moment of the clock.
+
+    Attributes:
+        least: the same; later than any moment for none.
+        limiters: the capacity limiters that tasks have waited for.
     """
 
     def __init__(self, least: int | None, now: int) -> None:
         self.least = NEVER if least is None else least
+        self.limiters = Limiters()
         self._names = WaitNames()
         self._sampling = WaitSampling(least or 0, now)
         self._samples: WeightedSamples[Stack] = WeightedSamples(_itself)
@@ -47,9 +55,17 @@ class Waits:
                 self._skipped[own] = self._skipped.get(own, 0) + idle
             return
         stack = self.awaited(task, coroutine)
-        if task.loop.move_wait(task, stack, parked, idle) and weight > idle:
-            self._samples.add(own, (own, stack), stack, weight - idle)
+        if task.loop.move_wait(task, stack, parked, idle):
+            if weight > idle:
+                self._samples.add(own, (own, stack), stack, weight - idle)
+            if stack.frame.name.startswith(_AWAIT_LIMITER):
+                self._note_limiter(stack, coroutine, parked, parked + idle)
         self._sampling.spend(clock() - now)
+
+    def _note_limiter(self, stack: Stack, coroutine: Any, since: int, until: int) -> None:
+        found = self._names.limiter(coroutine)
+        if found is not None:
+            self.limiters.note(stack, *found, since, until)
 
     def end_all(self, loop: LoopAccount, now: int, clock: Callable[[], int]) -> None:
         """Attribute the waits of all tasks of a loop, whose recording ends."""

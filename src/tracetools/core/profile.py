@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from itertools import chain
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -19,6 +20,7 @@ from tracetools.core.stacks import (
     Frame,
     StackPath,
     Times,
+    Tokens,
     is_of_loop,
 )
 
@@ -32,7 +34,7 @@ LENSES: Final[tuple[Lens, ...]] = get_args(Lens)
 IDLE: Final = Frame("[idle]", "")
 SCHEDULED: Final = Frame("[scheduled]", "")
 
-_MAPPINGS: Final = ("stacks", "blocking")
+_MAPPINGS: Final = ("stacks", "blocking", "limiters")
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Profile:
             task; of the run with the longest queues, if several were merged.
         samples: how many samples were taken of the functions within steps.
         untracked: how many tasks lived in recorded loops and could not be tracked.
+        limiters: how many tokens of a capacity limiter tasks wanted, by the path of their await.
     """
 
     stacks: Mapping[StackPath, Times] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class Profile:
     queue_trend: tuple[int, ...] = ()
     samples: int = 0
     untracked: int = 0
+    limiters: Mapping[StackPath, Tokens] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -181,6 +185,9 @@ class Profile:
                 stacks[path] = times if known is None else known.plus(times)
             for path, blocks in profile.blocking.items():
                 blocking[path] = blocking.get(path, Blocks()).plus(blocks)
+        limiters: dict[StackPath, Tokens] = {}
+        for path, tokens in chain.from_iterable(each.limiters.items() for each in profiles):
+            limiters[path] = tokens.plus(limiters.get(path, tokens))
         thresholds = [profile.blocking_threshold for profile in profiles]
         return replace(
             self,
@@ -203,6 +210,7 @@ class Profile:
             queue_trend=max((profile.queue_trend for profile in profiles), key=_weight),
             samples=sum(profile.samples for profile in profiles),
             untracked=sum(profile.untracked for profile in profiles),
+            limiters=limiters,
         )
 
     __add__ = merge

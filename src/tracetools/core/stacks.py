@@ -25,6 +25,7 @@ __all__ = [
     "StackPath",
     "StackTree",
     "Times",
+    "Tokens",
     "frames_between",
     "is_of_loop",
     "stack_path",
@@ -124,6 +125,22 @@ class Blocks(NamedTuple):
     def plus(self, other: Blocks) -> Blocks:
         """Return both together."""
         return Blocks(self.count + other.count, self.total + other.total, max(self.max, other.max))
+
+
+class Tokens(NamedTuple):
+    """The most that tasks ever wanted of a capacity limiter, of those that waited in one stack.
+
+    Attributes:
+        tokens: how many the limiter had.
+        wanted: how many tasks had one or waited for one, at one moment.
+    """
+
+    tokens: int
+    wanted: int
+
+    def plus(self, other: Tokens) -> Tokens:
+        """Return the one in which more tasks waited."""
+        return max(self, other, key=lambda each: (each.wanted - each.tokens, each))
 
 
 class Stack:

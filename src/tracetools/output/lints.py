@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.stacks import BLOCKS_THE_LOOP, DEEPER, OTHER, ROOT, StackPath
+from tracetools.core.stacks import BLOCKS_THE_LOOP, DEEPER, OTHER, ROOT, StackPath, Times
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tracetools.core.profile import Profile
-    from tracetools.core.stacks import Times
 
 __all__ = ["Lint", "Lints", "amount", "find_lints", "line_at_fault"]
 
@@ -242,6 +241,20 @@ def _self_wakes(profile: Profile) -> Iterator[_Finding]:
             )
 
 
+def _limiter_saturated(profile: Profile) -> Iterator[_Finding]:
+    """Find limiters of which tasks waited long for a token."""
+    for path, (tokens, wanted) in profile.limiters.items():
+        waited = profile.stacks.get(path, Times()).idle
+        if waited and LEAST_PART * waited >= profile.duration:
+            were = "1 token" if tokens == 1 else f"{tokens:,} tokens"
+            yield _Finding(
+                path,
+                f"{wanted:,} wanted {were}, waited {amount(waited)} in all",
+                min(waited, profile.duration),
+                wanted,
+            )
+
+
 def _left_open(profile: Profile) -> Iterator[_Finding]:
     for path, times in profile.stacks.items():
         if count := times.left_open:
@@ -336,6 +349,15 @@ _RULES: Final = (
         " the lens Scheduled shows which ones.",
     ),
     _Rule(
+        "limiter-saturated",
+        _limiter_saturated,
+        "A limiter lets so many tasks go on, or so many threads run, and no more. The others wait"
+        " in line, though the loop may have nothing to do.",
+        "If what the limiter protects can take more, give it more tokens. The threads of all calls"
+        " share one limiter by default ({limiter}): give calls that take long one of their own, or"
+        " make them shorter.",
+    ),
+    _Rule(
         "left-open",
         _left_open,
         "Nobody closed the span, so its time runs until its task ends. What the task did after the"
@@ -360,10 +382,17 @@ _CHECKPOINTS: Final = {
 }
 
 
+_LIMITERS: Final = {
+    "trio": "`trio.to_thread.current_default_thread_limiter()`",
+    "asyncio": "`anyio.to_thread.current_default_thread_limiter()`",
+}
+
+
 def _words(backends: Sequence[str]) -> dict[str, str]:
     """Return the calls of the backends that ran; of both, if that is not known."""
     ran = {"trio" if backend == "trio" else "asyncio" for backend in backends} or set(_THREADS)
     return {
         "thread": " or ".join(_THREADS[backend] for backend in sorted(ran)),
+        "limiter": " or ".join(_LIMITERS[backend] for backend in sorted(ran)),
         "checkpoint": " or ".join(_CHECKPOINTS[backend] for backend in sorted(ran)),
     }

@@ -386,6 +386,7 @@ class Recorder:
             blocking_threshold=self.threshold,
             samples=self.samples.count + self.thread_samples.count,
             untracked=self.untracked,
+            limiters=self.waits.limiters.by_path(self._shorten),
             **statistics.of_profile(self._shorten),
         )
 

@@ -12,7 +12,7 @@ from tracetools import StackFileError
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 from tracetools.output.formats import profile_json
 from tracetools.output.formats.profile_json import (
     format_profile,
@@ -28,6 +28,7 @@ FRAMES = st.builds(Frame, TEXTS, st.none() | TEXTS, COUNTS)
 PATHS = st.lists(st.sampled_from([ROOT]) | FRAMES, min_size=1, max_size=5).map(tuple)
 TIMES = st.builds(Times, *[COUNTS] * 8)
 BLOCKS = st.builds(Blocks, *[COUNTS] * 3)
+TOKENS = st.builds(Tokens, COUNTS, COUNTS)
 PROFILES = st.builds(
     Profile,
     stacks=st.dictionaries(PATHS, TIMES, max_size=6),
@@ -47,6 +48,7 @@ PROFILES = st.builds(
     queue_trend=st.lists(COUNTS, max_size=3).map(tuple),
     samples=COUNTS,
     untracked=COUNTS,
+    limiters=st.dictionaries(PATHS, TOKENS, max_size=6),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -70,6 +72,7 @@ GOOD = Profile(
     queue_trend=(0, 1500),
     samples=9,
     untracked=8,
+    limiters={(ROOT, A): Tokens(2, 6)},
 )
 TEXT = """\
 {"tracetools-profile":1,
@@ -99,6 +102,9 @@ TEXT = """\
 ],
 "blocking":[
 [[1,0,2],2,350,200]
+],
+"limiters":[
+[[1,0],2,6]
 ]}
 """
 FIRST_TEXT = """\
@@ -144,7 +150,8 @@ def test_a_written_profile_is_read_back(profile):
 @given(PROFILES)
 def test_equal_profiles_are_equal_bytes(profile):
     turned = {
-        name: dict(reversed(getattr(profile, name).items())) for name in ("stacks", "blocking")
+        name: dict(reversed(getattr(profile, name).items()))
+        for name in ("stacks", "blocking", "limiters")
     }
     for name in ("scheduling_delay", "queue"):
         histogram = getattr(profile, name)
@@ -158,7 +165,10 @@ def test_a_stack_without_numbers_above_others_is_none_afterwards():
     assert parse_profile(format_profile(profile)) == profile
 
 
-@pytest.mark.parametrize("given", [{"stacks": {(): Times()}}, {"blocking": {(): Blocks()}}])
+@pytest.mark.parametrize(
+    "given",
+    [{"stacks": {(): Times()}}, {"blocking": {(): Blocks()}}, {"limiters": {(): Tokens(1, 2)}}],
+)
 def test_a_stack_without_frames_is_refused(given):
     with pytest.raises(ValueError, match="no frames"):
         format_profile(Profile(**given))
@@ -284,6 +294,8 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(blocking=[[[1], 1, 1, -1]]), "block 0 is not"),
         (changed(blocking=[[[True], 1, 1, 1]]), "block 0 is not"),
         (changed(blocking=[[[-1], 1, 1, 1]]), "block 0 is not"),
+        (changed(limiters=[[[1], 1]]), r"limiter 0 is not \[\[frame, ...\], tokens, wanted\]"),
+        (changed(limiters=[[[3], 1, 1]]), "limiter 0 refers"),
         (changed(blocking=[[[3], 1, 1, 1]]), "block 0 refers"),
         (changed(blocking=[[[1, 2], 1, 1, 1], [[1, 2], 0, 0, 0]]), "block 1 is there twice"),
     ],

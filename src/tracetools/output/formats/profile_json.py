@@ -3,8 +3,9 @@
 The first key is the version. `frames` is a table. A row of `stacks` has the index of the parent
 stack (-1 for none), the index of the frame, and the eight numbers of `Times`; a row without numbers
 is a stack that only stands above others. A row of `blocking` has a list of indexes of frames and
-the three numbers of `Blocks`. A `Histogram` has its total, its max, and pairs of a bucket and how
-many values are in it. Rows are sorted, parents first, so that equal profiles give equal bytes.
+the three numbers of `Blocks`; one of `limiters` has such a list and the two numbers of `Tokens`. A
+`Histogram` has its total, its max, and pairs of a bucket and how many values are in it. Rows are
+sorted, parents first, so that equal profiles give equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
 would take for one character are kept apart: a name with such is a list of parts. The name of the
@@ -17,12 +18,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tracetools.core.errors import StackFileError
 from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import Blocks, Frame, Times
+from tracetools.core.stacks import Blocks, Frame, Times, Tokens
 from tracetools.output.formats.files import explain, write_atomically
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ for more memory than there is. A recording with the default bounds has at most 2
 MAX_BYTES: Final = 1 << 28
 """The longest file that is read: 100 times that of a recording with the default bounds."""
 
+_Numbers = TypeVar("_Numbers", Blocks, Tokens)
+
 _KEY: Final = "tracetools-profile"
 _COUNTS: Final = ("duration", "task_time", "runs", "merged", "samples", "untracked")
 _TEXTS: Final = ("programs", "backends")
@@ -54,6 +57,7 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "queue_trend": [],
     **{name: [0, 0, []] for name in _HISTOGRAMS},
     "blocking": [],
+    "limiters": [],
 }
 _MAX_BUCKET: Final = 1 << 16
 """That of a value of 618 digits. A value is shifted by its bucket, so a file must not name any."""
@@ -91,7 +95,7 @@ def format_profile(profile: Profile) -> str:
     Raises:
         ValueError: A stack has no frames, or a number has more digits than Python writes (4,300).
     """
-    paths = (*profile.stacks, *profile.blocking)
+    paths = (*profile.stacks, *profile.blocking, *profile.limiters)
     if () in paths:
         raise ValueError("a stack has no frames: every stack begins with the root")
     frames = sorted({frame for path in paths for frame in path}, key=_order)
@@ -106,7 +110,8 @@ def format_profile(profile: Profile) -> str:
     lines = [f"{_dump(name)}:{_dump(value)}" for name, value in about.items()]
     lines.append(_listed("frames", map(_frame_row, frames)))
     lines.append(_listed("stacks", _rows(profile.stacks, index_of)))
-    lines.append(_listed("blocking", _blocking_rows(profile.blocking, index_of)))
+    lines.append(_listed("blocking", _path_rows(profile.blocking, index_of)))
+    lines.append(_listed("limiters", _path_rows(profile.limiters, index_of)))
     return "{" + ",\n".join(lines) + "}\n"
 
 
@@ -143,13 +148,11 @@ def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> l
     return rows
 
 
-def _blocking_rows(
-    blocking: Mapping[StackPath, Blocks], index_of: Mapping[Frame, int]
+def _path_rows(
+    numbers: Mapping[StackPath, tuple[int, ...]], index_of: Mapping[Frame, int]
 ) -> list[tuple[Any, ...]]:
-    """Return the rows of blocking steps, sorted by the indexes of their frames."""
-    return sorted(
-        ([index_of[frame] for frame in path], *blocks) for path, blocks in blocking.items()
-    )
+    """Return rows of whole paths with numbers, sorted by the indexes of their frames."""
+    return sorted(([index_of[frame] for frame in path], *each) for path, each in numbers.items())
 
 
 def _listed(name: str, rows: Iterable[Any]) -> str:
@@ -242,7 +245,8 @@ def _profile(value: Mapping[str, Any]) -> Profile:
         raise _MalformedError("a frame is there twice")
     return Profile(
         stacks=_stacks(_list(value, "stacks"), frames),
-        blocking=_blocking(_list(value, "blocking"), frames),
+        blocking=_by_path(_list(value, "blocking"), frames, "block", Blocks),
+        limiters=_by_path(_list(value, "limiters"), frames, "limiter", Tokens),
         **about,
     )
 
@@ -301,30 +305,33 @@ def _numbers(row: Any, index: int) -> tuple[int, int, Times | None]:
     raise _MalformedError(f"stack {index} is not [parent, frame, {', '.join(Times._fields)}]")
 
 
-def _blocking(rows: Iterable[Any], frames: list[Frame]) -> dict[StackPath, Blocks]:
-    blocking: dict[StackPath, Blocks] = {}
+def _by_path(
+    rows: Iterable[Any], frames: list[Frame], what: str, kind: type[_Numbers]
+) -> dict[StackPath, _Numbers]:
+    """Return numbers by path."""
+    found: dict[StackPath, _Numbers] = {}
     length = 0
     for index, row in enumerate(rows):
-        indexes, blocks = _blocks(row, index)
+        indexes, numbers = _path_row(row, f"{what} {index}", kind)
         if max(indexes) >= len(frames):
-            raise _MalformedError(f"block {index} refers to a frame that is not there")
+            raise _MalformedError(f"{what} {index} refers to a frame that is not there")
         length += len(indexes)
         if length > MAX_FRAMES:
-            raise _MalformedError(f"its blocks have more than {MAX_FRAMES:,} frames")
+            raise _MalformedError(f"its {what}s have more than {MAX_FRAMES:,} frames")
         path = tuple([frames[each] for each in indexes])
-        if path in blocking:
-            raise _MalformedError(f"block {index} is there twice")
-        blocking[path] = blocks
-    return blocking
+        if path in found:
+            raise _MalformedError(f"{what} {index} is there twice")
+        found[path] = numbers
+    return found
 
 
-def _blocks(row: Any, index: int) -> tuple[list[int], Blocks]:
+def _path_row(row: Any, what: str, kind: type[_Numbers]) -> tuple[list[int], _Numbers]:
     match row:
-        case [[_, *_] as indexes, count, total, largest] if _is_counts(indexes) and _is_counts(
-            [count, total, largest]
+        case [[_, *_] as indexes, *numbers] if (
+            _is_counts(indexes) and _is_counts(numbers) and len(numbers) == len(kind._fields)
         ):
-            return indexes, Blocks(count, total, largest)
-    raise _MalformedError(f"block {index} is not [[frame, ...], {', '.join(Blocks._fields)}]")
+            return indexes, kind(*numbers)
+    raise _MalformedError(f"{what} is not [[frame, ...], {', '.join(kind._fields)}]")
 
 
 def _taken(

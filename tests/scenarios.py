@@ -383,6 +383,19 @@ async def a_worker_thread():
     await World.backend.run_in_thread(in_thread)
 
 
+def plain_in_thread():
+    World.backend.until_loop_waits()
+    work(5)
+
+
+@scenario(
+    {"a_plain_function_in_a_thread": (0, 5, 3, 1), ";plain_in_thread": (0, 0, 0, 1, 5)},
+    waiting=5,
+)
+async def a_plain_function_in_a_thread():
+    await World.backend.run_in_thread(plain_in_thread)
+
+
 @scenario({"an_awaitable": (1, 0, 1, 1), ";part": (10, 0, 0, 1)})
 async def an_awaitable():
     work(1)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 __all__ = [
+    "TRIO_THREAD_FUNCTION",
     "asyncio_creation",
     "asyncio_eager_constructor",
     "asyncio_future_class",
@@ -88,6 +89,8 @@ _NAMES: Final = (
         "CancelShieldedCheckpoint",
         "tasks that wake themselves are not counted",
     ),
+    _Name("trio._threads", "start_thread_soon", "the work of trio's threads is not seen"),
+    _Name("anyio._backends._asyncio", "Queue", "the work of anyio's threads is not seen"),
     _Name("asyncio.events", "Handle._callback", "tasks that were scheduled miss one step"),
     _Name("asyncio.events", "Handle._source_traceback", "debug mode shows frames of tracetools"),
     _Name("asyncio.tasks", "_GatheringFuture", "a gather that is awaited is named Future"),
@@ -275,6 +278,10 @@ def trio_step_code() -> Any:
     """Return the code of trio's function that steps tasks; None if it is gone."""
     run = getattr(trio_run_module(), "unrolled_run", None)
     return getattr(run, "__code__", None)
+
+
+TRIO_THREAD_FUNCTION: Final = "sync_fn"
+"""The name by which trio's thread function knows the program's."""
 
 
 def trio_checkpoint() -> object:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import suppress
 from functools import partial
 from types import (
     BuiltinFunctionType,
@@ -21,6 +22,7 @@ from types import (
     FrameType,
     FunctionType,
     GeneratorType,
+    MappingProxyType,
     MethodType,
     ModuleType,
 )
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
+    "called_function",
     "classes_of",
+    "closed_over",
+    "function_code",
     "function_name",
     "is_passed_over",
     "limiter_and_tokens",
@@ -42,6 +47,7 @@ __all__ = [
     "name_of_method",
     "note_future",
     "register_stepped",
+    "vars_of",
     "waits_for_thread",
 ]
 
@@ -219,14 +225,21 @@ def _name_of(kind: type) -> str:
     return stable_name(str.__str__(_QUALNAME(kind)))
 
 
+def vars_of(kind: type) -> MappingProxyType[str, Any]:
+    """Return the attributes of a class itself, whatever its own class says."""
+    names: MappingProxyType[str, Any] = _VARS(kind)
+    return names
+
+
+_VARS: Final = type.__dict__["__dict__"].__get__
 _MRO: Final = type.__dict__["__mro__"].__get__
 _QUALNAME: Final = type.__dict__["__qualname__"].__get__
 
 
-def function_name(function: Any) -> str:
-    """Return the qualified name of a callable, without asking any code of the program.
+def called_function(function: Any) -> Any:
+    """Return what a partial, a bound method or ``Context.run`` calls in the end.
 
-    A partial, a bound method and ``Context.run`` are named by what they call.
+    No code of the program is asked. None if there is no end.
     """
     for _ in range(_MAX_WRAPPERS):
         kind = type(function)
@@ -235,13 +248,46 @@ def function_name(function: Any) -> str:
             function = function.args[0] if is_context else function.func
         elif kind is MethodType:
             function = function.__func__
-        elif kind is FunctionType:
-            return stable_name(str.__str__(function.__qualname__))
-        elif kind is BuiltinFunctionType:
-            return str.__str__(function.__name__)
+        elif kind is FunctionType and str.__str__(function.__qualname__) in _WRAPPERS:
+            function = next(closed_over(function, "func"), None)
         else:
-            return _name_of(function if type in classes_of(kind) else kind)
-    return UNKNOWN
+            return function
+    return None
+
+
+_WRAPPERS: Final = {"TrioBackend.run_sync_in_worker_thread.<locals>.wrapper"}
+"""Runtime functions around that of the program, which they know as ``func``."""
+
+
+def closed_over(function: Any, name: str) -> Iterator[Any]:
+    """Yield what the closure of a function has by a name, if it is a function that has it."""
+    if type(function) is not FunctionType or name not in function.__code__.co_freevars:
+        return
+    cells = function.__closure__ or ()
+    with suppress(ValueError):  # an empty cell
+        yield cells[function.__code__.co_freevars.index(name)].cell_contents
+
+
+def function_name(function: Any) -> str:
+    """Return the qualified name of a callable, or of what it calls in the end."""
+    called = called_function(function)
+    kind = type(called)
+    if called is None and function is not None:
+        return UNKNOWN
+    if kind is FunctionType:
+        return stable_name(str.__str__(called.__qualname__))
+    if kind is BuiltinFunctionType:
+        return str.__str__(called.__name__)
+    return _name_of(called if type in classes_of(kind) else kind)
+
+
+def function_code(function: Any) -> CodeType | None:
+    """Return the code that a callable runs in the end; None if it is not known to be Python's."""
+    called = called_function(function)
+    if type(called) is not FunctionType:
+        found = (vars_of(one).get("__call__") for one in classes_of(type(called)))
+        called = next((one for one in found if one is not None), None)
+    return called.__code__ if type(called) is FunctionType else None
 
 
 def _calls_context(function: Any) -> bool:

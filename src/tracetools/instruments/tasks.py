@@ -8,6 +8,7 @@ from weakref import ref
 
 from tracetools.core.accounting import NEVER
 from tracetools.core.labels import stable_name
+from tracetools.instruments import threads  # noqa: F401  # it sees threads while tasks are
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.task_functions import task_function
 from tracetools.instruments.task_parents import parent_of_spawned

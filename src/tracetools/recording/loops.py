@@ -11,14 +11,26 @@ from tracetools.recording.guard import handle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import ContextVar
     from typing import Protocol
 
     from tracetools.attribution.waits import Waits
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.stacks import Frame, Stack, StackTree
 
+    class Work(Protocol):
+        """Work that a task has given to a thread."""
+
+        @property
+        def is_over(self) -> bool:
+            """Whether it was done."""
+
     class Owner(Protocol):
         """The recording that a loop or thread belongs to."""
+
+        @property
+        def context_task(self) -> ContextVar[TaskAccount | None]:
+            """The account of the task in whose context something happens."""
 
         def stop(self, why: str) -> None:
             """Stop recording, after an error of ours."""
@@ -31,6 +43,11 @@ if TYPE_CHECKING:
 
         def close_in_thread(self, account: RecordedThread, opened: Opened) -> None:
             """Close a span of a worker thread."""
+
+        def open_work(
+            self, work: Work, frame: Frame | None, task: TaskAccount, stack: Stack
+        ) -> Opened | None:
+            """Open the span of work that a task has given to this thread."""
 
         def is_here(self, account: RecordedThread) -> bool:
             """Whether an account is that of this thread."""

@@ -31,10 +31,12 @@ from tracetools.recording.snapshot import Moment, Sums, copy_moment
 if TYPE_CHECKING:
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
+    from tracetools.recording.loops import Work
 
 __all__ = ["Clock", "Recorder", "logger"]
 
 _SMALL: Final = 1_000_000
+_NO_WORK: Final = (None, None)
 
 _TRIES: Final = 100
 """How many profiles are made until one is of one moment."""
@@ -286,12 +288,33 @@ class Recorder:
         task = self.context_task.get()
         with self._lock:
             account: RecordedThread | None = getattr(self._here, "account", None)
+            work, giver = getattr(self._here, "work", _NO_WORK)
+            if task is None and work is not None and not work.is_over:
+                task = giver
             if account is None or account.innermost is None or self._here.task is not task:
                 # nothing is open here, or only what an earlier piece of work left open
                 account = self._thread_account(task)
                 self._here.account, self._here.task = account, task
                 self._threads.add(account)
             return account.open(frame, self.clock(), entries)
+
+    def open_work(
+        self, work: Work, frame: Frame | None, task: TaskAccount, stack: Stack
+    ) -> Opened | None:
+        """Open the span of work that a task, whose stack was `stack`, has given to this thread.
+
+        Until the work is over, spans without a task of their own belong to the one that gave it.
+        """
+        with self._lock:
+            if self.stopped or task.loop.end is not None:
+                return None
+            self._here.work, self._here.account = (work, task), None
+            if frame is None:
+                return None
+            account = RecordedThread(task.loop.tree, stack, self, thread=get_ident())
+            self._here.account, self._here.task = account, task
+            self._threads.add(account)
+            return account.open(frame, self.clock())
 
     def open_threads(self) -> list[RecordedThread]:
         """Return the accounts of worker threads in which spans are open just now."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Span",
     "function_frame",
+    "is_observed",
     "observe",
     "observed_frame",
     "observed_function_frame",
@@ -295,7 +296,7 @@ def _observe_property(target: property, name: str | None) -> property:
     accessors: list[Any] = [target.fget, target.fset, target.fdel]
     observed = [
         # the setter of an observed property brings its observed getter along
-        accessor if accessor is None or _is_observed(accessor) else observe(accessor, name=name)
+        accessor if accessor is None or is_observed(accessor) else observe(accessor, name=name)
         for accessor in accessors
     ]
     made = type(target)(*observed)
@@ -404,7 +405,8 @@ _CALL_CODE: Final = _code_within(_observe_call)
 _COROUTINE_CODE: Final = _code_within(_observe_coroutine)
 
 
-def _is_observed(function: Any) -> bool:
+def is_observed(function: Any) -> bool:
+    """Whether a function is one that `observe` made of a plain function."""
     return getattr(function, "__code__", None) is _CALL_CODE
 
 

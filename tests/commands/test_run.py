@@ -547,3 +547,39 @@ def test_server_is_recorded_and_shuts_down_as_it_would(tmp_path, name, number):
 def test_run_both_is_fair(tmp_path):
     plain, recorded = run_both("-c", "import sys; print(sys.orig_argv)", folder=tmp_path)
     assert plain.output != recorded.output
+
+
+SLEEPS = """\
+import time
+
+import trio
+
+
+def sleep():
+    time.sleep(0.05)
+
+
+def compute():
+    end = time.thread_time() + 0.05
+    while time.thread_time() < end:
+        pass
+
+
+async def main():
+    for _ in range(6):
+        sleep()
+        compute()
+        await trio.sleep(0)
+
+
+trio.run(main)
+"""
+
+
+def test_cpu_clock_shows_no_time_of_a_function_that_sleeps(tmp_path):
+    (tmp_path / "sleeps.py").write_text(SLEEPS)
+    run("--clock", "cpu", "--functions", "sleeps.py", folder=tmp_path)
+    times = {}
+    for path, time in read_profile(tmp_path / "stack.profile.json").lens("busy").items():
+        times[path[-1].name] = times.get(path[-1].name, 0) + time
+    assert times.get("sleep", 0) < 5_000_000 < 100_000_000 < times["compute"]

@@ -491,6 +491,46 @@ def test_thread_time_as_a_clock_says_what_each_thread_did():
     assert profile.thread_time == found["all-spans", "worker 0", "elsewhere"].thread
 
 
+@pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="no clocks of threads")
+def test_thread_time_of_another_thread_is_read_while_it_goes_on():
+    recorder = Recorder(clock=time.thread_time_ns)
+    before, here = recorder.clock(), threading.get_ident()
+    sum(range(100_000))  # what the recorder does not see
+    after = time.thread_time_ns()
+    assert read_elsewhere(recorder, here) >= after > before
+
+
+def read_elsewhere(recorder, thread):
+    """Return the time of a thread as another one reads it."""
+    found = []
+    in_thread(lambda: found.append(recorder.clock_of(thread)()))
+    return found[0]
+
+
+def test_thread_time_of_a_thread_that_is_over_is_the_last_that_was_read(monkeypatch):
+    def gone(_):
+        raise OSError
+
+    monkeypatch.setattr(time, "clock_gettime_ns", gone)  # a thread is gone some time after its end
+    recorder, last = Recorder(clock=time.thread_time_ns), {}
+
+    def work():
+        last[threading.get_ident()] = recorder.clock()
+
+    with threads(work):
+        pass
+    [(thread, time_)] = last.items()
+    assert recorder.clock_of(thread)() == time_
+
+
+def test_thread_time_where_threads_have_no_clocks_is_the_last_that_was_read(monkeypatch):
+    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+    recorder = Recorder(clock=time.thread_time_ns)
+    last = recorder.clock()
+    sum(range(100_000))
+    assert read_elsewhere(recorder, threading.get_ident()) == last
+
+
 def test_thread_time_keeps_the_laws_when_another_thread_closes_a_span():
     recorder = Recorder(clock=time.thread_time_ns)
     loop = RealLoop(recorder)

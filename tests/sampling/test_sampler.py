@@ -184,6 +184,99 @@ def test_the_time_of_spans_in_worker_threads_is_divided_by_samples(world):
     assert found == {f"worker;span;{name_of(helper)}": 10}
 
 
+# ---------------------------------------------------------------------------------------- CPU time
+
+
+class Processor:
+    """What a world's thread does while the sampler lets it run: it computes, or it does nothing."""
+
+    def __init__(self, world, monkeypatch):
+        monkeypatch.setattr(type(world.loop.recorder), "is_cpu_time", True)
+        monkeypatch.setattr(world.sampler, "_pause", self.pause)
+        self.clock = world.loop.clock
+        self.pauses = []
+        self.computes_from = math.inf
+
+    def pause(self, seconds):
+        self.pauses.append(seconds)
+        if len(self.pauses) > self.computes_from:
+            self.clock.tick(1)
+
+
+@pytest.fixture
+def processor(world, monkeypatch):
+    return Processor(world, monkeypatch)
+
+
+def test_samples_are_weighed_by_the_cpu_time_since_the_last(world, processor):
+    processor.computes_from = 0
+
+    def parse():
+        world.loop.tick(30)
+        world.sampler._sample(1)
+
+    def encode():
+        world.loop.tick(10)
+        world.sampler._sample(1000)
+
+    def body():
+        parse()
+        encode()
+        encode()
+        world.loop.tick(48)
+
+    world.step(body)
+    # the first has the weight that it was given; then 10 ns of work, and 1 in the pause before
+    assert world.functions() == {
+        f"task;{name_of(body)};{name_of(parse)}": 2,
+        f"task;{name_of(body)};{name_of(encode)}": 44,
+        "task": 55,
+    }
+
+
+def test_a_sample_of_a_function_that_sleeps_weighs_nothing(world, processor):
+    def compute():
+        world.loop.tick(50)
+        processor.computes_from = len(processor.pauses)
+        world.sampler._sample(50)
+
+    def sleep():
+        processor.computes_from = math.inf
+        world.loop.tick(20)  # on the way to its sleep
+        world.sampler._sample(50)
+        world.sampler._sample(50)
+
+    def body():
+        compute()
+        sleep()
+
+    world.step(body)
+    assert world.functions() == {f"task;{name_of(body)};{name_of(compute)}": 71}
+    assert world.loop.profile.samples == 1
+    assert len(processor.pauses) == 1 + 3  # none for the last: its clock has stood since the one
+
+
+def test_a_thread_that_waits_for_the_processor_is_waited_for(world, processor):
+    def compute():
+        world.loop.tick(50)
+        processor.computes_from = 2
+        world.sampler._sample(50)
+
+    world.step(compute)
+    assert world.functions() == {f"task;{name_of(compute)}": 51}
+    assert processor.pauses == [50e-6, 100e-6, 200e-6]
+
+
+def test_a_pause_lets_others_run_and_does_not_end_the_thread(world):
+    world.sampler._over = over = threading.Lock()
+    over.acquire()
+    world.sampler._pause(50e-6)
+    assert over.locked()
+    over.release()
+    world.sampler._pause(50e-6)
+    assert not over.locked()
+
+
 # ------------------------------------------------------------------------------- what blocks a loop
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
+import time
 from dataclasses import fields
 from types import SimpleNamespace
 
@@ -56,9 +57,26 @@ def test_the_command_has_each_option_with_its_default(option):
         assert option.name not in defaults
 
 
-def test_only_the_clock_cannot_be_given_on_a_command_line():
+def test_every_option_can_be_given_on_a_command_line():
     without = [each.name for each in OPTIONS if each.metadata.get("command", True) is False]
-    assert without == ["clock"]
+    assert without == []
+
+
+@pytest.mark.parametrize(
+    ("name", "clock"), [("wall", time.perf_counter_ns), ("cpu", time.thread_time_ns)]
+)
+def test_a_clock_is_given_by_its_name_on_a_command_line(name, clock):
+    parser = argparse.ArgumentParser()
+    run.add_options(parser)
+    assert parser.parse_args(["--clock", name]).clock is clock
+
+
+def test_a_clock_by_another_name_is_an_error(capsys):
+    parser = argparse.ArgumentParser()
+    run.add_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--clock", "sun"])
+    assert "no clock is named 'sun'; choose wall or cpu" in capsys.readouterr().err
 
 
 @by_seconds

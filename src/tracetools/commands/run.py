@@ -12,6 +12,7 @@ import contextlib
 import errno
 import os
 import sys
+import time
 from dataclasses import Field, fields
 from functools import partial
 from pathlib import Path
@@ -71,6 +72,16 @@ def _seconds(name: str, text: str) -> float | None:
     return seconds
 
 
+_CLOCKS: Final = {"wall": time.perf_counter_ns, "cpu": time.thread_time_ns}
+
+
+def _clock(text: str) -> Callable[[], int]:
+    """Convert the name of a clock."""
+    if text not in _CLOCKS:
+        raise argparse.ArgumentTypeError(f"no clock is named {text!r}; choose wall or cpu")
+    return _CLOCKS[text]
+
+
 _RECORDED: Final = {
     each.name: each for each in fields(Options) if each.metadata.get("command", True)
 }
@@ -81,7 +92,7 @@ def _switch(option: Field[Any]) -> dict[str, Any]:
     """Return how argparse is to take an option, which follows from its type and its default."""
     kind, default = str(option.type), option.default
     text = (
-        option.metadata["text"]
+        option.metadata.get("command", option.metadata["text"])
         .replace("None for", "none for")
         .replace("``", "")
         .replace("`", "")
@@ -95,6 +106,9 @@ def _switch(option: Field[Any]) -> dict[str, Any]:
         return {"action": action, "default": default, "help": text}
     elif kind == "bool | None":
         return {"action": "store_const", "const": True, "help": text}
+    elif option.name == "clock":
+        how = {"type": _clock, "metavar": "wall|cpu"}
+        return {**how, "default": default, "help": f"{text} (default: wall)"}
     elif kind == "int":
         how = {"type": _count, "metavar": "N"}
     else:

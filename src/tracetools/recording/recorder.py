@@ -447,6 +447,11 @@ class Recorder:
         """Return the clock of a loop, which can be read in any thread."""
         return loop.clock if isinstance(loop.clock, _ClockOfThread) else self.clock
 
+    @property
+    def is_cpu_time(self) -> bool:
+        """Whether the clock counts CPU time of threads, so that it stands while they sleep."""
+        return isinstance(self.clock, _ThreadClock)
+
     def _usable(self, clock: Clock) -> Clock:
         """Return a clock that never fails, is not near zero, and can be read in any thread."""
         if clock is time.thread_time_ns:
@@ -515,18 +520,40 @@ class _GuardedClock:
 
 
 class _ThreadClock:
-    """CPU time of the calling thread. No other thread can read it, so the last time is kept."""
+    """CPU time of the calling thread.
+
+    Another thread can read it by the clock of the thread, where the system has such clocks. Else,
+    and when the thread is over, it gets the last time that was read.
+    """
 
     def __init__(self) -> None:
         self.last: dict[int, int] = {}
+        self._clocks: dict[int, int] = {}
+        self._here = threading.local()
 
     def __call__(self) -> int:
-        now = self.last[get_ident()] = time.thread_time_ns()
+        thread = get_ident()
+        if not hasattr(self._here, "is_known"):  # an identity may have been another thread's
+            self._here.is_known = True
+            self._clocks[thread] = _clock_of_this_thread()
+        now = self.last[thread] = time.thread_time_ns()
         return now
+
+    def read(self, thread: int) -> int:
+        """Return the time of a thread."""
+        if thread == get_ident():
+            return self()
+        last, clock = self.last.get(thread, 0), self._clocks.get(thread, _NO_CLOCK)
+        if clock == _NO_CLOCK:
+            return last
+        try:
+            return max(time.clock_gettime_ns(clock), last)
+        except OSError:
+            return last
 
 
 class _ClockOfThread:
-    """The CPU time of one thread; in another thread, the last time that was read.
+    """The CPU time of one thread.
 
     A loop may go on in another thread. Its clock then goes on from where it stood.
     """
@@ -537,15 +564,23 @@ class _ClockOfThread:
         self._shift = 0
 
     def __call__(self) -> int:
-        clock = self._clock
-        thread = self._thread
-        return (clock() if thread == get_ident() else clock.last.get(thread, 0)) + self._shift
+        return self._clock.read(self._thread) + self._shift
 
     def move_to(self, thread: int, moment: int) -> None:
         """Be the clock of this thread from now on, which is a moment of the clock so far."""
         if thread != self._thread:
             self._thread = thread
             self._shift = moment - self._clock()
+
+
+_NO_CLOCK: Final = -1 << 40
+
+
+def _clock_of_this_thread() -> int:
+    """Return the number of the clock of this thread's CPU time."""
+    # Not from another thread: for one that is over, it may crash.
+    get: Callable[[int], int] = getattr(time, "pthread_getcpuclockid", lambda _: _NO_CLOCK)
+    return get(get_ident())
 
 
 _known: Final[weakref.WeakSet[Recorder]] = weakref.WeakSet()

@@ -20,6 +20,7 @@ from tracetools.sampling.unwind import line_at_fault, unwind_step, unwind_thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tracetools.attribution.division import WeightedSamples
     from tracetools.attribution.functions import Sample
     from tracetools.recording.loops import Location, RecordedLoop, RecordedThread
     from tracetools.recording.recorder import Recorder
@@ -40,8 +41,12 @@ _AHEAD: Final = 1_000_000
 """Nanoseconds by which a loop releases the GIL before a sample. A sampler that waits for the GIL
 already, for as long as usual, would gain nothing."""
 
+_PAUSES: Final = (50e-6, 100e-6, 200e-6)
+"""Seconds: how long is waited for a thread to compute. It is longer if many want the processor."""
+
 _MAX_FRAMES: Final = 100
 _MAX_SAMPLES: Final = 100
+_MAX_THREADS: Final = 1000
 
 
 class Sampler:
@@ -64,6 +69,8 @@ class Sampler:
         self._gil = GilHandover(always=interval is not None)
         self._is_wanted = interval is not None or recorder.threshold is not None
         self._next_trend = 0
+        self._sampled_at: dict[int, int] = {}
+        self._pending: list[tuple[WeightedSamples[Sample], Sample, int, int, int]] = []
         self._queues: WeakKeyDictionary[RecordedLoop, tuple[int, int]] = WeakKeyDictionary()
 
     # -- the thread ------------------------------------------------------------------------------
@@ -185,6 +192,7 @@ class Sampler:
         if self._interval is not None:
             for account in recorder.open_threads():
                 self._sample_thread(account, weight, missed)
+            self._add_pending()
         if recorder.scheduled and now >= self._next_trend:
             self._next_trend = now + _TREND
             for loop in loops:
@@ -205,7 +213,7 @@ class Sampler:
             took, is_long = 0, False
         if self._interval is not None:
             total = _weight(weight, missed, took)
-            self._recorder.samples.add(sample.own, sample.key, sample, total)
+            self._add(self._recorder.samples, sample, total, loop.thread)
         if is_long:
             self._keep_location(loop, sample, took)
         return took
@@ -226,7 +234,52 @@ class Sampler:
             return
         lasted = self._recorder.clock_of(account.thread)() - opened[3]
         total = _weight(weight, missed, lasted)
-        self._recorder.thread_samples.add(sample.own, sample.key, sample, total)
+        self._add(self._recorder.thread_samples, sample, total, account.thread)
+
+    # -- samples of CPU time ---------------------------------------------------------------------
+
+    def _add(
+        self, samples: WeightedSamples[Sample], sample: Sample, weight: int, thread: int
+    ) -> None:
+        """Add a sample of a thread; later, if it has to be seen whether the thread sleeps."""
+        if not self._recorder.is_cpu_time:
+            samples.add(sample.own, sample.key, sample, weight)
+            return
+        now = self._recorder.clock_of(thread)()
+        passed = now - self._sampled_at.get(thread, now - weight)
+        if len(self._sampled_at) > _MAX_THREADS:
+            self._sampled_at.clear()
+        self._sampled_at[thread] = now
+        if passed > 0:
+            self._pending.append((samples, sample, thread, now, passed))
+
+    def _add_pending(self) -> None:
+        """Add the samples of threads that compute, and drop those of threads that sleep.
+
+        The weight of a sample is the CPU time since the one before. A thread that sleeps just now
+        may have computed since then, but not in the functions that the sample has. So it is
+        weighed only if the thread computes right after it: if its clock goes on as soon as it may
+        have the GIL.
+        """
+        for pause in _PAUSES if self._pending else ():
+            self._pause(pause)
+            asleep = []
+            for samples, sample, thread, then, passed in self._pending:
+                if self._recorder.clock_of(thread)() > then:
+                    samples.add(sample.own, sample.key, sample, passed)
+                else:
+                    asleep.append((samples, sample, thread, then, passed))
+            self._pending = asleep
+            if not asleep:
+                return
+        self._pending.clear()
+
+    def _pause(self, seconds: float) -> None:
+        """Let other threads run for a moment."""
+        over = self._over
+        self._gil.before_sleep()
+        if self._gil.sleep(over, seconds):
+            over.release()  # the thread is to end: it finds out next
 
     def _location(self, sample: Sample) -> Location:
         """Return the location of a step: its functions, then the line that blocks the loop."""

@@ -143,7 +143,7 @@ class Options:
         metadata=_option(
             "any monotonic clock in integer nanoseconds. With `time.thread_time_ns`, busy time is"
             " CPU time",
-            command=False,
+            command="``wall``, or ``cpu`` for CPU time: a function that sleeps has none",
         ),
     )
 

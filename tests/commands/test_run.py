@@ -582,4 +582,4 @@ def test_cpu_clock_shows_no_time_of_a_function_that_sleeps(tmp_path):
     times = {}
     for path, time in read_profile(tmp_path / "stack.profile.json").lens("busy").items():
         times[path[-1].name] = times.get(path[-1].name, 0) + time
-    assert times.get("sleep", 0) < 5_000_000 < 100_000_000 < times["compute"]
+    assert times.get("sleep", 0) < times["compute"] // 50

@@ -19,15 +19,8 @@ from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBack
 from tests.compat import anyio_run_on_asyncio, anyio_run_on_trio
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
-from tracetools.core.stacks import StackPath, Times, is_of_loop
+from tracetools.core.stacks import RUNTIME, StackPath, Times, is_of_loop
 from tracetools.sampling.sampler import Sampler
-
-THE_LOOPS_OWN = (
-    "Runner.init",
-    "EntryQueue.task",
-    "shutdown_asyncgens",
-    "shutdown_default_executor",
-)
 
 # ------------------------------------------------------------------------------------------ modes
 
@@ -243,7 +236,7 @@ def by_name(profile: Profile) -> dict[str, Times]:
     found: dict[str, Times] = defaultdict(Times)
     for path, times in profile.stacks.items():
         names = [frame.name for frame in path]
-        if not (is_of_loop(path) or names[1].endswith(THE_LOOPS_OWN)):
+        if not (is_of_loop(path) or path[1] == RUNTIME):
             idle = times.idle + times.scheduled
             found[";".join(names[1:])] = found[";".join(names[1:])].plus(
                 times._replace(idle=idle, scheduled=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import types
@@ -10,7 +11,7 @@ import pytest
 
 from tracetools import observe
 from tracetools.core.stacks import Frame
-from tracetools.instruments.task_functions import task_function
+from tracetools.instruments.task_functions import is_of_runtime, task_function
 
 
 async def plain():
@@ -172,3 +173,51 @@ def test_what_a_signal_handler_raises_meanwhile_is_raised():
 
     with pytest.raises(KeyboardInterrupt):
         task_function(Struck())
+
+
+# ---------------------------------------------------------------------------- whose a task is
+
+
+class BaseEventLoop:
+    async def shutdown_asyncgens(self):
+        """Named as asyncio's own, and the program's all the same."""
+
+
+def of_loop(make, method):
+    with contextlib.closing(make()) as loop:
+        return getattr(loop, method)()
+
+
+def of_uvloop(method):
+    return of_loop(pytest.importorskip("uvloop").new_event_loop, method)
+
+
+def of_uvicorn():
+    lifespan = pytest.importorskip("uvicorn.lifespan.on").LifespanOn
+    return lifespan.main(object.__new__(lifespan))
+
+
+def of_hypercorn(backend):
+    module = pytest.importorskip(f"hypercorn.{backend}.lifespan")
+    return module.Lifespan.handle_lifespan(object.__new__(module.Lifespan))
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: of_loop(asyncio.new_event_loop, "shutdown_asyncgens"), True),
+        (lambda: of_loop(asyncio.new_event_loop, "shutdown_default_executor"), True),
+        (lambda: of_uvloop("shutdown_asyncgens"), True),
+        (lambda: of_uvloop("shutdown_default_executor"), True),
+        (of_uvicorn, True),
+        (lambda: of_hypercorn("asyncio"), True),
+        (lambda: of_hypercorn("trio"), True),
+        (lambda: BaseEventLoop().shutdown_asyncgens(), False),
+        (lambda: asyncio.sleep(0), False),
+        (plain, False),
+        (old, False),
+    ],
+)
+def test_tasks_of_loops_and_servers_are_not_the_programs(make, expected):
+    with contextlib.closing(make()) as coroutine:
+        assert is_of_runtime(coroutine) is expected

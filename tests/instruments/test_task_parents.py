@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tracetools.core.accounting import LoopAccount
-from tracetools.core.stacks import Frame, StackTree
-from tracetools.instruments.task_parents import parent_of_adopted, parent_of_spawned, spawner
+from tracetools.core.stacks import RUNTIME, Frame, StackTree
+from tracetools.instruments.task_parents import (
+    parent_of_adopted,
+    parent_of_runtime,
+    parent_of_spawned,
+    spawner,
+)
 
 
 @pytest.fixture
@@ -67,3 +72,9 @@ def test_an_adopted_task_stands_under_the_owner_of_its_nursery(loop, task):
     assert parent_of_adopted(loop, None) is loop.tree.root
     task.is_of_runtime = True
     assert parent_of_adopted(loop, task) is loop.tree.root
+
+
+def test_tasks_of_the_backend_stand_in_one_frame_below_the_root(loop):
+    stack = parent_of_runtime(loop)
+    assert (stack.frame, stack.parent) == (RUNTIME, loop.tree.root)
+    assert parent_of_runtime(loop) is stack

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from tracetools.core.stacks import Frame, stack_path
 from tracetools.instruments.tasks import Tasks
 from tracetools.recording.recorder import Recorder
 from tracetools.testing import FakeClock
@@ -59,3 +60,24 @@ def test_the_programs_own_recursion_ends_nothing(tasks):
     with tasks.guard("it failed"):
         raise RecursionError
     assert not tasks.recorder.stopped
+
+
+async def serve():
+    pass
+
+
+def test_a_task_of_the_runtimes_own_stands_apart_and_has_no_spawner(tasks):
+    loop = tasks.recorder.begin_loop()
+    spawner = loop.spawn(loop.tree.root, Frame("main"), loop.clock())
+    coroutines = [serve(), serve()]
+    own, other = (
+        tasks.spawn(loop, spawner, coroutine, None, is_of_runtime=is_own)
+        for coroutine, is_own in zip(coroutines, (True, False), strict=True)
+    )
+    for coroutine in coroutines:
+        coroutine.close()
+    assert [frame.name for frame in stack_path(own.base)[1:]] == ["(runtime)", "serve"]
+    assert [frame.name for frame in stack_path(other.base)[1:]] == ["main", "serve"]
+    assert (own.is_of_runtime, own.spawner) == (True, None)
+    assert (other.is_of_runtime, other.spawner) == (False, spawner)
+    tasks.recorder.end_loop(loop, loop.clock())

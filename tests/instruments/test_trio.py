@@ -372,7 +372,9 @@ def test_spans_in_worker_threads_after_it_was_added_mid_run(make, clock):
         await trio.to_thread.run_sync(work)
 
     trio.run(main)
-    assert named(instrument.profile)[f"{main.__qualname__};in thread"].thread == 3
+    assert (
+        named(instrument.profile)[f"{main.__qualname__};{work.__qualname__};in thread"].thread == 3
+    )
 
 
 @pytest.mark.parametrize("where", ["task_spawned", "task_scheduled", "span"])
@@ -461,7 +463,7 @@ def test_short_tasks_leave_nothing_behind(make):
 
     trio.run(main, instruments=[instrument])
     assert not instrument._tasks.accounts
-    assert len(instrument.profile.stacks) == 5
+    assert len(instrument.profile.stacks) == 6
 
 
 async def test_a_pytest_trio_fixture(recorded, clock):

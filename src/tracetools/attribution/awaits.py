@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import ref
 
 from tracetools import compat
+from tracetools.core.frame_locals import locals_of
 from tracetools.core.labels import stable_name
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = [
     "closed_over",
     "function_code",
     "function_name",
+    "is_defined_in",
     "is_passed_over",
     "limiter_and_tokens",
     "name_of_future",
@@ -109,7 +111,7 @@ def is_passed_over(code: CodeType) -> bool:
 
     So it is for the context managers of contextlib, and for `async for`.
     """
-    return code.co_name == "__anext__" or _is_in(code, "contextlib")
+    return code.co_name == "__anext__" or is_defined_in(code, "contextlib")
 
 
 def name_of_method(links: Sequence[Any], codes: Sequence[CodeType], index: int) -> str:
@@ -161,10 +163,10 @@ def waits_for_thread(code: CodeType) -> bool:
 
 def _thread_of(code: CodeType) -> _Thread | None:
     known = _THREADS.get(code.co_name, ())
-    return next((thread for thread in known if _is_in(code, thread.module)), None)
+    return next((thread for thread in known if is_defined_in(code, thread.module)), None)
 
 
-def _is_in(code: CodeType, module: str) -> bool:
+def is_defined_in(code: CodeType, module: str) -> bool:
     """Whether a function is defined in a module that is imported."""
     found = sys.modules.get(module)
     try:
@@ -175,12 +177,9 @@ def _is_in(code: CodeType, module: str) -> bool:
 
 
 def _argument(link: Any, parameter: str) -> str:
-    """Return the name of the function that a runtime function was given.
-
-    Before Python 3.13 the frame keeps what its names stand for now, until it ends.
-    """
+    """Return the name of the function that a runtime function was given."""
     frame: FrameType | None = getattr(link, "cr_frame", None)
-    return UNKNOWN if frame is None else function_name(frame.f_locals.get(parameter))
+    return UNKNOWN if frame is None else function_name(locals_of(frame).get(parameter))
 
 
 def _name_of_class(link: Any) -> str | None:

@@ -18,6 +18,7 @@ __all__ = [
     "DEEPER",
     "OTHER",
     "ROOT",
+    "RUNTIME",
     "WAITING",
     "Blocks",
     "Frame",
@@ -74,6 +75,9 @@ OTHER: Final = Frame("(other)", "")
 
 DEEPER: Final = Frame("(deeper)", "")
 """The frame of all that is deeper than `StackTree.max_depth`."""
+
+RUNTIME: Final = Frame("(runtime)", "")
+"""The frame of all tasks that are the backend's own, or the server's, and not the program's."""
 
 BLOCKS_THE_LOOP: Final = "blocks the loop"
 """The name of the frame that ends the path of a blocking step. Its location is the line."""

@@ -24,6 +24,7 @@ from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
 from tracetools.instruments import asyncio_patches, event_waits
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
+from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import spawner
 from tracetools.instruments.tasks import Tasks
 from tracetools.recording.recorder import logger
@@ -157,7 +158,8 @@ class AsyncioInstrument(Tasks):
         with self.guard("the first step of a task could not be recorded"):
             if self.recorder.stopped or account.loop.end is not None:
                 return
-            self.recorder.context_task.set(account)
+            if not account.is_of_runtime:  # what it spawns is the program's
+                self.recorder.context_task.set(account)
             if self.recorder.scheduled:
                 self._tasks.add(_current_task(), account)
             if account in self._unnamed:
@@ -232,7 +234,8 @@ class AsyncioInstrument(Tasks):
     def _spawn(self, loop: RecordedLoop, coroutine: Any, name: object) -> TaskAccount:
         """Open the account of a new task."""
         self._forget_gone()
-        account = self.spawn(loop, self._spawner(loop), coroutine, name)
+        own = is_of_runtime(coroutine)
+        account = self.spawn(loop, self._spawner(loop), coroutine, name, is_of_runtime=own)
         if self.recorder.scheduled:
             loop.wake(account, account.born)
         if self.task_names and name is None:
@@ -297,7 +300,9 @@ class AsyncioInstrument(Tasks):
         self, loop: RecordedLoop, task: Any, spawner: TaskAccount | None = None
     ) -> None:
         name = _given_name(task.get_name()) if hasattr(task, "get_name") else None
-        account = self.spawn(loop, spawner, task.get_coro(), name)
+        coroutine = task.get_coro()
+        own = is_of_runtime(coroutine)
+        account = self.spawn(loop, spawner, coroutine, name, is_of_runtime=own)
         account.parked = account.born  # it may have waited for long
         self._tasks.add_late(task, account, self.dropped)
 

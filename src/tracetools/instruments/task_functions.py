@@ -11,6 +11,7 @@ from inspect import getclosurevars
 from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools.attribution.awaits import is_defined_in
 from tracetools.core.frame_locals import locals_of
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import code_frame, memoised_frames, stable_name
@@ -20,7 +21,7 @@ from tracetools.recording.spans import function_frame, observed_frame, observed_
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["task_function"]
+__all__ = ["is_of_runtime", "task_function"]
 
 _code_frame: Final = memoised_frames()
 
@@ -58,6 +59,31 @@ _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
 
 _FINISHERS: Final = {"async_generator_athrow": "aclose", "async_generator_asend": "asend"}
 """What loops make tasks of to finish an async generator, and the method that made it."""
+
+
+_OF_RUNTIME: Final = {
+    "BaseEventLoop.shutdown_asyncgens": ("asyncio.base_events",),
+    "BaseEventLoop.shutdown_default_executor": ("asyncio.base_events",),
+    "LifespanOn.main": ("uvicorn.lifespan.on",),
+    "Lifespan.handle_lifespan": ("hypercorn.asyncio.lifespan", "hypercorn.trio.lifespan"),
+    "TCPServer._idle_timeout": ("hypercorn.asyncio.tcp_server", "hypercorn.trio.tcp_server"),
+}
+"""Tasks that are the loop's or the server's own, with the modules of their functions."""
+
+_OF_UVLOOP: Final = {"Loop.shutdown_asyncgens", "Loop.shutdown_default_executor"}
+
+
+def is_of_runtime(coroutine: Any) -> bool:
+    """Whether what a task runs belongs to the loop or to a server, and not to the program."""
+    kind = type(coroutine)
+    if kind is CoroutineType:
+        modules = _OF_RUNTIME.get(coroutine.__qualname__, ())
+        return any(is_defined_in(coroutine.cr_code, module) for module in modules)
+    return _NAME(kind) == _OF_CYTHON and getattr(coroutine, "__qualname__", None) in _OF_UVLOOP
+
+
+_OF_CYTHON: Final = "iterable_coroutine"
+_NAME: Final = type.__dict__["__name__"].__get__
 
 
 def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:

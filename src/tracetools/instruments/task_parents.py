@@ -2,19 +2,22 @@
 
 - A task that is seen when it is spawned stands under the current stack of its spawner.
 - One that lived before the recording, under the task that owns its nursery, or under the root.
-- What the backend's own tasks spawn is the program's, and stands under the root, or under the task
-  whose context the new one has.
+- The backend's own tasks stand under one frame, `RUNTIME`.
+- What they spawn is the program's, and stands under the root, or under the task whose context the
+  new one has.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracetools.core.stacks import RUNTIME
+
 if TYPE_CHECKING:
     from tracetools.core.accounting import LoopAccount, TaskAccount
     from tracetools.core.stacks import Stack
 
-__all__ = ["parent_of_adopted", "parent_of_spawned", "spawner"]
+__all__ = ["parent_of_adopted", "parent_of_runtime", "parent_of_spawned", "spawner"]
 
 
 def spawner(loop: LoopAccount, context_task: TaskAccount | None) -> TaskAccount | None:
@@ -33,6 +36,11 @@ def spawner(loop: LoopAccount, context_task: TaskAccount | None) -> TaskAccount 
 def parent_of_spawned(loop: LoopAccount, spawner: TaskAccount | None) -> Stack:
     """Return the stack under which a task stands that `spawner` spawns just now."""
     return loop.tree.root if spawner is None else spawner.stack
+
+
+def parent_of_runtime(loop: LoopAccount) -> Stack:
+    """Return the stack under which the backend's own tasks stand."""
+    return loop.tree.child(loop.tree.root, RUNTIME)
 
 
 def parent_of_adopted(loop: LoopAccount, owner: TaskAccount | None) -> Stack:

@@ -11,7 +11,7 @@ from tracetools.core.labels import stable_name
 from tracetools.instruments import threads  # noqa: F401  # it sees threads while tasks are
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.task_functions import task_function
-from tracetools.instruments.task_parents import parent_of_spawned
+from tracetools.instruments.task_parents import parent_of_runtime, parent_of_spawned
 from tracetools.recording.guard import Guard
 
 if TYPE_CHECKING:
@@ -69,11 +69,22 @@ class Tasks:
         self.recorder.stop("a step could not be recorded")
 
     def spawn(
-        self, loop: RecordedLoop, spawner: TaskAccount | None, coroutine: Any, name: object
+        self,
+        loop: RecordedLoop,
+        spawner: TaskAccount | None,
+        coroutine: Any,
+        name: object,
+        *,
+        is_of_runtime: bool = False,
     ) -> TaskAccount:
-        """Open the account of a task that was spawned just now; `name` is what it was named."""
-        parent = parent_of_spawned(loop, spawner)
+        """Open the account of a task that was spawned just now; `name` is what it was named.
+
+        A task may be the backend's own (`is_of_runtime`).
+        """
+        spawner = None if is_of_runtime else spawner
+        parent = parent_of_runtime(loop) if is_of_runtime else parent_of_spawned(loop, spawner)
         account = self.open_account(loop, parent, coroutine, name)
+        account.is_of_runtime = is_of_runtime
         account.spawner = spawner
         if spawner is not None and spawner.spawner is not None:
             # or tasks that spawn each other would keep all before them

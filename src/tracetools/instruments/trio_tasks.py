@@ -19,7 +19,8 @@ import trio
 from tracetools import compat
 from tracetools.instruments import event_waits
 from tracetools.instruments.stepped import SteppedCoroutine
-from tracetools.instruments.task_parents import parent_of_adopted, spawner
+from tracetools.instruments.task_functions import is_of_runtime
+from tracetools.instruments.task_parents import parent_of_adopted, parent_of_runtime, spawner
 from tracetools.instruments.tasks import Tasks
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class TrioTasks(Tasks):
         if loop is None or recorder.stopped or task in self.accounts:
             return
         by = spawner(loop, task.context.get(recorder.context_task))
-        self._know(task, self.spawn(loop, by, task.coro, task.name))
+        own = _is_trios_own(task) or is_of_runtime(task.coro)
+        self._know(task, self.spawn(loop, by, task.coro, task.name, is_of_runtime=own))
 
     def begin_step(self, task: Task) -> None:
         """Start a step."""
@@ -160,8 +162,10 @@ class TrioTasks(Tasks):
         loop: Any = self._runs[get_ident()] if owner is None else self.accounts[owner].loop
         for orphan in reversed(owners):
             account = None if owner is None else self.accounts[owner]
-            parent = parent_of_adopted(loop, account)
+            own = _is_trios_own(orphan)
+            parent = parent_of_runtime(loop) if own else parent_of_adopted(loop, account)
             adopted = self.open_account(loop, parent, orphan.coro, orphan.name)
+            adopted.is_of_runtime = own
             adopted.parked = adopted.born  # it may wait for long already
             self._know(orphan, adopted)
             compat.trio_rebind_send(orphan, orphan.coro.send)
@@ -172,8 +176,7 @@ class TrioTasks(Tasks):
         self.accounts[task] = account
         stepped: Any = SteppedCoroutine(task.coro, account, self, checkpoint=_CHECKPOINT)
         task.coro = stepped  # it behaves like one
-        if _is_trios_own(task):  # what it spawns is the program's
-            account.is_of_runtime = True
+        if account.is_of_runtime:  # what it spawns is the program's
             return
         try:
             task.context.run(self.recorder.context_task.set, account)

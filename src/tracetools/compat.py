@@ -43,6 +43,7 @@ __all__ = [
     "trio_checkpoint",
     "trio_instruments",
     "trio_is_guest",
+    "trio_is_guest_tick",
     "trio_poller",
     "trio_rebind_send",
     "trio_run_module",
@@ -252,6 +253,17 @@ def trio_instruments() -> Any:
         return None if instruments is None else instruments["_all"]
     except (KeyError, TypeError):
         return None
+
+
+def trio_is_guest_tick(name: str) -> bool:
+    """Whether a callback lets a trio run in guest mode go on, by its qualified name."""
+    return name in _GUEST_TICKS
+
+
+_GUEST_TICKS: Final = {
+    "GuestState.guest_tick",
+    "GuestState.guest_tick.<locals>.deliver.<locals>.in_main_thread",
+}
 
 
 def trio_poller() -> Any:

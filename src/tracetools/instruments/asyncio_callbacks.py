@@ -88,7 +88,7 @@ def _start_in(loop: RecordedLoop, callback: Any) -> TaskAccount | None:
     try:
         now = loop.clock()
         frame = callback_frame(callback)
-        if frame is None:
+        if frame is None or (loop.is_host and compat.trio_is_guest_tick(frame.name)):
             return None
         account = loop.callbacks.get(frame) or loop.callback(frame, now)
         account.begin_step(now)

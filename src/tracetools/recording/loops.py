@@ -84,6 +84,7 @@ class RecordedLoop(LoopAccount):
         last_blocking: the last of these steps: its `began`, the location, and nanoseconds.
         postponed: an error of the program's signal handler that is to be raised in the program.
         is_guest: whether it runs in callbacks of another loop, its host, as trio can.
+        is_host: whether such a loop is recorded in its callbacks.
         shared_since: since when its host is recorded as well; ``None`` while it is not. Meanwhile
             its time is part of its host's.
         shared: the nanoseconds of earlier such times.
@@ -93,6 +94,7 @@ class RecordedLoop(LoopAccount):
         "blocking",
         "clock",
         "is_guest",
+        "is_host",
         "last_blocking",
         "owner",
         "poller",
@@ -129,7 +131,7 @@ class RecordedLoop(LoopAccount):
         self.samples: list[tuple[int, Location]] = []
         self.last_blocking: tuple[int, Location, int] | None = None
         self.postponed: BaseException | None = None
-        self.is_guest = False
+        self.is_guest = self.is_host = False
         self.shared_since: int | None = None
         self.shared = 0
         self.set_gil_release(None)

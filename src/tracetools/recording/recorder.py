@@ -148,6 +148,7 @@ class Recorder:
             for guest in guests:
                 guest.share(loop.begin, is_shared=True)
                 self._has_guests = True
+            (host or loop).is_host = bool(guests)
             running = running and (host is None or host.current is None)
             loop.set_gil_release(self._release_gil)
             self._runs += 1

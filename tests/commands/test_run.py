@@ -364,9 +364,8 @@ def test_other_interpreters_are_left_alone(tmp_path, options):
     with started(*RECORDED, *options, program, folder=tmp_path) as process:
         ended = end(process)
     assert (ended.status, ended.output) == (0, "8\n")
-    [(path, blocks)] = read_profile(tmp_path / "stack.profile.json").blocking.items()
-    assert path[-1].label.endswith("interpreters.py:10)")
-    assert blocks.count == 1
+    blocking = read_profile(tmp_path / "stack.profile.json").blocking
+    assert any(path[-1].label.endswith("interpreters.py:10)") for path in blocking)
 
 
 WALK = """\

@@ -269,6 +269,23 @@ def test_any_callable_has_a_name(function, expected):
     assert function_name(function) == expected
 
 
+class Handler:
+    def handle(self, *args):
+        pass
+
+
+def test_what_a_library_passes_on_is_what_is_called():
+    passed = functools.partial(in_thread)
+    run = contextvars.Context().run
+    assert function_name(functools.partial(Handler().handle, 5, run, passed, 6)) == "in_thread"
+    routing = pytest.importorskip("fastapi.routing")
+    if (runs := getattr(routing, "_run_sync_endpoint", None)) is not None:
+        assert function_name(functools.partial(runs, function=in_thread, arguments={})) == (
+            "in_thread"
+        )
+        assert function_name(functools.partial(runs)) == "?"
+
+
 def test_a_chain_of_partials_without_end_has_no_name():
     function = functools.partial(print)
     function.__setstate__((function, (), {}, {}))

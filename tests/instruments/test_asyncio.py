@@ -27,6 +27,7 @@ import trio
 import uvloop
 
 from tracetools import record, span
+from tracetools.core.stacks import RUNTIME
 from tracetools.instruments import asyncio_patches as loops
 from tracetools.testing import FakeClock
 
@@ -60,7 +61,7 @@ def named(profile):
     return {
         ";".join(frame.name.rpartition(".")[2] for frame in path[1:]): times
         for path, times in profile.stacks.items()
-        if len(path) > 1 and "shutdown" not in path[1].name
+        if len(path) > 1 and path[1] != RUNTIME
     }
 
 

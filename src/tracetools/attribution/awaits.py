@@ -14,6 +14,7 @@ import gc
 import sys
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -49,6 +50,7 @@ __all__ = [
     "name_of_method",
     "note_future",
     "register_stepped",
+    "unstepped",
     "vars_of",
     "waits_for_thread",
 ]
@@ -243,8 +245,7 @@ def called_function(function: Any) -> Any:
     for _ in range(_MAX_WRAPPERS):
         kind = type(function)
         if kind is partial:
-            is_context = _calls_context(function.func) and function.args
-            function = function.args[0] if is_context else function.func
+            function = next(_passed_on(function), function.func)
         elif kind is MethodType:
             function = function.__func__
         elif kind is FunctionType and str.__str__(function.__qualname__) in _WRAPPERS:
@@ -256,6 +257,25 @@ def called_function(function: Any) -> Any:
 
 _WRAPPERS: Final = {"TrioBackend.run_sync_in_worker_thread.<locals>.wrapper"}
 """Runtime functions around that of the program, which they know as ``func``."""
+
+
+_PASSING_ON: Final = {
+    ("_run_sync_endpoint", "function"): ("fastapi.routing", "fastapi.telemetry._api"),
+}
+"""Functions of libraries that call the one that they are given, with parameter and modules."""
+
+
+def _passed_on(function: partial[Any]) -> Iterator[Any]:
+    """Yield the functions that a partial is to pass on, to `Context.run` or a library's own."""
+    given = [function.func, *function.args]
+    for runs, next_one in pairwise(given):
+        if _calls_context(runs):
+            yield next_one
+    if type(function.func) is FunctionType:
+        code = function.func.__code__
+        for (name, parameter), modules in _PASSING_ON.items():
+            if code.co_name == name and any(is_defined_in(code, module) for module in modules):
+                yield function.keywords.get(parameter)
 
 
 def closed_over(function: Any, name: str) -> Iterator[Any]:
@@ -336,16 +356,18 @@ def _is_future(kind: type) -> bool:
 
 def _function_of_task(task: Any, future: Any) -> str:
     """Return the name of the function that a task runs."""
-    coroutine = task.get_coro(future)
-    for _ in range(_MAX_WRAPPERS):
-        kind = type(coroutine)
-        if kind is CoroutineType or kind is GeneratorType:
-            return stable_name(str.__str__(coroutine.__qualname__))
-        inner = _STEPPED.get(kind)
-        if inner is None:
-            break
-        coroutine = inner(coroutine)
+    coroutine = unstepped(task.get_coro(future))
+    kind = type(coroutine)
+    if kind is CoroutineType or kind is GeneratorType:
+        return stable_name(str.__str__(coroutine.__qualname__))
     return UNKNOWN
+
+
+def unstepped(coroutine: Any) -> Any:
+    """Return the coroutine that one of ours stands for; any other as it is."""
+    while (inner := _STEPPED.get(type(coroutine))) is not None:
+        coroutine = inner(coroutine)
+    return coroutine
 
 
 _STEPPED: Final[dict[type, Callable[[Any], Any]]] = {}

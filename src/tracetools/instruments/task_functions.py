@@ -11,7 +11,7 @@ from inspect import getclosurevars
 from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.attribution.awaits import is_defined_in
+from tracetools.attribution.awaits import is_defined_in, unstepped
 from tracetools.core.frame_locals import locals_of
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import code_frame, memoised_frames, stable_name
@@ -75,6 +75,7 @@ _OF_UVLOOP: Final = {"Loop.shutdown_asyncgens", "Loop.shutdown_default_executor"
 
 def is_of_runtime(coroutine: Any) -> bool:
     """Whether what a task runs belongs to the loop or to a server, and not to the program."""
+    coroutine = unstepped(coroutine)
     kind = type(coroutine)
     if kind is CoroutineType:
         modules = _OF_RUNTIME.get(coroutine.__qualname__, ())

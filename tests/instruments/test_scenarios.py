@@ -178,7 +178,7 @@ def combinations():
         yield pytest.param(on, id=" ".join(on), marks=[pytest.mark.edges] if some else [])
 
 
-@pytest.mark.parametrize("on", combinations())
+@pytest.mark.parametrize("on", tuple(combinations()))
 @pytest.mark.parametrize("mode", MODES, ids=str)
 @pytest.mark.parametrize("name", TABLE)
 @pytest.mark.usefixtures("samples_from_within")

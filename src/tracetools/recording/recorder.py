@@ -312,7 +312,7 @@ class Recorder:
             self._here.work, self._here.account = (work, task), None
             if frame is None:
                 return None
-            account = RecordedThread(task.loop.tree, stack, self, thread=get_ident())
+            account = RecordedThread(task.loop.tree, stack, self, thread=compat.this_thread())
             self._here.account, self._here.task = account, task
             self._threads.add(account)
             return account.open(frame, self.clock())

@@ -9,6 +9,7 @@ written in C and cannot be seen.
 from __future__ import annotations
 
 import functools
+import os
 from threading import get_ident
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,7 @@ __all__ = ["callback_frame", "measured"]
 
 _frame_of: Final = memoised_frames()
 _MOST_WRAPPERS: Final = 16
+_OUR_FOLDER: Final = os.path.dirname(__file__) + os.sep
 
 
 def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -111,7 +113,7 @@ _FAILED: Final = "a callback could not be recorded"
 
 
 def callback_frame(callback: Any) -> Frame | None:
-    """Return the frame of the function that a callback runs; ``None`` if it is asyncio's own.
+    """Return the frame of the function that a callback runs; ``None`` if it is asyncio's, or ours.
 
     Nothing is asked of an object of the program: types are compared by identity.
     """
@@ -126,8 +128,9 @@ def callback_frame(callback: Any) -> Frame | None:
             callback = callback.__func__ if protocol is None else protocol
         elif kind is FunctionType:
             code = callback.__code__
-            is_asyncios = compat.is_of_asyncio(code)
-            return None if is_asyncios else _frame_of(callback.__qualname__, code)
+            if compat.is_of_asyncio(code) or code.co_filename.startswith(_OUR_FOLDER):
+                return None
+            return _frame_of(callback.__qualname__, code)
         elif kind is BuiltinMethodType or callback is None:
             return None
         elif compat.asyncio_is_step(callback):

@@ -76,7 +76,8 @@ class Watch(trio.abc.Instrument):
         if self.way != "shared" and self.over and self.ours._recorder.loops:
             yield "the run is over and is still recorded"
         if self.way == "each":
-            tasks = sum(times.entries for times in profile.stacks.values())
+            # functions in worker threads have entries as well, and their time is a thread's
+            tasks = sum(times.entries for times in profile.stacks.values() if not times.thread)
             steps = sum(times.steps for times in profile.stacks.values())
             # Where trio itself crashes, a step starts that does not end. A coroutine that is
             # detached makes steps of which trio does not know.

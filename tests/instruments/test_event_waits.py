@@ -114,3 +114,14 @@ def test_what_was_replaced_since_stays(loop, clock):
     Poller.select = of_others
     unwatch(poller, "select")
     assert Poller.select is of_others
+
+
+def test_what_other_code_puts_back_is_not_replaced_twice(clock, loop, poller):
+    ours = type(poller).select
+    type(poller).select = lambda self, timeout=None: None
+    unwatch(poller, "select")
+    type(poller).select = ours
+    watch(poller, "select")
+    poller.select(1)
+    assert waited(loop) == 10
+    loop.owner.profile().check()

@@ -10,6 +10,7 @@ import functools
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from tracetools.recording.current import loops_here
 
@@ -20,6 +21,9 @@ __all__ = ["unwatch", "watch"]
 
 _patches: Final[dict[tuple[type, str], tuple[Any, Any, int]]] = {}
 """For each method that is replaced: what was there before, ours, and how many want it."""
+
+_made: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
+"""All methods of ours that are still somewhere, and what each was made of."""
 
 _lock = threading.RLock()
 
@@ -35,8 +39,12 @@ def watch(poller: object, method: str) -> None:
     with _lock:
         original, ours, count = _patches.get((owner, method), (None, None, 0))
         if not count:
-            original = vars(owner)[method]
-            ours = _measured(original)
+            original = ours = vars(owner)[method]
+            if ours in _made:  # other code has put it back
+                original = _made[ours]
+            else:
+                ours = _measured(original)
+                _made[ours] = original
             try:
                 setattr(owner, method, ours)
             except TypeError:  # it is written in C

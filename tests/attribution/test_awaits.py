@@ -189,20 +189,8 @@ def idle_awaits(main, tmp_path, run=trio.run):
 
 
 def in_thread():
-    if is_of_trio():
-        trio.from_thread.run_sync(int)
-    else:
-        World.backend.until_loop_waits()
+    World.backend.until_loop_waits()
     World.clock.tick(5)
-
-
-def is_of_trio():
-    """Whether a trio run waits for this thread."""
-    try:
-        trio.from_thread.check_cancelled()
-    except RuntimeError:
-        return False
-    return True
 
 
 @pytest.fixture(autouse=True)
@@ -235,7 +223,10 @@ def test_a_wait_for_a_thread_names_its_function(wait, run, expected, tmp_path, b
         await wait()  # at this line
 
     def start(main):
-        return trio.run(main) if run == "trio" else asyncio.run(main())
+        if run == "asyncio":
+            return asyncio.run(main())
+        World.backend = TrioBackend(World.clock)
+        return trio.run(main, instruments=[World.backend.waiting])
 
     found = idle_awaits(main, tmp_path, start)
     assert found["main"] == {f"await {expected} 3": 5}

@@ -76,8 +76,9 @@ class Watch(trio.abc.Instrument):
         if self.way != "shared" and self.over and self.ours._recorder.loops:
             yield "the run is over and is still recorded"
         if self.way == "each":
-            # functions in worker threads have entries as well, and their time is a thread's
-            tasks = sum(times.entries for times in profile.stacks.values() if not times.thread)
+            # Functions in worker threads have entries as well, but none of a task's time.
+            rows = profile.stacks.values()
+            tasks = sum(row.entries for row in rows if row.steps or row.busy or row.idle)
             steps = sum(times.steps for times in profile.stacks.values())
             # Where trio itself crashes, a step starts that does not end. A coroutine that is
             # detached makes steps of which trio does not know.

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tracetools
-from tracetools.instruments import asyncio_patches, stepped
+from tracetools.instruments import asyncio_callbacks, asyncio_patches, event_waits, stepped
 
 PROGRAMS = Path(__file__).parent
 RECORDED = ("-m", "tracetools", "run")
 
 
-_OUR_FILES = "|".join(re.escape(module.__file__) for module in (stepped, asyncio_patches))
+_MODULES = (asyncio_callbacks, asyncio_patches, event_waits, stepped)
+_OUR_FILES = "|".join(re.escape(module.__file__) for module in _MODULES)
 _OURS_ON_3_10 = re.compile(rf' *File "(?:{_OUR_FILES})", line \d+, in .*\n    .*\n')
 """Frames that cannot be kept out of the tracebacks of asyncio's tasks on Python 3.10."""
 

@@ -85,7 +85,9 @@ def _is_elsewhere(executor: Any) -> bool:
 def _start_thread_soon(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def start_thread_soon(fn: Any, deliver: Any, *args: Any, **options: Any) -> Any:
-        work = next(map(_work, closed_over(fn, compat.TRIO_THREAD_FUNCTION)), None)
+        # before trio 0.23, a partial of `Context.run` with the function that is meant
+        worker = fn.args[0] if type(fn) is partial and fn.args else fn
+        work = next(map(_work, closed_over(worker, compat.TRIO_THREAD_FUNCTION)), None)
         if work is None:
             return original(fn, deliver, *args, **options)
 

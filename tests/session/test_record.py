@@ -294,12 +294,14 @@ def test_a_guest_run_is_in_no_step_of_its_host(make, clock):
 def test_a_guest_run_whose_host_is_not_recorded_counts_in_full(tmp_path, clock):
     async def guest():
         clock.tick(1000)
+        hosts[0].call_soon(clock.tick, 5)
         await trio.lowlevel.checkpoint()
 
     instrument = FlamegraphInstrument(tmp_path / "stack", clock=clock, flush_interval=None)
 
     async def main():
         loop = asyncio.get_running_loop()
+        hosts.append(loop)
         done = loop.create_future()
         trio.lowlevel.start_guest_run(
             guest,
@@ -308,9 +310,9 @@ def test_a_guest_run_whose_host_is_not_recorded_counts_in_full(tmp_path, clock):
             host_uses_signal_set_wakeup_fd=True,
             instruments=[instrument],
         )
-        clock.tick(5)
         (await done).unwrap()
 
+    hosts = []
     asyncio.run(main())
     instrument.profile.check()
     assert instrument.profile.duration == 1005

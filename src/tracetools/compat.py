@@ -92,6 +92,7 @@ _NAMES: Final = (
     ),
     _Name("trio._threads", "start_thread_soon", "the work of trio's threads is not seen"),
     _Name("anyio._backends._asyncio", "Queue", "the work of anyio's threads is not seen"),
+    _Name("asyncio.events", "Handle._run", "callbacks of asyncio are not told apart"),
     _Name("asyncio.events", "Handle._callback", "tasks that were scheduled miss one step"),
     _Name("asyncio.events", "Handle._source_traceback", "debug mode shows frames of tracetools"),
     _Name("asyncio.tasks", "_GatheringFuture", "a gather that is awaited is named Future"),

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 __all__ = ["listen", "recompose", "reports_wakeups", "unlisten", "update_methods"]
 
-_OUR_FILES: Final = {__file__, steps.__file__}
+_OUR_FILES: Final = {__file__, asyncio_callbacks.__file__, steps.__file__}
 
 _listeners: tuple[Listener, ...] = ()
 _lock = threading.RLock()
@@ -391,8 +391,8 @@ def update_methods() -> None:
             _accepting.clear()
             _restore_factories()
             return
-        if not _is_ours(vars(Handle).get(_HANDLE)):
-            original = vars(Handle)[_HANDLE]
+        original = vars(Handle).get(_HANDLE)  # if it is gone, a recording says so
+        if original is not None and not _is_ours(original):
             _replace(Handle, _HANDLE, original, asyncio_callbacks.measured(original))
         if not _is_ours(vars(AbstractEventLoop).get(_SUBCLASSING)):
             _replace(AbstractEventLoop, _SUBCLASSING, None, classmethod(_replace_in_new_class))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +59,23 @@ class Backend:
         self.loop = asyncio.get_running_loop()
         await anyio.to_thread.run_sync(function)
 
+    def make_task(self, coroutine: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
+        """Make a task by its class, as aiohttp does."""
+        return asyncio.Task(coroutine, loop=asyncio.get_running_loop(), **options)
+
+    async def after_callback(self, function: Callable[..., Any], **options: Any) -> None:
+        """Make a task in a callback, and wait until it has set the result of a future."""
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        tasks = []
+        loop.call_soon(lambda: tasks.append(self.make_task(function(done), **options)))
+        await done
+        await tasks[0]
+
+    def run_nested(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run a loop within a step of its own, as nest_asyncio lets it."""
+        asyncio.get_running_loop().run_until_complete(coroutine)
+
     def until_loop_waits(self) -> None:
         """Block the thread that calls this until the task that waits for it has ended its step."""
         waits = threading.Event()
@@ -77,6 +94,24 @@ class AnyioGroup:
 
     def cancel(self) -> None:
         self._group.cancel_scope.cancel()
+
+
+class NestingLoop(asyncio.SelectorEventLoop):
+    """A loop that may run within itself."""
+
+    def run_until_complete(self, future: Any) -> Any:
+        if not self.is_running():
+            return super().run_until_complete(future)
+        task = asyncio.ensure_future(future, loop=self)
+        current = asyncio.current_task(self)
+        assert current is not None
+        asyncio.tasks._leave_task(self, current)
+        try:
+            while not task.done():
+                self._run_once()
+        finally:
+            asyncio.tasks._enter_task(self, current)
+        return task.result()
 
 
 class AsyncioBackend(Backend):

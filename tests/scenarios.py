@@ -49,7 +49,8 @@ class Scenario:
     A number that depends on the order in which a backend runs its tasks is None. Steps are those of
     trio; the other backends may need more or fewer for the same work. Where tasks that begin
     eagerly make a difference to the rest, `eager` has the rows that change. `awaits` has the idle
-    time of awaits by name, where it matters; `limiters` how many tokens were wanted.
+    time of awaits by name, where it matters; `limiters` how many tokens were wanted. What a program
+    needs that not every backend has is in `needs`.
     """
 
     main: Program
@@ -58,20 +59,23 @@ class Scenario:
     eager: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
     awaits: dict[str, int] | None = None
     limiters: list[Tokens] = field(default_factory=list)
+    needs: str = ""
 
 
 TABLE: dict[str, Scenario] = {}
 
 
-def scenario(
+def scenario(  # noqa: PLR0913, PLR0917  # what a profile must have
     stacks: dict[str, tuple[int | None, ...]],
     waiting: int = 0,
     eager: dict[str, tuple[int | None, ...]] | None = None,
     awaits: dict[str, int] | None = None,
     limiters: Iterable[Tokens] = (),
+    needs: str = "",
 ) -> Callable[[Program], Program]:
     def add(main: Program) -> Program:
-        TABLE[main.__name__] = Scenario(main, stacks, waiting, eager or {}, awaits, [*limiters])
+        more = eager or {}, awaits, [*limiters], needs
+        TABLE[main.__name__] = Scenario(main, stacks, waiting, *more)
         return main
 
     return add
@@ -518,3 +522,102 @@ async def a_limiter_that_is_saturated():
         for _ in range(3):
             group.start_soon(holder, limiter)
     work(1)
+
+
+@scenario({"a_task_made_directly": (3, 10, 2, 1), ";child": (10, 2, 1, 1)}, needs="asyncio")
+async def a_task_made_directly():
+    work(1)
+    task = World.backend.make_task(child())
+    work(2)
+    await task
+
+
+@scenario({"an_eager_task": (3, 10, 1, 1), ";child": (10, 0, 1, 1)}, needs="eager tasks")
+async def an_eager_task():
+    work(1)
+    await World.backend.make_task(child(), eager_start=True)
+    work(2)
+
+
+async def handler(done):
+    with span("handling"):
+        work(100)
+        await rest(50)
+        work(200)
+    done.set_result(None)
+
+
+@scenario(
+    {
+        "a_task_that_a_callback_makes": (3, 350, 2, 1),
+        ";handler": (0, 0, 0, 1),
+        ";handler;handling": (300, 50, 2, 1),
+    },
+    waiting=50,
+    needs="asyncio",
+)
+async def a_task_that_a_callback_makes():
+    work(1)
+    await World.backend.after_callback(handler)
+    work(2)
+
+
+@scenario(
+    {
+        "an_eager_task_that_a_callback_makes": (3, 350, 2, 1),
+        ";handler": (0, 0, 0, 1),
+        ";handler;handling": (300, 50, 2, 1),
+    },
+    waiting=50,
+    needs="eager tasks",
+)
+async def an_eager_task_that_a_callback_makes():
+    work(1)
+    await World.backend.after_callback(handler, eager_start=True)
+    work(2)
+
+
+async def napper():
+    work(10)
+    await rest(50)
+    work(20)
+
+
+@scenario(
+    {
+        "a_loop_within_itself": (1, 80, 2, 1),
+        ";s": (5, 80, 2, 1),
+        ";napper": (30, 50, 2, 1),
+        ";s;napper": (30, 50, 2, 1),
+    },
+    waiting=100,
+    needs="nesting",
+)
+async def a_loop_within_itself():
+    World.backend.run_nested(napper())
+    work(1)
+    with span("s"):
+        work(2)
+        World.backend.run_nested(napper())
+        work(3)
+
+
+@scenario(
+    {
+        "loops_within_each_other": (7, 91, 2, 1),
+        ";nests": (11, 80, 2, 1),
+        ";nests;napper": (30, 50, 2, 1),
+    },
+    waiting=50,
+    needs="nesting",
+)
+async def loops_within_each_other():
+    work(3)
+    World.backend.run_nested(nests())
+    work(4)
+
+
+async def nests():
+    work(5)
+    World.backend.run_nested(napper())
+    work(6)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 __all__ = [
+    "IMMUTABLE",
     "TRIO_THREAD_FUNCTION",
+    "asyncio_coroutine",
     "asyncio_creation",
     "asyncio_eager_constructor",
     "asyncio_future_class",
@@ -31,8 +33,11 @@ __all__ = [
     "asyncio_replace_callbacks",
     "asyncio_running_loop",
     "asyncio_task_class",
+    "asyncio_task_classes",
     "asyncio_wakeup_fd",
     "getframe",
+    "greenback_set_coroutine",
+    "immutable_flag",
     "innermost_frame",
     "is_limiter",
     "is_of_asyncio",
@@ -245,6 +250,15 @@ def multiprocessing_is_preparing() -> bool:
     return current is not None and getattr(current(), "_inheriting", False) is True
 
 
+def greenback_set_coroutine(task: Any, coroutine: Any) -> bool:
+    """Give an asyncio task another coroutine as greenback does; return whether that was done."""
+    put = getattr(sys.modules.get("greenback._impl"), "set_aio_task_coro", None)
+    if put is None:
+        return False
+    put(task, coroutine)
+    return True
+
+
 def trio_instruments() -> Any:
     """Return what trio knows the instruments of this thread's run by; None outside of a run."""
     context = getattr(trio_run_module(), "GLOBAL_RUN_CONTEXT", None)
@@ -315,6 +329,54 @@ def trio_run_module() -> Any:
 def asyncio_creation(made: Any) -> Any:
     """Return the frames that debug mode keeps of where a task or handle was made."""
     return getattr(made, "_source_traceback", None)
+
+
+def asyncio_task_classes() -> Iterator[type]:
+    """Yield asyncio's own classes of tasks: the one in C, and the one in Python."""
+    for module, name in (("_asyncio", "Task"), ("asyncio.tasks", "_PyTask")):
+        found = getattr(sys.modules.get(module), name, None)
+        if isinstance(found, type):
+            yield found
+
+
+def asyncio_coroutine(task: Any) -> Any:
+    """Return what a task of asyncio's runs; for a task of another kind, what it says.
+
+    A task that was never initialised has none, and asking it by `get_coro` ends Python 3.12.1.
+    """
+    try:
+        return object.__getattribute__(task, "_coro")
+    except AttributeError:
+        return getattr(task, "get_coro", _nothing)()
+
+
+def _nothing() -> None:
+    """Stand in for a method that a task class of the program does not have."""
+
+
+IMMUTABLE: Final = 1
+"""`Py_TPFLAGS_IMMUTABLETYPE`, in the byte that `immutable_flag` returns."""
+
+
+def immutable_flag(kind: type) -> Any:
+    """Return the byte of a class, of ctypes, that says whether it is immutable.
+
+    What else is in that byte never changes, so it may be written while other threads run.
+
+    Raises:
+        TypeError: the flags of the class are not where they are known to be.
+        Exception: there is no ctypes, or an audit hook of the program forbids it.
+    """
+    import ctypes  # noqa: PLC0415  # takes a while
+
+    word = ctypes.sizeof(ctypes.c_void_p)
+    start = id(kind) + object.__basicsize__
+    size = ctypes.c_ssize_t.from_address(start + 2 * word)
+    flags = ctypes.c_ulong.from_address(start + 19 * word)
+    second = 1 if sys.byteorder == "little" else ctypes.sizeof(flags) - 2
+    if (size.value, flags.value) != (kind.__basicsize__, kind.__flags__):
+        raise TypeError(f"the flags of {kind!r} are not where they are known to be")
+    return ctypes.c_uint8.from_address(start + 19 * word + second)
 
 
 def asyncio_eager_constructor(factory: Any) -> Callable[..., Any] | None:

@@ -1252,26 +1252,67 @@ def test_a_forked_child_goes_on_unrecorded(make):
     recording.profile.check()
 
 
-def test_a_factory_that_wants_real_coroutines_is_followed_by_wake_ups(make, clock, log):
+class OwnTask(asyncio.Future):
+    """A task that is none of asyncio's, and takes real coroutines only."""
+
+    def __init__(self, coroutine, loop):
+        if type(coroutine) is not types.CoroutineType:
+            raise TypeError
+        super().__init__(loop=loop)
+        self._coroutine = coroutine
+        loop.call_soon(self.__step)
+
+    def get_coro(self):
+        return self._coroutine
+
+    def set_name(self, name):
+        pass
+
+    def __step(self):
+        asyncio.tasks._enter_task(self.get_loop(), self)
+        try:
+            self._coroutine.send(None)
+        except StopIteration as stop:
+            self.set_result(stop.value)
+        else:
+            self.get_loop().call_soon(self.__step)
+        finally:
+            asyncio.tasks._leave_task(self.get_loop(), self)
+
+
+async def with_factory(clock, factory):
     async def child():
         await asyncio.sleep(0)
         clock.tick(5)
 
+    asyncio.get_running_loop().set_task_factory(factory)
+    await asyncio.create_task(child())
+    asyncio.get_running_loop().set_task_factory(None)
+
+
+def test_a_factory_that_wants_real_coroutines_is_followed_by_wake_ups(make, clock, log):
+    def factory(loop, coroutine, **options):
+        return OwnTask(coroutine, loop)
+
+    with make() as recording:
+        run(with_factory(clock, factory))
+    recording.profile.check()
+    assert busy(recording.profile) == {"with_factory": 0, "with_factory;child": 5}
+    assert "less well" in log.text
+
+
+def test_a_factory_that_wants_real_coroutines_may_make_asyncios_tasks(make, clock, log):
     def factory(loop, coroutine, **options):
         if type(coroutine) is not types.CoroutineType:
             raise TypeError
         return asyncio.Task(coroutine, loop=loop, **options)
 
-    async def main():
-        asyncio.get_running_loop().set_task_factory(factory)
-        await asyncio.create_task(child())
-        asyncio.get_running_loop().set_task_factory(None)
-
     with make() as recording:
-        run(main())
+        run(with_factory(clock, factory))
     recording.profile.check()
-    assert sum(t.busy for name, t in named(recording.profile).items() if "child" in name) == 5
-    assert "less well" in log.text
+    assert busy(recording.profile) == {"with_factory": 0, "with_factory;child": 5}
+    assert named(recording.profile)["with_factory;child"].steps == 2
+    assert "less well" not in log.text
 
 
 def test_an_error_of_ours_ends_the_recording_and_not_the_program(make, caplog):
@@ -1335,30 +1376,6 @@ def test_a_task_that_another_thread_drops_is_closed_in_the_thread_of_its_loop(ma
         run(main())
     recording.profile.check()
     assert named(recording.profile)["main;abandoned"].idle == 5
-
-
-def test_tasks_that_nobody_told_of_are_counted(tmp_path):
-    async def unseen():
-        await asyncio.sleep(3600)
-
-    async def main():
-        loop = asyncio.get_running_loop()
-        tasks = [asyncio.Task(unseen(), loop=loop) for _ in range(3)]
-        seen = asyncio.create_task(unseen())
-        await asyncio.sleep(0)
-        for task in (*tasks, seen):
-            task.cancel()
-        loop.stop()
-        await asyncio.sleep(0)
-
-    with record(tmp_path / "stack") as recording:
-        loop = asyncio.new_event_loop()
-        task = loop.create_task(main())
-        loop.run_forever()
-        loop.run_until_complete(task)
-        loop.close()
-    recording.profile.check()
-    assert recording.profile.untracked == 3
 
 
 def test_a_task_that_yields_to_the_loop_has_woken_itself(tmp_path):

@@ -9,9 +9,10 @@ import pytest
 import uvloop
 
 from tracetools.instruments import asyncio_patches as loops
+from tracetools.instruments.listener import Listener
 
 
-class Listener:
+class Notes(Listener):
     """Notes what it hears."""
 
     def __init__(self, *, wants_wakeups=False):
@@ -24,6 +25,12 @@ class Listener:
     def stops(self, loop):
         self.heard.append("stops")
 
+    def nests(self, loop):
+        self.heard.append("nests")
+
+    def unnests(self, loop):
+        self.heard.append("unnests")
+
     def closed(self, loop):
         if self.heard[-1:] != ["closed"]:  # a class and its base may both say so
             self.heard.append("closed")
@@ -35,13 +42,10 @@ class Listener:
     def refused(self, loop, task, error):
         self.heard.append("refused")
 
-    def scheduled(self, callback):
-        return callback
-
 
 @pytest.fixture
 def listener():
-    listener = Listener()
+    listener = Notes()
     loops.listen(listener)
     yield listener
     loops.unlisten(listener)
@@ -73,7 +77,7 @@ def run(loop):
 
 def test_all_classes_are_as_they_were_after_the_last_has_left():
     before = attributes()
-    first, second = Listener(), Listener(wants_wakeups=True)
+    first, second = Notes(), Notes(wants_wakeups=True)
     loops.listen(first)
     loops.listen(second)
     assert attributes() != before
@@ -87,7 +91,7 @@ def test_all_classes_are_as_they_were_after_the_last_has_left():
 
 def test_wakeups_are_heard_only_while_somebody_wants_them(listener):
     original = asyncio.BaseEventLoop.call_soon
-    wants = Listener(wants_wakeups=True)
+    wants = Notes(wants_wakeups=True)
     loops.listen(wants)
     assert asyncio.BaseEventLoop.call_soon is not original
     loops.unlisten(wants)
@@ -139,7 +143,7 @@ def test_classes_in_c_are_heard_by_those_that_derive_from_them(listener):
 
 
 def test_what_somebody_else_has_replaced_meanwhile_stays(monkeypatch):
-    listener = Listener()
+    listener = Notes()
     original = asyncio.BaseEventLoop.create_task
     loops.listen(listener)
     ours = asyncio.BaseEventLoop.create_task
@@ -184,7 +188,7 @@ if sys.version_info >= (3, 12):
     @pytest.mark.parametrize("when", ["before", "while"])
     def test_an_eager_factory_is_given_back(when):
         factory = asyncio.create_eager_task_factory(asyncio.Task)
-        listener = Listener()
+        listener = Notes()
         loop = asyncio.new_event_loop()
         if when == "before":
             loop.set_task_factory(factory)

@@ -15,7 +15,13 @@ import pytest
 import trio
 import trio.testing
 
-from tests.backends import AnyioOnTrioBackend, AsyncioBackend, Backend, TrioBackend
+from tests.backends import (
+    AnyioOnTrioBackend,
+    AsyncioBackend,
+    Backend,
+    NestingLoop,
+    TrioBackend,
+)
 from tests.compat import anyio_run_on_asyncio, anyio_run_on_trio
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
@@ -35,6 +41,7 @@ class Mode:
         run: runs a program; given the path of the stack file and options, returns the profile.
         steps: whether the steps of the tasks are those in the table.
         eager: whether tasks make their first step where they are created.
+        has: what scenarios may need.
     """
 
     name: str
@@ -42,6 +49,7 @@ class Mode:
     run: Callable[..., Profile]
     steps: bool = True
     eager: bool = False
+    has: tuple[str, ...] = ("",)
 
     def __str__(self) -> str:
         return self.name
@@ -107,7 +115,7 @@ def on_asyncio(make_loop):
 
 def run_asyncio_beside_another(main, path, **options):
     with record(path.with_name("other"), **options) as other:
-        profile = on_asyncio(asyncio.new_event_loop)(main, path, **options)
+        profile = on_asyncio(NestingLoop)(main, path, **options)
     assert by_name(other.profile) == by_name(profile)
     return profile
 
@@ -124,17 +132,26 @@ def make_uvloop():
     return uvloop.new_event_loop()
 
 
+ON_ASYNCIO = ("", "asyncio", *(["eager tasks"] if sys.version_info >= (3, 12) else []))
+NESTS = (*ON_ASYNCIO, "nesting")
+
 MODES = [
     Mode("trio", TrioBackend, run_directly),
     Mode("trio-recorded", TrioBackend, run_recorded),
     Mode("trio-guest", TrioBackend, run_as_guest),
     Mode("trio-beside-another", TrioBackend, run_beside_another),
     Mode("anyio-on-trio", AnyioOnTrioBackend, run_through_anyio, steps=False),
-    Mode("asyncio", AsyncioBackend, on_asyncio(asyncio.new_event_loop), steps=False),
-    Mode("asyncio-beside-another", AsyncioBackend, run_asyncio_beside_another, steps=False),
-    Mode("uvloop", AsyncioBackend, on_asyncio(make_uvloop), steps=False),
-    Mode("anyio-on-asyncio", Backend, on_asyncio(asyncio.new_event_loop), steps=False),
-    Mode("anyio-on-uvloop", Backend, on_asyncio(make_uvloop), steps=False),
+    *(
+        Mode(name, backend, on_asyncio(make_loop), steps=False, has=ON_ASYNCIO)
+        for name, backend, make_loop in [
+            ("asyncio", AsyncioBackend, asyncio.new_event_loop),
+            ("uvloop", AsyncioBackend, make_uvloop),
+            ("anyio-on-asyncio", Backend, asyncio.new_event_loop),
+            ("anyio-on-uvloop", Backend, make_uvloop),
+        ]
+    ),
+    Mode("asyncio-beside-another", AsyncioBackend, run_asyncio_beside_another, False, False, NESTS),
+    Mode("asyncio-nesting", AsyncioBackend, on_asyncio(NestingLoop), False, False, NESTS),
 ]
 if sys.version_info >= (3, 12):
     MODES += [
@@ -178,9 +195,16 @@ def combinations():
         yield pytest.param(on, id=" ".join(on), marks=[pytest.mark.edges] if some else [])
 
 
-@pytest.mark.parametrize("on", tuple(combinations()))
-@pytest.mark.parametrize("mode", MODES, ids=str)
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("on", [*combinations()])
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        pytest.param(name, mode, id=f"{name}-{mode}")
+        for name, scenario in TABLE.items()
+        for mode in MODES
+        if scenario.needs in mode.has
+    ],
+)
 @pytest.mark.usefixtures("samples_from_within")
 def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
     scenario = TABLE[name]

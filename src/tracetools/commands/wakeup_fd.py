@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools import compat
 from tracetools.instruments import module_imports
+from tracetools.instruments.listener import Listener
 from tracetools.instruments.stepped import hide_frame
 
 if TYPE_CHECKING:
@@ -31,15 +32,13 @@ _NONE: Final = -1
 """What stands for no wakeup fd."""
 
 
-class WakeupFd:
+class WakeupFd(Listener):
     """Sets the wakeup fd to that of the asyncio loop which runs in the main thread.
 
     A wakeup fd of the program's own is left alone. And the program sees only what it has set: it
     may put back the fd that it has found, when our loop is closed; trio warns if it finds one. So
     a function of ours stands in for `signal.set_wakeup_fd`, from `start` to `end`.
     """
-
-    wants_wakeups: Final = False
 
     def __init__(self) -> None:
         self._set: Callable[..., int] = signal.set_wakeup_fd
@@ -130,20 +129,6 @@ class WakeupFd:
         if pipe is not None:
             self._arm()
             pipe.close()
-
-    def closed(self, loop: AbstractEventLoop) -> None:
-        """Do nothing: the loop has stopped before."""
-
-    def created(self, _loop: AbstractEventLoop, coroutine: Any, _options: Any) -> Any:
-        """Leave tasks as they are."""
-        return coroutine
-
-    def refused(self, loop: AbstractEventLoop, task: Any, error: Exception) -> None:
-        """Do nothing: the coroutine was not ours."""
-
-    def scheduled(self, callback: Any) -> Any:
-        """Leave callbacks as they are."""
-        return callback
 
 
 # -------------------------------------------------------------------------------- the self-pipe

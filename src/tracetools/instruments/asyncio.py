@@ -7,6 +7,8 @@ Facts about asyncio that shape this module:
 - A task that lives already when its loop begins to be recorded cannot be given another coroutine.
   But it is woken through `call_soon`, and the callback can be replaced there.
 - Only the task knows its context, until it steps.
+- A library may step coroutines by itself, and tell asyncio which task that is. Its task may serve
+  for all of them, and may be no future at all.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet, ref
 
 from tracetools import compat
@@ -23,6 +25,8 @@ from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
 from tracetools.instruments import asyncio_patches, event_waits
+from tracetools.instruments.libraries import portals
+from tracetools.instruments.listener import Listener
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import spawner
@@ -31,7 +35,7 @@ from tracetools.recording.recorder import logger
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from tracetools.core.accounting import TaskAccount
     from tracetools.instruments.tasks import Recording
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncioInstrument"]
 
 
-class AsyncioInstrument(Tasks):
+class AsyncioInstrument(Tasks, Listener):
     """Follows the tasks of asyncio's loops, for one recording; a listener of `asyncio_patches`.
 
     Args:
@@ -52,6 +56,7 @@ class AsyncioInstrument(Tasks):
         super().__init__(recording.recorder, task_names=recording.task_names)
         self._recording = recording
         self._only = None if only is None else ref(only)
+        portals.start(self.portal)
         self._accounts: WeakKeyDictionary[AbstractEventLoop, RecordedLoop] = WeakKeyDictionary()
         self._tasks = _KnownTasks()
         self._gone: deque[TaskAccount] = deque()
@@ -59,12 +64,15 @@ class AsyncioInstrument(Tasks):
         self._refs: dict[RecordedLoop, ref[AbstractEventLoop]] = {}
         self._unnamed: set[TaskAccount] = set()
         self._pollers: dict[RecordedLoop, Any] = {}
+        self._entered: set[TaskAccount] = set()
         self._untracked: WeakSet[Any] = WeakSet()
+        self._strange: set[tuple[str, int]] = set()
+        self._nested: dict[RecordedLoop, list[list[TaskAccount]]] = {}
 
     # -------------------------------------------------------------- called for loops
 
     @property
-    def wants_wakeups(self) -> bool:
+    def wants_wakeups(self) -> bool:  # type: ignore[override]  # it is never set
         """Whether it needs to know of each callback that is scheduled."""
         return self.recorder.scheduled or bool(self._tasks.late)
 
@@ -73,6 +81,8 @@ class AsyncioInstrument(Tasks):
         with self.guard("a loop could not be started"):
             if self._follows(loop):
                 account = self._account(loop)
+                if account.paused is None:
+                    return  # it was known to run when a task was made
                 self.recorder.resume_loop(account)
                 self._recording.loop_began()
                 self._watch(loop, account)
@@ -102,12 +112,33 @@ class AsyncioInstrument(Tasks):
             account.poller = 0
             event_waits.unwatch(poller, "select")
 
+    def nests(self, loop: AbstractEventLoop) -> None:
+        """Note that a loop runs within a step of its own: the task waits for what runs there."""
+        with self.guard("a loop that runs within itself could not be recorded"):
+            account = self._accounts.get(loop)
+            if account is not None:
+                stepping: list[TaskAccount] = []
+                self._nested.setdefault(account, []).append(stepping)
+                while account.current is not None:
+                    stepping.append(account.current)
+                    account.current.end_step(account.clock())
+
+    def unnests(self, loop: AbstractEventLoop) -> None:
+        """Note that a loop no longer runs within a step of its own."""
+        with self.guard("a loop that runs within itself could not be recorded"):
+            account = self._accounts.get(loop)
+            if account is not None and self._nested.get(account):
+                for task in reversed(self._nested[account].pop()):
+                    if task in account.tasks or task.is_callback:
+                        task.begin_step(account.clock())
+
     def closed(self, loop: AbstractEventLoop) -> None:
         """End the recording of a loop."""
         with self.guard("a loop could not be ended"):
             account = self._accounts.pop(loop, None)
             if account is not None:
                 self._refs.pop(account, None)
+                self._nested.pop(account, None)
                 self.recorder.end_loop(account, account.clock())
                 self._recording.loop_ended()
 
@@ -119,20 +150,25 @@ class AsyncioInstrument(Tasks):
             if self._follows(loop):
                 if loop not in self._accounts and loop.is_running():
                     self.starts(loop)  # it ran before the recording started
-                account = self._spawn(self._account(loop), coroutine, options.get("name"))
+                of_loop = self._account(loop)
+                asyncio_patches.check_methods(loop)
+                if of_loop.current is None or of_loop.current.is_callback:
+                    self._count_if_untracked(_current_task())
+                account = self._spawn(of_loop, coroutine, options.get("name"))
                 is_shared = options.get("context") is not None
                 prepare = self.prepare_each if is_shared else self._prepare
                 return SteppedCoroutine(coroutine, account, self, prepare)
         return coroutine
 
     def refused(self, loop: AbstractEventLoop, task: Any, error: Exception) -> None:
-        """Follow a task by its wake-ups."""
-        logger.warning(
-            "a task factory does not take our coroutines (%s); its tasks are followed less well",
-            error,
-        )
+        """Follow a task by its wake-ups, unless its class has reported it."""
         with self.guard("a task could not be followed"):
-            if self._follows(loop):
+            if self._follows(loop) and not self._is_followed(task):
+                logger.warning(
+                    "a task factory does not take our coroutines (%s); its tasks are followed less"
+                    " well",
+                    error,
+                )
                 account = self._account(loop)
                 self._follow_late(account, task, self._spawner(account))
                 asyncio_patches.update_methods()
@@ -142,7 +178,7 @@ class AsyncioInstrument(Tasks):
         if type(callback) is not _LateStep and not compat.asyncio_is_step(callback):
             return callback
         task = callback.__self__
-        account = self._tasks.accounts.get(id(task))
+        account = self._tasks.accounts.get(id(task)) or self._found(task)
         if account is None:
             return callback
         if account.ready is None and self.recorder.scheduled:
@@ -150,6 +186,40 @@ class AsyncioInstrument(Tasks):
         if id(task) not in self._tasks.late or _LateStep.is_recorded_by(self, callback):
             return callback
         return _LateStep(task, account, callback, self)
+
+    def switched(self, loop: AbstractEventLoop, before: Any, after: Any) -> None:
+        """Begin or end a step of a task that is none of asyncio's."""
+        with self.guard("a step could not be recorded"):
+            if before is not None and self._entered:
+                account = self._tasks.accounts.get(id(before))
+                if account is not None and account in self._entered:
+                    self._entered.discard(account)
+                    _end_late_step(self, account, before)
+            if after is not None and not _runs_ours(after):
+                self._enter(loop, after)
+
+    def _enter(self, loop: AbstractEventLoop, task: Any) -> None:
+        """Begin a step of a task that runs no coroutine of ours."""
+        of_loop = self._accounts.get(loop)
+        if of_loop is None or not self._follows(loop):
+            return
+        account = self._tasks.accounts.get(id(task))
+        if account is None:
+            self._adopt_task(of_loop, task, self._spawner(of_loop), by_wakeups=False)
+            account = self._tasks.accounts.get(id(task))
+        if account is not None and account.loop.current is not account:
+            self._entered.add(account)
+            _begin_late_step(self, account)
+
+    def portal(self, task: Any) -> None:
+        """Let a task that greenback has given another coroutine run that in a stepped one."""
+        with self.guard("a task with a portal could not be recorded"):
+            coroutine = None if hasattr(task, "coro") else compat.asyncio_coroutine(task)
+            within = SteppedCoroutine.of(coroutine, self)
+            if within is not None and within is not coroutine and not within.is_over:
+                outer = SteppedCoroutine(coroutine, within.account, self, self._prepare)
+                if compat.greenback_set_coroutine(task, outer):
+                    within.give_way()
 
     # -------------------------------------------------------------- called for steps
 
@@ -174,6 +244,7 @@ class AsyncioInstrument(Tasks):
         """Close the account of a task."""
         with self.guard("the exit of a task could not be recorded"):
             self._tasks.forget(account)
+            self._entered.discard(account)
             self._unnamed.discard(account)
             loop = account.loop
             if loop.end is None:
@@ -197,11 +268,14 @@ class AsyncioInstrument(Tasks):
         """Let go of all loops and tasks."""
         for account in tuple(self._pollers):
             self._unwatch(account)
+        portals.end(self.portal)
         self._accounts.clear()
         self._refs.clear()
         self._tasks = _KnownTasks()
         self._unnamed.clear()
         self._gone.clear()
+        self._entered.clear()
+        self._nested.clear()
 
     def _follows(self, loop: AbstractEventLoop) -> bool:
         return self._recording.is_open and (self._only is None or self._only() is loop)
@@ -216,6 +290,7 @@ class AsyncioInstrument(Tasks):
             self._accounts[loop] = account
             self._refs[account] = ref(loop, lambda _: self._lost.append(account))
             asyncio_patches.recompose(loop)
+            asyncio_patches.update_methods()  # somebody may have replaced them for this loop
             if self.recorder.scheduled and not asyncio_patches.reports_wakeups(loop):
                 self.recorder.scheduled = False
         return account
@@ -262,7 +337,7 @@ class AsyncioInstrument(Tasks):
 
     def _adopt(self, loop: AbstractEventLoop, account: RecordedLoop) -> None:
         """Follow the tasks that lived before the loop was recorded, from their next step on."""
-        for task in asyncio.all_tasks(loop):
+        for task in _living(loop):
             self._adopt_task(account, task)
         if self.wants_wakeups:
             asyncio_patches.update_methods()
@@ -270,12 +345,12 @@ class AsyncioInstrument(Tasks):
 
     def _count_untracked(self, loop: AbstractEventLoop) -> None:
         """Count the living tasks that are not followed."""
-        for task in asyncio.all_tasks(loop):
+        for task in _living(loop):
             self._count_if_untracked(task)
 
     def _count_if_untracked(self, task: Any) -> None:
         try:
-            if not (self._is_followed(task) or task in self._untracked):
+            if not (task is None or self._is_followed(task) or task in self._untracked):
                 self._untracked.add(task)
                 self.recorder.untracked += 1
         except Exception as error:  # a task class of the program may do anything
@@ -283,28 +358,78 @@ class AsyncioInstrument(Tasks):
                 raise
 
     def _is_followed(self, task: Any) -> bool:
-        coroutine = task.get_coro()
-        known = type(coroutine) is SteppedCoroutine and coroutine.is_of(self)
-        return known or id(task) in self._tasks.late
+        coroutine = compat.asyncio_coroutine(task)
+        known = SteppedCoroutine.of(coroutine, self) is not None
+        return known or id(task) in self._tasks.known
 
-    def _adopt_task(self, loop: RecordedLoop, task: Any) -> None:
+    def _found(self, task: Any) -> TaskAccount | None:
+        """Return the account of a task that is woken, and that nobody told of when it was made."""
+        if not asyncio.isfuture(task):
+            return None
+        with self.guard("a task could not be followed"):
+            loop = task.get_loop()
+            account = self._accounts.get(loop)
+            if account is not None and self._follows(loop):
+                self._adopt_task(account, task, self._spawner(account))
+        return self._tasks.accounts.get(id(task))
+
+    def _adopt_task(
+        self,
+        loop: RecordedLoop,
+        task: Any,
+        spawner: TaskAccount | None = None,
+        *,
+        by_wakeups: bool = True,
+    ) -> None:
         try:
             if not self._is_followed(task):
-                self._follow_late(loop, task)
+                self._follow_late(loop, task, spawner, by_wakeups=by_wakeups)
         except Exception as error:  # a task class of the program
             if is_interruption(error):
                 raise
+            self._leave_out(task, error)
+
+    def _leave_out(self, task: Any, error: Exception) -> None:
+        """Count a task that cannot be followed, which may not bear to be asked for anything."""
+        key = type(task).__qualname__, id(task)
+        if key in self._strange:
+            return
+        if not any(kind == key[0] for kind, _ in self._strange):
             logger.warning("a task is not recorded, as it does not say what it runs: %r", error)
+        if len(self._strange) < _MOST_STRANGE:
+            self._strange.add(key)
+            self.recorder.untracked += 1
 
     def _follow_late(
-        self, loop: RecordedLoop, task: Any, spawner: TaskAccount | None = None
+        self,
+        loop: RecordedLoop,
+        task: Any,
+        spawner: TaskAccount | None = None,
+        *,
+        by_wakeups: bool = True,
     ) -> None:
-        name = _given_name(task.get_name()) if hasattr(task, "get_name") else None
-        coroutine = task.get_coro()
+        """Follow a task that runs no coroutine of ours, if it can be followed without keeping it.
+
+        Args:
+            loop: the account of its loop.
+            task: the task.
+            spawner: who has made it, if that is known.
+            by_wakeups: whether its steps are known by what wakes it.
+        """
+        ref(task)
+        coroutine, name = compat.asyncio_coroutine(task), None
+        if coroutine is None:  # it was never initialised
+            coroutine = task
+        elif hasattr(task, "get_name"):
+            name = _given_name(task.get_name())
         own = is_of_runtime(coroutine)
         account = self.spawn(loop, spawner, coroutine, name, is_of_runtime=own)
         account.parked = account.born  # it may have waited for long
-        self._tasks.add_late(task, account, self.dropped)
+        self._tasks.add_late(task, account, self.dropped, by_wakeups=by_wakeups)
+
+
+_MOST_STRANGE: Final = 10_000
+"""So many tasks that cannot even be referred to are counted."""
 
 
 class _KnownTasks:
@@ -312,12 +437,14 @@ class _KnownTasks:
 
     Attributes:
         accounts: the account of each, by the identity of the task.
-        late: the tasks that are followed by their wake-ups alone.
+        known: the tasks that run no coroutine of ours.
+        late: those of them that are followed by their wake-ups alone.
     """
 
     def __init__(self) -> None:
         self.accounts: dict[int, TaskAccount] = {}
-        self.late: dict[int, ref[Any]] = {}
+        self.known: dict[int, ref[Any]] = {}
+        self.late: set[int] = set()
         self._tasks: dict[TaskAccount, int] = {}
 
     def add(self, task: Any, account: TaskAccount) -> None:
@@ -327,18 +454,39 @@ class _KnownTasks:
             self._tasks[account] = id(task)
 
     def add_late(
-        self, task: Any, account: TaskAccount, dropped: Callable[[TaskAccount], None]
+        self,
+        task: Any,
+        account: TaskAccount,
+        dropped: Callable[[TaskAccount], None],
+        *,
+        by_wakeups: bool,
     ) -> None:
-        """Remember a task that is followed by its wake-ups alone."""
+        """Remember a task that runs no coroutine of ours."""
         self.add(task, account)
-        self.late[id(task)] = ref(task, lambda _: dropped(account))
+        self.known[id(task)] = ref(task, lambda _: dropped(account))
+        if by_wakeups:
+            self.late.add(id(task))
 
     def forget(self, account: TaskAccount) -> None:
         """Forget a task, which may end in any thread."""
         task = self._tasks.pop(account, None)
         if task is not None:
             self.accounts.pop(task, None)
-            self.late.pop(task, None)
+            self.known.pop(task, None)
+            self.late.discard(task)
+
+
+def _living(loop: AbstractEventLoop) -> Iterable[Any]:
+    """Return the tasks that live in a loop; none if asyncio cannot tell.
+
+    It cannot where a library has told it of a task that is none, or was never initialised.
+    """
+    try:
+        return asyncio.all_tasks(loop)
+    except Exception as error:
+        if is_interruption(error):
+            raise
+        return ()
 
 
 def _current_task() -> Any:
@@ -399,8 +547,28 @@ def _begin_late_step(owner: AsyncioInstrument, account: TaskAccount) -> None:
 def _end_late_step(owner: AsyncioInstrument, account: TaskAccount, task: Any) -> None:
     with owner.guard("the end of a step could not be recorded"):
         account.end_step(account.loop.clock())
-    if task.done():
+    if _is_done(task):
         owner.late_task_exited(account)
+
+
+def _runs_ours(task: Any) -> bool:
+    """Whether a task runs a coroutine of ours; not if it cannot say."""
+    try:
+        return type(compat.asyncio_coroutine(task)) is SteppedCoroutine
+    except Exception as error:  # a task class of the program may do anything
+        if is_interruption(error):
+            raise
+        return False
+
+
+def _is_done(task: Any) -> bool:
+    """Whether a task has made its last step; not if it cannot say."""
+    try:
+        return bool(task.done())
+    except Exception as error:  # a task class of the program may do anything
+        if is_interruption(error):
+            raise
+        return False
 
 
 register_step(_LateStep.__call__.__code__)

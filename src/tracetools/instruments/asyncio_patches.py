@@ -4,6 +4,8 @@ While there are listeners, methods of the loop classes are replaced by ones that
 first. Classes, not loops: a loop may be made anywhere, and its first task may be created before it
 runs. Methods, not a task factory: the program may set one at any time, and tasks would have other
 names.
+
+A task that no loop was asked for is reported by its class (`task_classes`).
 """
 
 from __future__ import annotations
@@ -15,52 +17,31 @@ import os
 import threading
 from asyncio import AbstractEventLoop, Handle
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from weakref import WeakKeyDictionary, WeakSet
 
 from tracetools import compat
 from tracetools.attribution.awaits import function_name, note_future
+from tracetools.attribution.functions import register_step
 from tracetools.compat import asyncio_eager_constructor as eager_constructor
 from tracetools.core.interruptions import Insist, is_interruption
-from tracetools.instruments import asyncio_callbacks
+from tracetools.instruments import asyncio_callbacks, task_classes, task_switches
 from tracetools.instruments import stepped as steps
+from tracetools.instruments.libraries import Watch
+from tracetools.instruments.patching import Patches
 from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.recorder import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import ModuleType
-    from typing import Protocol
 
-    class Listener(Protocol):
-        """What is called for loops and tasks. It raises no error of its own."""
-
-        @property
-        def wants_wakeups(self) -> bool:
-            """Whether `scheduled` is called, which costs time."""
-
-        def starts(self, loop: AbstractEventLoop, /) -> None:
-            """A loop is about to run."""
-
-        def stops(self, loop: AbstractEventLoop, /) -> None:
-            """A loop has stopped; it may run again."""
-
-        def closed(self, loop: AbstractEventLoop, /) -> None:
-            """A loop was closed."""
-
-        def created(self, loop: AbstractEventLoop, coroutine: Any, options: Any, /) -> Any:
-            """A task is about to be created; return the coroutine that it runs."""
-
-        def refused(self, loop: AbstractEventLoop, task: Any, error: Exception, /) -> None:
-            """The program's factory did not take the coroutine, so the task runs its own."""
-
-        def scheduled(self, callback: Any, /) -> Any:
-            """A callback is about to be scheduled; return the one that is called."""
-
+    from tracetools.instruments.listener import Listener
 
 __all__ = ["listen", "recompose", "reports_wakeups", "unlisten", "update_methods"]
 
-_OUR_FILES: Final = {__file__, asyncio_callbacks.__file__, steps.__file__}
+_OUR_FILES: Final = {
+    module.__file__ for module in (steps, asyncio_callbacks, task_classes, task_switches)
+} | {__file__}
 
 _listeners: tuple[Listener, ...] = ()
 _lock = threading.RLock()
@@ -68,24 +49,42 @@ _lock = threading.RLock()
 # ------------------------------------------------------------------------------ the replacements
 
 
-def _run_forever(original: Callable[..., Any]) -> Callable[..., Any]:
+def _refuses_to_nest(method: Any) -> bool:
+    """Whether a method is asyncio's or uvloop's own: these refuse to run a loop within itself."""
+    module = getattr(method, "__module__", None)
+    if module is None:  # it is written in C
+        module = getattr(getattr(method, "__objclass__", None), "__module__", None)
+    return str(module).partition(".")[0] in {"asyncio", "uvloop"}
+
+
+def _run(original: Callable[..., Any]) -> Callable[..., Any]:
+    may_nest = not _refuses_to_nest(original)
+
     @functools.wraps(original)
-    def run_forever(loop: AbstractEventLoop, *args: Any, **options: Any) -> Any:
-        # else it is an error, or a library that lets loops run within themselves
-        from_rest = not loop.is_running()
+    def run(loop: AbstractEventLoop, *args: Any, **options: Any) -> Any:
+        nests = loop.is_running()
+        listeners = _listeners if may_nest or not nests else ()
         try:
-            for listener in _listeners if from_rest else ():
-                listener.starts(loop)
+            for listener in listeners:
+                (listener.nests if nests else listener.starts)(loop)
             return original(loop, *args, **options)
         except BaseException as error:
             hide_frame(error)
             raise
         finally:
             with Insist() as insist:
-                for listener in _listeners if from_rest else ():
-                    insist.do(listener.stops, loop)
+                for listener in listeners:
+                    insist.do(listener.unnests if nests else listener.stops, loop)
 
-    return run_forever
+    return run
+
+
+register_step(_run(len).__code__)  # for what steps tasks by itself, in a callback
+
+
+def _run_until_complete(original: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Replace the method of a library that does not call `run_forever`, such as nest_asyncio."""
+    return None if _refuses_to_nest(original) else _run(original)
 
 
 def _close(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,6 +152,8 @@ def _set_task_factory(original: Callable[..., Any]) -> Callable[..., Any]:
             ours = recomposed(factory)
             if ours is not factory:
                 _recomposed.add(loop)
+            if factory is not None:
+                _report_by_loop(loop)
             return original(loop, ours)
         except BaseException as error:
             hide_frame(error)
@@ -223,6 +224,11 @@ def _reported(loop: AbstractEventLoop, coroutine: Any, options: Any) -> Any:
     return coroutine
 
 
+def _switched(loop: AbstractEventLoop, before: Any, after: Any) -> None:
+    for listener in _listeners:
+        listener.switched(loop, before, after)
+
+
 def _made_by_factory(
     original: Callable[..., Any], loop: AbstractEventLoop, coro: Any, options: Any
 ) -> Any:
@@ -271,22 +277,19 @@ def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
     """Whether some task has a coroutine of ours, or may have had it."""
     if eager_constructor(loop.get_task_factory()) is not None:
         return True
-    return any(
-        getattr(task, "get_coro", _nothing)() is coroutine for task in asyncio.all_tasks(loop)
-    )
-
-
-def _nothing() -> None:
-    """Stand in for a method that a task class of the program does not have."""
+    return any(compat.asyncio_coroutine(task) is coroutine for task in asyncio.all_tasks(loop))
 
 
 def recomposed(factory: Any) -> Any:
     """Return an eager task factory with a constructor that reports tasks; any other as it is.
 
-    Libraries take the constructor out of the factory, and create tasks with that.
+    Libraries take the constructor out of the factory, and create tasks with that. A class of tasks
+    reports them itself.
     """
     constructor = eager_constructor(factory)
     if constructor is None or original_factory(factory) is not None:
+        return factory
+    if task_classes.reports(_patches, constructor):
         return factory
 
     def construct(coro: Any, *, loop: AbstractEventLoop, **options: Any) -> Any:
@@ -302,9 +305,25 @@ def recomposed(factory: Any) -> Any:
     return ours
 
 
+_with_factory: Final[WeakSet[AbstractEventLoop]] = WeakSet()
+"""Loops that have had a factory, which may make tasks that are not asyncio's."""
+
+
+def _report_by_loop(loop: AbstractEventLoop) -> None:
+    """Report tasks where a loop is asked for them: its factory may make any, and wrap coroutines.
+
+    Elsewhere their class reports them.
+    """
+    if loop not in _with_factory:
+        _with_factory.add(loop)
+        update_methods()
+
+
 def recompose(loop: AbstractEventLoop) -> None:
     """Let a loop with an eager task factory use one that reports its tasks."""
     factory = loop.get_task_factory()
+    if factory is not None:
+        _report_by_loop(loop)
     if eager_constructor(factory) is not None:
         loop.set_task_factory(factory)  # ours, while there are listeners
 
@@ -316,6 +335,7 @@ def _restore_factories() -> None:
         if factory is not None:
             loop.set_task_factory(factory)
     _recomposed.clear()
+    _with_factory.clear()
 
 
 def original_factory(factory: Any) -> Any:
@@ -325,49 +345,31 @@ def original_factory(factory: Any) -> Any:
 
 # ---------------------------------------------------------------------------------- the patching
 
-_Replacement: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any]]"
+_Replacement: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any] | None]"
 
 _REPLACEMENTS: Final[dict[str, _Replacement]] = {
-    "run_forever": _run_forever,
+    "run_forever": _run,
+    "run_until_complete": _run_until_complete,
     "close": _close,
-    "create_task": _create_task,
     "set_task_factory": _set_task_factory,
     "run_in_executor": _run_in_executor,
 }
+_BY_LOOP: Final[dict[str, _Replacement]] = {"create_task": _create_task}
 _HANDLE: Final = "_run"
 """The method of asyncio's handles that calls a callback."""
 
 _WAKEUPS: Final[dict[str, _Replacement]] = {"call_soon": _call_soon}
 
 
-class _Patch(NamedTuple):
-    """A method of ours in a class; `original` is None if the class had inherited it.
-
-    Or a function of ours in a module.
-    """
-
-    owner: type | ModuleType
-    name: str
-    original: Any
-    ours: Any
-
-    def undo(self) -> None:
-        """Put the old method back, unless other code has replaced it since."""
-        if vars(self.owner).get(self.name) is not self.ours:
-            return  # ours passes everything on as long as nobody listens
-        if self.original is None:
-            delattr(self.owner, self.name)
-        else:
-            setattr(self.owner, self.name, self.original)
-
-
-_patches: Final[list[_Patch]] = []
+_patches: Final = Patches()
 
 
 def listen(listener: Listener) -> None:
     """Tell `listener` of all loops from now on."""
     global _listeners  # noqa: PLW0603  # replaced as a whole, for those who iterate over it
     with _lock:
+        if not _listeners:
+            _nesting.start(_loop_replaced)
         _listeners = (*_listeners, listener)
         update_methods()
 
@@ -378,32 +380,57 @@ def unlisten(listener: Listener) -> None:
     with _lock:
         _listeners = tuple(other for other in _listeners if other is not listener)
         update_methods()
+        if not _listeners:
+            _nesting.end(_loop_replaced)
 
 
 def update_methods() -> None:
     """Have those methods replaced that the listeners need just now, and no others."""
     with _lock:
-        wanted = _wanted()
-        for patch in [patch for patch in _patches[::-1] if patch.name not in wanted]:
-            patch.undo()
-            _patches.remove(patch)
-        if not wanted:
+        if not _listeners:
+            _patches.undo()
             _accepting.clear()
             _restore_factories()
             return
+        task_classes.replace_methods(_patches, _reported, _hide_creation)
+        task_switches.replace_functions(_patches, _switched)
+        wanted = _wanted()
+        _patches.undo(but={*wanted, *_OF_MODULES})
         original = vars(Handle).get(_HANDLE)  # if it is gone, a recording says so
-        if original is not None and not _is_ours(original):
-            _replace(Handle, _HANDLE, original, asyncio_callbacks.measured(original))
-        if not _is_ours(vars(AbstractEventLoop).get(_SUBCLASSING)):
-            _replace(AbstractEventLoop, _SUBCLASSING, None, classmethod(_replace_in_new_class))
+        if original is not None and not _patches.has(original):
+            _patches.replace(Handle, _HANDLE, original, asyncio_callbacks.measured(original))
+        if not _patches.has(vars(AbstractEventLoop).get(_SUBCLASSING)):
+            ours: Any = classmethod(_replace_in_new_class)
+            _patches.replace(AbstractEventLoop, _SUBCLASSING, None, ours)
         for loop_class in _loop_classes():
             _replace_methods(loop_class, wanted)
         _replace_shield()
 
 
+def _loop_replaced(_loop: Any = None) -> None:
+    """Replace the methods of a loop that a library lets run within itself, by its own methods."""
+    update_methods()
+
+
+_nesting: Final = Watch(("nest_asyncio", "nest_asyncio2"), "_patch_loop")
+_OF_MODULES: Final = (*task_classes.NAMES, *task_switches.NAMES)
+
+
+def check_methods(loop: AbstractEventLoop) -> None:
+    """Replace the methods of a loop's class once more if other code has replaced them since."""
+    kind = type(loop)
+    if _known_runs.get(kind) is not kind.run_forever:
+        update_methods()
+        _known_runs[kind] = kind.run_forever
+
+
+_known_runs: Final[WeakKeyDictionary[type, Any]] = WeakKeyDictionary()
+"""What each class of loops runs by, since its methods were replaced."""
+
+
 def reports_wakeups(loop: AbstractEventLoop) -> bool:
     """Whether each callback that is scheduled on this loop is reported."""
-    return _is_ours(getattr(type(loop), "call_soon", None))
+    return _patches.has(getattr(type(loop), "call_soon", None))
 
 
 _SUBCLASSING: Final = "__init_subclass__"
@@ -412,9 +439,16 @@ _SUBCLASSING: Final = "__init_subclass__"
 def _wanted() -> dict[str, _Replacement | None]:
     if not _listeners:
         return {}
+    by_class = task_classes.are_replaced(_patches)
     wakeups = any(listener.wants_wakeups for listener in _listeners)
-    methods = {**_REPLACEMENTS, **(_WAKEUPS if wakeups else {})}
-    return {**methods, _SUBCLASSING: None, _HANDLE: None, _SHIELD: None}
+    return {
+        **_REPLACEMENTS,
+        **({} if by_class and not _with_factory else _BY_LOOP),
+        **({} if by_class and not wakeups else _WAKEUPS),  # then tasks are found as they wake
+        _SUBCLASSING: None,
+        _HANDLE: None,
+        _SHIELD: None,
+    }
 
 
 _SHIELD: Final = "shield"
@@ -423,11 +457,11 @@ _SHIELD: Final = "shield"
 def _replace_shield() -> None:
     """Replace `asyncio.shield`, the only function whose futures cannot be told otherwise."""
     original: Any = asyncio.shield
-    if not _is_ours(original):
+    if not _patches.has(original):
         ours = _shield(original)
         for module in (asyncio, asyncio.tasks):
             if vars(module).get(_SHIELD) is original:
-                _replace(module, _SHIELD, original, ours)
+                _patches.replace(module, _SHIELD, original, ours)
 
 
 def _replace_in_new_class(loop_class: type, /, **options: Any) -> None:
@@ -450,31 +484,19 @@ def _replace_methods(loop_class: type, wanted: dict[str, _Replacement | None]) -
     for name, replacement in wanted.items():
         owner = next((known for known in loop_class.__mro__ if name in vars(known)), object)
         method = vars(owner).get(name)
-        if replacement is None or owner in (AbstractEventLoop, object) or _is_ours(method):
+        if replacement is None or owner in (AbstractEventLoop, object) or _patches.has(method):
             continue
         ours = replacement(cast("Callable[..., Any]", method))
+        if ours is None:
+            continue
         try:
-            _replace(owner, name, method, ours)
+            _patches.replace(owner, name, method, ours)
         except TypeError:  # it is written in C, as uvloop's; the class that derives from it is not
             try:
-                _replace(loop_class, name, None, ours)
+                _patches.replace(loop_class, name, None, ours)
             except TypeError:
                 logger.warning("the loops of %r cannot be recorded: it is immutable", loop_class)
                 return
-
-
-def _replace(owner: type | ModuleType, name: str, original: Any, ours: Any) -> None:
-    patch = _Patch(owner, name, original, ours)
-    _patches.append(patch)  # first, in case that Ctrl-C comes
-    try:
-        setattr(owner, name, ours)
-    except TypeError:
-        _patches.remove(patch)
-        raise
-
-
-def _is_ours(method: Any) -> bool:
-    return any(patch.ours is method for patch in _patches)
 
 
 def _renew_lock() -> None:

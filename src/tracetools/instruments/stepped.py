@@ -51,7 +51,16 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         checkpoint: what the coroutine yields when it is ready for its next step at once.
     """
 
-    __slots__ = ("__weakref__", "_coroutine", "is_over", "owner", "send", "throw")
+    __slots__ = (
+        "__weakref__",
+        "_coroutine",
+        "_kept",
+        "account",
+        "is_over",
+        "owner",
+        "send",
+        "throw",
+    )
 
     def __init__(
         self,
@@ -63,6 +72,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
     ) -> None:
         self._coroutine = coroutine
         self.is_over = False
+        self.account = account
         self.owner = owner
         itself = ref(self, id)  # with a callback, so that finalisers find it cleared on 3.15 too
         steps = _steps(itself, coroutine, account, owner, prepare, checkpoint)
@@ -82,6 +92,24 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         inner = self._coroutine
         return self.owner is owner or (type(inner) is SteppedCoroutine and inner.is_of(owner))
 
+    @staticmethod
+    def of(coroutine: Any, owner: Owner) -> SteppedCoroutine | None:
+        """Return the one of `owner` that a coroutine is, or runs; ``None`` if there is none.
+
+        Those of others may be around it, and so may greenback's coroutine.
+        """
+        while coroutine is not None:
+            if type(coroutine) is SteppedCoroutine:
+                if coroutine.owner is owner:
+                    return coroutine
+                coroutine = coroutine.inner
+            else:
+                frame = getattr(coroutine, "cr_frame", None)
+                if getattr(coroutine, "__name__", None) != _SHIM or frame is None:
+                    return None
+                coroutine = frame.f_locals.get("orig_coro")
+        return None
+
     def close(self) -> None:
         """Close the coroutine."""
         self.over()
@@ -92,6 +120,14 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         self.is_over = True
         self.send = self._coroutine.send
         self.throw = self._coroutine.throw
+
+    def give_way(self) -> None:
+        """Be nothing but the coroutine, though the task goes on: another one accounts for it.
+
+        The step that goes on just now is ended here.
+        """
+        self._kept = self.send
+        self.over()
 
     def __await__(self) -> Generator[Any, Any, Any]:
         if getattr(self._coroutine, "cr_await", None) is not None:
@@ -126,6 +162,9 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
     def __class__(self) -> Any:  # for inspect.iscoroutine, and whoever asks what this is
         return self._coroutine.__class__
 
+
+_SHIM: Final = "greenback_shim"
+"""The name of the coroutine that greenback gives to a task, around the task's own."""
 
 _UNSENT: Final = object()
 """Stands for the result of a step that has not been made yet."""

@@ -48,6 +48,7 @@ _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
     "from_thread_run.<locals>.callback.<locals>.await_in_trio_thread_task": (  # before 0.23
         lambda names: getclosurevars(names["unprotected_afn"].__wrapped__).nonlocals["afn"]
     ),
+    "greenback_shim": lambda names: names["orig_coro"],
     # anyio's task groups, from 4.14 on; before, they run the user's coroutine itself
     "TaskHandle._run_coro": lambda names: names["self"]._coro,  # noqa: SLF001
     "TaskGroup.start.<locals>.run_coro_with_task_status": lambda names: names["func"],

@@ -18,6 +18,7 @@ import trio
 
 from tracetools import compat
 from tracetools.instruments import event_waits
+from tracetools.instruments.libraries import portals
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import parent_of_adopted, parent_of_runtime, spawner
@@ -65,6 +66,8 @@ class TrioTasks(Tasks):
         if stale := self.here():  # it was abandoned, and nobody said so
             self._forget(stale, stale.latest)
         loop = self.recorder.begin_loop(backend="trio", is_guest=compat.trio_is_guest())
+        if not self._runs:
+            portals.start(self.portal)
         self._runs[loop.thread] = loop
         poller = compat.trio_poller()
         if poller is not None:
@@ -128,6 +131,16 @@ class TrioTasks(Tasks):
             account.end_step(account.loop.clock())
             self._unwrapped.pop(account, None)
 
+    def portal(self, task: Any) -> None:
+        """Let a task that greenback has given another coroutine run that in a stepped one."""
+        with self.guard("a task with a portal could not be recorded"):
+            within = SteppedCoroutine.of(getattr(task, "coro", None), self)
+            if task in self.accounts and within is not None and within is not task.coro:
+                within.give_way()
+                task.coro = SteppedCoroutine(
+                    task.coro, within.account, self, checkpoint=_CHECKPOINT
+                )
+
     def scheduled(self, task: Task) -> None:
         """Note that a task is scheduled."""
         account = self.accounts.get(task)
@@ -190,6 +203,8 @@ class TrioTasks(Tasks):
         poller = self._pollers.pop(loop, None)
         if poller is not None:
             event_waits.unwatch(poller, "get_events")
+        if not self._runs:
+            portals.end(self.portal)
         for task in list(self.accounts):  # at once: other threads have runs of their own
             account = self.accounts.get(task)
             if account is not None and account.loop is loop:

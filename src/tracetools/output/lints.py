@@ -369,9 +369,10 @@ _RULES: Final = (
         "untracked",
         _untracked,
         "What these tasks did is in no stack. It counts as the loop's own time.",
-        "Tasks that are made by calling `asyncio.Task`, or by a library's own task factory, cannot"
-        " be tracked: make them by `asyncio.create_task` or in a task group. Start recording before"
-        " the loop starts.",
+        "These are tasks of a class that is not asyncio's and does not tell asyncio when it steps:"
+        " make them by `asyncio.create_task` or in a task group. Where Python has no `ctypes`, so"
+        " are eager tasks that are made by calling `asyncio.Task`. Start recording before the loop"
+        " starts.",
     ),
 )
 

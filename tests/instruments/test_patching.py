@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -30,13 +32,21 @@ def ours(*args):
     """Stand for what replaces it."""
 
 
+def replacement(original):
+    return ours
+
+
+def wrapped(original):
+    return functools.wraps(original)(lambda *args: original(*args))
+
+
 def test_a_method_is_put_back_where_it_was(patches):
     class Derived(Base):
         pass
 
     original = Base.method
-    patches.replace(Base, "method", original, ours)
-    patches.replace(Derived, "method", None, ours)
+    patches.replace(Derived, "method", replacement)
+    patches.replace(Base, "method", replacement)
     assert len(patches) == 2
     assert patches.has(Base.method)
     patches.undo()
@@ -48,31 +58,77 @@ def test_a_method_is_put_back_where_it_was(patches):
 
 def test_names_that_are_still_wanted_stay(patches):
     original = Base.method
-    patches.replace(Base, "method", original, ours)
+    patches.replace(Base, "method", replacement)
     patches.undo(but=["method"])
     assert Base.method is ours
     patches.undo(but=["another"])
     assert Base.method is original
 
 
+def test_one_can_be_put_back_alone(patches):
+    class Another:
+        method = Base.method
+
+    patches.replace(Base, "method", replacement)
+    patches.replace(Another, "method", wrapped)
+    patches.undo_one(Base, "another")
+    assert len(patches) == 2
+    patches.undo_one(Base, "method")
+    assert Base.method is not ours
+    assert len(patches) == 1
+
+
 def test_what_other_code_has_replaced_since_stays(patches, monkeypatch):
-    patches.replace(Base, "method", Base.method, ours)
+    patches.replace(Base, "method", replacement)
     monkeypatch.setattr(Base, "method", print)
     patches.undo()
     assert Base.method is print
     assert not patches
 
 
+def test_what_is_ours_is_not_replaced_again(patches):
+    patches.replace(Base, "method", wrapped)
+    first = Base.method
+    patches.replace(Base, "method", wrapped)
+    assert Base.method is first
+    assert len(patches) == 1
+
+
+def test_what_other_code_has_kept_and_put_back_is_not_wrapped_twice(patches):
+    original = Base.method
+    patches.replace(Base, "method", wrapped)
+    kept = Base.method
+    patches.undo()
+    Base.method = kept
+    patches.replace(Base, "method", wrapped)
+    assert Base.method is kept
+    patches.undo()
+    assert Base.method is original
+
+
+def test_a_function_of_two_modules_stays_one_function(patches):
+    first, second = ModuleType("first"), ModuleType("second")
+    first.function = second.function = Base.method
+    patches.replace(first, "function", wrapped)
+    patches.replace(second, "function", wrapped)
+    assert first.function is second.function is not Base.method
+
+
+def test_what_is_left_as_it_is_is_no_replacement(patches):
+    patches.replace(Base, "method", lambda original: original)
+    assert not patches
+
+
 def test_an_immutable_class_is_refused(patches):
     with pytest.raises(TypeError):
-        patches.replace(int, "bit_length", int.bit_length, ours)
+        patches.replace(int, "bit_length", replacement)
     assert not patches
 
 
 def test_an_immutable_class_can_be_changed_and_is_immutable_afterwards(patches):
     original = TASK.__init__
     flags = TASK.__flags__ | 1 << 19  # whether its version is known may change
-    patches.replace(TASK, "__init__", original, ours, set_in_immutable)
+    patches.replace(TASK, "__init__", replacement, set_in_immutable)
     assert TASK.__init__ is ours
     with pytest.raises(TypeError):
         TASK.__init__ = original
@@ -147,7 +203,7 @@ def test_a_task_is_made_by_what_replaces_init(patches):
         await TASK(nothing(), loop=loop)
         await Derived(nothing(), loop=loop)
 
-    patches.replace(TASK, "__init__", original, init, set_in_immutable)
+    patches.replace(TASK, "__init__", lambda _: init, set_in_immutable)
     asyncio.run(main())
     assert [name for name in made if name == "Derived"] == ["Derived"]
     assert made.count("Task") >= 2

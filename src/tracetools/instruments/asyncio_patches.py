@@ -13,11 +13,9 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import os
-import threading
 from asyncio import AbstractEventLoop, Handle
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 from tracetools import compat
@@ -28,7 +26,7 @@ from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import asyncio_callbacks, task_classes, task_switches
 from tracetools.instruments import stepped as steps
 from tracetools.instruments.libraries import Watch
-from tracetools.instruments.patching import Patches
+from tracetools.instruments.patching import Patches, lock
 from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.recorder import logger
 
@@ -44,7 +42,6 @@ _OUR_FILES: Final = {
 } | {__file__}
 
 _listeners: tuple[Listener, ...] = ()
-_lock = threading.RLock()
 
 # ------------------------------------------------------------------------------ the replacements
 
@@ -82,9 +79,9 @@ def _run(original: Callable[..., Any]) -> Callable[..., Any]:
 register_step(_run(len).__code__)  # for what steps tasks by itself, in a callback
 
 
-def _run_until_complete(original: Callable[..., Any]) -> Callable[..., Any] | None:
+def _run_until_complete(original: Callable[..., Any]) -> Callable[..., Any]:
     """Replace the method of a library that does not call `run_forever`, such as nest_asyncio."""
-    return None if _refuses_to_nest(original) else _run(original)
+    return original if _refuses_to_nest(original) else _run(original)
 
 
 def _close(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -345,7 +342,7 @@ def original_factory(factory: Any) -> Any:
 
 # ---------------------------------------------------------------------------------- the patching
 
-_Replacement: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any] | None]"
+_Replacement: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any]]"
 
 _REPLACEMENTS: Final[dict[str, _Replacement]] = {
     "run_forever": _run,
@@ -367,7 +364,7 @@ _patches: Final = Patches()
 def listen(listener: Listener) -> None:
     """Tell `listener` of all loops from now on."""
     global _listeners  # noqa: PLW0603  # replaced as a whole, for those who iterate over it
-    with _lock:
+    with lock():
         if not _listeners:
             _nesting.start(_loop_replaced)
         _listeners = (*_listeners, listener)
@@ -377,7 +374,7 @@ def listen(listener: Listener) -> None:
 def unlisten(listener: Listener) -> None:
     """Tell `listener` no more; after the last one, all is as it was before."""
     global _listeners  # noqa: PLW0603
-    with _lock:
+    with lock():
         _listeners = tuple(other for other in _listeners if other is not listener)
         update_methods()
         if not _listeners:
@@ -386,7 +383,7 @@ def unlisten(listener: Listener) -> None:
 
 def update_methods() -> None:
     """Have those methods replaced that the listeners need just now, and no others."""
-    with _lock:
+    with lock():
         if not _listeners:
             _patches.undo()
             _accepting.clear()
@@ -396,15 +393,13 @@ def update_methods() -> None:
         task_switches.replace_functions(_patches, _switched)
         wanted = _wanted()
         _patches.undo(but={*wanted, *_OF_MODULES})
-        original = vars(Handle).get(_HANDLE)  # if it is gone, a recording says so
-        if original is not None and not _patches.has(original):
-            _patches.replace(Handle, _HANDLE, original, asyncio_callbacks.measured(original))
-        if not _patches.has(vars(AbstractEventLoop).get(_SUBCLASSING)):
-            ours: Any = classmethod(_replace_in_new_class)
-            _patches.replace(AbstractEventLoop, _SUBCLASSING, None, ours)
+        if _HANDLE in vars(Handle):  # if it is gone, a recording says so
+            _patches.replace(Handle, _HANDLE, asyncio_callbacks.measured)
+        _patches.replace(AbstractEventLoop, _SUBCLASSING, _subclassing)
         for loop_class in _loop_classes():
             _replace_methods(loop_class, wanted)
-        _replace_shield()
+        for module in (asyncio, asyncio.tasks):
+            _patches.replace(module, _SHIELD, _shield)
 
 
 def _loop_replaced(_loop: Any = None) -> None:
@@ -452,22 +447,17 @@ def _wanted() -> dict[str, _Replacement | None]:
 
 
 _SHIELD: Final = "shield"
+"""The only function whose futures cannot be told otherwise."""
 
 
-def _replace_shield() -> None:
-    """Replace `asyncio.shield`, the only function whose futures cannot be told otherwise."""
-    original: Any = asyncio.shield
-    if not _patches.has(original):
-        ours = _shield(original)
-        for module in (asyncio, asyncio.tasks):
-            if vars(module).get(_SHIELD) is original:
-                _patches.replace(module, _SHIELD, original, ours)
+def _subclassing(_: Any) -> Any:
+    return classmethod(_replace_in_new_class)
 
 
 def _replace_in_new_class(loop_class: type, /, **options: Any) -> None:
     """Take the place of what Python calls when a class of loops is made, which we replace too."""
     super(AbstractEventLoop, loop_class).__init_subclass__(**options)  # type: ignore[misc]
-    with _lock:
+    with lock():
         _replace_methods(loop_class, _wanted())
 
 
@@ -483,27 +473,13 @@ def _replace_methods(loop_class: type, wanted: dict[str, _Replacement | None]) -
     """Replace the methods that a class has of its own or inherits."""
     for name, replacement in wanted.items():
         owner = next((known for known in loop_class.__mro__ if name in vars(known)), object)
-        method = vars(owner).get(name)
-        if replacement is None or owner in (AbstractEventLoop, object) or _patches.has(method):
-            continue
-        ours = replacement(cast("Callable[..., Any]", method))
-        if ours is None:
+        if replacement is None or owner in (AbstractEventLoop, object):
             continue
         try:
-            _patches.replace(owner, name, method, ours)
+            _patches.replace(owner, name, replacement)
         except TypeError:  # it is written in C, as uvloop's; the class that derives from it is not
             try:
-                _patches.replace(loop_class, name, None, ours)
+                _patches.replace(loop_class, name, replacement)
             except TypeError:
                 logger.warning("the loops of %r cannot be recorded: it is immutable", loop_class)
                 return
-
-
-def _renew_lock() -> None:
-    """In a forked process: the lock may be held by a thread that does not exist here."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

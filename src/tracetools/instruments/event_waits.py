@@ -7,11 +7,11 @@ loops are recorded, that method is replaced in the class. A call that cannot wai
 from __future__ import annotations
 
 import functools
-import os
-import threading
+from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
+from tracetools.instruments.patching import Patches, lock
 from tracetools.recording.current import loops_here
 
 if TYPE_CHECKING:
@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["unwatch", "watch"]
 
-_patches: Final[dict[tuple[type, str], tuple[Any, Any, int]]] = {}
-"""For each method that is replaced: what was there before, ours, and how many want it."""
-
-_made: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
-"""All methods of ours that are still somewhere, and what each was made of."""
-
-_lock = threading.RLock()
+_patches: Final = Patches()
+_watches: Final[Counter[tuple[type, str]]] = Counter()
+"""How many want each method that is replaced."""
 
 
 def watch(poller: object, method: str) -> None:
@@ -36,33 +32,22 @@ def watch(poller: object, method: str) -> None:
     owner = _owner(type(poller), method)
     if owner is None:
         return
-    with _lock:
-        original, ours, count = _patches.get((owner, method), (None, None, 0))
-        if not count:
-            original = ours = vars(owner)[method]
-            if ours in _made:  # other code has put it back
-                original = _made[ours]
-            else:
-                ours = _measured(original)
-                _made[ours] = original
-            try:
-                setattr(owner, method, ours)
-            except TypeError:  # it is written in C
-                return
-        _patches[owner, method] = original, ours, count + 1
+    with lock(), suppress(TypeError):  # it is written in C
+        if not _watches[owner, method]:
+            _patches.replace(owner, method, _measured)
+        _watches[owner, method] += 1
 
 
 def unwatch(poller: object, method: str) -> None:
     """Undo one `watch`; after the last one, the method is what it was."""
     owner = _owner(type(poller), method)
-    with _lock:
-        if owner is None or (owner, method) not in _patches:
+    with lock():
+        if owner is None or not _watches[owner, method]:
             return
-        original, ours, count = _patches.pop((owner, method))
-        if count > 1:
-            _patches[owner, method] = original, ours, count - 1
-        elif vars(owner).get(method) is ours:  # else other code has replaced it since
-            setattr(owner, method, original)
+        _watches[owner, method] -= 1
+        if not _watches[owner, method]:
+            del _watches[owner, method]
+            _patches.undo_one(owner, method)
 
 
 def _owner(kind: type, method: str) -> type | None:
@@ -85,13 +70,3 @@ def _measured(original: Callable[..., Any]) -> Callable[..., Any]:
                 loop.waited(begin, loop.clock())
 
     return poll
-
-
-def _renew_lock() -> None:
-    """In a forked process: the lock may be held by a thread that does not exist here."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)

@@ -49,9 +49,8 @@ class Watch:
 
     def _replace(self) -> None:
         for module in map(sys.modules.get, self._modules):
-            original = None if module is None else vars(module).get(self._name)
-            if original is not None and not self._patches.has(original):
-                self._patches.replace(module, self._name, original, self._watched(original))
+            if module is not None and self._name in vars(module):
+                self._patches.replace(module, self._name, self._watched)
 
     def _watched(self, original: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(original)

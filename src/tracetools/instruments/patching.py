@@ -1,8 +1,13 @@
-"""Methods of classes that are replaced for a while, and put back."""
+"""What is replaced in classes and modules for a while, and put back."""
 
 from __future__ import annotations
 
+import inspect
+import os
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from tracetools import compat
 from tracetools.core.interruptions import Insist, is_interruption
@@ -10,26 +15,33 @@ from tracetools.core.interruptions import Insist, is_interruption
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-__all__ = ["Patches", "set_in_immutable"]
+    Put = Callable[[Any, str, Any], None]
+
+__all__ = ["Patches", "lock", "set_in_immutable"]
 
 
 class _Patch(NamedTuple):
-    """A value of ours in a class or module; `original` is None if it had inherited it."""
+    """A value of ours in a class or module, which had `original` before, perhaps by a base."""
 
     owner: Any
     name: str
     original: Any
     ours: Any
-    put: Callable[[Any, str, Any], None]
+    is_own: bool
+    put: Put
 
     def undo(self) -> None:
         """Put the old value back, unless other code has replaced it since."""
         if vars(self.owner).get(self.name) is not self.ours:
             return  # ours passes everything on as long as nobody listens
-        if self.original is None:
-            delattr(self.owner, self.name)
-        else:
+        if self.is_own:
             self.put(self.owner, self.name, self.original)
+        else:
+            delattr(self.owner, self.name)
+
+
+_made: Final[WeakKeyDictionary[Any, Any]] = WeakKeyDictionary()
+"""All values of ours that are still somewhere, and what each was made of."""
 
 
 class Patches:
@@ -42,30 +54,37 @@ class Patches:
         return len(self._patches)
 
     def has(self, value: Any) -> bool:
-        """Whether a method is one of ours."""
+        """Whether a value is one of ours."""
         return any(patch.ours is value for patch in self._patches)
 
     def replace(
-        self,
-        owner: Any,
-        name: str,
-        original: Any,
-        ours: Any,
-        put: Callable[[Any, str, Any], None] = setattr,
+        self, owner: Any, name: str, replacement: Callable[[Any], Any], put: Put = setattr
     ) -> None:
-        """Replace what a class or module has under a name.
+        """Replace what a class or module has under a name, unless that is ours already.
 
         Args:
-            owner: the class or module.
+            owner: the class or module. If it inherits what it has, it gets one of its own.
             name: the name.
-            original: what it has now; ``None`` if it inherits it.
-            ours: what it has from now on.
+            replacement: called with what is there; returns what is there from now on: perhaps the
+                same, then nothing is done.
             put: what sets it.
 
         Raises:
             TypeError: the class is immutable.
         """
-        patch = _Patch(owner, name, original, ours, put)
+        is_own = name in vars(owner)
+        original = vars(owner)[name] if is_own else inspect.getattr_static(owner, name)
+        if self.has(original):
+            return
+        if original in _made:  # other code has kept it, and has put it back
+            ours, original = original, _made[original]
+        else:
+            ours = self._made_of(original, name) or replacement(original)
+            if ours is original:
+                return
+            with suppress(TypeError):  # it cannot be referred to weakly
+                _made[ours] = original
+        patch = _Patch(owner, name, original, ours, is_own, put)
         self._patches.append(patch)  # first, in case that Ctrl-C comes
         try:
             put(owner, name, ours)
@@ -73,11 +92,42 @@ class Patches:
             self._patches.remove(patch)
             raise
 
+    def _made_of(self, original: Any, name: str) -> Any:
+        """Return what was made of the same before: two modules may have one function."""
+        same = (patch for patch in self._patches if patch.original is original)
+        return next((patch.ours for patch in same if patch.name == name), None)
+
     def undo(self, *, but: Container[str] = ()) -> None:
         """Put back what was there before, but for these names."""
         for patch in [patch for patch in self._patches[::-1] if patch.name not in but]:
             patch.undo()
             self._patches.remove(patch)
+
+    def undo_one(self, owner: Any, name: str) -> None:
+        """Put back what a class or module had under a name."""
+        for patch in [patch for patch in self._patches if patch[:2] == (owner, name)]:
+            patch.undo()
+            self._patches.remove(patch)
+
+
+def lock() -> threading.RLock:
+    """Return the lock of those who replace things; another one in a forked process.
+
+    There, it may be held by a thread that does not exist.
+    """
+    return _lock
+
+
+_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def set_in_immutable(owner: Any, name: str, value: Any) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import inspect
 from asyncio import AbstractEventLoop, iscoroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
@@ -45,14 +46,10 @@ def replace_methods(
         hide_creation: called with each task, once it is made.
     """
     for task_class in compat.asyncio_task_classes():
-        known = vars(task_class)
-        init, get_coro = known["__init__"], known["get_coro"]
-        if patches.has(init):
-            continue
-        ours = _init(init, task_class, reported, hide_creation)
+        init = partial(_init, task_class=task_class, reported=reported, hide_creation=hide_creation)
         try:
-            patches.replace(task_class, "__init__", init, ours, set_in_immutable)
-            patches.replace(task_class, "get_coro", get_coro, _get_coro(get_coro), set_in_immutable)
+            patches.replace(task_class, "__init__", init, set_in_immutable)
+            patches.replace(task_class, "get_coro", _get_coro, set_in_immutable)
         except TypeError as error:
             _say_once(str(error))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.core.interruptions import Insist
@@ -37,9 +38,8 @@ def replace_functions(patches: Patches, switched: Switched) -> None:
     """
     for name, replacement in _REPLACEMENTS.items():
         for module in map(sys.modules.get, _MODULES):
-            original = None if module is None else vars(module).get(name)
-            if original is not None and not patches.has(original):
-                patches.replace(module, name, original, replacement(original, switched))
+            if module is not None and name in vars(module):
+                patches.replace(module, name, partial(replacement, switched=switched))
 
 
 def _enter(original: Callable[..., Any], switched: Switched) -> Callable[..., Any]:

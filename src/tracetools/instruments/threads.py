@@ -20,13 +20,13 @@ from tracetools import compat
 from tracetools.attribution.awaits import classes_of, closed_over
 from tracetools.core.interruptions import is_interruption
 from tracetools.instruments import module_imports
+from tracetools.instruments.patching import Patches
 from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.current import recorded_loops, when_recording_changes
 from tracetools.recording.thread_work import ThreadWork, work_of_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
 
 __all__ = ["is_patched"]
 
@@ -150,21 +150,7 @@ _PLACES: Final = (
 )
 
 
-class _Patch(NamedTuple):
-    """What was replaced."""
-
-    owner: ModuleType | type
-    name: str
-    original: Any
-    ours: Any
-
-    def undo(self) -> None:
-        """Put it back, unless other code has replaced it since."""
-        if vars(self.owner).get(self.name) is self.ours:
-            setattr(self.owner, self.name, self.original)
-
-
-_patches: Final[list[_Patch]] = []
+_patches: Final = Patches()
 
 
 def is_patched() -> bool:
@@ -177,13 +163,8 @@ def _patch(place: _Place) -> None:
     *folders, name = place.path
     for folder in folders:
         owner = getattr(owner, folder, None)
-    original = getattr(owner, name, None)
-    if original is None or any(patch.ours is original for patch in _patches):
-        return
-    patch = _Patch(owner, name, original, place.replace(original))
-    if patch.ours is not original:
-        _patches.append(patch)  # first, in case that Ctrl-C comes
-        setattr(owner, name, patch.ours)
+    if hasattr(owner, name):
+        _patches.replace(owner, name, place.replace)
 
 
 _actions: Final = [partial(_patch, place) for place in _PLACES]
@@ -195,8 +176,8 @@ def _switch(recording: bool) -> None:
         module_imports.forget(action)
         if recording:
             module_imports.when_imported(place.module, action)
-    while not recording and _patches:
-        _patches.pop().undo()
+    if not recording:
+        _patches.undo()
 
 
 when_recording_changes(_switch)

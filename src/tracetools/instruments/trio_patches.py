@@ -7,15 +7,17 @@ While there are instruments, the function that makes trio's runners is replaced.
 from __future__ import annotations
 
 import functools
-import os
-import threading
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 import trio
 
 from tracetools import compat
+from tracetools.instruments.patching import Patches, lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["listen", "unlisten"]
 
@@ -24,27 +26,26 @@ _run: Final = compat.trio_run_module()
 
 _instruments: tuple[trio.abc.Instrument, ...] = ()
 _runners: Final[WeakSet[Any]] = WeakSet()
-_lock = threading.RLock()
-_original: Final[Any] = getattr(_run, _PLACE, None)
+_patches: Final = Patches()
 
 
 def listen(instrument: trio.abc.Instrument) -> None:
     """Give `instrument` to every run that begins from now on."""
     global _instruments  # noqa: PLW0603  # replaced as a whole: others iterate over it
-    if _original is None:  # a recording says so when it starts
+    if not hasattr(_run, _PLACE):  # a recording says so when it starts
         return
-    with _lock:
+    with lock():
         _instruments = (*_instruments, instrument)
-        setattr(_run, _PLACE, _setup_runner)
+        _patches.replace(_run, _PLACE, _setup_runner)
 
 
 def unlisten(instrument: trio.abc.Instrument) -> None:
     """Give it to no more runs, and remove it from those that go on."""
     global _instruments  # noqa: PLW0603
-    with _lock:
+    with lock():
         _instruments = tuple(other for other in _instruments if other is not instrument)
-        if not _instruments and getattr(_run, _PLACE) is _setup_runner:
-            setattr(_run, _PLACE, _original)
+        if not _instruments:
+            _patches.undo()
     for runner in tuple(_runners):
         # From within the run: it may be in another thread, and be calling the instrument just now.
         # A run that ended by an internal error has closed its socket, and does not say so.
@@ -57,22 +58,13 @@ def _remove(runner: Any, instrument: trio.abc.Instrument) -> None:
         runner.instruments.remove_instrument(instrument)
 
 
-if _original is not None:
-
-    @functools.wraps(_original)
-    def _setup_runner(*args: Any, **options: Any) -> Any:
-        runner = _original(*args, **options)
+def _setup_runner(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def setup_runner(*args: Any, **options: Any) -> Any:
+        runner = original(*args, **options)
         for instrument in _instruments:
             runner.instruments.add_instrument(instrument)
         _runners.add(runner)
         return runner
 
-
-def _renew_lock() -> None:
-    """In a forked process: the lock may be held by a thread that does not exist here."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+    return setup_runner

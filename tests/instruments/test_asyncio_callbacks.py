@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import sys
+from weakref import ref
 
 import pytest
 
@@ -171,6 +173,33 @@ def test_an_error_of_a_callback_goes_where_it_would_have_gone(recorded, clock):
     errors = []
     assert recorded(main)["fails"].busy == 1
     assert [type(error) for error in errors] == [ZeroDivisionError]
+
+
+def test_a_task_and_its_error_go_when_the_program_drops_them(recorded):
+    left = []
+
+    class Wrong(Exception):
+        pass
+
+    async def fails(error):
+        del error
+        raise Wrong
+
+    async def main():
+        gc.disable()
+        task = asyncio.create_task(fails(None))
+        error = (await asyncio.gather(task, return_exceptions=True))[0]
+        dropped, task = ref(task), None
+        await until_called()
+        left.extend([dropped(), *(each for each in gc.get_referrers(error) if each is not left)])
+        gc.enable()
+
+    asyncio.run(main())
+    [nothing, *as_by_python] = left
+    assert nothing is None
+    left.clear()
+    recorded(main)
+    assert [type(each) for each in left] == [type(None), *map(type, as_by_python)]
 
 
 def test_a_protocols_method_is_named(tmp_path, clock):

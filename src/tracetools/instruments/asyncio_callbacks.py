@@ -42,7 +42,10 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         callback = self._callback
         kind = type(callback)
         if kind in _first_steps or (kind is BuiltinMethodType and callback.__name__ == _WAKEUP):
-            return original(self)
+            try:
+                return original(self)
+            finally:
+                del self, callback  # an error's traceback refers to this frame
         struck = None
         started: tuple[TaskAccount, ...] = ()
         try:
@@ -57,7 +60,7 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         finally:
             for account in started:
                 _end(account, self)
-            del self, callback  # an error's traceback refers to this frame
+            del self, callback
         if struck is not None:
             raise struck
         return None

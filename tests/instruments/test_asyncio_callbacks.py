@@ -178,12 +178,12 @@ def test_an_error_of_a_callback_goes_where_it_would_have_gone(recorded, clock):
 def test_a_task_and_its_error_go_when_the_program_drops_them(recorded):
     left = []
 
-    class Wrong(Exception):
+    class WrongError(Exception):
         pass
 
     async def fails(error):
         del error
-        raise Wrong
+        raise WrongError
 
     async def main():
         gc.disable()

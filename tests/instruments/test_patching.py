@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import functools
 import sys
 from types import ModuleType
 
@@ -37,7 +36,10 @@ def replacement(original):
 
 
 def wrapped(original):
-    return functools.wraps(original)(lambda *args: original(*args))
+    def method(*args):
+        return original(*args)
+
+    return method
 
 
 def test_a_method_is_put_back_where_it_was(patches):

@@ -19,6 +19,7 @@ from tests.strategies import numbers
 from tracetools import observe, span
 from tracetools.core.accounting import NEVER
 from tracetools.core.stacks import Frame, Times
+from tracetools.messages import logger
 from tracetools.recording import current
 from tracetools.recording.recorder import Recorder, _GuardedClock
 from tracetools.testing import FakeClock, ScriptedLoop
@@ -648,14 +649,14 @@ def test_a_clock_that_another_thread_reads_meanwhile_has_not_stepped_back(caplog
             assert guarded() == 10**9 + 5  # in place of the other thread
         return moment
 
-    guarded = _GuardedClock(clock, pytest.fail)
+    guarded = _GuardedClock(clock, pytest.fail, logger)
     assert guarded() == 10**9 + 5
     assert caplog.messages == []
 
 
 def test_moments_at_which_a_clock_stands_still_are_told_apart():
     clock = Settable()
-    guarded = _GuardedClock(clock, pytest.fail)
+    guarded = _GuardedClock(clock, pytest.fail, logger)
     clock.now -= 1
     first, second = guarded(), guarded()
     assert first == second
@@ -690,7 +691,7 @@ def test_a_logger_that_fails_does_not_stop_the_program(loop, monkeypatch):
     def fail(*_args, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tracetools.recording.recorder.logger.error", fail)
+    monkeypatch.setattr("tracetools.messages.logger.error", fail)
     loop.recorder.stop("for a test")
     assert loop.recorder.stopped
 

@@ -4,14 +4,14 @@ A child that multiprocessing does not fork (its methods ``spawn`` and ``forkserv
 data about its parent, and unpickles them before it runs the program. We add an object that starts
 a recording when it is unpickled. The child writes its profile into a folder of the parent's: twice
 a second, and when no loop is left. Its own children use the same folder. The parent adds the
-profiles up at its end. We print nothing in a child, and a failure of ours is not the child's.
+profiles up at its end. A child says on stderr what blocks its loops, and a failure of ours is not
+the child's.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import logging
 import os
 import shutil
 import sys
@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
 from tracetools.commands.signals import DeadlySignals
+from tracetools.commands.stderr import Stderr
 from tracetools.commands.wakeup_fd import WakeupFd
 from tracetools.instruments import module_imports
+from tracetools.messages import common
 from tracetools.output.formats.files import write_atomically
 from tracetools.output.stack_file import StackFile
-from tracetools.recording.recorder import logger
 from tracetools.session.options import Options
 from tracetools.session.record import Record
 from tracetools.session.recording import Recording
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tracetools.core.profile import Profile
+    from tracetools.messages import Messages
 
 __all__ = ["Children", "start"]
 
@@ -53,7 +55,7 @@ try:
     theirs, sys.path = sys.path, path
     try:
         from tracetools.commands.child_processes import start
-        start(options, path, folder)
+        start(options, path, folder, quiet)
     finally:
         sys.path = theirs
 except Exception:
@@ -71,12 +73,18 @@ class Children:
         options: what is recorded, by the names that `Options` has for it.
         path: the `sys.path` by which our own modules are found.
         folder: where the profiles go; without one, it is made when the first child is.
+        quiet: whether they write nothing but errors to stderr.
     """
 
     def __init__(
-        self, options: Mapping[str, Any], path: Sequence[str], folder: str | None = None
+        self,
+        options: Mapping[str, Any],
+        path: Sequence[str],
+        folder: str | None = None,
+        *,
+        quiet: bool = False,
     ) -> None:
-        self._plan = {"options": dict(options), "path": list(path)}
+        self._plan = {"options": dict(options), "path": list(path), "quiet": quiet}
         self._folder = folder
         self._pid = os.getpid()
         self._theirs: Any = None
@@ -146,21 +154,26 @@ class _Messenger(str):
         return eval, ("exec(start) or method", names)
 
 
-def start(options: Mapping[str, Any], path: Sequence[str], folder: str) -> None:
+def start(options: Mapping[str, Any], path: Sequence[str], folder: str, quiet: bool) -> None:
     """Record this process, if it is a child that is being prepared, until its end."""
     if compat.multiprocessing_is_preparing():
-        _Child(options, path, folder).start()
+        _Child(options, path, folder, quiet=quiet).start()
 
 
 class _Child:
     """The recording of a child, from before its start until after its end."""
 
-    def __init__(self, options: Mapping[str, Any], path: Sequence[str], folder: str) -> None:
+    def __init__(
+        self, options: Mapping[str, Any], path: Sequence[str], folder: str, *, quiet: bool
+    ) -> None:
         self._pid = os.getpid()
+        common.to = self._stderr = Stderr(quiet=quiet)
         file = os.path.join(folder, os.urandom(8).hex())
-        self._recording = _ChildRecording(file, Options(**options), DeadlySignals(self.finish))
+        self._recording = _ChildRecording(
+            file, Options(**options), DeadlySignals(self.finish), self._stderr
+        )
         self._record = Record(self._recording)
-        self._children = Children(options, path, folder)
+        self._children = Children(options, path, folder, quiet=quiet)
         self._wakeup_fd = WakeupFd()
         self._over = False
 
@@ -168,7 +181,6 @@ class _Child:
         """Start to record, and have `finish` called however the process ends."""
         from multiprocessing import util
 
-        logger.addHandler(logging.NullHandler())  # else what we log might go to stderr
         self._record.__enter__()
         self._children.start()
         self._wakeup_fd.start()
@@ -200,9 +212,12 @@ class _Child:
 class _ChildRecording(Recording):
     """A recording whose file is for the parent to read."""
 
-    def __init__(self, file: str, options: Options, signals: DeadlySignals) -> None:
-        super().__init__(file, options)
+    def __init__(
+        self, file: str, options: Options, signals: DeadlySignals, messages: Messages
+    ) -> None:
+        super().__init__(file, options, messages=messages)
         self._file = _ProfileFile(file, self.recorder.profile, signals)
+        self._file.messages = messages
 
 
 class _ProfileFile(StackFile):

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 from tracetools.commands import tables
 from tracetools.commands.program import find_program, is_path_safe
 from tracetools.commands.signals import DeadlySignals
+from tracetools.commands.stderr import Stderr
 from tracetools.core.errors import GraphFileError, LawError, TracetoolsError
 from tracetools.core.interruptions import Insist
 from tracetools.core.labels import LABELS
 from tracetools.core.profile import LENSES
+from tracetools.messages import common
 from tracetools.output.formats.files import Rescue, explain, write_atomically
 from tracetools.output.formats.folded import pack_clean, write_folded
 from tracetools.output.formats.profile_json import write_profile
@@ -196,7 +198,7 @@ class _Recording:
         self._pid = os.getpid()
         self._here = _working_directory()
         self._path = sys.path[0 if is_path_safe() else 1 :]
-        self._stderr = _identity_of_stderr()
+        self._stderr = Stderr(quiet=options.quiet)
         self._record: Any = None
         self._recording: Any = None
         self._children: Any = None
@@ -220,11 +222,14 @@ class _Recording:
 
         options = {name: getattr(self._options, name) for name in _RECORDED}
         chosen = Options(**options)
-        self._recording = Recording(self._options.output, chosen, closes=True, with_profile=True)
+        common.to = self._stderr
+        self._recording = Recording(
+            self._options.output, chosen, closes=True, with_profile=True, messages=self._stderr
+        )
         self._recording.discard()  # it can be written; killed before its first loop, it leaves none
         self._record = Record(self._recording)
         self._record.__enter__()
-        self._children = Children(options, self._path)
+        self._children = Children(options, self._path, quiet=self._options.quiet)
         self._children.start()
         self._wakeup_fd = WakeupFd()
         self._wakeup_fd.start()
@@ -245,7 +250,7 @@ class _Recording:
         except Exception as error:  # noqa: BLE001  # how the program ends is not ours to change
             text = f"tracetools: the files could not be written: {type(error).__name__}: {error}"
         if text:
-            _say(text, self._stderr)
+            self._stderr.report(text)
 
     def _conclude(self) -> str:
         """Write the files, and return the report."""
@@ -369,26 +374,3 @@ def _sys_path(path: list[str]) -> Iterator[None]:
         yield
     finally:
         sys.path = theirs
-
-
-def _identity_of_stderr() -> tuple[int, int] | None:
-    """Return what stderr is now: a program may open another file under its number."""
-    try:
-        found = os.fstat(2)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _say(text: str, stderr: tuple[int, int] | None) -> None:
-    """Write to stderr if it is still what the command was given.
-
-    The descriptor is written to, and not `sys.stderr`: what stays in the buffer of a broken one
-    would change the exit status.
-    """
-    with contextlib.suppress(Exception):
-        sys.stderr.flush()
-    data = f"\n{text}\n".encode(errors="backslashreplace")
-    with contextlib.suppress(OSError):
-        while data and stderr is not None and _identity_of_stderr() == stderr:
-            data = data[os.write(2, data) :]

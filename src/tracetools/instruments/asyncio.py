@@ -31,7 +31,6 @@ from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import spawner
 from tracetools.instruments.tasks import Tasks
-from tracetools.recording.recorder import logger
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -164,7 +163,7 @@ class AsyncioInstrument(Tasks, Listener):
         """Follow a task by its wake-ups, unless its class has reported it."""
         with self.guard("a task could not be followed"):
             if self._follows(loop) and not self._is_followed(task):
-                logger.warning(
+                self.recorder.messages.warning(
                     "a task factory does not take our coroutines (%s); its tasks are followed less"
                     " well",
                     error,
@@ -395,7 +394,9 @@ class AsyncioInstrument(Tasks, Listener):
         if key in self._strange:
             return
         if not any(kind == key[0] for kind, _ in self._strange):
-            logger.warning("a task is not recorded, as it does not say what it runs: %r", error)
+            self.recorder.messages.warning(
+                "a task is not recorded, as it does not say what it runs: %r", error
+            )
         if len(self._strange) < _MOST_STRANGE:
             self._strange.add(key)
             self.recorder.untracked += 1

@@ -28,7 +28,7 @@ from tracetools.instruments import stepped as steps
 from tracetools.instruments.libraries import Watch
 from tracetools.instruments.patching import Patches, lock
 from tracetools.instruments.stepped import hide_frame
-from tracetools.recording.recorder import logger
+from tracetools.messages import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -481,5 +481,5 @@ def _replace_methods(loop_class: type, wanted: dict[str, _Replacement | None]) -
             try:
                 _patches.replace(loop_class, name, replacement)
             except TypeError:
-                logger.warning("the loops of %r cannot be recorded: it is immutable", loop_class)
+                common.warning("the loops of %r cannot be recorded: it is immutable", loop_class)
                 return

@@ -12,7 +12,7 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.recording.recorder import logger
+from tracetools.messages import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,7 +97,7 @@ def _act() -> None:
             try:
                 action()
             except Exception:  # noqa: BLE001  # the program wanted the module, and it has it
-                logger.exception("%s cannot be recorded; the program goes on", name)
+                common.exception("%s cannot be recorded; the program goes on", name)
 
 
 _OURS: Final = __name__.partition(".")[0] + "."

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracetools import compat
 from tracetools.instruments.patching import set_in_immutable
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
-from tracetools.recording.recorder import logger
+from tracetools.messages import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,7 +57,7 @@ def replace_methods(
 def _say_once(error: str) -> None:
     if error not in _said:
         _said.add(error)
-        logger.warning(
+        common.warning(
             "tasks are found by what wakes them, which costs more and misses first steps: %s", error
         )
 

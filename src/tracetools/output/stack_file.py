@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
-import logging
 import math
 import os
 import threading
@@ -24,6 +23,7 @@ from tracetools.core.errors import StackFileError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import LABELS, Labels, label_path
 from tracetools.core.profile import LENSES, Lens, Profile
+from tracetools.messages import logger
 from tracetools.output.formats.files import PRIVATE, Rescue, explain, is_device_or_pipe
 from tracetools.output.formats.folded import write_folded
 from tracetools.output.formats.profile_json import write_profile
@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracetools.core.labels import LabelPath
+    from tracetools.messages import Messages
 
 __all__ = ["StackFile", "fold"]
-
-_log = logging.getLogger("tracetools")
 
 _MOST_TIME: Final = 0.01
 """The part of a processor's time that flushing may take."""
@@ -77,6 +76,7 @@ class StackFile:
     Attributes:
         path: of the file.
         profile_path: of the profile; ``None`` if that is not written.
+        messages: where messages go.
         is_alone: whether the given path is a device or a pipe, so that no file can stand beside it.
 
     Raises:
@@ -93,6 +93,7 @@ class StackFile:
         labels: Labels = "name",
         flush_interval: float | None = 5.0,
     ) -> None:
+        self.messages: Messages = logger
         _check_choice("lens", lens, LENSES)
         _check_choice("labels", labels, LABELS)
         _check_interval(flush_interval)
@@ -166,7 +167,7 @@ class StackFile:
             try:
                 flusher.start()
             except RuntimeError as error:
-                _log.warning("%s is written at the end only: %s", self.path, error)
+                self.messages.warning("%s is written at the end only: %s", self.path, error)
             else:
                 self._flusher = flusher, over
 
@@ -237,7 +238,7 @@ class StackFile:
             elif not self._failing:
                 self._failing = True
                 known = isinstance(error, StackFileError)
-                _log.error("%s; the program goes on", error, exc_info=not known)
+                self.messages.error("%s; the program goes on", error, exc_info=not known)
 
     def _rescue(self) -> None:
         """Write what cannot be written into a temporary folder. Log where it is then."""
@@ -246,7 +247,7 @@ class StackFile:
             rescue.write(self.profile_path, partial(write_profile, profile=profile))
         rescue.write(self.path, partial(self._store_stacks, profile=profile))
         for sentence in rescue.said:
-            _log.error("%s", sentence)
+            self.messages.error("%s", sentence)
 
     def _create(self) -> None:
         """Check that the file can be written. Its content stays."""

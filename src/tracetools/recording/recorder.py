@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -23,6 +22,7 @@ from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack, StackTree
+from tracetools.messages import logger
 from tracetools.recording import current
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
@@ -31,9 +31,10 @@ from tracetools.recording.snapshot import Moment, Sums, copy_moment
 if TYPE_CHECKING:
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
+    from tracetools.messages import Messages
     from tracetools.recording.loops import Work
 
-__all__ = ["Clock", "Recorder", "logger"]
+__all__ = ["Clock", "Recorder"]
 
 _SMALL: Final = 1_000_000
 _NO_WORK: Final = (None, None)
@@ -43,8 +44,6 @@ _TRIES: Final = 100
 
 _TRUSTED: Final = (time.perf_counter_ns, time.monotonic_ns)
 """Clocks that never fail, and are not near zero when the program starts."""
-
-logger: Final = logging.getLogger("tracetools")
 
 Clock: TypeAlias = "Callable[[], int]"
 """Any monotonic clock in integer nanoseconds, such as `time.perf_counter_ns`."""
@@ -67,6 +66,7 @@ class Recorder:
         thread_samples: the same for worker threads.
         waits: attributes idle time to what tasks await.
         untracked: how many tasks of recorded loops cannot be followed.
+        messages: where messages go.
     """
 
     def __init__(  # noqa: PLR0913  # options, each with a default
@@ -78,7 +78,9 @@ class Recorder:
         threshold: int | None = None,
         max_stacks: int = 10_000,
         max_depth: int = 256,
+        messages: Messages = logger,
     ) -> None:
+        self.messages = messages
         _check_bound("max_stacks", max_stacks)
         _check_bound("max_depth", max_depth)
         if not callable(clock):
@@ -249,7 +251,9 @@ class Recorder:
             insist.do(self._say_why, why)
 
     def _say_why(self, why: str) -> None:
-        logger.error("tracetools stopped recording: %s; the program goes on", why, exc_info=True)
+        self.messages.error(
+            "tracetools stopped recording: %s; the program goes on", why, exc_info=True
+        )
 
     def _follow(self, loop: RecordedLoop) -> None:
         """Let spans find a loop."""
@@ -457,7 +461,7 @@ class Recorder:
         """Return a clock that never fails, is not near zero, and can be read in any thread."""
         if clock is time.thread_time_ns:
             return _ThreadClock()
-        return clock if clock in _TRUSTED else _GuardedClock(clock, self.stop)
+        return clock if clock in _TRUSTED else _GuardedClock(clock, self.stop, self.messages)
 
     def _clock_in(self, thread: int) -> int:
         return self.clock_of(thread)()
@@ -483,8 +487,11 @@ class _GuardedClock:
     accounting tells steps apart by the identity of numbers, and equal small ones are identical.
     """
 
-    def __init__(self, clock: Clock, when_it_fails: Callable[[str], None]) -> None:
+    def __init__(
+        self, clock: Clock, when_it_fails: Callable[[str], None], messages: Messages
+    ) -> None:
         self._clock = clock
+        self._messages = messages
         self._when_it_fails = when_it_fails
         self._stepped_back = False
         first = clock()
@@ -513,7 +520,7 @@ class _GuardedClock:
     def _say(self, nanoseconds: int) -> None:
         """Log that it stepped back, once."""
         self._stepped_back = True
-        logger.warning(
+        self._messages.warning(
             "the clock of the recording stepped back by %.6f s: it stands still until it is where"
             " it was; give one that is monotonic",
             nanoseconds / 1e9,

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from tracetools.core.labels import PathShortener
 from tracetools.core.stacks import Frame, stack_path
-from tracetools.recording.recorder import logger
 
 if TYPE_CHECKING:
+    from tracetools.messages import Messages
     from tracetools.recording.loops import Location, RecordedLoop
 
 __all__ = ["BlockingLog"]
@@ -32,12 +32,16 @@ _LINE_GAP: Final = 1_000_000_000
 class BlockingLog:
     """Logs a line about each step that blocks a loop, unless there was one a moment ago.
 
+    Args:
+        messages: where the lines go.
+
     Attributes:
         is_logging: whether a line is being logged just now. That takes as long as the log handlers
             of the program do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
         self.is_logging = False
         self._shorten = PathShortener()
         self._next_of: dict[Location, int] = {}
@@ -63,7 +67,7 @@ class BlockingLog:
         self._next_line = now + _LINE_GAP
         self.is_logging = True
         with suppress(BaseException):  # log handlers are the program's; their errors end nothing
-            logger.warning("%s", self._sentence(loop, began, location, took))
+            self._messages.warning("%s", self._sentence(loop, began, location, took))
         self.is_logging = False
         self._skipped = 0
 

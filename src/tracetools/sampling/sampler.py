@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 from tracetools.core.accounting import NEVER
 from tracetools.core.stacks import BLOCKS_THE_LOOP, Frame
-from tracetools.recording.recorder import logger
 from tracetools.sampling.blocking_log import BlockingLog
 from tracetools.sampling.gil import GilHandover, make_waker
 from tracetools.sampling.schedule import NOT_SAMPLED, Schedule
@@ -61,7 +60,7 @@ class Sampler:
     def __init__(self, recorder: Recorder, interval: int | None) -> None:
         self._recorder = recorder
         self._interval = interval
-        self._log = BlockingLog()
+        self._log = BlockingLog(recorder.messages)
         # A signal handler of the program may end the recording while this thread has the lock.
         self._lock = threading.RLock()
         self._over: Any = None
@@ -93,7 +92,9 @@ class Sampler:
                 self._thread.start()
             except RuntimeError as error:
                 self._thread = None
-                logger.warning("functions and blocking lines are not sampled: %s", error)
+                self._recorder.messages.warning(
+                    "functions and blocking lines are not sampled: %s", error
+                )
 
     def end(self) -> None:
         """End the thread. A line that is being logged is not waited for."""

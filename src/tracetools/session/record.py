@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import module_imports
-from tracetools.recording.recorder import logger
 from tracetools.recording.running import is_in_trio_task, running_loop
 from tracetools.session.options import Options, with_options
 from tracetools.session.recording import Recording
@@ -141,8 +140,19 @@ class Record:
         An error of ours is logged: raised, it would take the place of one of the program's.
         """
         with Insist() as insist:
-            insist.do(_try, self._recording.close)
-            insist.do(_try, self._unlisten)
+            insist.do(self._try, self._recording.close)
+            insist.do(self._try, self._unlisten)
+
+    def _try(self, action: Callable[[], object]) -> None:
+        """Do something. An error of ours is logged."""
+        try:
+            action()
+        except Exception as error:
+            if is_interruption(error):
+                raise
+            self._recording.recorder.messages.exception(
+                "the recording could not be ended as it should; the program goes on"
+            )
 
     def _unlisten(self) -> None:
         module_imports.forget(self._listen_to_loops)
@@ -157,16 +167,6 @@ class Record:
 
             self._trio.leave()
             trio_patches.unlisten(self._trio)
-
-
-def _try(action: Callable[[], object]) -> None:
-    """Do something. An error of ours is logged."""
-    try:
-        action()
-    except Exception as error:
-        if is_interruption(error):
-            raise
-        logger.exception("the recording could not be ended as it should; the program goes on")
 
 
 @coroutine

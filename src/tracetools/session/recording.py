@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tracetools import compat
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist
+from tracetools.messages import logger
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import StackFile
 from tracetools.recording.recorder import Recorder
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracetools.core.profile import Profile
+    from tracetools.messages import Messages
     from tracetools.session.options import Options
-
-logger: Final = logging.getLogger("tracetools")
 
 __all__ = ["Recording"]
 
@@ -36,6 +35,7 @@ class Recording:
         closes: whether it is going to be closed; then the file need not be written each time that
             no loop is left, which may be often.
         with_profile: whether all of the profile is written as well, beside the stack file.
+        messages: where messages go.
 
     Attributes:
         recorder: for the instruments, which tell it of loops and tasks.
@@ -49,6 +49,7 @@ class Recording:
         *,
         closes: bool = False,
         with_profile: bool = False,
+        messages: Messages = logger,
     ) -> None:
         _check_interpreter()
         measured = options.lens in ("scheduled", "task")
@@ -62,6 +63,7 @@ class Recording:
             threshold=None if blocking is None else nanoseconds("blocking", blocking),
             max_stacks=options.max_stacks,
             max_depth=options.max_depth,
+            messages=messages,
         )
         self._sampler = Sampler(self.recorder, interval if options.functions else None)
         self.task_names = options.task_names
@@ -75,6 +77,7 @@ class Recording:
             labels=options.labels,
             flush_interval=options.flush_interval,
         )
+        self._file.messages = messages
         if with_profile:
             self._file.add_profile()
 
@@ -109,7 +112,7 @@ class Recording:
 
     def loop_began(self) -> None:
         """Start the sampler and the flushes of the stack file, unless they go on already."""
-        _warn_of_missing_names()
+        _warn_of_missing_names(self.recorder.messages)
         self._file.start()
         self._sampler.start()
 
@@ -160,9 +163,9 @@ def _check_interpreter() -> None:
 _warned: Final[set[str]] = set()
 
 
-def _warn_of_missing_names() -> None:
+def _warn_of_missing_names(messages: Messages) -> None:
     """Say once what is lost because private names that we lean on are gone."""
     lost = [sentence for sentence in compat.missing() if sentence not in _warned]
     if lost:
         _warned.update(lost)
-        logger.warning("not all can be recorded: %s", "; ".join(lost))
+        messages.warning("not all can be recorded: %s", "; ".join(lost))

@@ -10,12 +10,12 @@ distinct stacks takes little more memory than its text, and sorts as fast as tex
 
 from __future__ import annotations
 
-import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from tracetools.core.errors import NoStacksError, StackFileError
+from tracetools.messages import common
 from tracetools.output.formats.files import explain, write_atomically
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ MAX_COUNT_CHARACTERS = 100
 
 UNKNOWN = "unknown"
 """The label of a frame without a name."""
-
-_log = logging.getLogger("tracetools")
 
 
 # -- writing -----------------------------------------------------------------------------------
@@ -502,11 +500,11 @@ def _bad_lines(folded: Folded) -> str:
 def _report(folded: Folded, source: str) -> None:
     """Log once what was left out of a file with stacks."""
     if folded.bad:
-        _log.warning("%s: left out %s; a line should be %s", source, _bad_lines(folded), _SHAPE)
+        common.warning("%s: left out %s; a line should be %s", source, _bad_lines(folded), _SHAPE)
     if folded.vanished:
         stacks = (
             "1 stack whose count rounds"
             if folded.vanished == 1
             else f"{folded.vanished} stacks whose counts round"
         )
-        _log.warning("%s: left out %s to 0", source, stacks)
+        common.warning("%s: left out %s to 0", source, stacks)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import inspect
 import math
+import re
 import time
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -16,22 +18,26 @@ from tracetools.commands import run
 from tracetools.session.options import (
     Options,
     describe,
-    method_with_options,
+    function_taking,
+    initialiser_taking,
     nanoseconds,
-    with_options,
 )
 
 OPTIONS = fields(Options)
+SWITCHES = [each for each in OPTIONS if each.type.startswith("bool")]
 SECONDS = [each for each in OPTIONS if "least" in each.metadata]
 
 by_option = pytest.mark.parametrize("option", OPTIONS, ids=[each.name for each in OPTIONS])
 by_seconds = pytest.mark.parametrize("option", SECONDS, ids=[each.name for each in SECONDS])
 
 
-@pytest.mark.parametrize("function", [record, FlamegraphInstrument])
-def test_ways_to_record_take_a_file_and_all_options_by_keyword(function):
+@pytest.mark.parametrize(
+    ("function", "name"), [(record, "file"), (FlamegraphInstrument, "stack_file")]
+)
+def test_ways_to_record_take_a_file_and_all_options_by_keyword(function, name):
     file, *options = inspect.signature(function).parameters.values()
-    assert file.name == "stack_file"
+    assert file.name == name
+    assert file.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert {each.kind for each in options} == {inspect.Parameter.KEYWORD_ONLY}
     assert [(each.name, each.default) for each in options] == [
         (each.name, each.default) for each in OPTIONS
@@ -112,27 +118,77 @@ def test_none_is_taken_where_the_type_says_so(option):
             Options(**{option.name: None})
 
 
+@dataclass(frozen=True)
+class Arguments(Options):
+    file: str
+
+
 def test_a_function_takes_options_as_keywords():
-    @with_options
-    def function(stack_file, options):
-        return stack_file, options
+    @function_taking(Arguments)
+    def function(arguments):
+        return arguments
 
-    assert function("s", lens="idle") == ("s", Options(lens="idle"))
-    with pytest.raises(TypeError, match="lense"):
-        function("s", lense="idle")
+    assert function("s", lens="idle") == Arguments("s", lens="idle")
+    assert function(file="s") == Arguments("s")
 
 
-def test_a_method_takes_options_as_keywords():
+def test_an_initialiser_takes_options_as_keywords():
     class Taker(SimpleNamespace):
-        @method_with_options
-        def take(self, stack_file, options):
+        @initialiser_taking(Arguments)
+        def __init__(self, arguments):
             """Take a file."""
-            self.taken = stack_file, options
+            self.taken = arguments
 
-    taker = Taker()
-    taker.take("s", blocking=None)
-    assert taker.taken == ("s", Options(blocking=None))
-    assert Taker.take.__doc__ == "Take a file."
+    assert Taker("s", blocking=None).taken == Arguments("s", blocking=None)
+    assert Taker(file="s").taken == Arguments("s")
+    assert Taker.__init__.__doc__ == "Take a file."
+    assert str(inspect.signature(Taker)).startswith("(file: 'str', *, lens: ")
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (
+            partial(record, "s", lense="idle"),
+            "record() has no option 'lense'; did you mean 'lens'?",
+        ),
+        (
+            partial(record, stack_file="s"),
+            "record() has no option 'stack_file'; did you mean 'file'?",
+        ),
+        (partial(record, "s", x=1), "record() has no option 'x'"),
+        (record, "record() cannot be called so: missing a required argument: 'file'"),
+        (partial(record, "s", "t"), "record() cannot be called so: too many positional arguments"),
+        (
+            partial(FlamegraphInstrument, "s", function=True),
+            "FlamegraphInstrument() has no option 'function'; did you mean 'functions'?",
+        ),
+        (partial(record, "s", functions="no"), "functions is True or False, not 'no'"),
+        (partial(FlamegraphInstrument, "s", functions=1), "functions is True or False, not 1"),
+    ],
+)
+def test_wrong_arguments_are_refused_by_the_name_of_what_was_called(
+    call, said, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TypeError, match=f"^{re.escape(said)}$"):
+        call()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", SWITCHES, ids=[each.name for each in SWITCHES])
+@pytest.mark.parametrize("wrong", ["no", "", 0, 1, [], object()])
+def test_switches_are_switches(option, wrong):
+    with pytest.raises(TypeError, match=f"^{option.name} is True"):
+        Options(**{option.name: wrong})
+    for right in (True, False):
+        assert getattr(Options(**{option.name: right}), option.name) is right
+
+
+def test_a_switch_may_be_none_where_its_type_says_so():
+    assert Options(scheduled=None).scheduled is None
+    with pytest.raises(TypeError, match="functions is True or False, not None"):
+        Options(functions=None)
 
 
 def test_a_docstring_without_a_place_for_options_stays_as_it_is():

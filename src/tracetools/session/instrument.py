@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os  # `inspect` evaluates it
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracetools.instruments.trio import TrioInstrument
-from tracetools.session.options import Options, describe, method_with_options
+from tracetools.session.options import Options, describe, initialiser_taking
 from tracetools.session.recording import Recording
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
     from tracetools.core.profile import Profile
     from tracetools.output.flamegraph import Flamegrapher
 
 __all__ = ["FlamegraphInstrument"]
+
+
+@dataclass(frozen=True)
+class _Arguments(Options):
+    """What `FlamegraphInstrument` takes."""
+
+    stack_file: str | os.PathLike[str]
 
 
 class FlamegraphInstrument(TrioInstrument):
@@ -38,9 +46,9 @@ class FlamegraphInstrument(TrioInstrument):
         ValueError, TypeError: an option has no such value.
     """
 
-    @method_with_options
-    def __init__(self, stack_file: str | os.PathLike[str], options: Options) -> None:
-        recording = Recording(stack_file, options)
+    @initialiser_taking(_Arguments)
+    def __init__(self, arguments: _Arguments) -> None:
+        recording = Recording(arguments.stack_file, arguments)
         super().__init__(recording)
         self._session = recording
 

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     FilePath: TypeAlias = "str | os.PathLike[str]"
 
-__all__ = ["Options", "method_with_options", "nanoseconds", "with_options"]
+__all__ = ["Options", "function_taking", "initialiser_taking", "nanoseconds"]
 
 _Self = TypeVar("_Self")
+_Options = TypeVar("_Options", bound="Options")
 _Result = TypeVar("_Result")
 _Callable = TypeVar("_Callable", bound="Callable[..., Any]")
 
@@ -50,7 +51,7 @@ class Options:
     """What can be chosen of a recording.
 
     Raises:
-        ValueError, TypeError: a number of seconds has no such value.
+        ValueError, TypeError: a switch or a number of seconds has no such value.
     """
 
     lens: Lens = field(
@@ -150,8 +151,16 @@ class Options:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
+            if str(each.type).startswith("bool"):
+                _check_switch(each.name, value, may_be_none="None" in str(each.type))
             if "least" in each.metadata and (value is not None or "None" not in str(each.type)):
                 nanoseconds(each.name, value)
+
+
+def _check_switch(name: str, value: object, *, may_be_none: bool) -> None:
+    if not isinstance(value, bool) and not (may_be_none and value is None):
+        choice = "True, False or None" if may_be_none else "True or False"
+        raise TypeError(f"{name} is {choice}, not {value!r}")
 
 
 def nanoseconds(name: str, seconds: object) -> int:
@@ -171,56 +180,79 @@ def nanoseconds(name: str, seconds: object) -> int:
     return round(seconds * 1e9)
 
 
-def _function_taking(
-    make: Callable[P, Options],
-) -> Callable[
-    [Callable[[FilePath, Options], _Result]], Callable[Concatenate[FilePath, P], _Result]
-]:
-    def decorate(
-        function: Callable[[FilePath, Options], _Result],
-    ) -> Callable[Concatenate[FilePath, P], _Result]:
+def function_taking(
+    make: Callable[P, _Options],
+) -> Callable[[Callable[[_Options], _Result]], Callable[P, _Result]]:
+    """Let a function of one value take what that value is made of.
+
+    Args:
+        make: a class of options, whose fields are the arguments.
+    """
+
+    def decorate(function: Callable[[_Options], _Result]) -> Callable[P, _Result]:
+        name, signature = function.__qualname__, inspect.signature(make)
+
         @functools.wraps(function)
-        def call(stack_file: FilePath, /, *arguments: P.args, **options: P.kwargs) -> _Result:
-            return function(stack_file, make(*arguments, **options))
+        def call(*arguments: P.args, **options: P.kwargs) -> _Result:
+            _check(name, signature, arguments, options)
+            return function(make(*arguments, **options))
 
-        return _described(call, function)
+        return _described(call, signature)
 
     return decorate
 
 
-def _method_taking(
-    make: Callable[P, Options],
-) -> Callable[
-    [Callable[[_Self, FilePath, Options], None]], Callable[Concatenate[_Self, FilePath, P], None]
-]:
+def initialiser_taking(
+    make: Callable[P, _Options],
+) -> Callable[[Callable[[_Self, _Options], None]], Callable[Concatenate[_Self, P], None]]:
+    """Let the `__init__` of a class take what its one argument is made of; see above."""
+
     def decorate(
-        method: Callable[[_Self, FilePath, Options], None],
-    ) -> Callable[Concatenate[_Self, FilePath, P], None]:
-        @functools.wraps(method)
-        def call(
-            self: _Self, stack_file: FilePath, /, *arguments: P.args, **options: P.kwargs
-        ) -> None:
-            method(self, stack_file, make(*arguments, **options))
+        method: Callable[[_Self, _Options], None],
+    ) -> Callable[Concatenate[_Self, P], None]:
+        name, signature = method.__qualname__.rpartition(".")[0], inspect.signature(make)
 
-        return _described(call, method)
+        @functools.wraps(method)
+        def call(self: _Self, /, *arguments: P.args, **options: P.kwargs) -> None:
+            _check(name, signature, arguments, options)
+            method(self, make(*arguments, **options))
+
+        itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+        parameters = [itself, *signature.parameters.values()]
+        return _described(call, signature.replace(parameters=parameters))
 
     return decorate
 
 
-with_options = _function_taking(Options)
-"""Let a function of a stack file and `Options` take them as keywords."""
+def _check(
+    name: str, signature: inspect.Signature, arguments: tuple[Any, ...], options: dict[str, Any]
+) -> None:
+    """Refuse what a function does not take, by the name of the function.
 
-method_with_options = _method_taking(Options)
-"""Let a method of a stack file and `Options` take them as keywords."""
+    Raises:
+        TypeError: an argument is missing, or there is one too many.
+    """
+    for option in options:
+        if option not in signature.parameters:
+            raise TypeError(f"{name}() has no option {option!r}{_suggestion(option, signature)}")
+    try:
+        signature.bind(*arguments, **options)
+    except TypeError as error:
+        raise TypeError(f"{name}() cannot be called so: {error}") from None
 
 
-def _described(call: _Callable, inner: Callable[..., Any]) -> _Callable:
+def _suggestion(option: str, signature: inspect.Signature) -> str:
+    import difflib  # noqa: PLC0415  # takes a while
+
+    alike = difflib.get_close_matches(option, signature.parameters, 1, 0.5)
+    return f"; did you mean {alike[0]!r}?" if alike else ""
+
+
+def _described(call: _Callable, signature: inspect.Signature) -> _Callable:
     """Give a function the signature and the documentation of all options."""
-    own = list(inspect.signature(inner).parameters.values())[:-1]
-    options = inspect.signature(Options).parameters.values()
     described: Any = call
-    described.__signature__ = inspect.Signature([*own, *options])
-    described.__doc__ = describe(inner.__doc__)
+    described.__signature__ = signature.replace(return_annotation=inspect.Signature.empty)
+    described.__doc__ = describe(call.__doc__)
     return call
 
 

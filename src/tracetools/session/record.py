@@ -7,6 +7,8 @@ The sampler starts with the first loop (`Recording.loop_began`).
 
 from __future__ import annotations
 
+import os  # `inspect` evaluates it
+from dataclasses import dataclass
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,10 @@ from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import module_imports
 from tracetools.recording.running import is_in_trio_task, running_loop
-from tracetools.session.options import Options, with_options
+from tracetools.session.options import Options, function_taking
 from tracetools.session.recording import Recording
 
 if TYPE_CHECKING:
-    import os
     from asyncio import AbstractEventLoop
     from collections.abc import Callable, Generator
 
@@ -28,8 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["Record", "record"]
 
 
-@with_options
-def record(stack_file: str | os.PathLike[str], options: Options) -> Record:  # noqa: D417  # below
+@dataclass(frozen=True)
+class _Arguments(Options):
+    """What `record` takes."""
+
+    file: str | os.PathLike[str]
+
+
+@function_taking(_Arguments)
+def record(arguments: _Arguments) -> Record:  # noqa: D417  # below
     """Record where the time of a program goes, on whatever backend, into a folded stack file.
 
     ``with record("stack"):`` around any code records every trio run and every asyncio loop that
@@ -40,7 +48,7 @@ def record(stack_file: str | os.PathLike[str], options: Options) -> Record:  # n
     written at the end, at each flush, and whenever no loop is left.
 
     Args:
-        stack_file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
+        file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
         {options}
 
     Raises:
@@ -49,7 +57,7 @@ def record(stack_file: str | os.PathLike[str], options: Options) -> Record:  # n
         RecordingError: when entered by ``with`` inside a running loop, by ``async with`` outside of
             trio and asyncio, or a second time; or this interpreter cannot be recorded.
     """
-    return Record(Recording(stack_file, options, closes=True))
+    return Record(Recording(arguments.file, arguments, closes=True))
 
 
 class Record:

@@ -65,8 +65,12 @@ def caught(default):
     signals.let_go()
 
 
+getsignal = signal.getsignal
+"""Python's own: the other one hides what we have set."""
+
+
 def handlers():
-    return [signal.getsignal(number) for number in DEADLY]
+    return [getsignal(number) for number in DEADLY]
 
 
 def test_default_handlers_are_replaced_and_put_back(default):

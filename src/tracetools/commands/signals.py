@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.commands import hidden_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,8 @@ uvicorn, for one, shuts down on SIGTERM, puts back the handler that it found, an
 again. So we write first, put the system's handler back, and raise the signal again: the status is
 the same. A closed terminal sends SIGHUP; under nohup it is ignored and stays so.
 
-The price: the program finds a handler where it would have found SIG_DFL. While it is stuck in C
-code, only SIGKILL and SIGQUIT end it. And asyncio loops have to be woken (`wakeup_fd`).
+The price: while the program is stuck in C code, only SIGKILL and SIGQUIT end it. And asyncio loops
+have to be woken (`wakeup_fd`).
 """
 
 
@@ -50,20 +51,21 @@ class DeadlySignals:
             os.register_at_fork(
                 before=self._block, after_in_parent=self._unblock, after_in_child=self._leave
             )
-        _replace(signal.SIG_DFL, self._die)
+        numbers = [getattr(signal, name) for name in _DEADLY]
+        hidden_handlers.take_over(numbers, self._die)
 
     def let_go(self) -> None:
         """Put the system's handlers back."""
         if os.name == "posix":
-            _replace(self._die, signal.SIG_DFL)
+            hidden_handlers.let_go(self._die)
 
     def _die(self, number: int, _: FrameType | None) -> None:
         self._last_work()
-        signal.signal(number, signal.SIG_DFL)
+        hidden_handlers.set_handler(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def _block(self) -> None:
-        ours = _deadly(self._die)
+        ours = hidden_handlers.own(self._die)
         self._masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
 
     def _unblock(self) -> None:
@@ -74,15 +76,3 @@ class DeadlySignals:
             self.let_go()
         finally:
             self._unblock()
-
-
-def _replace(handler: Any, other: Any) -> None:
-    for number in _deadly(handler):
-        with contextlib.suppress(ValueError):  # this is not the main thread
-            signal.signal(number, other)
-
-
-def _deadly(handler: object) -> list[int]:
-    """Return the numbers of the signals among `_DEADLY` that have a certain handler just now."""
-    numbers = [getattr(signal, name) for name in _DEADLY]
-    return [number for number in numbers if signal.getsignal(number) == handler]

@@ -235,6 +235,21 @@ _MAKERS: Final = ("_interpreters", "_xxsubinterpreters", "_testcapi", "_testinte
 """The modules that make interpreters."""
 
 
+LOGGING_IS_INTERNAL: Final = "_is_internal_frame"
+"""The function of logging that says which frames are not the program's; it came with 3.11."""
+
+WALK_STACK_HOPS: Final = (
+    0 if sys.version_info >= (3, 14) else 4 if sys.version_info >= (3, 11) else 2
+)
+"""How far `traceback.walk_stack` goes, from where it is iterated over, to find where it was called.
+
+It looks for that when it is called, from Python 3.14 on.
+"""
+
+WARN_OF_UNAWAITED: Final = "_warn_unawaited_coroutine"
+"""The function of warnings that Python calls for coroutines that were never awaited."""
+
+
 def runpy_run_module() -> Callable[..., object]:
     """Return the function that `python -m` runs a module with. runpy is imported for it."""
     import runpy  # noqa: PLC0415  # not before: a script should not see it

@@ -1,5 +1,6 @@
 """What `tracetools run` adds to a program: the files, and a report at the end."""
 
+import json
 import os
 import re
 import shutil
@@ -501,6 +502,46 @@ def test_redirected_stderr_of_the_program_stays_its_own(tmp_path):
     """
     (tmp_path / "app.py").write_text(textwrap.dedent(program))
     assert "Written:" in assert_same("app.py", folder=tmp_path)
+
+
+# --------------------------------------------------------------------- what the program sees
+
+
+ALL_ON = ("--functions", "--scheduled", "--task-names", "--lens", "task", "--blocking", "none")
+
+
+@unix
+@pytest.mark.parametrize("which", ["asyncio", "debug", "uvloop", "trio"])
+def test_a_program_that_looks_around_sees_what_it_would_see(tmp_path, which):
+    """Stacks, tasks, factories, signals, hooks, warnings, the environment, what is collected."""
+    words = (str(PROGRAMS / "looks_around.py"), which)
+    with (
+        started(*words, folder=tmp_path) as plain,
+        started(*RECORDED, *ALL_ON, *words, folder=tmp_path) as recorded,
+    ):
+        ended, ours = end(plain), end(recorded)
+    assert ended.status == ours.status == 0, ours.errors
+    sees, saw = (read_printed(each.output) for each in (ended, ours))
+    assert len(str(sees)) > 10_000
+    assert saw == sees
+    assert "Written:" in ours.errors
+
+
+def read_printed(output):
+    text, _, rest = output.rpartition("}")
+    assert rest == "\nat exit\n"
+    return without_logged(json.loads(text + "}"))
+
+
+def without_logged(seen):
+    """Leave out what logging finds on Python 3.10, where no function says which frames count."""
+    if sys.version_info >= (3, 11):
+        return seen
+    if isinstance(seen, list):
+        return [without_logged(each) for each in seen]
+    if isinstance(seen, dict):
+        return {name: without_logged(each) for name, each in seen.items() if name != "logged"}
+    return seen
 
 
 # ------------------------------------------------------------------------------ real servers

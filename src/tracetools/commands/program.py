@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
 from tracetools.commands import CommandError
+from tracetools.instruments import hidden_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -220,6 +221,10 @@ def _run_module(name: str, _: dict[str, Any]) -> None:
 def _run_main_of_path(_: dict[str, Any]) -> None:
     compat.runpy_run_module()("__main__", alter_argv=False)
 
+
+hidden_frames.outermost.update(
+    each.__code__ for each in (_run_script, _run_code, _run_module, _run_main_of_path)
+)
 
 # ------------------------------------------------------------------------------------ the end
 

@@ -5,7 +5,8 @@ derive from it. None of these calls goes through a loop. So `__init__` of asynci
 is replaced: the one in C and the one in Python. It costs nothing per step and nothing per callback.
 
 While it is replaced, so is `get_coro`: it returns the coroutine that the program has given. Only
-greenback gets what the task runs, for it looks for that in the memory of the task.
+greenback gets what the task runs, for it looks for that in the memory of the task. And `get_stack`
+leaves out our frames, which a task that steps has between its own and those of its loop.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import functools
 import inspect
 from asyncio import AbstractEventLoop, iscoroutine
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
+from tracetools.attribution.functions import is_ours
+from tracetools.instruments.hidden_frames import without_ours
 from tracetools.instruments.patching import set_in_immutable
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.messages import common
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NAMES", "are_replaced", "replace_methods", "reports"]
 
-NAMES: Final = ("__init__", "get_coro")
+NAMES: Final = ("__init__", "get_coro", "get_stack")
 """The methods that are replaced."""
 
 
@@ -50,6 +54,7 @@ def replace_methods(
         try:
             patches.replace(task_class, "__init__", init, set_in_immutable)
             patches.replace(task_class, "get_coro", _get_coro, set_in_immutable)
+            patches.replace(task_class, "get_stack", _get_stack, set_in_immutable)
         except TypeError as error:
             _say_once(str(error))
 
@@ -132,6 +137,24 @@ def _get_coro(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return coroutine
 
     return get_coro
+
+
+def _get_stack(original: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    @functools.wraps(original)
+    def get_stack(task: Any, *, limit: int | None = None) -> list[Any]:
+        try:
+            frames = original(task, limit=limit)
+            if any(is_ours(frame.f_code) for frame in frames):
+                frames = [*without_ours(reversed(original(task)), _code_of)][:limit][::-1]
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        return frames
+
+    return get_stack
+
+
+_code_of: Final = attrgetter("f_code")
 
 
 _LOOK_INTO_MEMORY: Final = ("greenback._impl",)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tracetools import compat
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist
+from tracetools.instruments import hidden_frames
 from tracetools.messages import logger
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import StackFile
@@ -113,6 +114,7 @@ class Recording:
     def loop_began(self) -> None:
         """Start the sampler and the flushes of the stack file, unless they go on already."""
         _warn_of_missing_names(self.recorder.messages)
+        hidden_frames.hide(self)
         self._file.start()
         self._sampler.start()
 
@@ -124,6 +126,7 @@ class Recording:
             with Insist() as insist:
                 insist.do(self._sampler.end)
                 insist.do(self._file.end)
+                insist.do(hidden_frames.show, self)
         if self._goes_on:
             self.loop_began()  # another thread has begun one meanwhile
 
@@ -137,6 +140,7 @@ class Recording:
         with Insist() as insist:
             insist.do(self._sampler.end)
             insist.do(self.recorder.close)
+            insist.do(hidden_frames.show, self)
             insist.do(partial(self._file.close, write=write))
 
     def discard(self) -> None:

@@ -148,7 +148,9 @@ def _self_pipe(loop: AbstractEventLoop) -> _SelfPipe | None:
     """
     from asyncio import SelectorEventLoop
 
-    if not isinstance(loop, SelectorEventLoop) or loop.is_closed():
+    from tracetools.instruments import loop_state  # it imports asyncio
+
+    if not isinstance(loop, SelectorEventLoop) or loop_state.is_closed(loop):
         return None
     fd = compat.asyncio_wakeup_fd(loop)
     return _make_self_pipe(loop) if fd is None else _SelfPipe(fd, _do_nothing)

@@ -27,6 +27,7 @@ from tracetools.core.labels import stable_name
 from tracetools.instruments import asyncio_patches, event_waits
 from tracetools.instruments.libraries import portals
 from tracetools.instruments.listener import Listener
+from tracetools.instruments.loop_state import is_of_library, is_running
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import spawner
@@ -76,9 +77,13 @@ class AsyncioInstrument(Tasks, Listener):
         return self.recorder.scheduled or bool(self._tasks.late)
 
     def starts(self, loop: AbstractEventLoop) -> None:
-        """Start to record a loop that is about to run, perhaps again."""
+        """Start to record a loop that is about to run, perhaps again.
+
+        A loop of no library's class may have another one do the work. It is recorded from its first
+        task on.
+        """
         with self.guard("a loop could not be started"):
-            if self._follows(loop):
+            if self._follows(loop) and (loop in self._accounts or is_of_library(loop)):
                 account = self._account(loop)
                 if account.paused is None:
                     return  # it was known to run when a task was made
@@ -147,9 +152,10 @@ class AsyncioInstrument(Tasks, Listener):
             return coroutine
         with self.guard("a new task could not be recorded"):
             if self._follows(loop):
-                if loop not in self._accounts and loop.is_running():
-                    self.starts(loop)  # it ran before the recording started
+                is_new = loop not in self._accounts
                 of_loop = self._account(loop)
+                if is_new and is_running(loop):
+                    self.starts(loop)  # it ran before the recording started
                 asyncio_patches.check_methods(loop)
                 if of_loop.current is None or of_loop.current.is_callback:
                     self._count_if_untracked(_current_task())

@@ -23,7 +23,7 @@ from tracetools.attribution.awaits import function_name, note_future
 from tracetools.attribution.functions import register_step
 from tracetools.compat import asyncio_eager_constructor as eager_constructor
 from tracetools.core.interruptions import Insist, is_interruption
-from tracetools.instruments import asyncio_callbacks, task_classes, task_switches
+from tracetools.instruments import asyncio_callbacks, loop_state, task_classes, task_switches
 from tracetools.instruments import stepped as steps
 from tracetools.instruments.libraries import Watch
 from tracetools.instruments.patching import Patches, lock
@@ -59,7 +59,7 @@ def _run(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def run(loop: AbstractEventLoop, *args: Any, **options: Any) -> Any:
-        nests = loop.is_running()
+        nests = loop_state.is_running(loop)
         listeners = _listeners if may_nest or not nests else ()
         try:
             for listener in listeners:
@@ -87,15 +87,19 @@ def _run_until_complete(original: Callable[..., Any]) -> Callable[..., Any]:
 def _close(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def close(loop: AbstractEventLoop) -> Any:
+        returned = False
         try:
-            return original(loop)
+            result = original(loop)
+            returned = True
         except BaseException as error:
             hide_frame(error)
             raise
         finally:
+            is_closed = loop_state.is_closed(loop, otherwise=returned)
             with Insist() as insist:
-                for listener in _listeners if loop.is_closed() else ():
+                for listener in _listeners if is_closed else ():
                     insist.do(listener.closed, loop)
+        return result
 
     return close
 
@@ -104,9 +108,9 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def create_task(loop: AbstractEventLoop, coro: Any, **options: Any) -> Any:
         try:
-            if not asyncio.iscoroutine(coro) or loop.is_closed():  # an error
+            if not asyncio.iscoroutine(coro) or loop_state.is_closed(loop):  # an error
                 return original(loop, coro, **options)
-            if loop.get_task_factory() is None:
+            if loop_state.task_factory(loop) is None:
                 task = original(loop, _reported(loop, coro, options), **options)
             else:
                 task = _made_by_factory(original, loop, coro, options)
@@ -135,8 +139,7 @@ def _call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
         if interrupt is not None:
             raise interrupt
-        if loop.get_debug():
-            _hide_creation(handle)
+        _hide_creation(handle)
         return handle
 
     return call_soon
@@ -168,8 +171,7 @@ def _run_in_executor(original: Callable[..., Any]) -> Callable[..., Any]:
             hide_frame(error)
             raise
         _note(future, lambda: f"run_in_executor ({function_name(func)})")
-        if loop.get_debug():
-            _hide_creation(future)
+        _hide_creation(future)
         return future
 
     return run_in_executor
@@ -234,7 +236,7 @@ def _made_by_factory(
     A factory that fails without having made a task is called once more with the real coroutine,
     unless it has accepted one of ours before. If it fails again, the first error is raised.
     """
-    factory = loop.get_task_factory()
+    factory = loop_state.task_factory(loop)
     _, accepts = _accepting.get(id(factory), (factory, None))
     reported = coro if accepts is False else _reported(loop, coro, options)
     try:
@@ -272,7 +274,7 @@ def _is_new(coroutine: Any) -> bool:
 
 def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
     """Whether some task has a coroutine of ours, or may have had it."""
-    if eager_constructor(loop.get_task_factory()) is not None:
+    if eager_constructor(loop_state.task_factory(loop)) is not None:
         return True
     return any(compat.asyncio_coroutine(task) is coroutine for task in asyncio.all_tasks(loop))
 
@@ -280,13 +282,13 @@ def _is_in_use(loop: AbstractEventLoop, coroutine: Any) -> bool:
 def recomposed(factory: Any) -> Any:
     """Return an eager task factory with a constructor that reports tasks; any other as it is.
 
-    Libraries take the constructor out of the factory, and create tasks with that. A class of tasks
-    reports them itself.
+    Libraries take the constructor out of the factory, and create tasks with that. Where the classes
+    of tasks report them, any factory stays as it is.
     """
     constructor = eager_constructor(factory)
     if constructor is None or original_factory(factory) is not None:
         return factory
-    if task_classes.reports(_patches, constructor):
+    if task_classes.are_replaced(_patches):
         return factory
 
     def construct(coro: Any, *, loop: AbstractEventLoop, **options: Any) -> Any:
@@ -318,19 +320,19 @@ def _report_by_loop(loop: AbstractEventLoop) -> None:
 
 def recompose(loop: AbstractEventLoop) -> None:
     """Let a loop with an eager task factory use one that reports its tasks."""
-    factory = loop.get_task_factory()
+    factory = loop_state.task_factory(loop)
     if factory is not None:
         _report_by_loop(loop)
     if eager_constructor(factory) is not None:
-        loop.set_task_factory(factory)  # ours, while there are listeners
+        loop_state.set_task_factory(loop, factory)  # ours, while there are listeners
 
 
 def _restore_factories() -> None:
     """Give all loops their own factories back."""
     for loop in tuple(_recomposed):
-        factory = original_factory(loop.get_task_factory())
+        factory = original_factory(loop_state.task_factory(loop))
         if factory is not None:
-            loop.set_task_factory(factory)
+            loop_state.set_task_factory(loop, factory)
     _recomposed.clear()
     _with_factory.clear()
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Reported = Callable[[AbstractEventLoop, Any, Mapping[str, Any]], Any]
 
-__all__ = ["NAMES", "are_replaced", "replace_methods", "reports"]
+__all__ = ["NAMES", "are_replaced", "replace_methods"]
 
 NAMES: Final = ("__init__", "get_coro", "get_stack")
 """The methods that are replaced."""
@@ -73,13 +73,6 @@ _said: Final[set[str]] = set()
 def are_replaced(patches: Patches) -> bool:
     """Whether each task is reported that is one of asyncio's classes."""
     return all(patches.has(vars(kind).get("__init__")) for kind in compat.asyncio_task_classes())
-
-
-def reports(patches: Patches, constructor: Any) -> bool:
-    """Whether what is called to make tasks is a class that reports them."""
-    if not isinstance(constructor, type) or not are_replaced(patches):
-        return False
-    return issubclass(constructor, tuple(compat.asyncio_task_classes()))
 
 
 _MISSING: Final = object()

@@ -1,0 +1,61 @@
+"""What a loop says of itself, asked of the library that it comes from.
+
+A class of the program's own may override what tells it, and count who asks. It is not asked.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop
+from types import MethodDescriptorType
+from typing import TYPE_CHECKING, Any
+
+from tracetools import compat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["is_closed", "is_of_library", "is_running", "set_task_factory", "task_factory"]
+
+
+def is_running(loop: Any) -> bool:
+    """Whether a loop runs; of one that comes from no library, whether it runs in this thread."""
+    method = _method(loop, "is_running")
+    return bool(compat.asyncio_running_loop() is loop if method is None else method(loop))
+
+
+def is_closed(loop: Any, *, otherwise: bool = False) -> bool:
+    """Whether a loop is closed; `otherwise` if it comes from no library."""
+    method = _method(loop, "is_closed")
+    return bool(otherwise if method is None else method(loop))
+
+
+def task_factory(loop: Any) -> Any:
+    """Return the task factory of a loop; ``None`` if it has none, or comes from no library."""
+    method = _method(loop, "get_task_factory")
+    return None if method is None else method(loop)
+
+
+def set_task_factory(loop: Any, factory: Any) -> None:
+    """Set the task factory of a loop that comes from a library."""
+    method = _method(loop, "set_task_factory")
+    if method is not None:
+        method(loop, factory)
+
+
+def is_of_library(loop: Any) -> bool:
+    """Whether a loop comes from a library, so that it can be asked."""
+    return _method(loop, "is_running") is not None
+
+
+def _method(loop: Any, name: str) -> Callable[..., Any] | None:
+    """Return a method as asyncio or uvloop has it, or another library in C."""
+    for kind in reversed(type(loop).__mro__):
+        method = vars(kind).get(name)
+        if method is not None and kind is not AbstractEventLoop:
+            root = kind.__module__.partition(".")[0]
+            known = root in _LIBRARIES or isinstance(method, MethodDescriptorType)
+            return method if known else None
+    return None
+
+
+_LIBRARIES = {"asyncio", "uvloop"}

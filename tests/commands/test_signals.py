@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests import processes
-from tests.commands.programs import assert_same
+from tests.commands.programs import PROGRAMS, assert_same, end, run_both, started, what_we_said
 from tracetools.commands.signals import DeadlySignals
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")
@@ -27,6 +27,42 @@ def test_signals_that_are_ignored_or_handled_stay_so(tmp_path):
         assert_same("app.py", folder=tmp_path)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+WAYS = ("plain", "asyncio", "uvloop", "trio", "anyio", "before")
+
+
+@pytest.mark.parametrize("how", ["returns", "dies"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_program_finds_the_handlers_that_it_would_find(tmp_path, way, how):
+    words = (str(PROGRAMS / "handles_signals.py"), way, how)
+    plain, recorded = run_both(*words, folder=tmp_path, covered=False)
+    what_we_said(plain, recorded)
+    dies = how == "dies" and way != "before"
+    assert plain.status == (-signal.SIGTERM if dies else 0)
+    assert " SIGTERM=0 " in plain.output.partition("first wakeup")[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_program_that_records_itself_finds_them_too(tmp_path, way):
+    program = """
+        import runpy, sys
+        from tracetools import record
+        script, records, *sys.argv[1:] = sys.argv[1:]
+        if records == "yes":
+            with record("stack", blocking=None):
+                runpy.run_path(script, run_name="__main__")
+        else:
+            runpy.run_path(script, run_name="__main__")
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    ended = []
+    for records in ("no", "yes"):
+        words = ("app.py", str(PROGRAMS / "handles_signals.py"), records, way)
+        with started(*words, folder=tmp_path) as process:
+            ended.append(end(process))
+    assert ended[0] == ended[1]
+    assert ended[0].status == 0
 
 
 def test_forked_child_finds_the_default_signal_handlers(tmp_path):

@@ -6,11 +6,11 @@ import contextlib
 import inspect
 import os
 import signal
-import threading
 from pathlib import Path
 
 import pytest
 
+from tracetools import hidden_threads
 from tracetools.output import stack_file
 from tracetools.recording import current, spans
 
@@ -51,7 +51,7 @@ def nothing_survives():
     left = {
         "recorded loops": dict(current.recorded_loops),
         "recorders": set(current.recorders),
-        "threads": [t for t in threading.enumerate() if t.name.startswith("tracetools")],
+        "threads": list(hidden_threads.running()),
         "unfinished files": set(stack_file._unfinished),
         "signal handlers": _signal_handlers().items() - handlers.items(),
         "awake spans": [

@@ -7,6 +7,7 @@ Nothing here imports a backend; it looks into what the program has imported.
 from __future__ import annotations
 
 import sys
+import threading
 from _thread import get_ident
 from functools import cache, partial
 from itertools import chain, compress, islice, starmap, takewhile
@@ -233,6 +234,18 @@ def _may_have_interpreters() -> bool:
 
 _MAKERS: Final = ("_interpreters", "_xxsubinterpreters", "_testcapi", "_testinternalcapi")
 """The modules that make interpreters."""
+
+
+def unlist_thread(thread: int) -> None:
+    """Have `threading` not know a thread any more, by its identity."""
+    getattr(threading, "_active", {}).pop(thread, None)
+
+
+def list_thread(identity: int, thread: threading.Thread) -> None:
+    """Have `threading` know a thread again."""
+    active = getattr(threading, "_active", None)
+    if active is not None:
+        active[identity] = thread
 
 
 LOGGING_IS_INTERNAL: Final = "_is_internal_frame"

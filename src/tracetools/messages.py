@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 from typing import Any, Final, Protocol
 
-__all__ = ["Messages", "common", "logger"]
+from tracetools.hidden_threads import listed
+
+__all__ = ["Messages", "common", "logger", "to_log"]
 
 
 class Messages(Protocol):
@@ -28,6 +30,25 @@ class Messages(Protocol):
 logger: Final = logging.getLogger("tracetools")
 
 
+class _Log:
+    """Takes messages of any thread of ours for the logger."""
+
+    def warning(self, text: str, /, *values: object) -> None:
+        with listed():
+            logger.warning(text, *values, stacklevel=2)
+
+    def error(self, text: str, /, *values: object, exc_info: Any = None) -> None:
+        with listed():
+            logger.error(text, *values, exc_info=exc_info, stacklevel=2)
+
+    def exception(self, text: str, /, *values: object) -> None:
+        self.error(text, *values, exc_info=True)
+
+
+to_log: Final = _Log()
+"""Sends messages to the logger."""
+
+
 class _Common:
     """Takes messages that belong to no recording.
 
@@ -36,7 +57,7 @@ class _Common:
     """
 
     def __init__(self) -> None:
-        self.to: Messages = logger
+        self.to: Messages = to_log
 
     def warning(self, text: str, /, *values: object) -> None:
         self.to.warning(text, *values)

@@ -12,7 +12,7 @@ import pytest
 
 from tests import backends
 from tests.sampling.world import MILLISECOND, World, is_usual, name_of
-from tracetools import FlamegraphInstrument, record
+from tracetools import FlamegraphInstrument, hidden_threads, record
 from tracetools.attribution.functions import register_step
 from tracetools.core.stacks import Blocks, Frame
 from tracetools.testing import FakeClock
@@ -409,7 +409,7 @@ def test_a_real_program_is_sampled_and_all_is_as_it_was_afterwards(backend, tmp_
     busy = {path[-1].name: times.busy / 1e9 for path, times in profile.stacks.items()}
     assert busy["burn"] > 0.2
     assert is_usual()
-    assert not [t for t in threading.enumerate() if t.name.startswith("tracetools")]
+    assert not hidden_threads.running()
 
 
 @pytest.mark.parametrize("value", [0, -1, 1e-9, math.nan, math.inf, 1e12])
@@ -430,7 +430,7 @@ def test_a_duration_that_is_no_number_is_refused(option, value, tmp_path):
 def test_no_thread_runs_where_nothing_is_sampled(tmp_path):
     world = World(interval=None)
     world.sampler.start()
-    assert not [t for t in threading.enumerate() if t.name.startswith("tracetools")]
+    assert not hidden_threads.running()
 
 
 def test_a_thread_that_cannot_be_started_is_logged_and_the_rest_goes_on(

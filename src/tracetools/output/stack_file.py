@@ -23,7 +23,8 @@ from tracetools.core.errors import StackFileError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import LABELS, Labels, label_path
 from tracetools.core.profile import LENSES, Lens, Profile
-from tracetools.messages import logger
+from tracetools.hidden_threads import HiddenThread
+from tracetools.messages import to_log
 from tracetools.output.formats.files import PRIVATE, Rescue, explain, is_device_or_pipe
 from tracetools.output.formats.folded import write_folded
 from tracetools.output.formats.profile_json import write_profile
@@ -93,7 +94,7 @@ class StackFile:
         labels: Labels = "name",
         flush_interval: float | None = 5.0,
     ) -> None:
-        self.messages: Messages = logger
+        self.messages: Messages = to_log
         _check_choice("lens", lens, LENSES)
         _check_choice("labels", labels, LABELS)
         _check_interval(flush_interval)
@@ -158,11 +159,8 @@ class StackFile:
             if self._interval is None or self._is_stream:
                 return
             over = self._new_event()
-            flusher = threading.Thread(
-                target=self._flush,
-                args=(over, self._interval),
-                name="tracetools flush",
-                daemon=True,
+            flusher = HiddenThread(
+                target=self._flush, args=(over, self._interval), name="tracetools flush"
             )
             try:
                 flusher.start()

@@ -22,7 +22,7 @@ from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack, StackTree
-from tracetools.messages import logger
+from tracetools.messages import to_log
 from tracetools.recording import current
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
@@ -78,7 +78,7 @@ class Recorder:
         threshold: int | None = None,
         max_stacks: int = 10_000,
         max_depth: int = 256,
-        messages: Messages = logger,
+        messages: Messages = to_log,
     ) -> None:
         self.messages = messages
         _check_bound("max_stacks", max_stacks)

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from tracetools.core.accounting import NEVER
 from tracetools.core.stacks import BLOCKS_THE_LOOP, Frame
+from tracetools.hidden_threads import HiddenThread
 from tracetools.sampling.blocking_log import BlockingLog
 from tracetools.sampling.gil import GilHandover, make_waker
 from tracetools.sampling.schedule import NOT_SAMPLED, Schedule
@@ -85,8 +86,8 @@ class Sampler:
             over.acquire()
             self._gil.start()
             self._recorder.set_gil_release(self._gil.request)
-            self._thread = threading.Thread(
-                target=self._run, args=(over, make_waker()), name="tracetools sampler", daemon=True
+            self._thread = HiddenThread(
+                target=self._run, args=(over, make_waker()), name="tracetools sampler"
             )
             try:
                 self._thread.start()
@@ -107,11 +108,7 @@ class Sampler:
             self._over.release()
             self._recorder.set_gil_release(None)
             self._gil.end()
-        if (
-            thread.is_alive()
-            and thread is not threading.current_thread()
-            and not self._log.is_logging
-        ):
+        if thread.is_alive() and thread.ident != threading.get_ident() and not self._log.is_logging:
             thread.join(1)
 
     def _run(self, over: Any, wake_in_time: Callable[[], None]) -> None:

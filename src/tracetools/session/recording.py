@@ -9,7 +9,7 @@ from tracetools import compat
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist
 from tracetools.instruments import hidden_frames
-from tracetools.messages import logger
+from tracetools.messages import to_log
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import StackFile
 from tracetools.recording.recorder import Recorder
@@ -50,7 +50,7 @@ class Recording:
         *,
         closes: bool = False,
         with_profile: bool = False,
-        messages: Messages = logger,
+        messages: Messages = to_log,
     ) -> None:
         _check_interpreter()
         measured = options.lens in ("scheduled", "task")

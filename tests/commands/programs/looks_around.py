@@ -67,6 +67,7 @@ def surroundings():
         "argv": sys.argv,
         "main": sorted(k for k in vars(sys.modules["__main__"]) if k != "__annotations__"),
         "umask": umask(),
+        "threads": [thread.name for thread in threading.enumerate()],
         "cwd": os.getcwd(),
         "streams": [(s.encoding, s.errors, s.line_buffering) for s in (sys.stdout, sys.stderr)],
         "recursion": sys.getrecursionlimit(),

@@ -1,0 +1,75 @@
+"""Threads of ours, which `threading` does not list.
+
+A program may wait for all threads that it finds, or until there is no other one. Ours go on as long
+as a recording does, so it would wait for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, Final
+
+from tracetools import compat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["HiddenThread", "listed", "running"]
+
+_hidden: Final[dict[int, threading.Thread]] = {}
+"""The threads that are hidden just now, by their identity."""
+
+
+_PATIENCE: Final = 1
+"""Seconds: a thread that has started is hidden much sooner."""
+
+
+def running() -> tuple[threading.Thread, ...]:
+    """Return the threads that are hidden just now."""
+    return tuple(_hidden.values())
+
+
+class HiddenThread(threading.Thread):
+    """A daemon thread that is not listed while it runs."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(daemon=True, **options)  # type: ignore[arg-type]  # it knows them
+        self._is_hidden = threading.Event()
+
+    def start(self) -> None:
+        """Start it, and wait until it is hidden."""
+        super().start()
+        self._is_hidden.wait(_PATIENCE)
+
+    def run(self) -> None:
+        """Do what the thread is for."""
+        here = threading.get_ident()
+        _hidden[here] = self
+        compat.unlist_thread(here)
+        self._is_hidden.set()
+        try:
+            super().run()
+        finally:
+            compat.list_thread(here, self)  # Python takes it out of the list
+            del _hidden[here]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_hidden.clear)  # the child has none of them
+
+
+@contextlib.contextmanager
+def listed() -> Iterator[None]:
+    """List the calling thread meanwhile: `logging` asks for its name, and would make one up."""
+    here = threading.get_ident()
+    thread = _hidden.get(here)
+    if thread is None:
+        yield
+        return
+    compat.list_thread(here, thread)
+    try:
+        yield
+    finally:
+        compat.unlist_thread(here)

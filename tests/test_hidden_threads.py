@@ -1,0 +1,134 @@
+"""Threads of ours are not among those that a program finds."""
+
+import asyncio
+import logging
+import os
+import textwrap
+import threading
+
+import pytest
+
+from tests.commands.programs import assert_same
+from tracetools import record
+from tracetools.hidden_threads import HiddenThread, listed, running
+
+
+@pytest.fixture
+def hidden():
+    """A thread that waits, and calls what it is sent."""
+
+    class Hidden:
+        def __init__(self):
+            self.calls, self.wake, self.done = [], threading.Event(), threading.Event()
+            self.is_over = False
+            self.thread = HiddenThread(target=self.run, name="ours")
+            self.thread.start()
+
+        def run(self):
+            while True:
+                self.wake.wait()
+                self.wake.clear()
+                if self.is_over:
+                    return
+                self.calls.pop()()
+                self.done.set()
+
+        def call(self, function):
+            self.calls.append(function)
+            self.wake.set()
+            assert self.done.wait(10)
+            self.done.clear()
+
+    hidden = Hidden()
+    hidden.call(list)  # it runs, so it is not listed any more
+    yield hidden
+    hidden.is_over = True
+    hidden.wake.set()
+    hidden.thread.join(10)
+    assert not hidden.thread.is_alive()
+
+
+def test_a_hidden_thread_is_not_listed(hidden):
+    assert hidden.thread.is_alive()
+    assert hidden.thread.daemon
+    assert hidden.thread not in threading.enumerate()
+    assert threading.active_count() == len(threading.enumerate())
+
+
+def test_it_is_listed_while_it_logs(hidden, caplog):
+    def log():
+        with listed():
+            logging.getLogger("test").warning("text")
+            found.append(threading.current_thread())
+
+    found = []
+    hidden.call(log)
+    assert found == [hidden.thread]
+    assert [each.threadName for each in caplog.records] == ["ours"]
+    assert hidden.thread not in threading.enumerate()
+
+
+def test_it_ends_though_others_have_asked_for_it(hidden):
+    hidden.call(threading.current_thread)  # Python makes one up
+
+
+def test_other_threads_stay_as_they_are():
+    before = threading.enumerate()
+    with listed():
+        assert threading.enumerate() == before
+    assert threading.enumerate() == before
+
+
+def test_an_error_ends_it_as_it_ends_any_thread(monkeypatch):
+    heard = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: heard.append(args.exc_type))
+    thread = HiddenThread(target=lambda: 1 / 0)
+    before = set(threading.enumerate())
+    thread.start()
+    thread.join(10)
+    assert heard == [ZeroDivisionError]
+    assert set(threading.enumerate()) == before
+
+
+def test_a_recording_adds_none_to_those_that_a_program_finds(tmp_path, caplog):
+    async def main():
+        found.append(threading.enumerate())
+        threading.Event().wait(0.1)  # it is logged by one of our threads
+        await asyncio.sleep(0)
+        found.append(threading.enumerate())
+
+    found = []
+    with record(tmp_path / "stack", functions=True, blocking=0.02, flush_interval=0.01):
+        asyncio.run(main())
+        found.append(threading.enumerate())
+    assert {thread.name for threads in found for thread in threads} <= {"MainThread"}
+    assert {record.threadName for record in caplog.records} <= {"tracetools sampler"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a matter of Unix")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # beside threads
+def test_a_forked_process_has_none(hidden):
+    child = os.fork()
+    if not child:
+        os._exit(len(running()))
+    assert os.waitpid(child, 0)[1] == 0
+    assert running() == (hidden.thread,)
+
+
+def test_a_program_may_wait_for_all_threads_that_it_finds(tmp_path):
+    program = """
+        import asyncio, threading, time
+
+        async def main():
+            await asyncio.sleep(0.1)
+            while threading.active_count() > 1:
+                await asyncio.sleep(0.01)
+
+        asyncio.run(main())
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread():
+                thread.join()
+        print("ended")
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    assert "recorded 1 loop" in assert_same("app.py", folder=tmp_path)

@@ -1,5 +1,6 @@
 """Threads of ours are not among those that a program finds."""
 
+import _thread
 import asyncio
 import logging
 import os
@@ -9,7 +10,7 @@ import threading
 import pytest
 
 from tests.commands.programs import assert_same
-from tracetools import record
+from tracetools import record, span
 from tracetools.hidden_threads import HiddenThread, listed, running
 
 
@@ -103,6 +104,26 @@ def test_a_recording_adds_none_to_those_that_a_program_finds(tmp_path, caplog):
         found.append(threading.enumerate())
     assert {thread.name for threads in found for thread in threads} <= {"MainThread"}
     assert {record.threadName for record in caplog.records} <= {"tracetools sampler"}
+
+
+def test_a_thread_that_python_does_not_know_stays_unknown(tmp_path):
+    def run():
+        with span("work"):
+            found.append([*threading.enumerate()])
+        over.set()
+
+    found, over = [], threading.Event()
+    before = threading.enumerate()
+
+    async def main():
+        _thread.start_new_thread(run, ())
+        assert over.wait(10)
+
+    with record(tmp_path / "stack", blocking=None) as recording:
+        asyncio.run(main())
+    assert found == [before]
+    names = {tuple(frame.name for frame in path) for path in recording.profile.stacks}
+    assert ("all-spans", "Thread", "work") in names
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a matter of Unix")

@@ -241,6 +241,12 @@ def unlist_thread(thread: int) -> None:
     getattr(threading, "_active", {}).pop(thread, None)
 
 
+def thread_name() -> str:
+    """Return the name of this thread, if `threading` knows it. It would make one up, and list it."""
+    thread = getattr(threading, "_active", {}).get(get_ident())
+    return "Thread" if thread is None else str(thread.name)
+
+
 def list_thread(identity: int, thread: threading.Thread) -> None:
     """Have `threading` know a thread again."""
     active = getattr(threading, "_active", None)

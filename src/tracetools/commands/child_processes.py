@@ -55,7 +55,7 @@ try:
     theirs, sys.path = sys.path, path
     try:
         from tracetools.commands.child_processes import start
-        start(options, path, folder, quiet)
+        start(options, path, folder, quiet=quiet)
     finally:
         sys.path = theirs
 except Exception:
@@ -154,7 +154,9 @@ class _Messenger(str):
         return eval, ("exec(start) or method", names)
 
 
-def start(options: Mapping[str, Any], path: Sequence[str], folder: str, quiet: bool) -> None:
+def start(
+    options: Mapping[str, Any], path: Sequence[str], folder: str, *, quiet: bool = False
+) -> None:
     """Record this process, if it is a child that is being prepared, until its end."""
     if compat.multiprocessing_is_preparing():
         _Child(options, path, folder, quiet=quiet).start()

@@ -5,7 +5,7 @@ A class of the program's own may override what tells it, and count who asks. It 
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, BaseEventLoop
 from types import MethodDescriptorType
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,9 @@ def is_of_library(loop: Any) -> bool:
 
 
 def _method(loop: Any, name: str) -> Callable[..., Any] | None:
-    """Return a method as asyncio or uvloop has it, or another library in C."""
+    """Return a method as asyncio or uvloop has it, or another library in C. Types cannot lie."""
+    if issubclass(type(loop), BaseEventLoop):
+        return getattr(BaseEventLoop, name, None)
     for kind in reversed(type(loop).__mro__):
         method = vars(kind).get(name)
         if method is not None and kind is not AbstractEventLoop:

@@ -348,7 +348,7 @@ class Recorder:
         if task is not None:
             return RecordedThread(task.loop.tree, task.stack, self, thread=compat.this_thread())
         tree = self._thread_tree
-        name = Frame(thread_name(threading.current_thread().name), "")
+        name = Frame(thread_name(compat.thread_name()), "")
         return RecordedThread(tree, tree.child(tree.root, name), self, thread=compat.this_thread())
 
     # --------------------------------------------------------------- snapshot

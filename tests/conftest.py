@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tracetools import hidden_threads
+from tracetools.guest import threads as hidden_threads
 from tracetools.output import stack_file
 from tracetools.recording import current, spans
 

@@ -20,8 +20,7 @@ HOUSE = House(CHECKOUT)
 
 ROOMS = [
     "compat",
-    "hidden_threads",
-    "messages",
+    "guest",
     "core",
     "attribution",
     "recording",
@@ -99,8 +98,8 @@ def test_the_core_touches_no_clock_no_thread_no_file_and_no_log(name):
 
 
 @pytest.mark.parametrize("name", in_rooms("output"))
-def test_output_imports_nothing_of_ours_but_itself_the_core_and_messages(name):
-    known = {"core", "hidden_threads", "messages", "output"}
+def test_output_imports_nothing_of_ours_but_itself_the_core_and_the_guest(name):
+    known = {"core", "guest", "output"}
     others = {found for found in HOUSE.arrows[name] if room(found) not in known}
     assert others == set()
 

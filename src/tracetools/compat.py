@@ -242,7 +242,7 @@ def unlist_thread(thread: int) -> None:
 
 
 def thread_name() -> str:
-    """Return the name of this thread, if `threading` knows it. It would make one up, and list it."""
+    """Return the name of this thread, if `threading` knows it: it would make one up."""
     thread = getattr(threading, "_active", {}).get(get_ident())
     return "Thread" if thread is None else str(thread.name)
 

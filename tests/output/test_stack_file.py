@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.processes import not_root, run
-from tracetools import Profile, StackFileError, hidden_threads
+from tracetools import Profile, StackFileError
 from tracetools.core.stacks import ROOT, Frame, Times
+from tracetools.guest import threads as hidden_threads
 from tracetools.output import stack_file
 from tracetools.output.formats.folded import read_folded
 from tracetools.output.formats.profile_json import read_profile

@@ -19,7 +19,7 @@ from tests.strategies import numbers
 from tracetools import observe, span
 from tracetools.core.accounting import NEVER
 from tracetools.core.stacks import Frame, Times
-from tracetools.messages import logger
+from tracetools.guest.messages import logger
 from tracetools.recording import current
 from tracetools.recording.recorder import Recorder, _GuardedClock
 from tracetools.testing import FakeClock, ScriptedLoop
@@ -691,7 +691,7 @@ def test_a_logger_that_fails_does_not_stop_the_program(loop, monkeypatch):
     def fail(*_args, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tracetools.messages.logger.error", fail)
+    monkeypatch.setattr("tracetools.guest.messages.logger.error", fail)
     loop.recorder.stop("for a test")
     assert loop.recorder.stopped
 

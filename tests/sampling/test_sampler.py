@@ -12,9 +12,10 @@ import pytest
 
 from tests import backends
 from tests.sampling.world import MILLISECOND, World, is_usual, name_of
-from tracetools import FlamegraphInstrument, hidden_threads, record
+from tracetools import FlamegraphInstrument, record
 from tracetools.attribution.functions import register_step
 from tracetools.core.stacks import Blocks, Frame
+from tracetools.guest import threads as hidden_threads
 from tracetools.testing import FakeClock
 
 # ------------------------------------------------------------------------------------- functions

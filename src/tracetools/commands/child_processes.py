@@ -23,8 +23,8 @@ from tracetools import compat
 from tracetools.commands.signals import DeadlySignals
 from tracetools.commands.stderr import Stderr
 from tracetools.commands.wakeup_fd import WakeupFd
+from tracetools.guest.messages import common
 from tracetools.instruments import module_imports
-from tracetools.messages import common
 from tracetools.output.formats.files import write_atomically
 from tracetools.output.stack_file import StackFile
 from tracetools.session.options import Options
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tracetools.core.profile import Profile
-    from tracetools.messages import Messages
+    from tracetools.guest.messages import Messages
 
 __all__ = ["Children", "start"]
 

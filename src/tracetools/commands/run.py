@@ -26,7 +26,7 @@ from tracetools.core.errors import GraphFileError, LawError, TracetoolsError
 from tracetools.core.interruptions import Insist
 from tracetools.core.labels import LABELS
 from tracetools.core.profile import LENSES
-from tracetools.messages import common
+from tracetools.guest.messages import common
 from tracetools.output.formats.files import Rescue, explain, write_atomically
 from tracetools.output.formats.folded import pack_clean, write_folded
 from tracetools.output.formats.profile_json import write_profile

@@ -23,12 +23,12 @@ from tracetools.attribution.awaits import function_name, note_future
 from tracetools.attribution.functions import register_step
 from tracetools.compat import asyncio_eager_constructor as eager_constructor
 from tracetools.core.interruptions import Insist, is_interruption
+from tracetools.guest.messages import common
 from tracetools.instruments import asyncio_callbacks, loop_state, task_classes, task_switches
 from tracetools.instruments import stepped as steps
 from tracetools.instruments.libraries import Watch
 from tracetools.instruments.patching import Patches, lock
 from tracetools.instruments.stepped import hide_frame
-from tracetools.messages import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

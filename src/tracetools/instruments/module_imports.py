@@ -12,7 +12,7 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.messages import common
+from tracetools.guest.messages import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

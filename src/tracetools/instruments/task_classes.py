@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
 from tracetools.attribution.functions import is_ours
+from tracetools.guest.messages import common
 from tracetools.instruments.hidden_frames import without_ours
 from tracetools.instruments.patching import set_in_immutable
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
-from tracetools.messages import common
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

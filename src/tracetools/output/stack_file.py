@@ -23,8 +23,8 @@ from tracetools.core.errors import StackFileError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import LABELS, Labels, label_path
 from tracetools.core.profile import LENSES, Lens, Profile
-from tracetools.hidden_threads import HiddenThread
-from tracetools.messages import to_log
+from tracetools.guest.messages import to_log
+from tracetools.guest.threads import HiddenThread
 from tracetools.output.formats.files import PRIVATE, Rescue, explain, is_device_or_pipe
 from tracetools.output.formats.folded import write_folded
 from tracetools.output.formats.profile_json import write_profile
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracetools.core.labels import LabelPath
-    from tracetools.messages import Messages
+    from tracetools.guest.messages import Messages
 
 __all__ = ["StackFile", "fold"]
 

@@ -22,7 +22,7 @@ from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack, StackTree
-from tracetools.messages import to_log
+from tracetools.guest.messages import to_log
 from tracetools.recording import current
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
@@ -31,7 +31,7 @@ from tracetools.recording.snapshot import Moment, Sums, copy_moment
 if TYPE_CHECKING:
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
-    from tracetools.messages import Messages
+    from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Work
 
 __all__ = ["Clock", "Recorder"]

@@ -14,7 +14,7 @@ from tracetools.core.labels import PathShortener
 from tracetools.core.stacks import Frame, stack_path
 
 if TYPE_CHECKING:
-    from tracetools.messages import Messages
+    from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Location, RecordedLoop
 
 __all__ = ["BlockingLog"]

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from tracetools.core.accounting import NEVER
 from tracetools.core.stacks import BLOCKS_THE_LOOP, Frame
-from tracetools.hidden_threads import HiddenThread
+from tracetools.guest.threads import HiddenThread
 from tracetools.sampling.blocking_log import BlockingLog
 from tracetools.sampling.gil import GilHandover, make_waker
 from tracetools.sampling.schedule import NOT_SAMPLED, Schedule

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tracetools import compat
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist
+from tracetools.guest.messages import to_log
 from tracetools.instruments import hidden_frames
-from tracetools.messages import to_log
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import StackFile
 from tracetools.recording.recorder import Recorder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracetools.core.profile import Profile
-    from tracetools.messages import Messages
+    from tracetools.guest.messages import Messages
     from tracetools.session.options import Options
 
 __all__ = ["Recording"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from tracetools.core.errors import NoStacksError, StackFileError
-from tracetools.messages import common
+from tracetools.guest.messages import common
 from tracetools.output.formats.files import explain, write_atomically
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import logging
 
-from tracetools.messages import common, logger
+from tracetools.guest.messages import common, logger
 
 
 class Heard(list):

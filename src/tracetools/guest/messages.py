@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final, Protocol
 
-from tracetools.hidden_threads import listed
+from tracetools.guest.threads import listed
 
 __all__ = ["Messages", "common", "logger", "to_log"]
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands.programs import assert_same
 from tracetools import record, span
-from tracetools.hidden_threads import HiddenThread, listed, running
+from tracetools.guest.threads import HiddenThread, listed, running
 
 
 @pytest.fixture

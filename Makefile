@@ -22,10 +22,10 @@ MARKED ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test foreign lint types docs bench clean
+.PHONY: help demo test foreign servers lint types docs bench clean
 
 help:
-	@echo "make demo | test | foreign | lint | types | docs | bench | clean"
+	@echo "make demo | test | foreign | servers | lint | types | docs | bench | clean"
 	@echo "variables: PYTHON=$(PYTHON) VENV=$(VENV) COVERED=$(COVERED) EXTRA=$(EXTRA) MARKED=$(MARKED)"
 
 demo: $(VENV)/.has-demo
@@ -48,6 +48,10 @@ endif
 # Other projects' test suites, with our instrument in every run.
 foreign: $(VENV)/.has-test
 	$(BIN)/python tests/foreign/run.py
+
+# Servers of others under load, each started, asked and stopped as its users do.
+servers: $(VENV)/.has-servers
+	$(BIN)/python -m $(PYTEST) tests/commands/under_load.py
 
 lint: $(VENV)/.has-lint
 	$(BIN)/ruff check

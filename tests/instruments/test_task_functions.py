@@ -8,6 +8,7 @@ import functools
 import types
 
 import pytest
+import trio
 
 from tracetools import observe
 from tracetools.core.stacks import Frame
@@ -202,6 +203,28 @@ def of_hypercorn(backend):
     return module.Lifespan.handle_lifespan(object.__new__(module.Lifespan))
 
 
+def of_keep_alive():
+    server = pytest.importorskip("hypercorn.asyncio.tcp_server").TCPServer
+    return server._idle_timeout(object.__new__(server))
+
+
+def of_keep_alive_on_trio():
+    context = pytest.importorskip("hypercorn.trio.worker_context")
+    server = pytest.importorskip("hypercorn.trio.tcp_server").TCPServer
+    made = []
+    group = types.SimpleNamespace(_nursery=types.SimpleNamespace(start=async_append_to(made)))
+    task = context.TrioSingleTask()
+    trio.run(task.restart, group, object.__new__(server)._idle_timeout)
+    return made[0]()
+
+
+def async_append_to(made):
+    async def append(function):
+        made.append(function)
+
+    return append
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -212,6 +235,8 @@ def of_hypercorn(backend):
         (of_uvicorn, True),
         (lambda: of_hypercorn("asyncio"), True),
         (lambda: of_hypercorn("trio"), True),
+        (of_keep_alive, True),
+        (of_keep_alive_on_trio, True),
         (lambda: BaseEventLoop().shutdown_asyncgens(), False),
         (lambda: asyncio.sleep(0), False),
         (plain, False),

@@ -67,9 +67,10 @@ _OF_RUNTIME: Final = {
     "BaseEventLoop.shutdown_default_executor": ("asyncio.base_events",),
     "LifespanOn.main": ("uvicorn.lifespan.on",),
     "Lifespan.handle_lifespan": ("hypercorn.asyncio.lifespan", "hypercorn.trio.lifespan"),
-    "TCPServer._idle_timeout": ("hypercorn.asyncio.tcp_server", "hypercorn.trio.tcp_server"),
+    "TCPServer._idle_timeout": ("hypercorn.asyncio.tcp_server", "hypercorn.trio.worker_context"),
 }
-"""Tasks that are the loop's or the server's own, with the modules of their functions."""
+"""Tasks that are the loop's or the server's own, with the modules of their functions, or of what is
+around them and has their names."""
 
 _OF_UVLOOP: Final = {"Loop.shutdown_asyncgens", "Loop.shutdown_default_executor"}
 

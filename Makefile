@@ -51,7 +51,7 @@ foreign: $(VENV)/.has-test
 
 # Servers of others under load, each started, asked and stopped as its users do.
 servers: $(VENV)/.has-servers
-	$(BIN)/python -m $(PYTEST) tests/commands/under_load.py
+	$(BIN)/python -m $(PYTEST) tests/commands/under_load.py -m 'not by_hand'
 
 lint: $(VENV)/.has-lint
 	$(BIN)/ruff check

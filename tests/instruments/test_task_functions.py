@@ -203,6 +203,11 @@ def of_hypercorn(backend):
     return module.Lifespan.handle_lifespan(object.__new__(module.Lifespan))
 
 
+def of_granian(method):
+    protocol = pytest.importorskip("granian.asgi").LifespanProtocol
+    return getattr(protocol, method)(object.__new__(protocol))
+
+
 def of_keep_alive():
     server = pytest.importorskip("hypercorn.asyncio.tcp_server").TCPServer
     return server._idle_timeout(object.__new__(server))
@@ -235,6 +240,9 @@ def async_append_to(made):
         (of_uvicorn, True),
         (lambda: of_hypercorn("asyncio"), True),
         (lambda: of_hypercorn("trio"), True),
+        (lambda: of_granian("startup"), True),
+        (lambda: of_granian("handle"), True),
+        (lambda: of_granian("shutdown"), True),
         (of_keep_alive, True),
         (of_keep_alive_on_trio, True),
         (lambda: BaseEventLoop().shutdown_asyncgens(), False),

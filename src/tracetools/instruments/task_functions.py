@@ -67,6 +67,9 @@ _OF_RUNTIME: Final = {
     "BaseEventLoop.shutdown_default_executor": ("asyncio.base_events",),
     "LifespanOn.main": ("uvicorn.lifespan.on",),
     "Lifespan.handle_lifespan": ("hypercorn.asyncio.lifespan", "hypercorn.trio.lifespan"),
+    "LifespanProtocol.startup": ("granian.asgi",),
+    "LifespanProtocol.handle": ("granian.asgi",),
+    "LifespanProtocol.shutdown": ("granian.asgi",),
     "TCPServer._idle_timeout": ("hypercorn.asyncio.tcp_server", "hypercorn.trio.worker_context"),
 }
 """Tasks that are the loop's or the server's own, with the modules of their functions, or of what is

@@ -300,6 +300,35 @@ def test_what_is_no_future_has_no_name():
     assert [name_of_future(end) for end in (None, 5, park())] == ["?", "?", "?"]
 
 
+def test_a_compiled_coroutine_has_its_name():
+    with closing(pytest.importorskip("uvloop").new_event_loop()) as loop:
+        coroutine = loop.create_server(asyncio.Protocol)
+        ends = coroutine, coroutine.__await__()
+        assert [name_of_future(end) for end in ends] == ["Loop.create_server"] * 2
+
+        async def wait():
+            task = asyncio.ensure_future(coroutine)
+            try:
+                return name_of_future(iter(task))
+            finally:
+                task.cancel()
+
+        assert loop.run_until_complete(wait()) == "Task (Loop.create_server)"
+        coroutine.close()
+
+
+def test_a_class_that_is_named_as_compiled_coroutines_is_not_asked():
+    class coroutine:  # noqa: N801
+        def __getattribute__(self, name):
+            raise AssertionError(f"asked for {name}")
+
+    class coroutine_wrapper:  # noqa: N801
+        def __init__(self):
+            self.found = coroutine()
+
+    assert [name_of_future(end) for end in (coroutine(), coroutine_wrapper())] == ["?", "?"]
+
+
 def test_a_future_that_was_noted_is_not_kept_alive():
     class Future(asyncio.Future):
         __hash__ = None

@@ -23,6 +23,7 @@ from types import (
     FrameType,
     FunctionType,
     GeneratorType,
+    GetSetDescriptorType,
     MappingProxyType,
     MethodType,
     ModuleType,
@@ -329,9 +330,12 @@ def note_future(future: Any, name: str) -> None:
 
 
 def name_of_future(end: Any) -> str:
-    """Return the name of the future that ends a chain, by what it is for; ``?`` if it is none."""
-    if end is None or _NAME(type(end)) != "FutureIter":
-        return UNKNOWN
+    """Return the name of the future that ends a chain, by what it is for.
+
+    Or of the coroutine, if it is compiled: there the chain ends, too. ``?`` if it is neither.
+    """
+    if _NAME(type(end)) != "FutureIter":
+        return _name_of_compiled(end)
     future = next((one for one in gc.get_referents(end) if _is_future(type(one))), None)
     if future is None:
         return _FUTURE
@@ -345,6 +349,20 @@ def name_of_future(end: Any) -> str:
         return f"Task ({_function_of_task(task, future)})"
     return _FUTURE
 
+
+def _name_of_compiled(found: Any) -> str:
+    """Return the name of a coroutine that Cython has compiled, as those of uvloop and asyncpg."""
+    if _NAME(type(found)) == "coroutine_wrapper":  # from its `__await__`
+        found = next(iter(gc.get_referents(found)), None)
+    if _NAME(type(found)) not in _COMPILED:
+        return UNKNOWN
+    name = vars_of(type(found)).get("__qualname__")
+    if type(name) is not GetSetDescriptorType:  # a class of the program's, of the same name
+        return UNKNOWN
+    return stable_name(str.__str__(name.__get__(found)))
+
+
+_COMPILED: Final = {"coroutine", "iterable_coroutine"}
 
 _NAME: Final = type.__dict__["__name__"].__get__  # whatever a type's own type says of names
 
@@ -360,7 +378,7 @@ def _function_of_task(task: Any, future: Any) -> str:
     kind = type(coroutine)
     if kind is CoroutineType or kind is GeneratorType:
         return stable_name(str.__str__(coroutine.__qualname__))
-    return UNKNOWN
+    return _name_of_compiled(coroutine)
 
 
 def unstepped(coroutine: Any) -> Any:

@@ -75,7 +75,7 @@ class Run(NamedTuple):
 
 _REPORT = "\ntracetools: recorded "
 NOTHING: Counter[str] = Counter()
-_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+(\.\d+)?")
 _BLOCKED = re.compile(r"^.*the loop (is|was) blocked for .*\n", re.MULTILINE)
 
 
@@ -174,11 +174,14 @@ def blocking_steps(profile: Profile) -> Counter[str | None]:
 
 LINES = (FILES / "handlers.py").read_text().splitlines()
 FAULTS = {
-    "sleeps": ("time.sleep(SECONDS)",),
-    "computes": ("while time.perf_counter() < until:", "sum(range(1000))"),
-    "locks": ("with held:",),
+    "sleeps": {"time.sleep(SECONDS)"},
+    "computes": {"while time.perf_counter() < until:", "sum(range(1000))"},
+    "locks": {"with held:"},
 }
 """The lines that block the loop, by handler."""
+
+ALSO = {"thread.start()", "is_held.wait()"}
+"""Lines where a busy machine, which does not let the other thread run, may block it as well."""
 
 
 def assert_handlers_are_named(profile: Profile) -> None:
@@ -188,11 +191,15 @@ def assert_handlers_are_named(profile: Profile) -> None:
     found = blocking_steps(profile)
     assert {name: found[name] for name in BLOCKING} == {name: ASKED[name] for name in BLOCKING}
     assert not set(found) & {"queues", "answers"}
+    lines: dict[str, set[str]] = {name: set() for name in BLOCKING}
     for path in profile.blocking:
         if handler := handler_of(path):
             file, _, line = line_at_fault(path).rpartition(":")
             assert Path(file).name == "handlers.py", path
-            assert LINES[int(line) - 1].strip() in FAULTS[handler], path
+            lines[handler].add(LINES[int(line) - 1].strip())
+    for name, found in lines.items():
+        assert found & FAULTS[name], lines
+        assert found <= FAULTS[name] | ALSO, lines
 
 
 def test_program(program, runs):

@@ -108,7 +108,25 @@ def test_without_lints_there_is_no_text():
     assert what_stands_out(PROFILE) == what_stands_out(Profile()) == ""
 
 
-def test_one_lint_of_each_kind_is_shown():
+def blocks_of(*maxima):
+    """Return as many blocking steps, each of a function of its own."""
+    return {
+        (ROOT, Frame(f"f{index}", "app.py", index)): Blocks(1, most * MS, most * MS)
+        for index, most in enumerate(maxima)
+    }
+
+
+def test_the_heaviest_lints_are_shown():
+    profile = Profile(blocking=blocks_of(500, 400, 300), blocking_threshold=100 * MS)
+    assert what_stands_out(profile).splitlines() == [
+        "What stands out:",
+        "  blocks: 1 step over 100 ms, which took 500 ms: all-spans > f0 (app.py:0)",
+        "  blocks: 1 step over 100 ms, which took 400 ms: all-spans > f1 (app.py:1)",
+        "  blocks: 1 step over 100 ms, which took 300 ms: all-spans > f2 (app.py:2)",
+    ]
+
+
+def test_lints_of_all_kinds_are_shown_first():
     profile = Profile(
         stacks={
             (ROOT, MAIN): Times(busy=2 * 10**9, steps=1, entries=1),
@@ -117,7 +135,7 @@ def test_one_lint_of_each_kind_is_shown():
         blocking_threshold=100 * MS,
         blocking={
             (ROOT, MAIN, PART, LINE): Blocks(3, 900 * MS, 400 * MS),
-            (ROOT, MAIN): Blocks(1, 100 * MS, 100 * MS),
+            **blocks_of(400, 300),
         },
         untracked=1,
     )
@@ -128,17 +146,23 @@ def test_one_lint_of_each_kind_is_shown():
             "  blocks: 3 steps over 100 ms, 900 ms in all, at most 400 ms:"
             " ... > Shop.load_part (parts.py:127)"
         ),
+        "  blocks: 1 step over 100 ms, which took 400 ms: all-spans > f0 (app.py:0)",
         "  left-open: 2 spans were open when the task had finished: all-spans > query (unknown)",
-        "  ... and 2 more: see the report",
+        "  untracked: 1 task could not be tracked",
+        "  ... and 1 more: see the report",
     ]
 
 
 def test_the_longest_blocking_step_is_shown_if_its_stack_is_not():
-    heaviest = {(ROOT, MAIN): Blocks(9, 9000 * MS, 1000 * MS)}
+    frames = [Frame(f"g{index}", "app.py", index) for index in range(5)]
+    heaviest = {(ROOT, frame): Blocks(9, 9000 * MS, 1000 * MS) for frame in frames}
     profile = Profile(blocking=heaviest | {(ROOT, PART, LINE): Blocks(1, 1500 * MS, 1500 * MS)})
     assert what_stands_out(profile).splitlines() == [
         "What stands out:",
-        "  blocks: 9 steps, 9 s in all, at most 1 s: all-spans > main (app.py:3)",
+        *(
+            f"  blocks: 9 steps, 9 s in all, at most 1 s: all-spans > g{index} (app.py:{index})"
+            for index in range(5)
+        ),
         "  ... and 1 more: see the report",
         "The longest blocking step took 1.5 s: all-spans > Shop.load_part (parts.py:127)",
     ]

@@ -20,7 +20,7 @@ __all__ = ["shorten", "top_stacks", "totals", "what_ran", "what_stands_out", "wh
 _WIDTH: Final = 100
 _ARROW: Final = " > "
 _CUT: Final = "..."
-_MOST_LINTS: Final = 3
+_MOST_LINTS: Final = 5
 _LEAST_WIDTH: Final = 24
 
 
@@ -79,15 +79,18 @@ def what_ran(profile: Profile) -> str:
 
 
 def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
-    """Return the heaviest lint of each kind, a line for each, and the longest blocking step.
+    """Return the heaviest lints, a line for each, and the longest blocking step.
 
-    The other lints are counted. Without any lint, this returns an empty text.
+    There are some of as many kinds as possible. The other lints are counted. Without any lint, this
+    returns an empty text.
     """
     found, left_out = find_lints(profile)
     kinds: dict[str, Lint] = {}
     for lint in found:
         kinds.setdefault(lint.kind, lint)
-    shown = list(kinds.values())[:_MOST_LINTS]
+    heaviest = list(kinds.values())
+    chosen = [*heaviest, *(lint for lint in found if lint not in heaviest)][:_MOST_LINTS]
+    shown = [lint for lint in found if lint in chosen]
     if not shown:
         return ""
     lines = ["What stands out:", *(_lint_line(lint, width) for lint in shown)]

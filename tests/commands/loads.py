@@ -165,6 +165,8 @@ class Program(NamedTuple):
         ask: what its clients do; ``None`` if it does everything by itself.
         service: starts what it needs in a folder, and yields its address.
         of_runtime: functions of tasks that are the server's own.
+        options: those of `tracetools run` that it needs.
+        lints: kinds of what else may rightly stand out.
     """
 
     command: str
@@ -172,6 +174,8 @@ class Program(NamedTuple):
     ask: Callable[[int, Path], Counter[str]] | None = ask_by_http
     of_runtime: tuple[str, ...] = ()
     service: Callable[[Path], contextlib.AbstractContextManager[str]] | None = None
+    options: tuple[str, ...] = ()
+    lints: tuple[str, ...] = ()
 
 
 def that_ends(command: str, service=None) -> Program:
@@ -214,7 +218,10 @@ BY_HAND = {
     "textual": that_ends("textual_app.py"),
     "asyncpg": that_ends("asyncpg_client.py {service}", postgresql),
     "redis": that_ends("redis_client.py {service}", redis_server),
-    "notebook": that_ends("notebook.py"),
+    "notebook": that_ends("notebook.py")._replace(
+        options=("--subprocesses",),  # the kernel
+        lints=("never-yielded",),  # its heartbeat, which has a thread and a loop of its own
+    ),
     "celery": Program(
         "-m celery -A celery_worker worker --concurrency 1 --loglevel ERROR",
         signal.SIGTERM,

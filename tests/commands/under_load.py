@@ -197,11 +197,17 @@ def numbers(handler: str) -> list[int]:
 
 
 def assert_handlers_are_named(profile: Profile) -> None:
-    """Each time that a handler blocked the loop is counted, with the line."""
+    """Each time that a handler blocked the loop is counted, with the line.
+
+    A machine that is too busy for a sample within 0.3 s has counted it without.
+    """
     profile.check()
     assert profile.untracked == 0
     found = blocking_steps(profile)
-    assert {name: found[name] for name in BLOCKING} == {name: ASKED[name] for name in BLOCKING}
+    without = sum(b.count for p, b in profile.blocking.items() if line_at_fault(p) is None)
+    missing = {name: ASKED[name] - found[name] for name in BLOCKING}
+    assert min(missing.values()) >= 0, found
+    assert sum(missing.values()) <= without, found
     assert not set(found) & INNOCENT
     lines: dict[str, set[str]] = {name: set() for name in BLOCKING}
     for path in profile.blocking:

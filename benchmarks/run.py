@@ -9,6 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ALL = [
     "steps",
+    "callbacks",
     "awaits",
     "watch",
     "spans",

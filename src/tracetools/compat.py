@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 __all__ = [
+    "ASYNCIO_WAKEUP",
     "IMMUTABLE",
     "TRIO_THREAD_FUNCTION",
     "asyncio_coroutine",
@@ -27,10 +28,11 @@ __all__ = [
     "asyncio_eager_constructor",
     "asyncio_future_class",
     "asyncio_is_gathering",
+    "asyncio_is_of_future",
     "asyncio_is_rearmed",
     "asyncio_is_step",
     "asyncio_poller",
-    "asyncio_protocol",
+    "asyncio_protocol_method",
     "asyncio_replace_callbacks",
     "asyncio_running_loop",
     "asyncio_task_class",
@@ -99,6 +101,8 @@ _NAMES: Final = (
     _Name("trio._threads", "start_thread_soon", "the work of trio's threads is not seen"),
     _Name("anyio._backends._asyncio", "Queue", "the work of anyio's threads is not seen"),
     _Name("asyncio.events", "Handle._run", "callbacks of asyncio are not told apart"),
+    _Name("asyncio.events", "Handle._loop", "callbacks of asyncio are not told apart"),
+    _Name("asyncio.events", "Handle._args", "callbacks of asyncio are not told apart"),
     _Name("asyncio.events", "Handle._callback", "tasks that were scheduled miss one step"),
     _Name("asyncio.events", "Handle._source_traceback", "debug mode shows frames of tracetools"),
     _Name("asyncio.tasks", "_GatheringFuture", "a gather that is awaited is named Future"),
@@ -431,9 +435,28 @@ def asyncio_is_step(callback: Any) -> bool:
     A callback of another type is asked nothing, for it may be an object of the program.
     """
     kind = type(callback)
-    if kind is BuiltinMethodType or kind is MethodType:
-        return callback.__name__ in _STEPS
-    return kind.__name__ == _FIRST_STEP
+    if kind is BuiltinMethodType:
+        return bool(callback.__name__ == ASYNCIO_WAKEUP)
+    if kind is MethodType:
+        function = callback.__func__
+        if type(function) is not FunctionType:  # any object can be bound
+            return False
+        return function.__code__.co_name in _STEPS and is_of_asyncio(function.__code__)
+    return bool(_TYPE_NAME(kind) == _FIRST_STEP)
+
+
+# What types have, whatever their own types say.
+_TYPE_NAME: Final = type.__dict__["__name__"].__get__
+_BASE: Final = type.__dict__["__base__"].__get__
+_MRO: Final = type.__dict__["__mro__"].__get__
+_VARS: Final = type.__dict__["__dict__"].__get__
+
+
+def asyncio_is_of_future(callback: Any) -> bool:
+    """Whether a callback is a method of asyncio's futures, in C, such as `set_result`."""
+    kind = type(callback)
+    is_in_c = kind is BuiltinMethodType or _BASE(kind) is BuiltinMethodType
+    return is_in_c and type(callback.__self__) is asyncio_future_class()
 
 
 def asyncio_poller(loop: Any) -> Any:
@@ -442,19 +465,29 @@ def asyncio_poller(loop: Any) -> Any:
     return poller if hasattr(type(poller), "select") else None
 
 
-def asyncio_protocol(method: Any) -> Any:
+def asyncio_protocol_method(method: Any) -> Any:
     """Return the method of the program's protocol that a method of a transport calls, if one."""
-    if not is_of_asyncio(getattr(method.__func__, "__code__", None)):
+    function = method.__func__
+    if type(function) is not FunctionType or not is_of_asyncio(function.__code__):
         return None
-    protocol = getattr(method.__self__, "_protocol", None)
-    names = _PROTOCOL_METHODS.get(method.__func__.__name__, ())
-    kinds = [kind for kind in type(protocol).__mro__ if protocol is not None]
-    for name in names:
-        for kind in kinds:
-            if name in vars(kind):
-                found = vars(kind)[name]
-                return found if isinstance(found, FunctionType) else None
-    return None
+    names = _PROTOCOL_METHODS.get(function.__code__.co_name)
+    if names is None:
+        return None
+    protocol = _stored(method.__self__, "_protocol")
+    if type(protocol) is _in_module("asyncio.sslproto", "SSLProtocol"):
+        protocol = _stored(protocol, "_app_protocol")
+    kinds = () if protocol is None else _MRO(type(protocol))
+    found = (_VARS(kind)[name] for name in names for kind in kinds if name in _VARS(kind))
+    called = next(found, None)
+    return called if type(called) is FunctionType else None
+
+
+def _stored(owner: Any, name: str) -> Any:
+    """Return what an object has stored in an attribute; nothing is computed. None if nothing."""
+    try:
+        return object.__getattribute__(owner, "__dict__").get(name)
+    except (AttributeError, TypeError):
+        return None
 
 
 _PROTOCOL_METHODS: Final[dict[str, tuple[str, ...]]] = {
@@ -464,15 +497,17 @@ _PROTOCOL_METHODS: Final[dict[str, tuple[str, ...]]] = {
 """The methods of transports that loops call, and those of protocols that they call in turn."""
 
 
-def asyncio_is_rearmed(handle: Any) -> bool:
-    """Whether a callback has just had itself called once more, at once."""
-    ready = getattr(handle._loop, "_ready", None)  # noqa: SLF001
-    if not ready:
+def asyncio_is_rearmed(handle: Any, callback: Any) -> bool:
+    """Whether the callback of a handle has just had itself called once more, at once."""
+    try:
+        again = handle._loop._ready[-1]._callback  # noqa: SLF001
+    except (AttributeError, IndexError):
         return False
-    again, callback = ready[-1]._callback, handle._callback  # noqa: SLF001
+    if again is callback:
+        return True
     if type(callback) is MethodType and type(again) is MethodType:
         return again.__func__ is callback.__func__ and again.__self__ is callback.__self__
-    return again is callback
+    return False
 
 
 def is_of_asyncio(code: CodeType | None) -> bool:
@@ -491,8 +526,11 @@ def _asyncio_folder() -> str:
 _FIRST_STEP: Final = "TaskStepMethWrapper"
 """The type of the callback that steps a task which no future has woken, in asyncio's C."""
 
-_STEPS: Final = {"task_wakeup", "__step", "__wakeup"}
-"""The names of the methods that step a task, in asyncio's C and Python."""
+ASYNCIO_WAKEUP: Final = "task_wakeup"
+"""The name of the method that steps a task which a future has woken, in asyncio's C."""
+
+_STEPS: Final = {"__step", "__wakeup"}
+"""The names of the methods that step a task, in asyncio's Python."""
 
 
 def asyncio_replace_callbacks(loop: Any, replace: Callable[[Any], Any]) -> None:

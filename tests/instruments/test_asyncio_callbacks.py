@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import gc
+import selectors
 import sys
+import threading
 from weakref import ref
 
 import pytest
 
 from tests.strategies import by_names
 from tracetools import record, span
-from tracetools.instruments.asyncio_callbacks import callback_frame
+from tracetools.core.accounting import LoopAccount
+from tracetools.instruments import asyncio_callbacks
 from tracetools.testing import FakeClock
 
 
@@ -227,37 +231,172 @@ def test_a_protocols_method_is_named(tmp_path, clock):
     assert name.endswith("Answers.data_received")
 
 
-class Callable:
-    def __call__(self):
-        pass
+def test_a_function_in_c_is_a_callback_too(recorded, clock):
+    class Ticker:
+        """Ticks when it is hashed, which functions in C do."""
 
-    def method(self):
-        pass
+        def __hash__(self):
+            clock.tick(5)
+            return 1
 
+    async def main():
+        asyncio.get_running_loop().call_soon({}.setdefault, Ticker())
+        await until_called()
 
-@pytest.mark.parametrize(
-    ("callback", "name"),
-    [
-        (Callable(), "Callable.__call__"),
-        (Callable().method, "Callable.method"),
-        (functools.partial(functools.partial(Callable().method)), "Callable.method"),
-        (Callable.method, "Callable.method"),
-        (print, None),
-        (object(), None),
-        (asyncio.sleep, None),
-    ],
-)
-def test_the_name_of_a_callback(callback, name):
-    frame = callback_frame(callback)
-    assert (frame and frame.name) == name
+    assert recorded(main)["dict.setdefault"].busy == 5
 
 
-def test_an_object_that_lies_is_asked_nothing():
-    class Liar:
-        def __getattribute__(self, name):
-            pytest.fail(f"asked for {name}")
+def test_two_functions_of_one_name_are_told_apart(tmp_path, clock):
+    def make(ns):
+        namespace = {"clock": clock}
+        exec(f"def same():\n    clock.tick({ns})", namespace)  # noqa: S102
+        return namespace["same"]
 
-        def __call__(self):
-            pass
+    async def main():
+        for _ in range(2):
+            asyncio.get_running_loop().call_soon(make(1))
+            asyncio.get_running_loop().call_soon(make(10))
+        await until_called()
 
-    assert callback_frame(Liar()).name.endswith("Liar.__call__")
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+        asyncio.run(main())
+    assert found.profile.callbacks == 22
+
+
+def test_what_strikes_before_a_callback_does_not_prevent_it(recorded, clock, monkeypatch):
+    def callback():
+        clock.tick(5)
+        called.append(True)
+
+    def strike(*_):
+        raise KeyboardInterrupt
+
+    async def main():
+        monkeypatch.setattr(asyncio_callbacks, "callback_frame", strike)
+        asyncio.get_running_loop().call_soon(callback)
+        await until_called()
+
+    called = []
+    with pytest.raises(KeyboardInterrupt):
+        recorded(main)
+    assert called
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_what_strikes_at_the_end_of_a_callback_leaves_nothing_running(
+    clock, tmp_path, monkeypatch, several
+):
+    def callback():
+        clock.tick(5)
+        monkeypatch.setattr(LoopAccount, "end_callback", strike)
+
+    def strike(*_):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    async def main():
+        asyncio.get_running_loop().call_soon(callback)
+        await until_called()
+
+    def run():
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(main())
+        clock.tick(100)
+
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+        if several:
+            with record(tmp_path / "other", clock=clock, flush_interval=None) as other:
+                run()
+            assert other.profile.callbacks == 5
+        else:
+            run()
+    found.profile.check()
+    assert found.profile.callbacks == 5
+
+
+def test_callbacks_of_two_recordings_are_in_both(clock, tmp_path):
+    def callback():
+        clock.tick(5)
+
+    async def main():
+        asyncio.get_running_loop().call_soon(callback)
+        await until_called()
+
+    with record(tmp_path / "a", clock=clock, flush_interval=None) as first:
+        with record(tmp_path / "b", clock=clock, flush_interval=None) as second:
+            asyncio.run(main())
+        asyncio.run(main())
+    assert (first.profile.callbacks, second.profile.callbacks) == (10, 5)
+
+
+def test_a_callback_of_a_loop_that_is_not_recorded_is_nobodys(clock, tmp_path):
+    def callback():
+        clock.tick(5)
+
+    async def call_another(loop):
+        other = asyncio.SelectorEventLoop()
+        other.call_soon(callback)
+        other.call_soon(other.stop)
+        thread = threading.Thread(target=other.run_forever)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        other.close()
+
+    async def main():
+        async with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+            await call_another(asyncio.get_running_loop())
+        assert found.profile.callbacks == 0
+
+    asyncio.run(main())
+
+
+def test_a_loop_whose_selector_the_program_replaces_is_recorded_on(recorded, clock):
+    class Selector(selectors.DefaultSelector):
+        def select(self, timeout=None):
+            found = super().select(0 if timeout is None else min(timeout, 0.01))
+            clock.tick(100)
+            return found
+
+    def callback():
+        clock.tick(5)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        old, loop._selector = loop._selector, Selector()
+        for key in old.get_map().values():
+            loop._selector.register(key.fileobj, key.events, key.data)
+        old.close()
+        loop.call_soon(callback)
+        loop.call_later(0.001, callback)
+        await asyncio.sleep(0.01)
+
+    assert recorded(main)["callback"].busy == 10
+
+
+def test_a_loop_of_a_class_that_the_program_makes_meanwhile_is_recorded(clock, tmp_path):
+    def callback():
+        clock.tick(5)
+
+    async def main():
+        asyncio.get_running_loop().call_soon(callback)
+        await until_called()
+
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+
+        class Loop(asyncio.SelectorEventLoop):
+            def run_forever(self):
+                clock.tick(1)
+                super().run_forever()
+
+        class OtherHandle(asyncio.Handle):
+            def _run(self):
+                clock.tick(1)
+                super()._run()
+
+        loop = Loop()
+        handle = OtherHandle(callback, (), loop, contextvars.copy_context())
+        loop._ready.append(handle)
+        loop.run_until_complete(main())
+        loop.close()
+    found.profile.check()
+    assert found.profile.callbacks == 10

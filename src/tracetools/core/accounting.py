@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from tracetools.core.buckets import HistogramBuilder, Trend
-from tracetools.core.stacks import CALLBACKS, WAITING
+from tracetools.core.stacks import CALLBACKS, OTHER, WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -416,9 +416,13 @@ class LoopAccount:
     def callback(self, frame: Frame, now: int) -> TaskAccount:
         """Return the account of a callback of the loop, by the frame of its function.
 
-        Its steps begin as a task's do, and end by `end_callback`.
+        Its steps begin as a task's do, and end by `end_callback`. There are as many accounts as
+        there may be stacks; all other callbacks have one together.
         """
         found = self.callbacks.get(frame)
+        if found is None and len(self.callbacks) >= self.tree.max_stacks:
+            frame = OTHER
+            found = self.callbacks.get(frame)
         if found is None:
             parent = self.tree.child(self.tree.root, CALLBACKS)
             found = TaskAccount(self, self.tree.child(parent, frame), now)
@@ -427,7 +431,7 @@ class LoopAccount:
             self.changes += 1
         return found
 
-    def end_callback(self, account: TaskAccount, now: int, *, rearms: bool = False) -> None:
+    def end_callback(self, account: TaskAccount, now: int, rearms: bool = False) -> None:
         """End the step of a callback, and close what it has left open.
 
         Args:
@@ -440,7 +444,6 @@ class LoopAccount:
             while account.innermost is not None:
                 account.close(account.innermost, now)
         account.end_step(now, rearms)
-        account.parked = NEVER  # it does not wait for its next step
 
     def waited(self, begin: int, now: int) -> None:
         """Charge the time in which the loop waited for events, between two steps."""
@@ -509,7 +512,7 @@ class LoopAccount:
             return None
         if self.paused is not None:
             self.runs_again()
-        if now - task.parked > self.least_wait:
+        if now - task.parked > self.least_wait and not task.is_callback:
             now = self.wait_ends(task, now)
         if not self.running:
             return None

@@ -24,7 +24,7 @@ from tracetools import compat
 from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
-from tracetools.instruments import asyncio_patches, event_waits
+from tracetools.instruments import asyncio_callbacks, asyncio_patches, event_waits
 from tracetools.instruments.libraries import portals
 from tracetools.instruments.listener import Listener
 from tracetools.instruments.loop_state import is_of_library, is_running
@@ -103,7 +103,9 @@ class AsyncioInstrument(Tasks, Listener):
                 self.recorder.pause_loop(account, account.clock())
 
     def _watch(self, loop: AbstractEventLoop, account: RecordedLoop) -> None:
-        """Measure how long the loop waits for events, as long as it runs."""
+        """Measure how long the loop waits for events, and its callbacks, as long as it runs."""
+        asyncio_callbacks.unfollow(account)
+        asyncio_callbacks.follow(loop, account)
         poller = compat.asyncio_poller(loop)
         if poller is not None and account not in self._pollers:
             self._pollers[account] = poller
@@ -111,6 +113,7 @@ class AsyncioInstrument(Tasks, Listener):
             event_waits.watch(poller, "select")
 
     def _unwatch(self, account: RecordedLoop) -> None:
+        asyncio_callbacks.unfollow(account)
         poller = self._pollers.pop(account, None)
         if poller is not None:
             account.poller = 0
@@ -271,7 +274,7 @@ class AsyncioInstrument(Tasks, Listener):
 
     def leave(self) -> None:
         """Let go of all loops and tasks."""
-        for account in tuple(self._pollers):
+        for account in tuple(self._refs):
             self._unwatch(account)
         portals.end(self.portal)
         self._accounts.clear()

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import functools
 import os
-from threading import get_ident
+from _thread import allocate_lock
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
 from tracetools.attribution.functions import register_step
-from tracetools.core.labels import memoised_frames
+from tracetools.core.interruptions import Insist
+from tracetools.instruments.callback_names import callback_frame, is_known_by_code
 from tracetools.instruments.stepped import hide_frame
-from tracetools.recording.current import loops_here, recorded_loops
 from tracetools.recording.guard import handle
 from tracetools.recording.loops import RecordedLoop
 
@@ -26,19 +26,52 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracetools.core.accounting import TaskAccount
-    from tracetools.core.stacks import Frame
 
-__all__ = ["callback_frame", "measured"]
+__all__ = ["follow", "measured", "unfollow"]
 
-_frame_of: Final = memoised_frames()
-_MOST_WRAPPERS: Final = 16
-_OUR_FOLDER: Final = os.path.dirname(__file__) + os.sep
+_followed: Final[dict[Any, RecordedLoop | tuple[RecordedLoop, ...]]] = {}
+"""The asyncio loops that run and are recorded: by one recording, or else by several."""
+
+_lock = allocate_lock()
 
 
-def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return a replacement of `Handle._run` that does the same and measures callbacks."""
+def follow(loop: Any, account: RecordedLoop) -> None:
+    """Charge the callbacks of an asyncio loop, which is about to run, to an account."""
+    with _lock:
+        _set(loop, (*_accounts_of(loop), account))
 
-    def _run(self: Any) -> Any:
+
+def unfollow(account: RecordedLoop) -> None:
+    """Undo `follow`; do nothing if the account does not follow a loop."""
+    with _lock:
+        for loop in tuple(_followed):
+            _set(loop, tuple(other for other in _accounts_of(loop) if other is not account))
+
+
+def _accounts_of(loop: Any) -> tuple[RecordedLoop, ...]:
+    accounts = _followed.get(loop, ())
+    return (accounts,) if isinstance(accounts, RecordedLoop) else accounts
+
+
+def _set(loop: Any, accounts: tuple[RecordedLoop, ...]) -> None:
+    if accounts:
+        _followed[loop] = accounts if len(accounts) > 1 else accounts[0]
+    else:
+        _followed.pop(loop, None)
+
+
+_WAKEUP: Final = compat.ASYNCIO_WAKEUP
+_is_rearmed: Final = compat.asyncio_is_rearmed
+
+
+def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C901  # as below
+    """Return a replacement of `Handle._run` that does the same and measures callbacks.
+
+    What a step costs here is one comparison or two. What finds the account of a callback that was
+    called before is written out, for it would cost as much again to call it.
+    """
+
+    def _run(self: Any) -> Any:  # noqa: C901, PLR0912  # one frame, for a call is too dear
         callback = self._callback
         kind = type(callback)
         if kind in _first_steps or (kind is BuiltinMethodType and callback.__name__ == _WAKEUP):
@@ -46,10 +79,22 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 return original(self)
             finally:
                 del self, callback  # an error's traceback refers to this frame
-        struck = None
-        started: tuple[TaskAccount, ...] = ()
+        loop = account = function = struck = None
+        others: tuple[TaskAccount, ...] = ()
         try:
-            started = _start(callback)
+            loop = _followed.get(self._loop)
+            if isinstance(loop, tuple):
+                others = _begin_in_each(loop, self)
+            elif loop is not None and loop.current is None:
+                function = callback.__func__ if kind is MethodType else callback
+                known = None
+                if type(function) is FunctionType and type(function.__qualname__) is str:
+                    known = loop.known.get(function.__qualname__)
+                if known is None or known[0] is not function.__code__:
+                    account = _begin(loop, self)
+                elif known[1] is not None:
+                    account = known[1]
+                    account.begin_step(loop.clock())
         except BaseException as error:  # noqa: BLE001  # the callback must be called nevertheless
             struck = error
         try:
@@ -58,11 +103,17 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
             hide_frame(error)
             raise
         finally:
-            for account in started:
-                _end(account, self)
-            del self, callback
+            try:
+                if account is not None:
+                    now = account.loop.clock()
+                    account.loop.end_callback(account, now, _is_rearmed(self, callback))
+                elif others:
+                    _end_each(others, self)
+            except BaseException as error:  # noqa: BLE001  # sorted out there
+                _end_again(others if account is None else (account,), error)
+            del self, callback, function
         if struck is not None:
-            raise struck
+            _handle(loop, struck)
         return None
 
     register_step(_run.__code__)
@@ -72,77 +123,62 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
 _first_steps: Final[set[type]] = set()
 """The types of callbacks that step a task which no future has woken, as far as any was met."""
 
-_WAKEUP: Final = "task_wakeup"
-"""The name of the method that steps a task which a future has woken."""
 
-
-def _start(callback: Any) -> tuple[TaskAccount, ...]:
-    """Start a step of a callback in each recorded loop of this thread; return their accounts."""
-    loop = recorded_loops.get(get_ident())
-    if type(loop) is RecordedLoop:
-        account = _start_in(loop, callback)
-        return () if account is None else (account,)
-    started = [_start_in(each, callback) for each in loops_here()]
-    return tuple(account for account in started if account is not None)
-
-
-def _start_in(loop: RecordedLoop, callback: Any) -> TaskAccount | None:
-    """Start a step of a callback, unless it steps a task, or is called within a step."""
-    if loop.current is not None or not loop.poller:  # if none, it is not asyncio's
+def _begin(loop: RecordedLoop, called: Any) -> TaskAccount | None:
+    """Begin a callback of which nothing is known so far; None if it is not of the program."""
+    callback = called._callback  # noqa: SLF001
+    if compat.asyncio_is_of_future(callback):
         return None
-    try:
-        now = loop.clock()
-        frame = callback_frame(callback)
-        if frame is None or (loop.is_host and compat.trio_is_guest_tick(frame.name)):
-            return None
-        account = loop.callbacks.get(frame) or loop.callback(frame, now)
+    if compat.asyncio_is_step(callback):
+        if type(callback) is not MethodType:
+            _first_steps.add(type(callback))
+        return None
+    now = loop.clock()
+    frame = callback_frame(callback, called._args)  # noqa: SLF001
+    is_tick = frame is not None and compat.trio_is_guest_tick(frame.name)
+    if is_tick and loop.is_host:
+        return None
+    account = None if frame is None else loop.callback(frame, now)
+    if is_known_by_code(callback) and not is_tick:
+        loop.know(callback, account)
+    if account is not None:
         account.begin_step(now)
-    except BaseException as error:  # noqa: BLE001  # sorted out there
-        handle(error, loop.owner, _FAILED)
-        return None
     return account
 
 
-def _end(account: TaskAccount, called: Any) -> None:
-    loop = account.loop
-    try:
-        loop.end_callback(account, loop.clock(), rearms=compat.asyncio_is_rearmed(called))
-    except BaseException as error:  # noqa: BLE001  # sorted out there
-        account.end_step(loop.clock())
-        handle(error, loop.owner, _FAILED)
+def _begin_in_each(loops: tuple[RecordedLoop, ...], called: Any) -> tuple[TaskAccount, ...]:
+    """Begin a callback in each recording of a loop."""
+    begun = [_begin(loop, called) for loop in loops if loop.current is None]
+    return tuple(account for account in begun if account is not None)
 
 
-_FAILED: Final = "a callback could not be recorded"
+def _end_each(accounts: tuple[TaskAccount, ...], called: Any) -> None:
+    rearms = compat.asyncio_is_rearmed(called, called._callback)  # noqa: SLF001
+    for account in accounts:
+        account.loop.end_callback(account, account.loop.clock(), rearms)
 
 
-def callback_frame(callback: Any) -> Frame | None:
-    """Return the frame of the function that a callback runs; ``None`` if it is asyncio's, or ours.
-
-    Nothing is asked of an object of the program: types are compared by identity.
-    """
-    for _ in range(_MOST_WRAPPERS):
-        kind = type(callback)
-        if kind is functools.partial:
-            callback = callback.func
-        elif kind is MethodType:
-            if compat.asyncio_is_step(callback):
-                return None
-            protocol = compat.asyncio_protocol(callback)
-            callback = callback.__func__ if protocol is None else protocol
-        elif kind is FunctionType:
-            code = callback.__code__
-            if compat.is_of_asyncio(code) or code.co_filename.startswith(_OUR_FOLDER):
-                return None
-            return _frame_of(callback.__qualname__, code)
-        elif kind is BuiltinMethodType or callback is None:
-            return None
-        elif compat.asyncio_is_step(callback):
-            _first_steps.add(kind)
-            return None
-        else:
-            callback = _found_in(kind, "__call__")
-    return None
+def _end_again(accounts: tuple[TaskAccount, ...], error: BaseException) -> None:
+    """End a callback whose end was interrupted by an error."""
+    with Insist() as insist:
+        for account in accounts:
+            insist.do(account.loop.end_callback, account, account.loop.clock())
+    _handle(tuple(account.loop for account in accounts), error)
 
 
-def _found_in(kind: type, name: str) -> Any:
-    return next((vars(known)[name] for known in kind.__mro__ if name in vars(known)), None)
+def _handle(loops: RecordedLoop | tuple[RecordedLoop, ...] | None, error: BaseException) -> None:
+    """Stop recording after an error of ours; raise it if it is the program's."""
+    loops = (loops,) if isinstance(loops, RecordedLoop) else loops
+    for loop in loops or ():
+        handle(error, loop.owner, "a callback could not be recorded")
+
+
+def _forget_in_child() -> None:
+    """In a forked process: nothing is recorded, and the lock may be held by no living thread."""
+    global _lock  # noqa: PLW0603
+    _lock = allocate_lock()
+    _followed.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -12,7 +12,8 @@ from tracetools.recording.guard import handle
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
-    from typing import Protocol
+    from types import CodeType
+    from typing import Any, Protocol
 
     from tracetools.attribution.waits import Waits
     from tracetools.core.accounting import Opened, TaskAccount
@@ -74,6 +75,8 @@ class RecordedLoop(LoopAccount):
         owner: the recording.
         waits: attributes idle time to what tasks await; ``None`` to leave it with the tasks.
         thread: the identity of the thread that the loop runs in.
+        known: the code and account of callbacks that were called before, by the name of their
+            function. None is the account of what is not of the program.
         poller: the identity of what it waits for events with; 0 if that is not known.
         clock: the clock as it stands in that thread.
         threshold: how long a step may take before it blocks the loop, in nanoseconds.
@@ -95,6 +98,7 @@ class RecordedLoop(LoopAccount):
         "clock",
         "is_guest",
         "is_host",
+        "known",
         "last_blocking",
         "owner",
         "poller",
@@ -126,6 +130,7 @@ class RecordedLoop(LoopAccount):
         self.clock = clock
         self.thread = thread
         self.poller = 0
+        self.known: dict[str, tuple[CodeType, TaskAccount | None]] = {}
         self.threshold = threshold
         self.blocking: dict[Location, Blocks] = {}
         self.samples: list[tuple[int, Location]] = []
@@ -159,6 +164,13 @@ class RecordedLoop(LoopAccount):
         """
         self.postponed = error
         self.due = 0
+
+    def know(self, callback: Any, account: TaskAccount | None) -> None:
+        """Remember the account of a callback, a function or method, by its function."""
+        function = getattr(callback, "__func__", callback)
+        if len(self.known) >= MAX_LOCATIONS:  # a program may make functions without end
+            self.known.clear()
+        self.known[function.__qualname__] = function.__code__, account
 
     def runs_again(self) -> None:
         """Resume the loop."""

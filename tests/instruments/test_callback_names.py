@@ -1,0 +1,226 @@
+"""The names of callbacks: found without asking any object of the program."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import operator
+import time
+import types
+from unittest import mock
+
+import pytest
+
+from tracetools.core.stacks import Frame
+from tracetools.instruments.callback_names import callback_frame, is_known_by_code
+
+
+class Callable:
+    def __call__(self):
+        pass
+
+    def method(self):
+        pass
+
+    @classmethod
+    def of_class(cls):
+        pass
+
+    @staticmethod
+    def static():
+        pass
+
+
+class Slotted:
+    __slots__ = ()
+
+    def method(self):
+        pass
+
+
+class Raising:
+    """Raises whatever it is asked."""
+
+    def __getattr__(self, name):
+        raise ZeroDivisionError
+
+    def __repr__(self):
+        raise ZeroDivisionError
+
+    def method(self):
+        pass
+
+
+class RaisingProtocol(asyncio.Protocol):
+    def __getattr__(self, name):
+        raise ZeroDivisionError
+
+
+class Steps:
+    def __step(self):
+        pass
+
+    step = __step
+
+
+class LikePartial(functools.partial):
+    def __getattribute__(self, name):
+        raise ZeroDivisionError
+
+
+class CallsPartial:
+    __call__ = functools.partial(Callable().method)
+
+
+class CallsSomethingElse:
+    __call__ = 5
+
+
+class MetaLiar(type):
+    def __getattribute__(cls, name):
+        raise ZeroDivisionError
+
+
+class LyingClass(metaclass=MetaLiar):
+    pass
+
+
+class CallableLyingClass(metaclass=MetaLiar):
+    def __call__(self):
+        pass
+
+
+class WithInit:
+    def __init__(self):
+        pass
+
+
+@functools.lru_cache
+def cached():
+    pass
+
+
+@functools.wraps(time.sleep)
+def wraps_sleep():
+    pass
+
+
+def nested(function, depth):
+    for _ in range(depth):
+        function = functools.partial(function)
+        function.attribute = 1  # or it would be flattened
+    return function
+
+
+context = contextvars.copy_context()
+
+
+NAMES = [
+    (Callable(), "Callable.__call__"),
+    (Callable().method, "Callable.method"),
+    (Callable.of_class, "Callable.of_class"),
+    (Callable.static, "Callable.static"),
+    (functools.partial(functools.partial(Callable().method)), "Callable.method"),
+    (nested(Callable().method, 10), "Callable.method"),
+    (nested(Callable().method, 100), "partial"),
+    (LikePartial(Callable().method), "Callable.method"),
+    (CallsPartial(), "Callable.method"),
+    (CallsSomethingElse(), "int"),
+    (Callable.method, "Callable.method"),
+    (Slotted().method, "Slotted.method"),
+    (Raising().method, "Raising.method"),
+    (Raising(), "Raising"),
+    (Steps().step, "Steps.__step"),
+    (WithInit, "WithInit.__init__"),
+    (LyingClass, "LyingClass"),
+    (CallableLyingClass(), "CallableLyingClass.__call__"),
+    (types.MethodType(Callable(), 1), "Callable.__call__"),
+    (staticmethod(Callable.method), "Callable.method"),
+    (mock.Mock(), "CallableMixin.__call__"),
+    (mock.MagicMock(), "CallableMixin.__call__"),
+    (cached, "cached"),
+    (wraps_sleep, "sleep"),
+    (lambda: None, "<lambda>"),
+    (print, "builtins.print"),
+    (time.sleep, "time.sleep"),
+    ([].append, "list.append"),
+    (dict.fromkeys, "dict.fromkeys"),
+    (str.upper, "method_descriptor"),
+    (Callable().__init__, "method-wrapper"),
+    (operator.methodcaller("x"), "methodcaller"),
+    (int, "int"),
+    (object(), "object"),
+    (asyncio.sleep, None),
+    (RaisingProtocol().data_received, None),
+]
+
+
+@pytest.mark.parametrize(("callback", "name"), NAMES, ids=range(len(NAMES)))
+def test_the_name_of_a_callback(callback, name):
+    frame = callback_frame(callback)
+    assert (frame and frame.name.rpartition("<locals>.")[2]) == name
+
+
+def test_what_a_context_runs_is_the_callback():
+    assert callback_frame(context.run, (Callable.static, 1)).name == "Callable.static"
+    bound = functools.partial(context.run, Callable.static)
+    assert callback_frame(bound).name == "Callable.static"
+    assert callback_frame(context.run) == Frame("Context.run")
+
+
+def test_an_object_that_lies_is_asked_nothing():
+    class Liar:
+        def __getattribute__(self, name):
+            pytest.fail(f"asked for {name}")
+
+        def __call__(self):
+            pass
+
+    assert callback_frame(Liar()).name.endswith("Liar.__call__")
+    assert callback_frame(types.MethodType(Liar(), 1)).name.endswith("Liar.__call__")
+
+
+class Text(str):
+    """A text that runs code of the program when it is asked for anything."""
+
+    __slots__ = ()
+
+    def refuse(self, *_):
+        raise ZeroDivisionError
+
+    __eq__ = __str__ = __repr__ = __len__ = __format__ = refuse
+    __hash__ = refuse
+
+
+def test_a_name_that_lies_is_taken_as_text():
+    def function():
+        pass
+
+    function.__qualname__ = Text("a;b\n at 0x7f")
+    frame = callback_frame(function)
+    assert type(frame.name) is str
+    assert frame.name == "a;b\n"
+    assert not is_known_by_code(function)
+
+
+@pytest.mark.parametrize("make", ["set_result", "set_exception", "cancel", "result"])
+def test_methods_of_futures_are_asyncios_own(make):
+    future = asyncio.new_event_loop().create_future()
+    future.get_loop().close()
+    assert callback_frame(getattr(future, make)) is None
+
+
+@pytest.mark.parametrize(
+    ("callback", "is_known"),
+    [
+        (Callable.method, True),
+        (Callable().method, True),
+        (Callable(), False),
+        (functools.partial(Callable.static), False),
+        (asyncio.Protocol().data_received, False),
+        (time.sleep, False),
+    ],
+)
+def test_plain_functions_and_methods_are_known_by_their_code(callback, is_known):
+    assert is_known_by_code(callback) == is_known

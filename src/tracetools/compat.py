@@ -47,6 +47,7 @@ __all__ = [
     "missing",
     "multiprocessing_is_preparing",
     "runpy_run_module",
+    "runs_loop",
     "this_thread",
     "trio_checkpoint",
     "trio_instruments",
@@ -515,10 +516,21 @@ def is_of_asyncio(code: CodeType | None) -> bool:
     return code is not None and code.co_filename.startswith(_asyncio_folder())
 
 
+def runs_loop(code: CodeType) -> bool:
+    """Whether a function of asyncio's runs a loop."""
+    return code.co_name in _RUN_LOOPS and is_of_asyncio(code)
+
+
+_RUN_LOOPS: Final = {"run", "run_forever", "run_until_complete"}
+
+
 def _asyncio_folder() -> str:
     found = _found.get("asyncio")
     if found is None:
-        file = sys.modules["asyncio"].__file__ or ""
+        module = sys.modules.get("asyncio")
+        if module is None:
+            return "?"  # no file
+        file = module.__file__ or ""
         found = _found["asyncio"] = file.removesuffix("__init__.py")
     return str(found)
 

@@ -13,9 +13,9 @@ from tracetools.core.errors import LawError
 from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.notebook import html_of
 from tracetools.core.stacks import (
-    CALLBACKS,
+    ALL_CALLBACKS,
+    ALL_WAITING,
     ROOT,
-    WAITING,
     Blocks,
     Frame,
     StackPath,
@@ -114,14 +114,14 @@ class Profile:
 
     @property
     def waiting(self) -> int:
-        """The time in which loops waited for events, in nanoseconds, as far as it was measured."""
-        return self.stacks.get((ROOT, WAITING), Times()).busy
+        """The time in which loops waited for events, in nanoseconds; on uvloop an estimate."""
+        return sum(self.stacks.get((ROOT, frame), Times()).busy for frame in ALL_WAITING)
 
     @property
     def callbacks(self) -> int:
-        """The time in callbacks of loops outside of tasks, in nanoseconds, as far as measured."""
-        below = (times.busy for path, times in self.stacks.items() if path[1:2] == (CALLBACKS,))
-        return sum(below)
+        """The time in callbacks outside of tasks, in nanoseconds; on uvloop an estimate."""
+        frames = ((path[1:2], times.busy) for path, times in self.stacks.items())
+        return sum(busy for found, busy in frames if found and found[0] in ALL_CALLBACKS)
 
     @property
     def thread_time(self) -> int:

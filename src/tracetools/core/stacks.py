@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "ALL_CALLBACKS",
+    "ALL_WAITING",
     "BLOCKS_THE_LOOP",
     "CALLBACKS",
     "DEEPER",
+    "ESTIMATED_CALLBACKS",
+    "ESTIMATED_WAITING",
     "OTHER",
     "ROOT",
     "RUNTIME",
@@ -69,6 +73,10 @@ WAITING: Final = Frame("(waiting for events)", "")
 
 CALLBACKS: Final = Frame("(callbacks)", "")
 """The frame below the root of the callbacks that a loop calls outside of any task."""
+
+ESTIMATED_WAITING: Final = Frame("(waiting for events, by the CPU clock)", "")
+ESTIMATED_CALLBACKS: Final = Frame("(callbacks, by samples)", "")
+"""The same where it cannot be measured, but only estimated: on uvloop."""
 
 OTHER: Final = Frame("(other)", "")
 """The frame of all stacks that came after `StackTree.max_stacks` distinct ones."""
@@ -262,7 +270,9 @@ def is_of_loop(path: StackPath) -> bool:
     return path[1:2] == () or path[1] in _OF_LOOP
 
 
-_OF_LOOP: Final = (WAITING, CALLBACKS)
+ALL_WAITING: Final = (WAITING, ESTIMATED_WAITING)
+ALL_CALLBACKS: Final = (CALLBACKS, ESTIMATED_CALLBACKS)
+_OF_LOOP: Final = (*ALL_WAITING, *ALL_CALLBACKS)
 
 
 def frames_between(outer: Stack, inner: Stack) -> list[Frame]:

@@ -111,9 +111,13 @@ class AsyncioInstrument(Tasks, Listener):
             self._pollers[account] = poller
             account.poller = id(poller)
             event_waits.watch(poller, "select")
+        elif poller is None:
+            self.recorder.estimate_unseen(account)
 
     def _unwatch(self, account: RecordedLoop) -> None:
         asyncio_callbacks.unfollow(account)
+        if account.unseen is not None:
+            account.unseen.end(account.clock())
         poller = self._pollers.pop(account, None)
         if poller is not None:
             account.poller = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.histogram import EMPTY, Histogram
@@ -40,7 +41,8 @@ class LoopStatistics:
         if task is not None and now - began > loop.threshold and loop.began is began:
             location, took = loop.location_of(task.stack, began), now - began
             blocking[location] = blocking.get(location, Blocks()).plus(Blocks(1, took, took))
-        for location, blocks in blocking.items():
+        seen = {} if loop.unseen is None else loop.unseen.blocking.copy()
+        for location, blocks in chain(blocking.items(), seen.items()):
             self._blocking[location] = self._blocking.get(location, Blocks()).plus(blocks)
         self._delays = self._delays.plus(Histogram.of(loop.delays))
         self._queue = self._queue.plus(Histogram.of(loop.queue))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracetools.attribution.waits import Waits
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.stacks import Frame, Stack, StackTree
+    from tracetools.recording.unseen import UnseenTime
 
     class Work(Protocol):
         """Work that a task has given to a thread."""
@@ -78,6 +79,7 @@ class RecordedLoop(LoopAccount):
         known: the code and account of callbacks that were called before, by the name of their
             function. None is the account of what is not of the program.
         poller: the identity of what it waits for events with; 0 if that is not known.
+        unseen: estimates what it does between steps, if nothing but steps can be seen; else None.
         clock: the clock as it stands in that thread.
         threshold: how long a step may take before it blocks the loop, in nanoseconds.
         release_gil: called at the end of steps after `due`, so that the sampler can acquire the
@@ -109,6 +111,7 @@ class RecordedLoop(LoopAccount):
         "shared_since",
         "thread",
         "threshold",
+        "unseen",
         "waits",
     )
 
@@ -130,6 +133,7 @@ class RecordedLoop(LoopAccount):
         self.clock = clock
         self.thread = thread
         self.poller = 0
+        self.unseen: UnseenTime | None = None
         self.known: dict[str, tuple[CodeType, TaskAccount | None]] = {}
         self.threshold = threshold
         self.blocking: dict[Location, Blocks] = {}
@@ -171,6 +175,13 @@ class RecordedLoop(LoopAccount):
         if len(self.known) >= MAX_LOCATIONS:  # a program may make functions without end
             self.known.clear()
         self.known[function.__qualname__] = function.__code__, account
+
+    def estimates(self, busy: int, now: int) -> dict[Stack, int]:
+        """Return estimates of what it did between steps, by stack; `busy` is that of its tree.
+
+        A host has none, for its guest's steps are not among its own.
+        """
+        return {} if self.unseen is None or self.is_host else self.unseen.split(busy, now)
 
     def runs_again(self) -> None:
         """Resume the loop."""

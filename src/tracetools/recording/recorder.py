@@ -27,6 +27,7 @@ from tracetools.recording import current
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
+from tracetools.recording.unseen import UnseenTime, can_be_estimated
 
 if TYPE_CHECKING:
     from tracetools.attribution.functions import Sample
@@ -208,6 +209,7 @@ class Recorder:
             end = now if loop.paused is None else loop.paused
             self.waits.end_all(loop, end, loop.clock)
             loop.finish(end)
+            self._settle_unseen(loop, end)
             self._statistics.add_loop(loop, end)
             del self._loops[loop]
             self._duration += loop.own_duration(end)
@@ -216,6 +218,22 @@ class Recorder:
                     guest.share(end, is_shared=False)
             self._task_time += loop.lifetimes
         self._unfollow(loop)
+
+    def estimate_unseen(self, loop: RecordedLoop) -> None:
+        """Estimate what a loop, which runs in this thread, does between its steps.
+
+        Only where the clock counts real time, as CPU clocks are compared with it.
+        """
+        if self.clock in _TRUSTED and can_be_estimated():
+            loop.unseen = loop.unseen or UnseenTime(loop.tree)
+            loop.unseen.start(loop.clock())
+
+    def _settle_unseen(self, loop: RecordedLoop, now: int) -> None:
+        """Add what was estimated of a loop to its stacks."""
+        if loop.unseen is not None:
+            busy = sum(stack.busy for stack in loop.tree.stacks)
+            for stack, time_of_it in loop.estimates(busy, now).items():
+                stack.busy += time_of_it
 
     def close(self) -> None:
         """End the recording of all loops, from wherever this is called.
@@ -388,7 +406,10 @@ class Recorder:
             statistics = self._statistics.copy()
             for moment in moments:
                 now = self._now_in(moment)
+                before = 0 if moment.loop.unseen is None else sums.busy()
                 task_time += sums.add_loop(moment, now)
+                if moment.loop.unseen is not None:
+                    sums.add_unseen(moment, sums.busy() - before, now)
                 self._move_waits(sums, moment, now)
                 statistics.add_loop(moment.loop, now)
                 duration += moment.loop.own_duration(now)

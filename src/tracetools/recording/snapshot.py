@@ -166,6 +166,12 @@ class Sums:
         self._add_stacks(moment.stacks, zip(*moment.stack_columns, strict=True))
         return moment.loop_row.lifetimes + self._add_tasks(moment, now)
 
+    def add_unseen(self, moment: Moment, busy: int, now: int) -> None:
+        """Add estimates of what a loop did between steps; `busy` is the time that is known."""
+        for stack, time_of_it in moment.loop.estimates(busy, now).items():
+            self._add_new(stack, moment.loop.tree.root)
+            self._add(stack, busy=time_of_it)
+
     def move_wait(self, row: TaskRow, stack: Stack, now: int) -> None:
         """Attribute the wait of a task, which goes on, to the stack of what it awaits."""
         idle = (now if row.ready is None else row.ready) - row.parked

@@ -48,8 +48,18 @@ class BlockingLog:
         self._steps: deque[int] = deque(maxlen=_MAX_STEPS)
         self._next_line = self._skipped = 0
 
-    def log(self, loop: RecordedLoop, began: int, location: Location, took: int) -> None:
+    def log(
+        self,
+        loop: RecordedLoop,
+        began: int,
+        location: Location,
+        took: int,
+        *,
+        goes_on: bool = False,
+    ) -> None:
         """Log a step once, with its location and the nanoseconds that it took up to now.
+
+        Say that it goes on if the loop says so, or `goes_on` does.
 
         No line is logged within a second of another one, or within ten of one about the same
         location. The next line says how many steps were left out.
@@ -67,13 +77,16 @@ class BlockingLog:
         self._next_line = now + _LINE_GAP
         self.is_logging = True
         with suppress(BaseException):  # log handlers are the program's; their errors end nothing
-            self._messages.warning("%s", self._sentence(loop, began, location, took))
+            sentence = self._sentence(loop, began, location, took, goes_on)
+            self._messages.warning("%s", sentence)
         self.is_logging = False
         self._skipped = 0
 
-    def _sentence(self, loop: RecordedLoop, began: int, location: Location, took: int) -> str:
+    def _sentence(
+        self, loop: RecordedLoop, began: int, location: Location, took: int, goes_on: bool
+    ) -> str:
         own, frames = location
-        goes_on = loop.current is not None and loop.began is began
+        goes_on = goes_on or (loop.current is not None and loop.began is began)
         names = " > ".join(frame.name for frame in stack_path(own)[1:])
         at = f" at {self._line(frames[-1])}" if frames and frames[-1].file else ""
         more = f" ({self._skipped} more such steps were not logged)" if self._skipped else ""

@@ -15,6 +15,7 @@ from tracetools.guest.threads import HiddenThread
 from tracetools.sampling.blocking_log import BlockingLog
 from tracetools.sampling.gil import GilHandover, make_waker
 from tracetools.sampling.schedule import NOT_SAMPLED, Schedule
+from tracetools.sampling.unseen_callbacks import UnseenCallbacks
 from tracetools.sampling.unwind import line_at_fault, unwind_step, unwind_thread
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Sampler:
         self._recorder = recorder
         self._interval = interval
         self._log = BlockingLog(recorder.messages)
+        self._unseen = UnseenCallbacks(self._log)
         # A signal handler of the program may end the recording while this thread has the lock.
         self._lock = threading.RLock()
         self._over: Any = None
@@ -185,6 +187,9 @@ class Sampler:
                 is_outer = len(loops) > 1 and any(_runs_within(loop, one) for one in loops)
                 took = self._sample_step(loop, weight, missed, is_outer=is_outer)
                 longest = took if longest is None else max(took, longest)
+            elif loop.unseen is not None:
+                lasted = self._unseen.sample(loop, recorder.clock_of_loop(loop)())
+                longest = lasted if longest is None else max(lasted or 0, longest)
             if loop.last_blocking is not None:
                 self._log.log(loop, *loop.last_blocking)
         if self._interval is not None:

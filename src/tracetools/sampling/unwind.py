@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tracetools.recording.loops import RecordedLoop, RecordedThread
 
-__all__ = ["line_at_fault", "unwind_step", "unwind_thread"]
+__all__ = ["line_at_fault", "unwind_between_steps", "unwind_step", "unwind_thread"]
 
 _MOST_FRAMES: Final = 2000
 _CALL: Final = methodcaller("__call__")
@@ -107,6 +107,29 @@ def unwind_step(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Samp
             if not is_outer:
                 break
     return Sample(began, account.base, own, loop.tree, codes[:end], lines[:end])
+
+
+def unwind_between_steps(loop: RecordedLoop) -> tuple[int, list[Any]] | None:
+    """Sample what a loop that steps no task has called, with lines, innermost first.
+
+    Returns:
+        The loop's `began` and the functions; None if a step goes on, or they cannot be told from
+        those that have started the loop.
+    """
+    found: list[Any] = []
+    unwind = _unwinder(loop.thread, found, with_lines=True)
+    began = loop.began
+    if loop.current is not None or not loop.running:
+        return None
+    try:
+        unwind()
+    except Exception:  # noqa: BLE001  # no memory, or an audit hook that forbids it
+        return None
+    if loop.current is not None or loop.began is not began or not loop.running:
+        return None
+    starts = (i for i, (code, _) in enumerate(found) if is_step(code) or compat.runs_loop(code))
+    end = next(starts, None)
+    return None if end is None else (began, found[:end])
 
 
 def line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:

@@ -1,0 +1,95 @@
+"""Samples the callbacks of loops whose callbacks cannot be measured, as uvloop's."""
+
+from __future__ import annotations
+
+from inspect import CO_COROUTINE
+from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from tracetools.attribution.functions import owner_of, qualified_name
+from tracetools.core.labels import code_frame, stable_name
+from tracetools.core.stacks import BLOCKS_THE_LOOP, Frame
+from tracetools.sampling.unwind import line_at_fault, unwind_between_steps
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+    from tracetools.recording.loops import RecordedLoop
+    from tracetools.sampling.blocking_log import BlockingLog
+
+__all__ = ["UnseenCallbacks"]
+
+_HARDLY: Final = 20
+"""A thread that computed for less than this part of some time has waited."""
+
+
+class _Seen(NamedTuple):
+    """What was seen of a loop between two steps.
+
+    Attributes:
+        links: the functions, innermost first, each with its line.
+        began: the loop's; another one if a step has begun since.
+        now: the moment.
+        cpu: the CPU clock of the thread.
+        first: when the same call was seen for the first time.
+    """
+
+    links: list[tuple[CodeType, int | None]]
+    began: int
+    now: int
+    cpu: int
+    first: int
+
+    def is_call_of(self, before: _Seen) -> bool:
+        """Whether it is the same call as before, which has waited since."""
+        is_same = self.links == before.links and self.began is before.began
+        return is_same and (self.cpu - before.cpu) * _HARDLY < self.now - before.now
+
+    def time_since(self, before: _Seen, *, waited: bool) -> int:
+        """Return the time since then: that of the call, or the CPU time since the last step."""
+        passed = max(self.now - max(before.now, self.began), 0)
+        return passed if waited else min(self.cpu - before.cpu, passed)
+
+
+class UnseenCallbacks:
+    """Samples the callbacks of loops between their steps.
+
+    A callback that waits is the same call as in the sample before, for the thread has computed
+    nothing since. Whether one that computes is the same call cannot be seen.
+    """
+
+    def __init__(self, log: BlockingLog) -> None:
+        self._log = log
+        self._seen: WeakKeyDictionary[RecordedLoop, _Seen] = WeakKeyDictionary()
+
+    def sample(self, loop: RecordedLoop, now: int) -> int | None:
+        """Sample a loop; return how long a callback is known to have run, None if there is none."""
+        unseen, before = loop.unseen, self._seen.pop(loop, None)
+        sample = None if unseen is None else unwind_between_steps(loop)
+        if unseen is None or sample is None:
+            return None
+        began, links = sample
+        codes = [code for code, _ in links if owner_of(code.co_filename) == "program"]
+        seen = _Seen(links, began, now, unseen.cpu, now)
+        if not codes or codes[-1].co_flags & CO_COROUTINE:  # a task that is not tracked
+            self._seen[loop] = seen._replace(links=[])
+            return None
+        callback = unseen.callback(_frame(codes[-1]))
+        if before is not None:
+            waited = seen.is_call_of(before)
+            unseen.add(callback, seen.time_since(before, waited=waited), waited=waited)
+            if waited:
+                seen = seen._replace(first=before.first)
+        self._seen[loop] = seen
+        lasted = now - seen.first
+        if lasted > loop.threshold:
+            frames = [_frame(code) for code in reversed(codes[:-1])]
+            line = Frame(BLOCKS_THE_LOOP, *(line_at_fault(links) or (None, 0)))
+            location = (callback, (*frames, line))
+            unseen.blocks(location, seen.first, lasted)
+            self._log.log(loop, seen.first, location, lasted, goes_on=True)
+        return lasted
+
+
+def _frame(code: CodeType) -> Frame:
+    return code_frame(stable_name(qualified_name(code)), code)

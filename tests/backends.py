@@ -7,8 +7,10 @@ waits; on asyncio in a callback, which belongs to the loop and not to any task.
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,6 +73,45 @@ class Backend:
         loop.call_soon(lambda: tasks.append(self.make_task(function(done), **options)))
         await done
         await tasks[0]
+
+    def call_soon(self, function: Callable[..., None], *args: Any) -> None:
+        asyncio.get_running_loop().call_soon(function, *args)
+
+    async def call_until_done(self, function: Callable[..., None], *args: Any) -> None:
+        """Have the loop call a function, and wait until that sets the result of a future."""
+        done = asyncio.get_running_loop().create_future()
+        self.call_soon(function, *args, done)
+        await done
+
+    def ways_to_call(self) -> list[Callable[[Callable[..., None]], Any]]:
+        """Return what has the loop call a function, in all ways, and waits until it is done."""
+        return [self.call_until_done, self._later, self._threadsafe, self._by_future, self._read]
+
+    async def _later(self, function: Callable[..., None]) -> None:
+        done = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0, function, done)
+        await done
+
+    async def _threadsafe(self, function: Callable[..., None]) -> None:
+        done = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon_threadsafe(function, done)
+        await done
+
+    async def _by_future(self, function: Callable[..., None]) -> None:
+        first, done = (asyncio.get_running_loop().create_future() for _ in range(2))
+        first.add_done_callback(partial(function, done))
+        first.set_result(None)
+        await done
+
+    async def _read(self, function: Callable[..., None]) -> None:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        ours, other = socket.socketpair()
+        with ours, other:
+            loop.add_reader(ours, function, done, ours)
+            other.send(b"x")
+            await done
+            loop.remove_reader(ours)
 
     def run_nested(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run a loop within a step of its own, as nest_asyncio lets it."""

@@ -50,7 +50,8 @@ class Scenario:
     trio; the other backends may need more or fewer for the same work. Where tasks that begin
     eagerly make a difference to the rest, `eager` has the rows that change. `awaits` has the idle
     time of awaits by name, where it matters; `limiters` how many tokens were wanted. What a program
-    needs that not every backend has is in `needs`.
+    needs that not every backend has is in `needs`. Where the loop calls functions of the program
+    outside of tasks, `callbacks` has (busy, steps, self-wakes) of each.
     """
 
     main: Program
@@ -60,6 +61,7 @@ class Scenario:
     awaits: dict[str, int] | None = None
     limiters: list[Tokens] = field(default_factory=list)
     needs: str = ""
+    callbacks: dict[str, tuple[int, int, int]] = field(default_factory=dict)
 
 
 TABLE: dict[str, Scenario] = {}
@@ -72,9 +74,10 @@ def scenario(  # noqa: PLR0913, PLR0917  # what a profile must have
     awaits: dict[str, int] | None = None,
     limiters: Iterable[Tokens] = (),
     needs: str = "",
+    callbacks: dict[str, tuple[int, int, int]] | None = None,
 ) -> Callable[[Program], Program]:
     def add(main: Program) -> Program:
-        more = eager or {}, awaits, [*limiters], needs
+        more = eager or {}, awaits, [*limiters], needs, callbacks or {}
         TABLE[main.__name__] = Scenario(main, stacks, waiting, *more)
         return main
 
@@ -621,3 +624,61 @@ async def nests():
     work(5)
     World.backend.run_nested(napper())
     work(6)
+
+
+def called(done, cause=None):
+    work(5)
+    if hasattr(cause, "recv"):  # or a future
+        cause.recv(1)
+    done.set_result(None)
+
+
+@scenario(
+    {"a_callback_of_every_kind": (5, 25, 6, 1)},
+    waiting=25,
+    needs="asyncio",
+    callbacks={"called": (25, 5, 0)},
+)
+async def a_callback_of_every_kind():
+    for call in World.backend.ways_to_call():
+        work(1)
+        await call(called)
+
+
+def rearms(left, done):
+    work(1)
+    if left:
+        World.backend.call_soon(rearms, left - 1, done)
+    else:
+        done.set_result(None)
+
+
+@scenario(
+    {"a_callback_that_rearms_itself": (3, 10, 2, 1)},
+    waiting=10,
+    needs="asyncio",
+    callbacks={"rearms": (10, 10, 9)},
+)
+async def a_callback_that_rearms_itself():
+    work(1)
+    await World.backend.call_until_done(rearms, 9)
+    work(2)
+
+
+def spans(done):
+    work(1)
+    with span("s"):
+        work(2)
+        helper()
+    done.set_result(None)
+
+
+@scenario(
+    {"a_span_in_a_callback": (1, 6, 2, 1)},
+    waiting=6,
+    needs="asyncio",
+    callbacks={"spans": (1, 1, 0), "spans;s": (2, 0, 0), "spans;s;helper": (3, 0, 0)},
+)
+async def a_span_in_a_callback():
+    work(1)
+    await World.backend.call_until_done(spans)

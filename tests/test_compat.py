@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.base_events
+import asyncio.sslproto
 import importlib
 import socket
 import sys
@@ -236,6 +237,65 @@ def test_an_object_of_the_program_is_asked_nothing():
             pytest.fail(f"asked for {name}")
 
     assert not compat.asyncio_is_step(Callback())
+
+
+def test_a_method_that_merely_has_the_name_of_a_step_is_none():
+    class Program:
+        def __step(self):
+            pass
+
+        step = __step
+
+    assert not compat.asyncio_is_step(Program().step)
+
+
+def test_methods_of_futures_are_known():
+    future = asyncio.new_event_loop().create_future()
+    future.get_loop().close()
+    assert compat.asyncio_is_of_future(future.set_result)
+    assert not compat.asyncio_is_of_future([].append)
+    assert not compat.asyncio_is_of_future(print)
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_the_method_of_the_protocol_behind_a_transport_is_found(is_secure):
+    class Answers(asyncio.Protocol):
+        def data_received(self, data):
+            pass
+
+    protocol = Answers()
+    if is_secure:
+        secure = object.__new__(asyncio.sslproto.SSLProtocol)
+        secure._app_protocol, protocol = protocol, secure
+    transport = object.__new__(asyncio.selector_events._SelectorSocketTransport)
+    transport._protocol = protocol
+    assert compat.asyncio_protocol_method(transport._read_ready) is Answers.data_received
+    assert compat.asyncio_protocol_method(transport.close) is None
+    transport._protocol = None
+    assert compat.asyncio_protocol_method(transport._read_ready) is None
+    del transport.__dict__["_protocol"]
+    assert compat.asyncio_protocol_method(transport._read_ready) is None
+    transport._sock = None  # for its finaliser
+
+
+def test_a_callback_that_was_scheduled_last_is_rearmed():
+    def callback():
+        pass
+
+    class Program:
+        def method(self):
+            pass
+
+    loop, program = asyncio.new_event_loop(), Program()
+    for each, again in ((callback, callback), (program.method, program.method)):
+        handle = asyncio.Handle(each, (), loop)
+        loop._ready.clear()
+        assert not compat.asyncio_is_rearmed(handle, each)
+        loop.call_soon(again)
+        assert compat.asyncio_is_rearmed(handle, each)
+        loop.call_soon(Program().method)
+        assert not compat.asyncio_is_rearmed(handle, each)
+    loop.close()
 
 
 # --------------------------------------------------------------------------------- CPython

@@ -440,9 +440,9 @@ def asyncio_is_step(callback: Any) -> bool:
         return bool(callback.__name__ == ASYNCIO_WAKEUP)
     if kind is MethodType:
         function = callback.__func__
-        if type(function) is not FunctionType:  # any object can be bound
-            return False
-        return function.__code__.co_name in _STEPS and is_of_asyncio(function.__code__)
+        if type(function) is not FunctionType or function.__code__.co_name not in _STEPS:
+            return False  # any object can be bound
+        return any(_OF_FUTURES in _VARS(known) for known in _MRO(type(callback.__self__)))
     return bool(_TYPE_NAME(kind) == _FIRST_STEP)
 
 
@@ -543,6 +543,9 @@ ASYNCIO_WAKEUP: Final = "task_wakeup"
 
 _STEPS: Final = {"__step", "__wakeup"}
 """The names of the methods that step a task, in asyncio's Python."""
+
+_OF_FUTURES: Final = "_asyncio_future_blocking"
+"""What classes of futures and tasks have, whoever has made them; asyncio knows them by it."""
 
 
 def asyncio_replace_callbacks(loop: Any, replace: Callable[[Any], Any]) -> None:

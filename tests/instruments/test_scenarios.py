@@ -25,7 +25,7 @@ from tests.backends import (
 from tests.compat import anyio_run_on_asyncio, anyio_run_on_trio
 from tests.scenarios import TABLE, Scenario, World
 from tracetools import FlamegraphInstrument, Profile, record
-from tracetools.core.stacks import RUNTIME, StackPath, Times, is_of_loop
+from tracetools.core.stacks import CALLBACKS, RUNTIME, StackPath, Times, is_of_loop
 from tracetools.sampling.sampler import Sampler
 
 # ------------------------------------------------------------------------------------------ modes
@@ -230,6 +230,8 @@ def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
             idle[path[-1].name] += times.idle if path[-1].name in scenario.awaits else 0
         assert +idle == scenario.awaits
         assert [*profile.limiters.values()] == scenario.limiters
+    if scenario.callbacks and "uvloop" not in mode.name:
+        assert callbacks(profile) == scenario.callbacks
     assert profile.duration == World.clock.now - begun
     assert profile.own == scenario.waiting
     assert profile.scheduled_measured == ("scheduled" in on)
@@ -266,6 +268,15 @@ def by_name(profile: Profile) -> dict[str, Times]:
                 times._replace(idle=idle, scheduled=0)
             )
     return dict(found)
+
+
+def callbacks(profile: Profile) -> dict[str, tuple[int, int, int]]:
+    """Return busy time, steps and self-wakes of what the loop has called, by names."""
+    return {
+        ";".join(frame.name for frame in path[2:]): (times.busy, times.steps, times.self_wakes)
+        for path, times in without_details(profile).stacks.items()
+        if path[1:2] == (CALLBACKS,) and len(path) > 2
+    }
 
 
 def expected(name: str, scenario: Scenario, *, eager: bool) -> dict[str, dict[str, int | None]]:

@@ -11,7 +11,7 @@ from tests.strategies import PROFILES
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import DEEPER, OTHER, ROOT, Blocks, Frame, Times, Tokens
+from tracetools.core.stacks import CALLBACKS, DEEPER, OTHER, ROOT, Blocks, Frame, Times, Tokens
 from tracetools.output.lints import (
     MOST_OF_A_KIND,
     Lints,
@@ -86,6 +86,38 @@ def test_self_wakes_at_each_threshold(changes, duration, found):
 @pytest.mark.parametrize("frame", [OTHER, DEEPER, ROOT])
 def test_a_frame_that_stands_for_many_does_not_wake_itself(frame):
     assert kinds(of_stack(BUSY_WAIT, frame, duration=S)) == []
+
+
+def of_callback(times: Times, own: int, **others: object) -> Profile:
+    root, callbacks = Times(busy=own), (ROOT, CALLBACKS)
+    return Profile(stacks={(ROOT,): root, callbacks: Times(), (*callbacks, MAIN): times}, **others)
+
+
+def test_a_callback_that_rearms_itself_is_told_with_the_work_of_the_loop():
+    profile = of_callback(BUSY_WAIT._replace(entries=0), 200 * MS, duration=S)
+    [lint] = find_lints(profile).shown
+    assert lint.kind == "rearms"
+    assert lint.path == (ROOT, CALLBACKS, MAIN)
+    assert lint.finding == "re-arms itself in 99 % of 1,000 calls: 50 ms, and 200 ms of the loop"
+    assert lint.weight == 250 * MS
+
+
+@pytest.mark.parametrize(
+    ("changes", "duration", "found"),
+    [
+        ({}, 25 * S, True),  # one part in a hundred, with the work of the loop
+        ({}, 25 * S + 1, False),
+        ({"self_wakes": 501}, S, True),  # more than half
+        ({"self_wakes": 500}, S, False),
+        ({"busy": 100 * MS - 1}, S, True),  # less than 0.1 ms a call
+        ({"busy": 100 * MS}, S, False),
+        ({"steps": 100, "self_wakes": 100, "busy": 9 * MS}, S, True),
+        ({"steps": 99, "self_wakes": 99, "busy": 9 * MS}, S, False),
+    ],
+)
+def test_rearms_at_each_threshold(changes, duration, found):
+    profile = of_callback(BUSY_WAIT._replace(**changes), 200 * MS, duration=duration)
+    assert kinds(profile) == ["rearms"] * found
 
 
 def with_child(above: Times, below: Times, **others: object) -> Profile:

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.stacks import BLOCKS_THE_LOOP, DEEPER, OTHER, ROOT, StackPath, Times
+from tracetools.core.stacks import (
+    BLOCKS_THE_LOOP,
+    CALLBACKS,
+    DEEPER,
+    OTHER,
+    ROOT,
+    StackPath,
+    Times,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -229,7 +237,7 @@ def _self_wakes(profile: Profile) -> Iterator[_Finding]:
     busy = _busy_in_steps(profile)
     for path, times in _of_one(profile):
         steps, woken = times.steps, times.self_wakes
-        if steps < MIN_STEPS or 2 * woken <= steps:
+        if steps < MIN_STEPS or 2 * woken <= steps or path[1:2] == (CALLBACKS,):
             continue
         if busy[path] < MOST_BUSY * steps and LEAST_PART * busy[path] >= profile.duration:
             yield _Finding(
@@ -238,6 +246,28 @@ def _self_wakes(profile: Profile) -> Iterator[_Finding]:
                 f" {amount(busy[path] // steps)} busy each",
                 busy[path],
                 woken,
+            )
+
+
+def _rearms(profile: Profile) -> Iterator[_Finding]:
+    """Find callbacks that do little and have themselves called again at once.
+
+    The loop's own work is told beside, for most of it is done to call them.
+    """
+    busy = _busy_in_steps(profile)
+    work = profile.stacks.get((ROOT,), Times()).busy
+    for path, times in _of_one(profile):
+        calls, again = times.steps, times.self_wakes
+        if path[1:2] != (CALLBACKS,) or calls < MIN_STEPS or 2 * again <= calls:
+            continue
+        whole = busy[path] + work
+        if busy[path] < MOST_BUSY * calls and LEAST_PART * whole >= profile.duration:
+            yield _Finding(
+                path,
+                f"re-arms itself in {100 * again // calls} % of {calls:,} calls:"
+                f" {amount(busy[path])}, and {amount(work)} of the loop",
+                whole,
+                again,
             )
 
 
@@ -340,6 +370,14 @@ _RULES: Final = (
         "Wait for the thing itself, by an event, a condition or a queue, and do not ask for it in a"
         " loop of checkpoints. If that is not possible, sleep for longer than 0. Where there are"
         " many pieces, take several at a time.",
+    ),
+    _Rule(
+        "rearms",
+        _rearms,
+        "The loop never waits: it takes a whole core to call the callback, as fast as it can, and"
+        " other tasks and callbacks wait for their turn.",
+        "Have it called when there is something to do: by a future, an event or add_reader. If that"
+        " is not possible, by call_later with a time above 0.",
     ),
     _Rule(
         "scheduling-delay",

@@ -43,7 +43,8 @@ def sampled(tmp_path, monkeypatch):
             program.go.acquire()
             try:
                 [account] = found.recorder.loops
-                callbacks, now = UnseenCallbacks(BlockingLog(found.recorder.messages)), account.clock()
+                log, now = BlockingLog(found.recorder.messages), account.clock()
+                callbacks = UnseenCallbacks(log)
                 cpu[0] = 0
                 for passed, computed in moments:
                     now, cpu[0] = now + passed, cpu[0] + computed

@@ -257,6 +257,7 @@ def _profiles(draw) -> Profile:
         queue_trend=tuple(draw(st.lists(st.integers(0, 3), max_size=3))),
         samples=draw(st.integers(0, 3)),
         untracked=draw(st.integers(0, 3)),
+        forks=draw(st.integers(0, 3)),
         limiters=draw(st.dictionaries(BLOCKING_PATHS, TOKENS, max_size=3)),
     )
 

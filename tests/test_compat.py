@@ -6,9 +6,14 @@ import asyncio
 import asyncio.base_events
 import asyncio.sslproto
 import importlib
+import os
 import socket
 import sys
 import threading
+import time
+from functools import partial
+from multiprocessing import util
+from operator import methodcaller
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -379,13 +384,34 @@ def test_ctypes_that_cannot_be_imported_is_done_without(monkeypatch):
     assert compat._thread_states.__wrapped__() is None
 
 
-def test_a_process_that_is_not_spawned_is_not_being_prepared(put, monkeypatch):
-    assert not compat.multiprocessing_is_preparing()
-    child = SimpleNamespace(_inheriting=True)
-    put("multiprocessing.process", current_process=lambda: child)
-    assert compat.multiprocessing_is_preparing()
-    monkeypatch.delitem(sys.modules, "multiprocessing.process")
-    assert not compat.multiprocessing_is_preparing()
+def test_a_pending_call_comes_when_what_asked_for_it_is_over():
+    said = []
+    call = compat.pending_call(partial(said.append, "called"))
+    noted = map(methodcaller("__call__"), (call, partial(list, said), partial(said.append, "over")))
+    _, meanwhile, _ = list(noted)  # C functions call all of these
+    assert meanwhile == []
+    while "called" not in said:
+        time.sleep(0)
+    assert said == ["over", "called"]
+
+
+def test_without_ctypes_no_call_can_be_pending(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert compat.pending_call(list) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")
+def test_what_starts_processes_is_there_and_takes_an_environment():
+    starter = compat.process_starter()
+    module = importlib.import_module(starter.module)
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, starter.name, lambda *arguments: calls.append(arguments))
+        util.spawnv_passfds("/bin/x", [b"x", b"y"], [])
+    (arguments,) = calls
+    assert arguments[starter.command] == [b"x", b"y"]
+    assert arguments[starter.environment] is None
+    assert starter.pack({"A": "1"}) == [b"A=1"]
 
 
 def test_a_module_is_run_as_python_does():

@@ -153,6 +153,7 @@ def test_what_the_face_imports_late_comes_from_where_types_say():
 
 TESTED_ELSEWHERE = {
     "__main__": "commands/test_main.py: the command line, from the outside",
+    "commands.start_on_path.sitecustomize": "commands/test_startup.py: in processes of their own",
     "core.errors": "test_public.py: names only",
     **dict.fromkeys(
         (name for name in in_rooms("demo") if name != "demo"), "commands/test_demo.py: one program"

@@ -6,6 +6,7 @@ Nothing here imports a backend; it looks into what the program has imported.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from _thread import get_ident
@@ -16,13 +17,15 @@ from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from types import CodeType, FrameType
 
 __all__ = [
     "ASYNCIO_WAKEUP",
+    "FORKS_FOR_EXEC",
     "IMMUTABLE",
     "TRIO_THREAD_FUNCTION",
+    "ProcessStarter",
     "asyncio_coroutine",
     "asyncio_creation",
     "asyncio_eager_constructor",
@@ -45,7 +48,8 @@ __all__ = [
     "is_limiter",
     "is_of_asyncio",
     "missing",
-    "multiprocessing_is_preparing",
+    "pending_call",
+    "process_starter",
     "runpy_run_module",
     "runs_loop",
     "this_thread",
@@ -109,9 +113,9 @@ _NAMES: Final = (
     _Name("asyncio.tasks", "_GatheringFuture", "a gather that is awaited is named Future"),
     _Name("asyncio.events", "_get_running_loop", "spans outside of tasks are taken for a thread's"),
     _Name(
-        "multiprocessing.spawn",
-        "get_start_method",
-        "processes that the program spawns are not recorded",
+        "_posixsubprocess",
+        "fork_exec",
+        "processes that the program spawns by multiprocessing are not recorded",
     ),
     _Name("sys", "_current_frames", "functions and blocking lines are not sampled"),
     _Name("sys", "_getframe", "spans have no line"),
@@ -274,6 +278,42 @@ WARN_OF_UNAWAITED: Final = "_warn_unawaited_coroutine"
 """The function of warnings that Python calls for coroutines that were never awaited."""
 
 
+def pending_call(function: Callable[[], object]) -> Callable[[], object] | None:
+    """Return what has a function called soon: by the main thread, between two instructions.
+
+    It consists of C functions, so what called it comes to its end first. None where ctypes cannot.
+
+    Python calls a function of C that returns 0. `PyObject_IsTrue` is one.
+    """
+    try:
+        from ctypes import c_void_p, cast, pythonapi  # noqa: PLC0415  # takes a while
+
+        call = cast(pythonapi.PyObject_IsTrue, c_void_p)
+        asked = _Asked(function)
+        _all_asked.append(asked)
+        return partial(pythonapi.Py_AddPendingCall, call, c_void_p(id(asked)))
+    except Exception:  # noqa: BLE001  # no ctypes, or no such function
+        return None
+
+
+class _Asked:
+    """An object that calls a function when it is asked whether it is true; it is not."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+
+    def __bool__(self) -> bool:
+        self._function()
+        return False
+
+
+_all_asked: Final[list[_Asked]] = []
+
+
+FORKS_FOR_EXEC: Final = {("subprocess", "_execute_child"), ("os", "_spawnvef")}
+"""The functions that fork to run another program at once, by their modules."""
+
+
 def runpy_run_module() -> Callable[..., object]:
     """Return the function that `python -m` runs a module with. runpy is imported for it."""
     import runpy  # noqa: PLC0415  # not before: a script should not see it
@@ -282,11 +322,33 @@ def runpy_run_module() -> Callable[..., object]:
     return run
 
 
-def multiprocessing_is_preparing() -> bool:
-    """Whether this process is spawned, and is being prepared to run the program."""
-    process = sys.modules.get("multiprocessing.process")
-    current = getattr(process, "current_process", None)
-    return current is not None and getattr(current(), "_inheriting", False) is True
+class ProcessStarter(NamedTuple):
+    """The function by which multiprocessing starts a process.
+
+    Attributes:
+        module: its module.
+        name: its name.
+        command: which argument is the command line.
+        environment: which argument is the environment; None there for that of this process.
+        pack: makes that argument of a mapping.
+    """
+
+    module: str
+    name: str
+    command: int
+    environment: int
+    pack: Callable[[Mapping[str, str]], Any]
+
+
+def process_starter() -> ProcessStarter:
+    """Return the function by which multiprocessing starts a process on this system."""
+    if sys.platform == "win32":
+        return ProcessStarter("_winapi", "CreateProcess", 1, 6, dict)
+    return ProcessStarter("_posixsubprocess", "fork_exec", 0, 5, _packed)
+
+
+def _packed(environment: Mapping[str, str]) -> list[bytes]:
+    return [os.fsencode(f"{name}={value}") for name, value in environment.items()]
 
 
 def greenback_set_coroutine(task: Any, coroutine: Any) -> bool:

@@ -585,8 +585,24 @@ def test_server_is_recorded_and_shuts_down_as_it_would(tmp_path, name, number):
 
 
 def test_run_both_is_fair(tmp_path):
-    plain, recorded = run_both("-c", "import sys; print(sys.orig_argv)", folder=tmp_path)
-    assert plain.output != recorded.output
+    words = ("-c", "import sys; print('tracetools' in sys.modules)")
+    plain, recorded = run_both(*words, folder=tmp_path)
+    assert (plain.output, recorded.output) == ("False\n", "True\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("app.py", "-a", "run"),
+        ("-m", "app", "x"),
+        ("-mapp",),
+        ("-c", "import app", "-m"),
+        ("-capp",),
+    ],
+)
+def test_program_that_starts_itself_again_finds_its_own_command_line(tmp_path, words):
+    (tmp_path / "app.py").write_text("import sys; print(sys.orig_argv)")
+    assert_same(*words, folder=tmp_path, flags=("-W", "ignore", "-Xutf8"))
 
 
 SLEEPS = """\

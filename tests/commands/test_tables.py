@@ -9,6 +9,7 @@ from tracetools.commands.tables import (
     shorten,
     top_stacks,
     totals,
+    what_is_left_out,
     what_ran,
     what_stands_out,
     what_to_open,
@@ -239,3 +240,18 @@ def test_shorten_of_the_root_alone():
 def test_names_cannot_move_the_cursor():
     evil = Frame("a\x1b[2Jb\nc\ud800", "x\ty.py", 1)
     assert shorten((evil, evil), 80) == "a?[2Jb?c? > a?[2Jb?c? (x?y.py:1)"
+
+
+def test_what_is_left_out_of_other_processes_is_said():
+    assert what_is_left_out(0, 0, {}) == []
+    assert what_is_left_out(1, 1, {"it was late": 1}) == [
+        "tracetools: what 1 process recorded cannot be read and is left out",
+        "tracetools: 1 process still goes on: what comes from now on is not recorded",
+        "tracetools: 1 process was not recorded: it was late",
+    ]
+    assert what_is_left_out(2, 1234, {"b": 3, "a": 2}) == [
+        "tracetools: what 2 processes recorded cannot be read and is left out",
+        "tracetools: 1,234 processes still go on: what comes from now on is not recorded",
+        "tracetools: 2 processes were not recorded: a",
+        "tracetools: 3 processes were not recorded: b",
+    ]

@@ -46,6 +46,7 @@ GOOD = Profile(
     queue_trend=(0, 1500),
     samples=3,
     untracked=1,
+    forks=4,
     limiters={KEYS[2]: Tokens(2, 6)},
 )
 
@@ -141,6 +142,7 @@ def test_merging_adds_numbers_and_unites_names():
         queue_trend=(1600, 0, 0),
         samples=4,
         untracked=2,
+        forks=3,
         limiters={KEYS[2]: Tokens(2, 5), KEYS[1]: Tokens(1, 3)},
     )
     both = GOOD + other
@@ -171,6 +173,7 @@ def test_merging_adds_numbers_and_unites_names():
         queue_trend=(1600, 0, 0),
         samples=7,
         untracked=3,
+        forks=7,
     )
 
 

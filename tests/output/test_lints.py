@@ -322,6 +322,13 @@ def test_tasks_that_could_not_be_found():
     assert found(Profile(untracked=1234)) == [("untracked", "", "1,234 tasks could not be tracked")]
 
 
+def test_forked_processes_that_are_not_recorded_are_counted():
+    assert found(Profile()) == []
+    assert found(Profile(forks=1)) == [("forks", "", "1 process was forked and not recorded")]
+    said = "1,234 processes were forked and not recorded"
+    assert found(Profile(forks=1234)) == [("forks", "", said)]
+
+
 DELAYS = histogram_of(*[0] * 98, 63 * MS, 80 * MS)
 P99 = DELAYS.quantile(0.99)
 
@@ -369,6 +376,7 @@ EVERYTHING = Profile(
     scheduling_delay=DELAYS,
     queue_trend=(0, 0, 1, 1, 2, 2, 10_000, 10_000),
     untracked=2,
+    forks=2,
     backends=("trio",),
 )
 
@@ -382,6 +390,7 @@ def test_the_heaviest_lint_comes_first():
         "scheduling-delay",
         "left-open",
         "untracked",
+        "forks",
     ]
 
 

@@ -469,6 +469,42 @@ def test_a_short_interval_is_that_of_the_first_flush_too(tmp_path):
     assert waits.asked == [0.01]
 
 
+def test_a_pause_does_not_put_the_next_flush_off(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(stack_file, "perf_counter", lambda: now[0])
+    file, waits = make(tmp_path / "stack", flush_interval=5), Waits()
+    file.write()
+    file._pause = 0
+    start(file, waits)
+    for passed in (0.2, 0.2, 0.2):
+        flusher = file.pause()
+        flusher.join()
+        assert not flusher.is_alive()
+        now[0] += passed
+        waits.clear()
+        file.resume()
+    file.end()
+    assert waits.asked == [0.5, pytest.approx(0.3), pytest.approx(0.1), 0]
+
+
+def test_a_pause_of_a_file_that_is_not_flushed_is_none(tmp_path):
+    file = make(tmp_path / "stack", flush_interval=None)
+    for _ in range(2):
+        assert file.pause() is None
+        file.resume()
+        file.start()
+    file.end()
+
+
+def test_a_file_that_ends_during_a_pause_is_not_flushed_any_more(tmp_path):
+    file = make(tmp_path / "stack", flush_interval=5)
+    file.start()
+    file.pause().join()
+    file.end()
+    file.resume()
+    assert not [t for t in threading.enumerate() if t.name == "tracetools flush"]
+
+
 def test_the_profile_is_written_with_the_stacks_of_the_same_moment(tmp_path):
     counts = iter(range(1, 100))
     file = make(tmp_path / "stack", lambda: profile(next(counts)), with_profile=True)

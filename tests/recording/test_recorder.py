@@ -783,6 +783,23 @@ def test_a_forked_child_records_nothing_and_hangs_nowhere():
     assert (done.stdout, done.stderr) == ("well\n", "")
 
 
+def test_forked_children_are_counted_unless_they_are_recorded_otherwise():
+    code = """
+from tracetools.recording.recorder import Recorder
+recorders = [Recorder(), Recorder(), Recorder()]
+recorders[1].counts_forks = False
+recorders[2].close()
+for _ in range(2):
+    child = os.fork()
+    if not child:
+        os._exit(any(recorder.profile().forks > 1 for recorder in recorders))
+    print(os.waitpid(child, 0)[1])
+os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-S", "-c", "0"])
+print([recorder.profile().forks for recorder in recorders])
+"""
+    assert run(code).stdout == "0\n0\n[2, 0, 0]\n"
+
+
 def test_a_forked_thread_records_nothing_and_hangs_nowhere():
     done = run(
         FORKED.replace(

@@ -1,32 +1,39 @@
-"""Records the processes that a program spawns by multiprocessing, and reads their profiles.
+"""Records the processes that a program makes.
 
-A child that multiprocessing does not fork (its methods ``spawn`` and ``forkserver``) is sent some
-data about its parent, and unpickles them before it runs the program. We add an object that starts
-a recording when it is unpickled. The child writes its profile into a folder of the parent's: twice
-a second, and when no loop is left. Its own children use the same folder. The parent adds the
-profiles up at its end. A child says on stderr what blocks its loops, and a failure of ours is not
-the child's.
+- A forked child goes on with a recording of its own: `Children` follows forks.
+- A process that multiprocessing starts (its methods ``spawn`` and ``forkserver``) finds in its
+  environment where the folder of the family is, and starts to record before the program; see
+  `startup`. So does each Python program that is started, if that is wanted.
+
+Each process writes its profile into the folder: twice a second, and when no loop is left. Its own
+children use the same folder. The process that was recorded first adds the profiles up at its end.
+A child says on stderr what blocks its loops, and a failure of ours is not the child's.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import functools
 import os
-import shutil
+import pickle
 import sys
-import tempfile
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
+from tracetools.commands.ending import Ending
 from tracetools.commands.signals import DeadlySignals
 from tracetools.commands.stderr import Stderr
 from tracetools.commands.wakeup_fd import WakeupFd
+from tracetools.core.interruptions import Insist
 from tracetools.guest.messages import common
 from tracetools.instruments import module_imports
+from tracetools.instruments.patching import Patches
+from tracetools.instruments.stepped import hide_frame
 from tracetools.output.formats.files import write_atomically
 from tracetools.output.stack_file import StackFile
+from tracetools.recording import forks
+from tracetools.recording.forks import Follower
 from tracetools.session.options import Options
 from tracetools.session.record import Record
 from tracetools.session.recording import Recording
@@ -34,181 +41,214 @@ from tracetools.session.recording import Recording
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from typing_extensions import Self
-
+    from tracetools.commands.family import Family
     from tracetools.core.profile import Profile
     from tracetools.guest.messages import Messages
 
-__all__ = ["Children", "start"]
+__all__ = ["Children", "record_this_process"]
 
 _INTERVAL: Final = 0.5
 """Seconds between two writes in a child: what is lost at most if it is killed."""
 
-_AFTER_ALL_OTHERS: Final = -(10**6)
-"""The priority of our finaliser among those of multiprocessing."""
+_MULTIPROCESSING: Final = "multiprocessing.util"
 
-_SPAWN: Final = "multiprocessing.spawn"
-
-_START: Final = """\
-try:
-    import sys
-    theirs, sys.path = sys.path, path
-    try:
-        from tracetools.commands.child_processes import start
-        start(options, path, folder, quiet=quiet)
-    finally:
-        sys.path = theirs
-except Exception:
-    pass
-"""
-"""What a child runs. It goes on without a recording if it cannot import us, or if we fail."""
+_COMMANDS: Final = (
+    "from multiprocessing.spawn import spawn_main",
+    "from multiprocessing.forkserver import main",
+)
+"""What multiprocessing starts its processes with."""
 
 
-class Children:
-    """All processes that are spawned from now on, by this one or by one of them.
+_STARTS: Final = ("subprocess.Popen", "os.posix_spawn")
+"""Audit events: a program is about to be started. The environment is the last argument."""
 
-    In a forked copy of the process nothing is done: the folder is the parent's.
+
+class Children(Follower):
+    """All processes that this one makes, from `start` to `end`. In a forked child it goes on.
 
     Args:
-        options: what is recorded, by the names that `Options` has for it.
-        path: the `sys.path` by which our own modules are found.
-        folder: where the profiles go; without one, it is made when the first child is.
-        quiet: whether they write nothing but errors to stderr.
+        family: what they have in common.
+        record: how this process is recorded.
+        ending: what is done at the end of this process.
     """
 
-    def __init__(
-        self,
-        options: Mapping[str, Any],
-        path: Sequence[str],
-        folder: str | None = None,
-        *,
-        quiet: bool = False,
-    ) -> None:
-        self._plan = {"options": dict(options), "path": list(path), "quiet": quiet}
-        self._folder = folder
-        self._pid = os.getpid()
-        self._theirs: Any = None
-        """The function of multiprocessing that ours stands in for."""
+    def __init__(self, family: Family, record: Record, ending: Ending) -> None:
+        self._family = family
+        self._record = record
+        self._ending = ending
+        self._patches = Patches()
+        self._is_over = False
 
     def start(self) -> None:
-        """Record those that are spawned from now on. multiprocessing need not be there yet."""
-        module_imports.when_imported(_SPAWN, self._patch)
+        """Record those that are made from now on. multiprocessing need not be there yet."""
+        forks.follow(self)
+        if self._family.everyone:
+            sys.addaudithook(self._notice)
+        module_imports.when_imported(_MULTIPROCESSING, self._follow_spawns)
 
     def end(self) -> None:
         """Leave nothing of ours installed; those that are there already go on."""
-        module_imports.forget(self._patch)
-        spawn: Any = sys.modules.get(_SPAWN)
-        if self._theirs is not None and spawn.get_start_method == self._get_start_method:
-            spawn.get_start_method = self._theirs
+        self._is_over = True
+        forks.unfollow(self)
+        module_imports.forget(self._follow_spawns)
+        self._patches.undo()
 
-    def collect(self) -> tuple[list[Profile], int]:
-        """Return the profiles of all that have run a loop, and how many cannot be read."""
-        if self._folder is None:
-            return [], 0
-        files = [file for file in Path(self._folder).glob("*.folded") if file.stat().st_size]
-        found = [_read(file) for file in files]
-        profiles = [profile for profile in found if profile is not None]
-        return profiles, len(found) - len(profiles)
+    # -- forks -----------------------------------------------------------------------------------
 
-    def remove(self) -> None:
-        """Remove the folder. A child that is still there writes nothing any more."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+    def before_fork(self) -> None:
+        """Make the folder, for the child to find."""
+        if not forks.is_for_exec():
+            self._family.make_folder()
 
-    def _patch(self) -> None:
-        spawn: Any = sys.modules[_SPAWN]
-        self._theirs = spawn.get_start_method
-        spawn.get_start_method = self._get_start_method
+    def after_fork(self) -> None:
+        """Count the child, if it is not recorded."""
+        if self._family.folder is None and not forks.is_for_exec():
+            self._family.note_no_folder()
 
-    def _get_start_method(self, *arguments: Any, **options: Any) -> str | None:
-        """Return the start method, which multiprocessing sends to a child; ours has a message.
+    def forked(self) -> None:
+        """Record the child."""
+        theirs = self._record
+        try:
+            if forks.is_for_exec():
+                self._ending.before_exec = self._before_exec
+            elif self._family.folder is not None:
+                self._go_on()
+        except Exception as error:  # noqa: BLE001  # the child comes first
+            self._family.fail(f"{type(error).__name__}: {error}")
+        if self._record is theirs:
+            self.end()
+        theirs.forget()  # last, so that what both need stays installed
 
-        From Python 3.14 on it is None if the program has chosen none.
-        We stand in for this function since it never fails, so no traceback has our frame.
+    def _go_on(self) -> None:
+        child = _Child(self._family)
+        child.children = self
+        child.record.follow()
+        self._record = child.record
+        self._ending.last_work = child.finish
+        self._ending.before_exec = child.before_exec
+
+    def _before_exec(
+        self, path: Any, argv: Sequence[Any], environment: Mapping[Any, Any] | None
+    ) -> Callable[[], object]:
+        """Note what a child that was not recorded is going to be, if that is not either."""
+        with contextlib.suppress(Exception):
+            if os.access(path, os.X_OK):
+                self._family.note_unreached(path, argv, environment)
+        return _nothing
+
+    # -- processes that are started --------------------------------------------------------------
+
+    def _notice(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Note that a Python program which is about to be started will not be recorded.
+
+        There is no other way to know of all that are started. Python keeps the hook for good.
         """
-        method: str | None = self._theirs(*arguments, **options)
-        with contextlib.suppress(OSError):  # no folder can be made
-            if os.getpid() == self._pid:
-                self._folder = self._folder or tempfile.mkdtemp(prefix="tracetools-")
-                return _Messenger(method, {**self._plan, "folder": self._folder})
-        return method
+        if event in _STARTS and not self._is_over:
+            with contextlib.suppress(Exception):
+                caller = compat.getframe(1)
+                if event != _STARTS[0] and caller and caller.f_globals["__name__"] == "subprocess":
+                    return  # it was told of already
+                executable, words, environment = arguments[0], arguments[1], arguments[-1]
+                self._family.note_unreached(executable, words, environment)
+
+    def _follow_spawns(self) -> None:
+        starter = compat.process_starter()
+        module = sys.modules.get(starter.module)
+        if hasattr(module, starter.name):  # if it is gone, a recording says so
+            self._patches.replace(module, starter.name, partial(self._with_environment, starter))
+
+    def _with_environment(
+        self, starter: compat.ProcessStarter, original: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        """Return a function that starts processes, and adds to the environment of some."""
+
+        @functools.wraps(original)
+        def start_process(*arguments: Any) -> Any:
+            try:
+                with contextlib.suppress(Exception):
+                    arguments = self._added(arguments, starter)
+                return original(*arguments)
+            except BaseException as error:
+                hide_frame(error)
+                raise
+
+        return start_process
+
+    def _added(self, arguments: tuple[Any, ...], starter: compat.ProcessStarter) -> tuple[Any, ...]:
+        """Return the arguments with an environment, if multiprocessing calls."""
+        words, given = arguments[starter.command], arguments[starter.environment]
+        text = words if isinstance(words, str) else " ".join(map(os.fsdecode, words))
+        if not any(command in text for command in _COMMANDS):
+            return arguments
+        added = self._family.environment()
+        environment = starter.pack({**os.environ, **(given or {}), **added})
+        at = starter.environment
+        return (*arguments[:at], environment, *arguments[at + 1 :])
 
 
-class _Messenger(str):
-    """A start method that runs `_START` when it is unpickled, and becomes what it stands for.
-
-    It is an empty text in place of None.
-    """
-
-    __slots__ = ("_method", "_plan")
-
-    def __new__(cls, method: str | None, _: Mapping[str, Any]) -> Self:
-        return super().__new__(cls, method or "")
-
-    def __init__(self, method: str | None, plan: Mapping[str, Any]) -> None:
-        self._method = method
-        self._plan = plan
-
-    def __reduce_ex__(self, _: object) -> tuple[object, ...]:
-        names = {"start": _START, "method": self._method, **self._plan}
-        return eval, ("exec(start) or method", names)
-
-
-def start(
-    options: Mapping[str, Any], path: Sequence[str], folder: str, *, quiet: bool = False
-) -> None:
-    """Record this process, if it is a child that is being prepared, until its end."""
-    if compat.multiprocessing_is_preparing():
-        _Child(options, path, folder, quiet=quiet).start()
+def record_this_process(family: Family) -> None:
+    """Record this process, which was started just now, until its end."""
+    child = _Child(family)
+    ending = Ending(child.finish, child.before_exec)
+    child.children = Children(family, child.record, ending)
+    child.wakeup_fd = WakeupFd()
+    child.record.follow()
+    child.children.start()
+    child.wakeup_fd.start()
+    ending.start()
 
 
 class _Child:
-    """The recording of a child, from before its start until after its end."""
+    """The recording of a child, from before its start until after its end.
 
-    def __init__(
-        self, options: Mapping[str, Any], path: Sequence[str], folder: str, *, quiet: bool
-    ) -> None:
+    Attributes:
+        record: the recording.
+        children: those that the child makes.
+        wakeup_fd: what wakes its loops; the parent's, in a forked child.
+    """
+
+    def __init__(self, family: Family) -> None:
         self._pid = os.getpid()
-        common.to = self._stderr = Stderr(quiet=quiet)
-        file = os.path.join(folder, os.urandom(8).hex())
+        common.to = stderr = Stderr(quiet=family.is_quiet)
         self._recording = _ChildRecording(
-            file, Options(**options), DeadlySignals(self.finish), self._stderr
+            family.new_name(), Options(**family.options), DeadlySignals(self.finish), stderr
         )
-        self._record = Record(self._recording)
-        self._children = Children(options, path, folder, quiet=quiet)
-        self._wakeup_fd = WakeupFd()
+        self.record = Record(self._recording)
+        self.children: Children | None = None
+        self.wakeup_fd: WakeupFd | None = None
+        self._family = family
         self._over = False
-
-    def start(self) -> None:
-        """Start to record, and have `finish` called however the process ends."""
-        from multiprocessing import util
-
-        self._record.__enter__()
-        self._children.start()
-        self._wakeup_fd.start()
-        atexit.register(self.finish)
-        util.register_after_fork(self, _Child.finish_without_atexit)
-
-    def finish_without_atexit(self) -> None:
-        """Write the profile at the end of a child of the fork server, which ends by `os._exit`.
-
-        multiprocessing calls this after it has thrown away the finalisers of the child's parent.
-        It runs its own finalisers while an ordinary child still has something to do, so the
-        recording goes on.
-        """
-        from multiprocessing import util
-
-        util.Finalize(None, self._recording.write, exitpriority=_AFTER_ALL_OTHERS)
 
     def finish(self) -> None:
         """End the recording and write the profile. A second time does nothing. Never raises."""
         if self._over or os.getpid() != self._pid:
             return
         self._over = True
+        with contextlib.suppress(Exception, KeyboardInterrupt), Insist(quietly=True) as insist:
+            if self.wakeup_fd is not None:
+                insist.do(self.wakeup_fd.end)
+            if self.children is not None:
+                insist.do(self.children.end)
+            insist.do(self.record.__exit__)
+            insist.do(self._recording.profile_file.finish)
+
+    def before_exec(
+        self, path: Any, argv: Sequence[Any], environment: Mapping[Any, Any] | None
+    ) -> Callable[[], object]:
+        """Write the profile, for the program that the process becomes knows nothing of it."""
+        if self._over or os.getpid() != self._pid:
+            return _nothing
+        file = self._recording.profile_file
         with contextlib.suppress(Exception, KeyboardInterrupt):
-            self._wakeup_fd.end()
-            self._children.end()
-            self._record.__exit__()
+            file.write()
+            file.finish()
+            if os.access(path, os.X_OK):
+                self._family.note_unreached(path, argv, environment)
+        return file.go_on
+
+
+def _nothing() -> None:
+    """Undo nothing."""
 
 
 class _ChildRecording(Recording):
@@ -218,7 +258,8 @@ class _ChildRecording(Recording):
         self, file: str, options: Options, signals: DeadlySignals, messages: Messages
     ) -> None:
         super().__init__(file, options, messages=messages)
-        self._file = _ProfileFile(file, self.recorder.profile, signals)
+        self.recorder.counts_forks = False
+        self._file = self.profile_file = _ProfileFile(file, self.recorder.profile, signals)
         self._file.messages = messages
 
 
@@ -252,21 +293,24 @@ class _ProfileFile(StackFile):
         if os.getpid() == self._pid:
             self._signals.let_go()
 
-    def _store(self, profile: Profile) -> None:
-        import pickle
+    def finish(self) -> None:
+        """Give the file the name of one that is not going to change."""
+        with contextlib.suppress(OSError):
+            if self.path.stat().st_size:
+                self.path.replace(self._last_path)
+            else:
+                self.path.unlink()
 
+    def go_on(self) -> None:
+        """Undo `finish`."""
+        with contextlib.suppress(OSError):
+            self._last_path.replace(self.path)
+
+    @property
+    def _last_path(self) -> Any:
+        return self.path.with_suffix(".profile")
+
+    def _store(self, profile: Profile) -> None:
         if profile.runs:
             with contextlib.suppress(OSError):
                 write_atomically(self.path, pickle.dumps(profile))
-
-
-def _read(file: Path) -> Profile | None:
-    """Return what a child has written, if it makes sense."""
-    import pickle
-
-    try:
-        profile: Profile = pickle.loads(file.read_bytes())  # noqa: S301  # the folder is our own
-        profile.check()
-    except Exception:  # noqa: BLE001  # whatever pickle makes of it
-        return None
-    return profile

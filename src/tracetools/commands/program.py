@@ -42,6 +42,7 @@ class Program:
         always: whether `folder` is wanted even in Python's safe path mode.
 
     Attributes:
+        words: what follows Python and its switches on a command line of its own.
         started: whether the program's code was ever reached.
     """
 
@@ -56,6 +57,7 @@ class Program:
         self.started = False
         self._argv = list(argv)
         self._folder = folder
+        self.words = list(argv)
         self._execute = execute
         self._always = always
 
@@ -66,6 +68,7 @@ class Program:
             BaseException: whatever the program raises. It must reach the interpreter, which will
                 show it without our frames.
         """
+        sys.orig_argv = [*_python(), *self.words]
         sys.argv = self._argv
         self._set_path()
         main = _new_main()
@@ -106,7 +109,10 @@ def find_program(words: Sequence[str]) -> Program:
     if words[:1] == ["--"]:
         words = words[1:]
     elif words and words[0][:2] in ("-m", "-c"):
-        return _find_switch(words[0][:2], [words[0][2:], *words[1:]] if words[0][2:] else words[1:])
+        rest = [words[0][2:], *words[1:]] if words[0][2:] else words[1:]
+        program = _find_switch(words[0][:2], rest)
+        program.words = list(words)
+        return program
     if not words:
         raise CommandError("nothing to run: give a script, or -m and a module, or -c and code")
     if words[0] == "-":
@@ -190,6 +196,16 @@ def _new_main() -> ModuleType:
     _replaced.append(sys.modules["__main__"])
     sys.modules["__main__"] = main
     return main
+
+
+def _python() -> list[str]:
+    """Return the beginning of this command line: Python, and its switches.
+
+    A program that starts itself once more, by `sys.orig_argv`, then starts what it would.
+    """
+    ours = len(sys.argv) - 1
+    words = sys.orig_argv[: len(sys.orig_argv) - ours]
+    return words[:-2] if words[-2:-1] == ["-m"] else words[:-1]
 
 
 def _run_script(file: str, source: bytes, main: dict[str, Any]) -> None:

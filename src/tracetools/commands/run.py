@@ -7,7 +7,6 @@ to stderr, after everything that it writes, and no failure of ours changes how i
 from __future__ import annotations
 
 import argparse
-import atexit
 import contextlib
 import errno
 import os
@@ -36,6 +35,7 @@ from tracetools.session.options import Options, nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from tracetools.commands.family import Family
     from tracetools.commands.program import Program
     from tracetools.core.labels import LabelPath, Labels
     from tracetools.core.profile import Lens, Profile
@@ -48,12 +48,13 @@ _USAGE: Final = "tracetools run [options] (script | -m module | -c code) [argume
 
 _NOTHING_RECORDED: Final = """\
 tracetools: nothing was recorded: no trio run and no asyncio loop was started, neither in this
-process nor in one that it spawned by multiprocessing.
+process nor in one that it forked, or started by multiprocessing.
 For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
-Processes that are forked, as gunicorn does, or started as programs of their own are not recorded:
-run each by a command of its own, or with one worker only."""
+Python programs that this one starts are recorded with --subprocesses."""
 
-_LOST: Final = "tracetools: what {} spawned processes recorded cannot be read and is left out"
+_REPLACED: Final = """\
+tracetools: the program becomes another one ({}), which is not recorded. Python programs are, with
+--subprocesses. This is what was recorded until now."""
 
 
 def _count(text: str) -> int:
@@ -126,6 +127,11 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         " or a pipe gets the stacks alone",
     },
     **{("--" + name.replace("_", "-"),): _switch(option) for name, option in _RECORDED.items()},
+    ("--subprocesses",): {
+        "action": "store_true",
+        "help": "record the Python programs that the program starts or becomes, too, by variables"
+        " in their environment (TRACETOOLS_PROCESS, PYTHONPATH)",
+    },
     ("-q", "--quiet"): {"action": "store_true", "help": "print nothing but errors"},
 }
 
@@ -165,13 +171,19 @@ def run(options: argparse.Namespace) -> Callable[[], int]:
     """
     program = find_program(options.program)
     recording = _Recording(options, program)
-    recording.start()
+    recording.start(sys.path[0 if is_path_safe() else 1 :])
 
     def go_on() -> int:
         program.run()
         return 0
 
     return go_on
+
+
+def take_over(family: Family) -> None:
+    """Go on in the program that the recorded one has become, by `os.exec*`."""
+    options = argparse.Namespace(**{**family.options, **family.command["options"]})
+    _Recording(options, None).start(family.path, family)
 
 
 def _is_option(word: str) -> bool:
@@ -190,29 +202,43 @@ class _Recording:
     """The recording of a program, from before its start to after its end.
 
     In a forked copy of the process it does nothing: the files and the report are the parent's.
+
+    Args:
+        options: those of the command.
+        program: the program; None if it runs already.
     """
 
-    def __init__(self, options: argparse.Namespace, program: Program) -> None:
+    def __init__(self, options: argparse.Namespace, program: Program | None) -> None:
         self._options = options
         self._program = program
         self._pid = os.getpid()
         self._here = _working_directory()
-        self._path = sys.path[0 if is_path_safe() else 1 :]
+        self._path: list[str] = []
         self._stderr = Stderr(quiet=options.quiet)
         self._record: Any = None
         self._recording: Any = None
         self._children: Any = None
+        self._family: Any = None
         self._wakeup_fd: Any = None
+        self._of_others: list[Profile] = []
+        self._notes: list[str] = []
         self._over = False
 
-    def start(self) -> None:
+    def start(self, path: list[str], family: Family | None = None) -> None:
         """Start to record, and have `finish` called however the program ends.
+
+        Args:
+            path: the `sys.path` by which our own modules are found.
+            family: what the program had in common with its children, if it has become another one.
 
         Raises:
             StackFileError: the stack file cannot be written.
         """
+        self._path = path
         with _sys_path(self._path):  # takes a while
             from tracetools.commands.child_processes import Children
+            from tracetools.commands.ending import Ending
+            from tracetools.commands.family import Family
             from tracetools.commands.wakeup_fd import WakeupFd
             from tracetools.session.record import Record
             from tracetools.session.recording import Recording
@@ -229,12 +255,57 @@ class _Recording:
         self._recording.discard()  # it can be written; killed before its first loop, it leaves none
         self._record = Record(self._recording)
         self._record.__enter__()
-        self._children = Children(options, self._path, quiet=self._options.quiet)
+        self._recording.recorder.counts_forks = False
+        ending = Ending(self.finish, self.before_exec)
+        self._family = family or Family(
+            options, path, everyone=self._options.subprocesses, command=self._command()
+        )
+        self._children = Children(self._family, self._record, ending)
         self._children.start()
         self._wakeup_fd = WakeupFd()
         self._wakeup_fd.start()
-        atexit.register(self.finish)  # before the program registers anything, so after all of that
+        ending.start()
+        if self._options.subprocesses and family is None:
+            with contextlib.suppress(OSError):
+                os.environ.update(self._family.environment(expected=False))
         DeadlySignals(self.finish).catch()
+
+    def _command(self) -> dict[str, Any]:
+        """Return what the program needs that this one may become."""
+        output = os.path.abspath(self._options.output)
+        return {"options": {"output": output, "quiet": self._options.quiet, "subprocesses": True}}
+
+    def before_exec(
+        self, path: Any, argv: Sequence[Any], environment: Mapping[Any, Any] | None
+    ) -> Callable[[], object]:
+        """Write what was recorded, before the program becomes another one. Never raises.
+
+        That one goes on with the recording, if it can. Otherwise this is the end. Returns what is
+        to be done if the program stays what it is.
+        """
+        if self._over or os.getpid() != self._pid:
+            return _nothing
+        try:
+            if isinstance(path, int) or not os.access(path, os.X_OK) or os.path.isdir(path):
+                return _nothing  # others may follow, on the shell's path
+            if self._family.reaches(path, argv, environment):
+                self._recording.file.write()
+                undo: Callable[[], object] = self._family.leave(self._recording.profile)
+                return undo
+            self._say_what_was_recorded(os.fsdecode(path))
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the program comes first
+            self._stderr.report(f"tracetools: {type(error).__name__}: {error}")
+        return _nothing
+
+    def _say_what_was_recorded(self, becomes: str) -> None:
+        """Write the files and report, though the recording goes on."""
+        self._collect()
+        self._family.remove()
+        text = self._conclude_with(self._recording.profile)
+        first = "" if self._options.quiet else _REPLACED.format(becomes)
+        text = "\n\n".join(filter(None, (first, text)))
+        if text:
+            self._stderr.report(text)
 
     def finish(self) -> None:
         """End the recording, write the files, report. A second time does nothing. Never raises."""
@@ -261,24 +332,28 @@ class _Recording:
                 insist.do(self._children.end)
                 insist.do(partial(self._recording.close, write=False))
                 insist.do(self._record.__exit__)
-            of_children, unread = self._of_children()
+            self._collect()
         finally:
-            self._children.remove()
-        own = self._recording.profile
-        profiles = [profile for profile in (own, *of_children) if profile.runs]
-        lost = _LOST.format(unread) if unread else ""
-        if profiles:
-            return self._write(profiles[0].merge(*profiles[1:]), lost)
-        nothing = "" if self._options.quiet or not self._program.started else _NOTHING_RECORDED
-        return lost or nothing
+            self._family.remove()
+        text = self._conclude_with(self._recording.profile)
+        started = self._program is None or self._program.started
+        return text or ("" if self._options.quiet or not started else _NOTHING_RECORDED)
 
-    def _of_children(self) -> tuple[list[Profile], int]:
-        """Return the profiles of spawned processes, and how many cannot be read."""
+    def _conclude_with(self, own: Profile) -> str:
+        """Write the files of all processes, and return the report; nothing if there is nothing."""
+        profiles = [profile for profile in (own, *self._of_others) if profile.runs]
+        notes = "\n".join(self._notes)
+        return self._write(profiles[0].merge(*profiles[1:]), notes) if profiles else notes
+
+    def _collect(self) -> None:
+        """Take what other processes have left, and note what they have not."""
         try:
-            profiles, unread = self._children.collect()
-        except OSError:
-            return [], 1
-        return profiles, unread
+            found = self._family.collect()
+        except OSError as error:
+            self._notes.append(f"tracetools: other processes are left out: {error}")
+        else:
+            self._of_others += found.profiles
+            self._notes += tables.what_is_left_out(found.unread, found.running, found.lost)
 
     def _write(self, profile: Profile, lost: str) -> str:
         """Write the files, and return the report; `lost` says what is not in them."""
@@ -353,6 +428,10 @@ def _allow_more_descriptors() -> None:
 
 _DESCRIPTORS: Final = 16
 """How many descriptors we need at the end, at most."""
+
+
+def _nothing() -> None:
+    """Undo nothing."""
 
 
 def _in_one_line(error: TracetoolsError) -> str:

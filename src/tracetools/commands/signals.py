@@ -8,6 +8,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import hidden_handlers
+from tracetools.recording import forks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ have to be woken (`wakeup_fd`).
 """
 
 
-class DeadlySignals:
+class DeadlySignals(forks.Follower):
     """Does something before a signal ends the process, where nothing would be done; see `_DEADLY`.
 
     A forked child gets the system's handlers back. Until it has them the signals are blocked:
@@ -37,7 +38,6 @@ class DeadlySignals:
     def __init__(self, last_work: Callable[[], None]) -> None:
         self._last_work = last_work
         self._masks: dict[int, set[Any]] = {}
-        self._follows_forks = False
 
     def catch(self) -> None:
         """Replace the system's handlers. Those of anyone else are left alone.
@@ -46,11 +46,7 @@ class DeadlySignals:
         """
         if os.name != "posix":
             return
-        if not self._follows_forks:
-            self._follows_forks = True
-            os.register_at_fork(
-                before=self._block, after_in_parent=self._unblock, after_in_child=self._leave
-            )
+        forks.follow(self)
         numbers = [getattr(signal, name) for name in _DEADLY]
         hidden_handlers.take_over(numbers, self._die)
 
@@ -58,21 +54,27 @@ class DeadlySignals:
         """Put the system's handlers back."""
         if os.name == "posix":
             hidden_handlers.let_go(self._die)
+            forks.unfollow(self)
 
     def _die(self, number: int, _: FrameType | None) -> None:
         self._last_work()
         hidden_handlers.set_handler(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
-    def _block(self) -> None:
+    def before_fork(self) -> None:
+        """Block the signals."""
         ours = hidden_handlers.own(self._die)
         self._masks[get_ident()] = signal.pthread_sigmask(signal.SIG_BLOCK, ours)
 
-    def _unblock(self) -> None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._masks.pop(get_ident()))
+    def after_fork(self) -> None:
+        """Let them come again."""
+        mask = self._masks.pop(get_ident(), None)
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
-    def _leave(self) -> None:
+    def forked(self) -> None:
+        """Put the system's handlers back, before the signals may come again."""
         try:
             self.let_go()
         finally:
-            self._unblock()
+            self.after_fork()

@@ -8,14 +8,22 @@ from tracetools.core.stacks import ROOT
 from tracetools.output.lints import amount, find_lints, line_at_fault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tracetools.core.profile import Lens, Profile
     from tracetools.core.stacks import Frame, StackPath
     from tracetools.output.lints import Lint
 
-__all__ = ["shorten", "top_stacks", "totals", "what_ran", "what_stands_out", "what_to_open"]
+__all__ = [
+    "shorten",
+    "top_stacks",
+    "totals",
+    "what_is_left_out",
+    "what_ran",
+    "what_stands_out",
+    "what_to_open",
+]
 
 _WIDTH: Final = 100
 _ARROW: Final = " > "
@@ -76,6 +84,31 @@ def what_ran(profile: Profile) -> str:
     beside = f" In worker threads, beside: {_amount(profile.thread_time)}."
     threads = beside if profile.thread_time else ""
     return f"recorded {loops}{backends}{processes}, {_amount(profile.duration)} in all.{threads}"
+
+
+def what_is_left_out(unread: int, running: int, lost: Mapping[str, int]) -> list[str]:
+    """Return a sentence for each reason why something of other processes is not in a profile.
+
+    Args:
+        unread: how many profiles of processes cannot be read.
+        running: how many processes that have run a loop are still there.
+        lost: how many processes were not recorded, by the reason.
+    """
+    said = []
+    if unread:
+        said.append(f"what {_processes(unread)} recorded cannot be read and is left out")
+    if running:
+        goes = "goes" if running == 1 else "go"
+        said.append(
+            f"{_processes(running)} still {goes} on: what comes from now on is not recorded"
+        )
+    for why, count in sorted(lost.items()):
+        said.append(f"{_processes(count)} {'was' if count == 1 else 'were'} not recorded: {why}")
+    return [f"tracetools: {sentence}" for sentence in said]
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count:,} processes"
 
 
 def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:

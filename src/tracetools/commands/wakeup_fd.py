@@ -21,6 +21,8 @@ from tracetools import compat
 from tracetools.instruments import module_imports
 from tracetools.instruments.listener import Listener
 from tracetools.instruments.stepped import hide_frame
+from tracetools.recording import forks
+from tracetools.recording.forks import Follower
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -32,7 +34,7 @@ _NONE: Final = -1
 """What stands for no wakeup fd."""
 
 
-class WakeupFd(Listener):
+class WakeupFd(Listener, Follower):
     """Sets the wakeup fd to that of the asyncio loop which runs in the main thread.
 
     A wakeup fd of the program's own is left alone. And the program sees only what it has set: it
@@ -51,12 +53,13 @@ class WakeupFd(Listener):
     def start(self) -> None:
         """Follow all loops from now on. On Windows, where no loop needs it, this does nothing."""
         if os.name == "posix":
-            os.register_at_fork(after_in_child=self._disarm)
+            forks.follow(self)
             signal.set_wakeup_fd = self._stand_in
             module_imports.when_imported("asyncio", self._listen)
 
     def end(self) -> None:
         """Leave nothing of ours installed."""
+        forks.unfollow(self)
         module_imports.forget(self._listen)
         if self._listens:
             from tracetools.instruments import asyncio_patches as loops  # it imports asyncio
@@ -108,8 +111,13 @@ class WakeupFd(Listener):
                 self._ours = _NONE
 
     def _disarm(self) -> None:
-        """Wake no loop any more. In a forked child, the self-pipe is the parent's."""
+        """Wake no loop any more."""
         self._over = True
+        self._arm()
+
+    def forked(self) -> None:
+        """Wake only loops that start in the child: the self-pipes are the parent's."""
+        self._pipes.clear()
         self._arm()
 
     # -- what loops report -----------------------------------------------------------------------

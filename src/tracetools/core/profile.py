@@ -67,6 +67,7 @@ class Profile:
             task; of the run with the longest queues, if several were merged.
         samples: how many samples were taken of the functions within steps.
         untracked: how many tasks lived in recorded loops and could not be tracked.
+        forks: how many processes were forked meanwhile whose recordings are not in it.
         limiters: how many tokens of a capacity limiter tasks wanted, by the path of their await.
     """
 
@@ -87,6 +88,7 @@ class Profile:
     queue_trend: tuple[int, ...] = ()
     samples: int = 0
     untracked: int = 0
+    forks: int = 0
     limiters: Mapping[StackPath, Tokens] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -210,6 +212,7 @@ class Profile:
             queue_trend=max((profile.queue_trend for profile in profiles), key=_weight),
             samples=sum(profile.samples for profile in profiles),
             untracked=sum(profile.untracked for profile in profiles),
+            forks=sum(profile.forks for profile in profiles),
             limiters=limiters,
         )
 

@@ -9,7 +9,6 @@ written in C and cannot be seen.
 from __future__ import annotations
 
 import functools
-import os
 from _thread import allocate_lock
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +18,7 @@ from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist
 from tracetools.instruments.callback_names import callback_frame, is_known_by_code
 from tracetools.instruments.stepped import hide_frame
+from tracetools.recording.forks import renew_in_child
 from tracetools.recording.guard import handle
 from tracetools.recording.loops import RecordedLoop
 
@@ -180,5 +180,4 @@ def _forget_in_child() -> None:
     _followed.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+renew_in_child(_forget_in_child)

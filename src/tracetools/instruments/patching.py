@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -11,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from tracetools import compat
 from tracetools.core.interruptions import Insist, is_interruption
+from tracetools.recording.forks import renew_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -126,8 +126,7 @@ def _renew_lock() -> None:
     _lock = threading.RLock()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+renew_in_child(_renew_lock)
 
 
 def set_in_immutable(owner: Any, name: str, value: Any) -> None:

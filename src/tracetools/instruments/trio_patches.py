@@ -15,6 +15,7 @@ import trio
 
 from tracetools import compat
 from tracetools.instruments.patching import Patches, lock
+from tracetools.recording.forks import renew_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,3 +69,6 @@ def _setup_runner(original: Callable[..., Any]) -> Callable[..., Any]:
         return runner
 
     return setup_runner
+
+
+renew_in_child(_runners.clear)  # to wake one would wake the parent's, by a socket that they share

@@ -192,6 +192,13 @@ def _untracked(profile: Profile) -> Iterator[_Finding]:
         yield _Finding(None, f"{tasks} could not be tracked")
 
 
+def _forks(profile: Profile) -> Iterator[_Finding]:
+    if profile.forks:
+        one = profile.forks == 1
+        processes = "1 process was" if one else f"{profile.forks:,} processes were"
+        yield _Finding(None, f"{processes} forked and not recorded")
+
+
 # -- rules for stacks ------------------------------------------------------------------------------
 
 
@@ -411,6 +418,13 @@ _RULES: Final = (
         " make them by `asyncio.create_task` or in a task group. Where Python has no `ctypes`, so"
         " are eager tasks that are made by calling `asyncio.Task`. Start recording before the loop"
         " starts.",
+    ),
+    _Rule(
+        "forks",
+        _forks,
+        "A forked process has a copy of the recording, and must not write over the file of its"
+        " parent. So what it did is in no stack.",
+        "Run the program by `tracetools run`: it records forked processes too, and adds them up.",
     ),
 )
 

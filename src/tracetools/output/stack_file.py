@@ -30,7 +30,7 @@ from tracetools.output.formats.folded import write_folded
 from tracetools.output.formats.profile_json import write_profile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tracetools.core.labels import LabelPath
     from tracetools.guest.messages import Messages
@@ -114,7 +114,9 @@ class StackFile:
         self._next_write = self._pause = 0.0
         self._new_event = threading.Event
         self._flusher: tuple[threading.Thread, threading.Event] | None = None
-        self._failing = False
+        self._waits: Iterator[float] = iter(())
+        self._next_flush = 0.0
+        self._is_paused = self._failing = False
         self._create()
 
     def add_profile(self) -> None:
@@ -156,18 +158,41 @@ class StackFile:
             if self._closed or self in _unfinished:
                 return
             _unfinished.add(self)
-            if self._interval is None or self._is_stream:
-                return
-            over = self._new_event()
-            flusher = HiddenThread(
-                target=self._flush, args=(over, self._interval), name="tracetools flush"
-            )
-            try:
-                flusher.start()
-            except RuntimeError as error:
-                self.messages.warning("%s is written at the end only: %s", self.path, error)
-            else:
-                self._flusher = flusher, over
+            if self._interval is not None and not self._is_stream:
+                first = [_FIRST] if self._was_written else [_SOON, _FIRST]
+                waits = (min(wait, self._interval) for wait in first)
+                self._waits = chain(waits, repeat(self._interval))
+                self._start_flusher(self._next_wait())
+
+    def _start_flusher(self, wait: float) -> None:
+        over = self._new_event()
+        flusher = HiddenThread(target=self._flush, args=(over, wait), name="tracetools flush")
+        try:
+            flusher.start()
+        except RuntimeError as error:
+            self.messages.warning("%s is written at the end only: %s", self.path, error)
+        else:
+            self._flusher = flusher, over
+
+    def pause(self) -> threading.Thread | None:
+        """Let the thread end that flushes, and return it if it can be waited for."""
+        if os.getpid() != self._pid or self._flusher is None:
+            return None
+        with self._hand_over:
+            running, self._flusher = self._flusher, None
+            self._is_paused = running is not None
+        if running is None:
+            return None
+        flusher, over = running
+        over.set()
+        return None if flusher.ident == threading.get_ident() else flusher
+
+    def resume(self) -> None:
+        """Flush again after a `pause`, as if there had been none."""
+        with self._hand_over:
+            was_paused, self._is_paused = self._is_paused, False
+            if was_paused and self in _unfinished:
+                self._start_flusher(max(self._next_flush - perf_counter(), 0))
 
     def end(self) -> None:
         """Write the file, and follow the recording no more. Never raises."""
@@ -201,6 +226,8 @@ class StackFile:
         Args:
             write: whether it is written; else the caller does that.
         """
+        if os.getpid() != self._pid:
+            return
         with self._hand_over:
             was_closed, self._closed = self._closed, True
         if not was_closed:
@@ -215,13 +242,16 @@ class StackFile:
                 if not self.path.stat().st_size:
                     self.path.unlink()
 
-    def _flush(self, over: threading.Event, interval: float) -> None:
-        first = [_FIRST] if self._was_written else [_SOON, _FIRST]
-        waits = chain((min(wait, interval) for wait in first), repeat(interval))
-        for wait in waits:
-            if over.wait(min(max(wait, self._pause), threading.TIMEOUT_MAX)):
-                break
+    def _flush(self, over: threading.Event, wait: float) -> None:
+        while not over.wait(wait):
             self._try_write()
+            wait = self._next_wait()
+
+    def _next_wait(self) -> float:
+        """Return the seconds until the next flush."""
+        wait = min(max(next(self._waits), self._pause), threading.TIMEOUT_MAX)
+        self._next_flush = perf_counter() + wait
+        return wait
 
     def _try_write(self) -> None:
         """Write the file; log a failure, but not the next ones until it works again."""

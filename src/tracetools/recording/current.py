@@ -6,12 +6,12 @@ recorded or not, so it imports little.
 
 from __future__ import annotations
 
-import os
 from _thread import allocate_lock, get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tracetools.core.accounting import Opened, TaskAccount
 from tracetools.core.interruptions import is_interruption
+from tracetools.recording.forks import renew_in_child
 from tracetools.recording.loops import RecordedLoop
 from tracetools.recording.running import is_in_trio_task, running_loop
 
@@ -212,5 +212,4 @@ def _forget_in_child() -> None:
     recorders.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+renew_in_child(_forget_in_child)

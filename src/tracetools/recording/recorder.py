@@ -23,7 +23,7 @@ from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack, StackTree
 from tracetools.guest.messages import to_log
-from tracetools.recording import current
+from tracetools.recording import current, forks
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
@@ -68,6 +68,8 @@ class Recorder:
         waits: attributes idle time to what tasks await.
         untracked: how many tasks of recorded loops cannot be followed.
         messages: where messages go.
+        counts_forks: whether processes that are forked are not recorded otherwise.
+        forks: how many were forked and are not recorded.
     """
 
     def __init__(  # noqa: PLR0913  # options, each with a default
@@ -98,6 +100,8 @@ class Recorder:
         self.thread_samples = WeightedSamples(self._stack_of)
         self.waits = Waits(least_wait, self.clock())
         self.untracked = 0
+        self.counts_forks = True
+        self.forks = 0
         self._statistics = LoopStatistics()
         self._backends: set[str] = set()
         self._has_guests = False
@@ -435,6 +439,7 @@ class Recorder:
             blocking_threshold=self.threshold,
             samples=self.samples.count + self.thread_samples.count,
             untracked=self.untracked,
+            forks=self.forks,
             limiters=self.waits.limiters.by_path(self._shorten),
             **statistics.of_profile(self._shorten),
         )
@@ -620,5 +625,16 @@ def _forget_in_child() -> None:
         recorder.forget()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_in_child)
+class _ForkCounter(forks.Follower):
+    """Counts forks for all recorders."""
+
+    def after_fork(self) -> None:
+        if not forks.is_for_exec():
+            for recorder in tuple(_known):
+                recorder.forks += recorder.counts_forks and not recorder.stopped
+
+
+forks.follow(_ForkCounter())
+
+
+forks.renew_in_child(_forget_in_child)

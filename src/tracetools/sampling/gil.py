@@ -24,6 +24,8 @@ from itertools import chain, compress, starmap
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools.recording.forks import renew_in_child
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -160,5 +162,4 @@ def _as_usual_in_child() -> None:
         sys.setswitchinterval(_USUAL)
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_as_usual_in_child)
+renew_in_child(_as_usual_in_child)

@@ -101,17 +101,23 @@ class Sampler:
 
     def end(self) -> None:
         """End the thread. A line that is being logged is not waited for."""
+        thread = self.pause()
+        if thread is not None and thread.is_alive():
+            thread.join(1)
+
+    def pause(self) -> threading.Thread | None:
+        """End the thread, and return it if it can be waited for. `start` starts another one."""
         if not self._recorder.at_home:
-            return
+            return None
         with self._lock:
             thread, self._thread = self._thread, None
             if thread is None:
-                return
+                return None
             self._over.release()
             self._recorder.set_gil_release(None)
             self._gil.end()
-        if thread.is_alive() and thread.ident != threading.get_ident() and not self._log.is_logging:
-            thread.join(1)
+        can_wait = thread.ident != threading.get_ident() and not self._log.is_logging
+        return thread if can_wait else None
 
     def _run(self, over: Any, wake_in_time: Callable[[], None]) -> None:
         """Take samples until the lock `over` is free."""

@@ -72,6 +72,10 @@ class Record:
     def __enter__(self) -> Recording:
         if running_loop() is not None or is_in_trio_task():
             raise self._refusal("a loop runs already: use 'async with record(...)' within it")
+        return self.follow()
+
+    def follow(self) -> Recording:
+        """Enter it, also in a step of a loop that is not going to be recorded."""
         self._use()
         try:
             module_imports.when_imported("asyncio", self._listen_to_loops)
@@ -161,6 +165,10 @@ class Record:
             self._recording.recorder.messages.exception(
                 "the recording could not be ended as it should; the program goes on"
             )
+
+    def forget(self) -> None:
+        """Leave nothing of ours installed, in a forked child. The recording is the parent's."""
+        self._try(self._unlisten)
 
     def _unlisten(self) -> None:
         module_imports.forget(self._listen_to_loops)

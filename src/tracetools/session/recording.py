@@ -12,6 +12,8 @@ from tracetools.guest.messages import to_log
 from tracetools.instruments import hidden_frames
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import StackFile
+from tracetools.recording import forks
+from tracetools.recording.forks import Follower
 from tracetools.recording.recorder import Recorder
 from tracetools.sampling.sampler import Sampler
 from tracetools.session.options import nanoseconds
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 __all__ = ["Recording"]
 
 
-class Recording:
+class Recording(Follower):
     """What is being recorded, or was.
+
+    Its threads end before a fork, else Python would warn of them; in the parent they start again.
 
     Args:
         stack_file: where it goes.
@@ -117,6 +121,7 @@ class Recording:
         hidden_frames.hide(self)
         self._file.start()
         self._sampler.start()
+        forks.follow(self)
 
     def loop_ended(self) -> None:
         """End them and write the stack file, if the loop that has just ended was the last one."""
@@ -124,6 +129,7 @@ class Recording:
             return
         if not self._goes_on:
             with Insist() as insist:
+                insist.do(forks.unfollow, self)
                 insist.do(self._sampler.end)
                 insist.do(self._file.end)
                 insist.do(hidden_frames.show, self)
@@ -138,6 +144,7 @@ class Recording:
         """
         self._is_closed = True
         with Insist() as insist:
+            insist.do(forks.unfollow, self)
             insist.do(self._sampler.end)
             insist.do(self.recorder.close)
             insist.do(hidden_frames.show, self)
@@ -146,6 +153,21 @@ class Recording:
     def discard(self) -> None:
         """Remove the stack file, if it was made here and nothing was ever written to it."""
         self._file.discard()
+
+    def before_fork(self) -> None:
+        """End the threads."""
+        for thread in (self._sampler.pause(), self._file.pause()):
+            if thread is not None:
+                forks.await_end(thread)
+
+    def resume(self) -> None:
+        """Start them again."""
+        self._file.resume()
+        self._sampler.start()
+
+    def forked(self) -> None:
+        """Record nothing in the child."""
+        forks.unfollow(self)
 
     @property
     def _goes_on(self) -> bool:

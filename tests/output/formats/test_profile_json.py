@@ -48,6 +48,7 @@ PROFILES = st.builds(
     queue_trend=st.lists(COUNTS, max_size=3).map(tuple),
     samples=COUNTS,
     untracked=COUNTS,
+    forks=COUNTS,
     limiters=st.dictionaries(PATHS, TOKENS, max_size=6),
 )
 JSON = st.recursive(
@@ -72,6 +73,7 @@ GOOD = Profile(
     queue_trend=(0, 1500),
     samples=9,
     untracked=8,
+    forks=3,
     limiters={(ROOT, A): Tokens(2, 6)},
 )
 TEXT = """\
@@ -83,6 +85,7 @@ TEXT = """\
 "merged":1,
 "samples":9,
 "untracked":8,
+"forks":3,
 "programs":["p"],
 "backends":["trio"],
 "scheduled_measured":false,
@@ -271,6 +274,7 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(stacks=[[-1, 1], [-1, 1]]), "stack 1 is there twice"),
         (changed(samples=-1), '"samples"'),
         (changed(untracked=None), '"untracked"'),
+        (changed(forks=-1), '"forks"'),
         (changed(blocking_threshold=-1), '"blocking_threshold"'),
         (changed(blocking_threshold=True), '"blocking_threshold"'),
         (changed(queue_trend=[1, -1]), '"queue_trend"'),

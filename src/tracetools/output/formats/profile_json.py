@@ -46,13 +46,14 @@ MAX_BYTES: Final = 1 << 28
 _Numbers = TypeVar("_Numbers", Blocks, Tokens)
 
 _KEY: Final = "tracetools-profile"
-_COUNTS: Final = ("duration", "task_time", "runs", "merged", "samples", "untracked")
+_COUNTS: Final = ("duration", "task_time", "runs", "merged", "samples", "untracked", "forks")
 _TEXTS: Final = ("programs", "backends")
 _SWITCHES: Final = ("scheduled_measured", "truncated")
 _HISTOGRAMS: Final = ("scheduling_delay", "queue")
 _OPTIONAL: Final[dict[str, Any]] = {
     "samples": 0,
     "untracked": 0,
+    "forks": 0,
     "blocking_threshold": None,
     "queue_trend": [],
     **{name: [0, 0, []] for name in _HISTOGRAMS},

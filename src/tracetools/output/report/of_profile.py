@@ -214,6 +214,8 @@ def _about_the_loop(profile: Profile) -> Iterator[tuple[str, str]]:
         yield "Samples of functions", f"{profile.samples:,}"
     if profile.untracked:
         yield "Untracked tasks", f"{profile.untracked:,}"
+    if profile.forks:
+        yield "Forked processes, not recorded", f"{profile.forks:,}"
 
 
 def _summary(histogram: Histogram, show: Callable[[int], str], mean: str) -> str:

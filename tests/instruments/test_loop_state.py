@@ -1,6 +1,7 @@
 """Loops of the program's own classes are asked nothing that they would not be asked without us."""
 
 import asyncio
+import concurrent.futures
 import contextvars
 import sys
 from asyncio import AbstractEventLoop, SelectorEventLoop
@@ -34,6 +35,13 @@ def counting(base):
     return loop_class, counts
 
 
+class Executor(concurrent.futures.Executor):
+    """Does nothing, so that no thread comes between."""
+
+    def submit(self, function, /, *args, **options):
+        return concurrent.futures.Future()
+
+
 async def leaf():
     await asyncio.sleep(0)
 
@@ -43,7 +51,7 @@ async def main():
     loop.call_soon(len, "")
     await asyncio.gather(leaf(), leaf())
     await asyncio.create_task(leaf())
-    await loop.run_in_executor(None, len, "")
+    loop.run_in_executor(Executor(), len, "")
     loop.set_task_factory(lambda loop, coro, **options: asyncio.Task(coro, loop=loop, **options))
     await asyncio.create_task(leaf())
     loop.set_task_factory(None)
@@ -66,7 +74,6 @@ def test_methods_are_called_as_often_as_without_us(tmp_path, base, options):
     counts.clear()
     with record(tmp_path / "stack", **options) as recording:
         run(loop_class())
-    assert counts.pop("call_soon_threadsafe") <= plain.pop("call_soon_threadsafe") + 1
     assert counts == plain
     assert plain["create_task"] >= 3
     recording.profile.check()
@@ -186,10 +193,8 @@ class OfItsOwn(AbstractEventLoop):
             asyncio._set_running_loop(None)
             asyncio.set_event_loop(None)
 
-    def run_in_executor(self, _, function, *args):
-        future = asyncio.Future(loop=self)
-        future.set_result(function(*args))
-        return future
+    def run_in_executor(self, executor, function, *args):
+        executor.submit(function, *args)
 
     def set_task_factory(self, factory):
         pass

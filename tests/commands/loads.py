@@ -204,7 +204,8 @@ PROGRAMS = {
         "hypercorn asgi:app -b 127.0.0.1:{port}", signal.SIGTERM, of_runtime=HYPERCORN
     ),
     "aiohttp": Program("aiohttp_server.py {port}"),
-    "granian": Program("granian --interface asgi asgi:app --port {port}"),
+    # A worker that gets two signals at once, Ctrl-C and its parent's, may hang in granian's code.
+    "granian": Program("granian --interface asgi asgi:app --port {port}", signal.SIGTERM),
     "quart": Program("quart_app.py {port}", of_runtime=HYPERCORN),
     "quart run": Program("-m quart --app quart_app run --port {port}", of_runtime=HYPERCORN),
     "tornado": Program("tornado_server.py {port}"),

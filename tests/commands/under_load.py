@@ -91,7 +91,7 @@ def run(program: Program, folder: Path, recorded: tuple[str, ...] | None) -> Run
         options = None if recorded is None else (*recorded, *program.options)
         process = stack.enter_context(start(words, folder, options))
         ended = stack.enter_context(read_in_the_background(process))
-        stack.callback(process.kill)
+        stack.callback(kill_group, process)
         stack.enter_context(asked_to_end_if_this_fails(process))
         answers = NOTHING
         if program.ask is not None:
@@ -110,6 +110,12 @@ def start(words, folder: Path, recorded: tuple[str, ...] | None):
     elif not words[0].endswith(".py") and words[0] != "-m":
         words[0] = os.path.join(scripts, words[0])  # we find it in the path, as the shell does
     return started(*words, folder=folder, PATH=f"{scripts}{os.pathsep}{os.environ['PATH']}")
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """Kill what is left of a program: its workers hold the pipes that are read."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def send(number: int, process: subprocess.Popen) -> None:

@@ -5,7 +5,7 @@ import sys
 import handlers
 from mcp.server.mcpserver import MCPServer
 
-server = MCPServer("under load", log_level="ERROR")
+server = MCPServer("under load", log_level="WARNING")
 for handler in handlers.ALL.values():
     server.tool()(handler)
 

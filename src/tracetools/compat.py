@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 __all__ = [
-    "ASYNCIO_WAKEUP",
     "FORKS_FOR_EXEC",
     "IMMUTABLE",
     "TRIO_THREAD_FUNCTION",
@@ -499,7 +498,7 @@ def asyncio_is_step(callback: Any) -> bool:
     """
     kind = type(callback)
     if kind is BuiltinMethodType:
-        return bool(callback.__name__ == ASYNCIO_WAKEUP)
+        return bool(callback.__name__ == _WAKEUP)
     if kind is MethodType:
         function = callback.__func__
         if type(function) is not FunctionType or function.__code__.co_name not in _STEPS:
@@ -600,7 +599,7 @@ def _asyncio_folder() -> str:
 _FIRST_STEP: Final = "TaskStepMethWrapper"
 """The type of the callback that steps a task which no future has woken, in asyncio's C."""
 
-ASYNCIO_WAKEUP: Final = "task_wakeup"
+_WAKEUP: Final = "task_wakeup"
 """The name of the method that steps a task which a future has woken, in asyncio's C."""
 
 _STEPS: Final = {"__step", "__wakeup"}

@@ -14,8 +14,7 @@ from weakref import ref
 import pytest
 
 from tests.strategies import by_names
-from tracetools import record, span
-from tracetools.core.accounting import LoopAccount
+from tracetools import compat, record, span
 from tracetools.instruments import asyncio_callbacks
 from tracetools.testing import FakeClock
 
@@ -288,7 +287,8 @@ def test_what_strikes_at_the_end_of_a_callback_leaves_nothing_running(
 ):
     def callback():
         clock.tick(5)
-        monkeypatch.setattr(LoopAccount, "end_callback", strike)
+        monkeypatch.setattr(asyncio_callbacks, "_is_rearmed", strike)
+        monkeypatch.setattr(compat, "asyncio_is_rearmed", strike)
 
     def strike(*_):
         monkeypatch.undo()
@@ -400,3 +400,25 @@ def test_a_loop_of_a_class_that_the_program_makes_meanwhile_is_recorded(clock, t
         loop.close()
     found.profile.check()
     assert found.profile.callbacks == 10
+
+
+def test_steps_of_a_class_of_tasks_are_no_callbacks(clock, tmp_path):
+    class OwnTask(asyncio.Task):
+        pass
+
+    async def child():
+        clock.tick(1)
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, None)
+        await future
+        clock.tick(2)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(lambda loop, coro, **options: OwnTask(coro, loop=loop, **options))
+        await loop.create_task(child())
+
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+        asyncio.run(main())
+    assert not any(name.startswith("(callbacks)") for name in by_names(found.profile))
+    assert found.profile.busy == 3

@@ -9,6 +9,7 @@ import pytest
 
 from tests.strategies import by_names
 from tracetools import record
+from tracetools.attribution.functions import qualified_name
 from tracetools.core.stacks import Blocks
 from tracetools.recording.unseen import can_be_estimated
 from tracetools.sampling.blocking_log import BlockingLog
@@ -30,6 +31,9 @@ class Program:
 
     def wait(self):
         self.go.release(), self.done.acquire()
+
+
+NAME = qualified_name(Program.wait.__code__)
 
 
 @pytest.fixture
@@ -85,12 +89,12 @@ def test_a_callback_that_waits_is_one_call(sampled, caplog):
     assert blocks == Blocks(1, 200 * MS, 200 * MS)
     assert [frame.name for frame in path[1:]] == [
         "(callbacks, by samples)",
-        "Program.wait",
+        NAME,
         "blocks the loop",
     ]
     assert path[-1].line == Program.wait.__code__.co_firstlineno + 1
     [line] = [message for message in caplog.messages if "is blocked" in message]
-    assert "is blocked for 0.150 s so far by (callbacks, by samples) > Program.wait at" in line
+    assert "is blocked for 0.150 s so far by (callbacks, by samples) > " + NAME + " at" in line
 
 
 def test_a_callback_that_computes_may_be_called_again_and_again(sampled):

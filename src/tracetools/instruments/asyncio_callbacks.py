@@ -60,7 +60,6 @@ def _set(loop: Any, accounts: tuple[RecordedLoop, ...]) -> None:
         _followed.pop(loop, None)
 
 
-_WAKEUP: Final = compat.ASYNCIO_WAKEUP
 _is_rearmed: Final = compat.asyncio_is_rearmed
 
 
@@ -74,7 +73,7 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
     def _run(self: Any) -> Any:  # noqa: C901, PLR0912  # one frame, for a call is too dear
         callback = self._callback
         kind = type(callback)
-        if kind in _first_steps or (kind is BuiltinMethodType and callback.__name__ == _WAKEUP):
+        if kind in _first_steps or (kind in _in_c and type(callback.__self__) in _futures):
             try:
                 return original(self)
             finally:
@@ -106,7 +105,10 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
             try:
                 if account is not None:
                     now = account.loop.clock()
-                    account.loop.end_callback(account, now, _is_rearmed(self, callback))
+                    if account.innermost is None:  # else a span is open
+                        account.end_step(now, _is_rearmed(self, callback))
+                    else:
+                        account.loop.end_callback(account, now, _is_rearmed(self, callback))
                 elif others:
                     _end_each(others, self)
             except BaseException as error:  # noqa: BLE001  # sorted out there
@@ -116,6 +118,7 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
             _handle(loop, struck)
         return None
 
+    _futures.update((compat.asyncio_future_class(), *compat.asyncio_task_classes()))
     register_step(_run.__code__)
     return functools.wraps(original)(_run)
 
@@ -123,11 +126,21 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
 _first_steps: Final[set[type]] = set()
 """The types of callbacks that step a task which no future has woken, as far as any was met."""
 
+_in_c: Final[set[type]] = {BuiltinMethodType}
+"""The types of methods in C, as far as any of a future was met."""
+
+_futures: Final[set[type | None]] = set()
+"""asyncio's own classes of futures and tasks: their methods in C are its own work, or step a task.
+
+To ask for the name of a method in C costs four times as much, for it is made anew.
+"""
+
 
 def _begin(loop: RecordedLoop, called: Any) -> TaskAccount | None:
     """Begin a callback of which nothing is known so far; None if it is not of the program."""
     callback = called._callback  # noqa: SLF001
     if compat.asyncio_is_of_future(callback):
+        _in_c.add(type(callback))
         return None
     if compat.asyncio_is_step(callback):
         if type(callback) is not MethodType:

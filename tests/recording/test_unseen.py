@@ -122,3 +122,11 @@ def test_the_clock_of_a_thread_is_read_in_another_one_and_after_its_end():
     assert unseen.cpu >= 1_000_000
     unseen.end(10**12)
     assert 0 < unseen.split(0, 10**12)[unseen._tree.root.children[Frame(WAITING, "")]] < 10**12
+
+
+def test_without_linux_the_clock_is_enough(monkeypatch):
+    monkeypatch.setattr("tracetools.recording.unseen.get_native_id", lambda: -1)
+    unseen = UnseenTime(StackTree())
+    unseen.start(0)
+    unseen.end(10**12)
+    assert 0 < by_name(unseen.split(0, 10**12))[WAITING] <= 10**12

@@ -12,6 +12,7 @@ from contextlib import suppress
 from threading import get_ident, get_native_id
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from tracetools.core.interruptions import is_interruption
 from tracetools.core.stacks import ESTIMATED_CALLBACKS, ESTIMATED_WAITING, Blocks
 
 if TYPE_CHECKING:
@@ -80,9 +81,12 @@ class UnseenTime:
     def _worked_in(self, run: _Run) -> int:
         """Return for how long a thread has worked, or was ready to, up to now."""
         path = f"/proc/self/task/{run.thread}/schedstat"
-        # Without it the thread is over, or this is not Linux.
-        with suppress(OSError, ValueError, IndexError), open(path, "rb") as file:
-            self._last_delay = max(int(file.read().split()[1]), self._last_delay)
+        try:
+            with open(path, "rb") as file:
+                self._last_delay = max(int(file.read().split()[1]), self._last_delay)
+        except Exception as error:  # it is over, this is not Linux, or an audit hook forbids it
+            if is_interruption(error):
+                raise
         return self._cpu_in(run) + self._last_delay
 
     def _sums(self, now: int) -> tuple[int, int]:

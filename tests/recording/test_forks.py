@@ -165,9 +165,10 @@ def test_ctrl_c_that_comes_meanwhile_is_not_lost(moment, where):
 THREADED = """
 import asyncio
 from tracetools import record
+from tracetools.guest.threads import running
 
 async def main():
-    names = lambda: sorted(t.name for t in threading.enumerate() if t.name.startswith("trace"))
+    names = lambda: sorted(thread.name for thread in running())
     before = names()
     await asyncio.sleep(0.01)
     child = os.fork()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from tracetools.guest import threads as hidden_threads
 from tracetools.output import stack_file
 from tracetools.recording import current, spans
+from tracetools.recording.collector import on_collection
 
 MARKS = {
     "commands/": "edges",
@@ -54,6 +56,7 @@ def nothing_survives():
         "threads": list(hidden_threads.running()),
         "unfinished files": set(stack_file._unfinished),
         "signal handlers": _signal_handlers().items() - handlers.items(),
+        "callbacks of the collector": [each for each in gc.callbacks if each is on_collection],
         "awake spans": [
             method
             for method in (spans._DormantSpan.__enter__, spans._DormantSpan.__exit__)
@@ -95,6 +98,7 @@ def _clean_up() -> None:
         recorder.stopped = True
     current.recorders.clear()
     current.recorded_loops.clear()
+    gc.callbacks[:] = [each for each in gc.callbacks if each is not on_collection]
     stack_file._unfinished.clear()
     spans._DormantSpan.switch(recording=False)
 

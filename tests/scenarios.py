@@ -7,6 +7,7 @@ mode that there is (`tests/instruments`).
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,20 @@ def work(ns: int) -> None:
 async def rest(ns: int) -> None:
     """Wait for so long, while the loop has nothing to do. For one task at a time."""
     await World.backend.rest(ns)
+
+
+def collect(ns: int) -> None:
+    """Let a collection of garbage strike, for so long."""
+
+    def tick(phase: str, _: object) -> None:
+        if phase == "start":
+            World.clock.tick(ns)
+
+    gc.callbacks.append(tick)
+    try:
+        gc.collect()
+    finally:
+        gc.callbacks.remove(tick)
 
 
 Program = Callable[[], Awaitable[None]]
@@ -114,6 +129,24 @@ async def spans_across_steps():
             await rest(40)
             work(2)
     work(1000)
+
+
+@scenario(
+    {
+        "collections_of_garbage": (6, 0, 1, 1),
+        ";(garbage collection, generation 2)": (100, 0, 0, 1),
+        ";s": (2, 0, 0, 1),
+        ";s;(garbage collection, generation 2)": (60, 0, 0, 2),
+    }
+)
+async def collections_of_garbage():
+    work(5)
+    collect(100)
+    with span("s"):
+        work(2)
+        collect(20)
+        collect(40)
+    work(1)
 
 
 @observe

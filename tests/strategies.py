@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
+from tracetools.core.stacks import COLLECTIONS, KINDS, ROOT, Blocks, Frame, StackPath, Times, Tokens
 from tracetools.testing import ScriptedLoop
 
 NAMES = ["a", "b", "c"]
+COLLECTION = COLLECTIONS[2].name
 
 EVENTS = st.one_of(
     st.tuples(st.just("tick"), st.integers(0, 1000)),
     st.tuples(st.just("tick"), st.integers(0, 2**45)),
+    st.tuples(st.just("collect"), st.integers(0, 1000)),
     st.tuples(st.just("spawn"), st.sampled_from(NAMES)),
     st.tuples(st.just("begin"), st.integers(0, 5)),
     st.tuples(st.just("end"), st.none()),
@@ -79,16 +81,28 @@ class Model:
         ns, self.standing_still = self.standing_still, 0
         self.count(ns)
 
-    def count(self, ns: int) -> None:
+    def count(self, ns: int, collecting: tuple[str, ...] | None = None) -> None:
         self.duration += ns
         if self.current is None:
-            self.root_self += ns
+            self.root_self += 0 if collecting else ns
+        if collecting:
+            self.times[collecting]["busy"] += ns
         for task in self.tasks:
             if task.alive:
                 self.task_time += ns
                 waiting = "scheduled" if task.ready or task.woke_itself else "idle"
                 state = "busy" if task is self.current else waiting
-                self.times[task.stack][state] += ns
+                if not (collecting and state == "busy"):
+                    self.times[task.stack][state] += ns
+
+    def collect(self, ns: int) -> None:
+        """Let time pass, in a frame of its own below what is current."""
+        if self.paused:
+            self.standing_still += ns
+        elif ns:
+            below = (*(self.current.stack if self.current else ("all-spans",)), COLLECTION)
+            self.count(ns, collecting=below)
+            self.times[below]["entries"] += 1
 
     def spawn(self, name: str) -> None:
         self.touch()
@@ -164,6 +178,9 @@ def _do(loop: ScriptedLoop, model: Model, name: str, value) -> None:
     if name == "tick":
         loop.tick(value)
         model.tick(value)
+    elif name == "collect":
+        loop.collect(value)
+        model.collect(value)
     elif name == "spawn":
         loop.spawn(value)
         model.spawn(value)
@@ -232,7 +249,8 @@ BLOCKING_PATHS = st.lists(st.sampled_from([Frame(name) for name in NAMES]), max_
 def _blocks(draw) -> Blocks:
     """Return what any blocking steps make, at least one."""
     steps = draw(st.lists(st.integers(1, 10**12), min_size=1, max_size=3))
-    return Blocks(len(steps), sum(steps), max(steps))
+    kind = {[*KINDS][sum(steps) % len(KINDS)]: max(steps)}
+    return Blocks(len(steps), sum(steps), max(steps), **kind)
 
 
 TOKENS = st.builds(Tokens, st.integers(0, 3), st.integers(0, 9))
@@ -259,8 +277,15 @@ def _profiles(draw) -> Profile:
         untracked=draw(st.integers(0, 3)),
         forks=draw(st.integers(0, 3)),
         limiters=draw(st.dictionaries(BLOCKING_PATHS, TOKENS, max_size=3)),
+        stalls=draw(st.sampled_from(STALLS)),
     )
 
+
+STALLS: list[dict[StackPath, Blocks]] = [
+    {},
+    {(Frame("stopped", ""),): Blocks(1, 5, 5)},
+    {(Frame("stopped", ""),): Blocks(2, 9, 7), (Frame("gil", ""), Frame("a")): Blocks(1, 1, 1)},
+]
 
 PROFILES = _profiles()
 

@@ -6,6 +6,7 @@ Nothing here imports a backend; it looks into what the program has imported.
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import threading
@@ -24,7 +25,9 @@ __all__ = [
     "FORKS_FOR_EXEC",
     "IMMUTABLE",
     "TRIO_THREAD_FUNCTION",
+    "Delivery",
     "ProcessStarter",
+    "anyio_delivery",
     "asyncio_coroutine",
     "asyncio_creation",
     "asyncio_eager_constructor",
@@ -33,6 +36,7 @@ __all__ = [
     "asyncio_is_of_future",
     "asyncio_is_rearmed",
     "asyncio_is_step",
+    "asyncio_lateness",
     "asyncio_poller",
     "asyncio_protocol_method",
     "asyncio_replace_callbacks",
@@ -40,6 +44,8 @@ __all__ = [
     "asyncio_task_class",
     "asyncio_task_classes",
     "asyncio_wakeup_fd",
+    "clock_of_native_thread",
+    "frames_of_thread",
     "getframe",
     "greenback_set_coroutine",
     "immutable_flag",
@@ -47,6 +53,7 @@ __all__ = [
     "is_limiter",
     "is_of_asyncio",
     "missing",
+    "native_thread",
     "pending_call",
     "process_starter",
     "runpy_run_module",
@@ -56,6 +63,7 @@ __all__ = [
     "trio_instruments",
     "trio_is_guest",
     "trio_is_guest_tick",
+    "trio_lateness",
     "trio_poller",
     "trio_rebind_send",
     "trio_run_module",
@@ -102,7 +110,17 @@ _NAMES: Final = (
         "CancelShieldedCheckpoint",
         "tasks that wake themselves are not counted",
     ),
+    _Name(
+        "trio._core._run",
+        "CancelStatus.effectively_cancelled",
+        "a timer of trio that is late counts from when it wakes its task, not from its deadline",
+    ),
     _Name("trio._threads", "start_thread_soon", "the work of trio's threads is not seen"),
+    _Name(
+        "anyio._backends._asyncio",
+        "CancelScope._deliver_cancellation",
+        "a task that anyio cancels again and again is not named",
+    ),
     _Name("anyio._backends._asyncio", "Queue", "the work of anyio's threads is not seen"),
     _Name("asyncio.events", "Handle._run", "callbacks of asyncio are not told apart"),
     _Name("asyncio.events", "Handle._loop", "callbacks of asyncio are not told apart"),
@@ -233,6 +251,28 @@ def innermost_frame(thread: int) -> Iterator[Any]:
     found = compress(known, map(wanted.__eq__, map(states.number, known)))
     calls = (walk, partial(next, map(states.frame, found), None))
     return islice(map(methodcaller("__call__"), calls), 1, None)
+
+
+def native_thread() -> int:
+    """Return the number that the operating system has for this thread; 0 if it is not known."""
+    get: Callable[[], int] = getattr(_thread, "get_native_id", int)
+    return get()
+
+
+def frames_of_thread(thread: int) -> Iterator[Any]:
+    """Yield the innermost frame of a thread, noted or not; None if that is not safe to ask for."""
+    if _may_have_interpreters():
+        return innermost_frame(thread)
+    return map(methodcaller("get", thread), starmap(_current_frames, ((),)))
+
+
+def clock_of_native_thread(native: int) -> int:
+    """Return the number of the clock of a thread's CPU time on Linux, by the thread's number."""
+    return (~native << 3) | _CPUCLOCK_OF_THREAD
+
+
+_CPUCLOCK_OF_THREAD: Final = 6
+"""``CPUCLOCK_PERTHREAD_MASK | CPUCLOCK_SCHED`` of Linux's ``posix-timers.h``."""
 
 
 def _may_have_interpreters() -> bool:
@@ -394,6 +434,28 @@ def trio_is_guest() -> bool:
     return getattr(getattr(context, "runner", None), "is_guest", False) is True
 
 
+def trio_lateness(task: Any) -> int:
+    """Return for how many nanoseconds a deadline has passed that has cancelled a trio task.
+
+    0 if none has.
+    """
+    status = getattr(task, "_cancel_status", None)
+    if not getattr(status, "effectively_cancelled", False):
+        return 0
+    context = getattr(trio_run_module(), "GLOBAL_RUN_CONTEXT", None)
+    now: float = context.runner.clock.current_time()  # type: ignore[union-attr]  # it runs here
+    passed = 0.0
+    while status is not None and not passed:
+        scope = getattr(status, "_scope", None)
+        passed = max(now - getattr(scope, "_deadline", now), 0.0)
+        status = None if getattr(scope, "_shield", True) else getattr(status, "_parent", None)
+    return round(passed * 1e9) if passed < _LONG_AGO else 0
+
+
+_LONG_AGO: Final = 1e8
+"""Seconds: a deadline before that, such as minus infinity, is how a program cancels at once."""
+
+
 def trio_rebind_send(task: Any, send: Any) -> None:
     """Have the next step of a trio task that is scheduled already go to another coroutine."""
     scheduled = getattr(task, "_next_send_fn", None)
@@ -527,6 +589,12 @@ def asyncio_poller(loop: Any) -> Any:
     return poller if hasattr(type(poller), "select") else None
 
 
+def asyncio_lateness(timer: Any) -> int:
+    """Return how long ago a timer of asyncio was due, in nanoseconds."""
+    late: float = timer._loop.time() - timer.when()  # noqa: SLF001
+    return round(late * 1e9)
+
+
 def asyncio_protocol_method(method: Any) -> Any:
     """Return the method of the program's protocol that a method of a transport calls, if one."""
     function = method.__func__
@@ -570,6 +638,38 @@ def asyncio_is_rearmed(handle: Any, callback: Any) -> bool:
     if type(callback) is MethodType and type(again) is MethodType:
         return again.__func__ is callback.__func__ and again.__self__ is callback.__self__
     return False
+
+
+class Delivery(NamedTuple):
+    """A callback of anyio that cancels tasks, again and again until they end.
+
+    Attributes:
+        host: the task that opened the scope; None if that is not known.
+        tasks: the tasks in the scope that have not ended, without the host unless it is alone.
+    """
+
+    host: Any
+    tasks: list[Any]
+
+
+def anyio_delivery(method: MethodType) -> Delivery | None:
+    """Return what a method cancels, if it is the one by which anyio's scopes on asyncio do so."""
+    function = method.__func__
+    if type(function) is not FunctionType or function.__code__.co_name != _DELIVERS:
+        return None
+    if function.__module__ != _ANYIO_ON_ASYNCIO:
+        return None
+    host = getattr(method.__self__, "_host_task", None)
+    scopes, tasks = [method.__self__], list[Any]()
+    while scopes:
+        scope = scopes.pop()
+        tasks += [task for task in getattr(scope, "_tasks", ()) if not task.done()]
+        scopes += getattr(scope, "_child_scopes", ())
+    return Delivery(host, [task for task in tasks if task is not host] or tasks)
+
+
+_DELIVERS: Final = "_deliver_cancellation"
+_ANYIO_ON_ASYNCIO: Final = "anyio._backends._asyncio"
 
 
 def is_of_asyncio(code: CodeType | None) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracetools.core.garbage import begin_collection, end_collection
 from tracetools.core.stacks import Frame
 from tracetools.recording.recorder import Recorder
 
@@ -111,6 +112,12 @@ class ScriptedLoop:
         if self.loop.current is not None:
             self.loop.current.end_step(self.clock())
 
+    def collect(self, nanoseconds: int, generation: int = 2) -> None:
+        """Let a collection of garbage strike whatever goes on, for so long."""
+        begin_collection(self.loop, self.clock())
+        self.tick(nanoseconds)
+        end_collection(self.loop, generation, self.clock())
+
     def pause(self) -> None:
         """Let the loop stand still, between two steps."""
         self.recorder.pause_loop(self.loop, self.clock())
@@ -119,9 +126,9 @@ class ScriptedLoop:
         """Let it run again; the time between is its own."""
         self.recorder.resume_loop(self.loop)
 
-    def wake(self, task: int) -> None:
-        """Let a task be scheduled."""
-        self.loop.wake(self.tasks[task], self.clock())
+    def wake(self, task: int, late: int = 0) -> None:
+        """Let a task be scheduled; perhaps by a timer that is late."""
+        self.loop.wake(self.tasks[task], self.clock(), late)
 
     def exit(self, task: int) -> None:
         """Let a task exit, in its step or not."""

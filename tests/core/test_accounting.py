@@ -312,8 +312,9 @@ class Hooked(LoopAccount):
         self.waits.append((task, now))
         return now + 100
 
-    def step_ended(self, stack: Stack, began: int, now: int) -> None:
-        self.ended.append((stack, began, now))
+    def step_ended(self, task: TaskAccount, began: int, now: int) -> int:
+        self.ended.append((task.stack, began, now))
+        return super().step_ended(task, began, now)
 
 
 def test_a_step_begins_after_what_was_done_about_a_wait_longer_than_the_least():
@@ -560,3 +561,29 @@ def test_a_step_that_has_begun_does_not_begin_again():
     task.begin_step(12)
     task.end_step(15)
     assert (task.busy, task.stack.steps, loop.current) == (5, 1, None)
+
+
+@pytest.mark.parametrize(("late", "expected"), [(3, 3), (10, 10), (50, 10), (0, 0), (-5, 0)])
+def test_what_a_late_timer_wakes_is_scheduled_since_it_was_due(late, expected):
+    loop = ScriptedLoop(scheduled=True)
+    task = loop.spawn("task")
+    loop.begin_step(task)
+    loop.end_step()
+    loop.tick(10)
+    loop.wake(task, late)
+    loop.begin_step(task)
+    loop.exit(task)
+    profile = loop.finish()
+    profile.check()
+    times = numbers(profile)["all-spans", "task"]
+    assert (times.scheduled, times.idle) == (expected, 10 - expected)
+
+
+def test_a_task_that_has_not_stepped_yet_is_late_since_it_was_spawned_at_most():
+    loop = ScriptedLoop(scheduled=True)
+    task = loop.spawn("task")
+    loop.tick(10)
+    loop.wake(task, 50)
+    loop.begin_step(task)
+    loop.exit(task)
+    assert numbers(loop.finish())["all-spans", "task"].scheduled == 10

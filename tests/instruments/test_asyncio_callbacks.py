@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import gc
@@ -11,10 +12,12 @@ import sys
 import threading
 from weakref import ref
 
+import anyio
 import pytest
 
 from tests.strategies import by_names
 from tracetools import compat, record, span
+from tracetools.core.stacks import CALLBACKS
 from tracetools.instruments import asyncio_callbacks
 from tracetools.testing import FakeClock
 
@@ -422,3 +425,57 @@ def test_steps_of_a_class_of_tasks_are_no_callbacks(clock, tmp_path):
         asyncio.run(main())
     assert not any(name.startswith("(callbacks)") for name in by_names(found.profile))
     assert found.profile.busy == 3
+
+
+def test_what_a_late_timer_wakes_is_scheduled_from_its_deadline_on(clock, tmp_path):
+    class Loop(asyncio.SelectorEventLoop):
+        def time(self):
+            return clock.now / 1e9
+
+    async def heartbeat():
+        await asyncio.sleep(0.01)
+
+    async def main():
+        task = asyncio.ensure_future(heartbeat())
+        await asyncio.sleep(0)
+        clock.tick(510_000_000)
+        await task
+
+    loop = Loop()
+    with record(tmp_path / "stack", clock=clock, scheduled=True, await_stacks=False) as recording:
+        loop.run_until_complete(main())
+        loop.close()
+    recording.profile.check()
+    times = next(each for name, each in by_names(recording.profile).items() if "beat" in name)
+    assert (times.idle, times.scheduled) == (10_000_000, 500_000_000)
+    assert recording.profile.scheduling_delay.max == 500_000_000
+
+
+def test_a_cancellation_that_never_ends_names_its_scope_and_task(clock, tmp_path):
+    async def stubborn(over):
+        while not over.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(over.wait())
+            clock.tick(1)
+
+    async def main():
+        over = asyncio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(stubborn, over)
+            await until_called()
+            group.cancel_scope.cancel()
+            asyncio.get_running_loop().call_later(0.05, over.set)
+
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as recording:
+        anyio.run(main)
+    profile = recording.profile
+    profile.check()
+    delivered = {
+        path[-1].name: times
+        for path, times in profile.stacks.items()
+        if path[1:2] == (CALLBACKS,) and path[-1].name.startswith("cancel ")
+    }
+    [name] = [name for name in delivered if "stubborn" in name]
+    scope = name.partition(" in a scope of ")[2]
+    assert scope.endswith("main")
+    assert 2 * delivered[name].self_wakes > delivered[name].steps > 1

@@ -305,3 +305,40 @@ def test_tasks_of_anyios_task_groups_have_the_users_function(make, clock):
     assert busy["child"] == 2
     assert busy["observed"] == 1
     assert not any("_run_coro" in name for name in named(profile))
+
+
+def test_what_a_late_deadline_wakes_is_scheduled_from_then_on(make, clock):
+    instrument = make(scheduled=True, await_stacks=False)
+    trio_clock = trio.testing.MockClock()
+
+    async def heartbeat():
+        await trio.sleep(0.01)
+
+    async def main():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(heartbeat)
+            await trio.testing.wait_all_tasks_blocked()
+            trio_clock.jump(0.51)
+            clock.tick(510_000_000)
+
+    trio.run(main, instruments=[instrument], clock=trio_clock)
+    profile = instrument.profile
+    profile.check()
+    times = next(each for name, each in named(profile).items() if "heartbeat" in name)
+    assert (times.idle, times.scheduled) == (10_000_000, 500_000_000)
+    assert profile.scheduling_delay.max == 500_000_000
+
+
+def test_a_task_that_is_cancelled_at_once_is_not_late(make, clock):
+    instrument = make(scheduled=True, await_stacks=False)
+
+    async def main():
+        for deadline in (-float("inf"), trio.current_time() - 1e12):
+            with trio.CancelScope(deadline=deadline):
+                clock.tick(10)
+                await trio.sleep_forever()
+
+    trio.run(main, instruments=[instrument])
+    instrument.profile.check()
+    main_times = next(each for name, each in named(instrument.profile).items() if "main" in name)
+    assert (main_times.busy, main_times.scheduled) == (20, 0)

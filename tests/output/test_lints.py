@@ -11,7 +11,20 @@ from tests.strategies import PROFILES
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import CALLBACKS, DEEPER, OTHER, ROOT, Blocks, Frame, Times, Tokens
+from tracetools.core.stacks import (
+    BLOCKS_THE_LOOP,
+    CALLBACKS,
+    DEEPER,
+    HOLDS_THE_GIL,
+    IMPORTING,
+    KINDS,
+    OTHER,
+    ROOT,
+    Blocks,
+    Frame,
+    Times,
+    Tokens,
+)
 from tracetools.output.lints import (
     MOST_OF_A_KIND,
     Lints,
@@ -480,3 +493,111 @@ def test_any_profile_has_its_lints(one, other):
 )
 def test_amount(time, text):
     assert amount(time) == text
+
+
+# ------------------------------------------------------------------------------------- the kinds
+
+
+def blocked(path, **kinds):
+    """Return a profile with one long step, of some kinds."""
+    total = sum(kinds.values()) or 10**9
+    task = path[:2]
+    return Profile(
+        stacks={path[:1]: Times(), task: Times(busy=total, entries=1, steps=1)},
+        duration=total,
+        blocking_threshold=10**8,
+        blocking={path: Blocks(1, total, total, **kinds)},
+    )
+
+
+WHERE = (ROOT, Frame("task", "a.py", 1), Frame(BLOCKS_THE_LOOP, "a.py", 2))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "kind", "text"),
+    [
+        ({"computing": 3 * 10**9}, "blocks", "1 step over 100 ms, which took 3 s: computing"),
+        ({"calling": 10**9}, "blocks", "1 step over 100 ms, which took 1 s: a blocking call"),
+        (
+            {"computing": 8 * 10**8, "collecting": 2 * 10**8},
+            "blocks",
+            "1 step over 100 ms, which took 1 s: computing, 200 ms of it garbage collection",
+        ),
+        (
+            {"collecting": 9 * 10**8, "computing": 10**8},
+            "garbage-collection",
+            "1 step over 100 ms, which took 1 s, 900 ms of it for a collection",
+        ),
+        (
+            {"gil": 10**9},
+            "gil-held",
+            "1 step over 100 ms, which took 1 s: another thread held the GIL for 1 s of it",
+        ),
+        (
+            {"stopped": 10**9},
+            "stopped",
+            "1 step over 100 ms, which took 1 s: the process was stopped for 1 s of it",
+        ),
+        (
+            {"starved": 10**9},
+            "starved",
+            "1 step over 100 ms, which took 1 s: starved of CPU for 1 s of it",
+        ),
+    ],
+)
+def test_a_long_step_says_what_it_was(kinds, kind, text):
+    found = [(lint.kind, lint.finding) for lint in find_lints(blocked(WHERE, **kinds)).shown]
+    assert (kind, text) in found
+    innocent = kind != "blocks"
+    assert not (innocent and any(other == "blocks" for other, _ in found))
+
+
+@pytest.mark.parametrize("kind", ["gil", "stopped", "starved"])
+def test_a_task_that_could_not_run_is_not_said_to_have_run_on(kind):
+    found = find_lints(blocked(WHERE, **{kind: 3 * 10**9})).shown
+    assert "never-yielded" not in [lint.kind for lint in found]
+
+
+def test_a_stall_names_the_thread_the_line_and_the_delay():
+    path = (
+        Frame(KINDS["gil"], ""),
+        Frame("worker", ""),
+        Frame("compute", "a.py", 1),
+        Frame(HOLDS_THE_GIL, "a.py", 2),
+    )
+    profile = Profile(
+        duration=10**9,
+        stalls={
+            path: Blocks(2, 6 * 10**8, 5 * 10**8),
+            (Frame(KINDS["stopped"], ""),): Blocks(1, 9, 9),
+        },
+        scheduling_delay=histogram_of(5 * 10**8),
+    )
+    gil, stopped = find_lints(profile).shown
+    assert (gil.kind, gil.path, line_at_fault(path)) == ("gil-held", path, "a.py:2")
+    assert gil.finding == (
+        "another thread held the GIL 2 times, for 600 ms, at most 500 ms;"
+        " tasks were delayed by 500 ms at most"
+    )
+    assert (stopped.kind, stopped.path) == ("stopped", None)
+
+
+def test_a_program_that_is_starved_for_a_small_part_is_not_reported():
+    stalls = {(Frame(KINDS["starved"], ""),): Blocks(1, 4 * 10**7, 4 * 10**7)}
+    assert find_lints(Profile(duration=10**9, stalls=stalls)).shown == ()
+
+
+def test_imports_come_last_and_hide_nothing():
+    imports = blocked((*WHERE[:2], IMPORTING, WHERE[2]), computing=5 * 10**9)
+    handler = blocked((ROOT, Frame("handler", "b.py", 1)), calling=2 * 10**8)
+    found = find_lints(imports + handler).shown
+    assert [lint.kind for lint in found] == ["blocks", "importing"]
+    assert found[0].path[-1].name == "handler"
+
+
+def test_a_cancellation_that_is_delivered_again_and_again_is_reported():
+    path = (ROOT, CALLBACKS, Frame("cancel stubborn in a scope of main", "a.py", 1))
+    times = Times(busy=10**9, steps=200, self_wakes=199)
+    [lint] = find_lints(Profile(stacks={path: times}, duration=10**9)).shown
+    assert (lint.kind, lint.path) == ("cancel-spins", path)
+    assert lint.finding == "delivered 200 times, 1 s busy"

@@ -85,7 +85,7 @@ def test_steps_that_take_longer_are_counted_exactly():
     location = (loop.task.stack, ())
     assert loop.account.blocking == {location: Blocks(2, 351, 250)}
     began, last, took = loop.account.last_blocking
-    assert (last, took) == (location, 250)
+    assert (last, took) == (location, Blocks(1, 250, 250))
     assert began == loop.clock() - 30 - 250
 
 
@@ -203,7 +203,7 @@ def test_to_release_the_gil_may_be_called_off_in_its_midst():
     loop.threshold = Threshold(1000)
     calls = []
     loop.set_gil_release(lambda: calls.append(1))
-    loop.step_ended(loop.tree.root, 0, 10)
+    loop.step_ended(loop.spawn(loop.tree.root, Frame("task"), 0), 0, 10)
     assert (calls, loop.release_gil) == ([1], None)
 
 

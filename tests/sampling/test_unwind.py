@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import weakref
 from itertools import starmap
 
 from tests.sampling.world import MILLISECOND
-from tracetools import compat
+from tracetools import compat, testing
+from tracetools.sampling.unwind import links_of, without_import
 
 
 def test_a_deep_recursion_is_sampled_as_far_as_it_goes(world):
@@ -87,3 +89,25 @@ def test_a_sample_that_fails_leaves_the_collector_on(world, monkeypatch):
     world.step(lambda: (world.sample(), world.loop.tick(10)))
     assert gc.isenabled()
     assert world.functions() == {"task": 10}
+
+
+def test_a_step_that_imports_is_located_where_it_asks_for_that(tmp_path, monkeypatch):
+    (tmp_path / "outer_of_two.py").write_text("import inner_of_two\n")
+    (tmp_path / "inner_of_two.py").write_text(
+        "from tracetools.testing import imported\nimported()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    links = []
+
+    def imported():
+        links.extend(links_of(threading.get_ident()))
+
+    monkeypatch.setattr(testing, "imported", imported, raising=False)
+
+    def asks():
+        import outer_of_two  # noqa: F401
+
+    asks()
+    kept = without_import(links)
+    assert kept[0][0] is asks.__code__
+    assert without_import(kept) == kept

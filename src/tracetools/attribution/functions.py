@@ -125,6 +125,14 @@ class FunctionStacks:
         """Return the stack of functions, given outermost first, that run under `own`."""
         return tree.detail(own, self.frames(codes, base, own))
 
+    def functions(self, codes: Iterable[CodeType]) -> list[Frame]:
+        """Return the frames of functions of the program, given outermost first."""
+        return [
+            self._function(qualified_name(code), code)
+            for code in codes
+            if owner_of(code.co_filename) == "program"
+        ]
+
     def frames(self, codes: Iterable[CodeType], base: Stack, own: Stack) -> list[Frame]:
         """Return the frames that functions, given outermost first, have under `own`."""
         shown = Shown(frames_between(base, own))

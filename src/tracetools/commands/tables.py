@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import ROOT
+from tracetools.core.stacks import IMPORTING, ROOT
 from tracetools.output.lints import amount, find_lints, line_at_fault
 
 if TYPE_CHECKING:
@@ -129,7 +129,12 @@ def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
     lines = ["What stands out:", *(_lint_line(lint, width) for lint in shown)]
     if more := len(found) + left_out - len(shown):
         lines.append(f"  ... and {more:,} more: see the report")
-    longest = max(profile.blocking, key=lambda path: profile.blocking[path].max, default=None)
+    blocking = [
+        path
+        for path, blocks in profile.blocking.items()
+        if not blocks.is_innocent and IMPORTING not in path
+    ]
+    longest = max(blocking, key=lambda path: profile.blocking[path].max, default=None)
     if longest is not None and longest not in [lint.path for lint in shown]:
         start = f"The longest blocking step took {amount(profile.blocking[longest].max)}: "
         lines.append(start + shorten(_to_line(longest), width - len(start)))

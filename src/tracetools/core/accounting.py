@@ -151,7 +151,7 @@ class TaskAccount:
         if wakes_itself:
             stack.self_wakes += 1
         if now > loop.due:
-            loop.step_ended(stack, loop.began, now)
+            loop.step_ended(self, loop.began, now)
 
     def open(self, frame: Frame, now: int, entries: int = 1) -> Opened | None:
         """Open a span in this task, which is stepping.
@@ -163,7 +163,7 @@ class TaskAccount:
             nothing to close.
         """
         if self.closed:
-            self._leave(now)
+            now = self._leave(now)
         if self.function is frame:
             self.function = None
             return None
@@ -172,6 +172,8 @@ class TaskAccount:
             inner = stack.children[frame]
         except KeyError:
             inner = self.loop.tree.child(stack, frame)
+            collected = self.loop.collected  # perhaps while the stack was made
+            now = collected if now < collected else now  # noqa: FURB136  # a call may collect
         inner.entries += entries
         self.stack = inner
         self.innermost = opened = (self, self.innermost, inner, now, self.busy)
@@ -244,9 +246,14 @@ class TaskAccount:
         _add(opened[2], until, since)
         _add(stack_around(opened, self.base), since, until)
 
-    def _leave(self, now: int) -> None:
-        """Go out to the innermost span that is still open; forget what is no longer on the way."""
+    def _leave(self, now: int) -> int:
+        """Go out to the innermost span that is still open; forget what is no longer on the way.
+
+        Returns:
+            The moment at which that is done.
+        """
         self.loop.begin_change()
+        now = max(now, self.loop.collected)  # garbage was collected since the clock was read
         try:
             self.loop.touch(now)
             self.loop.settle_wait(self, now)
@@ -257,7 +264,16 @@ class TaskAccount:
             self.stack = self.base if self.innermost is None else self.innermost[2]
         finally:
             self.loop.end_change()
+        self.closed.pop(COLLECTED, None)
         self._until_sweep = sweep(self.closed, self.innermost, self._until_sweep)
+        return now
+
+
+COLLECTED: Final = 0
+"""A key of `TaskAccount.closed` that is no identity: garbage was collected while the task stepped.
+
+What opens or closes next may have read the clock before that. It finds out, for it leaves first.
+"""
 
 
 def outwards(opened: Opened | None) -> Iterator[Opened]:
@@ -344,17 +360,28 @@ class LoopAccount:
         delays: the scheduling delays of steps, in nanoseconds.
         trend: the mean length of the queue over time, in thousandths; kept by the sampler.
         lifetimes: the sum of the lifetimes of all tasks that have exited.
+        collected: when the last collection of garbage ended that was charged here. Whoever read the
+            clock before that takes this moment instead: what has happened meanwhile is charged.
+        collected_time: for how long collections have struck steps, in all.
+        collecting: the collection that goes on; kept by `garbage`.
+        own_collections: those between two steps, since the loop last waited: begin and end.
+        struck: which step was struck by collections last (its `began`), for how long in all, and
+            when the last of them ended.
         changes: how often its tasks or their numbers have changed by more than one plain store.
         changing: how many such changes are going on just now; not 0 while one does.
     """
 
     __slots__ = (
         "__weakref__",
+        "_usual_wait",
         "began",
         "begin",
         "callbacks",
         "changes",
         "changing",
+        "collected",
+        "collected_time",
+        "collecting",
         "current",
         "delays",
         "due",
@@ -362,11 +389,13 @@ class LoopAccount:
         "exited",
         "least_wait",
         "lifetimes",
+        "own_collections",
         "paused",
         "plain_wait",
         "queue",
         "queued",
         "running",
+        "struck",
         "tasks",
         "tree",
         "trend",
@@ -386,6 +415,12 @@ class LoopAccount:
         self.tasks: dict[TaskAccount, Any] = {}
         self.callbacks: dict[Frame, TaskAccount] = {}
         self.lifetimes = 0
+        self.collected = ALWAYS
+        self.collected_time = 0
+        self.collecting: tuple[Any, ...] | None = None
+        self.own_collections: list[tuple[int, int]] = []
+        self.struck = (now, 0, now)
+        self._usual_wait: int | None = None
         self.changes = self.changing = 0
 
     def runs_again(self) -> None:
@@ -399,8 +434,32 @@ class LoopAccount:
         """
         return now
 
-    def step_ended(self, stack: Stack, began: int, now: int) -> None:
-        """Take note of a step that ended after `due`. Here nothing is done."""
+    def step_ended(self, task: TaskAccount, began: int, now: int) -> int:
+        """Take note of a step that ended after `due`.
+
+        Returns:
+            When it ended: later than `now`, if garbage was collected after the clock was read.
+        """
+        struck, _, end = self.struck
+        if struck is not began or end <= now:
+            return now
+        task.busy += end - now
+        task.parked = end
+        return end
+
+    def note_collection(self, task: TaskAccount | None, now: int) -> None:
+        """Note that a collection was charged, up to now, to a step of `task` or to the loop.
+
+        The clock may have been read for what happens next. A step that begins, a step that ends and
+        a span are not plain this once, and see to it.
+        """
+        self.collected = now
+        self.due = 0
+        if task is not None:
+            task.closed[COLLECTED] = (task, None, task.stack, now, task.busy)
+        elif self.plain_wait != ALWAYS:
+            self._usual_wait = self.plain_wait
+            self.plain_wait = ALWAYS
 
     def spawn(self, parent: Stack, frame: Frame, now: int, attached: Any = None) -> TaskAccount:
         """Open the account of a task that lives from `now` on, under the stack `parent`."""
@@ -447,8 +506,11 @@ class LoopAccount:
 
     def waited(self, begin: int, now: int) -> None:
         """Charge the time in which the loop waited for events, between two steps."""
-        if now > begin and self.current is None and self.running:
-            self.tree.child(self.tree.root, WAITING).busy += now - begin
+        own, self.own_collections = self.own_collections, []
+        collected = sum(end - start for start, end in own if start >= begin and end <= now)
+        waited = now - begin - collected
+        if waited > 0 and self.current is None and self.running:
+            self.tree.child(self.tree.root, WAITING).busy += waited
 
     def rename(self, task: TaskAccount, frame: Frame) -> None:
         """Give another frame to a task that has neither stepped nor opened a span."""
@@ -461,8 +523,10 @@ class LoopAccount:
 
     def pause(self, now: int) -> None:
         """Let the loop stand still until it is resumed or finished."""
+        now = max(now, self.collected)
         self._end_all_steps(now)
         self.running = False
+        self._usual_wait = None
         self.plain_wait = ALWAYS
         self.paused = now
 
@@ -480,11 +544,13 @@ class LoopAccount:
         """Record no more steps, though nobody may change the tasks just now."""
         self.least_wait = NEVER
         self.running = False
+        self._usual_wait = None
         self.plain_wait = ALWAYS
 
     def take_note_of_waits(self, least: int) -> None:
         """Have `wait_ends` called for waits that are longer than `least` nanoseconds."""
         self.least_wait = least
+        self._usual_wait = None
         if self.running and not self.queued:
             self.plain_wait = least
 
@@ -510,6 +576,8 @@ class LoopAccount:
         """
         if self.current is task:  # its step has begun, and its wait is over
             return None
+        if self._usual_wait is not None:
+            self.plain_wait, self._usual_wait = self._usual_wait, None
         if self.paused is not None:
             self.runs_again()
         if now - task.parked > self.least_wait and not task.is_callback:
@@ -518,6 +586,8 @@ class LoopAccount:
             return None
         if task.ready is not None:
             self.take_from_queue(task, now)
+        collected = self.collected
+        now = collected if now < collected else now  # noqa: FURB136  # a call may collect
         outer = self.current
         if outer is None:
             return now
@@ -535,6 +605,7 @@ class LoopAccount:
     def end_other_step(self, task: TaskAccount, now: int, *, wakes_itself: bool) -> None:
         """End a step that is not plain, and go on with the one that it has interrupted."""
         self.changing += 1
+        now = max(now, self.collected)
         task.busy += now
         task.stack.steps += 1
         task.parked = now
@@ -554,13 +625,19 @@ class LoopAccount:
         self.changes += 1
         self.changing -= 1
         if outer is None and now > self.due:
-            self.step_ended(task.stack, self.began, now)
+            self.step_ended(task, self.began, now)
 
-    def wake(self, task: TaskAccount, now: int) -> None:
-        """Note that `task` can step: from now on, or from the end of its step, it is scheduled."""
+    def wake(self, task: TaskAccount, now: int, late: int = 0) -> None:
+        """Note that `task` can step: from now on, or from the end of its step, it is scheduled.
+
+        If a timer wakes it that is `late`, it is scheduled since the timer was due, or since its
+        last step.
+        """
         self.touch(now)
         if task.ready is None:
-            task.ready = now
+            rests_since = task.born if task.parked == NEVER else task.parked
+            task.ready = now if late <= 0 else min(max(now - late, rests_since), now)
+            self._usual_wait = None
             self.plain_wait = ALWAYS
             self.queued = queued = self.queued + 1
             self.queue.pending.append(queued)
@@ -614,6 +691,7 @@ class LoopAccount:
         if task not in self.tasks:
             return
         self.changing += 1
+        now = max(now, self.collected)
         try:
             if self.paused is not None:
                 self.touch(now)
@@ -653,6 +731,7 @@ class LoopAccount:
         """End the recording of this loop, and of all tasks that are still alive in it."""
         if self.end is not None:
             return
+        now = max(now, self.collected)
         self._end_all_steps(now)
         for task in list(self.tasks):
             self.exit(task, now, over=False)

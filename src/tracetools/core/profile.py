@@ -15,6 +15,7 @@ from tracetools.core.notebook import html_of
 from tracetools.core.stacks import (
     ALL_CALLBACKS,
     ALL_WAITING,
+    COLLECTIONS,
     ROOT,
     Blocks,
     Frame,
@@ -34,7 +35,9 @@ LENSES: Final[tuple[Lens, ...]] = get_args(Lens)
 IDLE: Final = Frame("[idle]", "")
 SCHEDULED: Final = Frame("[scheduled]", "")
 
-_MAPPINGS: Final = ("stacks", "blocking", "limiters")
+_COLLECTIONS: Final = tuple((frame,) for frame in COLLECTIONS)
+
+_MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ class Profile:
         untracked: how many tasks lived in recorded loops and could not be tracked.
         forks: how many processes were forked meanwhile whose recordings are not in it.
         limiters: how many tokens of a capacity limiter tasks wanted, by the path of their await.
+        stalls: times longer than the blocking threshold in which no loop could run, though no step
+            was to blame, by what it was: another thread held the GIL, the process was stopped, or
+            it had no processor. For the GIL, the path goes on with the thread and where it was.
     """
 
     stacks: Mapping[StackPath, Times] = field(default_factory=dict)
@@ -90,6 +96,7 @@ class Profile:
     untracked: int = 0
     forks: int = 0
     limiters: Mapping[StackPath, Tokens] = field(default_factory=dict)
+    stalls: Mapping[StackPath, Blocks] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -109,8 +116,9 @@ class Profile:
     def own(self) -> int:
         """The loops' own time, in nanoseconds: all of `duration` in which no task stepped.
 
-        It is made up of `waiting`, `callbacks`, and the root's self time. The latter is the loops'
-        own work, and with it what cannot be measured apart.
+        It is made up of `waiting`, `callbacks`, collections of garbage between steps, and the
+        root's self time. The latter is the loops' own work, and with it what cannot be measured
+        apart.
         """
         return sum(times.busy for path, times in self.stacks.items() if is_of_loop(path))
 
@@ -124,6 +132,12 @@ class Profile:
         """The time in callbacks outside of tasks, in nanoseconds; on uvloop an estimate."""
         frames = ((path[1:2], times.busy) for path, times in self.stacks.items())
         return sum(busy for found, busy in frames if found and found[0] in ALL_CALLBACKS)
+
+    @property
+    def collecting(self) -> int:
+        """The time in which loops stood still for collections of garbage, in nanoseconds."""
+        struck = (times.busy for path, times in self.stacks.items() if path[-1:] in _COLLECTIONS)
+        return sum(struck)
 
     @property
     def thread_time(self) -> int:
@@ -187,6 +201,9 @@ class Profile:
                 stacks[path] = times if known is None else known.plus(times)
             for path, blocks in profile.blocking.items():
                 blocking[path] = blocking.get(path, Blocks()).plus(blocks)
+        stalls: dict[StackPath, Blocks] = {}
+        for path, stall in chain.from_iterable(each.stalls.items() for each in profiles):
+            stalls[path] = stall.plus(stalls.get(path, Blocks()))
         limiters: dict[StackPath, Tokens] = {}
         for path, tokens in chain.from_iterable(each.limiters.items() for each in profiles):
             limiters[path] = tokens.plus(limiters.get(path, tokens))
@@ -214,6 +231,7 @@ class Profile:
             untracked=sum(profile.untracked for profile in profiles),
             forks=sum(profile.forks for profile in profiles),
             limiters=limiters,
+            stalls=stalls,
         )
 
     __add__ = merge

@@ -17,9 +17,14 @@ __all__ = [
     "ALL_WAITING",
     "BLOCKS_THE_LOOP",
     "CALLBACKS",
+    "CANCELS",
+    "COLLECTIONS",
     "DEEPER",
     "ESTIMATED_CALLBACKS",
     "ESTIMATED_WAITING",
+    "HOLDS_THE_GIL",
+    "IMPORTING",
+    "KINDS",
     "OTHER",
     "ROOT",
     "RUNTIME",
@@ -77,6 +82,16 @@ CALLBACKS: Final = Frame("(callbacks)", "")
 ESTIMATED_WAITING: Final = Frame("(waiting for events, by the CPU clock)", "")
 ESTIMATED_CALLBACKS: Final = Frame("(callbacks, by samples)", "")
 """The same where it cannot be measured, but only estimated: on uvloop."""
+CANCELS: Final = "cancel "
+"""How the name begins of a callback that cancels tasks of a scope, until they end."""
+
+COLLECTIONS: Final = tuple(
+    Frame(f"(garbage collection, generation {generation})", "") for generation in range(3)
+)
+"""The frames of collections of garbage, below what each has struck, by generation."""
+
+IMPORTING: Final = Frame("(importing)", "")
+"""The frame before the last of a blocking step that imports. The line is that of the import."""
 
 OTHER: Final = Frame("(other)", "")
 """The frame of all stacks that came after `StackTree.max_stacks` distinct ones."""
@@ -90,13 +105,16 @@ RUNTIME: Final = Frame("(runtime)", "")
 BLOCKS_THE_LOOP: Final = "blocks the loop"
 """The name of the frame that ends the path of a blocking step. Its location is the line."""
 
+HOLDS_THE_GIL: Final = "holds the GIL"
+"""The name of the frame that ends the path of a thread in a stall. Its location is the line."""
+
 
 class Times(NamedTuple):
     """The numbers of one stack itself, without the stacks below it: nanoseconds and counts.
 
     Attributes:
         busy: the loop's time in steps of tasks with this stack; for the root alone: the loop's
-            own work, and for `WAITING` and what is below `CALLBACKS`.
+            own work; and for `WAITING`, `COLLECTIONS`, and what is below `CALLBACKS`.
         scheduled: time in which tasks with this stack could step and did not yet; 0 where that was
             not measured (`Profile.scheduled_measured`).
         idle: time in which tasks with this stack waited for something.
@@ -128,15 +146,51 @@ class Blocks(NamedTuple):
         count: how many.
         total: how long they took together, in nanoseconds.
         max: how long the longest took, in nanoseconds.
+        computing: of the total, how long the thread of the loop computed.
+        calling: how long it waited in a call that blocks.
+        gil: how long another thread held the GIL.
+        collecting: how long garbage was collected.
+        stopped: how long the process was stopped.
+        starved: how long the thread could run, and had no processor.
     """
 
     count: int = 0  # type: ignore[assignment]  # tuples have a method of that name, of no use here
     total: int = 0
     max: int = 0
+    computing: int = 0
+    calling: int = 0
+    gil: int = 0
+    collecting: int = 0
+    stopped: int = 0
+    starved: int = 0
 
     def plus(self, other: Blocks) -> Blocks:
         """Return both together."""
-        return Blocks(self.count + other.count, self.total + other.total, max(self.max, other.max))
+        sums = [mine + theirs for mine, theirs in zip(self, other, strict=True)]
+        return Blocks(*sums)._replace(max=max(self.max, other.max))
+
+    @property
+    def kind(self) -> str:
+        """What most of the total was, in words; empty if that is not known."""
+        kinds = {name: getattr(self, name) for name in KINDS}
+        most = max(kinds, key=lambda name: kinds[name])
+        return KINDS[most] if 2 * kinds[most] > self.total else ""
+
+    @property
+    def is_innocent(self) -> bool:
+        """Whether most of the total was not the doing of the steps."""
+        return 2 * (self.gil + self.collecting + self.stopped + self.starved) > self.total
+
+
+KINDS: Final = {
+    "computing": "computing",
+    "calling": "a blocking call",
+    "gil": "another thread held the GIL",
+    "collecting": "garbage collection",
+    "stopped": "the process was stopped",
+    "starved": "starved of CPU",
+}
+"""What the time of a long step may have been, in words, by the attributes of `Blocks`."""
 
 
 class Tokens(NamedTuple):
@@ -272,7 +326,7 @@ def is_of_loop(path: StackPath) -> bool:
 
 ALL_WAITING: Final = (WAITING, ESTIMATED_WAITING)
 ALL_CALLBACKS: Final = (CALLBACKS, ESTIMATED_CALLBACKS)
-_OF_LOOP: Final = (*ALL_WAITING, *ALL_CALLBACKS)
+_OF_LOOP: Final = (*ALL_WAITING, *ALL_CALLBACKS, *COLLECTIONS)
 
 
 def frames_between(outer: Stack, inner: Stack) -> list[Frame]:

@@ -194,7 +194,7 @@ class AsyncioInstrument(Tasks, Listener):
         if account is None:
             return callback
         if account.ready is None and self.recorder.scheduled:
-            account.loop.wake(account, account.loop.clock())
+            account.loop.wake(account, account.loop.clock(), account.loop.late)
         if id(task) not in self._tasks.late or _LateStep.is_recorded_by(self, callback):
             return callback
         return _LateStep(task, account, callback, self)

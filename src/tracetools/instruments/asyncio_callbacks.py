@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from _thread import allocate_lock
+from asyncio import TimerHandle
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,8 +81,11 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
                 del self, callback  # an error's traceback refers to this frame
         loop = account = function = struck = None
         others: tuple[TaskAccount, ...] = ()
+        delayed: tuple[RecordedLoop, ...] = ()
         try:
             loop = _followed.get(self._loop)
+            if type(self) is TimerHandle:
+                delayed = _delayed_by(self, loop)
             if isinstance(loop, tuple):
                 others = _begin_in_each(loop, self)
             elif loop is not None and loop.current is None:
@@ -102,6 +106,8 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
             hide_frame(error)
             raise
         finally:
+            for one in delayed:
+                one.late = 0
             try:
                 if account is not None:
                     now = account.loop.clock()
@@ -121,6 +127,18 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
     _futures.update((compat.asyncio_future_class(), *compat.asyncio_task_classes()))
     register_step(_run.__code__)
     return functools.wraps(original)(_run)
+
+
+def _delayed_by(
+    timer: TimerHandle, followed: RecordedLoop | tuple[RecordedLoop, ...] | None
+) -> tuple[RecordedLoop, ...]:
+    """Note that a timer is late, in the loops whose scheduled time is measured."""
+    known = (followed,) if isinstance(followed, RecordedLoop) else followed or ()
+    loops = tuple(loop for loop in known if loop.owner.delays_count)
+    late = compat.asyncio_lateness(timer) if loops else 0
+    for loop in loops:
+        loop.late = late
+    return loops
 
 
 _first_steps: Final[set[type]] = set()

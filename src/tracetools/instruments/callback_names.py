@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
 from tracetools.attribution.awaits import classes_of, vars_of
+from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import memoised_frames, stable_name
-from tracetools.core.stacks import Frame
+from tracetools.core.stacks import CANCELS, Frame
+from tracetools.instruments.task_functions import task_function
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -34,6 +36,9 @@ def callback_frame(callback: Any, args: tuple[Any, ...] = ()) -> Frame | None:
         args: what it is called with.
     """
     for _ in range(_MOST_WRAPPERS):
+        delivery = _delivery(callback)
+        if delivery is not None:
+            return _frame_of_delivery(callback, delivery)
         if type(callback) is FunctionType:
             return _frame_of_function(callback)
         found = _within(callback, args)
@@ -48,7 +53,34 @@ def is_known_by_code(callback: Any) -> bool:
     function = callback.__func__ if type(callback) is MethodType else callback
     if type(function) is not FunctionType or type(function.__qualname__) is not str:
         return False
+    if _delivery(callback) is not None:
+        return False
     return callback is function or not compat.is_of_asyncio(function.__code__)
+
+
+def _delivery(callback: Any) -> compat.Delivery | None:
+    return compat.anyio_delivery(callback) if type(callback) is MethodType else None
+
+
+def _frame_of_delivery(method: MethodType, delivery: compat.Delivery) -> Frame | None:
+    """Return the frame of a callback of anyio that cancels tasks, named by them."""
+    try:
+        frames = {task_function(task.get_coro())[0]: None for task in delivery.tasks}
+        host = task_function(delivery.host.get_coro())[0]
+    except Exception as error:  # a task of the program's own kind
+        if is_interruption(error):
+            raise
+        frames = {}
+    if not frames:
+        function: Any = method.__func__
+        return _frame_of_function(function)
+    names = [frame.name for frame in frames]
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    name = f"{CANCELS}{', '.join(names[:_MOST_NAMES])}{more} in a scope of {host.name}"
+    return next(iter(frames))._replace(name=name)
+
+
+_MOST_NAMES: Final = 3
 
 
 def _frame_of_function(function: FunctionType) -> Frame | None:

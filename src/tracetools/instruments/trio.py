@@ -25,6 +25,7 @@ from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption, signal_of
 from tracetools.instruments.trio_tasks import TrioTasks
 from tracetools.recording import current, spans
+from tracetools.recording.collector import on_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -287,6 +288,7 @@ def _protect_from_ctrl_c() -> None:
         spans._DormantSpan._enter,  # noqa: SLF001
         current.open_span,
         current.close_span,
+        on_collection,
     )
     for function in mine:
         trio.lowlevel.enable_ki_protection(function)

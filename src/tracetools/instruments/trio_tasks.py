@@ -145,7 +145,8 @@ class TrioTasks(Tasks):
         """Note that a task is scheduled."""
         account = self.accounts.get(task)
         if account is not None:
-            account.loop.wake(account, account.loop.clock())
+            late = compat.trio_lateness(task) if self.recorder.delays_count else 0
+            account.loop.wake(account, account.loop.clock(), late)
 
     def task_exited(self, task: Task) -> None:
         """Close the account of a task that has exited, though its step has not ended yet.

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import (
     BLOCKS_THE_LOOP,
     CALLBACKS,
+    CANCELS,
+    COLLECTIONS,
     DEEPER,
+    HOLDS_THE_GIL,
+    IMPORTING,
+    KINDS,
     OTHER,
     ROOT,
+    Blocks,
     StackPath,
     Times,
 )
@@ -41,6 +48,10 @@ real work, and rightly lets other tasks run in between."""
 
 LEAST_PART: Final = 100
 """A stack that wakes itself is reported if it has at least this fraction (1/100) of the time."""
+
+_STARVED_PART: Final = 20
+"""A program that had no processor is reported if that took at least this fraction (1/20) of the
+time. Shorter times without one are usual where other programs run."""
 
 LONG_RUN: Final = 10**9
 """What runs for so long, in nanoseconds, should have yielded to the loop."""
@@ -68,7 +79,8 @@ class Lint:
     Attributes:
         kind: a short word that stays the same from version to version, such as ``self-wakes``.
         path: the stack concerned; None if it is the whole program. That of ``blocks`` is one of
-            `Profile.blocking`; the others are among `Profile.stacks`.
+            `Profile.blocking`, that of ``gil-held`` of `Profile.stalls` perhaps; the others are
+            among `Profile.stacks`.
         finding: what was found, with figures, in half a sentence of ASCII.
         why: why that matters; the same for all of a kind in one profile.
         remedy: what can be done; the same for all of a kind in one profile.
@@ -84,7 +96,10 @@ class Lint:
 
 
 class Lints(NamedTuple):
-    """The lints of a profile, the heaviest first, and how many lighter ones were left out."""
+    """The lints of a profile, the heaviest first, and how many lighter ones were left out.
+
+    Imports come last: they are over once the program has started.
+    """
 
     shown: tuple[Lint, ...] = ()
     left_out: int = 0
@@ -103,13 +118,17 @@ def find_lints(profile: Profile) -> Lints:
             for finding in findings[:MOST_OF_A_KIND]
         ]
         left_out += len(findings[MOST_OF_A_KIND:])
-    shown.sort(key=lambda lint: -lint.weight)
+    shown.sort(key=lambda lint: (lint.kind == _IMPORTS, -lint.weight))
     return Lints(tuple(shown), left_out)
 
 
+LAST_FRAMES: Final = (BLOCKS_THE_LOOP, HOLDS_THE_GIL)
+"""The names of the frames that end the paths of blocking steps and of stalls, with the line."""
+
+
 def line_at_fault(path: StackPath) -> str | None:
-    """Return the line at the end of a path of `Profile.blocking`, as ``file:line``."""
-    is_known = bool(path) and path[-1].name == BLOCKS_THE_LOOP and bool(path[-1].file)
+    """Return the line at the end of a path of `Profile.blocking` or `Profile.stalls`."""
+    is_known = bool(path) and path[-1].name in LAST_FRAMES and bool(path[-1].file)
     return path[-1].location if is_known else None
 
 
@@ -203,19 +222,69 @@ def _forks(profile: Profile) -> Iterator[_Finding]:
 
 
 def _blocks(profile: Profile) -> Iterator[_Finding]:
+    """Find what blocks the loop, without the steps that something else has delayed."""
+    for path, blocks in profile.blocking.items():
+        if blocks.count and not blocks.is_innocent and IMPORTING not in path:
+            kind = f": {blocks.kind}" if blocks.kind else ""
+            text = f"{_steps(profile, blocks)}{kind}{_other_kinds(blocks)}"
+            yield _Finding(path, text, blocks.total, blocks.count)
+
+
+def _imports(profile: Profile) -> Iterator[_Finding]:
+    """Find steps that imported for long."""
+    for path, blocks in profile.blocking.items():
+        if blocks.count and IMPORTING in path:
+            yield _Finding(path, _steps(profile, blocks), blocks.total, blocks.count)
+
+
+def _collects(profile: Profile) -> Iterator[_Finding]:
+    """Find steps that took long since garbage was collected meanwhile."""
+    for path, blocks in profile.blocking.items():
+        if blocks.kind == KINDS["collecting"] and IMPORTING not in path:
+            text = f"{_steps(profile, blocks)}, {amount(blocks.collecting)} of it for a collection"
+            yield _Finding(path, text, blocks.collecting, blocks.count)
+
+
+def _stalls(kind: str, profile: Profile) -> Iterator[_Finding]:
+    """Find the times in which no loop could run, for one reason; and steps that it has struck."""
+    words = KINDS[kind]
+    delayed = ""
+    if profile.scheduling_delay.count:
+        delayed = f"; tasks were delayed by {amount(profile.scheduling_delay.max)} at most"
+    found = {path: each for path, each in profile.stalls.items() if path and path[0].name == words}
+    for path, stalls in found.items():
+        if kind != "starved" or _STARVED_PART * stalls.total >= profile.duration:
+            often = "once" if stalls.count == 1 else f"{stalls.count:,} times"
+            text = f"{words} {often}, for {amount(stalls.total)}{_at_most(stalls)}{delayed}"
+            yield _Finding(path if path[1:] else None, text, stalls.total, stalls.count)
+    for path, blocks in profile.blocking.items():
+        struck = getattr(blocks, kind)
+        if blocks.kind == words and not found and IMPORTING not in path:
+            text = f"{_steps(profile, blocks)}: {words} for {amount(struck)} of it"
+            yield _Finding(path, text, struck, blocks.count)
+
+
+def _steps(profile: Profile, blocks: Blocks) -> str:
+    """Return how many steps took too long, and how long."""
     threshold = profile.blocking_threshold
     over = "" if threshold is None else f" over {amount(threshold)}"
-    for path, blocks in profile.blocking.items():
-        if not blocks.count:
-            continue
-        if blocks.count == 1:
-            text = f"1 step{over}, which took {amount(blocks.max)}"
-        else:
-            text = (
-                f"{blocks.count:,} steps{over}, {amount(blocks.total)} in all,"
-                f" at most {amount(blocks.max)}"
-            )
-        yield _Finding(path, text, blocks.total, blocks.count)
+    if blocks.count == 1:
+        return f"1 step{over}, which took {amount(blocks.max)}"
+    return f"{blocks.count:,} steps{over}, {amount(blocks.total)} in all{_at_most(blocks)}"
+
+
+def _at_most(blocks: Blocks) -> str:
+    return "" if blocks.count == 1 else f", at most {amount(blocks.max)}"
+
+
+def _other_kinds(blocks: Blocks) -> str:
+    """Return what else the time was, from a tenth of it on."""
+    others = [
+        f", {amount(getattr(blocks, name))} of it {words}"
+        for name, words in KINDS.items()
+        if words != blocks.kind and 10 * getattr(blocks, name) >= blocks.total
+    ]
+    return "".join(others)
 
 
 def _never_yielded(profile: Profile) -> Iterator[_Finding]:
@@ -225,6 +294,8 @@ def _never_yielded(profile: Profile) -> Iterator[_Finding]:
     a span in which one step ends has yielded once.
     """
     own = _own_busy(profile)
+    for path, struck in _struck(profile):
+        own[path] -= struck
     yielded = _with_steps_below(profile)
     for path, times in _of_one(profile):
         if not times.entries or times.steps > times.entries or path in yielded:
@@ -236,22 +307,32 @@ def _never_yielded(profile: Profile) -> Iterator[_Finding]:
             yield _Finding(path, f"ran for {each}{often}, {how}", own[path], times.entries)
 
 
+def _struck(profile: Profile) -> Iterator[tuple[StackPath, int]]:
+    """Yield for how long steps of a stack imported, or could not run though they did not wait."""
+    for path, blocks in profile.blocking.items():
+        depths = range(len(path), 0, -1)
+        entered = (path[:depth] for depth in depths if _is_entered(profile, path[:depth]))
+        innocent = blocks.gil + blocks.stopped + blocks.starved
+        yield next(entered, ()), blocks.total if IMPORTING in path else innocent
+
+
+def _is_entered(profile: Profile, path: StackPath) -> bool:
+    return profile.stacks.get(path, Times()).entries > 0
+
+
 def _self_wakes(profile: Profile) -> Iterator[_Finding]:
     """Find stacks whose steps do little and whose tasks are at once ready for the next step.
 
     Work in spans that open and close within a step is work of that step.
     """
-    busy = _busy_in_steps(profile)
-    for path, times in _of_one(profile):
+    for path, busy, times in _spinning(profile):
         steps, woken = times.steps, times.self_wakes
-        if steps < MIN_STEPS or 2 * woken <= steps or path[1:2] == (CALLBACKS,):
-            continue
-        if busy[path] < MOST_BUSY * steps and LEAST_PART * busy[path] >= profile.duration:
+        if path[1:2] != (CALLBACKS,) and busy < MOST_BUSY * steps:
             yield _Finding(
                 path,
                 f"woke itself in {100 * woken // steps} % of {steps:,} steps,"
-                f" {amount(busy[path] // steps)} busy each",
-                busy[path],
+                f" {amount(busy // steps)} busy each",
+                busy,
                 woken,
             )
 
@@ -265,7 +346,7 @@ def _rearms(profile: Profile) -> Iterator[_Finding]:
     work = profile.stacks.get((ROOT,), Times()).busy
     for path, times in _of_one(profile):
         calls, again = times.steps, times.self_wakes
-        if path[1:2] != (CALLBACKS,) or calls < MIN_STEPS or 2 * again <= calls:
+        if path[1:2] != (CALLBACKS,) or _cancels(path) or calls < MIN_STEPS or 2 * again <= calls:
             continue
         whole = busy[path] + work
         if busy[path] < MOST_BUSY * calls and LEAST_PART * whole >= profile.duration:
@@ -276,6 +357,29 @@ def _rearms(profile: Profile) -> Iterator[_Finding]:
                 whole,
                 again,
             )
+
+
+def _cancel_spins(profile: Profile) -> Iterator[_Finding]:
+    """Find cancellations that are delivered again and again, for a task does not end."""
+    for path, busy, times in _spinning(profile):
+        if _cancels(path):
+            text = f"delivered {times.steps:,} times, {amount(busy)} busy"
+            yield _Finding(path, text, busy, times.steps)
+
+
+def _cancels(path: StackPath) -> bool:
+    return path[1:2] == (CALLBACKS,) and path[-1].name.startswith(CANCELS)
+
+
+def _spinning(profile: Profile) -> Iterator[tuple[StackPath, int, Times]]:
+    """Yield stacks that wake themselves in most of their steps, and for how long they are busy."""
+    busy = _busy_in_steps(profile)
+    for path, times in _of_one(profile):
+        steps = times.steps
+        if steps < MIN_STEPS or 2 * times.self_wakes <= steps:
+            continue
+        if LEAST_PART * busy[path] >= profile.duration:
+            yield path, busy[path], times
 
 
 def _limiter_saturated(profile: Profile) -> Iterator[_Finding]:
@@ -302,8 +406,11 @@ def _left_open(profile: Profile) -> Iterator[_Finding]:
 def _of_one(profile: Profile) -> Iterator[tuple[StackPath, Times]]:
     """Yield the stacks that end in one task or span, not in a frame for several or for none."""
     for path, times in profile.stacks.items():
-        if path and path[-1] not in (ROOT, OTHER, DEEPER):
+        if path and path[-1] not in _OF_SEVERAL:
             yield path, times
+
+
+_OF_SEVERAL: Final = (ROOT, OTHER, DEEPER, *COLLECTIONS)
 
 
 def _with_steps_below(profile: Profile) -> set[StackPath]:
@@ -342,6 +449,8 @@ def _from_below(profile: Profile) -> list[StackPath]:
 
 # -- words -----------------------------------------------------------------------------------------
 
+_IMPORTS: Final = "importing"
+
 _RULES: Final = (
     _Rule(
         "growing-queue",
@@ -359,6 +468,48 @@ _RULES: Final = (
         "If the line waits for something outside (a file, a database, another service, a lock),"
         " call it in a thread ({thread}), or use a library that awaits. If it computes, split the"
         " work and let others run in between ({checkpoint}), or give it to a process.",
+    ),
+    _Rule(
+        _IMPORTS,
+        _imports,
+        "While a module is imported, no task steps. A module is imported once, most often as the"
+        " program starts; later, a request waits for it.",
+        "Import at the top of modules, before the loop starts. What is rarely needed may be"
+        " imported in a thread ({thread}).",
+    ),
+    _Rule(
+        "garbage-collection",
+        _collects,
+        "Python stops the whole program while it looks for objects that refer to each other and are"
+        " not used any more. The more objects live, the longer it takes. The step that it falls"
+        " into is not to blame.",
+        "Once the program has started, call `gc.collect` and `gc.freeze`, so that what stays alive"
+        " is not looked at again. Collect more rarely by `gc.set_threshold`, or when there is"
+        " nothing to do. Keep fewer small objects, and fewer that refer to each other.",
+    ),
+    _Rule(
+        "gil-held",
+        partial(_stalls, "gil"),
+        "Of all threads, only the one that has the GIL runs Python code. C code may keep it for as"
+        " long as it computes: sorting, summing, matching a regular expression, parsing. Then the"
+        " loop cannot go on, whatever thread that is in.",
+        "Give what computes to a process, not to a thread. Or cut it into smaller pieces, or use a"
+        " library that releases the GIL while it computes.",
+    ),
+    _Rule(
+        "stopped",
+        partial(_stalls, "stopped"),
+        "Nothing of the program ran: a signal such as SIGSTOP had stopped it, a debugger, or the"
+        " machine slept. No task is to blame.",
+        "See what stops it. Leave such times out when you compare figures.",
+    ),
+    _Rule(
+        "starved",
+        partial(_stalls, "starved"),
+        "The program could run, and the operating system gave the processors to others. No task is"
+        " to blame.",
+        "Run less on the same machine, give the program more processors or a larger share, or raise"
+        " the limit of its container.",
     ),
     _Rule(
         "never-yielded",
@@ -385,6 +536,15 @@ _RULES: Final = (
         " other tasks and callbacks wait for their turn.",
         "Have it called when there is something to do: by a future, an event or add_reader. If that"
         " is not possible, by call_later with a time above 0.",
+    ),
+    _Rule(
+        "cancel-spins",
+        _cancel_spins,
+        "A task in a cancelled scope does not end: it drops the cancellation and waits again, or"
+        " waits for something that cannot be cancelled. anyio delivers the cancellation once in"
+        " each turn of the loop until it ends. That takes a whole core and delays other tasks.",
+        "Let the task end when it is cancelled: raise the cancellation again, and catch it no more"
+        " than once. What must be done first belongs in `anyio.CancelScope(shield=True)`.",
     ),
     _Rule(
         "scheduling-delay",

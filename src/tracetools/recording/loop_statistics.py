@@ -39,8 +39,8 @@ class LoopStatistics:
         blocking = loop.blocking.copy()
         began, task = loop.began, loop.current
         if task is not None and now - began > loop.threshold and loop.began is began:
-            location, took = loop.location_of(task.stack, began), now - began
-            blocking[location] = blocking.get(location, Blocks()).plus(Blocks(1, took, took))
+            location, blocks = loop.location_of(task.stack, began), loop.blocks_of(began, now)
+            blocking[location] = blocking.get(location, Blocks()).plus(blocks)
         seen = {} if loop.unseen is None else loop.unseen.blocking.copy()
         for location, blocks in chain(blocking.items(), seen.items()):
             self._blocking[location] = self._blocking.get(location, Blocks()).plus(blocks)

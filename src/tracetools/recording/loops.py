@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from tracetools import compat
 from tracetools.core.accounting import NEVER, LoopAccount, ThreadAccount
+from tracetools.core.garbage import collected_in_step
 from tracetools.core.stacks import Blocks
 from tracetools.recording.guard import handle
+from tracetools.recording.usage import divided, read_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,10 +19,12 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any, Protocol
 
+    from tracetools.attribution.functions import FunctionStacks
     from tracetools.attribution.waits import Waits
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.stacks import Frame, Stack, StackTree
     from tracetools.recording.unseen import UnseenTime
+    from tracetools.recording.usage import Pulse, Usage
 
     class Work(Protocol):
         """Work that a task has given to a thread."""
@@ -33,6 +39,26 @@ if TYPE_CHECKING:
         @property
         def context_task(self) -> ContextVar[TaskAccount | None]:
             """The account of the task in whose context something happens."""
+
+        @property
+        def delays_count(self) -> bool:
+            """Whether scheduled time is measured, by a clock that tells how late a timer is."""
+
+        @property
+        def functions(self) -> FunctionStacks:
+            """What finds the frames of functions."""
+
+        @property
+        def tells_kinds(self) -> bool:
+            """Whether its clock is one that what threads have used can be compared with."""
+
+        @property
+        def pulse(self) -> Pulse:
+            """When the sampler could run last."""
+
+        @property
+        def shows_functions(self) -> bool:
+            """Whether busy time is divided over functions."""
 
         def stop(self, why: str) -> None:
             """Stop recording, after an error of ours."""
@@ -84,9 +110,15 @@ class RecordedLoop(LoopAccount):
         threshold: how long a step may take before it blocks the loop, in nanoseconds.
         release_gil: called at the end of steps after `due`, so that the sampler can acquire the
             GIL; ``None`` if there is none.
+        late: by how many nanoseconds the timer is late that the loop calls just now; 0 if it calls
+            none.
         blocking: the steps that took longer, by location.
         samples: samples of the step that takes long just now: its `began`, and the location.
-        last_blocking: the last of these steps: its `began`, the location, and nanoseconds.
+        native: the number that the operating system has for the thread; 0 if it is not known.
+        usage: what the thread had used some time ago: perhaps in the step that goes on since the
+            first number (its `began`), else before it; kept by the sampler.
+        stops: a step (its `began`), and for how long the process was stopped in it.
+        last_blocking: the last of these steps: its `began`, the location, and what it was.
         postponed: an error of the program's signal handler that is to be raised in the program.
         is_guest: whether it runs in callbacks of another loop, its host, as trio can.
         is_host: whether such a loop is recorded in its callbacks.
@@ -102,6 +134,8 @@ class RecordedLoop(LoopAccount):
         "is_host",
         "known",
         "last_blocking",
+        "late",
+        "native",
         "owner",
         "poller",
         "postponed",
@@ -109,9 +143,11 @@ class RecordedLoop(LoopAccount):
         "samples",
         "shared",
         "shared_since",
+        "stops",
         "thread",
         "threshold",
         "unseen",
+        "usage",
         "waits",
     )
 
@@ -132,13 +168,16 @@ class RecordedLoop(LoopAccount):
         self.owner = owner
         self.clock = clock
         self.thread = thread
-        self.poller = 0
+        self.poller = self.late = 0
+        self.native = compat.native_thread()
+        self.usage: tuple[int, Usage | None] = (0, None)
+        self.stops = (0, 0)
         self.unseen: UnseenTime | None = None
         self.known: dict[str, tuple[CodeType, TaskAccount | None]] = {}
         self.threshold = threshold
         self.blocking: dict[Location, Blocks] = {}
         self.samples: list[tuple[int, Location]] = []
-        self.last_blocking: tuple[int, Location, int] | None = None
+        self.last_blocking: tuple[int, Location, Blocks] | None = None
         self.postponed: BaseException | None = None
         self.is_guest = self.is_host = False
         self.shared_since: int | None = None
@@ -148,7 +187,12 @@ class RecordedLoop(LoopAccount):
     def set_gil_release(self, release: Callable[[], None] | None) -> None:
         """Call `release` at the end of the next step, and at the end of steps after `due`."""
         self.release_gil = release
-        self.due = NEVER if release is None and self.threshold == NEVER else 0
+        self.set_due(NEVER if release is None and self.threshold == NEVER else 0)
+
+    def set_due(self, due: int) -> None:
+        """Have `step_ended` called for steps that end after `due`, or sooner. From any thread."""
+        # Nothing is called from here on, so no collection comes between.
+        self.due = 0 if self.collected >= self.began else due
 
     def share(self, now: int, *, is_shared: bool) -> None:
         """Note that the host of this loop is recorded from now on, or no longer."""
@@ -198,32 +242,56 @@ class RecordedLoop(LoopAccount):
             handle(error, self.owner, "a wait could not be recorded")
         return now
 
-    def step_ended(self, stack: Stack, began: int, now: int) -> None:
+    def step_ended(self, task: TaskAccount, began: int, now: int) -> int:
         """Count the step if it blocked the loop, and let the sampler acquire the GIL.
 
         It is called within the program's own calls, where there may be no room left.
         """
+        now = super().step_ended(task, began, now)
         error, self.postponed = self.postponed, None
         if error is not None:
             self.set_gil_release(self.release_gil)
             raise error
         try:
             if now - began > self.threshold:
-                self._count_blocking(stack, began, now)
+                self._count_blocking(task.stack, began, now)
             release = self.release_gil  # read once: another thread may clear it at any moment
             if release is not None:
                 self.due = now + min(self.threshold, AGAIN)
                 release()
+            elif self.threshold == NEVER:
+                self.due = NEVER
         except MemoryError:
-            return
+            pass
         except BaseException as struck:  # noqa: BLE001  # sorted out there
             handle(struck, self.owner, "the end of a step could not be recorded")
+        return now
 
     def _count_blocking(self, stack: Stack, began: int, now: int) -> None:
-        location, took = self.location_of(stack, began), now - began
-        known = self.blocking.get(location, Blocks())
-        self.blocking[location] = known.plus(Blocks(1, took, took))
-        self.last_blocking = (began, location, took)
+        location, blocks = self.location_of(stack, began), self.blocks_of(began, now)
+        self.blocking[location] = self.blocking.get(location, Blocks()).plus(blocks)
+        self.last_blocking = (began, location, blocks)
+
+    def blocks_of(self, began: int, now: int) -> Blocks:
+        """Return what a step has been that blocks the loop, up to now."""
+        took = now - began
+        collecting = min(collected_in_step(self, began, now), took)
+        step, before = self.usage
+        after = read_usage(self.native) if before and self.owner.tells_kinds else None
+        if before is None or after is None:
+            return Blocks(1, took, took, collecting=collecting)
+        stopped = self.stops[1] if self.stops[0] is began else 0
+        if self.thread == get_ident():
+            stopped += self.owner.pulse.missed(after.moment)
+        known = {"collecting": collecting, "stopped": min(stopped, took - collecting)}
+        is_whole = step is not began and before.moment <= after.moment - took
+        return divided(took, known, before, after, is_whole=is_whole)
+
+    def add_stop(self, took: int) -> None:
+        """Note that the process was stopped in a step that goes on. Called by the sampler."""
+        began = self.began
+        before = self.stops[1] if self.stops[0] is began else 0
+        self.stops = (began, before + took)
 
     def location_of(self, stack: Stack, began: int) -> Location:
         """Return where a step was in most of its samples; just `stack` if there is none."""

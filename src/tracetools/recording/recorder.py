@@ -21,17 +21,19 @@ from tracetools.core.errors import LawError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import Frame, Stack, StackTree
+from tracetools.core.stacks import Blocks, Frame, Stack, StackTree
 from tracetools.guest.messages import to_log
-from tracetools.recording import current, forks
+from tracetools.recording import collector, current, forks  # noqa: F401  # `collector` watches
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
 from tracetools.recording.unseen import UnseenTime, can_be_estimated
+from tracetools.recording.usage import Pulse, read_usage
 
 if TYPE_CHECKING:
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
+    from tracetools.core.stacks import StackPath
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Work
 
@@ -42,6 +44,8 @@ _NO_WORK: Final = (None, None)
 
 _TRIES: Final = 100
 """How many profiles are made until one is of one moment."""
+
+_MAX_STALLS: Final = 1000
 
 _TRUSTED: Final = (time.perf_counter_ns, time.monotonic_ns)
 """Clocks that never fail, and are not near zero when the program starts."""
@@ -63,6 +67,8 @@ class Recorder:
         threshold: how long a step may take before it blocks the loop, in nanoseconds; ``None`` for
             any time.
         functions: makes the stacks of functions below those of tasks.
+        shows_functions: whether busy time is divided over functions.
+        pulse: when the sampler could run last.
         samples: samples of the functions that run within the stacks of tasks.
         thread_samples: the same for worker threads.
         waits: attributes idle time to what tasks await.
@@ -96,6 +102,10 @@ class Recorder:
         self.scheduled = scheduled
         self.threshold = threshold
         self.functions = FunctionStacks()
+        self.shows_functions = False
+        self.pulse = Pulse()
+        self._stalls: dict[StackPath, Blocks] = {}
+        self._work: dict[int, tuple[Frame, int]] = {}
         self.samples = WeightedSamples(self._stack_of)
         self.thread_samples = WeightedSamples(self._stack_of)
         self.waits = Waits(least_wait, self.clock())
@@ -158,6 +168,8 @@ class Recorder:
             (host or loop).is_host = bool(guests)
             running = running and (host is None or host.current is None)
             loop.set_gil_release(self._release_gil)
+            if self.tells_kinds and self.threshold is not None:
+                loop.usage = (0, read_usage(loop.native))
             self._runs += 1
             self._backends |= {backend} - {""}
         if running:
@@ -199,7 +211,7 @@ class Recorder:
             if host is not None and host.current is not None:
                 return
         if loop.paused is not None and not self.stopped:
-            loop.thread = compat.this_thread()
+            loop.thread, loop.native = compat.this_thread(), compat.native_thread()
             if isinstance(loop.clock, _ClockOfThread):
                 loop.clock.move_to(loop.thread, loop.paused)
             loop.resume()
@@ -358,9 +370,29 @@ class Recorder:
         with self._lock:
             account.close(opened, self._clock_in(account.thread))
             if account.innermost is None:
+                self._note_work(account.thread, opened[2].frame)
                 self._threads.discard(account)
                 if self.is_here(account):
                     self._here.account = None
+
+    def _note_work(self, thread: int, frame: Frame) -> None:
+        """Note that a thread has ended a piece of work just now."""
+        if len(self._work) >= _MAX_STALLS:
+            self._work.clear()
+        self._work[thread] = (frame, time.perf_counter_ns())
+
+    def latest_work(self, thread: int, since: int) -> Frame | None:
+        """Return the work that a thread does; else the last that it has ended since a moment."""
+        for account in self.open_threads():
+            opened = account.innermost
+            if account.thread == thread and opened is not None:
+                return opened[2].frame
+        frame, end = self._work.get(thread, (None, 0))
+        return frame if end >= since else None
+
+    def latest_works(self, since: int) -> list[Frame]:
+        """Return the last piece of work of each thread that has ended one since a moment."""
+        return [frame for frame, end in tuple(self._work.values()) if end >= since]
 
     def is_here(self, account: RecordedThread) -> bool:
         """Whether `account` is that of the thread that asks."""
@@ -441,6 +473,7 @@ class Recorder:
             untracked=self.untracked,
             forks=self.forks,
             limiters=self.waits.limiters.by_path(self._shorten),
+            stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
             **statistics.of_profile(self._shorten),
         )
 
@@ -477,6 +510,22 @@ class Recorder:
     def clock_of_loop(self, loop: RecordedLoop) -> Clock:
         """Return the clock of a loop, which can be read in any thread."""
         return loop.clock if isinstance(loop.clock, _ClockOfThread) else self.clock
+
+    @property
+    def tells_kinds(self) -> bool:
+        """Whether its clock is one that what threads have used can be compared with."""
+        return self.clock in _TRUSTED
+
+    def add_stall(self, path: StackPath, took: int) -> None:
+        """Count a time in which no loop could run, though no step of it was to blame."""
+        if path in self._stalls or len(self._stalls) < _MAX_STALLS:
+            stalls = self._stalls.get(path, Blocks()).plus(Blocks(1, took, took))
+            self._stalls = {**self._stalls, path: stalls}
+
+    @property
+    def delays_count(self) -> bool:
+        """Whether scheduled time is measured, by a clock that tells how late a timer is."""
+        return self.scheduled and not self.is_cpu_time
 
     @property
     def is_cpu_time(self) -> bool:

@@ -6,14 +6,18 @@ import os
 import stat
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.labels import PathShortener
-from tracetools.core.stacks import Frame, stack_path
+from tracetools.core.stacks import HOLDS_THE_GIL, IMPORTING, Frame, stack_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracetools.core.stacks import Blocks, StackPath
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Location, RecordedLoop
 
@@ -21,6 +25,7 @@ __all__ = ["BlockingLog"]
 
 _MAX_STEPS: Final = 100
 _MAX_LOCATIONS: Final = 4096
+IMPORTS: Final = "importing"
 _MAX_TEXT: Final = 200
 _LOCATION_GAP: Final = 10_000_000_000
 """Nanoseconds between two lines about the same location."""
@@ -44,7 +49,7 @@ class BlockingLog:
         self._messages = messages
         self.is_logging = False
         self._shorten = PathShortener()
-        self._next_of: dict[Location, int] = {}
+        self._next_of: dict[Location | StackPath, int] = {}
         self._steps: deque[int] = deque(maxlen=_MAX_STEPS)
         self._next_line = self._skipped = 0
 
@@ -53,11 +58,11 @@ class BlockingLog:
         loop: RecordedLoop,
         began: int,
         location: Location,
-        took: int,
+        blocks: Blocks,
         *,
         goes_on: bool = False,
     ) -> None:
-        """Log a step once, with its location and the nanoseconds that it took up to now.
+        """Log a step once, with its location and what it was up to now.
 
         Say that it goes on if the loop says so, or `goes_on` does.
 
@@ -67,32 +72,52 @@ class BlockingLog:
         if began in self._steps:
             return
         self._steps.append(began)
+        self._say(location, partial(self._sentence, loop, began, location, blocks, goes_on))
+
+    def log_stall(self, path: StackPath, took: int) -> None:
+        """Log that no loop could run for some nanoseconds, though no step was to blame."""
+        self._say(path, partial(self._sentence_of_stall, path, took))
+
+    def _say(self, key: Location | StackPath, sentence: Callable[[], str]) -> None:
+        """Log a sentence, unless there was another one a moment ago."""
         now = perf_counter_ns()
-        if now < self._next_line or now < self._next_of.get(location, 0):
+        if now < self._next_line or now < self._next_of.get(key, 0):
             self._skipped += 1
             return
         if len(self._next_of) > _MAX_LOCATIONS:
             self._next_of.clear()
-        self._next_of[location] = now + _LOCATION_GAP
+        self._next_of[key] = now + _LOCATION_GAP
         self._next_line = now + _LINE_GAP
         self.is_logging = True
         with suppress(BaseException):  # log handlers are the program's; their errors end nothing
-            sentence = self._sentence(loop, began, location, took, goes_on)
-            self._messages.warning("%s", sentence)
+            self._messages.warning("%s", sentence())
         self.is_logging = False
         self._skipped = 0
 
+    def _sentence_of_stall(self, path: StackPath, took: int) -> str:
+        kind, *where = path
+        names = " > ".join(frame.name for frame in where if frame.name != HOLDS_THE_GIL)
+        lines = [frame for frame in where if frame.file and frame.line]
+        at = f" at {self._line(lines[-1])}" if lines else ""
+        return (
+            f"no loop could run for {took / 1e9:.3f} s, {kind.name}{f': {names}{at}' * bool(where)}"
+        )
+
     def _sentence(
-        self, loop: RecordedLoop, began: int, location: Location, took: int, goes_on: bool
+        self, loop: RecordedLoop, began: int, location: Location, blocks: Blocks, goes_on: bool
     ) -> str:
         own, frames = location
         goes_on = goes_on or (loop.current is not None and loop.began is began)
         names = " > ".join(frame.name for frame in stack_path(own)[1:])
         at = f" at {self._line(frames[-1])}" if frames and frames[-1].file else ""
+        kind = f", {blocks.kind}" if blocks.kind else ""
+        kind = f", {IMPORTS}" if IMPORTING in frames else kind
         more = f" ({self._skipped} more such steps were not logged)" if self._skipped else ""
         return (
-            f"the loop {'is' if goes_on else 'was'} blocked for {took / 1e9:.3f} s"
-            f"{' so far' if goes_on else ''} by {names or 'a task'}{at}{more}"
+            f"the loop {'is' if goes_on else 'was'} blocked for {blocks.total / 1e9:.3f} s"
+            f"{' so far' if goes_on else ''}{kind if blocks.is_innocent else ''}"
+            f" {'in' if blocks.is_innocent else 'by'} {names or 'a task'}"
+            f"{'' if blocks.is_innocent else kind}{at}{more}"
         )
 
     def _line(self, frame: Frame) -> str:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from tracetools.core.accounting import NEVER
-from tracetools.core.stacks import BLOCKS_THE_LOOP, Frame
+from tracetools.core.stacks import BLOCKS_THE_LOOP, IMPORTING, Frame
 from tracetools.guest.threads import HiddenThread
+from tracetools.recording.usage import read_usage
 from tracetools.sampling.blocking_log import BlockingLog
 from tracetools.sampling.gil import GilHandover, make_waker
 from tracetools.sampling.schedule import NOT_SAMPLED, Schedule
+from tracetools.sampling.stalls import StallWatch
 from tracetools.sampling.unseen_callbacks import UnseenCallbacks
-from tracetools.sampling.unwind import line_at_fault, unwind_step, unwind_thread
+from tracetools.sampling.unwind import line_at_fault, unwind_step, unwind_thread, without_import
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tracetools.attribution.functions import Sample
     from tracetools.recording.loops import Location, RecordedLoop, RecordedThread
     from tracetools.recording.recorder import Recorder
+    from tracetools.sampling.stalls import Stall
 
 __all__ = ["Sampler"]
 
@@ -69,6 +72,8 @@ class Sampler:
         self._over: Any = None
         self._thread: threading.Thread | None = None
         self._gil = GilHandover(always=interval is not None)
+        recorder.shows_functions = interval is not None
+        self._collected: WeakKeyDictionary[RecordedLoop, int] = WeakKeyDictionary()
         self._is_wanted = interval is not None or recorder.threshold is not None
         self._next_trend = 0
         self._sampled_at: dict[int, int] = {}
@@ -125,14 +130,19 @@ class Sampler:
             wake_in_time()
             schedule = self._schedule()
             then = thread_time_ns()
+            stalls = StallWatch(self._recorder)
             while not self._recorder.stopped:
                 wait = schedule.next(perf_counter_ns())
                 self._announce(wait)
                 self._gil.before_sleep()
+                begin = perf_counter_ns()
                 if self._gil.sleep(over, wait / 1e9):
                     break
                 start = thread_time_ns()
-                lasted = self._sample(*schedule.start_sample(perf_counter_ns()))
+                now = perf_counter_ns()
+                for stall in stalls.look(now, now - begin - wait, wait):
+                    self._note_stall(stall)
+                lasted = self._sample(*schedule.start_sample(now))
                 end = thread_time_ns()
                 schedule.end_sample(lasted, end - start, start - then)
                 then = end
@@ -141,6 +151,21 @@ class Sampler:
         finally:
             if self._over is over:  # and no other thread of this sampler runs by now
                 self._gil.end()
+                self._recorder.pulse.moment = 0
+
+    def _note_stall(self, stall: Stall) -> None:
+        """Note what has kept all loops from running; log it if it was long."""
+        recorder = self._recorder
+        if not recorder.tells_kinds:
+            return
+        if stall.kind == "stopped":
+            for loop in recorder.loops:
+                if loop.current is not None and loop.began < stall.begin + stall.took:
+                    loop.add_stop(stall.took)
+        if recorder.threshold is not None and stall.took > recorder.threshold:
+            recorder.add_stall(stall.path, stall.took)
+            if stall.kind != "starved":  # on a busy machine that is nothing new
+                self._log.log_stall(stall.path, stall.took)
 
     def _schedule(self) -> Schedule:
         """Return the schedule: random for functions, even for steps that block.
@@ -171,7 +196,7 @@ class Sampler:
             part = loop.threshold // _SAMPLES_A_THRESHOLD
             is_long = loop.current is not None and now - loop.began > part
             soon = wait if self._interval is not None else wait - _AHEAD
-            loop.due = 0 if is_long else now + min(soon, part)
+            loop.set_due(0 if is_long else now + min(soon, part))
 
     def _sample(self, weight: int, missed: int = 0) -> int | None:
         """Sample all loops and worker threads.
@@ -221,11 +246,24 @@ class Sampler:
         if sample.began is not began:  # another step has begun meanwhile
             took, is_long = 0, False
         if self._interval is not None:
-            total = _weight(weight, missed, took)
-            self._add(self._recorder.samples, sample, total, loop.thread)
+            total = _weight(weight, missed - self._collected_since(loop), took)
+            if loop.collecting is None or loop.collecting[1] is not began:
+                self._add(self._recorder.samples, sample, total, loop.thread)
         if is_long:
+            is_early = 2 * took < loop.threshold  # else most of the step would be left out
+            if is_early and loop.usage[0] is not began and self._recorder.tells_kinds:
+                loop.usage = (began, read_usage(loop.native))
             self._keep_location(loop, sample, took)
         return took
+
+    def _collected_since(self, loop: RecordedLoop) -> int:
+        """Return for how long garbage was collected in steps since this was asked last.
+
+        That time has frames of its own, and is not divided over functions.
+        """
+        before = self._collected.get(loop, 0)
+        self._collected[loop] = collected = loop.collected_time
+        return collected - before
 
     def _keep_location(self, loop: RecordedLoop, sample: Sample, took: int) -> None:
         """Keep the location of a long step; log it if it blocks the loop."""
@@ -234,7 +272,8 @@ class Sampler:
         if len(known) < _MAX_SAMPLES:
             loop.samples = [*known, (sample.began, location)]
         if took > loop.threshold:
-            self._log.log(loop, sample.began, location, took)
+            blocks = loop.blocks_of(sample.began, sample.began + took)
+            self._log.log(loop, sample.began, location, blocks)
 
     def _sample_thread(self, account: RecordedThread, weight: int, missed: int) -> None:
         opened = account.innermost
@@ -291,11 +330,17 @@ class Sampler:
             over.release()  # the thread is to end: it finds out next
 
     def _location(self, sample: Sample) -> Location:
-        """Return the location of a step: its functions, then the line that blocks the loop."""
-        fault = line_at_fault(sample.links)
-        frames = self._recorder.functions.frames(sample.codes, sample.base, sample.own)
+        """Return the location of a step: its functions, then the line that blocks the loop.
+
+        For a step that imports, these are the functions and the line that asked for it.
+        """
+        links = without_import(sample.links)
+        fault = line_at_fault(links)
+        codes = [code for code, _ in reversed(links)]
+        frames = self._recorder.functions.frames(codes, sample.base, sample.own)
+        importing = (IMPORTING,) if len(links) < len(sample.links) else ()
         last = Frame(BLOCKS_THE_LOOP, *(fault or (None, 0)))
-        return sample.own, (*frames[-_MAX_FRAMES:], last)
+        return sample.own, (*frames[-_MAX_FRAMES:], *importing, last)
 
     def _add_to_trend(self, loop: RecordedLoop) -> None:
         """Add the mean length of the queue since the last entry of the trend."""
@@ -309,7 +354,7 @@ class Sampler:
 
 def _weight(weight: int, missed: int, lasted: int) -> int:
     """Return the weight of a sample of a step that has lasted for some nanoseconds."""
-    return weight + (missed if lasted >= missed else 0)
+    return weight + (missed if lasted >= missed > 0 else 0)
 
 
 def _runs_within(outer: RecordedLoop, other: RecordedLoop) -> bool:

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from tracetools.attribution.functions import owner_of, qualified_name
 from tracetools.core.labels import code_frame, stable_name
-from tracetools.core.stacks import BLOCKS_THE_LOOP, Frame
+from tracetools.core.stacks import BLOCKS_THE_LOOP, Blocks, Frame
 from tracetools.sampling.unwind import line_at_fault, unwind_between_steps
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class UnseenCallbacks:
             line = Frame(BLOCKS_THE_LOOP, *(line_at_fault(links) or (None, 0)))
             location = (callback, (*frames, line))
             unseen.blocks(location, seen.first, lasted)
-            self._log.log(loop, seen.first, location, lasted, goes_on=True)
+            self._log.log(loop, seen.first, location, Blocks(1, lasted, lasted), goes_on=True)
         return lasted
 
 

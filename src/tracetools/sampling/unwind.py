@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
     from tracetools.recording.loops import RecordedLoop, RecordedThread
 
-__all__ = ["line_at_fault", "unwind_between_steps", "unwind_step", "unwind_thread"]
+__all__ = [
+    "is_of_program",
+    "line_at_fault",
+    "links_of",
+    "unwind_between_steps",
+    "unwind_step",
+    "unwind_thread",
+    "without_import",
+]
 
 _MOST_FRAMES: Final = 2000
 _CALL: Final = methodcaller("__call__")
@@ -48,12 +56,18 @@ def unwind_thread(account: RecordedThread) -> Sample | None:
     return Sample(0, account.base, opened[2], account.tree, found, [])
 
 
-def _unwinder(thread: int, found: list[Any], *, with_lines: bool) -> Callable[[], object]:
+def _unwinder(
+    thread: int,
+    found: list[Any],
+    *,
+    with_lines: bool,
+    is_noted: bool = True,
+) -> Callable[[], object]:
     """Return a function that appends the functions of a thread to a list, innermost first.
 
     It consists of C functions, so that nothing interrupts it.
     """
-    top = compat.innermost_frame(thread)
+    top = compat.innermost_frame(thread) if is_noted else compat.frames_of_thread(thread)
     frames = accumulate(chain(top, repeat("f_back", _MOST_FRAMES)), getattr)
     there_are = takewhile(partial(is_not, None), frames)
     unwind = partial(found.extend, map(_CODE_AND_LINE if with_lines else _CODE, there_are))
@@ -76,6 +90,16 @@ def _without_collector(unwind: Callable[[], None]) -> None:
     finally:
         if was_on == [True] and not gc.isenabled():  # an error came between
             gc.enable()
+
+
+def links_of(thread: int) -> list[tuple[CodeType, int | None]]:
+    """Return the functions that any thread runs with their lines, innermost first."""
+    found: list[tuple[CodeType, int | None]] = []
+    try:
+        _unwinder(thread, found, with_lines=True, is_noted=False)()
+    except Exception:  # noqa: BLE001  # no memory, or an audit hook that forbids it
+        return []
+    return found
 
 
 def unwind_step(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Sample | None:
@@ -132,13 +156,29 @@ def unwind_between_steps(loop: RecordedLoop) -> tuple[int, list[Any]] | None:
     return None if end is None else (began, found[:end])
 
 
+def without_import(links: list[tuple[CodeType, int | None]]) -> list[tuple[CodeType, int | None]]:
+    """Return the functions without those within an import, innermost first."""
+    imports = (
+        index for index, (code, _) in enumerate(links) if code.co_filename.startswith(_IMPORTS)
+    )
+    return links[max(imports, default=-1) + 1 :]
+
+
+_IMPORTS: Final = "<frozen importlib"
+
+
+def is_of_program(file: str | None) -> bool:
+    """Whether a file is the program's: not Python's own library, and not installed."""
+    return file is not None and not (file.startswith((_LIBRARY, "<")) or _INSTALLED.search(file))
+
+
 def line_at_fault(links: list[tuple[CodeType, int | None]]) -> tuple[str, int] | None:
     """Return the innermost line of the program; or of a library, if there is none."""
     library = None
     for code, line in links:
         file = code.co_filename
         if owner_of(file) == "program":
-            if not (file.startswith((_LIBRARY, "<")) or _INSTALLED.search(file)):
+            if is_of_program(file):
                 return file, line or 0
             library = library or (file, line or 0)
     return library

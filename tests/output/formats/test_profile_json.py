@@ -27,7 +27,7 @@ COUNTS = st.integers(0) | st.integers(0, 10**400)
 FRAMES = st.builds(Frame, TEXTS, st.none() | TEXTS, COUNTS)
 PATHS = st.lists(st.sampled_from([ROOT]) | FRAMES, min_size=1, max_size=5).map(tuple)
 TIMES = st.builds(Times, *[COUNTS] * 8)
-BLOCKS = st.builds(Blocks, *[COUNTS] * 3)
+BLOCKS = st.builds(Blocks, *[COUNTS] * 9)
 TOKENS = st.builds(Tokens, COUNTS, COUNTS)
 PROFILES = st.builds(
     Profile,
@@ -67,7 +67,7 @@ GOOD = Profile(
     backends=("trio",),
     runs=1,
     blocking_threshold=100,
-    blocking={(ROOT, A, LINE): Blocks(2, 350, 200)},
+    blocking={(ROOT, A, LINE): Blocks(2, 350, 200, computing=300, starved=50)},
     scheduling_delay=Histogram(1007, 1000, {bucket_of(1000): 1, 7: 1}),
     queue=Histogram(2, 1, {1: 2}),
     queue_trend=(0, 1500),
@@ -75,6 +75,7 @@ GOOD = Profile(
     untracked=8,
     forks=3,
     limiters={(ROOT, A): Tokens(2, 6)},
+    stalls={(A, LINE): Blocks(1, 300, 300)},
 )
 TEXT = """\
 {"tracetools-profile":1,
@@ -104,10 +105,13 @@ TEXT = """\
 [0,0,1,2,3,4,5,6,7,8]
 ],
 "blocking":[
-[[1,0,2],2,350,200]
+[[1,0,2],2,350,200,300,0,0,0,0,50]
 ],
 "limiters":[
 [[1,0],2,6]
+],
+"stalls":[
+[[0,2],1,300,300,0,0,0,0,0,0]
 ]}
 """
 FIRST_TEXT = """\

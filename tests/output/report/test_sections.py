@@ -80,12 +80,12 @@ def test_calls_are_shown_as_code():
 
 
 def test_blocking_steps_are_rows_of_line_numbers_and_stack():
-    rows = (BlockingRow(STACK, 1200, 3 * 10**9, 10**9), BlockingRow(BARE, 1, 5, 5))
+    rows = (BlockingRow(STACK, 1200, 3 * 10**9, 10**9, "computing"), BlockingRow(BARE, 1, 5, 5))
     page = "".join(blocking_section(BlockingSteps("100 ms", rows, 4)))
     assert Page(page).texts["h2"] == ["What blocked the loop for longer than 100 ms"]
-    assert Page(page).texts["td"] == ["1,200", "3 s", "1 s", "1", "5 ns", "5 ns"]
+    assert Page(page).texts["td"] == ["1,200", "3 s", "1 s", "computing", "1", "5 ns", "5 ns"]
     assert Page(page).texts["th"] == [
-        *("Line at fault", "Steps", "Total", "Max", "Stack"),
+        *("Line at fault", "Steps", "Total", "Max", "Kind", "Stack"),
         *("y.py:2", "unknown"),
     ]
     assert Page(page).values("data-frame") == ["f (x.py:1)"] * 2

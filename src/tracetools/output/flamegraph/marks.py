@@ -58,7 +58,8 @@ NO_MARKS: Final = Marks()
 def marks_of(profiles: Iterable[Profile], lens: Lens = "busy", labels: Labels = "name") -> Marks:
     """Return the marks of profiles, for their graph of one lens.
 
-    Only busy time blocks a loop, so graphs without any have no marks.
+    Only busy time blocks a loop, so graphs without any have no marks. A step that something else
+    delayed, such as a collection of garbage, has none either.
     """
     if lens not in _HOT:
         return NO_MARKS
@@ -68,7 +69,7 @@ def marks_of(profiles: Iterable[Profile], lens: Lens = "busy", labels: Labels = 
         if profile.blocking_threshold is not None:
             thresholds.append(profile.blocking_threshold)
         for path, blocks in profile.blocking.items():
-            if blocks.count:
+            if blocks.count and not blocks.is_innocent:
                 stack = tuple(map(clean_label, label_path(path, labels)))
                 summed[stack] = summed.get(stack, Blocks()).plus(blocks)
     return Marks(summed, min(thresholds, default=None))

@@ -3,9 +3,10 @@
 The first key is the version. `frames` is a table. A row of `stacks` has the index of the parent
 stack (-1 for none), the index of the frame, and the eight numbers of `Times`; a row without numbers
 is a stack that only stands above others. A row of `blocking` has a list of indexes of frames and
-the three numbers of `Blocks`; one of `limiters` has such a list and the two numbers of `Tokens`. A
-`Histogram` has its total, its max, and pairs of a bucket and how many values are in it. Rows are
-sorted, parents first, so that equal profiles give equal bytes.
+the numbers of `Blocks`, all or the first three, and so has one of `stalls`; one of `limiters` has
+such a list and the two numbers of `Tokens`. A `Histogram` has its total, its max, and pairs of a
+bucket and how many values are in it. Rows are sorted, parents first, so that equal profiles give
+equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
 would take for one character are kept apart: a name with such is a list of parts. The name of the
@@ -59,6 +60,7 @@ _OPTIONAL: Final[dict[str, Any]] = {
     **{name: [0, 0, []] for name in _HISTOGRAMS},
     "blocking": [],
     "limiters": [],
+    "stalls": [],
 }
 _MAX_BUCKET: Final = 1 << 16
 """That of a value of 618 digits. A value is shifted by its bucket, so a file must not name any."""
@@ -66,6 +68,7 @@ _MAX_BUCKET: Final = 1 << 16
 _NO_PARENT: Final = -1
 _NUMBERS: Final = len(Times._fields)
 _NUMBERS_WITHOUT_WAKES: Final = 6
+_NUMBERS_WITHOUT_KINDS: Final[dict[type, int]] = {Blocks: 3}
 _START = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"tracetools-profile"\s*:')
 _REMEDY: Final = "record it again, or give a file that tracetools wrote"
 
@@ -96,7 +99,7 @@ def format_profile(profile: Profile) -> str:
     Raises:
         ValueError: A stack has no frames, or a number has more digits than Python writes (4,300).
     """
-    paths = (*profile.stacks, *profile.blocking, *profile.limiters)
+    paths = (*profile.stacks, *profile.blocking, *profile.limiters, *profile.stalls)
     if () in paths:
         raise ValueError("a stack has no frames: every stack begins with the root")
     frames = sorted({frame for path in paths for frame in path}, key=_order)
@@ -113,6 +116,7 @@ def format_profile(profile: Profile) -> str:
     lines.append(_listed("stacks", _rows(profile.stacks, index_of)))
     lines.append(_listed("blocking", _path_rows(profile.blocking, index_of)))
     lines.append(_listed("limiters", _path_rows(profile.limiters, index_of)))
+    lines.append(_listed("stalls", _path_rows(profile.stalls, index_of)))
     return "{" + ",\n".join(lines) + "}\n"
 
 
@@ -248,6 +252,7 @@ def _profile(value: Mapping[str, Any]) -> Profile:
         stacks=_stacks(_list(value, "stacks"), frames),
         blocking=_by_path(_list(value, "blocking"), frames, "block", Blocks),
         limiters=_by_path(_list(value, "limiters"), frames, "limiter", Tokens),
+        stalls=_by_path(_list(value, "stalls"), frames, "stall", Blocks),
         **about,
     )
 
@@ -329,7 +334,9 @@ def _by_path(
 def _path_row(row: Any, what: str, kind: type[_Numbers]) -> tuple[list[int], _Numbers]:
     match row:
         case [[_, *_] as indexes, *numbers] if (
-            _is_counts(indexes) and _is_counts(numbers) and len(numbers) == len(kind._fields)
+            _is_counts(indexes)
+            and _is_counts(numbers)
+            and len(numbers) in (len(kind._fields), _NUMBERS_WITHOUT_KINDS.get(kind))
         ):
             return indexes, kind(*numbers)
     raise _MalformedError(f"{what} is not [[frame, ...], {', '.join(kind._fields)}]")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.stacks import BLOCKS_THE_LOOP
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.formats.folded import clean_label
-from tracetools.output.lints import find_lints, line_at_fault
+from tracetools.output.lints import LAST_FRAMES, find_lints, line_at_fault
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -65,12 +64,13 @@ NO_FINDINGS: Final = Findings()
 
 
 class BlockingRow(NamedTuple):
-    """The blocking steps of one stack: how many, and how long they took, in nanoseconds."""
+    """The blocking steps of one stack: how many, how long they took in nanoseconds, what it was."""
 
     stack: StackParts
     steps: int
     total: int
     max: int
+    kind: str = ""
 
 
 class BlockingSteps(NamedTuple):
@@ -103,7 +103,7 @@ def blocking_steps_of(profile: Profile) -> BlockingSteps:
     return BlockingSteps(
         None if threshold is None else _show_time(threshold),
         tuple(
-            BlockingRow(_parts(path, profile.stacks), *blocks)
+            BlockingRow(_parts(path, profile.stacks), *blocks[:3], blocks.kind)
             for path, blocks in heaviest[:MAX_BLOCKING_ROWS]
         ),
         len(heaviest[MAX_BLOCKING_ROWS:]),
@@ -127,7 +127,7 @@ def _kind(kind: str, lints: list[Lint], profile: Profile) -> FindingKind:
 def _parts(path: StackPath, known: Collection[StackPath]) -> StackParts:
     """Divide a stack at its innermost frame that is known."""
     depth = next((depth for depth in range(len(path), 1, -1) if path[:depth] in known), 1)
-    until = len(path) - any(frame.name == BLOCKS_THE_LOOP for frame in path[-1:])
+    until = len(path) - any(frame.name in LAST_FRAMES for frame in path[-1:])
     return StackParts(
         above=tuple(_names(path[1 : depth - 1])),
         frame=clean_label(path[depth - 1].label) if depth > 1 else "",

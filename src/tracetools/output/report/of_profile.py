@@ -181,6 +181,8 @@ def _metadata(profile: Profile) -> Iterator[tuple[str, str]]:
     yield "Loop's own time", _show_time(profile.own)
     yield "  of it waiting for events", _show_time(profile.waiting)
     yield "  of it in callbacks", _show_time(profile.callbacks)
+    if profile.collecting:
+        yield "Garbage collection", _show_time(profile.collecting)
     yield "Task time", _show_time(profile.task_time)
     if profile.thread_time:
         yield "Thread time", _show_time(profile.thread_time)

@@ -63,7 +63,7 @@ def blocking_section(blocking: BlockingSteps) -> Iterator[str]:
         '<div class="scrolls" role="region" aria-labelledby="blocking" tabindex="0">\n'
         '<table>\n<thead>\n<tr><th scope="col">Line at fault</th><th scope="col">Steps</th>'
         '<th scope="col">Total</th><th scope="col">Max</th>'
-        '<th scope="col" class="stack">Stack</th></tr>\n'
+        '<th scope="col">Kind</th><th scope="col" class="stack">Stack</th></tr>\n'
         "</thead>\n<tbody>\n"
     )
     for row in blocking.rows:
@@ -102,6 +102,7 @@ def _blocking_row(row: BlockingRow) -> str:
     return (
         f'<tr><th scope="row">{line}</th><td>{row.steps:,}</td>'
         f"<td>{escape(_show_time(row.total))}</td><td>{escape(_show_time(row.max))}</td>"
+        f"<td>{escape(row.kind)}</td>"
         f'<td class="stack">{_stack(row.stack)}</td></tr>\n'
     )
 

@@ -83,7 +83,7 @@ def test_the_end_of_a_step_stands_for_all_of_it():
 
 @pytest.mark.parametrize(
     ("waited", "switches", "expected"),
-    [(500, 100, True), (500, 25, True), (500, 24, False), (500, 2, False), (19, 0, None)],
+    [(500, 100, True), (500, 12, True), (500, 11, False), (500, 2, False), (19, 0, None)],
 )
 def test_who_waits_for_the_gil_wakes_once_in_an_interval(waited, switches, expected, monkeypatch):
     monkeypatch.setattr(sys, "getswitchinterval", lambda: 0.005)

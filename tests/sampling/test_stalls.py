@@ -12,7 +12,7 @@ import time
 import anyio
 import pytest
 
-from tracetools import record
+from tracetools import compat, record
 from tracetools.core.stacks import COLLECTIONS, HOLDS_THE_GIL, KINDS
 from tracetools.recording import collector, usage
 from tracetools.recording.recorder import Recorder
@@ -60,10 +60,14 @@ def holder():
     over = threading.Event()
 
     def compute():
+        compat.this_thread()  # as threads that work for tasks do
+        known.set()
         over.wait()
 
+    known = threading.Event()
     thread = threading.Thread(target=compute, name="holder")
     thread.start()
+    known.wait()
     yield thread
     over.set()
     thread.join()

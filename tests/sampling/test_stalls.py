@@ -194,10 +194,16 @@ def test_a_process_that_was_stopped_does_not_blame_the_task(tmp_path):
             while time.thread_time() < until:
                 pass
 
-    with record(tmp_path / "stack") as recording:
-        asyncio.run(main())
-    profile = recording.profile
-    stopped = sum(stall.total for path, stall in profile.stalls.items() if path[0].name == STOPPED)
-    in_steps = sum(blocks.stopped for blocks in profile.blocking.values())
-    assert stopped > 0
-    assert in_steps > 0
+    for _ in range(_ATTEMPTS):
+        with record(tmp_path / "stack") as recording:
+            asyncio.run(main())
+        found = recording.profile
+        found.check()
+        stopped = [path for path in found.stalls if path[0].name == STOPPED]
+        if stopped and any(blocks.stopped for blocks in found.blocking.values()):
+            return
+    pytest.fail("in none of many runs it was seen that the process was stopped")
+
+
+_ATTEMPTS = 5
+"""A busy machine may leave the threads no processor when they should be told apart."""

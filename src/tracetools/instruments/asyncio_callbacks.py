@@ -111,10 +111,7 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
             try:
                 if account is not None:
                     now = account.loop.clock()
-                    if account.innermost is None:  # else a span is open
-                        account.end_step(now, _is_rearmed(self, callback))
-                    else:
-                        account.loop.end_callback(account, now, _is_rearmed(self, callback))
+                    account.loop.end_callback(account, now, _is_rearmed(self, callback))
                 elif others:
                     _end_each(others, self)
             except BaseException as error:  # noqa: BLE001  # sorted out there
@@ -124,7 +121,6 @@ def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C
             _handle(loop, struck)
         return None
 
-    _futures.update((compat.asyncio_future_class(), *compat.asyncio_task_classes()))
     register_step(_run.__code__)
     return functools.wraps(original)(_run)
 
@@ -147,7 +143,7 @@ _first_steps: Final[set[type]] = set()
 _in_c: Final[set[type]] = {BuiltinMethodType}
 """The types of methods in C, as far as any of a future was met."""
 
-_futures: Final[set[type | None]] = set()
+_futures: Final = {compat.asyncio_future_class(), *compat.asyncio_task_classes()}
 """asyncio's own classes of futures and tasks: their methods in C are its own work, or step a task.
 
 To ask for the name of a method in C costs four times as much, for it is made anew.

@@ -23,7 +23,7 @@ from tracetools.guest.threads import running
 from tracetools.output import stack_file
 from tracetools.output.formats.folded import read_folded
 from tracetools.output.formats.profile_json import read_profile
-from tracetools.output.stack_file import StackFile, fold
+from tracetools.output.stack_file import NoStackFile, StackFile, fold
 
 
 def profile(microseconds: int = 1) -> Profile:
@@ -808,3 +808,22 @@ def test_many_threads_may_start_and_end_a_file_at_once(tmp_path):
         thread.join()
     file.close()
     assert not [t for t in hidden_threads.running() if t.name == "tracetools flush"]
+
+
+# ----------------------------------------------------------------------------------- no stack file
+
+
+def test_a_recording_without_a_file_does_nothing_and_says_so_when_it_is_to_write():
+    none = NoStackFile()
+    for action in (none.start, none.end, none.close, none.discard):
+        action()
+    assert none.path is None
+    assert none.is_fresh
+    with pytest.raises(StackFileError, match="no stack file: give it the name of one"):
+        none.write()
+
+
+@pytest.mark.parametrize("wrong", [{"lens": "x"}, {"labels": "x"}, {"flush_interval": 0}])
+def test_options_are_checked_without_a_file_too(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        NoStackFile(**wrong)

@@ -157,7 +157,10 @@ def test_an_initialiser_takes_options_as_keywords():
             "record() has no option 'stack_file'; did you mean 'file'?",
         ),
         (partial(record, "s", x=1), "record() has no option 'x'"),
-        (record, "record() cannot be called so: missing a required argument: 'file'"),
+        (
+            FlamegraphInstrument,
+            "FlamegraphInstrument() cannot be called so: missing a required argument: 'stack_file'",
+        ),
         (partial(record, "s", "t"), "record() cannot be called so: too many positional arguments"),
         (
             partial(FlamegraphInstrument, "s", function=True),

@@ -17,7 +17,7 @@ from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from time import perf_counter, thread_time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from tracetools.core.errors import StackFileError
 from tracetools.core.interruptions import Insist, is_interruption
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tracetools.core.labels import LabelPath
     from tracetools.guest.messages import Messages
 
-__all__ = ["StackFile", "fold"]
+__all__ = ["NoStackFile", "StackFile", "fold"]
 
 _MOST_TIME: Final = 0.01
 """The part of a processor's time that flushing may take."""
@@ -95,9 +95,7 @@ class StackFile:
         flush_interval: float | None = 5.0,
     ) -> None:
         self.messages: Messages = to_log
-        _check_choice("lens", lens, LENSES)
-        _check_choice("labels", labels, LABELS)
-        _check_interval(flush_interval)
+        _check_options(lens, labels, flush_interval)
         self.is_alone = is_device_or_pipe(path)
         self.path = _absolute(Path(path) if self.is_alone else _with_suffix(path))
         self.profile_path: Path | None = None
@@ -297,6 +295,53 @@ class StackFile:
             ) from error
 
 
+class NoStackFile:
+    """Takes the place of the stack file of a recording that has none.
+
+    Args:
+        lens: which time would be written.
+        labels: what the labels would show.
+        flush_interval: seconds between two flushes.
+
+    Attributes:
+        path: of no file.
+        is_fresh: it need not be written.
+        messages: where messages would go.
+
+    Raises:
+        ValueError: no such lens, labels, or an interval that is not a positive number.
+    """
+
+    path = None
+    is_fresh = True
+
+    def __init__(
+        self, *, lens: Lens = "busy", labels: Labels = "name", flush_interval: float | None = 5.0
+    ) -> None:
+        _check_options(lens, labels, flush_interval)
+        self.messages: Messages = to_log
+
+    def write(self) -> NoReturn:
+        """Refuse to write.
+
+        Raises:
+            StackFileError: always.
+        """
+        raise StackFileError("this recording has no stack file: give it the name of one")
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+    def close(self, *, write: bool = True) -> None:
+        """Do nothing."""
+
+    def discard(self) -> None:
+        """Do nothing."""
+
+
 def _with_suffix(path: str | os.PathLike[str]) -> Path:
     """Force the suffix ``.folded``, as trace-tools does."""
     plain = Path(path)
@@ -313,6 +358,12 @@ def _absolute(path: Path) -> Path:
         raise StackFileError(
             f"cannot write the stack file {path}: the working directory is gone; give a whole path"
         ) from error
+
+
+def _check_options(lens: Lens, labels: Labels, flush_interval: float | None) -> None:
+    _check_choice("lens", lens, LENSES)
+    _check_choice("labels", labels, LABELS)
+    _check_interval(flush_interval)
 
 
 def _check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:

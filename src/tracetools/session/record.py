@@ -33,7 +33,7 @@ __all__ = ["Record", "record"]
 class _Arguments(Options):
     """What `record` takes."""
 
-    file: str | os.PathLike[str]
+    file: str | os.PathLike[str] | None = None
 
 
 @function_taking(_Arguments)
@@ -49,6 +49,7 @@ def record(arguments: _Arguments) -> Record:  # noqa: D417  # below
 
     Args:
         file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
+            ``None`` to write nothing.
         {options}
 
     Raises:
@@ -68,6 +69,15 @@ class Record:
         self._is_used = False
         self._trio: TrioInstrument | None = None
         self._asyncio: AsyncioInstrument | None = None
+
+    def __repr__(self) -> str:
+        return repr(self._recording) if self._is_used else "<recording that was not begun>"
+
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows: the report of what was recorded up to now."""
+        if self._is_used:
+            return self._recording._repr_html_()
+        return "<p>tracetools: nothing is recorded yet. Use this object by <code>with</code>.</p>"
 
     def __enter__(self) -> Recording:
         if running_loop() is not None or is_in_trio_task():

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist
+from tracetools.core.notebook import html_of
 from tracetools.guest.messages import to_log
 from tracetools.instruments import hidden_frames
 from tracetools.output.flamegraph import Flamegrapher
-from tracetools.output.stack_file import StackFile
+from tracetools.output.stack_file import NoStackFile, StackFile
 from tracetools.recording import forks
 from tracetools.recording.forks import Follower
 from tracetools.recording.recorder import Recorder
@@ -35,7 +36,7 @@ class Recording(Follower):
     Its threads end before a fork, else Python would warn of them; in the parent they start again.
 
     Args:
-        stack_file: where it goes.
+        stack_file: where it goes; ``None`` to write nothing.
         options: what is recorded.
         closes: whether it is going to be closed; then the file need not be written each time that
             no loop is left, which may be often.
@@ -49,7 +50,7 @@ class Recording(Follower):
 
     def __init__(
         self,
-        stack_file: str | os.PathLike[str],
+        stack_file: str | os.PathLike[str] | None,
         options: Options,
         *,
         closes: bool = False,
@@ -75,16 +76,32 @@ class Recording(Follower):
         self._is_closed = False
         self._closes = closes
         self._lens, self._labels = options.lens, options.labels
-        self._file = StackFile(
-            stack_file,
-            self.recorder.profile,
-            lens=options.lens,
-            labels=options.labels,
-            flush_interval=options.flush_interval,
+        self._was_shown = False
+        how: dict[str, Any] = {
+            "lens": options.lens,
+            "labels": options.labels,
+            "flush_interval": options.flush_interval,
+        }
+        self._file = (
+            NoStackFile(**how)
+            if stack_file is None
+            else StackFile(stack_file, self.recorder.profile, **how)
         )
         self._file.messages = messages
         if with_profile:
-            self._file.add_profile()
+            self.file.add_profile()
+
+    def __repr__(self) -> str:
+        profile = self.profile
+        return (
+            f"<recording of {', '.join(profile.programs)}: {profile.duration / 1e9:.3f} s"
+            f" of {profile.runs} loop{'s'[: profile.runs != 1]}>"
+        )
+
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows: the report of what was recorded up to now."""
+        self._was_shown = True
+        return html_of(self.profile)
 
     @property
     def profile(self) -> Profile:
@@ -93,20 +110,35 @@ class Recording(Follower):
 
     @property
     def flamegrapher(self) -> Flamegrapher:
-        """A `Flamegrapher` with its stack file set, which marks what blocked the loop."""
-        flamegrapher = Flamegrapher().with_stack_file(self._file.path)
+        """A `Flamegrapher` with its stack file set, if there is one.
+
+        It marks what blocked the loop.
+        """
+        flamegrapher = Flamegrapher(self._file.path)
         return flamegrapher.with_marks_of(self.profile, self._lens, self._labels)
 
     @property
     def file(self) -> StackFile:
-        """The stack file."""
+        """The stack file.
+
+        Raises:
+            StackFileError: there is none.
+        """
+        if isinstance(self._file, NoStackFile):
+            self._file.write()  # it refuses
         return self._file
+
+    @property
+    def is_to_be_shown(self) -> bool:
+        """Whether it goes into no file, and no notebook has shown it yet."""
+        return isinstance(self._file, NoStackFile) and not self._was_shown
 
     def write(self) -> Path:
         """Write the stack file now, and return its path.
 
         Raises:
-            StackFileError: it cannot be written; the last good one is still there.
+            StackFileError: it cannot be written, and the last good one is still there; or there is
+                none.
         """
         return self._file.write()
 

@@ -28,6 +28,7 @@ __all__ = [
     "Delivery",
     "ProcessStarter",
     "anyio_delivery",
+    "asyncio_call_next",
     "asyncio_coroutine",
     "asyncio_creation",
     "asyncio_eager_constructor",
@@ -52,6 +53,7 @@ __all__ = [
     "innermost_frame",
     "is_limiter",
     "is_of_asyncio",
+    "is_of_tornado",
     "missing",
     "native_thread",
     "pending_call",
@@ -59,6 +61,7 @@ __all__ = [
     "runpy_run_module",
     "runs_loop",
     "this_thread",
+    "tornado_callback",
     "trio_checkpoint",
     "trio_instruments",
     "trio_is_guest",
@@ -133,6 +136,9 @@ _NAMES: Final = (
         "_posixsubprocess",
         "fork_exec",
         "processes that the program spawns by multiprocessing are not recorded",
+    ),
+    _Name(
+        "tornado.ioloop", "IOLoop._run_callback", "callbacks of tornado have the name of its own"
     ),
     _Name("sys", "_current_frames", "functions and blocking lines are not sampled"),
     _Name("sys", "_getframe", "spans have no line"),
@@ -627,6 +633,35 @@ _PROTOCOL_METHODS: Final[dict[str, tuple[str, ...]]] = {
 """The methods of transports that loops call, and those of protocols that they call in turn."""
 
 
+def tornado_callback(method: Any, args: tuple[Any, ...]) -> Any:
+    """Return what a method of tornado's loops, which asyncio's call, calls in turn; or None.
+
+    That is what was given to `IOLoop.add_callback`, or the handler of a file or socket.
+    """
+    function = method.__func__
+    if not args or type(function) is not FunctionType or not is_of_tornado(function.__code__):
+        return None
+    code = function.__code__
+    if code.co_name == "_run_callback":
+        return args[0]
+    return (vars(method.__self__).get("handlers", {}).get(args[0]) or (None, None))[1]
+
+
+def is_of_tornado(code: CodeType) -> bool:
+    """Whether a function is a method of tornado's loops that asyncio's call."""
+    if code.co_name not in _TORNADO:
+        return False
+    module = sys.modules.get(_TORNADO[code.co_name])
+    return getattr(module, "__file__", None) == code.co_filename
+
+
+_TORNADO: Final = {
+    "_run_callback": "tornado.ioloop",
+    "_handle_events": "tornado.platform.asyncio",
+}
+"""The methods of tornado's loops that asyncio's call, and their modules."""
+
+
 def asyncio_is_rearmed(handle: Any, callback: Any) -> bool:
     """Whether the callback of a handle has just had itself called once more, at once."""
     try:
@@ -713,6 +748,17 @@ def asyncio_replace_callbacks(loop: Any, replace: Callable[[Any], Any]) -> None:
     """Replace what a loop is going to call next; nothing for loops in C."""
     for handle in getattr(loop, "_ready", ()):
         handle._callback = replace(handle._callback)  # noqa: SLF001
+
+
+def asyncio_call_next(loop: Any, callback: Callable[[], object]) -> None:
+    """Have a loop call something as soon as the step is over that it is in.
+
+    A loop in C calls what is scheduled already first.
+    """
+    handle = loop.call_soon(callback)
+    ready = getattr(loop, "_ready", None)
+    if ready and ready[-1] is handle:
+        ready.rotate()
 
 
 def _in_module(module: str, name: str) -> Any:

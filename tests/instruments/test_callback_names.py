@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import functools
 import operator
+import sys
 import time
 import types
 from unittest import mock
@@ -229,3 +230,55 @@ def test_methods_of_futures_are_asyncios_own(make):
 )
 def test_plain_functions_and_methods_are_known_by_their_code(callback, is_known):
     assert is_known_by_code(callback) == is_known
+
+
+# --------------------------------------------------------------------------------------- tornado
+
+
+class TornadoLoop:
+    """What of tornado's loops is called by asyncio's; its methods have files of tornado."""
+
+    def __init__(self, **handlers):
+        self.handlers = handlers
+
+    def _run_callback(self, callback):
+        callback()
+
+    def _handle_events(self, descriptor, events):
+        self.handlers[descriptor][1](descriptor, events)
+
+
+@pytest.fixture
+def tornado(monkeypatch):
+    for name in ("tornado.ioloop", "tornado.platform.asyncio"):
+        module = types.ModuleType(name)
+        module.__file__ = __file__
+        monkeypatch.setitem(sys.modules, name, module)
+
+
+def reads(descriptor, events):
+    pass
+
+
+def test_what_tornado_calls_in_turn_is_named(tornado):
+    loop = TornadoLoop(d=(None, reads))
+    given = {
+        loop._run_callback: (functools.partial(reads, 1, 2),),
+        loop._handle_events: ("d", 1),
+    }
+    for method, args in given.items():
+        assert callback_frame(method, args).name == "reads"
+        assert not is_known_by_code(method)
+
+
+def test_tornados_own_method_is_named_where_it_is_not_known_what_it_calls(tornado):
+    loop = TornadoLoop()
+    for args in ((), ("gone", 1)):
+        assert callback_frame(loop._handle_events, args).name == "TornadoLoop._handle_events"
+    assert callback_frame(loop._run_callback).name == "TornadoLoop._run_callback"
+
+
+def test_methods_of_such_names_that_are_not_tornados_are_named_themselves():
+    method = TornadoLoop()._run_callback
+    assert callback_frame(method, (reads,)).name == "TornadoLoop._run_callback"
+    assert is_known_by_code(method)

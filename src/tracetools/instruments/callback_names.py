@@ -55,7 +55,8 @@ def is_known_by_code(callback: Any) -> bool:
         return False
     if _delivery(callback) is not None:
         return False
-    return callback is function or not compat.is_of_asyncio(function.__code__)
+    code = function.__code__
+    return callback is function or not (compat.is_of_asyncio(code) or compat.is_of_tornado(code))
 
 
 def _delivery(callback: Any) -> compat.Delivery | None:
@@ -100,7 +101,10 @@ def _within(callback: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]
     """Return what a callback calls in turn, and with what; None if that cannot be seen."""
     kind = type(callback)
     if kind is MethodType:
-        return compat.asyncio_protocol_method(callback) or callback.__func__, ()
+        given = compat.tornado_callback(callback, args)
+        if given is None:
+            given = compat.asyncio_protocol_method(callback) or callback.__func__
+        return given, ()
     if kind is BuiltinMethodType:
         runs = type(callback.__self__) is Context and callback.__name__ == "run"
         return (args[0], args[1:]) if runs and args else None

@@ -416,3 +416,25 @@ def test_what_starts_processes_is_there_and_takes_an_environment():
 
 def test_a_module_is_run_as_python_does():
     assert compat.runpy_run_module().__module__ == "runpy"
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_a_loop_calls_something_next_where_its_queue_is_known(ready):
+    called = []
+
+    class Loop(asyncio.SelectorEventLoop):
+        pass
+
+    def first():
+        compat.asyncio_call_next(hidden if not ready else loop, lambda: called.append("next"))
+        called.append("first")
+
+    loop = Loop()
+    hidden = SimpleNamespace(call_soon=loop.call_soon)
+    for callback in (first, lambda: called.append("second"), loop.stop):
+        loop.call_soon(callback)
+    loop.run_forever()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    expected = ["first", "next", "second"] if ready else ["first", "second", "next"]
+    assert called == expected

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -14,6 +15,7 @@ from tracetools.attribution.functions import (
     FunctionStacks,
     is_ours,
     is_step,
+    owner_of,
     qualified_name,
     register_step,
 )
@@ -52,6 +54,15 @@ def shown(functions, *spans):
     codes = [getattr(function, "__code__", function) for function in functions]
     found = FunctionStacks().stack(codes, base, own, tree)
     return [frame.name for frame in frames_between(own, found)[1:]]
+
+
+@pytest.mark.parametrize("name", ["IPython", "ipykernel"])
+def test_functions_that_run_the_cells_of_notebooks_are_runtime_functions(monkeypatch, name):
+    module = ModuleType(name)
+    module.__file__ = f"/a notebook/{name}/__init__.py"
+    monkeypatch.setitem(sys.modules, name, module)
+    files = [f"/a notebook/{name}/core/shell.py", f"/a notebook/{name}_extension.py"]
+    assert [owner_of(file) for file in files] == ["runtime", "program"]
 
 
 def test_the_functions_of_a_program_have_frames_below_the_tasks_own():

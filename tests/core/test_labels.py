@@ -227,3 +227,21 @@ def test_the_memory_of_frames_does_not_keep_functions_for_ever():
 )
 def test_thread_names_have_no_numbers_of_python(name, shown):
     assert thread_name(name) == shown
+
+
+def test_the_file_of_a_notebook_cell_is_shown_as_the_cell():
+    cells = {"/kernel_47/1.py": "In [3]", "<input>": "In [4]"}
+    shorten = PathShortener("/", [], cells.get)
+    frames = [
+        Frame("main", "/kernel_47/1.py", 2),
+        Frame("<module>", "/kernel_47/1.py", 1),
+        Frame("main", "<input>", 5),
+        Frame("<module>", "/app.py", 1),
+    ]
+    assert [shorten(frame).label for frame in frames] == [
+        "main (In [3]:2)",
+        "cell (In [3]:1)",
+        "main (In [4]:5)",
+        "<module> (app.py:1)",
+    ]
+    assert shorten(frames[1]).label == "cell (In [3]:1)"  # from memory

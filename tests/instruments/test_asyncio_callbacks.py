@@ -15,6 +15,7 @@ from weakref import ref
 import anyio
 import pytest
 
+from tests.notebooks import Notebook
 from tests.strategies import by_names
 from tracetools import compat, record, span
 from tracetools.core.stacks import CALLBACKS
@@ -479,3 +480,27 @@ def test_a_cancellation_that_never_ends_names_its_scope_and_task(clock, tmp_path
     scope = name.partition(" in a scope of ")[2]
     assert scope.endswith("main")
     assert 2 * delivered[name].self_wakes > delivered[name].steps > 1
+
+
+def test_callbacks_of_a_notebooks_kernel_are_the_loops_own_work(recorded, clock, monkeypatch):
+    notebook = Notebook(monkeypatch)
+    names = {}
+    source = "def reads(tick):\n    tick(5)"
+    exec(compile(source, "/site/ipykernel/iostream.py", "exec"), names)  # noqa: S102
+    found = {}
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        async with record(clock=clock) as recording:
+            loop.call_soon(names["reads"], clock.tick)
+            loop.call_soon(clock_tick)
+            await until_called()
+        found.update(by_names(recording.profile))
+
+    def clock_tick():
+        clock.tick(3)
+
+    asyncio.run(main())
+    assert notebook.shown == []
+    assert [times.busy for name, times in found.items() if "clock_tick" in name] == [3]
+    assert not any("reads" in name for name in found)

@@ -10,6 +10,7 @@ import types
 import pytest
 import trio
 
+from tests.notebooks import FILE, Notebook
 from tracetools import observe
 from tracetools.core.stacks import Frame
 from tracetools.instruments.task_functions import is_of_runtime, task_function
@@ -254,3 +255,43 @@ def async_append_to(made):
 def test_tasks_of_loops_and_servers_are_not_the_programs(make, expected):
     with contextlib.closing(make()) as coroutine:
         assert is_of_runtime(coroutine) is expected
+
+
+# ------------------------------------------------------------------------------------- notebooks
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    return Notebook(monkeypatch)
+
+
+def test_the_task_of_a_cell_is_shown_as_the_cell(notebook):
+    cell = Frame("<module>", FILE, 1)
+    coroutine = notebook.shell.run_cell_async("await pause()")
+    assert task_function(coroutine) == (cell, None)
+
+    @types.coroutine
+    def pause():
+        yield
+
+    notebook.shell.user_ns["pause"] = pause
+    coroutine.send(None)
+    assert told(coroutine) == (cell, None)
+
+
+@pytest.mark.parametrize("name", ["_trio_runner.<locals>.loc", "TrioRunner.__call__.<locals>.loc"])
+def test_the_task_of_a_cell_that_trio_runs_is_shown_as_the_cell(notebook, name):
+    async def loc(coro):
+        await coro
+
+    loc.__qualname__ = name
+    cell = notebook.shell.run_cell_async("1")
+    assert told(loc(cell)) == (Frame("<module>", FILE, 1), None)
+    cell.close()
+
+
+def test_the_tasks_of_a_notebooks_kernel_are_not_the_programs(notebook):
+    coroutines = [notebook.kernel.shell_main(None), notebook.shell.run_cell_async("1"), plain()]
+    assert [is_of_runtime(coroutine) for coroutine in coroutines] == [True, False, False]
+    for coroutine in coroutines:
+        coroutine.close()

@@ -20,6 +20,7 @@ from tracetools.core.stacks import (
     KINDS,
     OTHER,
     ROOT,
+    RUNTIME,
     Blocks,
     Frame,
     Times,
@@ -204,6 +205,12 @@ def test_a_child_in_its_first_step_is_not_the_time_of_its_parent():
 @pytest.mark.parametrize("frame", [OTHER, DEEPER, ROOT])
 def test_a_frame_that_stands_for_many_may_have_yielded(frame):
     assert kinds(of_stack(Times(busy=2 * S, steps=1, entries=1), frame)) == []
+
+
+def test_a_task_that_is_not_the_programs_is_not_told_to_yield():
+    times = Times(busy=2 * S, steps=1, entries=1)
+    path = (ROOT, RUNTIME, Frame("shell_main", "ipykernel/kernelbase.py", 1))
+    assert kinds(Profile(stacks={path: times}, duration=2 * S)) == []
 
 
 # ---------------------------------------------------------------------------------- growing-queue

@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
+from tests.notebooks import Notebook
 from tracetools.core.accounting import NEVER
-from tracetools.core.stacks import ROOT, Blocks, Frame, StackTree
+from tracetools.core.stacks import ROOT, RUNTIME, Blocks, Frame, StackTree
 from tracetools.recording import loops
 from tracetools.recording.loops import AGAIN, RecordedLoop, RecordedThread
 from tracetools.testing import FakeClock, ScriptedLoop
@@ -350,3 +351,16 @@ def test_a_thread_knows_who_records_it_and_which_it_is():
     assert (account.owner, account.thread) == (owner, threading.get_ident())
     assert tree.child(tree.root, Frame("span")).thread == 3
     assert tree.root.frame == ROOT
+
+
+def test_a_notebooks_kernel_blocks_nothing(monkeypatch):
+    Notebook(monkeypatch)
+    tree = StackTree()
+    loop = RecordedLoop(tree, FakeClock(), Owner())
+    runtime = tree.child(tree.root, RUNTIME)
+    kernel = tree.child(runtime, Frame("shell_main", "/site/ipykernel/base.py", 1))
+    server = tree.child(runtime, Frame("lifespan", "/site/uvicorn/on.py", 1))
+    stacks = [kernel, tree.child(kernel, LINE), server, tree.child(tree.root, LINE), tree.root]
+    assert [loop.may_block(stack) for stack in stacks] == [True] * 5
+    loop.is_of_kernel = True
+    assert [loop.may_block(stack) for stack in stacks] == [False, False, True, True, True]

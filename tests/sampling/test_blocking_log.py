@@ -8,7 +8,9 @@ from functools import partial
 
 import pytest
 
+from tests.notebooks import FILE, Notebook, keep_lines
 from tests.sampling.world import MILLISECOND
+from tracetools.core.stacks import Frame
 from tracetools.sampling import blocking_log
 
 
@@ -94,3 +96,20 @@ def test_the_text_of_a_line_is_read_from_its_file(tmp_path):
     assert blocking_log._text_of(str(file), 2) == "second \ufffd"
     assert blocking_log._text_of(str(file), 3) == ""
     assert blocking_log._text_of(str(file), 0) == ""
+
+
+def test_the_text_of_a_line_of_a_notebook_cell_is_what_python_keeps(monkeypatch):
+    keep_lines(monkeypatch, "first\n  second\n", FILE)
+    assert [blocking_log._text_of(FILE, line) for line in range(4)] == ["", "first", "second", ""]
+
+
+def test_a_step_of_a_cell_is_logged_by_the_cell(blocking, caplog, monkeypatch):
+    Notebook(monkeypatch).run("1")
+    cell = Frame("<module>", FILE, 1)
+    loop = blocking.loop.loop
+    task = loop.spawn(loop.tree.root, cell, loop.clock())
+    task.begin_step(loop.clock())
+    blocking.loop.tick(200 * MILLISECOND)
+    loop.exit(task, loop.clock())
+    blocking.sample()
+    assert caplog.messages == ["the loop was blocked for 0.200 s by cell"]

@@ -16,6 +16,7 @@ from tracetools import FlamegraphInstrument, record
 from tracetools.attribution.functions import register_step
 from tracetools.core.stacks import Blocks, Frame
 from tracetools.guest import threads as hidden_threads
+from tracetools.recording.loops import RecordedLoop
 from tracetools.testing import FakeClock
 
 # ------------------------------------------------------------------------------------- functions
@@ -309,6 +310,20 @@ def test_a_step_within_the_threshold_does_not_block(blocking, caplog):
         blocking.sample()
 
     blocking.step(load)
+    assert blocking.blocks() == {}
+    assert caplog.messages == []
+
+
+def test_a_step_that_blocks_nothing_is_neither_counted_nor_logged(blocking, caplog, monkeypatch):
+    """Such as a step of a notebook's kernel, which runs a cell."""
+
+    def load():
+        blocking.loop.tick(300 * MILLISECOND)
+        blocking.sample()
+
+    monkeypatch.setattr(RecordedLoop, "may_block", lambda *_: False)
+    blocking.step(load)
+    blocking.sample()
     assert blocking.blocks() == {}
     assert caplog.messages == []
 

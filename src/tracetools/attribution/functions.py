@@ -45,6 +45,8 @@ _RUNTIME: Final = (
     "contextlib",
     "threading",
     "concurrent.futures",
+    "IPython",
+    "ipykernel",
 )
 _OURS: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _DEMO: Final = os.path.join(_OURS, "demo", "")

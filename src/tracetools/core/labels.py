@@ -38,6 +38,10 @@ LABELS: tuple[Labels, ...] = get_args(Labels)
 LabelPath: TypeAlias = tuple[str, ...]
 """A stack as the labels of its frames, from the root down."""
 
+_MODULE = "<module>"
+_CELL = "cell"
+"""The name of the code of a notebook cell itself, outside of functions."""
+
 _INSTALLED = re.compile(r"(?:site|dist)-packages/")
 _THREAD_NUMBER = re.compile(
     r"(?<=^Thread)-\d+|(?<=^ThreadPoolExecutor)-\d+_\d+$|(?<=^asyncio)_\d+$|(?<=^Trio thread) \d+$"
@@ -77,9 +81,21 @@ class PathShortener:
     environment there. Any other file is shown relative to the longest entry of ``sys.path`` above
     it, or whole if there is none. Directory and ``sys.path`` are read once, at construction: a
     program that changes its directory keeps its labels.
+
+    Args:
+        directory: the working directory, if it is not that of the process.
+        path: the entries, if they are not those of ``sys.path``.
+        cell_of_file: returns the name of the notebook cell that has a file; None for other files.
     """
 
-    def __init__(self, directory: str | None = None, path: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        directory: str | None = None,
+        path: Iterable[str] | None = None,
+        cell_of_file: Callable[[str], str | None] | None = None,
+    ) -> None:
+        self._cell_of_file = cell_of_file
+        self._cells: dict[str, str] = {}
         self._here = _working_directory() if directory is None else os.path.abspath(directory)
         entries = sys.path if path is None else path
         # Python itself ignores what is not text there
@@ -89,7 +105,12 @@ class PathShortener:
 
     def __call__(self, frame: Frame) -> Frame:
         """Return `frame` with its file made relative."""
-        return frame._replace(file=self._shorten(frame.file)) if frame.file else frame
+        if not frame.file:
+            return frame
+        file = self._shorten(frame.file)
+        if frame.name == _MODULE and frame.file in self._cells:
+            return Frame(_CELL, file, frame.line)
+        return frame._replace(file=file)
 
     def _shorten(self, file: str) -> str:
         known = self._files.get(file)
@@ -98,6 +119,10 @@ class PathShortener:
         return known
 
     def _relative(self, file: str) -> str:
+        cell = None if self._cell_of_file is None else self._cell_of_file(file)
+        if cell is not None:
+            self._cells[file] = cell
+            return cell
         if file.startswith("<"):  # <string>, <stdin>, <frozen importlib._bootstrap>
             return file
         absolute = self._absolute(file)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet, ref
@@ -32,6 +33,7 @@ from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
 from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import spawner
 from tracetools.instruments.tasks import Tasks
+from tracetools.recording.notebooks import is_kernel_here
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -50,12 +52,20 @@ class AsyncioInstrument(Tasks, Listener):
     Args:
         recording: the recording.
         only: the one loop to follow; ``None`` for every loop.
+        blocked: a loop that is in a step of a notebook cell that cannot await. It is recorded only
+            while it runs within that step, if a library lets it.
     """
 
-    def __init__(self, recording: Recording, only: AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        only: AbstractEventLoop | None = None,
+        blocked: AbstractEventLoop | None = None,
+    ) -> None:
         super().__init__(recording.recorder, task_names=recording.task_names)
         self._recording = recording
         self._only = None if only is None else ref(only)
+        self._blocked = None if blocked is None else ref(blocked)
         portals.start(self.portal)
         self._accounts: WeakKeyDictionary[AbstractEventLoop, RecordedLoop] = WeakKeyDictionary()
         self._tasks = _KnownTasks()
@@ -67,7 +77,7 @@ class AsyncioInstrument(Tasks, Listener):
         self._entered: set[TaskAccount] = set()
         self._untracked: WeakSet[Any] = WeakSet()
         self._strange: set[tuple[str, int]] = set()
-        self._nested: dict[RecordedLoop, list[list[TaskAccount]]] = {}
+        self._nested: dict[RecordedLoop, list[tuple[int, list[TaskAccount]]]] = {}
 
     # -------------------------------------------------------------- called for loops
 
@@ -87,10 +97,22 @@ class AsyncioInstrument(Tasks, Listener):
                 account = self._account(loop)
                 if account.paused is None:
                     return  # it was known to run when a task was made
+                if is_running(loop) and is_kernel_here():
+                    account.is_of_kernel = True
                 self.recorder.resume_loop(account)
                 self._recording.loop_began()
                 self._watch(loop, account)
                 self._adopt(loop, account)
+
+    def join(self, loop: AbstractEventLoop) -> None:
+        """Start to record the loop that this is called in, and the step that goes on."""
+        self.starts(loop)
+        with self.guard("a step that went on could not be recorded"):
+            task = _current_task()
+            account = self._tasks.accounts.get(id(task))
+            if account is not None:
+                _begin_late_step(self, account)
+                compat.asyncio_call_next(loop, partial(_end_late_step, self, account, task))
 
     def stops(self, loop: AbstractEventLoop) -> None:
         """Note that a loop has stopped; it may run again."""
@@ -125,11 +147,16 @@ class AsyncioInstrument(Tasks, Listener):
 
     def nests(self, loop: AbstractEventLoop) -> None:
         """Note that a loop runs within a step of its own: the task waits for what runs there."""
+        if self._is_blocked(loop):
+            self.starts(loop)
         with self.guard("a loop that runs within itself could not be recorded"):
             account = self._accounts.get(loop)
             if account is not None:
+                if self._is_blocked(loop):
+                    account.share(account.clock(), is_shared=False)
                 stepping: list[TaskAccount] = []
-                self._nested.setdefault(account, []).append(stepping)
+                outer = id(_current_task())
+                self._nested.setdefault(account, []).append((outer, stepping))
                 while account.current is not None:
                     stepping.append(account.current)
                     account.current.end_step(account.clock())
@@ -139,9 +166,12 @@ class AsyncioInstrument(Tasks, Listener):
         with self.guard("a loop that runs within itself could not be recorded"):
             account = self._accounts.get(loop)
             if account is not None and self._nested.get(account):
-                for task in reversed(self._nested[account].pop()):
+                for task in reversed(self._nested[account].pop()[1]):
                     if task in account.tasks or task.is_callback:
                         task.begin_step(account.clock())
+                if self._is_blocked(loop) and not self._nested[account]:
+                    self.stops(loop)  # it stands still until it runs within itself again
+                    account.share(account.paused or account.clock(), is_shared=True)
 
     def closed(self, loop: AbstractEventLoop) -> None:
         """End the recording of a loop."""
@@ -159,9 +189,11 @@ class AsyncioInstrument(Tasks, Listener):
             return coroutine
         with self.guard("a new task could not be recorded"):
             if self._follows(loop):
-                is_new = loop not in self._accounts
+                ran_before = loop not in self._accounts and is_running(loop)
+                if ran_before and (self._is_blocked(loop) or is_of_runtime(coroutine)):
+                    return coroutine  # it is a kernel's loop
                 of_loop = self._account(loop)
-                if is_new and is_running(loop):
+                if ran_before:
                     self.starts(loop)  # it ran before the recording started
                 asyncio_patches.check_methods(loop)
                 if of_loop.current is None or of_loop.current.is_callback:
@@ -215,6 +247,11 @@ class AsyncioInstrument(Tasks, Listener):
         of_loop = self._accounts.get(loop)
         if of_loop is None or not self._follows(loop):
             return
+        nested = self._nested.get(of_loop, ())
+        if self._is_blocked(loop) and not nested:
+            return
+        if any(outer == id(task) for outer, _ in nested):
+            return  # it waits while its loop runs within its step, whatever a library says
         account = self._tasks.accounts.get(id(task))
         if account is None:
             self._adopt_task(of_loop, task, self._spawner(of_loop), by_wakeups=False)
@@ -292,6 +329,9 @@ class AsyncioInstrument(Tasks, Listener):
     def _follows(self, loop: AbstractEventLoop) -> bool:
         return self._recording.is_open and (self._only is None or self._only() is loop)
 
+    def _is_blocked(self, loop: AbstractEventLoop) -> bool:
+        return self._blocked is not None and self._blocked() is loop
+
     def _account(self, loop: AbstractEventLoop) -> RecordedLoop:
         """Return the account of a loop; make it if the loop is new."""
         account = self._accounts.get(loop)
@@ -348,9 +388,14 @@ class AsyncioInstrument(Tasks, Listener):
                     self._gone.append(account)
 
     def _adopt(self, loop: AbstractEventLoop, account: RecordedLoop) -> None:
-        """Follow the tasks that lived before the loop was recorded, from their next step on."""
+        """Follow the tasks that lived before the loop was recorded, from their next step on.
+
+        Those of a notebook's kernel wait for the cell that records. They are followed from then on
+        when they are woken.
+        """
         for task in _living(loop):
-            self._adopt_task(account, task)
+            if not (account.is_of_kernel and _is_of_runtime(task)):
+                self._adopt_task(account, task)
         if self.wants_wakeups:
             asyncio_patches.update_methods()
         compat.asyncio_replace_callbacks(loop, self.scheduled)
@@ -363,6 +408,8 @@ class AsyncioInstrument(Tasks, Listener):
     def _count_if_untracked(self, task: Any) -> None:
         try:
             if not (task is None or self._is_followed(task) or task in self._untracked):
+                if is_kernel_here() and _is_of_runtime(task):
+                    return
                 self._untracked.add(task)
                 self.recorder.untracked += 1
         except Exception as error:  # a task class of the program may do anything
@@ -569,6 +616,16 @@ def _runs_ours(task: Any) -> bool:
     """Whether a task runs a coroutine of ours; not if it cannot say."""
     try:
         return type(compat.asyncio_coroutine(task)) is SteppedCoroutine
+    except Exception as error:  # a task class of the program may do anything
+        if is_interruption(error):
+            raise
+        return False
+
+
+def _is_of_runtime(task: Any) -> bool:
+    """Whether a task is a kernel's, or another that is not the program's; not if it cannot say."""
+    try:
+        return is_of_runtime(compat.asyncio_coroutine(task))
     except Exception as error:  # a task class of the program may do anything
         if is_interruption(error):
             raise

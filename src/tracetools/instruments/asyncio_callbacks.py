@@ -22,6 +22,7 @@ from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.forks import renew_in_child
 from tracetools.recording.guard import handle
 from tracetools.recording.loops import RecordedLoop
+from tracetools.recording.notebooks import is_callback_of_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -165,6 +166,8 @@ def _begin(loop: RecordedLoop, called: Any) -> TaskAccount | None:
     is_tick = frame is not None and compat.trio_is_guest_tick(frame.name)
     if is_tick and loop.is_host:
         return None
+    if loop.is_of_kernel and frame is not None and is_callback_of_kernel(frame):
+        frame = None
     account = None if frame is None else loop.callback(frame, now)
     if is_known_by_code(callback) and not is_tick:
         loop.know(callback, account)

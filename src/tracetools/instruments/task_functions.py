@@ -16,6 +16,7 @@ from tracetools.core.frame_locals import locals_of
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import code_frame, memoised_frames, stable_name
 from tracetools.core.stacks import Frame
+from tracetools.recording.notebooks import is_of_kernel
 from tracetools.recording.spans import function_frame, observed_frame, observed_function_frame
 
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ def _coroutine(found: Any) -> Any:
     return found
 
 
+def _file_of_cell(names: Mapping[str, Any]) -> str:
+    """Return the file of the cell that IPython runs, or is about to run."""
+    if "cell_name" in names:
+        return str(names["cell_name"])
+    shell, cell = names["self"], names["raw_cell"]
+    transformed = names.get("transformed_cell") or cell
+    return str(shell.compile.get_code_name(cell, transformed, shell.execution_count))
+
+
 _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
     "run.<locals>.wrapper": lambda names: _coroutine(names["main"]),  # uvloop's
     # trio, around awaitables that are not native coroutines
@@ -55,6 +65,10 @@ _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
     # anyio's calls from threads
     "AsyncIOBackend.run_async_from_thread.<locals>.task_wrapper": lambda names: names["func"],
     "BlockingPortal._call_func": lambda names: names["func"],
+    # IPython, and its kernel
+    "InteractiveShell.run_cell_async": lambda names: Frame("<module>", _file_of_cell(names), 1),
+    "_trio_runner.<locals>.loc": lambda names: names["coro"],
+    "TrioRunner.__call__.<locals>.loc": lambda names: names["coro"],
 }
 """How to get from the local names of a runner that has not started to what it will run."""
 
@@ -79,12 +93,14 @@ _OF_UVLOOP: Final = {"Loop.shutdown_asyncgens", "Loop.shutdown_default_executor"
 
 
 def is_of_runtime(coroutine: Any) -> bool:
-    """Whether what a task runs belongs to the loop or to a server, and not to the program."""
+    """Whether what a task runs is the loop's, a server's or a notebook kernel's own."""
     coroutine = unstepped(coroutine)
     kind = type(coroutine)
     if kind is CoroutineType:
         modules = _OF_RUNTIME.get(coroutine.__qualname__, ())
-        return any(is_defined_in(coroutine.cr_code, module) for module in modules)
+        code = coroutine.cr_code
+        known = any(is_defined_in(code, module) for module in modules)
+        return known or is_of_kernel(code.co_filename)
     return _NAME(kind) == _OF_CYTHON and getattr(coroutine, "__qualname__", None) in _OF_UVLOOP
 
 
@@ -164,6 +180,8 @@ def _wrapped(coroutine: Any) -> Any:
 
 
 def _function(target: Any) -> tuple[Frame, Frame | None]:
+    if type(target) is Frame:
+        return target, None
     code = getattr(target, "cr_code", None) or getattr(target, "gi_code", None)
     if code is not None:
         observed = observed_frame(target)

@@ -24,6 +24,7 @@ from tracetools.core.stacks import (
     KINDS,
     OTHER,
     ROOT,
+    RUNTIME,
     Blocks,
     StackPath,
     Times,
@@ -299,6 +300,8 @@ def _never_yielded(profile: Profile) -> Iterator[_Finding]:
     yielded = _with_steps_below(profile)
     for path, times in _of_one(profile):
         if not times.entries or times.steps > times.entries or path in yielded:
+            continue
+        if path[1:2] == (RUNTIME,):  # nobody can change it; a notebook's kernel runs whole cells
             continue
         if own[path] >= LONG_RUN * times.entries:
             each = amount(own[path] // times.entries)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from tracetools import compat
 from tracetools.core.accounting import NEVER, LoopAccount, ThreadAccount
 from tracetools.core.garbage import collected_in_step
-from tracetools.core.stacks import Blocks
+from tracetools.core.stacks import RUNTIME, Blocks, stack_path
 from tracetools.recording.guard import handle
+from tracetools.recording.notebooks import is_of_kernel
 from tracetools.recording.usage import divided, read_usage
 
 if TYPE_CHECKING:
@@ -122,8 +123,9 @@ class RecordedLoop(LoopAccount):
         postponed: an error of the program's signal handler that is to be raised in the program.
         is_guest: whether it runs in callbacks of another loop, its host, as trio can.
         is_host: whether such a loop is recorded in its callbacks.
-        shared_since: since when its host is recorded as well; ``None`` while it is not. Meanwhile
-            its time is part of its host's.
+        is_of_kernel: whether a notebook's kernel runs in it, which steps through cells.
+        shared_since: since when its time is not its own; ``None`` while it is. It is part of its
+            host's, if that is recorded as well. Or the loop stands still.
         shared: the nanoseconds of earlier such times.
     """
 
@@ -132,6 +134,7 @@ class RecordedLoop(LoopAccount):
         "clock",
         "is_guest",
         "is_host",
+        "is_of_kernel",
         "known",
         "last_blocking",
         "late",
@@ -179,7 +182,7 @@ class RecordedLoop(LoopAccount):
         self.samples: list[tuple[int, Location]] = []
         self.last_blocking: tuple[int, Location, Blocks] | None = None
         self.postponed: BaseException | None = None
-        self.is_guest = self.is_host = False
+        self.is_guest = self.is_host = self.is_of_kernel = False
         self.shared_since: int | None = None
         self.shared = 0
         self.set_gil_release(None)
@@ -195,13 +198,13 @@ class RecordedLoop(LoopAccount):
         self.due = 0 if self.collected >= self.began else due
 
     def share(self, now: int, *, is_shared: bool) -> None:
-        """Note that the host of this loop is recorded from now on, or no longer."""
+        """Note that the time of this loop is not its own from now on, or is again."""
         if self.shared_since is not None:
             self.shared += max(now - self.shared_since, 0)
         self.shared_since = now if is_shared else None
 
     def own_duration(self, now: int) -> int:
-        """Return for how long it was recorded up to now, without what its host has of that."""
+        """Return for how long it was recorded up to now, without what is not its own of that."""
         since = now if self.shared_since is None else min(self.shared_since, now)
         return since - self.begin - self.shared
 
@@ -253,7 +256,7 @@ class RecordedLoop(LoopAccount):
             self.set_gil_release(self.release_gil)
             raise error
         try:
-            if now - began > self.threshold:
+            if now - began > self.threshold and self.may_block(task.stack):
                 self._count_blocking(task.stack, began, now)
             release = self.release_gil  # read once: another thread may clear it at any moment
             if release is not None:
@@ -266,6 +269,13 @@ class RecordedLoop(LoopAccount):
         except BaseException as struck:  # noqa: BLE001  # sorted out there
             handle(struck, self.owner, "the end of a step could not be recorded")
         return now
+
+    def may_block(self, stack: Stack) -> bool:
+        """Whether a step that takes long is reported.
+
+        Those of a notebook's kernel are not: a cell that does not await is one such step.
+        """
+        return not (self.is_of_kernel and _is_of_kernel(stack))
 
     def _count_blocking(self, stack: Stack, began: int, now: int) -> None:
         location, blocks = self.location_of(stack, began), self.blocks_of(began, now)
@@ -299,6 +309,12 @@ class RecordedLoop(LoopAccount):
         location: Location = seen.most_common(1)[0][0] if seen else (stack, ())
         is_known = location in self.blocking or len(self.blocking) < MAX_LOCATIONS
         return location if is_known else (location[0], ())
+
+
+def _is_of_kernel(stack: Stack) -> bool:
+    """Whether a stack is one of a task of a notebook's kernel."""
+    frames = stack_path(stack)
+    return frames[1:2] == (RUNTIME,) and any(map(is_of_kernel, (f.file for f in frames[2:3])))
 
 
 class RecordedThread(ThreadAccount):

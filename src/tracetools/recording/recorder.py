@@ -23,7 +23,12 @@ from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Blocks, Frame, Stack, StackTree
 from tracetools.guest.messages import to_log
-from tracetools.recording import collector, current, forks  # noqa: F401  # `collector` watches
+from tracetools.recording import (
+    collector,  # noqa: F401  # it watches while loops are recorded
+    current,
+    forks,
+    notebooks,
+)
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
@@ -117,7 +122,7 @@ class Recorder:
         self._has_guests = False
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
-        self._shorten = PathShortener()
+        self._shorten = PathShortener(cell_of_file=notebooks.cell_of_file)
         self._start = time.time_ns()
         self._pid = os.getpid()
         self._release_gil: Callable[[], None] | None = None
@@ -550,7 +555,10 @@ def _check_bound(name: str, value: object) -> None:
 
 
 def _program() -> str:
-    """Return the name of the script, or of the package that `python -m` was given."""
+    """Return the name of the script, of the package that `python -m` was given, or the notebook."""
+    notebook = notebooks.notebook_name()
+    if notebook is not None:
+        return notebook
     folder, name = os.path.split(sys.argv[0] if sys.argv else "")
     return (os.path.basename(folder) if name == "__main__.py" else name) or "python"
 

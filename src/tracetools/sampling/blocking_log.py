@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import stat
 from collections import deque
@@ -9,10 +10,11 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.core.labels import PathShortener
 from tracetools.core.stacks import HOLDS_THE_GIL, IMPORTING, Frame, stack_path
+from tracetools.recording.notebooks import cell_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +50,7 @@ class BlockingLog:
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
         self.is_logging = False
-        self._shorten = PathShortener()
+        self._shorten = PathShortener(cell_of_file=cell_of_file)
         self._next_of: dict[Location | StackPath, int] = {}
         self._steps: deque[int] = deque(maxlen=_MAX_STEPS)
         self._next_line = self._skipped = 0
@@ -108,7 +110,7 @@ class BlockingLog:
     ) -> str:
         own, frames = location
         goes_on = goes_on or (loop.current is not None and loop.began is began)
-        names = " > ".join(frame.name for frame in stack_path(own)[1:])
+        names = " > ".join(self._shorten(frame).name for frame in stack_path(own)[1:])
         at = f" at {self._line(frames[-1])}" if frames and frames[-1].file else ""
         kind = f", {blocks.kind}" if blocks.kind else ""
         kind = f", {IMPORTS}" if IMPORTING in frames else kind
@@ -127,8 +129,11 @@ class BlockingLog:
 
 
 def _text_of(file: str, line: int) -> str:
-    """Return a line of a regular file; nothing if it cannot be read."""
+    """Return a line of a regular file, or of a notebook cell; nothing if it cannot be read."""
     with suppress(Exception):
+        kept: Any = linecache.cache.get(file)
+        if kept is not None and kept[1] is None and line > 0:  # what has no file, as cells
+            return str(kept[2][line - 1])[:_MAX_TEXT].strip()
         if stat.S_ISREG(os.stat(file).st_mode):
             with open(file, "rb") as lines:
                 for text in islice(lines, line - 1, line):

@@ -271,7 +271,7 @@ class Sampler:
         known = loop.samples if loop.samples and loop.samples[0][0] is sample.began else []
         if len(known) < _MAX_SAMPLES:
             loop.samples = [*known, (sample.began, location)]
-        if took > loop.threshold:
+        if took > loop.threshold and loop.may_block(sample.own):
             blocks = loop.blocks_of(sample.began, sample.began + took)
             self._log.log(loop, sample.began, location, blocks)
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os  # `inspect` evaluates it
 from dataclasses import dataclass
+from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import module_imports
+from tracetools.recording import notebooks
 from tracetools.recording.running import is_in_trio_task, running_loop
 from tracetools.session.options import Options, function_taking
 from tracetools.session.recording import Recording
@@ -47,6 +49,10 @@ def record(arguments: _Arguments) -> Record:  # noqa: D417  # below
     be asked for at any moment. Several recordings at once do not disturb each other. The file is
     written at the end, at each flush, and whenever no loop is left.
 
+    In a cell of a notebook, ``with`` may stand around top-level ``await`` as well. Only there is
+    the kernel's loop recorded, and the kernel's own tasks stand in one frame apart. Without a stack
+    file, the report is shown below the cell.
+
     Args:
         file: where the stacks go; the suffix becomes ``.folded``. The file is created here.
             ``None`` to write nothing.
@@ -55,8 +61,9 @@ def record(arguments: _Arguments) -> Record:  # noqa: D417  # below
     Raises:
         StackFileError: the stack file cannot be written.
         ValueError, TypeError: an option has no such value.
-        RecordingError: when entered by ``with`` inside a running loop, by ``async with`` outside of
-            trio and asyncio, or a second time; or this interpreter cannot be recorded.
+        RecordingError: when entered by ``with`` inside a running loop, but for cells of notebooks,
+            by ``async with`` outside of trio and asyncio, or a second time; or this interpreter
+            cannot be recorded.
     """
     return Record(Recording(arguments.file, arguments, closes=True))
 
@@ -69,6 +76,7 @@ class Record:
         self._is_used = False
         self._trio: TrioInstrument | None = None
         self._asyncio: AsyncioInstrument | None = None
+        self._blocked: AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
         return repr(self._recording) if self._is_used else "<recording that was not begun>"
@@ -80,16 +88,27 @@ class Record:
         return "<p>tracetools: nothing is recorded yet. Use this object by <code>with</code>.</p>"
 
     def __enter__(self) -> Recording:
-        if running_loop() is not None or is_in_trio_task():
-            raise self._refusal("a loop runs already: use 'async with record(...)' within it")
-        return self.follow()
+        loop, is_in_trio = running_loop(), is_in_trio_task()
+        joins = False
+        if loop is not None or is_in_trio:
+            caller = notebooks.calling_code()
+            if caller is None:
+                raise self._refusal("a loop runs already: use 'async with record(...)' within it")
+            joins = notebooks.awaits(caller)
+        return self._begin(None if joins and not is_in_trio else loop, joins=joins)
 
     def follow(self) -> Recording:
         """Enter it, also in a step of a loop that is not going to be recorded."""
+        return self._begin(None, joins=False)
+
+    def _begin(self, blocked: AbstractEventLoop | None, *, joins: bool) -> Recording:
         self._use()
         try:
+            self._blocked = blocked
             module_imports.when_imported("asyncio", self._listen_to_loops)
             module_imports.when_imported("trio", self._listen_to_runs)
+            if joins:
+                self._join(running_loop())
         except BaseException:  # Ctrl-C, perhaps
             self._leave()
             raise
@@ -106,9 +125,11 @@ class Record:
         try:
             if loop is None:
                 self._join_run()
-            else:
-                self._join_loop(loop)
+            elif notebooks.calling_code() is None:
+                self._join_loop(loop).starts(loop)
                 await _next_step()
+            else:  # the step of a cell ends where the cell awaits
+                self._join_loop(loop).join(loop)
         except BaseException:  # Ctrl-C, perhaps, or a cancellation
             self._leave()
             raise
@@ -131,7 +152,8 @@ class Record:
         from tracetools.instruments import asyncio_patches  # noqa: PLC0415  # imports asyncio
         from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
 
-        self._asyncio = AsyncioInstrument(self._recording)  # first, for whoever has to clean up
+        # first, for whoever has to clean up
+        self._asyncio = AsyncioInstrument(self._recording, blocked=self._blocked)
         asyncio_patches.listen(self._asyncio)
 
     def _listen_to_runs(self) -> None:
@@ -141,13 +163,20 @@ class Record:
         self._trio = TrioInstrument(self._recording)
         trio_patches.listen(self._trio)
 
-    def _join_loop(self, loop: AbstractEventLoop) -> None:
+    def _join(self, loop: AbstractEventLoop | None) -> None:
+        """Record the loop that the calling task runs in, as well as those that begin."""
+        if is_in_trio_task() and self._trio is not None:
+            self._trio.join()
+        elif self._asyncio is not None and loop is not None:
+            self._asyncio.join(loop)
+
+    def _join_loop(self, loop: AbstractEventLoop) -> AsyncioInstrument:
         from tracetools.instruments import asyncio_patches  # noqa: PLC0415
         from tracetools.instruments.asyncio import AsyncioInstrument  # noqa: PLC0415
 
         self._asyncio = AsyncioInstrument(self._recording, only=loop)
         asyncio_patches.listen(self._asyncio)
-        self._asyncio.starts(loop)
+        return self._asyncio
 
     def _join_run(self) -> None:
         from tracetools.instruments.trio import TrioInstrument  # noqa: PLC0415
@@ -164,6 +193,8 @@ class Record:
         with Insist() as insist:
             insist.do(self._try, self._recording.close)
             insist.do(self._try, self._unlisten)
+            if self._recording.is_to_be_shown:
+                insist.do(self._try, partial(notebooks.show_after_cell, self._recording))
 
     def _try(self, action: Callable[[], object]) -> None:
         """Do something. An error of ours is logged."""

@@ -27,6 +27,7 @@ MARKS = {
     "commands/test_real_programs.py": "once",
     "output/flamegraph/test_browser.py": "once",
     "output/report/test_browser.py": "once",
+    "session/test_record_in_a_kernel.py": "once",
     "test_examples.py": "once",
     "test_house.py": "once",
     "test_layers.py": "once",

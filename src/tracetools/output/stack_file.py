@@ -332,6 +332,12 @@ class NoStackFile:
     def start(self) -> None:
         """Do nothing."""
 
+    def pause(self) -> None:
+        """Do nothing."""
+
+    def resume(self) -> None:
+        """Do nothing."""
+
     def end(self) -> None:
         """Do nothing."""
 

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import venv
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import debian
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from suites import Suite
 
 HERE: Final = Path(__file__).resolve().parent
@@ -43,16 +49,37 @@ def pip(python: Path, *arguments: str) -> None:
         sys.exit(f"{' '.join(command)} failed:\n{result.stdout}{result.stderr}")
 
 
-def find_root(python: Path, suite: Suite) -> Path:
-    """Return the folder that the names of the tests are relative to."""
-    if suite.built_in:
-        return Path(ask(python, "import test; print(test.__path__[0])"))
-    if suite.installed:
-        return Path(ask(python, f"import {suite.needs[0]} as it; print(it.__path__[0])"))
+def find_root(python: Path, suite: Suite, given: Path | None = None) -> Path:
+    """Return the folder that the names of the tests are relative to.
+
+    Args:
+        python: the environment.
+        suite: whose tests are wanted.
+        given: where the source of the suite is, if that is known.
+    """
+    if given is not None:
+        return given
+    package = suite.needs[0].partition("[")[0]
     folder = python.parents[1] / "source"
-    if not folder.exists():
-        unpack(python, suite.needs[0].partition("[")[0], folder)
+    if suite.source == "installed":
+        return Path(ask(python, f"import {package} as it; print(it.__path__[0])"))
+    if suite.source == "python":
+        if ask(python, _HAS_TESTS) == "True":
+            return Path(ask(python, "import test; print(test.__path__[0])"))
+        if not folder.exists():
+            fill(folder, debian.unpack_tests)
+    elif not folder.exists():
+        exact = ask(python, f"from importlib.metadata import version; print(version({package!r}))")
+        if suite.source == "git":
+            fill(folder, partial(clone, suite.repository, exact))
+        else:
+            fill(folder, partial(unpack, python, f"{package}=={exact}"))
     return next(folder.iterdir())
+
+
+_HAS_TESTS: Final = (
+    "import importlib.util as it; print(it.find_spec('test.test_asyncio') is not None)"
+)
 
 
 def find_settings(root: Path) -> Path:
@@ -67,14 +94,32 @@ def find_settings(root: Path) -> Path:
     return HERE / "empty.ini"
 
 
-def unpack(python: Path, package: str, folder: Path) -> None:
-    """Fetch and unpack the source archive of the installed version of a package."""
-    exact = ask(python, f"from importlib.metadata import version; print(version({package!r}))")
+def fill(folder: Path, put: Callable[[Path], None]) -> None:
+    """Have a folder filled, which is there only once it is complete."""
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        put(Path(place))
+        shutil.copytree(place, folder, symlinks=True)
+
+
+def unpack(python: Path, wanted: str, folder: Path) -> None:
+    """Fetch and unpack the source archive of a version of a package."""
     with tempfile.TemporaryDirectory() as archives:
-        wanted = ("--no-deps", "--no-binary", ":all:", "-d", archives, f"{package}=={exact}")
-        pip(python, "download", *wanted)
+        options = ("--no-deps", "--no-binary", ":all:", "-d", archives)
+        pip(python, "download", *options, wanted)
         with tarfile.open(next(Path(archives).glob("*.tar.gz"))) as archive:
             archive.extractall(folder, filter="data")
+
+
+def clone(repository: str, tag: str, folder: Path) -> None:
+    """Fetch one version of a git repository."""
+    options = ("-q", "-c", "advice.detachedHead=false", "--depth", "1", "--branch", tag)
+    command = ["git", "clone", *options, repository, str(folder / "repository")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        sys.exit(
+            f"The archive of this package on PyPI has no tests, and {' '.join(command)} failed:\n"
+            f"{result.stderr}Clone its version {tag} elsewhere, and pass the folder as --source."
+        )
 
 
 def ask(python: Path, code: str) -> str:

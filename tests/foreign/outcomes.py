@@ -1,6 +1,7 @@
 """A pytest plugin that writes what became of each test, so that two runs can be compared.
 
 Loaded in both runs of `run.py`, with the name of the file to write in ``TRACETOOLS_OUTCOMES``.
+`unittest_outcomes` notes its tests here too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _RANK = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
 """What a test is called whose phases differ: the last of these that one of them is called."""
 
+_FAILED = ("failed", "error")
+
 _outcomes: dict[str, str] = {}
 _reasons: dict[str, str] = {}
 
@@ -32,15 +35,25 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def pytest_sessionfinish() -> None:
+    write()
+
+
+def write() -> None:
+    """Write all that was noted."""
     found = {"outcomes": _outcomes, "reasons": _reasons, "tasks_alive": _tasks_alive()}
     Path(os.environ["TRACETOOLS_OUTCOMES"]).write_text(json.dumps(found), encoding="utf-8")
 
 
 def _note(report: pytest.TestReport | pytest.CollectReport, outcome: str) -> None:
-    known = _outcomes.get(report.nodeid, "passed")
-    _outcomes[report.nodeid] = max(known, outcome, key=_RANK.index)
-    if report.failed:
-        _reasons[report.nodeid] = report.longreprtext
+    note(report.nodeid, outcome, report.longreprtext if report.failed else "")
+
+
+def note(name: str, outcome: str, reason: str = "") -> None:
+    """Note the outcome of a phase of a test, and why it failed."""
+    known = _outcomes.get(name, "passed")
+    _outcomes[name] = max(known, outcome, key=_RANK.index)
+    if reason and outcome in _FAILED:
+        _reasons[name] = reason
 
 
 def _outcome(report: pytest.TestReport) -> str:

@@ -76,27 +76,20 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="foreign-") as name:
             folder = Path(name)
             started = time.monotonic()
-            output = self._pytest(folder, variant, only)
+            output = self._run(folder, variant, only)
             seconds = time.monotonic() - started
             outcomes = folder / "outcomes.json"
             if not outcomes.exists():
-                sys.exit(f"pytest wrote no outcomes, its output ends with:\n{output[-5000:]}")
+                sys.exit(f"no outcomes were written, the output ends with:\n{output[-5000:]}")
             result = Result(**json.loads(outcomes.read_text()), seconds=seconds)
             if variant is not None:
                 read_reports(folder, result)
             return result
 
-    def _pytest(self, folder: Path, variant: Variant | None, only: Sequence[str]) -> str:
-        command = [
-            *(str(self.python), "-m", "pytest", "-p", "outcomes", "-p", "no:cacheprovider"),
-            *(("-p", "with_instrument") if variant is not None else ()),
-            *("--rootdir", str(self.root), "-c", str(find_settings(self.root))),
-            *("-o", "faulthandler_timeout=120", "-q"),
-            *self.suite.arguments,
-            *self.arguments,
-            *(f"--deselect={name}" for name in self.suite.left_out(variant)),
-            *(f"{self.root}/{name}" for name in only or self._tests()),
-        ]
+    def _run(self, folder: Path, variant: Variant | None, only: Sequence[str]) -> str:
+        """Run, and return the output."""
+        make = self._pytest if not self.suite.runner else self._unittest
+        command = [str(self.python), *make(variant, only or self._tests())]
         work = folder / "work"
         work.mkdir()
         with (folder / "output").open("w+", encoding="utf-8") as output:
@@ -117,15 +110,39 @@ class Runner:
             output.seek(0)
             return output.read()
 
+    def _pytest(self, variant: Variant | None, tests: Sequence[str]) -> Iterable[str]:
+        yield from ("-m", "pytest", "-p", "outcomes", "-p", "no:cacheprovider")
+        if variant is not None:
+            yield from ("-p", "with_instrument")
+        yield from ("--rootdir", str(self.root), "-c", str(find_settings(self.root)))
+        yield from ("-o", "faulthandler_timeout=120", "-q")
+        yield from self.suite.arguments
+        yield from self.arguments
+        yield from (f"--deselect={name}" for name in self.suite.left_out(variant))
+        yield from (f"{self.root}/{name}" for name in tests)
+
+    def _unittest(self, variant: Variant | None, tests: Sequence[str]) -> Iterable[str]:
+        yield from ("-m", "unittest_outcomes", self.suite.runner)
+        yield from self.suite.arguments
+        yield from self.arguments
+        yield from tests
+
     def _tests(self) -> Sequence[str]:
-        return [self.suite.tests] if self.whole or not self.suite.part else self.suite.part
+        if self.suite.runner:
+            return self.suite.part if not self.whole else []
+        if self.whole or not self.suite.part:
+            return [self.suite.tests]
+        found = [sorted(self.root.glob(pattern)) for pattern in self.suite.part]
+        return [str(path.relative_to(self.root)) for paths in found for path in paths]
 
     def _variables(self, folder: Path, variant: Variant | None) -> dict[str, str]:
-        variables = dict(os.environ)
+        variables = {**os.environ, **self.suite.variables}
         ours = [ROOT / "src", HERE, HERE / "startup"]
         variables["PYTHONPATH"] = os.pathsep.join(map(str, ours))
         variables["PYTHONDONTWRITEBYTECODE"] = "1"
         variables["TRACETOOLS_OUTCOMES"] = str(folder / "outcomes.json")
+        if self.suite.runner:
+            variables["TRACETOOLS_LEFT_OUT"] = json.dumps([*self.suite.left_out(variant)])
         if not self.suite.plugins:
             variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         if variant is not None:
@@ -245,6 +262,9 @@ def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str
         "--whole", action="store_true", help="all of a suite of which a part is run otherwise"
     )
     parser.add_argument(
+        "--source", type=Path, help="where the source of the suite is, with its tests"
+    )
+    parser.add_argument(
         "--here", action="store_true", help="use the running interpreter's own environment"
     )
     return parser.parse_known_args(arguments)
@@ -256,7 +276,9 @@ def compare_suite(
     """Run a suite without us and in all variants; return how many tests ran and what is wrong."""
     suite = SUITES[name]
     python = Path(sys.executable) if options.here else make_environment(name, suite)
-    runner = Runner(python, suite, find_root(python, suite), for_pytest, options.whole)
+    runner = Runner(
+        python, suite, find_root(python, suite, options.source), for_pytest, options.whole
+    )
     part = " (a part)" if suite.part and not options.whole else ""
     versions = ", ".join(f"{package} {version(package)}" for package in ("trio", "anyio"))
     print(f"{name}{part}, Python {sys.version.split()[0]}, {versions}")

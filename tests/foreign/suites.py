@@ -54,6 +54,7 @@ VARIANTS: Final[dict[str, Variant]] = {
 }
 INSTRUMENTED: Final = ("plain", "full", "shared", "midway")
 RECORDED: Final = ("recorded", "recorded-full", "recorded-each")
+RECORDED_FULLY: Final = ("recorded-full", "recorded-each")
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,14 @@ class Suite:
 
     Attributes:
         needs: what pip is to install; the package that is tested comes first.
-        tests: where its tests are, within the source archive of that package.
+        tests: where its tests are, within its source: a path, or names of modules for a runner.
         part: those of them that are run unless the whole is asked for; none for all.
-        installed: whether they are in the installed package itself.
-        built_in: whether they are in Python's own package of tests.
-        arguments: for pytest.
+        source: where its source is: in the ``archive`` that pip downloads, in a ``git`` repository,
+            ``installed`` with the package, or ``python`` for Python's own package of tests.
+        repository: the one of ``git``, which has a tag for each version.
+        runner: a module that runs the tests by `unittest`, in the place of pytest.
+        arguments: for pytest, or for the runner.
+        variables: for the environment.
         plugins: whether pytest loads the plugins that are installed.
         variants: those that it is run in by default.
         excluded: tests that cannot be equal or take too long, with the reason.
@@ -77,9 +81,11 @@ class Suite:
     needs: Sequence[str]
     tests: str = "tests"
     part: Sequence[str] = ()
-    installed: bool = False
-    built_in: bool = False
+    source: str = "archive"
+    repository: str = ""
+    runner: str = ""
     arguments: Sequence[str] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     plugins: bool = True
     variants: Sequence[str] = INSTRUMENTED
     excluded: Mapping[str, str] = field(default_factory=dict)
@@ -105,13 +111,14 @@ _TASKS: Final = (
 )
 _POOLING: Final = "TestRunAsyncFromThread::test_run_sync_from_thread_pooling"
 TRIO_MODE: Final = ("-o", "trio_mode=true")
+WITHOUT_OPTIONS: Final = ("-o", "addopts=")
 
 SUITES: Final[dict[str, Suite]] = {
     "trio": Suite(
         # As trio's own CI runs them, less the tests of static tools (mypy, jedi, ...).
         needs=["trio", "pytest", "trustme", "pyopenssl", "async_generator"],
         tests=".",
-        installed=True,
+        source="installed",
         arguments=[
             *("-p", "trio._tests.pytest_plugin", "--run-slow", "--skip-optional-imports"),
             *("--import-mode=importlib", "-W", "error", "-o", "xfail_strict=true"),
@@ -162,7 +169,7 @@ SUITES: Final[dict[str, Suite]] = {
             )
         ],
         plugins=False,
-        variants=("recorded-full", "recorded-each"),
+        variants=RECORDED_FULLY,
         excluded={
             "tests/test_lazyimport.py::test_sourceless_install": (
                 "compiles a copy of the package, 12 s, and runs nothing"
@@ -197,7 +204,7 @@ SUITES: Final[dict[str, Suite]] = {
                 *(("eager_task_factory",) if sys.version_info >= (3, 12) else ()),
             )
         ],
-        built_in=True,
+        source="python",
         plugins=False,
         variants=RECORDED,
         excluded={
@@ -213,5 +220,46 @@ SUITES: Final[dict[str, Suite]] = {
             )
             for kind in ("CEagerTaskFactoryLoopTests", "PyEagerTaskFactoryLoopTests")
         },
+    ),
+    "tornado": Suite(
+        # By its own runner, which fails if anything is logged or written to stderr.
+        needs=["tornado", "twisted", "hypothesis"],
+        tests="",
+        source="installed",
+        runner="tornado.test.runtests",
+        variables={"ASYNC_TEST_TIMEOUT": "25"},  # as its tox.ini has it
+        variants=RECORDED_FULLY,
+    ),
+    "janus": Suite(
+        needs=["janus", "pytest", "pytest-asyncio", "pytest-codspeed"],
+        arguments=WITHOUT_OPTIONS,
+        variants=RECORDED_FULLY,
+    ),
+    "websockets": Suite(
+        # Its source archive has no tests.
+        needs=["websockets", "pytest", "trio", "werkzeug", "python-socks[asyncio]"],
+        source="git",
+        repository="https://github.com/python-websockets/websockets",
+        plugins=False,
+        variants=RECORDED_FULLY,
+    ),
+    "aiohttp": Suite(
+        # Its server: as its pytest.ini has them run, one process and no coverage.
+        needs=[
+            *("aiohttp", "pytest", "pytest-mock", "pytest-timeout", "pytest-codspeed"),
+            *("blockbuster", "freezegun", "trustme", "uvloop", "zlib_ng", "gunicorn"),
+        ],
+        part=["tests/test_web_*.py", "tests/test_run_app.py", "tests/test_worker.py"],
+        arguments=[
+            *(*WITHOUT_OPTIONS, "--strict-markers", "-p", "no:codspeed"),
+            *("-m", "not dev_mode and not autobahn and not internal"),
+        ],
+        variants=RECORDED_FULLY,
+    ),
+    "starlette": Suite(
+        needs=[
+            *("starlette[full]", "pytest", "blockbuster", "httpx2[zstd]", "opentelemetry-sdk"),
+        ],
+        variants=RECORDED_FULLY,
     ),
 }

@@ -32,11 +32,14 @@ from pathlib import Path
 from typing import Final
 
 from environments import HERE, ROOT, find_root, find_settings, make_environment
-from suites import SUITES, VARIANTS, Suite, Variant
+from suites import RUN, SUITES, VARIANTS, Suite, Variant
+
+from tracetools import TracetoolsError
+from tracetools.output.formats.profile_json import read_profile
 
 RETRIES: Final = 5
 SHOWN: Final = 10
-TIME_LIMIT: Final = 600
+TIME_LIMIT: Final = 900
 DEFAULT_SUITES: Final = ("trio", "anyio")
 
 # ------------------------------------------------------------------------------------------ running
@@ -82,14 +85,17 @@ class Runner:
             if not outcomes.exists():
                 sys.exit(f"no outcomes were written, the output ends with:\n{output[-5000:]}")
             result = Result(**json.loads(outcomes.read_text()), seconds=seconds)
-            if variant is not None:
+            if variant is not None and variant.command:
+                read_profile_of_run(folder / "work" / RUN, output, result)
+            elif variant is not None:
                 read_reports(folder, result)
             return result
 
     def _run(self, folder: Path, variant: Variant | None, only: Sequence[str]) -> str:
         """Run, and return the output."""
         make = self._pytest if not self.suite.runner else self._unittest
-        command = [str(self.python), *make(variant, only or self._tests())]
+        program = make(variant, only or self._tests())
+        command = [str(self.python), *(variant.command if variant is not None else ()), *program]
         work = folder / "work"
         work.mkdir()
         with (folder / "output").open("w+", encoding="utf-8") as output:
@@ -112,7 +118,7 @@ class Runner:
 
     def _pytest(self, variant: Variant | None, tests: Sequence[str]) -> Iterable[str]:
         yield from ("-m", "pytest", "-p", "outcomes", "-p", "no:cacheprovider")
-        if variant is not None:
+        if variant is not None and not variant.command:
             yield from ("-p", "with_instrument")
         yield from ("--rootdir", str(self.root), "-c", str(find_settings(self.root)))
         yield from ("-o", "faulthandler_timeout=120", "-q")
@@ -145,10 +151,22 @@ class Runner:
             variables["TRACETOOLS_LEFT_OUT"] = json.dumps([*self.suite.left_out(variant)])
         if not self.suite.plugins:
             variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-        if variant is not None:
+        if variant is not None and not variant.command:
             settings = {"folder": str(folder), **asdict(variant)}
             variables["TRACETOOLS_FOREIGN"] = json.dumps(settings)
         return variables
+
+
+def read_profile_of_run(path: Path, output: str, result: Result) -> None:
+    """Check what `tracetools run` has written, and that it has said nothing."""
+    result.complaints += [line for line in output.splitlines() if line.startswith("tracetools: ")]
+    try:
+        profile = read_profile(path.with_suffix(".profile.json"))
+        profile.check()
+    except TracetoolsError as error:
+        result.complaints.append(str(error))
+    else:
+        result.runs, result.processes = profile.runs, 1
 
 
 def read_reports(folder: Path, result: Result) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
+
+RUN: Final = "../run"
+"""What the files of `tracetools run` are named, from the folder where the suite runs."""
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,31 @@ class Variant:
         way: ``each`` run has one of its own; all runs of a process have one, which is ``shared``;
             or each has one that is added and removed ``midway``, from within a hook of another.
             Of `tracetools.record`: ``record`` is entered around the whole process, ``record-each``
-            around each test.
+            around each test. ``run`` is the command `tracetools run`, with nothing else of ours.
     """
 
     options: Mapping[str, object]
     way: str = "each"
+
+    @property
+    def command(self) -> list[str]:
+        """The arguments of Python that have a program recorded by the command, if that is wanted.
+
+        It says nothing but errors then.
+        """
+        if self.way != "run":
+            return []
+        return ["-m", "tracetools", "run", "-q", "-o", RUN, *self._switches()]
+
+    def _switches(self) -> Iterator[str]:
+        for name, value in self.options.items():
+            switch = "--" + name.replace("_", "-")
+            if value is True:
+                yield switch
+            elif value is False:
+                yield f"--no-{switch[2:]}"
+            else:
+                yield from (switch, "none" if value is None else str(value))
 
     @property
     def has_threads(self) -> bool:
@@ -51,10 +74,11 @@ VARIANTS: Final[dict[str, Variant]] = {
     "recorded": Variant({"flush_interval": None}, way="record"),
     "recorded-full": Variant(GROWING, way="record"),
     "recorded-each": Variant({"flush_interval": None, **EVERYTHING}, way="record-each"),
+    "run": Variant(GROWING, way="run"),
 }
 INSTRUMENTED: Final = ("plain", "full", "shared", "midway")
-RECORDED: Final = ("recorded", "recorded-full", "recorded-each")
-RECORDED_FULLY: Final = ("recorded-full", "recorded-each")
+RECORDED: Final = ("recorded", "recorded-full", "recorded-each", "run")
+RECORDED_FULLY: Final = ("recorded-full", "recorded-each", "run")
 
 
 @dataclass(frozen=True)
@@ -95,7 +119,7 @@ class Suite:
     def left_out(self, variant: Variant | None) -> Mapping[str, str]:
         """Return the tests that are not run, with the reasons; a name may be that of many."""
         has_threads = variant is not None and variant.has_threads
-        recorded = variant is not None and variant.way.startswith("record")
+        recorded = variant is not None and variant.way in ("record", "record-each", "run")
         return {
             **self.excluded,
             **(self.excluded_beside_threads if has_threads else {}),

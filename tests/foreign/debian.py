@@ -9,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,10 @@ _MIRROR: Final = "http://deb.debian.org/debian"
 
 
 def unpack_tests(folder: Path) -> None:
-    """Put the package `test` of a Python like this one into a folder."""
+    """Put the package `test` of a Python like this one into a folder.
+
+    Debian has a part of it with Python itself, and the tests in a package of their own.
+    """
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     name = f"libpython{version}-testsuite"
     if shutil.which("apt-get") is None:
@@ -26,7 +30,9 @@ def unpack_tests(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         package = _download(name, Path(place))
         _run("dpkg-deb", "--extract", str(package), place)
-        shutil.move(Path(place, "usr", "lib", f"python{version}", "test"), folder / "test")
+        shutil.copytree(Path(sysconfig.get_path("stdlib"), "test"), folder / "test")
+        tests = Path(place, "usr", "lib", f"python{version}", "test")
+        shutil.copytree(tests, folder / "test", dirs_exist_ok=True)
     _, found, *_ = package.name.split("_")
     if not found.startswith(platform.python_version().rstrip("+")):
         print(f"the tests are those of Python {found}", flush=True)

@@ -21,6 +21,9 @@ _RANK = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
 
 _FAILED = ("failed", "error")
 
+WHOLE = "(exit status)"
+"""The name of what stands for the exit status of a runner."""
+
 _outcomes: dict[str, str] = {}
 _reasons: dict[str, str] = {}
 

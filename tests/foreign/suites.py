@@ -238,12 +238,6 @@ SUITES: Final[dict[str, Suite]] = {
                 *(f"test_tasks.py::{kind}::test_task_del_collect" for kind in _TASKS),
             )
         },
-        excluded_while_recorded={
-            f"test_asyncio/test_eager_task_factory.py::{kind}::test_eager_task_factory_set": (
-                "get_task_factory() gives an eager factory made anew, whose tasks we follow"
-            )
-            for kind in ("CEagerTaskFactoryLoopTests", "PyEagerTaskFactoryLoopTests")
-        },
     ),
     "tornado": Suite(
         # By its own runner, which fails if anything is logged or written to stderr.

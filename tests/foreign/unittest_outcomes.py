@@ -20,8 +20,6 @@ import outcomes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WHOLE: Final = "(exit status)"
-
 _left_out: Final = tuple(json.loads(os.environ.get("TRACETOOLS_LEFT_OUT", "[]")))
 
 
@@ -86,7 +84,9 @@ def main() -> None:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     except SystemExit as error:
         status = error.code or 0
-    outcomes.note(WHOLE, "failed" if status else "passed", f"the runner ended with {status!r}")
+    outcomes.note(
+        outcomes.WHOLE, "failed" if status else "passed", f"the runner ended with {status!r}"
+    )
     outcomes.write()
 
 

@@ -1151,6 +1151,52 @@ def test_tasks_have_the_names_that_they_were_given_if_asked_for(make):
     assert set(named(recording.profile)) == {"main", "main;mine", "main;leaf"}
 
 
+def test_what_is_no_string_names_a_task_by_what_asyncio_makes_of_it(make):
+    async def main():
+        await asyncio.create_task(leaf(), name=7)
+
+    with make(task_names=True) as recording:
+        run(main())
+    found = named(recording.profile).items()
+    assert {name for name, times in found if times.entries} == {"main", "main;7"}
+
+
+def test_a_name_that_is_no_string_is_asked_for_that_by_asyncio_alone(make, caplog):
+    class Name:
+        def __str__(self):
+            refs.append(weakref.ref(self))
+            raise LookupError("no name")
+
+    async def main():
+        coroutine, loop = leaf(), asyncio.get_running_loop()
+        with pytest.raises(LookupError, match="no name"):
+            asyncio.Task(coroutine, loop=loop, name=Name())
+        coroutine.close()
+        return await asyncio.create_task(leaf())
+
+    refs = []
+    with make(task_names=True) as recording:
+        assert run(main()) == 1
+    assert len(refs) == 1
+    assert refs[0]() is None
+    assert set(named(recording.profile)) == {"main", "main;leaf"}
+    assert [line for line in caplog.records if line.name == "tracetools"] == []
+
+
+def test_a_task_whose_name_cannot_be_asked_for_is_named_by_its_function(make, caplog):
+    class Task(asyncio.Task):
+        def get_name(self):
+            raise LookupError("no name")
+
+    async def main():
+        return await Task(leaf(), loop=asyncio.get_running_loop())
+
+    with make(task_names=True) as recording:
+        assert run(main()) == 1
+    assert set(named(recording.profile)) == {"main", "main;leaf"}
+    assert [line for line in caplog.records if line.name == "tracetools"] == []
+
+
 def test_a_task_that_a_callback_creates_stands_under_the_task_that_asked_for_it(make):
     async def main():
         loop = asyncio.get_running_loop()

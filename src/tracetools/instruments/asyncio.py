@@ -359,8 +359,12 @@ class AsyncioInstrument(Tasks, Listener):
         return spawner(loop, self.recorder.context_task.get())
 
     def _spawn(self, loop: RecordedLoop, coroutine: Any, name: object) -> TaskAccount:
-        """Open the account of a new task."""
+        """Open the account of a new task.
+
+        What it is named may be anything. asyncio makes a string of it, once.
+        """
         self._forget_gone()
+        name = name if type(name) is str else None
         own = is_of_runtime(coroutine)
         account = self.spawn(loop, self._spawner(loop), coroutine, name, is_of_runtime=own)
         if self.recorder.scheduled:
@@ -372,7 +376,7 @@ class AsyncioInstrument(Tasks, Listener):
     def _name(self, account: TaskAccount) -> None:
         """Name a task at its first step: some names are given after the task was created."""
         self._unnamed.discard(account)
-        name = _given_name(getattr(_current_task(), "get_name", str)())
+        name = _given_name(_current_task())
         if name:
             account.loop.rename(account, account.base.frame._replace(name=stable_name(name)))
 
@@ -481,8 +485,8 @@ class AsyncioInstrument(Tasks, Listener):
         coroutine, name = compat.asyncio_coroutine(task), None
         if coroutine is None:  # it was never initialised
             coroutine = task
-        elif hasattr(task, "get_name"):
-            name = _given_name(task.get_name())
+        else:
+            name = _given_name(task)
         own = is_of_runtime(coroutine)
         account = self.spawn(loop, spawner, coroutine, name, is_of_runtime=own)
         account.parked = account.born  # it may have waited for long
@@ -558,9 +562,15 @@ def _current_task() -> Any:
         return None
 
 
-def _given_name(name: str) -> str | None:
-    """Return the name of a task; None if asyncio gave it."""
-    return None if name.startswith("Task-") and name[5:].isdigit() else name
+def _given_name(task: Any) -> str | None:
+    """Return the name of a task; None if asyncio gave it, or if there is none."""
+    try:
+        name = task.get_name()
+        return None if name.startswith("Task-") and name[5:].isdigit() else str(name)
+    except Exception as error:  # a class of the program's, or a library's
+        if is_interruption(error):
+            raise
+        return None
 
 
 class _LateStep:

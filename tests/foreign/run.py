@@ -2,11 +2,13 @@
 
 With: every trio run of the suite carries a `FlamegraphInstrument`, in guest mode, in threads and
 in Python subprocesses too (`with_instrument`); or all that it runs on any backend is recorded by
-`tracetools.record` (`recorded`). The outcome of each test must be the same, trio must not disable
-our instrument, our logger must be silent, and every profile must keep the laws::
+`tracetools.record` (`recorded`), or by `tracetools run`. The outcome of each test must be the same,
+trio must not disable our instrument, our logger must be silent, and every profile must keep the
+laws::
 
-    python tests/foreign/run.py                        # trio's own tests, and a part of anyio's
+    python tests/foreign/run.py                        # what CI runs, parts of some suites
     python tests/foreign/run.py --suite anyio --whole
+    python tests/foreign/run.py --suite tornado --variant run
     python tests/foreign/run.py --suite trio --variant shared -k guest
 
 A suite runs in an environment that is made for it under ``.venv-foreign`` (kept for the next time),
@@ -41,7 +43,7 @@ from tracetools.output.formats.profile_json import read_profile
 RETRIES: Final = 5
 SHOWN: Final = 10
 TIME_LIMIT: Final = 900
-DEFAULT_SUITES: Final = ("trio", "anyio")
+DEFAULT_SUITES: Final = ("trio", "anyio", "janus", "starlette", "aiohttp")
 
 # ------------------------------------------------------------------------------------------ running
 
@@ -137,10 +139,11 @@ class Runner:
     def _tests(self) -> Sequence[str]:
         if self.suite.runner:
             return self.suite.part if not self.whole else []
-        if self.whole or not self.suite.part:
+        if not self.whole and self.suite.part:
+            return self.suite.part
+        if "*" not in self.suite.tests:
             return [self.suite.tests]
-        found = [sorted(self.root.glob(pattern)) for pattern in self.suite.part]
-        return [str(path.relative_to(self.root)) for paths in found for path in paths]
+        return [str(path.relative_to(self.root)) for path in self.root.glob(self.suite.tests)]
 
     def _variables(self, folder: Path, variant: Variant | None) -> dict[str, str]:
         variables = {**os.environ, **self.suite.variables}

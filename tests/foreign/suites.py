@@ -78,7 +78,7 @@ VARIANTS: Final[dict[str, Variant]] = {
 }
 INSTRUMENTED: Final = ("plain", "full", "shared", "midway")
 RECORDED: Final = ("recorded", "recorded-full", "recorded-each", "run")
-RECORDED_FULLY: Final = ("recorded-full", "recorded-each", "run")
+RECORDED_FULLY: Final = ("recorded-full", "recorded-each")
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,9 @@ class Suite:
 
     Attributes:
         needs: what pip is to install; the package that is tested comes first.
-        tests: where its tests are, within its source: a path, or names of modules for a runner.
-        part: those of them that are run unless the whole is asked for; none for all.
+        tests: where its tests are, within its source; with wildcards, perhaps.
+        part: those of them that are run unless the whole is asked for; none for all. For a runner
+            the names of tests.
         source: where its source is: in the ``archive`` that pip downloads, in a ``git`` repository,
             ``installed`` with the package, or ``python`` for Python's own package of tests.
         repository: the one of ``git``, which has a tag for each version.
@@ -133,7 +134,6 @@ _TASKS: Final = (
     *("CTask_PyFuture_Tests", "PyTask_CFutureSubclass_Tests", "PyTask_CFuture_Tests"),
     *("PyTask_PyFuture_Tests", "PyTask_PyFuture_SubclassTests"),
 )
-_POOLING: Final = "TestRunAsyncFromThread::test_run_sync_from_thread_pooling"
 TRIO_MODE: Final = ("-o", "trio_mode=true")
 WITHOUT_OPTIONS: Final = ("-o", "addopts=")
 
@@ -206,14 +206,6 @@ SUITES: Final[dict[str, Suite]] = {
                 " that is busy it fails without us too, in 458 of 1500 tries"
             ),
         },
-        excluded_beside_threads={
-            f"tests/test_from_thread.py::{_POOLING}": (
-                "counts all threads, of which some of ours start with the run"
-            ),
-            "tests/test_to_thread.py::TestBlockingPortalProvider::test_single_thread": (
-                "counts all threads, of which some of ours start with the run"
-            ),
-        },
     ),
     "asyncio": Suite(
         # CPython's own, of the running interpreter; some builds leave them out.
@@ -246,12 +238,12 @@ SUITES: Final[dict[str, Suite]] = {
         source="installed",
         runner="tornado.test.runtests",
         variables={"ASYNC_TEST_TIMEOUT": "25"},  # as its tox.ini has it
-        variants=RECORDED_FULLY,
+        variants=("recorded-full",),
     ),
     "janus": Suite(
         needs=["janus", "pytest", "pytest-asyncio", "pytest-codspeed"],
         arguments=WITHOUT_OPTIONS,
-        variants=RECORDED_FULLY,
+        variants=("recorded-full",),
     ),
     "websockets": Suite(
         # Its source archive has no tests.
@@ -259,25 +251,32 @@ SUITES: Final[dict[str, Suite]] = {
         source="git",
         repository="https://github.com/python-websockets/websockets",
         plugins=False,
-        variants=RECORDED_FULLY,
+        variants=("recorded-full",),
     ),
     "aiohttp": Suite(
-        # Its server: as its pytest.ini has them run, one process and no coverage.
+        # As its pytest.ini has them run, but in one process and without coverage.
         needs=[
             *("aiohttp", "pytest", "pytest-mock", "pytest-timeout", "pytest-codspeed"),
             *("blockbuster", "freezegun", "trustme", "uvloop", "zlib_ng", "gunicorn"),
         ],
-        part=["tests/test_web_*.py", "tests/test_run_app.py", "tests/test_worker.py"],
+        tests="tests/test_[rw]*.py",  # its server, routes and websockets
+        part=[
+            f"tests/test_{name}.py"
+            for name in (
+                *("web_app", "web_protocol", "web_request_handler", "web_runner", "web_server"),
+                *("web_sendfile_functional", "web_websocket", "web_middleware"),
+            )
+        ],
         arguments=[
             *(*WITHOUT_OPTIONS, "--strict-markers", "-p", "no:codspeed"),
             *("-m", "not dev_mode and not autobahn and not internal"),
         ],
-        variants=RECORDED_FULLY,
+        variants=("recorded-full",),
     ),
     "starlette": Suite(
         needs=[
             *("starlette[full]", "pytest", "blockbuster", "httpx2[zstd]", "opentelemetry-sdk"),
         ],
-        variants=RECORDED_FULLY,
+        variants=("recorded-full",),
     ),
 }

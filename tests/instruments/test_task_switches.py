@@ -215,3 +215,23 @@ if sys.version_info >= (3, 12):
         recording.profile.check()
         found = {name: times.busy for name, times in named(recording.profile).items()}
         assert found == {"main": 101, "main;Pseudo": 10}
+
+
+def test_anything_may_be_said_to_be_a_loop_and_a_task(make, caplog):
+    loop, task = object(), object()
+
+    async def main():
+        await asyncio.sleep(0)
+
+    with make() as recording:
+        asyncio.run(main())  # something is recorded
+        asyncio._set_running_loop(loop)
+        try:
+            asyncio.tasks._enter_task(loop, task)
+            assert asyncio.current_task() is task
+            asyncio.tasks._leave_task(loop, task)
+        finally:
+            asyncio._set_running_loop(None)
+        asyncio.run(main())
+    assert recording.profile.runs == 2
+    assert caplog.messages == []

@@ -244,6 +244,10 @@ class AsyncioInstrument(Tasks, Listener):
 
     def _enter(self, loop: AbstractEventLoop, task: Any) -> None:
         """Begin a step of a task that runs no coroutine of ours."""
+        if not issubclass(
+            type(loop), asyncio.AbstractEventLoop
+        ):  # anything may be said to be a loop
+            return
         of_loop = self._accounts.get(loop)
         if of_loop is None or not self._follows(loop):
             return

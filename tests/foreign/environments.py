@@ -26,12 +26,17 @@ ROOT: Final = HERE.parents[1]
 _SETTINGS: Final = re.compile(r"^\[(tool[.:])?pytest\b", re.MULTILINE)
 
 
-def make_environment(name: str, suite: Suite) -> Path:
-    """Return a Python that has what the suite needs, and our own dependencies as they are here."""
+def make_environment(name: str, suite: Suite, given: Path | None = None) -> Path:
+    """Return a Python that has what the suite needs, and our own dependencies as they are here.
+
+    The package that is tested comes from its source, if that is given.
+    """
     release = f"{sys.version_info.major}.{sys.version_info.minor}"
     folder = ROOT / ".venv-foreign" / f"{name}-{release}"
     python = folder / "bin" / "python"
-    wanted = [*(f"{package}=={version(package)}" for package in ("trio", "anyio")), *suite.needs]
+    tested, *others = suite.needs
+    ours = (f"{package}=={version(package)}" for package in ("trio", "anyio"))
+    wanted = [*ours, str(given or tested), *others]
     made = folder / "made-with.txt"
     if not made.exists() or made.read_text(encoding="utf-8").split() != wanted:
         print(f"making {folder}", flush=True)  # it takes a while

@@ -290,7 +290,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str
         "--whole", action="store_true", help="all of a suite of which a part is run otherwise"
     )
     parser.add_argument(
-        "--source", type=Path, help="where the source of the suite is, with its tests"
+        "--source", type=Path, help="where the source of the tested package is, with its tests"
     )
     parser.add_argument(
         "--here", action="store_true", help="use the running interpreter's own environment"

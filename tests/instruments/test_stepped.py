@@ -188,6 +188,30 @@ def test_an_error_of_ours_is_reported_and_the_coroutine_goes_on(world):
     coroutine.close()
 
 
+def test_nothing_of_ours_refers_to_what_was_thrown_while_the_coroutine_handles_it(world):
+    class StrictError(Exception):
+        def __eq__(self, other):
+            raise AssertionError("compared")
+
+        __hash__ = None
+
+    async def catches():
+        try:
+            await wait()
+        except StrictError as error:
+            ours = inspect.currentframe().f_back
+            assert ours.f_code.co_name == "_steps"
+            held = [*ours.f_locals.values(), *ours.f_locals["thrown"]]
+            generators = [one for one in gc.get_referrers(error) if inspect.isgenerator(one)]
+            return any(one is error for one in held), generators
+
+    coroutine = world.step(catches())
+    coroutine.send(None)
+    with pytest.raises(StopIteration) as stop:
+        coroutine.throw(StrictError())
+    assert stop.value.value == (False, [])
+
+
 def test_what_is_thrown_arrives_and_the_step_is_recorded(world):
     async def catches():
         try:

@@ -189,21 +189,19 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
     clock = account.loop.clock
     result: Any = None
     request: Any = _PARKED
-    thrown: BaseException | None = None
+    thrown: list[BaseException] = []
     dropped = False
     try:
         while True:
             try:
-                if thrown is not None:
-                    error, thrown, result, request = thrown, None, _UNSENT, None
+                if thrown:
+                    result, request = _UNSENT, None
                     if prepare is not None:
                         prepare = prepare(account)
                     if account.loop.current is not account:
                         account.begin_step(clock())
-                    try:
-                        result = coroutine.throw(error)
-                    finally:
-                        del error
+                    # taken out by C alone: neither this frame nor its stack refers to the error
+                    result = next(map(coroutine.throw, map(thrown.pop, (0,))))
                     account.end_step(clock(), result is checkpoint)
                     request = _PARKED
                 elif result is _UNSENT:
@@ -223,7 +221,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     value = stop.value
                     request = result = None  # errors that the program keeps refer to this frame
                     break
-                thrown = _without_our_frames(stop)
+                thrown = [_without_our_frames(stop)]
             except BaseException as struck:
                 ended = getattr(coroutine, "cr_frame", None) is None or (
                     result is _UNSENT
@@ -236,13 +234,14 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     if stepped is None or stepped.is_over:
                         raise  # nobody is going to resume this one
                 if request is _PARKED:  # it was thrown in, or struck between two steps
-                    thrown = _without_our_frames(struck)
+                    thrown = [_without_our_frames(struck)]
                 elif ended:
                     raise  # the coroutine has ended, and this is how
                 elif is_interruption(struck):
-                    thrown = _without_our_frames(struck)
+                    thrown = [_without_our_frames(struck)]
                 else:
                     owner.failed(struck)
+                    thrown = []
     except BaseException as error:
         request = result = None  # the frames of the traceback refer to this one
         hide_frame(error)

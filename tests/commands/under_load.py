@@ -31,7 +31,7 @@ from tests.commands.test_real_programs import (
     asked_to_end_if_this_fails,
     wait_until_it_listens,
 )
-from tracetools.core.stacks import RUNTIME
+from tracetools.core.stacks import RUNTIME, Blocks
 from tracetools.output.formats.profile_json import read_profile
 from tracetools.output.lints import find_lints, line_at_fault
 
@@ -134,17 +134,10 @@ def read_in_the_background(process):
         yield lambda: Ended(process.wait(2 * PATIENCE), *texts.result(PATIENCE))
 
 
-FORKING = {"gunicorn", "celery"} | ({"granian"} if sys.version_info < (3, 14) else set())
-NOT_YET = dict.fromkeys(FORKING, "forked processes are not recorded")
-NOT_YET["notebook"] = "the kernel is a program of its own, which is not recorded"
-
-
 def cases() -> Iterator[object]:
     """All programs, by name; those that CI does not run have a mark."""
     for name in ALL:
-        marks = [pytest.mark.by_hand] if name in BY_HAND else []
-        marks += [pytest.mark.xfail(reason=NOT_YET[name])] if name in NOT_YET else []
-        yield pytest.param(name, marks=marks)
+        yield pytest.param(name, marks=[pytest.mark.by_hand] if name in BY_HAND else [])
 
 
 @pytest.fixture(params=cases(), scope="module")
@@ -218,14 +211,18 @@ def assert_handlers_are_named(profile: Profile) -> None:
     assert min(missing.values()) >= 0, found
     assert sum(missing.values()) <= without, found
     lines: dict[str, set[str]] = {name: set() for name in BLOCKING}
-    for path in profile.blocking:
+    kinds: dict[str, Blocks] = dict.fromkeys(BLOCKING, Blocks())
+    for path, blocks in profile.blocking.items():
         if handler := handler_of(path):
+            kinds[handler] = kinds[handler].plus(blocks)
             file, _, line = line_at_fault(path).rpartition(":")
             assert Path(file).name == "handlers.py", path
             lines[handler].add(LINES[int(line) - 1].strip())
     for name, found in lines.items():
         assert found & FAULTS[name], lines
         assert found <= FAULTS[name] | ALSO, lines
+    for name, blocks in kinds.items():
+        assert (blocks.computing > blocks.calling) == (name == "computes"), kinds
 
 
 def test_program(program, runs):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetools.core.stacks import DEEPER, OTHER, ROOT, Frame, Stack, StackTree, Times
+from tracetools.core.stacks import DEEPER, OTHER, ROOT, Blocks, Frame, Stack, StackTree, Times
 
 
 def frames(stack: Stack) -> list[str]:
@@ -170,3 +170,19 @@ def test_threads_find_the_same_stacks():
     finally:
         sys.setswitchinterval(interval)
     assert found == [found[0]] * 4
+
+
+@pytest.mark.parametrize(
+    ("blocks", "is_innocent"),
+    [
+        (Blocks(1, 300, 300, computing=300), False),
+        (Blocks(1, 300, 300, collecting=200, computing=100), True),
+        (Blocks(1, 300, 300, gil=100, stopped=100, computing=100), True),
+        (Blocks(1, 300, 300, starved=250, computing=50), True),  # short, had it run
+        (Blocks(1, 1000, 1000, starved=700, computing=300), False),  # long in any case
+        (Blocks(4, 1000, 300, starved=700, computing=300), True),
+        (Blocks(4, 4000, 1000, starved=3000, calling=1000), False),
+    ],
+)
+def test_steps_that_are_struck_are_innocent(blocks, is_innocent):
+    assert blocks.is_innocent(100) == is_innocent

@@ -132,7 +132,7 @@ def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
     blocking = [
         path
         for path, blocks in profile.blocking.items()
-        if not blocks.is_innocent and IMPORTING not in path
+        if not blocks.is_innocent(profile.blocking_threshold) and IMPORTING not in path
     ]
     longest = max(blocking, key=lambda path: profile.blocking[path].max, default=None)
     if longest is not None and longest not in [lint.path for lint in shown]:

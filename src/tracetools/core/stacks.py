@@ -176,10 +176,16 @@ class Blocks(NamedTuple):
         most = max(kinds, key=lambda name: kinds[name])
         return KINDS[most] if 2 * kinds[most] > self.total else ""
 
-    @property
-    def is_innocent(self) -> bool:
-        """Whether most of the total was not the doing of the steps."""
-        return 2 * (self.gil + self.collecting + self.stopped + self.starved) > self.total
+    def is_innocent(self, threshold: int | None) -> bool:
+        """Whether most of the total was not the doing of the steps.
+
+        On a machine that is too busy, what a step does itself may be the smaller part, and yet take
+        longer than `threshold`, in nanoseconds: it is to blame all the same.
+        """
+        struck = self.gil + self.collecting + self.stopped
+        own = self.total - struck - self.starved
+        is_short = threshold is not None and own <= self.count * threshold
+        return 2 * struck > self.total or (is_short and 2 * (struck + self.starved) > self.total)
 
 
 KINDS: Final = {

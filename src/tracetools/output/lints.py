@@ -224,8 +224,9 @@ def _forks(profile: Profile) -> Iterator[_Finding]:
 
 def _blocks(profile: Profile) -> Iterator[_Finding]:
     """Find what blocks the loop, without the steps that something else has delayed."""
+    threshold = profile.blocking_threshold
     for path, blocks in profile.blocking.items():
-        if blocks.count and not blocks.is_innocent and IMPORTING not in path:
+        if blocks.count and not blocks.is_innocent(threshold) and IMPORTING not in path:
             kind = f": {blocks.kind}" if blocks.kind else ""
             text = f"{_steps(profile, blocks)}{kind}{_other_kinds(blocks)}"
             yield _Finding(path, text, blocks.total, blocks.count)
@@ -260,7 +261,9 @@ def _stalls(kind: str, profile: Profile) -> Iterator[_Finding]:
             yield _Finding(path if path[1:] else None, text, stalls.total, stalls.count)
     for path, blocks in profile.blocking.items():
         struck = getattr(blocks, kind)
-        if blocks.kind == words and not found and IMPORTING not in path:
+        if not blocks.is_innocent(profile.blocking_threshold) or IMPORTING in path:
+            continue
+        if blocks.kind == words and not found:
             text = f"{_steps(profile, blocks)}: {words} for {amount(struck)} of it"
             yield _Finding(path, text, struck, blocks.count)
 

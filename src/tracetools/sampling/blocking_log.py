@@ -115,11 +115,12 @@ class BlockingLog:
         kind = f", {blocks.kind}" if blocks.kind else ""
         kind = f", {IMPORTS}" if IMPORTING in frames else kind
         more = f" ({self._skipped} more such steps were not logged)" if self._skipped else ""
+        is_innocent = blocks.is_innocent(loop.threshold)
         return (
             f"the loop {'is' if goes_on else 'was'} blocked for {blocks.total / 1e9:.3f} s"
-            f"{' so far' if goes_on else ''}{kind if blocks.is_innocent else ''}"
-            f" {'in' if blocks.is_innocent else 'by'} {names or 'a task'}"
-            f"{'' if blocks.is_innocent else kind}{at}{more}"
+            f"{' so far' if goes_on else ''}{kind if is_innocent else ''}"
+            f" {'in' if is_innocent else 'by'} {names or 'a task'}"
+            f"{'' if is_innocent else kind}{at}{more}"
         )
 
     def _line(self, frame: Frame) -> str:

@@ -69,7 +69,7 @@ def marks_of(profiles: Iterable[Profile], lens: Lens = "busy", labels: Labels = 
         if profile.blocking_threshold is not None:
             thresholds.append(profile.blocking_threshold)
         for path, blocks in profile.blocking.items():
-            if blocks.count and not blocks.is_innocent:
+            if blocks.count and not blocks.is_innocent(profile.blocking_threshold):
                 stack = tuple(map(clean_label, label_path(path, labels)))
                 summed[stack] = summed.get(stack, Blocks()).plus(blocks)
     return Marks(summed, min(thresholds, default=None))

@@ -7,8 +7,10 @@ waits; on asyncio in a callback, which belongs to the loop and not to any task.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Coroutine
 from functools import partial
 from types import SimpleNamespace
@@ -41,6 +43,16 @@ class Backend:
 
         loop.call_soon(wake)
         await over
+
+    def fork(self) -> None:
+        """Fork the process: the child works for long, by a clock of its own, and is gone."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a test may have left a thread
+            child = os.fork()
+        if not child:
+            self.clock.tick(1000)
+            os._exit(0)
+        os.waitpid(child, 0)
 
     def make_lock(self) -> Any:
         return anyio.Lock()

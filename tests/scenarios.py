@@ -560,6 +560,17 @@ async def a_limiter_that_is_saturated():
     work(1)
 
 
+@scenario({"a_fork_in_a_step": (16, 30, 2, 1), ";forking": (12, 0, 0, 1)}, waiting=30, needs="fork")
+async def a_fork_in_a_step():
+    work(5)
+    with span("forking"):
+        work(5)
+        World.backend.fork()
+        work(7)
+    await rest(30)
+    work(11)
+
+
 @scenario({"a_task_made_directly": (3, 10, 2, 1), ";child": (10, 2, 1, 1)}, needs="asyncio")
 async def a_task_made_directly():
     work(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import sys
 from collections import Counter, defaultdict
@@ -31,6 +32,9 @@ from tracetools.sampling.sampler import Sampler
 # ------------------------------------------------------------------------------------------ modes
 
 
+EVERYWHERE = ("", *(["fork"] if hasattr(os, "fork") else []))
+
+
 @dataclass
 class Mode:
     """A way to run a program and to record it.
@@ -49,7 +53,7 @@ class Mode:
     run: Callable[..., Profile]
     steps: bool = True
     eager: bool = False
-    has: tuple[str, ...] = ("",)
+    has: tuple[str, ...] = EVERYWHERE
 
     def __str__(self) -> str:
         return self.name
@@ -132,7 +136,7 @@ def make_uvloop():
     return uvloop.new_event_loop()
 
 
-ON_ASYNCIO = ("", "asyncio", *(["eager tasks"] if sys.version_info >= (3, 12) else []))
+ON_ASYNCIO = (*EVERYWHERE, "asyncio", *(["eager tasks"] if sys.version_info >= (3, 12) else []))
 NESTS = (*ON_ASYNCIO, "nesting")
 
 MODES = [
@@ -235,6 +239,7 @@ def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
     assert profile.duration == World.clock.now - begun
     assert profile.own == scenario.waiting
     assert profile.scheduled_measured == ("scheduled" in on)
+    assert profile.forks == (scenario.needs == "fork")
 
 
 def is_detail(profile: Profile, path: StackPath) -> bool:

@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 import tracetools
+from tracetools.commands import family as families
 from tracetools.commands import startup
 from tracetools.commands.family import VARIABLE, Family
 
 SOURCE = str(Path(tracetools.__file__).parent.parent)
+PYTHON = getattr(sys, "_base_executable", sys.executable)
+"""The one that the environment of the tests was made from: nothing of ours is installed there."""
+
 LOOP = "import asyncio\nasyncio.run(asyncio.sleep(0))"
 
 
@@ -22,6 +26,7 @@ LOOP = "import asyncio\nasyncio.run(asyncio.sleep(0))"
 def family(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setattr(families, "_is_installed", lambda: False)
     made = Family({"lens": "busy"}, [SOURCE, *sys.path])
     yield made
     made.remove()
@@ -34,7 +39,7 @@ def run(family, code, *words, **variables):
     }
     added = {**family.environment(), **variables}
     done = subprocess.run(
-        [sys.executable, *words, "-c", textwrap.dedent(code)],
+        [PYTHON, *words, "-c", textwrap.dedent(code)],
         env=environment | added,
         capture_output=True,
         text=True,

@@ -43,7 +43,7 @@ from tracetools.output.formats.profile_json import read_profile
 RETRIES: Final = 5
 SHOWN: Final = 10
 TIME_LIMIT: Final = 900
-DEFAULT_SUITES: Final = ("trio", "anyio", "janus", "starlette", "aiohttp")
+DEFAULT_SUITES: Final = ("trio", "anyio", "janus", "starlette")
 
 # ------------------------------------------------------------------------------------------ running
 

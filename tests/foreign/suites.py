@@ -258,7 +258,7 @@ SUITES: Final[dict[str, Suite]] = {
     "aiohttp": Suite(
         # As its pytest.ini has them run, but in one process and without coverage.
         needs=[
-            *("aiohttp", "pytest", "pytest-mock", "pytest-timeout", "pytest-codspeed"),
+            *("aiohttp", "coverage", "pytest", "pytest-mock", "pytest-timeout", "pytest-codspeed"),
             *("blockbuster", "freezegun", "trustme", "uvloop", "zlib_ng", "gunicorn"),
         ],
         tests="tests/test_[rw]*.py",  # its server, routes and websockets

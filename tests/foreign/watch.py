@@ -14,6 +14,8 @@ import reports
 import trio
 from reports import say
 
+from tracetools.core.stacks import COLLECTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -76,9 +78,13 @@ class Watch(trio.abc.Instrument):
         if self.way != "shared" and self.over and self.ours._recorder.loops:
             yield "the run is over and is still recorded"
         if self.way == "each":
-            # Functions in worker threads have entries as well, but none of a task's time.
-            rows = profile.stacks.values()
-            tasks = sum(row.entries for row in rows if row.steps or row.busy or row.idle)
+            # Functions in worker threads have entries as well, but none of a task's time; and so
+            # have collections of garbage.
+            tasks = sum(
+                row.entries
+                for path, row in profile.stacks.items()
+                if (row.steps or row.busy or row.idle) and path[-1] not in COLLECTIONS
+            )
             steps = sum(times.steps for times in profile.stacks.values())
             # Where trio itself crashes, a step starts that does not end. A coroutine that is
             # detached makes steps of which trio does not know.

@@ -105,6 +105,15 @@ def test_a_callback_that_computes_may_be_called_again_and_again(sampled):
     assert not profile.blocking
 
 
+@pytest.mark.parametrize("computed", [-5 * MS, -500 * MS])
+def test_a_loop_that_has_changed_its_thread_has_computed_nothing(sampled, computed):
+    program = Program()
+    moments = [(0, 500 * MS), (50 * MS, computed), (100 * MS, 20 * MS)]
+    lasted, profile = sampled(called_by_the_loop(program), program, moments)
+    assert lasted == [0, 0, 0]
+    assert not profile.blocking
+
+
 def test_a_step_is_no_callback(sampled):
     program = Program()
 

@@ -43,12 +43,13 @@ class _Seen(NamedTuple):
     def is_call_of(self, before: _Seen) -> bool:
         """Whether it is the same call as before, which has waited since."""
         is_same = self.links == before.links and self.began is before.began
-        return is_same and (self.cpu - before.cpu) * _HARDLY < self.now - before.now
+        computed = self.cpu - before.cpu  # negative if the loop runs in another thread since
+        return is_same and 0 <= computed * _HARDLY < self.now - before.now
 
     def time_since(self, before: _Seen, *, waited: bool) -> int:
         """Return the time since then: that of the call, or the CPU time since the last step."""
         passed = max(self.now - max(before.now, self.began), 0)
-        return passed if waited else min(self.cpu - before.cpu, passed)
+        return passed if waited else max(min(self.cpu - before.cpu, passed), 0)
 
 
 class UnseenCallbacks:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import linecache
 import logging
@@ -101,6 +102,60 @@ async def warn(level):
 @pytest.mark.parametrize("level", [-1, 0, 1, 2, 3, 4, 5, 200])
 def test_a_warning_points_to_where_it_would(run, level, tmp_path):
     plain, recorded = both(tmp_path, lambda: run(warn, level))
+    assert recorded == plain
+
+
+class Number:
+    def __index__(self):
+        return 3
+
+
+@everywhere
+@pytest.mark.parametrize("level", [sys.maxsize, -sys.maxsize, True, Number()])
+def test_a_level_may_be_any_number(run, level, tmp_path):
+    plain, recorded = both(tmp_path, lambda: run(warn, level))
+    assert recorded == plain
+
+
+@everywhere
+@pytest.mark.parametrize("level", [1, 2, 3, 4, 5, 6])
+def test_a_warning_of_a_module_that_a_task_imports_points_to_where_it_would(
+    run, level, tmp_path, monkeypatch
+):
+    async def import_it():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            import warns_when_imported  # noqa: F401
+        del sys.modules["warns_when_imported"]
+        return [(each.filename, each.lineno) for each in caught]
+
+    (tmp_path / "warns_when_imported.py").write_text(
+        f"import warnings\nwarnings.warn('text', stacklevel={level})\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    plain, recorded = both(tmp_path, lambda: run(import_it))
+    assert recorded == plain
+
+
+async def warn_with(**options):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            warnings.warn("text", **options)
+        except TypeError as error:
+            return str(error)
+    return [(each.filename, each.lineno) for each in caught]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="came with Python 3.12")
+@everywhere
+@pytest.mark.parametrize("level", [0, 1, 2, 3, 4, 5])
+@pytest.mark.parametrize("prefixes", [(), ("nowhere",), (os.path.dirname(__file__),), (1,), []])
+def test_files_that_warnings_skip_are_skipped(run, level, prefixes, tmp_path):
+    def function():
+        return run(functools.partial(warn_with, stacklevel=level, skip_file_prefixes=prefixes))
+
+    plain, recorded = both(tmp_path, function)
     assert recorded == plain
 
 

@@ -15,7 +15,7 @@ import sys
 import traceback
 import warnings
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, index
 from types import AsyncGeneratorType, CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -140,9 +140,7 @@ def _warn(original: Callable[..., None]) -> Callable[..., None]:
         **options: Any,
     ) -> None:
         try:
-            level = 1 + max(stacklevel, 1)
-            if stacklevel > 1:
-                level += _ours_within(stacklevel - 1, compat.getframe(1))
+            level = _level(index(stacklevel), compat.getframe(1), options.get("skip_file_prefixes"))
             original(message, category, level, source, **options)
         except BaseException as error:
             hide_frame(error)
@@ -151,17 +149,36 @@ def _warn(original: Callable[..., None]) -> Callable[..., None]:
     return warn
 
 
-def _ours_within(others: int, frame: FrameType | None) -> int:
-    """Return how many frames of ours stand before a number of others, beyond a frame."""
-    ours = 0
-    while others > 0 and frame is not None and (frame := frame.f_back) is not None:
+def _level(level: int, frame: FrameType | None, prefixes: Any) -> int:
+    """Return the level that makes Python warn of what it would without us.
+
+    Args:
+        level: what the program has given.
+        frame: of the program's function that warns; what Python counts from is ours, within it.
+        prefixes: of the files that Python does not count, where the program has given any.
+    """
+    if type(prefixes) is not tuple or not all(isinstance(each, str) for each in prefixes):
+        prefixes = ()
+    level = max(min(level, _BEYOND_ALL), 2 if prefixes else 1)
+    counted = level - 1
+    if frame is not None and not _is_skipped(frame, prefixes):
+        level += 1
+    while counted and frame is not None and (frame := frame.f_back) is not None:
         if frame.f_code in outermost:
             return _BEYOND_ALL
+        if _is_skipped(frame, prefixes):
+            continue
         if is_ours(frame.f_code):
-            ours += 1
+            level += 1
         else:
-            others -= 1
-    return ours
+            counted -= 1
+    return level
+
+
+def _is_skipped(frame: FrameType, prefixes: tuple[str, ...]) -> bool:
+    """Whether `warnings` does not count a frame: it is one of an import, or has such a prefix."""
+    file = frame.f_code.co_filename
+    return file.startswith(prefixes) or ("importlib" in file and "_bootstrap" in file)
 
 
 _BEYOND_ALL: Final = 1_000_000

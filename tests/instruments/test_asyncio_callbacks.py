@@ -285,6 +285,23 @@ def test_what_strikes_before_a_callback_does_not_prevent_it(recorded, clock, mon
     assert called
 
 
+def test_what_strikes_before_its_recording_is_known_is_not_lost(recorded, monkeypatch):
+    class Striking(dict):
+        def get(self, loop):
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    async def main():
+        asyncio.get_running_loop().call_soon(called.append, True)
+        monkeypatch.setattr(asyncio_callbacks, "_followed", Striking())
+        await until_called()
+
+    called = []
+    with pytest.raises(KeyboardInterrupt):
+        recorded(main)
+    assert called
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_what_strikes_at_the_end_of_a_callback_leaves_nothing_running(
     clock, tmp_path, monkeypatch, several

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
 from tracetools.attribution.functions import register_step
-from tracetools.core.interruptions import Insist
+from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments.callback_names import callback_frame, is_known_by_code
 from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.forks import renew_in_child
@@ -198,9 +198,11 @@ def _end_again(accounts: tuple[TaskAccount, ...], error: BaseException) -> None:
 
 def _handle(loops: RecordedLoop | tuple[RecordedLoop, ...] | None, error: BaseException) -> None:
     """Stop recording after an error of ours; raise it if it is the program's."""
-    loops = (loops,) if isinstance(loops, RecordedLoop) else loops
-    for loop in loops or ():
+    loops = (loops,) if isinstance(loops, RecordedLoop) else loops or ()
+    for loop in loops:
         handle(error, loop.owner, "a callback could not be recorded")
+    if not loops and is_interruption(error):  # it struck where no recording was known yet
+        raise error
 
 
 def _forget_in_child() -> None:

@@ -184,6 +184,7 @@ def test_ctrl_c_is_known_by_its_signal_as_well():
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt as error:
             assert is_interruption(error)  # noqa: PT017  # pytest.raises would not let it pass
+            assert signal_of(error) == signal.SIGINT  # noqa: PT017
         else:
             pytest.fail("no KeyboardInterrupt")
 

@@ -174,6 +174,28 @@ def test_a_long_collection_stands_below_the_functions_that_it_strikes(tmp_path):
     assert any(path.split(";")[-2] == "within" for path in busy)
 
 
+def test_ctrl_c_that_strikes_us_in_a_callback_is_not_lost(tmp_path, monkeypatch):
+    def strike(*_):
+        monkeypatch.undo()
+        signal.raise_signal(signal.SIGINT)
+
+    def callback():
+        monkeypatch.setattr(collector, "begin_collection", strike)
+        gc.collect()
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    loop = asyncio.new_event_loop()
+    loop.call_soon(callback)
+    loop.call_later(0, loop.stop)
+    try:
+        with record(tmp_path / "stack"), pytest.raises(KeyboardInterrupt):
+            loop.run_forever()
+    finally:
+        loop.close()
+
+
 def test_two_recordings_of_one_loop_have_the_same_collections(tmp_path):
     async def main(clock):
         with collections_that_take(clock, 100):

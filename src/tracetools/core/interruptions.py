@@ -28,6 +28,7 @@ def is_interruption(error: BaseException) -> bool:
 def signal_of(error: BaseException) -> int | None:
     """Return the number of the signal whose handler raised an error; ``None`` if none did.
 
+    Python's own handler, which raises Ctrl-C, has no frame.
     Python calls a handler with the number and the frame that was interrupted. So its frame is known
     by its arguments: among them is the frame that stands above it in the traceback. A handler that
     has deleted them is known if it is still installed.
@@ -46,7 +47,11 @@ def signal_of(error: BaseException) -> int | None:
                 return installed[frame.f_code]
         above = frame
         traceback = traceback.tb_next
-    return None
+    return _CTRL_C if above is not None and type(error) is KeyboardInterrupt else None
+
+
+_CTRL_C: Final = 2
+"""The number of SIGINT, which is the same everywhere."""
 
 
 def _installed_handlers() -> dict[CodeType, int]:

@@ -11,8 +11,6 @@ What is done with the tasks stands in `trio_tasks`. Facts about trio that shape 
 from __future__ import annotations
 
 import inspect
-import os
-import threading
 from contextlib import suppress
 from threading import get_ident
 from types import MethodType
@@ -23,6 +21,7 @@ import trio
 from tracetools import compat
 from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption, signal_of
+from tracetools.guest.signals import send_again
 from tracetools.instruments.trio_tasks import TrioTasks
 from tracetools.recording import current, spans
 from tracetools.recording.collector import on_collection
@@ -159,7 +158,7 @@ class TrioInstrument(trio.abc.Instrument):
         if loop is not None:
             loop.postpone(error)
         elif number is not None:  # the run is over: the handler is called once more, after us
-            threading.Thread(target=_send_again, args=(number,), daemon=True).start()
+            send_again(number)
 
     # -- being added and removed -------------------------------------------------------------------
 
@@ -262,11 +261,6 @@ def _nothing() -> None:
 def _remove(instrument: TrioInstrument) -> None:
     with suppress(KeyError):
         trio.lowlevel.remove_instrument(instrument)
-
-
-def _send_again(number: int) -> None:
-    """Send a signal to the process once more."""
-    os.kill(os.getpid(), number)
 
 
 def _protect_from_ctrl_c() -> None:

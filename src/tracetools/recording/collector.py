@@ -8,8 +8,6 @@ without a beginning does nothing.
 from __future__ import annotations
 
 import gc
-import os
-import threading
 from _thread import get_ident
 from collections import deque
 from time import perf_counter_ns
@@ -19,6 +17,7 @@ from tracetools import compat
 from tracetools.attribution.functions import is_step
 from tracetools.core.garbage import LONG, begin_collection, end_collection
 from tracetools.core.interruptions import is_interruption, signal_of
+from tracetools.guest.signals import send_again
 from tracetools.recording import current
 from tracetools.recording.loops import RecordedLoop
 
@@ -125,7 +124,7 @@ def _handle(error: BaseException) -> None:
     if steps:
         steps[0].postpone(error)
     elif number is not None:  # the handler is called once more, after us
-        threading.Thread(target=os.kill, args=(os.getpid(), number), daemon=True).start()
+        send_again(number)
 
 
 def _is_task(account: TaskAccount | None) -> bool:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import time
-from _thread import get_ident, start_new_thread
+from _thread import get_ident
 from threading import main_thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from tracetools import compat
 from tracetools.core.interruptions import Insist, signal_of
+from tracetools.guest.signals import send_again
 
 if TYPE_CHECKING:
     import threading
@@ -48,17 +49,11 @@ _renewals: Final[list[Callable[[], object]]] = []
 _struck: Final[list[int]] = []
 """The numbers of the signals whose handlers have raised something."""
 
-_MOMENT: Final = 0.001
-"""Seconds until a signal is sent once more: by then, Python has left our functions."""
-
 _over: Final[list[bool]] = []
 """Whether a fork is over, and threads did not start again yet."""
 
 _later: Final[list[Callable[[], object]]] = []
 """What has `_when_over` called, if anything can."""
-
-_CTRL_C: Final = 2
-"""The number of SIGINT, which is the same everywhere."""
 
 _PATIENCE: Final = 1.0
 """Seconds to wait for a thread of ours at most."""
@@ -159,8 +154,6 @@ def _do(actions: Iterable[Callable[[], object]]) -> None:
                 insist.do(action)
     except BaseException as error:  # noqa: BLE001  # nobody would see it
         number = signal_of(error)
-        if number is None and isinstance(error, KeyboardInterrupt):  # by Python's own handler
-            number = _CTRL_C
         if number is not None:
             _struck.append(number)
 
@@ -169,18 +162,9 @@ def _strike_again() -> None:
     """Send the signals once more, when the fork is over."""
     if not _struck:
         return
-    import signal  # noqa: PLC0415  # rare
-
     numbers = tuple(_struck)
     _struck.clear()
-    main: Any = main_thread().ident
-
-    def send() -> None:
-        time.sleep(_MOMENT)
-        for number in numbers:
-            signal.pthread_kill(main, number)
-
-    start_new_thread(send, ())  # a `Thread` waits until it has started: the fork would not be over
+    send_again(*numbers)
 
 
 if hasattr(os, "register_at_fork"):

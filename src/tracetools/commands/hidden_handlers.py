@@ -33,7 +33,7 @@ def take_over(numbers: Iterable[int], handler: Callable[..., None]) -> None:
     In a thread that is not the main one this does nothing.
     """
     for number in numbers:
-        if number not in _ours and _get_handler(number) == signal.SIG_DFL:
+        if number not in _ours and _get_handler(number) is signal.SIG_DFL:
             with contextlib.suppress(ValueError):
                 set_handler(number, handler)
                 _ours[number] = handler
@@ -45,7 +45,7 @@ def let_go(handler: Callable[..., None]) -> None:
     """Leave the signals to the system again."""
     for number in [number for number, ours in _ours.items() if ours == handler]:
         with contextlib.suppress(ValueError):
-            if _get_handler(number) == handler:
+            if _is(_get_handler(number), handler):
                 set_handler(number, signal.SIG_DFL)
             _ours.pop(number, None)
     if not _ours:
@@ -57,7 +57,12 @@ def let_go(handler: Callable[..., None]) -> None:
 
 def own(handler: Callable[..., None]) -> list[int]:
     """Return the numbers of the signals for which a handler of ours is set just now."""
-    return [n for n, ours in _ours.items() if ours == handler and _get_handler(n) == handler]
+    return [n for n, ours in _ours.items() if ours == handler and _is(_get_handler(n), handler)]
+
+
+def _is(handler: Any, ours: Callable[..., None]) -> bool:
+    """Whether a handler is one of ours. One of another type may not bear to be compared."""
+    return type(handler) is type(ours) and bool(handler == ours)
 
 
 @functools.wraps(set_handler)
@@ -89,5 +94,5 @@ def _number_of(signalnum: Any) -> int:
 
 
 def _shown(number: int, handler: Any) -> Any:
-    ours = number in _ours and handler == _ours[number]
+    ours = number in _ours and _is(handler, _ours[number])
     return signal.SIG_DFL if ours else handler

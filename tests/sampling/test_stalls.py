@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import sys
@@ -135,6 +136,37 @@ def test_a_short_delay_is_nothing_and_without_linux_nothing_is_known(machine, mo
     machine.own = None
     monkeypatch.setattr(stalls, "read_own_usage", lambda _: None)
     assert list(machine.watch.look(time.perf_counter_ns(), LATE)) == []
+
+
+def test_a_thread_of_a_class_of_the_program_is_not_asked(machine):
+    class Thread(threading.Thread):
+        @property
+        def ident(self):
+            raise AssertionError
+
+        native_id = name = ident
+
+    over = threading.Event()
+    thread = Thread(target=over.wait)
+    native = threading.Thread.native_id.fget
+    try:
+        with contextlib.suppress(AssertionError):  # `threading` asks as well, when it has started
+            thread.start()
+        machine.cpu = {native(thread): 400 * MS}
+        [stall] = machine.look(switches=100, process=400 * MS)
+        assert stall.path[0].name == GIL
+    finally:
+        over.set()
+        threading.Thread.join(thread)
+
+
+def test_a_system_that_seems_to_have_slept_less_has_not_slept(machine, monkeypatch):
+    """The thread could not run for a while between two clocks that it read."""
+    known = machine.watch._suspended
+    for seen in (known - 300 * MS, known):
+        monkeypatch.setattr(stalls, "_suspended", lambda seen=seen: seen)
+        machine.watch._next = 0
+        assert machine.look(late=0) == []
 
 
 def test_a_system_that_slept_says_so(machine, monkeypatch):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.labels import thread_name
@@ -46,11 +47,17 @@ _LEAST_OF_ALL: Final = 5
 _LEAST_PART: Final = 100
 """Who holds the GIL computes at least for such a part of the time, however busy the machine is."""
 
+_READINGS: Final = 3
 _MOST_THREADS: Final = 64
 _MOST_FRAMES: Final = 100
 
 _SOME_THREAD: Final = "a worker thread"
 """The name of a thread that is over."""
+
+# What threads have, whatever classes of the program's say.
+_IDENT: Final = vars(threading.Thread)["ident"].__get__
+_NATIVE_ID: Final = vars(threading.Thread)["native_id"].__get__
+_THREAD_NAME: Final = vars(threading.Thread)["name"].__get__
 
 SUSPENDED: Final = "the system was suspended"
 
@@ -79,7 +86,7 @@ class StallWatch:
         self._native = threading.get_native_id()
         self._cpu: dict[int, int] = {}
         self._next = 0
-        self._suspended = _suspended()
+        self._suspended = max(_suspended() for _ in range(_READINGS))
 
     def look(self, now: int, late: int, wait: int = 0) -> Iterator[Stall]:
         """Yield what has kept this thread from running, since this was called last.
@@ -99,7 +106,8 @@ class StallWatch:
                 yield stall
         if now >= self._next or late >= LEAST:
             self._next = now + _EVERY
-            known, self._suspended = self._suspended, _suspended()
+            known = self._suspended
+            self._suspended = max(_suspended(), known)
             if self._suspended - known >= LEAST:
                 path = (Frame(KINDS["stopped"], ""), Frame(SUSPENDED, ""))
                 yield Stall("stopped", path, now, self._suspended - known)
@@ -112,7 +120,7 @@ class StallWatch:
             return
         self._recorder.pulse.native = self._native
         self._recorder.pulse.usage = read_own_usage(self._native)
-        natives = [thread.native_id or 0 for thread in threading.enumerate()[:_MOST_THREADS]]
+        natives = [_NATIVE_ID(thread) or 0 for thread in threading.enumerate()[:_MOST_THREADS]]
         self._cpu = {native: cpu for native in natives if (cpu := read_cpu(native)) is not None}
         for loop in self._recorder.loops:
             # else the beginning of its step would be forgotten
@@ -150,19 +158,22 @@ class StallWatch:
         """
         stepping = {loop.thread for loop in self._recorder.loops if loop.current is not None}
         loops = {loop.thread for loop in self._recorder.loops}
-        used, least = {}, max(computed // _LEAST_OF_ALL, late // _LEAST_PART)
+        used, least = (
+            list[tuple[int, threading.Thread]](),
+            max(computed // _LEAST_OF_ALL, late // _LEAST_PART),
+        )
         for thread in threading.enumerate():
-            native = thread.native_id or 0
+            native = _NATIVE_ID(thread) or 0
             cpu = read_cpu(native)
             if cpu is None or native == self._native:
                 continue
             passed = cpu - self._cpu.get(native, 0)
-            if thread.ident in stepping:
+            if _IDENT(thread) in stepping:
                 least = max(least, passed)
-            elif thread.ident not in loops:
-                used[thread] = passed
-        holder = max(used, key=lambda thread: used[thread], default=None)
-        return holder if holder is not None and used[holder] >= least else None
+            elif _IDENT(thread) not in loops:
+                used.append((passed, thread))
+        most, holder = max(used, key=itemgetter(0), default=(0, None))
+        return holder if most >= least else None
 
     def _latest_work(self, begin: int) -> Iterator[Frame]:
         """Yield the frames of the one piece of work of a thread that has ended since then."""
@@ -173,8 +184,8 @@ class StallWatch:
 
     def _location(self, holder: threading.Thread, begin: int, now: int) -> Iterator[Frame]:
         """Yield the frames of a thread that held the GIL until now."""
-        thread = holder.ident or 0
-        yield Frame(thread_name(holder.name), "")
+        thread = _IDENT(holder) or 0
+        yield Frame(thread_name(_THREAD_NAME(holder)), "")
         collection = collector.struck_elsewhere(thread, begin, now)
         links = links_of(thread)
         file, line = line_at_fault(links) or (None, 0)
@@ -191,7 +202,10 @@ class StallWatch:
 
 
 def _suspended() -> int:
-    """Return for how long the system has slept, in nanoseconds, from any zero."""
+    """Return for how long the system has slept, in nanoseconds, from any zero.
+
+    It is less by what passes between the two readings, if this thread cannot run just then.
+    """
     boot: int | None = getattr(time, "CLOCK_BOOTTIME", None)
     if boot is None:
         return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from tracetools.recording.usage import (
     divided,
     looks_like_gil,
     read_cpu,
+    read_own_usage,
     read_usage,
 )
 
@@ -163,3 +165,23 @@ def test_a_short_pause_of_the_sampler_means_nothing(pulse):
     assert pulse.missed(100 * MS) == 0
     pulse.moment = 0
     assert pulse.missed(500 * MS) == 0
+
+
+@on_linux
+@pytest.mark.parametrize("read", [read_usage, read_own_usage])
+def test_what_an_audit_hook_forbids_is_not_known(read, monkeypatch):
+    def forbid(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr(os, "open", forbid)
+    assert read(threading.get_native_id()) is None
+
+
+@on_linux
+def test_ctrl_c_that_strikes_meanwhile_is_the_programs(monkeypatch):
+    def strike(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "open", strike)
+    with pytest.raises(KeyboardInterrupt):
+        read_usage(threading.get_native_id())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 try:
@@ -17,10 +17,11 @@ except ImportError:  # there is none on Windows
     resource = None  # type: ignore[assignment]
 
 from tracetools import compat
+from tracetools.core.interruptions import is_interruption
 from tracetools.core.stacks import Blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "Pulse",
@@ -68,26 +69,32 @@ def read_cpu(native: int) -> int | None:
 
 def read_usage(native: int) -> Usage | None:
     """Return what a thread has used; ``None`` if that is not known. From any thread."""
-    cpu = read_cpu(native)
-    if cpu is None:
-        return None
-    with suppress(OSError, ValueError, IndexError):
-        text = _read(native, "status").partition(_SWITCHES)[2]
-        return _usage(native, cpu, int(text.split(maxsplit=1)[0]))
-    return None
+    return _usage(native, partial(_switches_of, native))
 
 
 def read_own_usage(native: int) -> Usage | None:
     """Return what this thread has used, at less cost."""
+    return _usage(native, _switches)
+
+
+def _usage(native: int, count_switches: Callable[[], int]) -> Usage | None:
     cpu = read_cpu(native)
-    with suppress(OSError, ValueError, IndexError):
-        return None if cpu is None else _usage(native, cpu, _switches())
-    return None
-
-
-def _usage(native: int, cpu: int, switches: int) -> Usage:
-    delay = int(_read(native, "schedstat").split()[1])
+    if cpu is None:
+        return None
+    try:
+        switches = count_switches()
+        delay = int(_read(native, "schedstat").split()[1])
+    except Exception as error:  # the thread is over, or an audit hook forbids it
+        if is_interruption(error):
+            raise
+        return None
     return Usage(time.perf_counter_ns(), cpu, delay, switches, time.process_time_ns())
+
+
+def _switches_of(native: int) -> int:
+    """Return how often a thread gave the processor back."""
+    text = _read(native, "status").partition(_SWITCHES)[2]
+    return int(text.split(maxsplit=1)[0])
 
 
 def _read(native: int, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -43,6 +44,22 @@ def poller(clock, loop):
 
 def waited(loop):
     return loop.owner.profile().stacks.get((ROOT, WAITING), Times()).busy
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="frames cannot be taken out")
+@pytest.mark.parametrize("timeout", [0, None])
+def test_an_error_has_no_frame_of_ours(poller, timeout, clock, monkeypatch):
+    def strike(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clock, "tick", strike)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        poller.select(timeout)
+    assert [each.name for each in caught.traceback] == [
+        "test_an_error_has_no_frame_of_ours",
+        "select",
+        "strike",
+    ]
 
 
 @pytest.mark.parametrize("timeout", [None, 3.5])

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.instruments.patching import Patches, lock
+from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.current import loops_here
 
 if TYPE_CHECKING:
@@ -59,14 +60,18 @@ def _measured(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def poll(self: Any, timeout: float | None = None) -> Any:
-        if timeout is not None and timeout <= 0:
-            return original(self, timeout)
-        loops = [loop for loop in loops_here() if loop.poller == id(self) and loop.current is None]
-        begun = [loop.clock() for loop in loops]
         try:
-            return original(self, timeout)
-        finally:
-            for loop, begin in zip(loops, begun):  # noqa: B905  # of one length
-                loop.waited(begin, loop.clock())
+            if timeout is not None and timeout <= 0:
+                return original(self, timeout)
+            loops = [one for one in loops_here() if one.poller == id(self) and one.current is None]
+            begun = [loop.clock() for loop in loops]
+            try:
+                return original(self, timeout)
+            finally:
+                for loop, begin in zip(loops, begun):  # noqa: B905  # of one length
+                    loop.waited(begin, loop.clock())
+        except BaseException as error:
+            hide_frame(error)
+            raise
 
     return poll

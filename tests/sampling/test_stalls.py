@@ -83,6 +83,14 @@ def test_a_process_that_is_stopped_uses_nothing(machine):
     )
 
 
+def test_a_time_without_a_sampler_is_no_stall(machine):
+    """It ends with the last loop, and starts with the next one."""
+    machine.watch = StallWatch(machine.recorder)
+    machine.own = machine.own._replace(moment=machine.own.moment + LATE)
+    assert machine.look(late=0) == []
+    assert [stall.kind for stall in machine.look()] == ["stopped"]
+
+
 def test_one_that_is_starved_could_run(machine):
     [stall] = machine.look(delay=450 * MS)
     assert (stall.kind, [frame.name for frame in stall.path]) == ("starved", [STARVED])

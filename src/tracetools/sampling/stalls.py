@@ -83,6 +83,7 @@ class StallWatch:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        recorder.pulse.usage = None  # of an earlier thread, which has ended since
         self._native = threading.get_native_id()
         self._cpu: dict[int, int] = {}
         self._next = 0

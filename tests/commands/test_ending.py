@@ -49,6 +49,16 @@ except TypeError as error:
     assert (status, said, errors) == (0, ["None", "last work"], "")
 
 
+def test_the_program_goes_on_after_a_status_that_is_too_large():
+    code = """
+try:
+    os._exit(1 << 31)
+except OverflowError:
+    print("goes on", flush=True)
+"""
+    assert ended(code) == (0, ["goes on", "last work"], "")
+
+
 PYTHON = "[sys.executable, '-S', '-c', 'print(7)']"
 
 

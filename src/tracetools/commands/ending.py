@@ -12,7 +12,7 @@ import functools
 import os
 from functools import partial
 from operator import index
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.instruments.patching import Patches
 from tracetools.instruments.stepped import hide_frame
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["Ending"]
+
+
+_STATUS: Final = 4
+"""Bytes that a status has: an ``int`` of C."""
 
 
 class Ending:
@@ -57,8 +61,8 @@ class Ending:
     def _exit(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def _exit(status: Any) -> Any:
             try:
-                index(status)
-            except TypeError:
+                index(status).to_bytes(_STATUS, "little", signed=True)
+            except (TypeError, OverflowError):
                 pass  # the process goes on
             else:
                 self.last_work()

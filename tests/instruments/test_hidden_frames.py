@@ -303,6 +303,15 @@ def test_the_last_one_leaves_all_as_it_was():
     assert traceback.walk_stack is PYTHON[1]
 
 
+def test_a_user_that_asks_again_changes_nothing(monkeypatch):
+    waiting = []
+    monkeypatch.setattr(hidden_frames, "when_imported", lambda *asked: waiting.append(asked))
+    for _ in range(3):
+        hidden_frames.hide("a")
+    assert len(waiting) == 1
+    hidden_frames.show("a")
+
+
 def test_functions_that_someone_else_has_put_in_place_since_are_left_alone(monkeypatch):
     hidden_frames.hide("a")
     ours = inspect.getouterframes

@@ -41,8 +41,9 @@ outermost: Final[set[CodeType]] = set()
 def hide(user: Hashable) -> None:
     """Hide our frames from now on, on behalf of a user."""
     with lock():
+        is_first = not _users
         _users.add(user)
-        if len(_users) == 1:
+        if is_first:
             for module, name, replacement in _REPLACEMENTS:
                 _replace(module, name, replacement)
             when_imported("asyncio.graph", _hide_in_graphs)

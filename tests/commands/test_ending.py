@@ -43,10 +43,11 @@ def test_os_exit_with_a_wrong_argument_is_an_error_of_the_programs():
 try:
     os._exit("wrong")
 except TypeError as error:
-    print(error.__traceback__.tb_next, flush=True)
+    # before Python 3.11, frames cannot be taken out
+    print(sys.version_info < (3, 11) or error.__traceback__.tb_next is None, flush=True)
 """
     status, said, errors = ended(code)
-    assert (status, said, errors) == (0, ["None", "last work"], "")
+    assert (status, said, errors) == (0, ["True", "last work"], "")
 
 
 def test_the_program_goes_on_after_a_status_that_is_too_large():
@@ -86,9 +87,10 @@ def test_a_process_that_cannot_become_another_goes_on():
 try:
     os.execv("/nowhere", ["a"])
 except FileNotFoundError as error:
-    print(error.__traceback__.tb_next, flush=True)
+    # before Python 3.11, frames cannot be taken out
+    print(sys.version_info < (3, 11) or error.__traceback__.tb_next is None, flush=True)
 """
-    said = ["becomes nowhere [] None", "stays", "None", "last work"]
+    said = ["becomes nowhere [] None", "stays", "True", "last work"]
     assert ended(code) == (0, said, "")
 
 

@@ -18,6 +18,7 @@ from tests.processes import run
 from tests.strategies import numbers
 from tracetools import observe, span
 from tracetools.core.accounting import NEVER
+from tracetools.core.garbage import begin_collection, end_collection
 from tracetools.core.stacks import Frame, Times
 from tracetools.guest.messages import logger
 from tracetools.recording import current
@@ -822,3 +823,18 @@ thread = threading.Thread(target=hold)
         )
     )
     assert (done.stdout, done.stderr) == ("well\n", "")
+
+
+def test_a_collection_that_strikes_the_end_of_a_loop_is_within_its_duration():
+    clock = FakeClock()
+    recorder = Recorder(clock=clock)
+    loop = recorder.begin_loop()
+    clock.tick(10)
+    now = clock()
+    begin_collection(loop, clock())
+    clock.tick(100)
+    end_collection(loop, 2, clock())
+    recorder.end_loop(loop, now)
+    profile = recorder.profile()
+    profile.check()
+    assert profile.duration == 110

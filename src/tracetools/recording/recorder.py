@@ -230,6 +230,7 @@ class Recorder:
             end = now if loop.paused is None else loop.paused
             self.waits.end_all(loop, end, loop.clock)
             loop.finish(end)
+            end = max(end, loop.end or end)  # garbage was collected since the clock was read
             self._settle_unseen(loop, end)
             self._statistics.add_loop(loop, end)
             del self._loops[loop]

@@ -8,7 +8,7 @@
 #   make test EXTRA=test-lowest MARKED=...           without what keeps anyio from being old
 #
 # Tests are marked `once` or `edges` (pyproject.toml). CI runs all of them on one Python (3.14),
-# those that are `not once` on the oldest, and those that are `not once and not edges` on the others.
+# and those that are `not once and not edges` on the others.
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -192,7 +192,7 @@ SWITCHES = ("scheduled", "await_stacks", "functions")
 
 
 def combinations():
-    """Return all ways to set the switches; CI has some on two Pythons only."""
+    """Return all ways to set the switches; CI has some on one Python only."""
     for values in product((False, True), repeat=len(SWITCHES)):
         on = [name for name, is_on in zip(SWITCHES, values, strict=True) if is_on]
         some = 0 < len(on) < len(SWITCHES)

@@ -11,6 +11,7 @@ from tracetools.core.accounting import NEVER
 from tracetools.core.stacks import ROOT, RUNTIME, Blocks, Frame, StackTree
 from tracetools.recording import loops
 from tracetools.recording.loops import AGAIN, RecordedLoop, RecordedThread
+from tracetools.recording.usage import Pulse, Usage
 from tracetools.testing import FakeClock, ScriptedLoop
 
 LINE = Frame("at a line", "app.py", 3)
@@ -228,6 +229,31 @@ def test_a_step_that_ends_where_there_is_no_room_goes_on(error):
     loop.step(10)
     assert loop.owner.stopped == []
     assert loop.account.current is None
+
+
+@pytest.mark.parametrize("beats", [False, True])
+@pytest.mark.parametrize("notes", [False, True])
+def test_a_stop_is_counted_once_though_the_sampler_notes_it_meanwhile(monkeypatch, notes, beats):
+    loop = Loop(100)
+    account, pulse = loop.account, Pulse()
+    loop.owner.tells_kinds, loop.owner.pulse = True, pulse
+    account.thread = threading.get_ident()
+
+    def missed(_):  # it has to read a file, and the sampler runs meanwhile
+        if notes:
+            account.add_stop(400)
+        if beats:
+            pulse.beat(Usage(7, 0, 0, 0, 0))
+        return 0 if beats else 400
+
+    monkeypatch.setattr(pulse, "missed", missed)
+    monkeypatch.setattr(loops, "read_usage", lambda _: Usage(loop.clock(), 0, 0, 0, 0))
+    account.usage = (0, Usage(0, 0, 0, 0, 0))
+    loop.task.begin_step(loop.clock())
+    loop.clock.tick(500)
+    loop.task.end_step(loop.clock())
+    [blocks] = account.blocking.values()
+    assert blocks.stopped == (400 if notes or not beats else 0)
 
 
 def test_an_error_of_ours_at_the_end_of_a_step_stops_the_recording():

@@ -160,6 +160,13 @@ def test_the_sampler_misses_beats_while_the_process_is_stopped(pulse, end, expec
     assert pulse.missed(500 * MS) == expected
 
 
+def test_a_stop_is_counted_from_when_the_sampler_wanted_to_wake(pulse):
+    pulse, found = pulse
+    found["end"] = after(500)
+    pulse.sleep(20 * MS)
+    assert pulse.missed(500 * MS) == 480 * MS
+
+
 def test_a_short_pause_of_the_sampler_means_nothing(pulse):
     pulse, _ = pulse
     assert pulse.missed(100 * MS) == 0

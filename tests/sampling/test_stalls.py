@@ -114,6 +114,23 @@ def test_the_thread_that_computed_held_the_gil_where_it_is_now(machine, holder):
     assert line.file == __file__
 
 
+def test_the_gil_may_be_held_while_files_are_read(machine, holder, monkeypatch):
+    read = machine.watch._read
+
+    def read_late():
+        machine.watch._cpu = {}
+        read()
+        moment, used = machine.own.moment + LATE, machine.own.process + LATE
+        machine.own = machine.own._replace(moment=moment, switches=100, process=used)
+        machine.cpu[holder.native_id] = LATE
+
+    monkeypatch.setattr(machine.watch, "_read", read_late)
+    machine.watch._next = 0
+    assert machine.look(late=0) == []
+    [stall] = machine.look(late=0)  # it slept as it likes, but began to sleep late
+    assert (stall.kind, stall.path[1].name) == ("gil", "holder")
+
+
 def test_a_collection_in_another_thread_is_named(machine, holder):
     machine.cpu[holder.native_id] = 450 * MS
     collector._elsewhere.append((holder.ident, 2, 0, LATE))
@@ -141,7 +158,6 @@ def test_a_step_that_computes_is_no_stall(machine):
 
 def test_a_short_delay_is_nothing_and_without_linux_nothing_is_known(machine, monkeypatch):
     assert machine.look(late=19 * MS) == []
-    machine.own = None
     monkeypatch.setattr(stalls, "read_own_usage", lambda _: None)
     assert list(machine.watch.look(time.perf_counter_ns(), LATE)) == []
 

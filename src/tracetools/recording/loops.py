@@ -118,7 +118,8 @@ class RecordedLoop(LoopAccount):
         native: the number that the operating system has for the thread; 0 if it is not known.
         usage: what the thread had used some time ago: perhaps in the step that goes on since the
             first number (its `began`), else before it; kept by the sampler.
-        stops: a step (its `began`), and for how long the process was stopped in it.
+        stops: a step (its `began`), for how long the process was stopped in it, and the last beat of
+            the sampler before it noted that.
         last_blocking: the last of these steps: its `began`, the location, and what it was.
         postponed: an error of the program's signal handler that is to be raised in the program.
         is_guest: whether it runs in callbacks of another loop, its host, as trio can.
@@ -174,7 +175,7 @@ class RecordedLoop(LoopAccount):
         self.poller = self.late = 0
         self.native = compat.native_thread()
         self.usage: tuple[int, Usage | None] = (0, None)
-        self.stops = (0, 0)
+        self.stops = (0, 0, 0)
         self.unseen: UnseenTime | None = None
         self.known: dict[str, tuple[CodeType, TaskAccount | None]] = {}
         self.threshold = threshold
@@ -290,18 +291,32 @@ class RecordedLoop(LoopAccount):
         after = read_usage(self.native) if before and self.owner.tells_kinds else None
         if before is None or after is None:
             return Blocks(1, took, took, collecting=collecting)
-        stopped = self.stops[1] if self.stops[0] is began else 0
-        if self.thread == get_ident():
-            stopped += self.owner.pulse.missed(after.moment)
-        known = {"collecting": collecting, "stopped": min(stopped, took - collecting)}
+        stopped = min(self._stopped_in(began, after.moment), took - collecting)
+        known = {"collecting": collecting, "stopped": stopped}
         is_whole = step is not began and before.moment <= after.moment - took
         return divided(took, known, before, after, is_whole=is_whole)
 
+    def _stopped_in(self, began: int, now: int) -> int:
+        """Return for how long the process was stopped in a step, up to now.
+
+        The sampler may note the same stop in the meantime. It beats after that.
+        """
+        pulse = self.owner.pulse
+        since = pulse.moment
+        missed = pulse.missed(now) if self.thread == get_ident() else 0
+        step, noted, beat = self.stops
+        if step is not began:
+            return missed
+        return noted if beat == since else noted + missed
+
     def add_stop(self, took: int) -> None:
-        """Note that the process was stopped in a step that goes on. Called by the sampler."""
+        """Note that the process was stopped, perhaps in a step. Called by the sampler.
+
+        The step may just have ended: then its kind is being told.
+        """
         began = self.began
         before = self.stops[1] if self.stops[0] is began else 0
-        self.stops = (began, before + took)
+        self.stops = (began, before + took, self.owner.pulse.moment)
 
     def location_of(self, stack: Stack, began: int) -> Location:
         """Return where a step was in most of its samples; just `stack` if there is none."""

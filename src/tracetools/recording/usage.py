@@ -125,35 +125,49 @@ class Pulse:
     While it cannot run, it asks for the GIL, or has no processor, or the process is stopped.
 
     Attributes:
-        moment: when it ran last, by `time.perf_counter_ns`; 0 if it does not run.
+        moment: when it woke last, by `time.perf_counter_ns`; 0 if it does not run.
+        due: until when it wanted to sleep then; 0 before it slept.
         native: the number of its thread.
-        usage: what that had used then; its delay is a little older.
+        usage: what that had used at `moment`; its delay may be from a little before or after.
     """
 
     def __init__(self) -> None:
-        self.moment = self.native = 0
+        self.moment = self.due = self.native = 0
         self.usage: Usage | None = None
 
-    def beat(self, now: int) -> None:
-        """Note that the sampler is about to sleep. Called in its thread, so this is quick."""
-        self.moment = now
+    @staticmethod
+    def woke(now: int) -> Usage:
+        """Return what the sampler has used as it wakes, but its delay. In its thread; quick.
+
+        All that it does from now on may have to wait for the GIL, and is no part of this.
+        """
+        return Usage(now, time.thread_time_ns(), 0, _switches(), time.process_time_ns())
+
+    def beat(self, woke: Usage) -> None:
+        """Note when the sampler woke, and what it had used then."""
+        self.moment, self.due = woke.moment, 0
         if self.usage is not None:
-            cpu, process = time.thread_time_ns(), time.process_time_ns()
-            self.usage = Usage(now, cpu, self.usage.delay, _switches(), process)
+            self.usage = woke._replace(delay=self.usage.delay)
+
+    def sleep(self, until: int) -> None:
+        """Note that the sampler is about to sleep."""
+        self.due = until
 
     def missed(self, now: int) -> int:
         """Return for how long the process was stopped, if it was until a moment ago.
 
         Not in the sampler's thread, which may just be slow.
         """
-        since, before = self.moment, self.usage
+        since, due, before = self.moment, self.due, self.usage
         late = now - since - _LONGEST_PAUSE
         if not since or before is None or late <= 0:
             return 0
         after = read_usage(self.native)
         if after is None or since is not self.moment:
             return 0
-        return stopped_time(late, before, after)
+        stopped = stopped_time(late, before, after)
+        awake = since + _LONGEST_PAUSE - due if due else 0  # from when on it did not run
+        return stopped + max(awake, 0) if stopped else 0
 
 
 _LONGEST_PAUSE: Final = 150_000_000

@@ -136,6 +136,7 @@ class Sampler:
                 self._announce(wait)
                 self._gil.before_sleep()
                 begin = perf_counter_ns()
+                self._recorder.pulse.sleep(begin + wait)
                 if self._gil.sleep(over, wait / 1e9):
                     break
                 start = thread_time_ns()
@@ -160,7 +161,7 @@ class Sampler:
             return
         if stall.kind == "stopped":
             for loop in recorder.loops:
-                if loop.current is not None and loop.began < stall.begin + stall.took:
+                if loop.began < stall.begin + stall.took:
                     loop.add_stop(stall.took)
         if recorder.threshold is not None and stall.took > recorder.threshold:
             recorder.add_stall(stall.path, stall.took)

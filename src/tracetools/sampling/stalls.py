@@ -98,7 +98,7 @@ class StallWatch:
             wait: for how long it wanted to sleep.
         """
         pulse = self._recorder.pulse
-        before = pulse.usage
+        before, woke = pulse.usage, pulse.woke(now)
         if late < LEAST and before is not None:  # perhaps it was delayed before it slept
             late = max(now - before.moment - wait - _USUAL_WORK, late)
         if late >= LEAST and before is not None and (own := read_own_usage(self._native)):
@@ -113,16 +113,16 @@ class StallWatch:
                 path = (Frame(KINDS["stopped"], ""), Frame(SUSPENDED, ""))
                 yield Stall("stopped", path, now, self._suspended - known)
             self._read()
-        pulse.beat(now)
+        pulse.beat(woke)
 
     def _read(self) -> None:
-        """Read what threads have used up to now."""
+        """Read what threads have used up to now: first what takes no file, and so does not wait."""
         if sys.platform != "linux":
             return
-        self._recorder.pulse.native = self._native
-        self._recorder.pulse.usage = read_own_usage(self._native)
         natives = [_NATIVE_ID(thread) or 0 for thread in threading.enumerate()[:_MOST_THREADS]]
         self._cpu = {native: cpu for native in natives if (cpu := read_cpu(native)) is not None}
+        self._recorder.pulse.native = self._native
+        self._recorder.pulse.usage = read_own_usage(self._native)
         for loop in self._recorder.loops:
             # else the beginning of its step would be forgotten
             if loop.current is None or time.perf_counter_ns() - loop.began < LEAST:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import sys
 import threading
 import weakref
 from itertools import starmap
 
-from tests.sampling.world import MILLISECOND
+from tests.sampling.world import MILLISECOND, name_of
 from tracetools import compat, testing
 from tracetools.sampling.unwind import links_of, without_import
 
@@ -54,6 +55,46 @@ def test_a_thread_without_frames_is_no_trouble(world):
         world.loop.tick(10)
 
     world.step(body)
+    assert world.functions() == {"task": 10}
+
+
+def test_the_functions_of_a_greenlet_are_those_of_the_step(world):
+    def within():  # as in a greenlet, no function of the thread's start is below it
+        compat.this_thread()
+        known.append(threading.get_ident())
+        started.set()
+        over.wait()
+
+    def body():
+        here, loop.thread = loop.thread, known[0]
+        world.sampler._sample(10)
+        loop.thread = here
+        world.loop.tick(10)
+
+    known, started, over, loop = [], threading.Event(), threading.Event(), world.loop.loop
+    _thread.start_new_thread(within, ())
+    started.wait()
+    world.step(body)
+    over.set()
+    assert world.functions() == {f"task;{name_of(within)}": 10}
+
+
+def test_the_functions_of_a_thread_that_steps_nothing_are_left_out(world):
+    over, loop = threading.Event(), world.loop.loop
+    thread = threading.Thread(target=lambda: (compat.this_thread(), started.set(), over.wait()))
+    started = threading.Event()
+    thread.start()
+    started.wait()
+
+    def body():
+        here, loop.thread = loop.thread, thread.ident
+        world.sampler._sample(10)
+        loop.thread = here
+        world.loop.tick(10)
+
+    world.step(body)
+    over.set()
+    thread.join()
     assert world.functions() == {"task": 10}
 
 

@@ -124,13 +124,27 @@ def unwind_step(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Samp
         return None
     codes = [link[0] for link in found] if with_lines else found
     lines = [link[1] for link in found] if with_lines else []
-    end = 0
+    end = None
     for index, code in enumerate(codes):
         if is_step(code):
             end = index
             if not is_outer:
                 break
+    if end is None:
+        end = len(codes) if _is_of_greenlet(codes) else 0
     return Sample(began, account.base, own, loop.tree, codes[:end], lines[:end])
+
+
+def _is_of_greenlet(codes: list[CodeType]) -> bool:
+    """Whether these are all functions of a greenlet, which end where it was started."""
+    return (
+        0 < len(codes) <= _MOST_FRAMES
+        and codes[-1].co_name not in _FIRST_IN_THREADS
+        and not any(map(compat.runs_loop, codes))
+    )
+
+
+_FIRST_IN_THREADS: Final = {"<module>", "_run_module_as_main", "_bootstrap"}
 
 
 def unwind_between_steps(loop: RecordedLoop) -> tuple[int, list[Any]] | None:

@@ -118,8 +118,8 @@ class RecordedLoop(LoopAccount):
         native: the number that the operating system has for the thread; 0 if it is not known.
         usage: what the thread had used some time ago: perhaps in the step that goes on since the
             first number (its `began`), else before it; kept by the sampler.
-        stops: a step (its `began`), for how long the process was stopped in it, and the last beat of
-            the sampler before it noted that.
+        stops: a step (its `began`), for how long the process was stopped in it, and the last beat
+            of the sampler before it noted that.
         last_blocking: the last of these steps: its `began`, the location, and what it was.
         postponed: an error of the program's signal handler that is to be raised in the program.
         is_guest: whether it runs in callbacks of another loop, its host, as trio can.

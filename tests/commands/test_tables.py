@@ -172,7 +172,8 @@ def test_the_longest_blocking_step_is_shown_if_its_stack_is_not():
 @pytest.mark.parametrize(
     ("path", "end"),
     [
-        ((ROOT, MAIN, Frame("blocks the loop")), "all-spans > main > blocks the loop (unknown)"),
+        ((ROOT, MAIN, Frame("blocks the loop")), "all-spans > main (app.py:3)"),
+        ((Frame("blocks the loop"),), "blocks the loop (unknown)"),
         ((LINE,), "blocks the loop (parts.py:127)"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.stacks import IMPORTING, ROOT
-from tracetools.output.lints import amount, find_lints, line_at_fault
+from tracetools.output.lints import LAST_FRAMES, amount, find_lints, line_at_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -181,9 +181,12 @@ def _lint_line(lint: Lint, width: int) -> str:
 
 
 def _to_line(path: StackPath) -> StackPath:
-    """Return a path with the function of its last line, if it ends in one, as its end."""
+    """Return a path with the function of its last line, if it ends in one, as its end.
+
+    A line that is not known is left off.
+    """
     if line_at_fault(path) is None or len(path) == 1:
-        return path
+        return path[:-1] if len(path) > 1 and path[-1].name in LAST_FRAMES else path
     *functions, line = path
     ends = [
         index

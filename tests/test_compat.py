@@ -303,6 +303,28 @@ def test_a_callback_that_was_scheduled_last_is_rearmed():
     loop.close()
 
 
+@pytest.mark.parametrize(
+    ("pause", "argument", "is_at_once"),
+    [(0, 1, True), (0.0009, 1, True), (0.002, 1, False), (0, 2, False)],
+)
+def test_a_timer_that_sets_itself_again_sooner_than_a_loop_waits_is_rearmed(
+    pause, argument, is_at_once
+):
+    def callback(_):
+        pass
+
+    loop = asyncio.new_event_loop()
+    timer = asyncio.TimerHandle(loop.time(), callback, (1,), loop)
+    assert not compat.asyncio_is_rearmed(timer, callback)
+    again = loop.call_at(timer.when() + pause, callback, argument)
+    assert compat.asyncio_is_rearmed(timer, callback) is is_at_once
+    assert not compat.asyncio_is_rearmed(asyncio.Handle(callback, (1,), loop), callback)
+    assert not compat.asyncio_is_rearmed(timer, print)
+    again.cancel()
+    assert not compat.asyncio_is_rearmed(timer, callback)
+    loop.close()
+
+
 # --------------------------------------------------------------------------------- CPython
 
 

@@ -663,16 +663,38 @@ _TORNADO: Final = {
 
 
 def asyncio_is_rearmed(handle: Any, callback: Any) -> bool:
-    """Whether the callback of a handle has just had itself called once more, at once."""
+    """Whether the callback of a handle has just had itself called once more, at once.
+
+    Either as what is ready last; or, where nothing is ready, as the next timer.
+    """
     try:
-        again = handle._loop._ready[-1]._callback  # noqa: SLF001
-    except (AttributeError, IndexError):
+        loop = handle._loop  # noqa: SLF001
+        ready = loop._ready  # noqa: SLF001
+        following = ready[-1] if ready else loop._scheduled[0]  # noqa: SLF001
+        again = following._callback  # noqa: SLF001
+    except (AttributeError, LookupError, TypeError):
         return False
-    if again is callback:
-        return True
-    if type(callback) is MethodType and type(again) is MethodType:
-        return again.__func__ is callback.__func__ and again.__self__ is callback.__self__
-    return False
+    is_same = again is callback or (
+        type(callback) is MethodType
+        and type(again) is MethodType
+        and again.__func__ is callback.__func__
+        and again.__self__ is callback.__self__
+    )
+    return is_same and (bool(ready) or _is_repeated(handle, following))
+
+
+def _is_repeated(timer: Any, following: Any) -> bool:
+    """Whether a timer follows one of the same arguments sooner than a loop can wait."""
+    try:
+        pause = following._when - timer._when  # noqa: SLF001
+        given, again = timer._args, following._args  # noqa: SLF001
+        return pause < _SHORTEST_WAIT and list(map(id, given)) == list(map(id, again))
+    except (AttributeError, TypeError):  # the first call was no timer
+        return False
+
+
+_SHORTEST_WAIT: Final = 0.001
+"""Seconds: epoll waits for whole milliseconds."""
 
 
 class Delivery(NamedTuple):

@@ -962,7 +962,8 @@ def test_errors_that_end_the_loop_are_the_tasks_as_well(make, error):
     recording.profile.check()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # never awaited
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("scheduled", [False, True])
 def test_ctrl_c_in_the_midst_of_our_own_code_is_not_lost(tmp_path, scheduled):
     """A clock that is read for the n-th time is as good a moment as any; we read it everywhere.

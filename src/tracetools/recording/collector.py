@@ -56,6 +56,10 @@ def on_collection(phase: str, info: Mapping[str, Any]) -> None:
         pass
     except BaseException as error:  # noqa: BLE001  # the collector would drop it
         _handle(error)
+    if phase == "stop" and _lost:
+        numbers = _lost.copy()
+        _lost.clear()
+        send_again(*numbers)
 
 
 def _note_elsewhere(thread: int, phase: str, generation: int) -> None:
@@ -123,8 +127,13 @@ def _handle(error: BaseException) -> None:
     number = signal_of(error)
     if steps:
         steps[0].postpone(error)
-    elif number is not None:  # the handler is called once more, after us
-        send_again(number)
+    elif number is not None:
+        _lost.append(number)
+
+
+_lost: Final[list[int]] = []
+"""The signals whose handlers are called once more when the collector is over: it would drop what
+they raise within a callback of a weak reference as well."""
 
 
 def _is_task(account: TaskAccount | None) -> bool:

@@ -962,6 +962,15 @@ def test_errors_that_end_the_loop_are_the_tasks_as_well(make, error):
     recording.profile.check()
 
 
+@pytest.fixture
+def no_collections():
+    """Let no garbage be collected: that reads the clock as well; see test_collector."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collections")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @pytest.mark.parametrize("scheduled", [False, True])

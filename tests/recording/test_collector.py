@@ -236,6 +236,7 @@ def test_a_trio_guest_on_a_recorded_loop_is_struck_once(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="raises a signal")
+@pytest.mark.edges  # trio before 0.25 raises it where our function begins, and Python drops it
 @pytest.mark.parametrize("phase", ["start", "stop"])
 def test_ctrl_c_in_our_callback_reaches_the_program(phase, tmp_path):
     """The collector drops what a callback raises, so it is raised when the step ends."""

@@ -1,0 +1,38 @@
+/* The extension module: what it offers, and where it refuses to be loaded. */
+
+#include "native.h"
+
+static int
+module_exec(PyObject *module)
+{
+    if (PyModule_AddIntConstant(module, "FACE", FACE) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "tracetools.core.native._extension",
+    .m_doc = "The native core of tracetools.",
+    .m_size = 0,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__extension(void)
+{
+#ifdef Py_GIL_DISABLED
+    PyErr_SetString(PyExc_ImportError, "the native core needs a Python that has a GIL");
+    return NULL;
+#endif
+    return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,106 @@
+/* What the files of the native core share.
+
+   The core keeps the numbers of stacks, tasks and loops in C, and does what happens at every step
+   and span. What happens now and then is Python code, which the reference shares: it uses the types
+   of this core as it uses those of the reference. All times are nanoseconds of one clock. */
+
+#ifndef TRACETOOLS_NATIVE_H
+#define TRACETOOLS_NATIVE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+#include <stdint.h>
+
+#define FACE 1 /* as in choice.py */
+
+/* Later than any moment, and less than any wait: as in core/steps.py. */
+#define NEVER ((int64_t)1 << 62)
+#define ALWAYS (-((int64_t)1 << 62))
+
+/* ---- stacks.c: core/stacks.py */
+
+typedef struct Stack {
+    PyObject_HEAD
+    PyObject *frame;
+    struct Stack *parent;   /* NULL for the root */
+    PyObject *children;     /* a dict: frame -> Stack */
+    struct Stack *recent;   /* the child that was looked up last; borrowed from `children` */
+    int64_t depth, busy, scheduled, rest, thread;
+    int64_t steps, entries, self_wakes, left_open;
+} Stack;
+
+extern PyTypeObject StackType;
+
+/* ---- steps.c: core/steps.py */
+
+typedef struct Opened {
+    PyObject_HEAD
+    PyObject *account;      /* a TaskSteps, or the account of a thread */
+    struct Opened *outer;   /* NULL for none */
+    Stack *stack;
+    int64_t since, busy;
+} Opened;
+
+extern PyTypeObject OpenedType;
+
+typedef struct LoopSteps {
+    PyObject_HEAD
+    PyObject *weakrefs;
+    PyObject *tree;         /* a StackTree */
+    PyObject *clock;        /* NULL until it is set; then what returns the time */
+    int clock_is_ours;      /* whether C reads that clock itself */
+    struct TaskSteps *current; /* NULL between steps */
+    PyObject *coroutine;    /* what steps just now, borrowed; NULL if that is not known */
+    PyObject *began_object; /* `began` as an object, the same one for all of a step; or NULL */
+    int64_t began, plain_wait, due, collected, changes, changing;
+} LoopSteps;
+
+extern PyTypeObject LoopStepsType;
+
+typedef struct TaskSteps {
+    PyObject_HEAD
+    PyObject *weakrefs;
+    LoopSteps *loop;
+    Stack *base, *stack;
+    Opened *innermost;      /* NULL for none */
+    PyObject *closed;       /* a dict: identity -> Opened; NULL as long as it is empty */
+    PyObject *function;     /* a frame, or NULL */
+    PyObject *spawner;      /* a TaskSteps, or NULL */
+    struct TaskSteps *within; /* NULL for none */
+    int64_t born, busy, parked, until_sweep;
+    int64_t ready;          /* NOT_READY for none */
+    char is_callback, is_of_runtime;
+} TaskSteps;
+
+extern PyTypeObject TaskStepsType;
+
+#define NOT_READY INT64_MIN
+
+/* Read the clock of a loop. Return -1 with an error set if it fails. */
+int read_clock(LoopSteps *loop, int64_t *now);
+
+/* As the methods of `TaskSteps`. Each returns -1 with an error set if Python code has failed. */
+int begin_step(TaskSteps *task, int64_t now);
+int end_step(TaskSteps *task, int64_t now, int wakes_itself);
+
+/* As `TaskSteps.open`: a new reference, or NULL; without an error set if there is none to close. */
+Opened *open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries);
+
+/* As `TaskSteps.close_current`: whether it was closed. It calls nothing and never fails. */
+int close_current(TaskSteps *task, Opened *opened, int64_t now);
+
+/* ---- stepped.c: instruments/stepped.py */
+
+extern PyTypeObject SteppedCoroutineType;
+
+/* ---- each file adds its types and functions to the module */
+
+int add_stacks(PyObject *module);
+int add_steps(PyObject *module);
+int add_stepped(PyObject *module);
+
+/* Ready a type and add it under the last part of its name. */
+int add_type(PyObject *module, PyTypeObject *type);
+
+#endif

@@ -146,7 +146,7 @@ class ScriptedLoop:
         """Close a span, whatever steps."""
         opened = self.spans[span]
         if opened is not None:
-            opened[0].close(opened, self.clock())
+            opened.account.close(opened, self.clock())
 
     def finish(self) -> Profile:
         """End the recording, and return its profile."""

@@ -17,10 +17,11 @@ the thread of its loop, but for `closed`, which any thread may add to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.core.buckets import HistogramBuilder, Trend
 from tracetools.core.stacks import CALLBACKS, OTHER, WAITING
+from tracetools.core.steps import ALWAYS, NEVER, LoopSteps, Opened, TaskSteps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,20 +29,6 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import Frame, Stack, StackTree
 
 __all__ = ["ALWAYS", "NEVER", "LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
-
-Opened: TypeAlias = "tuple[Any, Any, Stack, int, int]"
-"""One opening of a span: what `TaskAccount.open` returns and `TaskAccount.close` takes.
-
-A plain tuple, for one is made at every opening: the account, the `Opened` around it (or ``None``),
-the stack, the moment, and what `TaskAccount.busy` was then.
-"""
-
-NEVER: Final = 1 << 80
-"""Later than any moment: any nanosecond clock is less."""
-
-ALWAYS: Final = -2 * NEVER
-"""Less than any wait, even than that of a task which has not waited yet."""
-
 
 class Readings(NamedTuple):
     """What the two clocks of a task showed at one moment, in nanoseconds.
@@ -55,160 +42,18 @@ class Readings(NamedTuple):
     rest: int
 
 
-class TaskAccount:
-    """What one task has done so far, and which spans it has open.
+class TaskAccount(TaskSteps):
+    """What one task has done so far, and which spans it has open."""
 
-    Attributes:
-        base: the stack of the task itself, without its spans.
-        stack: the current stack: `base`, or that of the innermost open span.
-        innermost: the innermost open span, with those around it.
-        closed: spans that were closed, but not yet left: out of order, or from another
-            thread; by identity.
-        born: when the task was spawned.
-        busy: its busy time. While it steps, this is less by the moment at which the step began, so
-            that adding any moment of the step makes it right for that moment.
-        ready: since when it waits for its step; ``None`` while it does not, or where that is not
-            measured. Meanwhile it rests like a task that is idle; how long is charged to its
-            stack when the step begins.
-        parked: when its last step ended, or what is open in it last changed while it rested; far in
-            the future before its first step, so that it has not waited yet.
-        function: the frame of an observed function that is the task's own and was not entered yet;
-            entering it then makes no second frame.
-        is_of_runtime: whether it is the backend's own, so that what it spawns is not below it.
-        spawner: the task under whose stack this one was spawned; ``None`` if it was the root.
-        is_callback: whether it is not a task but a callback that the loop calls now and then. It
-            has busy time and no lifetime.
-        within: the task that this one's step has interrupted, for it began in the midst of the
-            other's; ``None`` while there is none.
-    """
+    __slots__ = ()
 
-    __slots__ = (
-        "__weakref__",
-        "_until_sweep",
-        "base",
-        "born",
-        "busy",
-        "closed",
-        "function",
-        "innermost",
-        "is_callback",
-        "is_of_runtime",
-        "loop",
-        "parked",
-        "ready",
-        "spawner",
-        "stack",
-        "within",
-    )
-
-    def __init__(self, loop: LoopAccount, stack: Stack, now: int) -> None:
-        self.loop: Any = loop  # a LoopAccount, with whatever the caller has added to it
-        self.base = self.stack = stack
-        self.innermost: Opened | None = None
-        self.closed: dict[int, Opened] = {}
-        self._until_sweep = 0
-        self.born = now
-        self.busy = 0
-        self.ready: int | None = None
-        self.parked = NEVER
-        self.function: Frame | None = None
-        self.is_callback = self.is_of_runtime = False
-        self.spawner: TaskAccount | None = None
-        self.within: TaskAccount | None = None
-
-    # The step. Each half calls nothing from its first change to its last. So no signal handler and
-    # no other thread comes between, and no other place needs to write it out.
-
-    def begin_step(self, now: int) -> None:
-        """Let the task step from `now` on: its busy clock runs."""
-        loop = self.loop
-        if loop.current is not None or now - self.parked > loop.plain_wait:
-            now = loop.begin_other_step(self, now)
-            if now is None:
-                return
-        self.busy -= now
-        loop.began = now
-        loop.current = self
-
-    def end_step(self, now: int, wakes_itself: bool = False) -> None:
-        """End the step of the task; do nothing if it is not the one that steps.
-
-        Args:
-            now: the moment.
-            wakes_itself: whether the task is known to be ready for its next step already.
-        """
-        loop = self.loop
-        if loop.current is not self:
-            return
-        if self.within is not None or self.ready is not None:
-            loop.end_other_step(self, now, wakes_itself=wakes_itself)
-            return
-        stack = self.stack
-        self.busy += now
-        stack.steps += 1
-        self.parked = now
-        loop.current = None
-        if wakes_itself:
-            stack.self_wakes += 1
-        if now > loop.due:
-            loop.step_ended(self, loop.began, now)
-
-    def open(self, frame: Frame, now: int, entries: int = 1) -> Opened | None:
-        """Open a span in this task, which is stepping.
-
-        `entries` is 0 for a span that is merely current again, as a generator's is when it resumes.
-
-        Returns:
-            What to give to `close`; ``None`` if the span is the task itself, so that there is
-            nothing to close.
-        """
-        if self.closed:
-            now = self._leave(now)
-        if self.function is frame:
-            self.function = None
-            return None
-        stack = self.stack
-        try:
-            inner = stack.children[frame]
-        except KeyError:
-            inner = self.loop.tree.child(stack, frame)
-            collected = self.loop.collected  # perhaps while the stack was made
-            now = collected if now < collected else now  # noqa: FURB136  # a call may collect
-        inner.entries += entries
-        self.stack = inner
-        self.innermost = opened = (self, self.innermost, inner, now, self.busy)
-        return opened
-
-    def close_current(self, opened: Opened, now: int) -> bool:
-        """Close a span if it is the innermost one of the task that steps; return whether it was.
-
-        The cheap way to `close` for nearly all spans.
-        """
-        if self.innermost is not opened or self.closed:
-            return False
-        _, outer, stack, then, busy_then = opened
-        around = self.base if outer is None else outer[2]
-        busy = self.busy
-        if busy is busy_then:  # still the same step, for each changes it
-            passed = now - then
-        elif self.loop.current is self:
-            passed = now + busy - then - busy_then
-            rested = busy_then - busy  # as in `readings`
-            stack.rest += rested
-            around.rest -= rested
-        else:
-            return False
-        stack.busy += passed
-        around.busy -= passed
-        self.innermost = outer
-        self.stack = around
-        return True
+    loop: Any
 
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order, while the task steps or not. A second time does nothing."""
         if not self.close_current(opened, now):
             self.closed[id(opened)] = opened
-            self._leave(now)
+            self.leave(now)
 
     def readings(self, now: int) -> Readings:
         """Read the clocks of the task."""
@@ -238,15 +83,15 @@ class TaskAccount:
         """Note that what is open will not be closed any more, for the task is over."""
         for opened in outwards(self.innermost):
             if id(opened) not in self.closed:
-                opened[2].left_open += 1
+                opened.stack.left_open += 1
 
     def _settle(self, opened: Opened, now: int) -> None:
         """Give what the clocks went on since `opened` to its stack, and take it from the outer."""
         since, until = readings_at(opened), self.readings(now)
-        _add(opened[2], until, since)
+        _add(opened.stack, until, since)
         _add(stack_around(opened, self.base), since, until)
 
-    def _leave(self, now: int) -> int:
+    def leave(self, now: int) -> int:
         """Go out to the innermost span that is still open; forget what is no longer on the way.
 
         Returns:
@@ -260,12 +105,12 @@ class TaskAccount:
             self.parked = max(self.parked, now)
             while self.innermost is not None and _take(self.closed, self.innermost):
                 self._settle(self.innermost, now)
-                self.innermost = self.innermost[1]
-            self.stack = self.base if self.innermost is None else self.innermost[2]
+                self.innermost = self.innermost.outer
+            self.stack = self.base if self.innermost is None else self.innermost.stack
         finally:
             self.loop.end_change()
         self.closed.pop(COLLECTED, None)
-        self._until_sweep = sweep(self.closed, self.innermost, self._until_sweep)
+        self.until_sweep = sweep(self.closed, self.innermost, self.until_sweep)
         return now
 
 
@@ -280,7 +125,7 @@ def outwards(opened: Opened | None) -> Iterator[Opened]:
     """Walk over all that is open, from the innermost span on."""
     while opened is not None:
         yield opened
-        opened = opened[1]
+        opened = opened.outer
 
 
 _STEPS_A_CALL: Final = 8
@@ -318,7 +163,7 @@ def read(busy: int, now: int, *, stepping: bool) -> Readings:
 
 def readings_at(opened: Opened) -> Readings:
     """Return the readings of the task at the moment when a span was opened in it."""
-    return read(opened[4], opened[3], stepping=True)
+    return read(opened.busy, opened.since, stepping=True)
 
 
 def stack_around(opened: Opened, base: Stack) -> Stack:
@@ -326,7 +171,7 @@ def stack_around(opened: Opened, base: Stack) -> Stack:
 
     Not always the parent of the span's stack: what is too deep, or one too many, has one stack.
     """
-    return base if opened[1] is None else cast("Opened", opened[1])[2]
+    return base if opened.outer is None else opened.outer.stack
 
 
 def _add(stack: Stack, until: Readings, since: Readings) -> None:
@@ -335,24 +180,17 @@ def _add(stack: Stack, until: Readings, since: Readings) -> None:
     stack.rest += until.rest - since.rest
 
 
-class LoopAccount:
+class LoopAccount(LoopSteps):
     """The time of one running loop, and the accounts of the tasks that live in it.
 
     Attributes:
-        tree: the stacks that its time goes to.
         begin: when the recording of this loop started.
         end: when it ended; ``None`` while it goes on.
         running: whether it runs just now, and is recorded; `pause`, `resume` and `halt` change it.
         paused: while it does not run, but may again, the moment up to which it is accounted for. If
             it does, what lies between is the root's own time.
-        current: the account of the task that is stepping; ``None`` between steps.
-        began: when the last step began, or is about to; one that interrupts another does not count.
-            An integer object of its own for each step, so that its identity says which step it is.
         exited: when the last task has exited.
         least_wait: `wait_ends` is called for waits that were longer, in nanoseconds.
-        plain_wait: a step is plain if it follows a wait that was not longer than this, and if no
-            other step goes on; every step begins in `begin_other_step` if this is `ALWAYS`.
-        due: `step_ended` is called for steps that end later than this moment.
         tasks: the accounts of the living tasks, each with whatever the caller attached to it.
         callbacks: the accounts of what the loop has called outside of any task.
         queued: how many tasks are scheduled, where that is measured.
@@ -360,68 +198,52 @@ class LoopAccount:
         delays: the scheduling delays of steps, in nanoseconds.
         trend: the mean length of the queue over time, in thousandths; kept by the sampler.
         lifetimes: the sum of the lifetimes of all tasks that have exited.
-        collected: when the last collection of garbage ended that was charged here. Whoever read the
-            clock before that takes this moment instead: what has happened meanwhile is charged.
         collected_time: for how long collections have struck steps, in all.
         collecting: the collection that goes on; kept by `garbage`.
         own_collections: those between two steps, since the loop last waited: begin and end.
         struck: which step was struck by collections last (its `began`), for how long in all, and
             when the last of them ended.
-        changes: how often its tasks or their numbers have changed by more than one plain store.
-        changing: how many such changes are going on just now; not 0 while one does.
     """
 
     __slots__ = (
-        "__weakref__",
         "_usual_wait",
-        "began",
         "begin",
         "callbacks",
-        "changes",
-        "changing",
-        "collected",
         "collected_time",
         "collecting",
-        "current",
         "delays",
-        "due",
         "end",
         "exited",
         "least_wait",
         "lifetimes",
         "own_collections",
         "paused",
-        "plain_wait",
         "queue",
         "queued",
         "running",
         "struck",
         "tasks",
-        "tree",
         "trend",
     )
 
     def __init__(self, tree: StackTree, now: int) -> None:
-        self.tree = tree
-        self.begin = self.began = self.exited = now
-        self.least_wait = self.plain_wait = self.due = NEVER
+        super().__init__(tree, now)
+        self.begin = self.exited = now
+        self.least_wait = NEVER
         self.queued = 0
         self.queue, self.delays = HistogramBuilder(), HistogramBuilder()
         self.trend = Trend()
         self.end: int | None = None
         self.running = True
         self.paused: int | None = None
-        self.current: TaskAccount | None = None
         self.tasks: dict[TaskAccount, Any] = {}
         self.callbacks: dict[Frame, TaskAccount] = {}
         self.lifetimes = 0
-        self.collected = ALWAYS
         self.collected_time = 0
         self.collecting: tuple[Any, ...] | None = None
         self.own_collections: list[tuple[int, int]] = []
         self.struck = (now, 0, now)
         self._usual_wait: int | None = None
-        self.changes = self.changing = 0
 
     def runs_again(self) -> None:
         """Take note of a step of a paused loop, which may run again. Here nothing is done."""
@@ -456,7 +278,7 @@ class LoopAccount:
         self.collected = now
         self.due = 0
         if task is not None:
-            task.closed[COLLECTED] = (task, None, task.stack, now, task.busy)
+            task.closed[COLLECTED] = Opened(task, None, task.stack, now, task.busy)
         elif self.plain_wait != ALWAYS:
             self._usual_wait = self.plain_wait
             self.plain_wait = ALWAYS
@@ -602,7 +424,7 @@ class LoopAccount:
         self.changing -= 1
         return None
 
-    def end_other_step(self, task: TaskAccount, now: int, *, wakes_itself: bool) -> None:
+    def end_other_step(self, task: TaskAccount, now: int, wakes_itself: bool) -> None:
         """End a step that is not plain, and go on with the one that it has interrupted."""
         self.changing += 1
         now = max(now, self.collected)
@@ -672,7 +494,7 @@ class LoopAccount:
         Returns:
             Whether there was such a wait.
         """
-        if idle <= 0 or task.parked is not parked:  # a finaliser has closed a span of the task
+        if idle <= 0 or task.parked != parked:  # a finaliser has closed a span of the task
             return False
         # As in `begin_step`, nothing is called from here on.
         self.changing += 1
@@ -756,34 +578,35 @@ class ThreadAccount:
             thread; by identity.
     """
 
-    __slots__ = ("__weakref__", "_until_sweep", "base", "closed", "innermost", "tree")
+    __slots__ = ("__weakref__", "base", "closed", "innermost", "tree", "until_sweep")
 
     def __init__(self, tree: StackTree, base: Stack) -> None:
         self.tree = tree
         self.base = base
         self.innermost: Opened | None = None
         self.closed: dict[int, Opened] = {}
-        self._until_sweep = 0
+        self.until_sweep = 0
 
     def open(self, frame: Frame, now: int, entries: int = 1) -> Opened:
         """Open a span in this thread; returns what to give to `close`."""
-        self._leave(now)
+        self.leave(now)
         outer = self.innermost
-        stack = self.tree.child(self.base if outer is None else outer[2], frame)
+        stack = self.tree.child(self.base if outer is None else outer.stack, frame)
         stack.entries += entries
-        self.innermost = opened = (self, outer, stack, now, 0)
+        self.innermost = opened = Opened(self, outer, stack, now, 0)
         return opened
 
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order. A second time does nothing."""
         self.closed[id(opened)] = opened
-        self._leave(now)
+        self.leave(now)
 
-    def _leave(self, now: int) -> None:
+    def leave(self, now: int) -> None:
+        """Go out to the innermost span that is still open."""
         while self.innermost is not None and _take(self.closed, self.innermost):
-            _, outer, stack, since, _ = self.innermost
-            stack.thread += now - since
+            outer, since = self.innermost.outer, self.innermost.since
+            self.innermost.stack.thread += now - since
             if outer is not None:
-                outer[2].thread -= now - since
+                outer.stack.thread -= now - since
             self.innermost = outer
-        self._until_sweep = sweep(self.closed, self.innermost, self._until_sweep)
+        self.until_sweep = sweep(self.closed, self.innermost, self.until_sweep)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from tracetools.core.native import accelerated
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -215,6 +217,7 @@ class Tokens(NamedTuple):
         return max(self, other, key=lambda each: (each.wanted - each.tokens, each))
 
 
+@accelerated
 class Stack:
     """One stack and its numbers: those of `Times`, with `rest` for idle and scheduled together.
 

@@ -134,8 +134,8 @@ def close_span(opened: Opening | None) -> None:
             then. Nothing of our own.
     """
     try:
-        if type(opened) is tuple:
-            account = opened[0]
+        if type(opened) is Opened:
+            account = opened.account
             # No thread but the loop's own sees its span innermost in a task that steps, unless the
             # step itself waits for that thread.
             if type(account) is not TaskAccount:
@@ -179,7 +179,7 @@ def is_here(opened: Opening) -> bool:
     """Whether what was opened belongs to the task or worker thread that asks."""
     if isinstance(opened, list):
         return is_here(opened[0])
-    account = opened[0]
+    account = opened.account
     if type(account) is TaskAccount:
         return account.loop.current is account and account.loop.thread == get_ident()
     return bool(account.owner.is_here(account))

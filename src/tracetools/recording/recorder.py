@@ -376,7 +376,7 @@ class Recorder:
         with self._lock:
             account.close(opened, self._clock_in(account.thread))
             if account.innermost is None:
-                self._note_work(account.thread, opened[2].frame)
+                self._note_work(account.thread, opened.stack.frame)
                 self._threads.discard(account)
                 if self.is_here(account):
                     self._here.account = None
@@ -392,7 +392,7 @@ class Recorder:
         for account in self.open_threads():
             opened = account.innermost
             if account.thread == thread and opened is not None:
-                return opened[2].frame
+                return opened.stack.frame
         frame, end = self._work.get(thread, (None, 0))
         return frame if end >= since else None
 

@@ -197,10 +197,10 @@ class Sums:
     def add_thread(self, account: ThreadAccount, now: int) -> None:
         """Add what is open in a worker thread."""
         for opened in outwards(account.innermost):
-            passed = now - opened[3]
-            self._add(opened[2], thread=passed)
-            if opened[1] is not None:
-                self._add(opened[1][2], thread=-passed)
+            passed = now - opened.since
+            self._add(opened.stack, thread=passed)
+            if opened.outer is not None:
+                self._add(opened.outer.stack, thread=-passed)
 
     def _add_stacks(self, stacks: Iterable[Stack], rows: Iterable[tuple[int, ...]]) -> None:
         """Add the numbers of stacks, each parent before its children."""
@@ -235,7 +235,7 @@ class Sums:
             self._add_passed(row.base, until, Readings(0, rested))
             for opened in outwards(row.innermost):
                 since = readings_at(opened)
-                self._add_passed(opened[2], until, since)
+                self._add_passed(opened.stack, until, since)
                 self._add_passed(stack_around(opened, row.base), since, until)
             if row.ready is not None and not stepping:
                 self._add(row.stack, scheduled=now - row.ready)

@@ -61,7 +61,7 @@ class ThreadWork:
         while self._opened:
             recorder, opened = self._opened.pop()
             with Guard(recorder, _FAILED):
-                recorder.close_in_thread(opened[0], opened)
+                recorder.close_in_thread(opened.account, opened)
 
 
 _FAILED: Final = "the work of a thread could not be recorded"

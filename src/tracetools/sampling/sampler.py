@@ -281,7 +281,7 @@ class Sampler:
         sample = unwind_thread(account)
         if sample is None or opened is None:
             return
-        lasted = self._recorder.clock_of(account.thread)() - opened[3]
+        lasted = self._recorder.clock_of(account.thread)() - opened.since
         total = _weight(weight, missed, lasted)
         self._add(self._recorder.thread_samples, sample, total, account.thread)
 

@@ -53,7 +53,7 @@ def unwind_thread(account: RecordedThread) -> Sample | None:
         return None
     if opened is None or account.innermost is not opened:
         return None
-    return Sample(0, account.base, opened[2], account.tree, found, [])
+    return Sample(0, account.base, opened.stack, account.tree, found, [])
 
 
 def _unwinder(

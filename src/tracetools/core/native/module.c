@@ -2,11 +2,25 @@
 
 #include "native.h"
 
+int
+add_type(PyObject *module, PyTypeObject *type)
+{
+    return PyModule_AddType(module, type);
+}
+
+/* Every part of the module. */
+static int (*const parts[])(PyObject *) = {add_stacks, add_steps};
+
 static int
 module_exec(PyObject *module)
 {
     if (PyModule_AddIntConstant(module, "FACE", FACE) < 0) {
         return -1;
+    }
+    for (size_t index = 0; index < sizeof(parts) / sizeof(parts[0]); index++) {
+        if (parts[index](module) < 0) {
+            return -1;
+        }
     }
     return 0;
 }

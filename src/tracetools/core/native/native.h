@@ -25,12 +25,28 @@ typedef struct Stack {
     PyObject *frame;
     struct Stack *parent;   /* NULL for the root */
     PyObject *children;     /* a dict: frame -> Stack */
-    struct Stack *recent;   /* the child that was looked up last; borrowed from `children` */
+    struct Stack *recent;   /* the child that was found last, or NULL */
     int64_t depth, busy, scheduled, rest, thread;
     int64_t steps, entries, self_wakes, left_open;
 } Stack;
 
 extern PyTypeObject StackType;
+
+/* The child of a stack, borrowed. NULL if there is none, perhaps with an error set. */
+Stack *known_child(Stack *stack, PyObject *frame);
+
+/* ---- clock.c */
+
+typedef struct LoopSteps LoopSteps;
+
+/* Read the clock of a loop. Return -1 with an error set if it fails. */
+int read_clock(LoopSteps *loop, int64_t *now);
+
+/* Whether a clock is one that is read in C. */
+int is_perf_counter(PyObject *clock);
+
+/* Find `time.perf_counter_ns`, when the module is made. */
+int find_clock(void);
 
 /* ---- steps.c: core/steps.py */
 
@@ -44,7 +60,7 @@ typedef struct Opened {
 
 extern PyTypeObject OpenedType;
 
-typedef struct LoopSteps {
+struct LoopSteps {
     PyObject_HEAD
     PyObject *weakrefs;
     PyObject *tree;         /* a StackTree */
@@ -54,7 +70,7 @@ typedef struct LoopSteps {
     PyObject *coroutine;    /* what steps just now, borrowed; NULL if that is not known */
     PyObject *began_object; /* `began` as an object, the same one for all of a step; or NULL */
     int64_t began, plain_wait, due, collected, changes, changing;
-} LoopSteps;
+};
 
 extern PyTypeObject LoopStepsType;
 
@@ -76,9 +92,6 @@ typedef struct TaskSteps {
 extern PyTypeObject TaskStepsType;
 
 #define NOT_READY INT64_MIN
-
-/* Read the clock of a loop. Return -1 with an error set if it fails. */
-int read_clock(LoopSteps *loop, int64_t *now);
 
 /* As the methods of `TaskSteps`. Each returns -1 with an error set if Python code has failed. */
 int begin_step(TaskSteps *task, int64_t now);

@@ -1130,7 +1130,7 @@ def test_a_thread_that_enters_a_span_in_the_midst_of_another_entry_loses_none(lo
     shared.__exit__(None, None, None)
     shared.__exit__(None, None, None)
     mine, its, nothing = closed
-    assert mine[0] is loop.tasks[0]
+    assert mine.account is loop.tasks[0]
     assert its[0][0].base.frame.name == "other"
     assert nothing is None
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALWAYS", "NEVER", "LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
 
+
 class Readings(NamedTuple):
     """What the two clocks of a task showed at one moment, in nanoseconds.
 

@@ -29,7 +29,7 @@ from tracetools.instruments import asyncio_callbacks, asyncio_patches, event_wai
 from tracetools.instruments.libraries import portals
 from tracetools.instruments.listener import Listener
 from tracetools.instruments.loop_state import is_of_library, is_running
-from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
+from tracetools.instruments.stepped import SteppedCoroutine, hide_frame, stepped_of
 from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import spawner
 from tracetools.instruments.tasks import Tasks
@@ -185,7 +185,7 @@ class AsyncioInstrument(Tasks, Listener):
 
     def created(self, loop: AbstractEventLoop, coroutine: Any, options: Mapping[str, Any]) -> Any:
         """Return a coroutine that behaves like the one given and is recorded."""
-        if type(coroutine) is SteppedCoroutine and coroutine.is_of(self):
+        if type(coroutine) is SteppedCoroutine and stepped_of(coroutine, self) is not None:
             return coroutine
         with self.guard("a new task could not be recorded"):
             if self._follows(loop):
@@ -268,7 +268,7 @@ class AsyncioInstrument(Tasks, Listener):
         """Let a task that greenback has given another coroutine run that in a stepped one."""
         with self.guard("a task with a portal could not be recorded"):
             coroutine = None if hasattr(task, "coro") else compat.asyncio_coroutine(task)
-            within = SteppedCoroutine.of(coroutine, self)
+            within = stepped_of(coroutine, self)
             if within is not None and within is not coroutine and not within.is_over:
                 outer = SteppedCoroutine(coroutine, within.account, self, self._prepare)
                 if compat.greenback_set_coroutine(task, outer):
@@ -426,7 +426,7 @@ class AsyncioInstrument(Tasks, Listener):
 
     def _is_followed(self, task: Any) -> bool:
         coroutine = compat.asyncio_coroutine(task)
-        known = SteppedCoroutine.of(coroutine, self) is not None
+        known = stepped_of(coroutine, self) is not None
         return known or id(task) in self._tasks.known
 
     def _found(self, task: Any) -> TaskAccount | None:

@@ -14,6 +14,7 @@ from weakref import ref
 from tracetools.attribution.awaits import register_stepped
 from tracetools.attribution.functions import is_ours, register_step
 from tracetools.core.interruptions import Insist, is_interruption
+from tracetools.core.native import accelerated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
 
     Prepare: TypeAlias = "Callable[[TaskAccount], Prepare | None]"
 
-__all__ = ["SteppedCoroutine", "hide_frame"]
+__all__ = ["SteppedCoroutine", "hide_frame", "stepped_of"]
 
 
-class SteppedCoroutine(Coroutine[Any, Any, Any]):
+@accelerated
+class SteppedCoroutine:
     """Behaves like `coroutine`, and charges the steps of the task that runs it to `account`.
 
     Args:
@@ -87,29 +89,6 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         """The coroutine that this one stands for; perhaps one of another recording's."""
         return self._coroutine
 
-    def is_of(self, owner: Owner) -> bool:
-        """Whether the steps are recorded by `owner`; others may record them as well."""
-        inner = self._coroutine
-        return self.owner is owner or (type(inner) is SteppedCoroutine and inner.is_of(owner))
-
-    @staticmethod
-    def of(coroutine: Any, owner: Owner) -> SteppedCoroutine | None:
-        """Return the one of `owner` that a coroutine is, or runs; ``None`` if there is none.
-
-        Those of others may be around it, and so may greenback's coroutine.
-        """
-        while coroutine is not None:
-            if type(coroutine) is SteppedCoroutine:
-                if coroutine.owner is owner:
-                    return coroutine
-                coroutine = coroutine.inner
-            else:
-                frame = getattr(coroutine, "cr_frame", None)
-                if getattr(coroutine, "__name__", None) != _SHIM or frame is None:
-                    return None
-                coroutine = frame.f_locals.get("orig_coro")
-        return None
-
     def close(self) -> None:
         """Close the coroutine."""
         self.over()
@@ -139,7 +118,7 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
         return self._coroutine.__reduce_ex__(protocol)
 
     def __getattr__(self, name: str) -> Any:
-        if name in SteppedCoroutine.__slots__:
+        if name in type(self).__slots__:
             raise AttributeError(name)  # it was not made by `__init__`
         try:
             return getattr(self._coroutine, name)
@@ -161,6 +140,24 @@ class SteppedCoroutine(Coroutine[Any, Any, Any]):
     @property  # type: ignore[misc]  # object has it otherwise
     def __class__(self) -> Any:  # for inspect.iscoroutine, and whoever asks what this is
         return self._coroutine.__class__
+
+
+def stepped_of(coroutine: Any, owner: Owner) -> SteppedCoroutine | None:
+    """Return the one of `owner` that a coroutine is, or runs; ``None`` if there is none.
+
+    Those of others may be around it, and so may greenback's coroutine.
+    """
+    while coroutine is not None:
+        if type(coroutine) is SteppedCoroutine:
+            if coroutine.owner is owner:
+                return coroutine
+            coroutine = coroutine.inner
+        else:
+            frame = getattr(coroutine, "cr_frame", None)
+            if getattr(coroutine, "__name__", None) != _SHIM or frame is None:
+                return None
+            coroutine = frame.f_locals.get("orig_coro")
+    return None
 
 
 _SHIM: Final = "greenback_shim"
@@ -292,5 +289,6 @@ def _without_our_frames(error: BaseException) -> BaseException:
     return error
 
 
+Coroutine.register(SteppedCoroutine)
 register_step(_steps.__code__)
 register_stepped(SteppedCoroutine, lambda stepped: stepped.inner)

@@ -19,7 +19,7 @@ import trio
 from tracetools import compat
 from tracetools.instruments import event_waits
 from tracetools.instruments.libraries import portals
-from tracetools.instruments.stepped import SteppedCoroutine
+from tracetools.instruments.stepped import SteppedCoroutine, stepped_of
 from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import parent_of_adopted, parent_of_runtime, spawner
 from tracetools.instruments.tasks import Tasks
@@ -134,7 +134,7 @@ class TrioTasks(Tasks):
     def portal(self, task: Any) -> None:
         """Let a task that greenback has given another coroutine run that in a stepped one."""
         with self.guard("a task with a portal could not be recorded"):
-            within = SteppedCoroutine.of(getattr(task, "coro", None), self)
+            within = stepped_of(getattr(task, "coro", None), self)
             if task in self.accounts and within is not None and within is not task.coro:
                 within.give_way()
                 task.coro = SteppedCoroutine(

@@ -132,7 +132,6 @@ class RecordedLoop(LoopAccount):
 
     __slots__ = (
         "blocking",
-        "clock",
         "is_guest",
         "is_host",
         "is_of_kernel",

@@ -9,7 +9,7 @@ add_type(PyObject *module, PyTypeObject *type)
 }
 
 /* Every part of the module. */
-static int (*const parts[])(PyObject *) = {add_stacks, add_steps};
+static int (*const parts[])(PyObject *) = {add_stacks, add_steps, add_stepped};
 
 static int
 module_exec(PyObject *module)

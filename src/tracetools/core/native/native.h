@@ -67,7 +67,7 @@ struct LoopSteps {
     PyObject *clock;        /* NULL until it is set; then what returns the time */
     int clock_is_ours;      /* whether C reads that clock itself */
     struct TaskSteps *current; /* NULL between steps */
-    PyObject *coroutine;    /* what steps just now, borrowed; NULL if that is not known */
+    PyObject *coroutine;    /* what steps just now; NULL if that is not known */
     PyObject *began_object; /* `began` as an object, the same one for all of a step; or NULL */
     int64_t began, plain_wait, due, collected, changes, changing;
 };
@@ -102,6 +102,20 @@ Opened *open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entr
 
 /* As `TaskSteps.close_current`: whether it was closed. It calls nothing and never fails. */
 int close_current(TaskSteps *task, Opened *opened, int64_t now);
+
+/* ---- errors.c */
+
+/* Take the error that is set, with its traceback; NULL if none is. */
+PyObject *take_error(void);
+
+/* Set an error that was taken; it takes the reference. */
+void give_error(PyObject *error);
+
+/* Set an error that was taken before. If another one is set, it becomes the context of that. */
+void give_error_after(PyObject *earlier);
+
+/* Whether an error that struck in our code is the program's; see core/interruptions.py. */
+int is_interruption(PyObject *error);
 
 /* ---- stepped.c: instruments/stepped.py */
 

@@ -563,6 +563,7 @@ loop_traverse(LoopSteps *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->tree);
     Py_VISIT(self->clock);
+    Py_VISIT(self->coroutine);
     Py_VISIT((PyObject *)self->current);
     return 0;
 }
@@ -572,6 +573,7 @@ loop_clear(LoopSteps *self)
 {
     self->clock_is_ours = 0;
     Py_CLEAR(self->clock);
+    Py_CLEAR(self->coroutine);
     Py_CLEAR(self->current);
     return 0;
 }

@@ -15,7 +15,6 @@ import pytest
 
 from tracetools.core.native import native
 from tracetools.core.stacks import Frame, StackTree
-from tracetools.core.steps import ALWAYS
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame, stepped_of
 from tracetools.recording.loops import RecordedLoop
 from tracetools.testing import FakeClock
@@ -280,8 +279,8 @@ def test_an_error_ends_a_coroutine_that_is_not_native(world, error):
 
 
 def test_an_error_of_ours_ends_no_coroutine_that_is_not_native(world, monkeypatch):
-    world.loop.plain_wait = ALWAYS
-    monkeypatch.setattr(RecordedLoop, "begin_other_step", None)
+    world.loop.pause(world.clock())
+    monkeypatch.setattr(RecordedLoop, "runs_again", None)  # so that no step can begin
     stepped = world.step(Limited(waits(), None))
     stepped.send(None)
     assert {type(each) for each in world.owner.heard} == {TypeError}

@@ -75,8 +75,8 @@ def test_loops_add_up(loop):
     other = Loop()
     for each, took in ((loop, 300), (other, 200)):
         each.blocking[each.task.stack, (LINE,)] = Blocks(1, took, took)
-        each.delays.pending.append(took)
-        each.queue.pending.append(1)
+        each.delays.add(took)
+        each.queue.add(1)
     statistics = statistics_of(loop, other)
     assert statistics["blocking"] == {(ROOT, shorten(TASK), shorten(LINE)): Blocks(2, 500, 300)}
     assert statistics["scheduling_delay"] == histogram_of([300, 200])
@@ -93,7 +93,7 @@ def test_the_trend_is_that_of_the_loop_with_the_longest_queue(loop):
 
 def test_a_copy_is_apart_from_what_it_was_copied_from(loop):
     loop.blocking[loop.task.stack, ()] = Blocks(1, 300, 300)
-    loop.delays.pending.append(7)
+    loop.delays.add(7)
     original = LoopStatistics()
     copy = original.copy()
     copy.add_loop(loop, 0)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tracetools.core.buckets import HistogramBuilder, Trend
+from tracetools.core.buckets import Trend
 from tracetools.core.stacks import CALLBACKS, OTHER, WAITING
 from tracetools.core.steps import ALWAYS, NEVER, LoopSteps, Opened, TaskSteps
 
@@ -68,17 +68,12 @@ class TaskAccount(TaskSteps):
             task = task.spawner
         return task
 
-    def finish(self, now: int) -> None:
-        """Close all that is open, and give what the task did to its own stack."""
-        if self.innermost is not None:
-            for opened in outwards(self.innermost):
-                self._settle(opened, now)
-            self.innermost = None
-            self.stack = self.base
-        self.ready = None
-        self.base.busy += self.busy
-        if not self.is_callback:
-            self.base.rest += now - self.busy - self.born
+    def close_all(self, now: int) -> None:
+        """Close all that is open."""
+        for opened in outwards(self.innermost):
+            self._settle(opened, now)
+        self.innermost = None
+        self.stack = self.base
 
     def note_left_open(self) -> None:
         """Note that what is open will not be closed any more, for the task is over."""
@@ -187,18 +182,8 @@ class LoopAccount(LoopSteps):
     Attributes:
         begin: when the recording of this loop started.
         end: when it ended; ``None`` while it goes on.
-        running: whether it runs just now, and is recorded; `pause`, `resume` and `halt` change it.
-        paused: while it does not run, but may again, the moment up to which it is accounted for. If
-            it does, what lies between is the root's own time.
-        exited: when the last task has exited.
-        least_wait: `wait_ends` is called for waits that were longer, in nanoseconds.
-        tasks: the accounts of the living tasks, each with whatever the caller attached to it.
         callbacks: the accounts of what the loop has called outside of any task.
-        queued: how many tasks are scheduled, where that is measured.
-        queue: how many tasks were scheduled whenever one more was, that included.
-        delays: the scheduling delays of steps, in nanoseconds.
         trend: the mean length of the queue over time, in thousandths; kept by the sampler.
-        lifetimes: the sum of the lifetimes of all tasks that have exited.
         collected_time: for how long collections have struck steps, in all.
         collecting: the collection that goes on; kept by `garbage`.
         own_collections: those between two steps, since the loop last waited: begin and end.
@@ -207,55 +192,28 @@ class LoopAccount(LoopSteps):
     """
 
     __slots__ = (
-        "_usual_wait",
         "begin",
         "callbacks",
         "collected_time",
         "collecting",
-        "delays",
         "end",
-        "exited",
-        "least_wait",
-        "lifetimes",
         "own_collections",
-        "paused",
-        "queue",
-        "queued",
-        "running",
         "struck",
-        "tasks",
         "trend",
     )
 
     def __init__(self, tree: StackTree, now: int) -> None:
         super().__init__(tree, now)
-        self.begin = self.exited = now
-        self.least_wait = NEVER
-        self.queued = 0
-        self.queue, self.delays = HistogramBuilder(), HistogramBuilder()
+        self.begin = now
         self.trend = Trend()
         self.end: int | None = None
-        self.running = True
-        self.paused: int | None = None
-        self.tasks: dict[TaskAccount, Any] = {}
         self.callbacks: dict[Frame, TaskAccount] = {}
-        self.lifetimes = 0
         self.collected_time = 0
         self.collecting: tuple[Any, ...] | None = None
         self.own_collections: list[tuple[int, int]] = []
         self.struck = (now, 0, now)
-        self._usual_wait: int | None = None
 
-    def runs_again(self) -> None:
-        """Take note of a step of a paused loop, which may run again. Here nothing is done."""
-
-    def wait_ends(self, task: TaskAccount, now: int) -> int:  # noqa: ARG002
-        """Take note of a wait of more than `least_wait`. Here nothing is done.
-
-        Returns:
-            The moment at which the step begins, after whatever was done.
-        """
-        return now
+    account_type = TaskAccount
 
     def step_ended(self, task: TaskAccount, began: int, now: int) -> int:
         """Take note of a step that ended after `due`.
@@ -281,19 +239,8 @@ class LoopAccount(LoopSteps):
         if task is not None:
             task.closed[COLLECTED] = Opened(task, None, task.stack, now, task.busy)
         elif self.plain_wait != ALWAYS:
-            self._usual_wait = self.plain_wait
+            self.usual_wait = self.plain_wait
             self.plain_wait = ALWAYS
-
-    def spawn(self, parent: Stack, frame: Frame, now: int, attached: Any = None) -> TaskAccount:
-        """Open the account of a task that lives from `now` on, under the stack `parent`."""
-        if self.paused is not None:
-            self.touch(now)
-        stack = self.tree.child(parent, frame)
-        stack.entries += 1
-        account = TaskAccount(self, stack, now)
-        self.tasks[account] = attached
-        self.changes += 1
-        return account
 
     def callback(self, frame: Frame, now: int) -> TaskAccount:
         """Return the account of a callback of the loop, by the frame of its function.
@@ -349,7 +296,7 @@ class LoopAccount(LoopSteps):
         now = max(now, self.collected)
         self._end_all_steps(now)
         self.running = False
-        self._usual_wait = None
+        self.usual_wait = None
         self.plain_wait = ALWAYS
         self.paused = now
 
@@ -367,13 +314,13 @@ class LoopAccount(LoopSteps):
         """Record no more steps, though nobody may change the tasks just now."""
         self.least_wait = NEVER
         self.running = False
-        self._usual_wait = None
+        self.usual_wait = None
         self.plain_wait = ALWAYS
 
     def take_note_of_waits(self, least: int) -> None:
         """Have `wait_ends` called for waits that are longer than `least` nanoseconds."""
         self.least_wait = least
-        self._usual_wait = None
+        self.usual_wait = None
         if self.running and not self.queued:
             self.plain_wait = least
 
@@ -382,109 +329,6 @@ class LoopAccount(LoopSteps):
         """The last moment at which anything is known to have happened in it."""
         parked = (task.parked for task in self.tasks if task.parked != NEVER)
         return max(self.began, self.exited, *parked)
-
-    def touch(self, now: int) -> None:
-        """Account for a loop that stands still up to now, for something happens to its tasks."""
-        if self.paused is not None:
-            self.paused = now
-
-    def begin_other_step(self, task: TaskAccount, now: int) -> int | None:
-        """Prepare for a step that is not plain.
-
-        Its task has waited for long or was queued, or it interrupts another step.
-
-        Returns:
-            When the step begins. ``None`` if it has begun, for it interrupts another one, and if it
-            is not recorded, for the loop is not running.
-        """
-        if self.current is task:  # its step has begun, and its wait is over
-            return None
-        if self._usual_wait is not None:
-            self.plain_wait, self._usual_wait = self._usual_wait, None
-        if self.paused is not None:
-            self.runs_again()
-        if now - task.parked > self.least_wait and not task.is_callback:
-            now = self.wait_ends(task, now)
-        if not self.running:
-            return None
-        if task.ready is not None:
-            self.take_from_queue(task, now)
-        collected = self.collected
-        now = collected if now < collected else now  # noqa: FURB136  # a call may collect
-        outer = self.current
-        if outer is None:
-            return now
-        self.changing += 1
-        task.within = outer
-        outer.busy += now
-        if outer.ready is not None:
-            outer.ready = now
-        task.busy -= now
-        self.current = task
-        self.changes += 1
-        self.changing -= 1
-        return None
-
-    def end_other_step(self, task: TaskAccount, now: int, wakes_itself: bool) -> None:
-        """End a step that is not plain, and go on with the one that it has interrupted."""
-        self.changing += 1
-        now = max(now, self.collected)
-        task.busy += now
-        task.stack.steps += 1
-        task.parked = now
-        outer = task.within
-        if outer is not None:
-            if outer.ready is not None:
-                outer.stack.scheduled += now - outer.ready
-                outer.ready = now
-            outer.busy -= now
-            task.within = None
-        self.current = outer
-        if task.ready is not None:  # it woke itself while it ran: it queues from now on
-            task.ready = now
-            wakes_itself = True
-        if wakes_itself:
-            task.stack.self_wakes += 1
-        self.changes += 1
-        self.changing -= 1
-        if outer is None and now > self.due:
-            self.step_ended(task, self.began, now)
-
-    def wake(self, task: TaskAccount, now: int, late: int = 0) -> None:
-        """Note that `task` can step: from now on, or from the end of its step, it is scheduled.
-
-        If a timer wakes it that is `late`, it is scheduled since the timer was due, or since its
-        last step.
-        """
-        self.touch(now)
-        if task.ready is None:
-            rests_since = task.born if task.parked == NEVER else task.parked
-            task.ready = now if late <= 0 else min(max(now - late, rests_since), now)
-            self._usual_wait = None
-            self.plain_wait = ALWAYS
-            self.queued = queued = self.queued + 1
-            self.queue.pending.append(queued)
-
-    def take_from_queue(self, task: TaskAccount, now: int) -> None:
-        """Charge the scheduled time of a task that is going to step, and count its delay."""
-        assert task.ready is not None  # noqa: S101  # or it would not be called
-        delay = now - task.ready
-        self.changing += 1
-        task.stack.scheduled += delay
-        task.ready = None
-        self.changes += 1
-        self.changing -= 1
-        self.queued -= 1
-        pending = self.delays.pending
-        pending.append(delay)
-        if len(pending) >= HistogramBuilder.BATCH:
-            self.condense()
-
-    def condense(self) -> None:
-        """Add what is pending to the histograms."""
-        self.delays.condense()
-        if len(self.queue.pending) >= HistogramBuilder.BATCH:
-            self.queue.condense()
 
     def move_wait(self, task: TaskAccount, stack: Stack, parked: int, idle: int) -> bool:
         """Give the wait that ends now, `idle` nanoseconds since `parked`, to `stack`.
@@ -506,35 +350,6 @@ class LoopAccount(LoopSteps):
         self.changing -= 1
         return True
 
-    def exit(self, task: TaskAccount, now: int, *, over: bool = True) -> None:
-        """Close the account of `task`, after its last step or within it.
-
-        If it is not `over` but merely recorded no more, its spans are not said to be left open.
-        """
-        if task not in self.tasks:
-            return
-        self.changing += 1
-        now = max(now, self.collected)
-        try:
-            if self.paused is not None:
-                self.touch(now)
-            if task.ready is not None:
-                self.queued -= 1
-            if self.current is task:
-                task.ready = None
-                task.end_step(now)
-            if task.ready is not None:
-                self.settle_wait(task, now)
-            if over and task.innermost is not None:
-                task.note_left_open()
-            task.finish(now)
-            self.lifetimes += now - task.born
-            self.exited = now
-            del self.tasks[task]
-        finally:
-            self.changes += 1
-            self.changing -= 1
-
     def begin_change(self) -> None:
         """Begin what must not be seen half done."""
         self.changing += 1
@@ -543,12 +358,6 @@ class LoopAccount(LoopSteps):
         """End what must not be seen half done."""
         self.changes += 1
         self.changing -= 1
-
-    def settle_wait(self, task: TaskAccount, now: int) -> None:
-        """Charge the scheduled time of a task that waits for its step up to now."""
-        if task.ready is not None and task is not self.current:
-            task.stack.scheduled += now - task.ready
-            task.ready = now
 
     def finish(self, now: int) -> None:
         """End the recording of this loop, and of all tasks that are still alive in it."""

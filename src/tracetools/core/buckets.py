@@ -6,8 +6,9 @@ known of the values afterwards.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
+
+from tracetools.core.native import accelerated
 
 __all__ = ["BITS", "HistogramBuilder", "Trend", "bucket_of"]
 
@@ -25,51 +26,29 @@ def bucket_of(value: int) -> int:
     return value if shift <= 0 else (shift << (BITS - 1)) + (value >> shift)
 
 
+@accelerated
 class HistogramBuilder:
-    """Collects values of 0 or more, one by one, in one thread. Any thread may ask for the sums.
+    """Counts values of 0 or more by their buckets, one by one, in one thread.
 
-    To add a value, append it to `pending`. When there are `BATCH` of them, call `condense`. The sum
-    and the largest value are exact. Of each condensed batch, every eighth value is counted in its
-    bucket, for eight; of the pending values each one is.
-
-    Attributes:
-        pending: values that are not in the sums yet; another list after each `condense`.
+    Any thread may ask for the sums.
     """
 
-    BATCH: Final = 4096
-    _STEP: Final = 8
-
-    __slots__ = ("_sums", "pending")
+    __slots__ = ("_buckets", "_largest", "_total")
 
     def __init__(self) -> None:
-        self.pending: list[int] = []
-        self._sums: tuple[int, int, dict[int, int]] = (0, 0, {})
+        self._total = self._largest = 0
+        self._buckets: dict[int, int] = {}
 
-    def condense(self) -> None:
-        """Add one batch of values to the sums."""
-        batch, rest = self.pending[: self.BATCH], self.pending[self.BATCH :]
-        self._sums = _with(self._sums, batch, self._STEP)
-        self.pending = rest
+    def add(self, value: int) -> None:
+        """Count one value."""
+        self._total += value
+        self._largest = max(value, self._largest)
+        bucket = bucket_of(value)
+        self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
 
     def sums(self) -> tuple[int, int, dict[int, int]]:
         """Return the sum of all values up to now, the largest, and how many each bucket has."""
-        while True:
-            sums = self._sums
-            pending = self.pending.copy()
-            if self._sums is sums:
-                return _with(sums, pending, 1)
-
-
-def _with(
-    sums: tuple[int, int, dict[int, int]], values: list[int], step: int
-) -> tuple[int, int, dict[int, int]]:
-    """Return sums with some values more, of which one in `step` is counted in its bucket."""
-    total, largest, buckets = sums
-    buckets = buckets.copy()
-    for value, count in Counter(values[::step]).items():
-        bucket = bucket_of(value)
-        buckets[bucket] = buckets.get(bucket, 0) + count * step
-    return total + sum(values), max(largest, *values, 0), buckets
+        return self._total, self._largest, self._buckets.copy()
 
 
 class Trend:

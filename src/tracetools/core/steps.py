@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import accelerated
 
 if TYPE_CHECKING:
@@ -104,6 +105,17 @@ class TaskSteps:
         self.spawner: Any = None
         self.within: Any = None
 
+    if TYPE_CHECKING:  # `TaskAccount` has these
+
+        def leave(self, now: int, /) -> int:
+            """Go out to the innermost span that is still open."""
+
+        def close_all(self, now: int, /) -> None:
+            """Close all that is open."""
+
+        def note_left_open(self) -> None:
+            """Note that what is open will not be closed any more."""
+
     # Each half of a step calls nothing from its first change to its last. So no signal handler and
     # no other thread comes between, and no other place needs to write it out.
 
@@ -141,9 +153,14 @@ class TaskSteps:
         if now > loop.due:
             loop.step_ended(self, loop.began, now)
 
-    def leave(self, now: int) -> int:
-        """Go out to the innermost span that is still open; return when that is done."""
-        raise NotImplementedError
+    def finish(self, now: int) -> None:
+        """Close all that is open, and give what the task did to its own stack."""
+        if self.innermost is not None:
+            self.close_all(now)
+        self.ready = None
+        self.base.busy += self.busy
+        if not self.is_callback:
+            self.base.rest += now - self.busy - self.born
 
     def open(self, frame: Frame, now: int, entries: int = 1) -> Opened | None:
         """Open a span in this task, which is stepping.
@@ -193,17 +210,29 @@ class TaskSteps:
 
 @accelerated
 class LoopSteps:
-    """What changes of a loop at every step.
+    """The steps of one loop, and the tasks that it schedules.
 
     Attributes:
+        account_type: the class of the accounts of its tasks.
         tree: the stacks that its time goes to.
         clock: returns the time in nanoseconds; set by the caller.
+        running: whether it runs just now, and is recorded.
+        paused: while it does not run, but may again, the moment up to which it is accounted for. If
+            it does, what lies between is the root's own time.
         current: the account of the task that is stepping; ``None`` between steps.
         began: when the last step began; one that interrupts another does not count. An integer
             object of its own for each step, so that its identity says which step it is.
+        exited: when the last task has exited.
+        least_wait: `wait_ends` is called for waits that were longer, in nanoseconds.
         plain_wait: a step is plain if it follows a wait that was not longer than this, and if no
             other step goes on; every step begins in `begin_other_step` if this is `ALWAYS`.
+        usual_wait: what `plain_wait` is set to when the next step begins; ``None`` for nothing.
         due: `step_ended` is called for steps that end later than this moment.
+        tasks: the accounts of the living tasks, each with whatever the caller attached to it.
+        queued: how many tasks are scheduled, where that is measured.
+        queue: how many tasks were scheduled whenever one more was, that included.
+        delays: the scheduling delays of steps, in nanoseconds.
+        lifetimes: the sum of the lifetimes of all tasks that have exited.
         collected: when the last collection of garbage ended that was charged here. Whoever read the
             clock before that takes this moment instead: what has happened meanwhile is charged.
         changes: how often its tasks or their numbers have changed by more than one plain store.
@@ -218,17 +247,186 @@ class LoopSteps:
         "clock",
         "collected",
         "current",
+        "delays",
         "due",
+        "exited",
+        "least_wait",
+        "lifetimes",
+        "paused",
         "plain_wait",
+        "queue",
+        "queued",
+        "running",
+        "tasks",
         "tree",
+        "usual_wait",
     )
 
+    account_type: type[TaskSteps] = TaskSteps
     clock: Any
 
     def __init__(self, tree: StackTree, now: int) -> None:
         self.tree = tree
-        self.began = now
-        self.plain_wait = self.due = NEVER
+        self.began = self.exited = now
+        self.least_wait = self.plain_wait = self.due = NEVER
+        self.usual_wait: int | None = None
+        self.running = True
+        self.paused: int | None = None
         self.current: Any = None  # a TaskSteps, or None
+        self.tasks: dict[Any, Any] = {}
+        self.queued = 0
+        self.queue, self.delays = HistogramBuilder(), HistogramBuilder()
+        self.lifetimes = 0
         self.collected = ALWAYS
         self.changes = self.changing = 0
+
+    def runs_again(self) -> None:
+        """Take note of a step of a paused loop, which may run again. Here nothing is done."""
+
+    def wait_ends(self, task: Any, now: int) -> int:  # noqa: ARG002
+        """Take note of a wait of more than `least_wait`. Here nothing is done.
+
+        Returns:
+            The moment at which the step begins, after whatever was done.
+        """
+        return now
+
+    def step_ended(self, task: Any, began: int, now: int) -> int:  # noqa: ARG002
+        """Take note of a step that ended after `due`. Here nothing is done."""
+        return now
+
+    def touch(self, now: int) -> None:
+        """Account for a loop that stands still up to now, for something happens to its tasks."""
+        if self.paused is not None:
+            self.paused = now
+
+    def spawn(self, parent: Stack, frame: Frame, now: int, attached: Any = None) -> Any:
+        """Open the account of a task that lives from `now` on, under the stack `parent`."""
+        self.touch(now)
+        stack = self.tree.child(parent, frame)
+        stack.entries += 1
+        account = self.account_type(self, stack, now)
+        self.tasks[account] = attached
+        self.changes += 1
+        return account
+
+    def begin_other_step(self, task: Any, now: int) -> int | None:
+        """Prepare for a step that is not plain.
+
+        Its task has waited for long or was queued, or it interrupts another step.
+
+        Returns:
+            When the step begins. ``None`` if it has begun, for it interrupts another one, and if it
+            is not recorded, for the loop is not running.
+        """
+        if self.current is task:  # its step has begun, and its wait is over
+            return None
+        if self.usual_wait is not None:
+            self.plain_wait, self.usual_wait = self.usual_wait, None
+        if self.paused is not None:
+            self.runs_again()
+        if now - task.parked > self.least_wait and not task.is_callback:
+            now = self.wait_ends(task, now)
+        if not self.running:
+            return None
+        if task.ready is not None:
+            self.take_from_queue(task, now)
+        collected = self.collected
+        now = collected if now < collected else now  # noqa: FURB136  # a call may collect
+        outer = self.current
+        if outer is None:
+            return now
+        self.changing += 1
+        task.within = outer
+        outer.busy += now
+        if outer.ready is not None:
+            outer.ready = now
+        task.busy -= now
+        self.current = task
+        self.changes += 1
+        self.changing -= 1
+        return None
+
+    def end_other_step(self, task: Any, now: int, wakes_itself: bool) -> None:
+        """End a step that is not plain, and go on with the one that it has interrupted."""
+        self.changing += 1
+        now = max(now, self.collected)
+        task.busy += now
+        task.stack.steps += 1
+        task.parked = now
+        outer = task.within
+        if outer is not None:
+            if outer.ready is not None:
+                outer.stack.scheduled += now - outer.ready
+                outer.ready = now
+            outer.busy -= now
+            task.within = None
+        self.current = outer
+        if task.ready is not None:  # it woke itself while it ran: it queues from now on
+            task.ready = now
+            wakes_itself = True
+        if wakes_itself:
+            task.stack.self_wakes += 1
+        self.changes += 1
+        self.changing -= 1
+        if outer is None and now > self.due:
+            self.step_ended(task, self.began, now)
+
+    def wake(self, task: Any, now: int, late: int = 0) -> None:
+        """Note that `task` can step: from now on, or from the end of its step, it is scheduled.
+
+        If a timer wakes it that is `late`, it is scheduled since the timer was due, or since its
+        last step.
+        """
+        self.touch(now)
+        if task.ready is None:
+            rests_since = task.born if task.parked == NEVER else task.parked
+            task.ready = now if late <= 0 else min(max(now - late, rests_since), now)
+            self.usual_wait = None
+            self.plain_wait = ALWAYS
+            self.queued += 1
+            self.queue.add(self.queued)
+
+    def take_from_queue(self, task: Any, now: int) -> None:
+        """Charge the scheduled time of a task that is going to step, and count its delay."""
+        delay = now - task.ready
+        self.changing += 1
+        task.stack.scheduled += delay
+        task.ready = None
+        self.changes += 1
+        self.changing -= 1
+        self.queued -= 1
+        self.delays.add(delay)
+
+    def settle_wait(self, task: Any, now: int) -> None:
+        """Charge the scheduled time of a task that waits for its step up to now."""
+        if task.ready is not None and task is not self.current:
+            task.stack.scheduled += now - task.ready
+            task.ready = now
+
+    def exit(self, task: Any, now: int, over: bool = True) -> None:
+        """Close the account of `task`, after its last step or within it.
+
+        If it is not `over` but merely recorded no more, its spans are not said to be left open.
+        """
+        if task not in self.tasks:
+            return
+        self.changing += 1
+        now = max(now, self.collected)
+        try:
+            self.touch(now)
+            if task.ready is not None:
+                self.queued -= 1
+            if self.current is task:
+                task.ready = None
+                task.end_step(now)
+            self.settle_wait(task, now)
+            if over and task.innermost is not None:
+                task.note_left_open()
+            task.finish(now)
+            self.lifetimes += now - task.born
+            self.exited = now
+            del self.tasks[task]
+        finally:
+            self.changes += 1
+            self.changing -= 1

@@ -9,12 +9,14 @@ add_type(PyObject *module, PyTypeObject *type)
 }
 
 /* Every part of the module. */
-static int (*const parts[])(PyObject *) = {add_stacks, add_steps, add_stepped};
+static int (*const parts[])(PyObject *) = {
+    add_stacks, add_histograms, add_opened, add_tasks, add_loops, add_stepped,
+};
 
 static int
 module_exec(PyObject *module)
 {
-    if (PyModule_AddIntConstant(module, "FACE", FACE) < 0) {
+    if (PyModule_AddIntConstant(module, "FACE", FACE) < 0 || find_clock() < 0) {
         return -1;
     }
     for (size_t index = 0; index < sizeof(parts) / sizeof(parts[0]); index++) {

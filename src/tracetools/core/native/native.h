@@ -48,7 +48,16 @@ int is_perf_counter(PyObject *clock);
 /* Find `time.perf_counter_ns`, when the module is made. */
 int find_clock(void);
 
-/* ---- steps.c: core/steps.py */
+/* ---- histograms.c: core/buckets.py */
+
+typedef struct Histogram Histogram;
+
+extern PyTypeObject HistogramType;
+
+Histogram *make_histogram(void);
+void add_to_histogram(Histogram *self, int64_t value);
+
+/* ---- opened.c, tasks.c, loops.c, steps.c: core/steps.py */
 
 typedef struct Opened {
     PyObject_HEAD
@@ -65,11 +74,16 @@ struct LoopSteps {
     PyObject *weakrefs;
     PyObject *tree;         /* a StackTree */
     PyObject *clock;        /* NULL until it is set; then what returns the time */
-    int clock_is_ours;      /* whether C reads that clock itself */
+    PyObject *tasks;        /* a dict: TaskSteps -> what is attached to it */
     struct TaskSteps *current; /* NULL between steps */
     PyObject *coroutine;    /* what steps just now; NULL if that is not known */
     PyObject *began_object; /* `began` as an object, the same one for all of a step; or NULL */
-    int64_t began, plain_wait, due, collected, changes, changing;
+    Histogram *queue, *delays;
+    int64_t began, exited, lifetimes, queued;
+    int64_t least_wait, plain_wait, due, collected, changes, changing;
+    int64_t usual_wait, paused; /* NONE for none */
+    char running;
+    char clock_is_ours;     /* whether C reads that clock itself */
 };
 
 extern PyTypeObject LoopStepsType;
@@ -84,24 +98,64 @@ typedef struct TaskSteps {
     PyObject *function;     /* a frame, or NULL */
     PyObject *spawner;      /* a TaskSteps, or NULL */
     struct TaskSteps *within; /* NULL for none */
+    PyObject *stepped;      /* the stepped coroutine that it runs, borrowed; NULL for none */
     int64_t born, busy, parked, until_sweep;
-    int64_t ready;          /* NOT_READY for none */
+    int64_t ready;          /* NONE for none */
     char is_callback, is_of_runtime;
 } TaskSteps;
 
 extern PyTypeObject TaskStepsType;
 
-#define NOT_READY INT64_MIN
+/* What follows does as the methods of the same name do. -1 is returned with an error set, where
+   Python code was called and has failed. */
 
-/* As the methods of `TaskSteps`. Each returns -1 with an error set if Python code has failed. */
 int begin_step(TaskSteps *task, int64_t now);
 int end_step(TaskSteps *task, int64_t now, int wakes_itself);
+
+void touch(LoopSteps *loop, int64_t now);
+void wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late);
+void take_from_queue(LoopSteps *loop, TaskSteps *task, int64_t now);
+void settle_wait(LoopSteps *loop, TaskSteps *task, int64_t now);
+
+/* A new reference, or NULL. */
+TaskSteps *spawn(LoopSteps *loop, Stack *parent, PyObject *frame, int64_t now, PyObject *attached);
+int exit_task(LoopSteps *loop, TaskSteps *task, int64_t now, int over);
+int finish_task(TaskSteps *task, int64_t now);
+
+/* Make an account, of a class of TaskSteps: a new reference, or NULL. */
+TaskSteps *make_task(PyTypeObject *type, LoopSteps *loop, Stack *stack, int64_t now);
 
 /* As `TaskSteps.open`: a new reference, or NULL; without an error set if there is none to close. */
 Opened *open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries);
 
 /* As `TaskSteps.close_current`: whether it was closed. It calls nothing and never fails. */
 int close_current(TaskSteps *task, Opened *opened, int64_t now);
+
+/* The child of a stack, a new reference; it is made if there is none. If `now` is not NULL, it
+   becomes the moment at which that is done. */
+Stack *find_child(LoopSteps *loop, Stack *stack, PyObject *frame, int64_t *now);
+
+/* `began` as an object: a new reference, or NULL. */
+PyObject *began_as_object(LoopSteps *loop);
+
+/* ---- fields.c */
+
+/* An attribute that is an object: the closure of `get_field` and `set_field`. */
+typedef struct Field {
+    Py_ssize_t offset;
+    PyTypeObject *type; /* NULL for any */
+    int may_be_none;
+} Field;
+
+PyObject *get_field(PyObject *self, void *closure);
+int set_field(PyObject *self, PyObject *value, void *closure);
+
+/* An attribute that is an int64_t, and None where it is NONE; the closure is MOMENT. */
+#define NONE INT64_MIN
+#define MOMENT(type, name) ((void *)(intptr_t)offsetof(type, name))
+
+PyObject *get_moment(PyObject *self, void *closure);
+int set_moment(PyObject *self, PyObject *value, void *closure);
 
 /* ---- errors.c */
 
@@ -121,10 +175,16 @@ int is_interruption(PyObject *error);
 
 extern PyTypeObject SteppedCoroutineType;
 
+/* What the task runs that has a stepped coroutine, borrowed. */
+PyObject *coroutine_within(PyObject *stepped);
+
 /* ---- each file adds its types and functions to the module */
 
 int add_stacks(PyObject *module);
-int add_steps(PyObject *module);
+int add_histograms(PyObject *module);
+int add_opened(PyObject *module);
+int add_tasks(PyObject *module);
+int add_loops(PyObject *module);
 int add_stepped(PyObject *module);
 
 /* Ready a type and add it under the last part of its name. */

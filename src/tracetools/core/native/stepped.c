@@ -386,6 +386,15 @@ stepped_get_is_over(SteppedCoroutine *self, void *Py_UNUSED(closure))
 
 /* ---- the type */
 
+PyObject *
+coroutine_within(PyObject *stepped)
+{
+    while (Py_IS_TYPE(stepped, &SteppedCoroutineType)) {
+        stepped = ((SteppedCoroutine *)stepped)->coroutine;
+    }
+    return stepped;
+}
+
 static PyObject *
 stepped_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -411,6 +420,7 @@ stepped_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     Py_INCREF(checkpoint);
     self->checkpoint = checkpoint;
+    self->account->stepped = (PyObject *)self;
     return (PyObject *)self;
 }
 
@@ -461,6 +471,9 @@ stepped_dealloc(SteppedCoroutine *self)
         return; /* somebody refers to it again */
     }
     PyObject_GC_UnTrack(self);
+    if (self->account->stepped == (PyObject *)self) {
+        self->account->stepped = NULL;
+    }
     if (self->weakrefs != NULL) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }

@@ -1,169 +1,173 @@
-/* Steps and spans of one loop: the counterpart of core/steps.py. */
+/* Steps, and what leads to them: the methods of `LoopSteps` and `TaskSteps` in core/steps.py.
+
+   A number or a pointer is changed before anything is called or any reference is dropped: both may
+   run Python code, which must find a whole account. */
 
 #include "native.h"
 
-/* ---- attributes that are objects of a certain type, or None */
-
-typedef struct Field {
-    Py_ssize_t offset;
-    PyTypeObject *type; /* NULL for any */
-    int may_be_none;
-} Field;
-
-static PyObject **
-field_at(PyObject *self, const Field *field)
-{
-    return (PyObject **)((char *)self + field->offset);
-}
-
-static PyObject *
-get_field(PyObject *self, void *closure)
-{
-    PyObject *found = *field_at(self, closure);
-    found = found == NULL ? Py_None : found;
-    Py_INCREF(found);
-    return found;
-}
-
+/* Call a method of the loop that returns a moment, or None. */
 static int
-set_field(PyObject *self, PyObject *value, void *closure)
+call_for_moment(LoopSteps *loop, const char *name, TaskSteps *task, int64_t *now)
 {
-    const Field *field = closure;
-    if (value == Py_None && field->may_be_none) {
-        value = NULL;
-    } else if (value == NULL ||
-               (field->type != NULL && !PyObject_TypeCheck(value, field->type))) {
-        PyErr_SetString(PyExc_TypeError, "the attribute takes no such value");
+    PyObject *found = PyObject_CallMethod((PyObject *)loop, name, "OL", task, (long long)*now);
+    if (found == NULL) {
         return -1;
     }
-    PyObject **place = field_at(self, field);
-    PyObject *before = *place;
-    Py_XINCREF(value);
-    *place = value;
-    Py_XDECREF(before);
-    return 0;
+    *now = PyLong_AsLongLong(found);
+    Py_DECREF(found);
+    return *now == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* ---- Opened */
-
-static Opened *
-make_opened(PyObject *account, Opened *outer, Stack *stack, int64_t since, int64_t busy)
-{
-    Opened *self = PyObject_GC_New(Opened, &OpenedType);
-    if (self == NULL) {
-        return NULL;
-    }
-    Py_INCREF(account);
-    self->account = account;
-    Py_XINCREF(outer);
-    self->outer = outer;
-    Py_INCREF(stack);
-    self->stack = stack;
-    self->since = since;
-    self->busy = busy;
-    PyObject_GC_Track((PyObject *)self);
-    return self;
-}
-
-static PyObject *
-opened_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"account", "outer", "stack", "since", "busy", NULL};
-    PyObject *account, *outer, *stack;
-    long long since, busy;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!LL:Opened", names, &account, &outer,
-                                     &StackType, &stack, &since, &busy)) {
-        return NULL;
-    }
-    if (outer != Py_None && !Py_IS_TYPE(outer, &OpenedType)) {
-        PyErr_SetString(PyExc_TypeError, "what is around a span is one that was opened, or None");
-        return NULL;
-    }
-    Opened *around = outer == Py_None ? NULL : (Opened *)outer;
-    return (PyObject *)make_opened(account, around, (Stack *)stack, since, busy);
-}
-
+/* Call a method that returns nothing. */
 static int
-opened_traverse(Opened *self, visitproc visit, void *arg)
+call_for_nothing(PyObject *self, const char *name)
 {
-    Py_VISIT(self->account);
-    Py_VISIT((PyObject *)self->outer);
-    Py_VISIT((PyObject *)self->stack);
-    return 0;
-}
-
-static int
-opened_clear(Opened *self)
-{
-    Py_CLEAR(self->account);
-    Py_CLEAR(self->outer);
-    Py_CLEAR(self->stack);
-    return 0;
+    PyObject *found = PyObject_CallMethod(self, name, NULL);
+    Py_XDECREF(found);
+    return found == NULL ? -1 : 0;
 }
 
 static void
-opened_dealloc(Opened *self)
+begin_change(LoopSteps *loop)
 {
-    PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, opened_dealloc) /* they stand in each other as deep as spans do */
-    opened_clear(self);
-    PyObject_GC_Del(self);
-    Py_TRASHCAN_END
+    loop->changing += 1;
 }
 
-static PyMemberDef opened_members[] = {
-    {"account", T_OBJECT, offsetof(Opened, account), READONLY, NULL},
-    {"outer", T_OBJECT, offsetof(Opened, outer), READONLY, NULL},
-    {"stack", T_OBJECT, offsetof(Opened, stack), READONLY, NULL},
-    {"since", T_LONGLONG, offsetof(Opened, since), READONLY, NULL},
-    {"busy", T_LONGLONG, offsetof(Opened, busy), READONLY, NULL},
-    {NULL},
-};
+static void
+end_change(LoopSteps *loop)
+{
+    loop->changes += 1;
+    loop->changing -= 1;
+}
 
-PyTypeObject OpenedType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "tracetools.core.native._extension.Opened",
-    .tp_doc = "One opening of a span.",
-    .tp_basicsize = sizeof(Opened),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_new = opened_new,
-    .tp_traverse = (traverseproc)opened_traverse,
-    .tp_clear = (inquiry)opened_clear,
-    .tp_dealloc = (destructor)opened_dealloc,
-    .tp_members = opened_members,
-};
+/* ---- the queue */
 
-/* ---- steps */
+void
+touch(LoopSteps *loop, int64_t now)
+{
+    if (loop->paused != NONE) {
+        loop->paused = now;
+    }
+}
+
+void
+wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late)
+{
+    touch(loop, now);
+    if (task->ready != NONE) {
+        return;
+    }
+    int64_t ready = now;
+    if (late > 0) {
+        int64_t rests_since = task->parked == NEVER ? task->born : task->parked;
+        ready = now - late > rests_since ? now - late : rests_since;
+        ready = ready < now ? ready : now;
+    }
+    task->ready = ready;
+    loop->usual_wait = NONE;
+    loop->plain_wait = ALWAYS;
+    loop->queued += 1;
+    add_to_histogram(loop->queue, loop->queued);
+}
+
+void
+take_from_queue(LoopSteps *loop, TaskSteps *task, int64_t now)
+{
+    int64_t delay = now - task->ready;
+    task->stack->scheduled += delay;
+    task->ready = NONE;
+    loop->changes += 1;
+    loop->queued -= 1;
+    add_to_histogram(loop->delays, delay);
+}
+
+void
+settle_wait(LoopSteps *loop, TaskSteps *task, int64_t now)
+{
+    if (task->ready != NONE && task != loop->current) {
+        task->stack->scheduled += now - task->ready;
+        task->ready = now;
+    }
+}
+
+/* ---- the beginning */
+
+/* Let a step interrupt the one that goes on. */
+static void
+interrupt(LoopSteps *loop, TaskSteps *task, int64_t now)
+{
+    TaskSteps *outer = loop->current;
+    outer->busy += now;
+    if (outer->ready != NONE) {
+        outer->ready = now;
+    }
+    task->busy -= now;
+    TaskSteps *before = task->within;
+    task->within = outer; /* with the loop's reference */
+    Py_INCREF(task);
+    loop->current = task;
+    loop->changes += 1;
+    Py_XDECREF(before);
+}
+
+/* Prepare for a step that is not plain. Return whether it begins, at `*now`; 0 if it has begun or
+   is not recorded. */
+static int
+begin_other_step(LoopSteps *loop, TaskSteps *task, int64_t *now)
+{
+    if (loop->current == task) { /* its step has begun, and its wait is over */
+        return 0;
+    }
+    if (loop->usual_wait != NONE) {
+        loop->plain_wait = loop->usual_wait;
+        loop->usual_wait = NONE;
+    }
+    if (loop->paused != NONE && call_for_nothing((PyObject *)loop, "runs_again") < 0) {
+        return -1;
+    }
+    if (*now - task->parked > loop->least_wait && !task->is_callback &&
+        call_for_moment(loop, "wait_ends", task, now) < 0) {
+        return -1;
+    }
+    if (!loop->running) {
+        return 0;
+    }
+    if (task->ready != NONE) {
+        take_from_queue(loop, task, *now);
+    }
+    if (*now < loop->collected) { /* a call may collect */
+        *now = loop->collected;
+    }
+    if (loop->current == NULL) {
+        return 1;
+    }
+    if (loop->current != task) {
+        interrupt(loop, task, *now);
+    }
+    return 0;
+}
 
 int
 begin_step(TaskSteps *task, int64_t now)
 {
     LoopSteps *loop = task->loop;
     if (loop->current != NULL || now - task->parked > loop->plain_wait) {
-        PyObject *found = PyObject_CallMethod((PyObject *)loop, "begin_other_step", "OL",
-                                              task, (long long)now);
-        if (found == NULL) {
-            return -1;
-        }
-        if (found == Py_None) {
-            Py_DECREF(found);
-            return 0;
-        }
-        now = PyLong_AsLongLong(found);
-        Py_DECREF(found);
-        if (now == -1 && PyErr_Occurred()) {
-            return -1;
+        int begins = begin_other_step(loop, task, &now);
+        if (begins <= 0) {
+            return begins;
         }
     }
     task->busy -= now;
     loop->began = now;
-    Py_CLEAR(loop->began_object);
     Py_INCREF(task);
-    Py_XSETREF(loop->current, task);
+    loop->current = task;
+    Py_CLEAR(loop->began_object); /* an integer: nothing is called */
     return 0;
 }
 
-static PyObject *
+/* ---- the end */
+
+PyObject *
 began_as_object(LoopSteps *loop)
 {
     if (loop->began_object == NULL) {
@@ -171,15 +175,6 @@ began_as_object(LoopSteps *loop)
     }
     Py_XINCREF(loop->began_object);
     return loop->began_object;
-}
-
-static int
-call_end_other_step(TaskSteps *task, int64_t now, int wakes_itself)
-{
-    PyObject *found = PyObject_CallMethod((PyObject *)task->loop, "end_other_step", "OLi", task,
-                                          (long long)now, wakes_itself);
-    Py_XDECREF(found);
-    return found == NULL ? -1 : 0;
 }
 
 static int
@@ -195,6 +190,35 @@ call_step_ended(LoopSteps *loop, TaskSteps *task, int64_t now)
     return found == NULL ? -1 : 0;
 }
 
+/* End a step that is not plain, and go on with the one that it has interrupted. */
+static int
+end_other_step(LoopSteps *loop, TaskSteps *task, int64_t now, int wakes_itself)
+{
+    now = now > loop->collected ? now : loop->collected;
+    task->busy += now;
+    task->stack->steps += 1;
+    task->parked = now;
+    TaskSteps *outer = task->within;
+    if (outer != NULL) {
+        if (outer->ready != NONE) {
+            outer->stack->scheduled += now - outer->ready;
+            outer->ready = now;
+        }
+        outer->busy -= now;
+        task->within = NULL;
+    }
+    loop->current = outer; /* with the reference that `within` had; the own one is dropped below */
+    if (task->ready != NONE) { /* it woke itself while it ran: it queues from now on */
+        task->ready = now;
+        wakes_itself = 1;
+    }
+    task->stack->self_wakes += wakes_itself;
+    loop->changes += 1;
+    int failed = outer == NULL && now > loop->due ? call_step_ended(loop, task, now) : 0;
+    Py_DECREF(task);
+    return failed;
+}
+
 int
 end_step(TaskSteps *task, int64_t now, int wakes_itself)
 {
@@ -202,8 +226,8 @@ end_step(TaskSteps *task, int64_t now, int wakes_itself)
     if (loop->current != task) {
         return 0;
     }
-    if (task->within != NULL || task->ready != NOT_READY) {
-        return call_end_other_step(task, now, wakes_itself);
+    if (task->within != NULL || task->ready != NONE) {
+        return end_other_step(loop, task, now, wakes_itself);
     }
     task->busy += now;
     task->stack->steps += 1;
@@ -215,441 +239,92 @@ end_step(TaskSteps *task, int64_t now, int wakes_itself)
     return failed;
 }
 
-/* ---- spans */
+/* ---- a task's life */
 
-/* Go out to the innermost span that is still open. */
-static int
-call_leave(TaskSteps *task, int64_t *now)
+TaskSteps *
+spawn(LoopSteps *loop, Stack *parent, PyObject *frame, int64_t now, PyObject *attached)
 {
-    PyObject *found = PyObject_CallMethod((PyObject *)task, "leave", "L", (long long)*now);
-    if (found == NULL) {
-        return -1;
-    }
-    *now = PyLong_AsLongLong(found);
-    Py_DECREF(found);
-    return *now == -1 && PyErr_Occurred() ? -1 : 0;
-}
-
-/* Return a stack below another one, a new reference; it is made if there is none. */
-static Stack *
-find_child(LoopSteps *loop, Stack *stack, PyObject *frame, int64_t *now)
-{
-    Stack *known = known_child(stack, frame);
-    if (known != NULL) {
-        Py_INCREF(known);
-        return known;
-    }
-    if (PyErr_Occurred()) {
+    touch(loop, now);
+    Stack *stack = find_child(loop, parent, frame, NULL);
+    if (stack == NULL) {
         return NULL;
     }
-    PyObject *made = PyObject_CallMethod(loop->tree, "child", "OO", stack, frame);
-    if (made != NULL && !PyObject_TypeCheck(made, &StackType)) {
-        Py_DECREF(made);
-        PyErr_SetString(PyExc_TypeError, "the child of a stack is a stack");
-        return NULL;
+    TaskSteps *task = NULL;
+    PyObject *kind = PyObject_GetAttrString((PyObject *)loop, "account_type");
+    if (kind != NULL && PyType_Check(kind) &&
+        PyType_IsSubtype((PyTypeObject *)kind, &TaskStepsType)) {
+        task = make_task((PyTypeObject *)kind, loop, stack, now);
+    } else if (kind != NULL) {
+        PyErr_SetString(PyExc_TypeError, "the accounts of tasks are of a class of TaskSteps");
     }
-    if (*now < loop->collected) { /* garbage was collected while it was made */
-        *now = loop->collected;
+    Py_XDECREF(kind);
+    if (task != NULL && PyDict_SetItem(loop->tasks, (PyObject *)task, attached) < 0) {
+        Py_CLEAR(task);
     }
-    return (Stack *)made;
-}
-
-Opened *
-open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries)
-{
-    if (task->closed != NULL && PyDict_GET_SIZE(task->closed) > 0) {
-        if (call_leave(task, &now) < 0) {
-            return NULL;
-        }
+    if (task != NULL) {
+        stack->entries += 1;
+        loop->changes += 1;
     }
-    if (task->function == frame) {
-        Py_CLEAR(task->function);
-        return NULL;
-    }
-    Stack *inner = find_child(task->loop, task->stack, frame, &now);
-    if (inner == NULL) {
-        return NULL;
-    }
-    Opened *opened = make_opened((PyObject *)task, task->innermost, inner, now, task->busy);
-    if (opened == NULL) {
-        Py_DECREF(inner);
-        return NULL;
-    }
-    inner->entries += entries;
-    Stack *around = task->stack;
-    Opened *outer = task->innermost;
-    task->stack = inner;
-    Py_INCREF(opened);
-    task->innermost = opened;
-    Py_DECREF(around);
-    Py_XDECREF(outer);
-    return opened;
+    Py_DECREF(stack);
+    return task;
 }
 
 int
-close_current(TaskSteps *task, Opened *opened, int64_t now)
+finish_task(TaskSteps *task, int64_t now)
 {
-    if (task->innermost != opened || task->loop->current != task ||
-        (task->closed != NULL && PyDict_GET_SIZE(task->closed) > 0)) {
-        return 0;
+    if (task->innermost != NULL) {
+        PyObject *done = PyObject_CallMethod((PyObject *)task, "close_all", "L", (long long)now);
+        if (done == NULL) {
+            return -1;
+        }
+        Py_DECREF(done);
     }
-    Opened *outer = opened->outer;
-    Stack *stack = opened->stack;
-    Stack *around = outer == NULL ? task->base : outer->stack;
-    int64_t passed = now + task->busy - opened->since - opened->busy;
-    int64_t rested = opened->busy - task->busy;
-    stack->busy += passed;
-    around->busy -= passed;
-    stack->rest += rested;
-    around->rest -= rested;
-    Stack *before = task->stack;
-    Py_XINCREF(outer);
-    task->innermost = outer;
-    Py_INCREF(around);
-    task->stack = around;
-    Py_DECREF(before);
-    Py_DECREF(opened);
-    return 1;
-}
-
-/* ---- TaskSteps */
-
-static PyObject *
-task_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"loop", "stack", "now", NULL};
-    PyObject *loop, *stack;
-    long long now;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!L:TaskSteps", names, &LoopStepsType, &loop,
-                                     &StackType, &stack, &now)) {
-        return NULL;
+    task->ready = NONE;
+    task->base->busy += task->busy;
+    if (!task->is_callback) {
+        task->base->rest += now - task->busy - task->born;
     }
-    TaskSteps *self = (TaskSteps *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    Py_INCREF(loop);
-    self->loop = (LoopSteps *)loop;
-    Py_INCREF(stack);
-    self->base = (Stack *)stack;
-    Py_INCREF(stack);
-    self->stack = (Stack *)stack;
-    self->born = now;
-    self->ready = NOT_READY;
-    self->parked = NEVER;
-    return (PyObject *)self;
-}
-
-static int
-task_traverse(TaskSteps *self, visitproc visit, void *arg)
-{
-    Py_VISIT((PyObject *)self->loop);
-    Py_VISIT((PyObject *)self->base);
-    Py_VISIT((PyObject *)self->stack);
-    Py_VISIT((PyObject *)self->innermost);
-    Py_VISIT(self->closed);
-    Py_VISIT(self->function);
-    Py_VISIT(self->spawner);
-    Py_VISIT((PyObject *)self->within);
     return 0;
 }
 
-/* Break cycles. What a method needs stays: a finaliser may still call one. */
 static int
-task_clear(TaskSteps *self)
+exit_known_task(LoopSteps *loop, TaskSteps *task, int64_t now, int over)
 {
-    Py_CLEAR(self->innermost);
-    Py_CLEAR(self->closed);
-    Py_CLEAR(self->function);
-    Py_CLEAR(self->spawner);
-    Py_CLEAR(self->within);
-    return 0;
-}
-
-static void
-task_dealloc(TaskSteps *self)
-{
-    PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, task_dealloc) /* each refers to the one that has spawned it */
-    if (self->weakrefs != NULL) {
-        PyObject_ClearWeakRefs((PyObject *)self);
+    touch(loop, now);
+    if (task->ready != NONE) {
+        loop->queued -= 1;
     }
-    task_clear(self);
-    Py_CLEAR(self->stack);
-    Py_CLEAR(self->base);
-    Py_CLEAR(self->loop);
-    Py_TYPE(self)->tp_free((PyObject *)self);
-    Py_TRASHCAN_END
-}
-
-static PyObject *
-task_begin_step(TaskSteps *self, PyObject *now)
-{
-    long long moment = PyLong_AsLongLong(now);
-    if ((moment == -1 && PyErr_Occurred()) || begin_step(self, moment) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-task_end_step(TaskSteps *self, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"now", "wakes_itself", NULL};
-    long long now;
-    int wakes_itself = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L|p:end_step", names, &now, &wakes_itself) ||
-        end_step(self, now, wakes_itself) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-task_open(TaskSteps *self, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"frame", "now", "entries", NULL};
-    PyObject *frame;
-    long long now, entries = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL|L:open", names, &frame, &now, &entries)) {
-        return NULL;
-    }
-    Opened *opened = open_in_task(self, frame, now, entries);
-    if (opened == NULL && !PyErr_Occurred()) {
-        Py_RETURN_NONE;
-    }
-    return (PyObject *)opened;
-}
-
-static PyObject *
-task_close_current(TaskSteps *self, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"opened", "now", NULL};
-    PyObject *opened;
-    long long now;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!L:close_current", names, &OpenedType, &opened,
-                                     &now)) {
-        return NULL;
-    }
-    return PyBool_FromLong(close_current(self, (Opened *)opened, now));
-}
-
-static PyObject *
-task_get_closed(TaskSteps *self, void *Py_UNUSED(closure))
-{
-    if (self->closed == NULL) {
-        self->closed = PyDict_New();
-    }
-    Py_XINCREF(self->closed);
-    return self->closed;
-}
-
-static PyObject *
-task_get_ready(TaskSteps *self, void *Py_UNUSED(closure))
-{
-    if (self->ready == NOT_READY) {
-        Py_RETURN_NONE;
-    }
-    return PyLong_FromLongLong(self->ready);
-}
-
-static int
-task_set_ready(TaskSteps *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    long long ready = NOT_READY;
-    if (value != Py_None) {
-        ready = value == NULL ? -1 : PyLong_AsLongLong(value);
-        if (ready == -1 && (value == NULL || PyErr_Occurred())) {
-            if (value == NULL) {
-                PyErr_SetString(PyExc_TypeError, "the attribute cannot be deleted");
-            }
+    if (loop->current == task) {
+        task->ready = NONE;
+        if (end_step(task, now, 0) < 0) {
             return -1;
         }
     }
-    self->ready = ready;
-    return 0;
-}
-
-static Field loop_of_task = {offsetof(TaskSteps, loop), &LoopStepsType, 0};
-static Field base_of_task = {offsetof(TaskSteps, base), &StackType, 0};
-static Field stack_of_task = {offsetof(TaskSteps, stack), &StackType, 0};
-static Field innermost_of_task = {offsetof(TaskSteps, innermost), &OpenedType, 1};
-static Field function_of_task = {offsetof(TaskSteps, function), NULL, 1};
-static Field spawner_of_task = {offsetof(TaskSteps, spawner), &TaskStepsType, 1};
-static Field within_of_task = {offsetof(TaskSteps, within), &TaskStepsType, 1};
-
-static PyGetSetDef task_getset[] = {
-    {"loop", get_field, set_field, NULL, &loop_of_task},
-    {"base", get_field, set_field, NULL, &base_of_task},
-    {"stack", get_field, set_field, NULL, &stack_of_task},
-    {"innermost", get_field, set_field, NULL, &innermost_of_task},
-    {"function", get_field, set_field, NULL, &function_of_task},
-    {"spawner", get_field, set_field, NULL, &spawner_of_task},
-    {"within", get_field, set_field, NULL, &within_of_task},
-    {"closed", (getter)task_get_closed, NULL, NULL, NULL},
-    {"ready", (getter)task_get_ready, (setter)task_set_ready, NULL, NULL},
-    {NULL},
-};
-
-static PyMemberDef task_members[] = {
-    {"born", T_LONGLONG, offsetof(TaskSteps, born), 0, NULL},
-    {"busy", T_LONGLONG, offsetof(TaskSteps, busy), 0, NULL},
-    {"parked", T_LONGLONG, offsetof(TaskSteps, parked), 0, NULL},
-    {"until_sweep", T_LONGLONG, offsetof(TaskSteps, until_sweep), 0, NULL},
-    {"is_callback", T_BOOL, offsetof(TaskSteps, is_callback), 0, NULL},
-    {"is_of_runtime", T_BOOL, offsetof(TaskSteps, is_of_runtime), 0, NULL},
-    {NULL},
-};
-
-static PyMethodDef task_methods[] = {
-    {"begin_step", (PyCFunction)task_begin_step, METH_O, NULL},
-    {"end_step", (PyCFunction)(void (*)(void))task_end_step, METH_VARARGS | METH_KEYWORDS, NULL},
-    {"open", (PyCFunction)(void (*)(void))task_open, METH_VARARGS | METH_KEYWORDS, NULL},
-    {"close_current", (PyCFunction)(void (*)(void))task_close_current,
-     METH_VARARGS | METH_KEYWORDS, NULL},
-    {NULL},
-};
-
-PyTypeObject TaskStepsType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "tracetools.core.native._extension.TaskSteps",
-    .tp_doc = "The clocks of one task, and the spans that it has open.",
-    .tp_basicsize = sizeof(TaskSteps),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
-    .tp_new = task_new,
-    .tp_traverse = (traverseproc)task_traverse,
-    .tp_clear = (inquiry)task_clear,
-    .tp_dealloc = (destructor)task_dealloc,
-    .tp_weaklistoffset = offsetof(TaskSteps, weakrefs),
-    .tp_methods = task_methods,
-    .tp_members = task_members,
-    .tp_getset = task_getset,
-};
-
-/* ---- LoopSteps */
-
-static PyObject *
-loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
-{
-    LoopSteps *self = (LoopSteps *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    self->plain_wait = self->due = NEVER;
-    self->collected = ALWAYS;
-    Py_INCREF(Py_None);
-    self->tree = Py_None;
-    return (PyObject *)self;
-}
-
-static int
-loop_init(LoopSteps *self, PyObject *args, PyObject *kwargs)
-{
-    static char *names[] = {"tree", "now", NULL};
-    PyObject *tree;
-    long long now;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL:LoopSteps", names, &tree, &now)) {
+    settle_wait(loop, task, now);
+    if (over && task->innermost != NULL &&
+        call_for_nothing((PyObject *)task, "note_left_open") < 0) {
         return -1;
     }
-    Py_INCREF(tree);
-    Py_SETREF(self->tree, tree);
-    self->began = now;
-    Py_CLEAR(self->began_object);
-    return 0;
-}
-
-static int
-loop_traverse(LoopSteps *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->tree);
-    Py_VISIT(self->clock);
-    Py_VISIT(self->coroutine);
-    Py_VISIT((PyObject *)self->current);
-    return 0;
-}
-
-static int
-loop_clear(LoopSteps *self)
-{
-    self->clock_is_ours = 0;
-    Py_CLEAR(self->clock);
-    Py_CLEAR(self->coroutine);
-    Py_CLEAR(self->current);
-    return 0;
-}
-
-static void
-loop_dealloc(LoopSteps *self)
-{
-    PyObject_GC_UnTrack(self);
-    if (self->weakrefs != NULL) {
-        PyObject_ClearWeakRefs((PyObject *)self);
+    if (finish_task(task, now) < 0) {
+        return -1;
     }
-    loop_clear(self);
-    Py_CLEAR(self->tree);
-    Py_CLEAR(self->began_object);
-    Py_TYPE(self)->tp_free((PyObject *)self);
+    loop->lifetimes += now - task->born;
+    loop->exited = now;
+    return PyDict_DelItem(loop->tasks, (PyObject *)task);
 }
-
-static PyObject *
-loop_get_began(LoopSteps *self, void *Py_UNUSED(closure))
-{
-    return began_as_object(self);
-}
-
-static int
-loop_set_clock(LoopSteps *self, PyObject *clock, void *Py_UNUSED(closure))
-{
-    Py_XINCREF(clock);
-    PyObject *before = self->clock;
-    self->clock = clock;
-    self->clock_is_ours = is_perf_counter(clock);
-    Py_XDECREF(before);
-    return 0;
-}
-
-static Field tree_of_loop = {offsetof(LoopSteps, tree), NULL, 0};
-static Field clock_of_loop = {offsetof(LoopSteps, clock), NULL, 0};
-static Field current_of_loop = {offsetof(LoopSteps, current), &TaskStepsType, 1};
-
-static PyGetSetDef loop_getset[] = {
-    {"tree", get_field, set_field, NULL, &tree_of_loop},
-    {"clock", get_field, (setter)loop_set_clock, NULL, &clock_of_loop},
-    {"current", get_field, set_field, NULL, &current_of_loop},
-    {"began", (getter)loop_get_began, NULL, NULL, NULL},
-    {NULL},
-};
-
-static PyMemberDef loop_members[] = {
-    {"plain_wait", T_LONGLONG, offsetof(LoopSteps, plain_wait), 0, NULL},
-    {"due", T_LONGLONG, offsetof(LoopSteps, due), 0, NULL},
-    {"collected", T_LONGLONG, offsetof(LoopSteps, collected), 0, NULL},
-    {"changes", T_LONGLONG, offsetof(LoopSteps, changes), 0, NULL},
-    {"changing", T_LONGLONG, offsetof(LoopSteps, changing), 0, NULL},
-    {NULL},
-};
-
-PyTypeObject LoopStepsType = {
-    PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "tracetools.core.native._extension.LoopSteps",
-    .tp_doc = "What changes of a loop at every step.",
-    .tp_basicsize = sizeof(LoopSteps),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
-    .tp_new = loop_new,
-    .tp_init = (initproc)loop_init,
-    .tp_traverse = (traverseproc)loop_traverse,
-    .tp_clear = (inquiry)loop_clear,
-    .tp_dealloc = (destructor)loop_dealloc,
-    .tp_weaklistoffset = offsetof(LoopSteps, weakrefs),
-    .tp_members = loop_members,
-    .tp_getset = loop_getset,
-};
 
 int
-add_steps(PyObject *module)
+exit_task(LoopSteps *loop, TaskSteps *task, int64_t now, int over)
 {
-    return find_clock() < 0 || add_type(module, &OpenedType) < 0 ||
-                   add_type(module, &TaskStepsType) < 0 || add_type(module, &LoopStepsType) < 0
-               ? -1
-               : 0;
+    int known = PyDict_Contains(loop->tasks, (PyObject *)task);
+    if (known <= 0) {
+        return known;
+    }
+    begin_change(loop);
+    now = now > loop->collected ? now : loop->collected;
+    Py_INCREF(task);
+    int failed = exit_known_task(loop, task, now, over);
+    Py_DECREF(task);
+    end_change(loop);
+    return failed;
 }

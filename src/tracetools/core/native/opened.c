@@ -1,0 +1,193 @@
+/* Spans that are open in a task: `Opened`, and how `TaskSteps` opens and closes them; see
+   core/steps.py. */
+
+#include "native.h"
+
+static Opened *
+make_opened(PyObject *account, Opened *outer, Stack *stack, int64_t since, int64_t busy)
+{
+    Opened *self = PyObject_GC_New(Opened, &OpenedType);
+    if (self == NULL) {
+        return NULL;
+    }
+    Py_INCREF(account);
+    self->account = account;
+    Py_XINCREF(outer);
+    self->outer = outer;
+    Py_INCREF(stack);
+    self->stack = stack;
+    self->since = since;
+    self->busy = busy;
+    PyObject_GC_Track((PyObject *)self);
+    return self;
+}
+
+static PyObject *
+opened_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"account", "outer", "stack", "since", "busy", NULL};
+    PyObject *account, *outer, *stack;
+    long long since, busy;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!LL:Opened", names, &account, &outer,
+                                     &StackType, &stack, &since, &busy)) {
+        return NULL;
+    }
+    if (outer != Py_None && !Py_IS_TYPE(outer, &OpenedType)) {
+        PyErr_SetString(PyExc_TypeError, "what is around a span is one that was opened, or None");
+        return NULL;
+    }
+    Opened *around = outer == Py_None ? NULL : (Opened *)outer;
+    return (PyObject *)make_opened(account, around, (Stack *)stack, since, busy);
+}
+
+static int
+opened_traverse(Opened *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->account);
+    Py_VISIT((PyObject *)self->outer);
+    Py_VISIT((PyObject *)self->stack);
+    return 0;
+}
+
+static int
+opened_clear(Opened *self)
+{
+    Py_CLEAR(self->account);
+    Py_CLEAR(self->outer);
+    Py_CLEAR(self->stack);
+    return 0;
+}
+
+static void
+opened_dealloc(Opened *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, opened_dealloc) /* they stand in each other as deep as spans do */
+    opened_clear(self);
+    PyObject_GC_Del(self);
+    Py_TRASHCAN_END
+}
+
+static PyMemberDef opened_members[] = {
+    {"account", T_OBJECT, offsetof(Opened, account), READONLY, NULL},
+    {"outer", T_OBJECT, offsetof(Opened, outer), READONLY, NULL},
+    {"stack", T_OBJECT, offsetof(Opened, stack), READONLY, NULL},
+    {"since", T_LONGLONG, offsetof(Opened, since), READONLY, NULL},
+    {"busy", T_LONGLONG, offsetof(Opened, busy), READONLY, NULL},
+    {NULL},
+};
+
+PyTypeObject OpenedType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tracetools.core.native._extension.Opened",
+    .tp_doc = "One opening of a span.",
+    .tp_basicsize = sizeof(Opened),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = opened_new,
+    .tp_traverse = (traverseproc)opened_traverse,
+    .tp_clear = (inquiry)opened_clear,
+    .tp_dealloc = (destructor)opened_dealloc,
+    .tp_members = opened_members,
+};
+
+/* ---- in a task */
+
+/* Go out to the innermost span that is still open. */
+static int
+call_leave(TaskSteps *task, int64_t *now)
+{
+    PyObject *found = PyObject_CallMethod((PyObject *)task, "leave", "L", (long long)*now);
+    if (found == NULL) {
+        return -1;
+    }
+    *now = PyLong_AsLongLong(found);
+    Py_DECREF(found);
+    return *now == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+Stack *
+find_child(LoopSteps *loop, Stack *stack, PyObject *frame, int64_t *now)
+{
+    Stack *known = known_child(stack, frame);
+    if (known != NULL) {
+        Py_INCREF(known);
+        return known;
+    }
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    PyObject *made = PyObject_CallMethod(loop->tree, "child", "OO", stack, frame);
+    if (made != NULL && !PyObject_TypeCheck(made, &StackType)) {
+        Py_DECREF(made);
+        PyErr_SetString(PyExc_TypeError, "the child of a stack is a stack");
+        return NULL;
+    }
+    if (now != NULL && *now < loop->collected) { /* garbage was collected while it was made */
+        *now = loop->collected;
+    }
+    return (Stack *)made;
+}
+
+Opened *
+open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries)
+{
+    if (task->closed != NULL && PyDict_GET_SIZE(task->closed) > 0) {
+        if (call_leave(task, &now) < 0) {
+            return NULL;
+        }
+    }
+    if (task->function == frame) {
+        Py_CLEAR(task->function);
+        return NULL;
+    }
+    Stack *inner = find_child(task->loop, task->stack, frame, &now);
+    if (inner == NULL) {
+        return NULL;
+    }
+    Opened *opened = make_opened((PyObject *)task, task->innermost, inner, now, task->busy);
+    if (opened == NULL) {
+        Py_DECREF(inner);
+        return NULL;
+    }
+    inner->entries += entries;
+    Stack *around = task->stack;
+    Opened *outer = task->innermost;
+    task->stack = inner;
+    Py_INCREF(opened);
+    task->innermost = opened;
+    Py_DECREF(around);
+    Py_XDECREF(outer);
+    return opened;
+}
+
+int
+close_current(TaskSteps *task, Opened *opened, int64_t now)
+{
+    if (task->innermost != opened || task->loop->current != task ||
+        (task->closed != NULL && PyDict_GET_SIZE(task->closed) > 0)) {
+        return 0;
+    }
+    Opened *outer = opened->outer;
+    Stack *stack = opened->stack;
+    Stack *around = outer == NULL ? task->base : outer->stack;
+    int64_t passed = now + task->busy - opened->since - opened->busy;
+    int64_t rested = opened->busy - task->busy;
+    stack->busy += passed;
+    around->busy -= passed;
+    stack->rest += rested;
+    around->rest -= rested;
+    Stack *before = task->stack;
+    Py_XINCREF(outer);
+    task->innermost = outer;
+    Py_INCREF(around);
+    task->stack = around;
+    Py_DECREF(before);
+    Py_DECREF(opened);
+    return 1;
+}
+
+int
+add_opened(PyObject *module)
+{
+    return add_type(module, &OpenedType);
+}

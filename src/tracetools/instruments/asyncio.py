@@ -200,8 +200,9 @@ class AsyncioInstrument(Tasks, Listener):
                     self._count_if_untracked(_current_task())
                 account = self._spawn(of_loop, coroutine, options.get("name"))
                 is_shared = options.get("context") is not None
-                prepare = self.prepare_each if is_shared else self._prepare
-                return SteppedCoroutine(coroutine, account, self, prepare)
+                is_marked = is_shared and not account.is_of_runtime
+                shared = self.recorder.context_task if is_marked else None
+                return SteppedCoroutine(coroutine, account, self, self._prepare, shared=shared)
         return coroutine
 
     def refused(self, loop: AbstractEventLoop, task: Any, error: Exception) -> None:
@@ -277,7 +278,7 @@ class AsyncioInstrument(Tasks, Listener):
     # -------------------------------------------------------------- called for steps
 
     def _prepare(self, account: TaskAccount) -> None:
-        """Prepare for the first step of a task."""
+        """Prepare for the first step of a task, or for any."""
         with self.guard("the first step of a task could not be recorded"):
             if self.recorder.stopped or account.loop.end is not None:
                 return
@@ -287,11 +288,6 @@ class AsyncioInstrument(Tasks, Listener):
                 self._tasks.add(_current_task(), account)
             if account in self._unnamed:
                 self._name(account)
-
-    def prepare_each(self, account: TaskAccount) -> Any:
-        """Prepare for a step of a task that shares its context with others."""
-        self._prepare(account)
-        return self.prepare_each
 
     def exited(self, account: TaskAccount) -> None:
         """Close the account of a task."""
@@ -614,7 +610,7 @@ class _LateStep:
 
 def _begin_late_step(owner: AsyncioInstrument, account: TaskAccount) -> None:
     with owner.guard("the start of a step could not be recorded"):
-        owner.prepare_each(account)
+        owner._prepare(account)  # noqa: SLF001
         if account.loop.current is not account:
             account.begin_step(account.loop.clock())
 

@@ -18,6 +18,7 @@ from tracetools.core.native import accelerated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextvars import ContextVar
     from types import TracebackType
     from typing import Protocol, TypeAlias
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         def failed(self, error: BaseException) -> None:
             """Note an error of ours within a step."""
 
-    Prepare: TypeAlias = "Callable[[TaskAccount], Prepare | None]"
+    Prepare: TypeAlias = "Callable[[TaskAccount], object]"
 
 __all__ = ["SteppedCoroutine", "hide_frame", "stepped_of"]
 
@@ -48,9 +49,10 @@ class SteppedCoroutine:
         coroutine: the task's own.
         account: where its time goes.
         owner: who records it.
-        prepare: called before the first step; it returns itself if it is to be called before the
-            next one as well.
+        prepare: called before the first step.
         checkpoint: what the coroutine yields when it is ready for its next step at once.
+        shared: where a context says which task steps in it, for a task whose context others have
+            as well; ``None`` for any other.
     """
 
     __slots__ = (
@@ -71,13 +73,14 @@ class SteppedCoroutine:
         owner: Owner,
         prepare: Prepare | None = None,
         checkpoint: object = None,
+        shared: ContextVar[Any] | None = None,
     ) -> None:
         self._coroutine = coroutine
         self.is_over = False
         self.account = account
         self.owner = owner
         itself = ref(self, id)  # with a callback, so that finalisers find it cleared on 3.15 too
-        steps = _steps(itself, coroutine, account, owner, prepare, checkpoint)
+        steps = _steps(itself, coroutine, account, owner, prepare, checkpoint, shared)
         next(steps)
         # Attributes instead of methods: to call one is to resume the generator, without a frame of
         # ours between. So there is one place where a signal handler can strike.
@@ -177,6 +180,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
     owner: Owner,
     prepare: Prepare | None,
     checkpoint: object,
+    shared: ContextVar[Any] | None,
 ) -> Generator[Any, Any, Any]:
     """Run a coroutine step by step.
 
@@ -194,7 +198,10 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                 if thrown:
                     result, request = _UNSENT, None
                     if prepare is not None:
-                        prepare = prepare(account)
+                        prepare(account)
+                        prepare = None
+                    if shared is not None and shared.get() is not account:
+                        shared.set(account)
                     if account.loop.current is not account:
                         account.begin_step(clock())
                     # taken out by C alone: neither this frame nor its stack refers to the error
@@ -208,7 +215,10 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     request = yield result
                     result = _UNSENT
                     if prepare is not None:
-                        prepare = prepare(account)
+                        prepare(account)
+                        prepare = None
+                    if shared is not None and shared.get() is not account:
+                        shared.set(account)
                     account.begin_step(clock())
                     result = coroutine.send(request)
                     account.end_step(clock(), result is checkpoint)

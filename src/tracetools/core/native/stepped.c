@@ -13,6 +13,7 @@ typedef struct SteppedCoroutine {
     PyObject *owner;
     PyObject *prepare;      /* NULL for none */
     PyObject *checkpoint;
+    PyObject *shared;       /* a ContextVar, or NULL */
     char is_over;           /* it is nothing but the coroutine any more */
     char is_finished;       /* the owner was told that the task has made its last step */
     char is_running;
@@ -78,20 +79,42 @@ sort_out(SteppedCoroutine *self)
     return NULL;
 }
 
+/* Call `prepare`, once. */
+static int
+prepare(SteppedCoroutine *self)
+{
+    PyObject *done = PyObject_CallOneArg(self->prepare, (PyObject *)self->account);
+    if (done == NULL) {
+        return -1;
+    }
+    Py_DECREF(done);
+    Py_CLEAR(self->prepare);
+    return 0;
+}
+
+/* Let the context say that this task steps in it, for others do so as well. */
+static int
+mark_context(SteppedCoroutine *self)
+{
+    PyObject *found = NULL;
+    if (PyContextVar_Get(self->shared, NULL, &found) < 0) {
+        return -1;
+    }
+    Py_XDECREF(found);
+    if (found == (PyObject *)self->account) {
+        return 0;
+    }
+    PyObject *token = PyContextVar_Set(self->shared, (PyObject *)self->account);
+    Py_XDECREF(token);
+    return token == NULL ? -1 : 0;
+}
+
 static int
 begin(SteppedCoroutine *self)
 {
-    if (self->prepare != NULL) {
-        PyObject *prepare = self->prepare;
-        PyObject *next = PyObject_CallOneArg(prepare, (PyObject *)self->account);
-        if (next == NULL) {
-            return -1;
-        }
-        if (next == Py_None) {
-            Py_CLEAR(next);
-        }
-        self->prepare = next;
-        Py_DECREF(prepare);
+    if ((self->prepare != NULL && prepare(self) < 0) ||
+        (self->shared != NULL && mark_context(self) < 0)) {
+        return -1;
     }
     int64_t now;
     if (read_clock(self->account->loop, &now) < 0) {
@@ -398,10 +421,17 @@ coroutine_within(PyObject *stepped)
 static PyObject *
 stepped_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"coroutine", "account", "owner", "prepare", "checkpoint", NULL};
-    PyObject *coroutine, *account, *owner, *prepare = Py_None, *checkpoint = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O|OO:SteppedCoroutine", names, &coroutine,
-                                     &TaskStepsType, &account, &owner, &prepare, &checkpoint)) {
+    static char *names[] = {"coroutine", "account", "owner", "prepare", "checkpoint", "shared",
+                            NULL};
+    PyObject *coroutine, *account, *owner;
+    PyObject *prepare = Py_None, *checkpoint = Py_None, *shared = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O|OOO:SteppedCoroutine", names, &coroutine,
+                                     &TaskStepsType, &account, &owner, &prepare, &checkpoint,
+                                     &shared)) {
+        return NULL;
+    }
+    if (shared != Py_None && !PyContextVar_CheckExact(shared)) {
+        PyErr_SetString(PyExc_TypeError, "what contexts share is a ContextVar");
         return NULL;
     }
     SteppedCoroutine *self = (SteppedCoroutine *)type->tp_alloc(type, 0);
@@ -420,6 +450,10 @@ stepped_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     Py_INCREF(checkpoint);
     self->checkpoint = checkpoint;
+    if (shared != Py_None) {
+        Py_INCREF(shared);
+        self->shared = shared;
+    }
     self->account->stepped = (PyObject *)self;
     return (PyObject *)self;
 }
@@ -448,6 +482,7 @@ stepped_traverse(SteppedCoroutine *self, visitproc visit, void *arg)
     Py_VISIT(self->owner);
     Py_VISIT(self->prepare);
     Py_VISIT(self->checkpoint);
+    Py_VISIT(self->shared);
     return 0;
 }
 
@@ -482,6 +517,7 @@ stepped_dealloc(SteppedCoroutine *self)
     Py_CLEAR(self->owner);
     Py_CLEAR(self->prepare);
     Py_CLEAR(self->checkpoint);
+    Py_CLEAR(self->shared);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 

@@ -18,13 +18,13 @@ __all__ = ["accelerated", "native", "references", "why_not"]
 
 _Named = TypeVar("_Named")
 
-native: Final[ModuleType | None]
+_choice: Final = choose()
+
+native: Final[ModuleType | None] = _choice[0]
 """The extension; ``None`` where the Python reference is in use."""
 
-why_not: Final[str]
+why_not: Final[str] = _choice[1]
 """Why the reference is in use, in words; empty where the extension is."""
-
-native, why_not = choose()
 
 references: Final[dict[str, Any]] = {}
 """Every class and function that has a counterpart in C, by name."""
@@ -34,4 +34,4 @@ def accelerated(reference: _Named) -> _Named:
     """Return the counterpart in C of a class or function; itself where that is not in use."""
     name: str = reference.__name__  # type: ignore[attr-defined]
     references[name] = reference
-    return reference if native is None else getattr(native, name)  # type: ignore[no-any-return]
+    return reference if native is None else getattr(native, name)

@@ -87,14 +87,22 @@ IMPURE = {
 }
 
 
+OF_FILES = {"open", "print"}
+LOOKS_FOR_THE_EXTENSION = {"core.native.choice", "core.native.version"}
+"""Modules that read the environment and files once, when the core is imported."""
+
+
 @pytest.mark.parametrize("name", in_rooms("core"))
 def test_the_core_touches_no_clock_no_thread_no_file_and_no_log(name):
     assert HOUSE.packages(name) & IMPURE == set()
-    assert not {
-        node.id
-        for node in ast.walk(parse(HOUSE.files[name]))
-        if isinstance(node, ast.Name) and node.id in {"open", "print"}
-    }
+    names = {n.id for n in ast.walk(parse(HOUSE.files[name])) if isinstance(n, ast.Name)}
+    assert names & OF_FILES == ({"open"} if name in LOOKS_FOR_THE_EXTENSION else set())
+
+
+@pytest.mark.parametrize("name", in_rooms("core"))
+def test_the_core_sees_the_environment_only_where_it_looks_for_the_extension(name):
+    names = {n.attr for n in ast.walk(parse(HOUSE.files[name])) if isinstance(n, ast.Attribute)}
+    assert "environ" not in names or name in LOOKS_FOR_THE_EXTENSION
 
 
 @pytest.mark.parametrize("name", in_rooms("output"))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import demo, render, run
 from tracetools.core.errors import TracetoolsError
+from tracetools.core.native import why_not
+from tracetools.core.native.version import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _ShowVersion(argparse.Action):
-    """As argparse's own, but looks the version up only when asked: that takes a while."""
+    """As argparse's own, but on one line, however long."""
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
         super().__init__(
@@ -115,17 +117,14 @@ class _ShowVersion(argparse.Action):
         )
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        print(f"tracetools {_version()}")  # noqa: T201  # what was asked for
+        print(_version())  # noqa: T201  # what was asked for
         parser.exit()
 
 
 def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415  # takes 20 ms
-
-    try:
-        return version("trio-tracetools")
-    except PackageNotFoundError:
-        return "(not installed, run from its source)"
+    """Return the version, and which core is in use; if it is not the native one, why not."""
+    core = f"pure Python: {why_not}" if why_not else "native core"
+    return f"tracetools {VERSION} ({core})"
 
 
 def _print_anything() -> None:

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from functools import partial
+from importlib import metadata
 
 import pytest
 import trio
@@ -34,24 +35,22 @@ def test_help_and_version_import_no_backend(tmp_path):
         assert ran.stderr == "[]\n"
 
 
-def test_version_is_the_one_of_the_distribution(monkeypatch, capsys):
-    monkeypatch.setattr("importlib.metadata.version", {"trio-tracetools": "1.2.3"}.__getitem__)
+def version(monkeypatch, capsys, why_not):
+    monkeypatch.setattr(__main__, "why_not", why_not)
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == "tracetools 1.2.3\n"
+    return capsys.readouterr().out
 
 
-def test_version_without_an_installed_distribution(monkeypatch, capsys):
-    def fail(name):
-        from importlib.metadata import PackageNotFoundError
+def test_version_is_the_one_of_the_distribution(monkeypatch, capsys):
+    found = metadata.version("trio-tracetools")
+    assert version(monkeypatch, capsys, "") == f"tracetools {found} (native core)\n"
 
-        raise PackageNotFoundError(name)
 
-    monkeypatch.setattr("importlib.metadata.version", fail)
-    with pytest.raises(SystemExit):
-        main(["--version"])
-    assert "not installed" in capsys.readouterr().out
+def test_version_says_on_one_line_why_the_core_is_not_native(monkeypatch, capsys):
+    why = "its extension cannot be loaded: " + "for a long reason, " * 10
+    assert version(monkeypatch, capsys, why).endswith(f" (pure Python: {why})\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["nothing"], ["demo", "--what"]])

@@ -16,7 +16,12 @@ static int (*const parts[])(PyObject *) = {
 static int
 module_exec(PyObject *module)
 {
-    if (PyModule_AddIntConstant(module, "FACE", FACE) < 0 || find_clock() < 0) {
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) { /* before 3.12, nobody asks */
+        PyErr_SetString(PyExc_ImportError, "the native core is for the main interpreter alone");
+        return -1;
+    }
+    if (PyModule_AddStringConstant(module, "VERSION", TRACETOOLS_VERSION) < 0 ||
+        PyModule_AddStringConstant(module, "SOURCES", TRACETOOLS_SOURCES) < 0 || find_clock() < 0) {
         return -1;
     }
     for (size_t index = 0; index < sizeof(parts) / sizeof(parts[0]); index++) {

@@ -12,7 +12,9 @@
 #include <structmember.h>
 #include <stdint.h>
 
-#define FACE 1 /* as in choice.py */
+#ifndef TRACETOOLS_SOURCES
+#error "setup.py builds this: it says of which version and of which sources"
+#endif
 
 /* Later than any moment, and less than any wait: as in core/steps.py. */
 #define NEVER ((int64_t)1 << 62)

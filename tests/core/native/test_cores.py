@@ -1,4 +1,4 @@
-"""The native core and its reference: the same face, and equal profiles."""
+"""Both cores: the same face, and equal profiles."""
 
 import inspect
 from dataclasses import replace

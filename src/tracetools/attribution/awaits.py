@@ -47,9 +47,11 @@ __all__ = [
     "is_defined_in",
     "is_passed_over",
     "limiter_and_tokens",
+    "link_that_names",
     "name_of_future",
     "name_of_method",
     "note_future",
+    "of_asyncio",
     "register_stepped",
     "unstepped",
     "vars_of",
@@ -125,9 +127,9 @@ def name_of_method(links: Sequence[Any], codes: Sequence[CodeType], index: int) 
     link, code = links[index], codes[index]
     qualified = str.__str__(link.__qualname__)
     if (thread := _thread_of(code)) is not None:
-        inner = _waits_for_token(links, codes, index)
+        inner = _waits_for_token(codes, index)
         if inner is not None:
-            return _name_of_class(inner) or _LIMITER
+            return _name_of_class(links[inner]) or _LIMITER
         return f"{thread.name} ({_argument(link, thread.parameter)})"
     owner, _, method = qualified.partition(".<locals>")[0].rpartition(".")
     if not owner:
@@ -136,14 +138,29 @@ def name_of_method(links: Sequence[Any], codes: Sequence[CodeType], index: int) 
     return found if method in _WHOLE or found in _FUNCTIONS else f"{found}.{method}"
 
 
-def _waits_for_token(links: Sequence[Any], codes: Sequence[CodeType], index: int) -> Any:
+BY_MORE: Final = -2
+"""Stands for a link if the name of an await depends on more than one class."""
+
+
+def link_that_names(codes: Sequence[CodeType], index: int) -> int:
+    """Return the link on whose name, and on the class of whose object, `name_of_method` depends.
+
+    It depends on nothing else, or this is `BY_MORE`.
+    """
+    if _thread_of(codes[index]) is None:
+        return index
+    inner = _waits_for_token(codes, index)
+    return BY_MORE if inner is None else inner
+
+
+def _waits_for_token(codes: Sequence[CodeType], index: int) -> int | None:
     """Return the link that acquires a token for a thread; None if no token has to be waited for.
 
     A limiter that has one left yields to the loop once, and gives it away.
     """
-    for inner in range(index, len(links) - 1):
+    for inner in range(index, len(codes) - 1):
         if codes[inner].co_name == _ACQUIRES and codes[inner + 1].co_name in _PARKS:
-            return links[inner]
+            return inner
     return None
 
 
@@ -152,8 +169,8 @@ def limiter_and_tokens(links: Sequence[Any], codes: Sequence[CodeType]) -> tuple
 
     None if there is none, or if it is of a class of the program's own.
     """
-    link = _waits_for_token(links, codes, 0)
-    for found in () if link is None else _referents(link):
+    link = _waits_for_token(codes, 0)
+    for found in () if link is None else _referents(links[link]):
         if compat.is_limiter(type(found)):
             return found, int(found.total_tokens)
     return None
@@ -327,6 +344,18 @@ def note_future(future: Any, name: str) -> None:
     """Note what a future is for. It is not kept alive, and not asked whether it equals another."""
     key = id(future)
     _noted[key] = ref(future, lambda _: _noted.pop(key, None)), name
+
+
+def of_asyncio() -> tuple[Any, ...] | None:
+    """Return what the native core has to know of asyncio; None while that is not imported.
+
+    The classes of its futures and tasks, how to get the coroutine of a task, and the futures that
+    were noted.
+    """
+    future, task = compat.asyncio_future_class(), compat.asyncio_task_class()
+    if future is None or task is None:
+        return None
+    return future, task, vars_of(task).get("get_coro"), _noted
 
 
 def name_of_future(end: Any) -> str:

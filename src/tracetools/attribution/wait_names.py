@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tracetools.attribution.awaits import (
     is_passed_over,
     limiter_and_tokens,
+    link_that_names,
     name_of_future,
     name_of_method,
+    of_asyncio,
     waits_for_thread,
 )
 from tracetools.attribution.functions import Shown, owner_of
@@ -45,6 +47,10 @@ MAX_LINKS: Final = 64
 
 _MAX_KNOWN: Final = 4096
 _MAX_AWAITS: Final = 256
+
+
+_NOTHING: Final = -1
+_BY_END: Final = -1
 
 
 class _Chain(NamedTuple):
@@ -79,9 +85,13 @@ class WaitNames:
 
     A chain is known by the identities of its functions. To hash code, or to make frames of it,
     costs more than the walk.
+
+    Attributes:
+        between: the types that C code puts between two links.
     """
 
     def __init__(self) -> None:
+        self.between = tuple(_BETWEEN)
         self._function = memoised_frames()
         self._plans: dict[tuple[object, ...], _Plan] = {}
 
@@ -93,7 +103,7 @@ class WaitNames:
         program may choose names.
         """
         chain = _chain(coroutine)
-        key = (base, own, *map(id, chain.codes), chain.end is None)
+        key = _key(chain, base, own)
         plan = self._plans.get(key)
         if plan is None:
             if len(self._plans) >= _MAX_KNOWN:
@@ -113,6 +123,29 @@ class WaitNames:
             if len(plan.awaits) < _MAX_AWAITS:
                 plan.awaits[frame.f_lasti, awaited] = found
         return found
+
+    def named_by(self, coroutine: Any, base: Stack, own: Stack) -> tuple[int, int] | None:
+        """Return what the name depends on that `stack` has found, beside functions; for C code.
+
+        Returns:
+            The index of the link that waits, whose instruction matters; `_NOTHING` if nothing does.
+            Then what names the await: the index of a link, `_BY_END` or `BY_MORE`. ``None`` if the
+            chain is not remembered.
+        """
+        chain = _chain(coroutine)
+        plan = self._plans.get(_key(chain, base, own))
+        if plan is None:
+            return None
+        if plan.waiting is None:
+            return _NOTHING, _BY_END
+        if plan.runtime is None:
+            return plan.waiting, _BY_END
+        return plan.waiting, link_that_names(chain.codes, plan.runtime)
+
+    @staticmethod
+    def of_asyncio() -> tuple[Any, ...] | None:
+        """Return what C code has to know of asyncio; ``None`` while that is not imported."""
+        return of_asyncio()
 
     @staticmethod
     def limiter(coroutine: Any) -> tuple[Any, int] | None:
@@ -147,6 +180,10 @@ class WaitNames:
         better = (i for i in runtime if not is_passed_over(chain.codes[i]))
         named_by = next(better, runtime[0] if runtime else None)
         return _Plan(chain.codes, tree.detail(own, frames), waiting, named_by, {})
+
+
+def _key(chain: _Chain, base: Stack, own: Stack) -> tuple[object, ...]:
+    return (base, own, *map(id, chain.codes), chain.end is None)
 
 
 def _name(chain: _Chain, runtime: int | None) -> str:

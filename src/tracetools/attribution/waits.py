@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.attribution.division import WeightedSamples
 from tracetools.attribution.limiters import Limiters
+from tracetools.attribution.wait_ends import WaitEnds
 from tracetools.attribution.wait_names import WaitNames
 from tracetools.attribution.wait_sampling import WaitSampling
 from tracetools.core.accounting import NEVER
@@ -21,7 +22,7 @@ __all__ = ["Waits"]
 _AWAIT_LIMITER: Final = "await CapacityLimiter"
 
 
-class Waits:
+class Waits(WaitEnds):
     """Attributes waits to the stacks of what was awaited.
 
     If nearly every step follows a wait, walking all await chains would slow the program down. So
@@ -32,20 +33,24 @@ class Waits:
         now: a moment of the clock.
 
     Attributes:
-        least: the same; later than any moment for none.
         limiters: the capacity limiters that tasks have waited for.
     """
 
     def __init__(self, least: int | None, now: int) -> None:
-        self.least = NEVER if least is None else least
+        super().__init__(NEVER if least is None else least, WaitNames())
         self.limiters = Limiters()
-        self._names = WaitNames()
         self._sampling = WaitSampling(least or 0, now)
         self._samples: WeightedSamples[Stack] = WeightedSamples(_itself)
         self._skipped: dict[Stack, int] = {}
 
-    def end(self, task: TaskAccount, coroutine: Any, now: int, clock: Callable[[], int]) -> None:
-        """Attribute the wait of a task that is about to step to what its coroutine awaited."""
+    def end_unknown(
+        self, task: TaskAccount, coroutine: Any, now: int, clock: Callable[[], int]
+    ) -> Stack | None:
+        """Attribute a wait whose chain is not known, if there is time for it.
+
+        Returns:
+            The stack that it was given to, or ``None``.
+        """
         parked = task.parked
         idle = (now if task.ready is None else task.ready) - parked
         weight = self._sampling.weight(idle, now)
@@ -53,17 +58,19 @@ class Waits:
         if not weight:
             if idle > self.least:
                 self._skipped[own] = self._skipped.get(own, 0) + idle
-            return
+            return None
         stack = self.awaited(task, coroutine)
-        if task.loop.move_wait(task, stack, parked, idle):
+        is_moved = task.loop.move_wait(task, stack, parked, idle)
+        if is_moved:
             if weight > idle:
                 self._samples.add(own, (own, stack), stack, weight - idle)
             if stack.frame.name.startswith(_AWAIT_LIMITER):
                 self._note_limiter(stack, coroutine, parked, parked + idle)
         self._sampling.spend(clock() - now)
+        return stack if is_moved else None
 
     def _note_limiter(self, stack: Stack, coroutine: Any, since: int, until: int) -> None:
-        found = self._names.limiter(coroutine)
+        found = self.names.limiter(coroutine)
         if found is not None:
             self.limiters.note(stack, *found, since, until)
 
@@ -75,7 +82,7 @@ class Waits:
 
     def awaited(self, task: TaskAccount, coroutine: Any) -> Stack:
         """Return the stack of what a task waits for."""
-        return self._names.stack(coroutine, task.base, task.stack, task.loop.tree)
+        return self.names.stack(coroutine, task.base, task.stack, task.loop.tree)
 
     def skipped(self) -> dict[Stack, int]:
         """Return the idle time of waits whose chain was not walked, by stack."""

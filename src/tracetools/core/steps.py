@@ -237,6 +237,7 @@ class LoopSteps:
             clock before that takes this moment instead: what has happened meanwhile is charged.
         changes: how often its tasks or their numbers have changed by more than one plain store.
         changing: how many such changes are going on just now; not 0 while one does.
+        waits: gives waits to what was awaited, when they end; ``None`` to leave them with the task.
     """
 
     __slots__ = (
@@ -260,6 +261,7 @@ class LoopSteps:
         "tasks",
         "tree",
         "usual_wait",
+        "waits",
     )
 
     account_type: type[TaskSteps] = TaskSteps
@@ -279,6 +281,7 @@ class LoopSteps:
         self.lifetimes = 0
         self.collected = ALWAYS
         self.changes = self.changing = 0
+        self.waits: Any = None  # a WaitEnds, or None
 
     def runs_again(self) -> None:
         """Take note of a step of a paused loop, which may run again. Here nothing is done."""

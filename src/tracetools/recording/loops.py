@@ -101,7 +101,6 @@ class RecordedLoop(LoopAccount):
 
     Attributes:
         owner: the recording.
-        waits: attributes idle time to what tasks await; ``None`` to leave it with the tasks.
         thread: the identity of the thread that the loop runs in.
         known: the code and account of callbacks that were called before, by the name of their
             function. None is the account of what is not of the program.
@@ -151,7 +150,6 @@ class RecordedLoop(LoopAccount):
         "threshold",
         "unseen",
         "usage",
-        "waits",
     )
 
     def __init__(  # noqa: PLR0913  # what belongs to a loop
@@ -240,7 +238,7 @@ class RecordedLoop(LoopAccount):
         try:
             if self.waits is not None:
                 self.waits.end(task, find and find(), now, self.clock)
-                return self.clock()
+                now = self.clock()
         except BaseException as error:  # noqa: BLE001  # sorted out there
             handle(error, self.owner, "a wait could not be recorded")
         return now

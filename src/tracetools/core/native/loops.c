@@ -48,6 +48,7 @@ loop_traverse(LoopSteps *self, visitproc visit, void *arg)
     Py_VISIT(self->tasks);
     Py_VISIT(self->clock);
     Py_VISIT(self->coroutine);
+    Py_VISIT(self->waits);
     Py_VISIT((PyObject *)self->current);
     return 0;
 }
@@ -61,6 +62,7 @@ loop_clear(LoopSteps *self)
         PyDict_Clear(self->tasks); /* what its methods need stays */
     }
     Py_CLEAR(self->coroutine);
+    Py_CLEAR(self->waits);
     Py_CLEAR(self->current);
     return 0;
 }
@@ -228,12 +230,14 @@ loop_settle_wait(LoopSteps *self, PyObject *args)
 
 static Field tree_of_loop = {offsetof(LoopSteps, tree), NULL, 0};
 static Field clock_of_loop = {offsetof(LoopSteps, clock), NULL, 0};
+static Field waits_of_loop = {offsetof(LoopSteps, waits), NULL, 1};
 static Field current_of_loop = {offsetof(LoopSteps, current), &TaskStepsType, 1};
 
 static PyGetSetDef loop_getset[] = {
     {"tree", get_field, set_field, NULL, &tree_of_loop},
     {"clock", get_field, (setter)loop_set_clock, NULL, &clock_of_loop},
     {"current", get_field, set_field, NULL, &current_of_loop},
+    {"waits", get_field, set_field, NULL, &waits_of_loop},
     {"began", (getter)loop_get_began, NULL, NULL, NULL},
     {"paused", get_moment, set_moment, NULL, MOMENT(LoopSteps, paused)},
     {"usual_wait", get_moment, set_moment, NULL, MOMENT(LoopSteps, usual_wait)},

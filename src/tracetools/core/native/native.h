@@ -80,6 +80,7 @@ struct LoopSteps {
     struct TaskSteps *current; /* NULL between steps */
     PyObject *coroutine;    /* what steps just now; NULL if that is not known */
     PyObject *began_object; /* `began` as an object, the same one for all of a step; or NULL */
+    PyObject *waits;        /* a WaitEnds, or NULL */
     Histogram *queue, *delays;
     int64_t began, exited, lifetimes, queued;
     int64_t least_wait, plain_wait, due, collected, changes, changing;
@@ -180,6 +181,81 @@ extern PyTypeObject SteppedCoroutineType;
 /* What the task runs that has a stepped coroutine, borrowed. */
 PyObject *coroutine_within(PyObject *stepped);
 
+/* ---- chains.c: what attribution/wait_names.py and awaits.py read of await chains */
+
+#define MAX_LINKS 64
+
+/* An await chain: coroutines and generators, and what the last of them awaits. All is borrowed. */
+typedef struct Chain {
+    int length;
+    PyObject *links[MAX_LINKS], *codes[MAX_LINKS];
+    PyObject *end;          /* NULL for None */
+} Chain;
+
+#define NO_INSTRUCTION INT32_MIN
+
+/* Walk a chain. `between` is a tuple of the types that C code puts between two links. */
+void walk_chain(PyObject *coroutine, PyObject *between, Chain *chain);
+
+/* The instruction that a link waits at; `NO_INSTRUCTION` if it has ended. */
+int instruction_of_link(PyObject *link);
+
+/* The qualified name of a link; NULL if it is no link. Borrowed, as all that follow. */
+PyObject *qualname_of_link(PyObject *link);
+
+/* The class of the object whose method a link is, by the name of the class; NULL if unknown. */
+PyTypeObject *class_of_method(PyObject *link, PyObject *owner);
+
+/* The future of an iterator of asyncio's; NULL if there is none. */
+PyObject *future_of_iterator(PyObject *iterator, PyTypeObject *future);
+
+/* The name of a compiled coroutine, and its type; NULL if it is none. */
+PyObject *name_of_compiled(PyObject *end, PyTypeObject **kind);
+
+/* The name of a type, without its module. */
+const char *name_of_type(PyTypeObject *type);
+
+/* Find what Python's own types say of links, when the module is made. */
+int find_link_types(void);
+
+/* ---- plans.c */
+
+#define BUCKETS 1024 /* a power of two */
+
+/* What names an await, if not the link of an index: the end of the chain; or more than is known. */
+#define BY_END (-1)
+#define BY_MORE (-2)
+
+/* The stacks of the chains that were seen before. */
+typedef struct Plans {
+    PyObject *between;      /* as for `walk_chain` */
+    PyTypeObject *future, *task, *future_iterator; /* of asyncio; NULL until they are found */
+    PyObject *get_coroutine, *noted;
+    int known;
+    struct Plan *buckets[BUCKETS];
+} Plans;
+
+typedef enum Knowledge { IS_NEW, IS_KNOWN, IS_NAMED_BY_MORE } Knowledge;
+
+/* Find the stack of what a chain awaits: borrowed, if it is known. */
+Knowledge find_stack(Plans *plans, const Chain *chain, Stack *base, Stack *own, PyObject **stack);
+
+/* Remember the stack of what a chain awaits, the plan of which Python code has made.
+   `waiting` is the link whose line matters; less than 0 if no await is shown. */
+int add_stack(Plans *plans, PyObject *coroutine, Stack *base, Stack *own, PyObject *stack,
+              int waiting, int named_by);
+
+/* Forget all of them. */
+void forget_plans(Plans *plans);
+
+/* ---- waits.c: attribution/wait_ends.py */
+
+extern PyTypeObject WaitEndsType;
+
+/* Give the wait of a task that is about to step to what its coroutine awaited. `now` is then the
+   moment at which the step begins. */
+int wait_ends(TaskSteps *task, int64_t *now);
+
 /* ---- each file adds its types and functions to the module */
 
 int add_stacks(PyObject *module);
@@ -188,6 +264,7 @@ int add_opened(PyObject *module);
 int add_tasks(PyObject *module);
 int add_loops(PyObject *module);
 int add_stepped(PyObject *module);
+int add_waits(PyObject *module);
 
 /* Ready a type and add it under the last part of its name. */
 int add_type(PyObject *module, PyTypeObject *type);

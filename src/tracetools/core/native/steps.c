@@ -5,19 +5,6 @@
 
 #include "native.h"
 
-/* Call a method of the loop that returns a moment, or None. */
-static int
-call_for_moment(LoopSteps *loop, const char *name, TaskSteps *task, int64_t *now)
-{
-    PyObject *found = PyObject_CallMethod((PyObject *)loop, name, "OL", task, (long long)*now);
-    if (found == NULL) {
-        return -1;
-    }
-    *now = PyLong_AsLongLong(found);
-    Py_DECREF(found);
-    return *now == -1 && PyErr_Occurred() ? -1 : 0;
-}
-
 /* Call a method that returns nothing. */
 static int
 call_for_nothing(PyObject *self, const char *name)
@@ -126,7 +113,7 @@ begin_other_step(LoopSteps *loop, TaskSteps *task, int64_t *now)
         return -1;
     }
     if (*now - task->parked > loop->least_wait && !task->is_callback &&
-        call_for_moment(loop, "wait_ends", task, now) < 0) {
+        wait_ends(task, now) < 0) {
         return -1;
     }
     if (!loop->running) {

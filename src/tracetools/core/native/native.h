@@ -220,7 +220,7 @@ int find_link_types(void);
 
 /* ---- plans.c */
 
-#define BUCKETS 1024 /* a power of two */
+#define PLAN_BUCKETS 1024 /* a power of two */
 
 /* What names an await, if not the link of an index: the end of the chain; or more than is known. */
 #define BY_END (-1)
@@ -232,7 +232,7 @@ typedef struct Plans {
     PyTypeObject *future, *task, *future_iterator; /* of asyncio; NULL until they are found */
     PyObject *get_coroutine, *noted;
     int known;
-    struct Plan *buckets[BUCKETS];
+    struct Plan *buckets[PLAN_BUCKETS];
 } Plans;
 
 typedef enum Knowledge { IS_NEW, IS_KNOWN, IS_NAMED_BY_MORE } Knowledge;

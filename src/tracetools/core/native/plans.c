@@ -74,7 +74,7 @@ void
 forget_plans(Plans *self)
 {
     Plan *all = NULL; /* taken out first, for to free them may run any code */
-    for (int bucket = 0; bucket < BUCKETS; bucket++) {
+    for (int bucket = 0; bucket < PLAN_BUCKETS; bucket++) {
         Plan *plan = self->buckets[bucket];
         self->buckets[bucket] = NULL;
         while (plan != NULL) {
@@ -111,7 +111,7 @@ hash_of(const Chain *chain, Stack *base, Stack *own)
 static Plan **
 bucket_of(Plans *self, uint64_t hash)
 {
-    return &self->buckets[(hash >> 40) & (BUCKETS - 1)];
+    return &self->buckets[(hash >> 40) & (PLAN_BUCKETS - 1)];
 }
 
 static int

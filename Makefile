@@ -65,7 +65,7 @@ docs: $(VENV)/.has-docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build
 
 bench: $(VENV)/.has-bench
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/costs.py
 
 clean:
 	rm -rf .venv .venv-* docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,7 +2,7 @@
 
 Both read the same file and write their SVG, each in a process of its own, turn by turn; starting
 Python and importing are part of both. inferno is called through pyinferno, which has wheels for
-Python 3.10 and 3.11; elsewhere only our own figures are shown.
+Python 3.10 and 3.11; elsewhere only our own figures are shown. `costs.py` prints them.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROUNDS = 5
-SIZES = (10_000, 100_000)
+from figures import Figure, spread
+
+LIMITS = (1.0, 0.8)
+"""Of wall time and memory, of inferno's."""
 
 OURS = """
 from tracetools.output.flamegraph import Flamegrapher
@@ -30,6 +31,7 @@ with open(FILE) as file:
 with open(FILE + ".inferno.svg", "w") as file:
     file.write(text)
 """
+PROGRAMS = {"ours": OURS, "inferno": INFERNO}
 MEASURED = """
 import json, resource, sys, time
 began = time.perf_counter()
@@ -77,28 +79,34 @@ def measure(program: str, path: Path) -> tuple[float, float]:
     return wall, memory
 
 
-def compare(number: int, folder: Path) -> None:
-    """Print what both take for so many stacks."""
+def compare(number: int, rounds: int, folder: Path) -> list[Figure]:
+    """Return our wall time and memory for so many stacks, as ratios where inferno is there."""
     path = folder / "stacks.folded"
     write_stacks(path, number)
-    size = path.stat().st_size / 1e6
-    print(f"{number:,} stacks, {size:.1f} MB ({ROUNDS} rounds)")
-    has_inferno = importlib.util.find_spec("pyinferno") is not None
-    rows = []
-    for _ in range(ROUNDS):
-        ours = measure(OURS, path)
-        rows.append((ours, measure(INFERNO, path) if has_inferno else ours))
-    for index, (what, unit) in enumerate([("wall", "s"), ("peak memory", "MB")]):
-        mine = statistics.median(ours[index] for ours, _ in rows)
-        line = f"  {what:<12} {mine:8.2f} {unit}"
-        if has_inferno:
-            theirs = statistics.median(inferno[index] for _, inferno in rows)
-            ratio = statistics.median(ours[index] / inferno[index] for ours, inferno in rows)
-            line += f"   inferno {theirs:8.2f} {unit}   ratio {ratio:.2f}"
-        print(line)
+    found: dict[str, list[tuple[float, float]]] = {"ours": []}
+    if importlib.util.find_spec("pyinferno") is not None:
+        found["inferno"] = []
+    for _ in range(rounds):
+        for name, taken in found.items():
+            taken.append(measure(PROGRAMS[name], path))
+    return [
+        figure(f"drawing {number:,} stacks: {what}", index, unit, found)
+        for index, (what, unit) in enumerate([("wall", "s"), ("memory", "MB")])
+    ]
 
 
-if __name__ == "__main__":
+def figure(what: str, index: int, unit: str, found: dict[str, list[tuple[float, float]]]) -> Figure:
+    mine = [taken[index] for taken in found["ours"]]
+    if "inferno" not in found:
+        return Figure(what, found=f"{min(mine):,.1f} {unit}", spread=spread(mine, ".1f"))
+    theirs = [taken[index] for taken in found["inferno"]]
+    ratios = [one / other for one, other in zip(mine, theirs, strict=True)]
+    ratio = min(mine) / min(theirs)
+    limit = LIMITS[index]
+    base = f"{min(theirs):,.1f} {unit}"
+    return Figure(what, base, f"{ratio:.2f}", spread(ratios, ".2f"), f"≤{limit}", ratio <= limit)
+
+
+def figures(*, quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
-        for size in SIZES:
-            compare(size, Path(folder))
+        return compare(10_000 if quick else 100_000, 3, Path(folder))

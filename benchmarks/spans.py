@@ -1,23 +1,25 @@
-"""What a span costs, recorded and not: the whole of opening and closing it.
+"""What a span takes, recorded and not: measured by `costs.py`.
 
-Budgets: 0.6 microseconds for an observed function, 0.8 for an observed async function, and
-0.15 for a span while nothing is recorded.
+    python benchmarks/spans.py SECONDS [CORE]
+
+writes for each kind of span what the same code took without it and with it, in each slice, in
+nanoseconds of CPU time of the process. It is the whole of opening and closing the span.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from time import perf_counter_ns
+from time import process_time_ns
 from typing import Any
 
 import trio
+from variants import interleave, pin, recording
 
-from tracetools import FlamegraphInstrument, observe, span
+from tracetools import observe, span
 
-CALLS = 5000
+CALLS, SLICES = 5000, 4
 
 
 def plain() -> None:
@@ -78,36 +80,49 @@ def iterating(function: Callable[[], Any]) -> Callable[[], Any]:
     return call
 
 
-CASES = {
-    'with span("x")': (with_span, nothing),
-    "observed function": (calling(observed), calling(plain)),
-    "observed async function": (awaiting(observed_async), awaiting(plain_async)),
-    "observed async function that waits": (awaiting(observed_waiting), awaiting(plain_waiting)),
-    "observed generator of one item": (iterating(observed_generator), iterating(plain_generator)),
+KINDS = {
+    "observe, function": (calling(plain), calling(observed)),
+    "observe, async function": (awaiting(plain_async), awaiting(observed_async)),
+    "observe, async function that waits": (awaiting(plain_waiting), awaiting(observed_waiting)),
+    "observe, generator of one item": (iterating(plain_generator), iterating(observed_generator)),
+    "with span": (nothing, with_span),
 }
 
 
-async def timed(function: Callable[[], Any]) -> float:
-    begun = perf_counter_ns()
-    await function()
-    return (perf_counter_ns() - begun) / CALLS
+async def timed() -> dict[str, dict[str, list[float]]]:
+    """Return what one call takes without and with each kind of span, in some slices."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for kind, pair in KINDS.items():
+        found[kind] = {"nothing": [], "span": []}
+        for _ in range(SLICES):
+            for which, function in zip(("nothing", "span"), pair, strict=True):
+                began = process_time_ns()
+                await function()
+                found[kind][which].append((process_time_ns() - began) / CALLS)
+    return found
 
 
-async def main(rounds: int) -> dict[str, float]:
-    """Return, for each case, the least difference to the same code without it."""
-    best: dict[str, list[float]] = {name: [1e9, 1e9] for name in CASES}
-    for _ in range(rounds):
-        for name, pair in CASES.items():
-            for which, function in enumerate(pair):
-                best[name][which] = min(best[name][which], await timed(function))
-    return {name: mine - other for name, (mine, other) in best.items()}
+def main(seconds: float) -> None:
+    taken: dict[str, dict[str, list[list[float]]]] = {}
+
+    def measured(how: str, options: dict[str, Any] | None) -> list[float]:
+        with recording(options):
+            for kind, found in trio.run(timed).items():
+                for which, slices in found.items():
+                    of_kind = taken.setdefault(f"{kind}, {how}", {})
+                    of_kind.setdefault(which, []).append(slices)
+        return []
+
+    interleave(
+        {
+            "recorded": lambda: measured("recorded", {}),
+            "not recorded": lambda: measured("not recorded", None),
+        },
+        seconds=seconds,
+    )
+    print(json.dumps(taken))
 
 
 if __name__ == "__main__":
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
-    off = trio.run(main, rounds)
-    with tempfile.TemporaryDirectory() as folder:
-        on = trio.run(main, rounds, instruments=[FlamegraphInstrument(Path(folder) / "stack")])
-    print(f"a span, in ns (Python {sys.version.split()[0]}, least of {rounds} rounds)")
-    for name in CASES:
-        print(f"  {name:<36} recorded {on[name]:7.0f}   not recorded {off[name]:7.0f}")
+    pin(int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    main(float(sys.argv[1]))

@@ -1,0 +1,266 @@
+"""What recording costs: the table of every figure that has a limit, and whether it is met.
+
+    python benchmarks/costs.py                          all rows, in less than ten minutes
+    python benchmarks/costs.py --quick                  in less than two, less exact
+    python benchmarks/costs.py --rows steps,tasks       some rows
+    python benchmarks/costs.py --pure                   the Python reference, not the native core
+    python benchmarks/costs.py --python python3.11 --python python3.13
+
+Everything is measured in processes of their own, and compared with the same program with nothing
+recorded, in turns, in one run. What takes CPU time is kept on one core, the threads of the recorder
+with it. A figure is of the fastest slices that each variant had (see `figures.fastest`). Its spread is the
+lowest and the highest of the same figure in thirds of the time of each process; for the 99th
+percentile it is the quartiles over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from figures import Figure, extra, ratio, within_noise
+
+HERE = Path(__file__).parent
+FIGURES = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from {module} import figures
+print(json.dumps(figures(quick={quick})))
+"""
+CORE = """
+import json, platform
+from tracetools.core.native import native, why_not
+print(json.dumps([platform.python_version(), native is not None, why_not]))
+"""
+
+
+class Machine:
+    """Where it is measured: by which Python, with which core of ours, and how thoroughly.
+
+    Attributes:
+        quick: less thoroughly.
+        cores: the numbers of one or two processors; none where a process cannot be kept on one.
+        is_native: the native core is in use.
+    """
+
+    def __init__(self, python: str, *, quick: bool, pure: bool, cores: Sequence[str]) -> None:
+        self.quick = quick
+        self.cores = cores
+        self._python = python
+        self._environment = {**os.environ, **({"TRACETOOLS_PURE": "1"} if pure else {})}
+        self._version, self.is_native, self._why_not = self.run("-c", CORE)
+
+    def __str__(self) -> str:
+        core = "native core" if self.is_native else f"Python reference ({self._why_not})"
+        return f"Python {self._version}, {core}"
+
+    def run(self, *arguments: object) -> Any:
+        """Return what a process of this Python writes last, as JSON.
+
+        Raises:
+            subprocess.CalledProcessError: it failed; what it wrote to stderr is written to ours.
+        """
+        command = [self._python, *map(str, arguments)]
+        run = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=self._environment
+        )
+        if run.returncode:
+            sys.stderr.write(run.stderr)
+        run.check_returncode()
+        return json.loads(run.stdout.splitlines()[-1])
+
+    def measure(self, script: str, *arguments: object) -> list[Any]:
+        """Return what three processes find, one after another; one, if it is to be quick."""
+        command = [HERE / f"{script}.py", *arguments, *self.cores[:1]]
+        return [self.run(*command) for _ in range(1 if self.quick else 3)]
+
+
+# ----------------------------------------------------------------------------------------- limits
+
+NATIVE = {
+    "step, trio: time only": 1.05,
+    "step, trio: default": 1.08,
+    "step, trio: all on": 1.20,
+    "step, asyncio: default": 1.06,
+    "step, asyncio: all on": 1.20,
+    "step, uvloop: default": 1.12,
+    "step, uvloop: all on": 1.35,
+    "step, trio: functions, of default": 1.03,
+    "step, asyncio: functions, of default": 1.03,
+    "step, uvloop: functions, of default": 1.03,
+    "short task, trio: default": 1.25,
+    "short task, asyncio create_task: default": 1.30,
+    "short task, asyncio TaskGroup: default": 1.30,
+    "request, hypercorn: default": 1.04,
+    "request, hypercorn: all on": 1.08,
+    "request, uvicorn: default": 1.06,
+    "request, uvicorn: all on": 1.12,
+    "observe, function, recorded": 80,
+    "observe, async function, recorded": 80,
+    "with span, recorded": 150,
+    "callback, one at a time: default": 100,
+    "callback, 100 at a time: default": 100,
+}
+"""What the native core may cost: ratios, but of spans and callbacks nanoseconds."""
+
+PURE = {
+    "step, trio: time only": 1.25,
+    "step, asyncio: time only": 1.40,
+}
+"""What the Python reference may cost."""
+
+
+def limit(machine: Machine, what: str) -> float | None:
+    return (NATIVE if machine.is_native else PURE).get(what)
+
+
+# ------------------------------------------------------------------------------------------- rows
+
+
+def steps(program: str, machine: Machine) -> Iterator[Figure]:
+    runs = machine.measure("loops", program, 4 if machine.quick else 8)
+    for variant in ("time only", "default", "all on"):
+        what = f"{program}: {variant}"
+        yield ratio(what, runs, variant, limit(machine, what))
+    what = f"{program}: functions, of default"
+    yield ratio(what, runs, "functions", limit(machine, what), base="default")
+
+
+def tasks(program: str, machine: Machine) -> Iterator[Figure]:
+    runs = machine.measure("loops", program, 2.5 if machine.quick else 5)
+    for variant in ("time only", "default", "all on"):
+        what = f"{program}: {variant}"
+        yield ratio(what, runs, variant, limit(machine, what))
+
+
+def callbacks(program: str, machine: Machine) -> Iterator[Figure]:
+    runs = machine.measure("loops", program, 2 if machine.quick else 3)
+    for variant in ("time only", "default", "all on"):
+        what = f"{program}: {variant}"
+        yield extra(what, runs, variant, limit(machine, what))
+
+
+def spans(machine: Machine) -> Iterator[Figure]:
+    runs = machine.measure("spans", 2 if machine.quick else 4)
+    for what in runs[0]:
+        yield extra(what, [run[what] for run in runs], "span", limit(machine, what))
+
+
+def requests(server: str, where: str, machine: Machine) -> Iterator[Figure]:
+    """Compare servers, with the load on the same core or on another one."""
+    rounds = 5 if machine.quick else 20
+    if where == "two cores" and len(machine.cores) < 2:
+        return
+    cores = [machine.cores[0], machine.cores[where == "two cores"]] if machine.cores else []
+    found = machine.run(HERE / "http_load.py", server, rounds, *cores)
+    name = f"{found['server']}, {where}"
+    for variant in ("default", "all on", "nothing again"):
+        allowed = limit(machine, f"request, {server}: {variant}")
+        yield ratio(f"HTTP CPU, {name}: {variant}", [found["cpu"]], variant, allowed)
+    for variant in ("default", "all on"):
+        yield within_noise(f"HTTP p99, {name}: {variant}", found["p99"], variant)
+
+
+def of_module(module: str, machine: Machine) -> Iterator[Figure]:
+    """Ask a module that measures in its own way, if it is there."""
+    if not (HERE / f"{module}.py").exists():
+        yield Figure(module, found="not there")
+        return
+    code = FIGURES.format(module=module, quick=machine.quick)
+    for figure in machine.run("-c", code, HERE):
+        yield Figure(*figure)
+
+
+Measure = Callable[[Machine], Iterable[Figure]]
+
+ROWS: dict[str, list[Measure]] = {
+    "steps": [partial(steps, f"step, {loop}") for loop in ("trio", "asyncio", "uvloop")],
+    "tasks": [
+        partial(tasks, f"short task, {how}")
+        for how in ("trio", "asyncio create_task", "asyncio TaskGroup")
+    ],
+    "http": [
+        partial(requests, server, where)
+        for server in ("hypercorn", "uvicorn")
+        for where in ("same core", "two cores")
+    ],
+    "spans": [spans],
+    "callbacks": [
+        partial(callbacks, how)
+        for how in ("callback, one at a time", "callback, 100 at a time", "callback of a future")
+    ],
+    "functions": [partial(of_module, "functions")],
+    "snapshots": [partial(of_module, "snapshots")],
+    "drawing": [partial(of_module, "rendering")],
+}
+
+# ------------------------------------------------------------------------------------------ table
+
+WIDTHS = (56, 10, 10, 18, 10, 4)
+HEAD = Figure("what", "base", "found", "spread", "limit")
+
+
+def print_row(*cells: str) -> None:
+    padded = [cell.ljust(width) for cell, width in zip(cells, WIDTHS, strict=True)]
+    print(f"| {' | '.join(padded)} |", flush=True)
+
+
+def print_table(machine: Machine, rows: Iterable[str]) -> bool:
+    """Measure and print some rows; return whether all could be measured."""
+    print(f"{machine}\n")
+    print_row(*HEAD[:-1], "met")
+    print_row(*("-" * width for width in WIDTHS))
+    went_well = True
+    for row in rows:
+        for measure in ROWS[row]:
+            try:
+                for figure in measure(machine):
+                    met = {None: "", True: "yes", False: "no"}[figure.met]
+                    print_row(*figure[:-1], met)
+            except subprocess.CalledProcessError:
+                went_well = False
+                print_row(row, "", "failed", "", "", "")
+    print()
+    return went_well
+
+
+def cores() -> Sequence[str]:
+    """Return the first two processors that this process may run on, where that can be chosen."""
+    if hasattr(os, "sched_getaffinity"):
+        return [str(core) for core in sorted(os.sched_getaffinity(0))[:2]]
+    return []
+
+
+def main() -> int:
+    summary, _, rest = (__doc__ or "").partition("\n")
+    parser = argparse.ArgumentParser(
+        description=summary, epilog=rest, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--pure", action="store_true", help="set TRACETOOLS_PURE=1")
+    parser.add_argument(
+        "--python", action="append", metavar="PYTHON", help="an interpreter; may be repeated"
+    )
+    parser.add_argument(
+        "--rows", default=",".join(ROWS), metavar="ROW,...", help="default: %(default)s"
+    )
+    chosen = parser.parse_args()
+    rows = chosen.rows.split(",")
+    if unknown := set(rows) - set(ROWS):
+        parser.error(f"no such rows: {', '.join(sorted(unknown))}")
+    went_well = True
+    for python in chosen.python or [sys.executable]:
+        machine = Machine(python, quick=chosen.quick, pure=chosen.pure, cores=cores())
+        went_well = print_table(machine, rows) and went_well
+    return not went_well
+
+
+if __name__ == "__main__":
+    sys.exit(main())

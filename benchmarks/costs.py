@@ -7,10 +7,12 @@
     python benchmarks/costs.py --python python3.11 --python python3.13
 
 Everything is measured in processes of their own, and compared with the same program with nothing
-recorded, in turns, in one run. What takes CPU time is kept on one core, the threads of the recorder
-with it. A figure is of the fastest slices that each variant had (see `figures.fastest`). Its spread is the
-lowest and the highest of the same figure in thirds of the time of each process; for the 99th
-percentile it is the quartiles over the rounds.
+recorded, in turns, in one run. What is measured is kept on one core, the threads of the recorder
+with it. A figure is a ratio of the fastest slices that each variant had (`figures.fastest`), or
+their difference. Its spread is the lowest and the highest of the same figure in thirds of the time
+of each process. The 99th percentile of the latency is a median, and its spread is the quartiles.
+
+The limits are those of the core that is in use; it stands above the table.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +128,7 @@ def limit(machine: Machine, what: str) -> float | None:
 
 
 def steps(program: str, machine: Machine) -> Iterator[Figure]:
-    runs = machine.measure("loops", program, 4 if machine.quick else 8)
+    runs = machine.measure("loops", program, 3 if machine.quick else 8)
     for variant in ("time only", "default", "all on"):
         what = f"{program}: {variant}"
         yield ratio(what, runs, variant, limit(machine, what))
@@ -134,14 +137,14 @@ def steps(program: str, machine: Machine) -> Iterator[Figure]:
 
 
 def tasks(program: str, machine: Machine) -> Iterator[Figure]:
-    runs = machine.measure("loops", program, 2.5 if machine.quick else 5)
+    runs = machine.measure("loops", program, 2 if machine.quick else 5)
     for variant in ("time only", "default", "all on"):
         what = f"{program}: {variant}"
         yield ratio(what, runs, variant, limit(machine, what))
 
 
 def callbacks(program: str, machine: Machine) -> Iterator[Figure]:
-    runs = machine.measure("loops", program, 2 if machine.quick else 3)
+    runs = machine.measure("loops", program, 1.5 if machine.quick else 3)
     for variant in ("time only", "default", "all on"):
         what = f"{program}: {variant}"
         yield extra(what, runs, variant, limit(machine, what))
@@ -155,17 +158,19 @@ def spans(machine: Machine) -> Iterator[Figure]:
 
 def requests(server: str, where: str, machine: Machine) -> Iterator[Figure]:
     """Compare servers, with the load on the same core or on another one."""
-    rounds = 5 if machine.quick else 20
     if where == "two cores" and len(machine.cores) < 2:
         return
-    cores = [machine.cores[0], machine.cores[where == "two cores"]] if machine.cores else []
-    found = machine.run(HERE / "http_load.py", server, rounds, *cores)
-    name = f"{found['server']}, {where}"
+    rounds = 5 if machine.quick else 7
+    load = machine.cores[where == "two cores"] if machine.cores else ""
+    runs = machine.measure("http_load", server, rounds, load)
+    name = f"{runs[0]['server']}, {where}"
+    cpu = [run["cpu"] for run in runs]
     for variant in ("default", "all on", "nothing again"):
         allowed = limit(machine, f"request, {server}: {variant}")
-        yield ratio(f"HTTP CPU, {name}: {variant}", [found["cpu"]], variant, allowed)
+        yield ratio(f"HTTP CPU, {name}: {variant}", cpu, variant, allowed)
+    p99 = {variant: list(chain(*(run["p99"][variant] for run in runs))) for variant in cpu[0]}
     for variant in ("default", "all on"):
-        yield within_noise(f"HTTP p99, {name}: {variant}", found["p99"], variant)
+        yield within_noise(f"HTTP p99, {name}: {variant}", p99, variant)
 
 
 def of_module(module: str, machine: Machine) -> Iterator[Figure]:
@@ -217,18 +222,20 @@ def print_table(machine: Machine, rows: Iterable[str]) -> bool:
     print(f"{machine}\n")
     print_row(*HEAD[:-1], "met")
     print_row(*("-" * width for width in WIDTHS))
-    went_well = True
-    for row in rows:
-        for measure in ROWS[row]:
-            try:
-                for figure in measure(machine):
-                    met = {None: "", True: "yes", False: "no"}[figure.met]
-                    print_row(*figure[:-1], met)
-            except subprocess.CalledProcessError:
-                went_well = False
-                print_row(row, "", "failed", "", "", "")
+    went_well = [print_figures(row, measure(machine)) for row in rows for measure in ROWS[row]]
     print()
-    return went_well
+    return all(went_well)
+
+
+def print_figures(row: str, figures: Iterable[Figure]) -> bool:
+    """Print some figures as they are measured; return whether they could be."""
+    try:
+        for figure in figures:
+            print_row(*figure[:-1], {None: "", True: "yes", False: "no"}[figure.met])
+    except subprocess.CalledProcessError:
+        print_row(row, "", "failed", "", "", "")
+        return False
+    return True
 
 
 def cores() -> Sequence[str]:

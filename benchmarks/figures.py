@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 Slices = Sequence[Sequence[float]]
@@ -123,7 +124,7 @@ def _parts(run: Found) -> Sequence[Found]:
     bounds = [count * number // PARTS for number in range(PARTS + 1)]
     return [
         {variant: slices[start:end] for variant, slices in run.items()}
-        for start, end in zip(bounds, bounds[1:], strict=False)
+        for start, end in pairwise(bounds)
     ]
 
 

@@ -109,4 +109,4 @@ def figure(what: str, index: int, unit: str, found: dict[str, list[tuple[float, 
 
 def figures(*, quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
-        return compare(10_000 if quick else 100_000, 3, Path(folder))
+        return compare(10_000 if quick else 100_000, 2, Path(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ def interleave(
 ) -> dict[str, list[list[float]]]:
     """Call all ways in turn, round by round, so that all see one machine; return what they return.
 
-    Each round begins with another way. One round before is thrown away.
+    The order differs from round to round. One round before is thrown away.
 
     Args:
         ways: each measures some slices, and returns what each took.
@@ -62,11 +63,11 @@ def interleave(
         rounds: there are so many at least.
     """
     found: dict[str, list[list[float]]] = {name: [] for name in ways}
-    names = list(ways)
+    names, dice = list(ways), random.Random(1)
     until, number = perf_counter() + seconds, 0
     while number <= rounds or perf_counter() < until:
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        dice.shuffle(names)
+        for name in names:
             gc.collect()
             slices = ways[name]()
             if number:

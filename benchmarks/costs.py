@@ -28,7 +28,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from figures import Figure, extra, ratio, within_noise
+from figures import Figure, extra, ratio, spread, within_noise
 
 HERE = Path(__file__).parent
 FIGURES = """
@@ -36,6 +36,13 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from {module} import figures
 print(json.dumps(figures(quick={quick})))
+"""
+ERRORS = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from functions import errors
+backend, seconds, runs = sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+print(json.dumps([errors(backend, 100 * run, seconds, 0.001) for run in range(runs)]))
 """
 CORE = """
 import json, platform
@@ -110,6 +117,8 @@ NATIVE = {
     "with span, recorded": 150,
     "callback, one at a time: default": 100,
     "callback, 100 at a time: default": 100,
+    "functions, in 2 s": 0.02,
+    "functions, in 20 s": 0.01,
 }
 """What the native core may cost: ratios, but of spans and callbacks nanoseconds."""
 
@@ -173,6 +182,31 @@ def requests(server: str, where: str, machine: Machine) -> Iterator[Figure]:
         yield within_noise(f"HTTP p99, {name}: {variant}", p99, variant)
 
 
+def functions(seconds: int, backend: str, machine: Machine) -> Iterator[Figure]:
+    """Say how far the share of a function is off, at most, in runs of a known truth."""
+    what = f"functions, in {seconds} s, {backend}: most off"
+    if not (HERE / "functions.py").exists():
+        yield Figure(what, found="not there")
+        return
+    if machine.quick and seconds > SECONDS[0]:
+        return
+    runs = 1 if machine.quick else {2: 5, 20: 1}[seconds]
+    errors = machine.run("-c", ERRORS, HERE, backend, seconds, runs)
+    worst = [
+        max(abs(off) for name, off in run.items() if name != "samples a second") for run in errors
+    ]
+    allowed = limit(machine, f"functions, in {seconds} s")
+    met = None if allowed is None else max(worst) <= allowed
+    yield Figure(
+        what,
+        "",
+        f"{max(worst):.2%}",
+        spread(worst, ".2%"),
+        f"≤{allowed:.0%}" if allowed else "",
+        met,
+    )
+
+
 def of_module(module: str, machine: Machine) -> Iterator[Figure]:
     """Ask a module that measures in its own way, if it is there."""
     if not (HERE / f"{module}.py").exists():
@@ -183,6 +217,7 @@ def of_module(module: str, machine: Machine) -> Iterator[Figure]:
         yield Figure(*figure)
 
 
+SECONDS = (2, 20)
 Measure = Callable[[Machine], Iterable[Figure]]
 
 ROWS: dict[str, list[Measure]] = {
@@ -201,7 +236,11 @@ ROWS: dict[str, list[Measure]] = {
         partial(callbacks, how)
         for how in ("callback, one at a time", "callback, 100 at a time", "callback of a future")
     ],
-    "functions": [partial(of_module, "functions")],
+    "functions": [
+        partial(functions, seconds, backend)
+        for seconds in SECONDS
+        for backend in ("trio", "asyncio", "uvloop")
+    ],
     "snapshots": [partial(of_module, "snapshots")],
     "drawing": [partial(of_module, "rendering")],
 }

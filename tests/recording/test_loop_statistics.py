@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests.strategies import histogram_of
@@ -24,7 +26,8 @@ class Loop(RecordedLoop):
     """A loop with one task, in which steps block that take longer than 100 ns."""
 
     def __init__(self):
-        super().__init__(StackTree(), lambda: 0, None, threshold=100)
+        owner = SimpleNamespace(scheduled=False, watch=None)
+        super().__init__(StackTree(), lambda: 0, owner, threshold=100)
         self.task = self.spawn(self.tree.root, TASK, 0, None)
 
 

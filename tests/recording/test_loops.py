@@ -7,21 +7,39 @@ import threading
 import pytest
 
 from tests.notebooks import Notebook
-from tracetools.core.accounting import NEVER
+from tracetools.core.accounting import NEVER, LoopAccount
 from tracetools.core.stacks import ROOT, RUNTIME, Blocks, Frame, StackTree
 from tracetools.recording import loops
-from tracetools.recording.loops import AGAIN, RecordedLoop, RecordedThread
+from tracetools.recording.loops import TREND, RecordedLoop, RecordedThread
 from tracetools.recording.usage import Pulse, Usage
 from tracetools.testing import FakeClock, ScriptedLoop
 
 LINE = Frame("at a line", "app.py", 3)
 
 
+class Watch:
+    """Takes no samples; raises the error that it is given."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.blocked = 0
+
+    def bring(self, loop, began):
+        if self.error is not None:
+            raise self.error
+
+    def step_blocked(self):
+        self.blocked += 1
+
+
 class Owner:
     """The recording of a loop, which does as it is told and notes what it is asked for."""
 
+    scheduled = tells_kinds = False
+
     def __init__(self) -> None:
         self.stopped: list[str] = []
+        self.watch = Watch()
 
     def stop(self, why):
         self.stopped.append(why)
@@ -51,6 +69,7 @@ class Loop:
     def __init__(self, threshold: int = NEVER) -> None:
         self.clock = FakeClock()
         self.owner = Owner()
+        self.watch = self.owner.watch
         self.waits = Waits()
         self.account = RecordedLoop(
             StackTree(), self.clock, self.owner, threshold=threshold, waits=self.waits
@@ -66,9 +85,9 @@ class Loop:
         body()
         self.task.end_step(self.clock())
 
-    def sample(self, stack, *frames):
+    def sample(self, stack, *frames, weight=1):
         """Take a sample of the step that goes on, as the sampler does."""
-        self.account.samples.append((self.account.began, (stack, frames)))
+        self.account.add_sample(self.account.began, (stack, frames), weight)
 
 
 # ------------------------------------------------------------------------------------ the threshold
@@ -155,64 +174,60 @@ def test_so_many_locations_are_told_apart(monkeypatch):
     }
 
 
-# -------------------------------------------------------------------------------- releasing the GIL
+# ------------------------------------------------------------------------- the ends of some steps
 
 
-def releases(loop: ScriptedLoop, times: list[int]) -> list[int]:
-    """Let a task step until each of these moments; return those at which the GIL was released."""
-    found: list[int] = []
-    begin = loop.clock()
-    loop.loop.set_gil_release(lambda: found.append(loop.clock() - begin))
+def test_a_step_that_blocks_ends_late_enough_to_be_looked_at():
+    loop = ScriptedLoop(threshold=100)
     task = loop.spawn("task")
-    for moment in times:
+    for took in (10, 101, 1, 99, 1, 102, 100, 100, 200):
         loop.begin_step(task)
-        loop.tick(begin + moment - loop.clock())
+        loop.tick(took)
         loop.end_step()
         loop.tick(1)
-    return found
+    [blocks] = loop.finish().blocking.values()
+    assert (blocks.count, blocks.total) == (3, 403)
 
 
-def test_a_loop_releases_the_gil_again_and_again_until_another_moment_is_due():
-    loop = ScriptedLoop()
-    moments = [10, 20, 10 + AGAIN, 11 + AGAIN, 60_000, 12 + 2 * AGAIN]
-    assert releases(loop, moments) == [10, 11 + AGAIN, 12 + 2 * AGAIN]
-    loop.loop.due = loop.clock() + 10
-    assert releases(loop, [5]) == [5]  # another sampler, from now on
+def test_the_ends_of_short_steps_are_hardly_looked_at(monkeypatch):
+    ended = []
+    monkeypatch.setattr(LoopAccount, "step_ended", lambda *step: ended.append(1) or step[-1])
+    loop = ScriptedLoop(threshold=1000)
+    task = loop.spawn("task")
+    for _ in range(100):
+        loop.begin_step(task)
+        loop.tick(100)
+        loop.end_step()
     loop.finish()
+    assert len(ended) == 10
 
 
-def test_a_loop_that_need_not_release_the_gil_any_more_does_not():
-    loop = ScriptedLoop()
-    assert releases(loop, [10]) == [10]
-    calls = []
-    loop.loop.set_gil_release(lambda: calls.append(1))
-    loop.loop.set_gil_release(None)
-    loop.begin_step(0)
-    loop.tick(10**12)
+def test_the_queue_has_a_trend_without_a_sampler():
+    loop = ScriptedLoop(scheduled=True)
+    first, second = loop.spawn("first"), loop.spawn("second")
+    for waits in (2, 1, 0, 0, 2):
+        for task in (first, second)[:waits]:
+            loop.wake(task)
+        for task in (first, second)[:waits]:
+            loop.begin_step(task)
+            loop.end_step()
+        loop.tick(TREND + 1)
+    loop.wake(first)
+    loop.begin_step(first)
     loop.end_step()
-    assert calls == []
-    loop.finish()
+    assert loop.finish().queue_trend == (1333, 1500, 0, 0, 1000)
 
 
-def test_to_release_the_gil_may_be_called_off_in_its_midst():
-    loop = Loop().account
-
-    class Threshold(int):
-        def __gt__(self, other: int) -> bool:
-            loop.set_gil_release(None)  # as another thread does
-            return int(self) > other
-
-    loop.threshold = Threshold(1000)
-    calls = []
-    loop.set_gil_release(lambda: calls.append(1))
-    loop.step_ended(loop.spawn(loop.tree.root, Frame("task"), 0), 0, 10)
-    assert (calls, loop.release_gil) == ([1], None)
-
-
-def test_a_loop_releases_the_gil_no_later_than_a_step_could_block():
-    loop = ScriptedLoop(threshold=100)
-    assert releases(loop, [10, 110, 120, 211]) == [10, 120]
-    assert [blocks.count for blocks in loop.finish().blocking.values()] == []
+def test_a_loop_that_has_rested_for_long_adds_little_to_the_trend():
+    loop = ScriptedLoop(scheduled=True)
+    task = loop.spawn("task")
+    loop.wake(task)
+    loop.tick(10**18)
+    loop.begin_step(task)
+    loop.end_step()
+    trend = loop.finish().queue_trend
+    assert 0 < len(trend) <= 64
+    assert not any(trend[1:])
 
 
 # ------------------------------------------------------------------------------------------- errors
@@ -220,12 +235,8 @@ def test_a_loop_releases_the_gil_no_later_than_a_step_could_block():
 
 @pytest.mark.parametrize("error", [MemoryError, RecursionError])
 def test_a_step_that_ends_where_there_is_no_room_goes_on(error):
-    loop = Loop()
-
-    def release():
-        raise error
-
-    loop.account.set_gil_release(release)
+    loop = Loop(5)
+    loop.watch.error = error()
     loop.step(10)
     assert loop.owner.stopped == []
     assert loop.account.current is None
@@ -257,19 +268,15 @@ def test_a_stop_is_counted_once_though_the_sampler_notes_it_meanwhile(monkeypatc
 
 
 def test_an_error_of_ours_at_the_end_of_a_step_stops_the_recording():
-    loop = Loop()
-    loop.account.set_gil_release(lambda: 1 // 0)
+    loop = Loop(5)
+    loop.watch.error = ZeroDivisionError()
     loop.step(10)
     assert loop.owner.stopped == ["the end of a step could not be recorded"]
 
 
 def test_what_interrupts_the_end_of_a_step_goes_on_to_the_program():
-    loop = Loop()
-
-    def release():
-        raise KeyboardInterrupt
-
-    loop.account.set_gil_release(release)
+    loop = Loop(5)
+    loop.watch.error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         loop.step(10)
     assert (loop.owner.stopped, loop.account.current) == ([], None)
@@ -286,14 +293,13 @@ def test_an_error_that_is_postponed_is_raised_once_at_the_end_of_a_step(threshol
     loop.step(3)
 
 
-def test_after_a_postponed_error_the_gil_is_released_as_before():
-    loop, calls = Loop(), []
-    loop.account.set_gil_release(lambda: calls.append(1))
+def test_after_a_postponed_error_steps_that_block_are_found_as_before():
+    loop = Loop(100)
     loop.account.postpone(SystemExit())
     with pytest.raises(SystemExit):
         loop.step(1)
-    loop.step(1)
-    assert calls == [1]
+    loop.step(101)
+    assert [blocks.count for blocks in loop.account.blocking.values()] == [1]
 
 
 # -------------------------------------------------------------------------------------------- waits

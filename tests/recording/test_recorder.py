@@ -17,7 +17,6 @@ import pytest
 from tests.processes import run
 from tests.strategies import numbers
 from tracetools import observe, span
-from tracetools.core.accounting import NEVER
 from tracetools.core.garbage import begin_collection, end_collection
 from tracetools.core.stacks import Frame, Times
 from tracetools.guest.messages import logger
@@ -256,18 +255,37 @@ def test_an_ended_recording_keeps_nothing_that_was_recorded():
     assert ref() is None
 
 
-def test_loops_that_start_later_release_the_gil_as_well():
+class Watch:
+    """Notes what a recorder tells it."""
+
+    def __init__(self):
+        self.told = []
+
+    def loops_changed(self):
+        self.told.append("loops")
+
+    def threads_changed(self):
+        self.told.append("threads")
+
+    def collect(self):
+        self.told.append("collect")
+
+
+def test_what_takes_samples_is_told_of_loops_and_worker_threads():
     loop = ScriptedLoop()
-    calls = []
-    loop.recorder.set_gil_release(lambda: calls.append(1))
+    watch = loop.recorder.watch = Watch()
     other = loop.recorder.begin_loop()
-    task = other.spawn(other.tree.root, Frame("task"), loop.clock())
-    task.begin_step(loop.clock())
-    task.end_step(loop.clock() + 1)
-    assert calls == [1]
-    loop.recorder.set_gil_release(None)
-    assert (other.release_gil, other.due) == (None, NEVER)
-    loop.recorder.end_loop(other, loop.clock() + 2)
+    loop.recorder.pause_loop(other, loop.clock())
+    loop.recorder.resume_loop(other)
+    loop.recorder.end_loop(other, loop.clock())
+    assert watch.told == ["loops"] * 4
+    opened = loop.recorder.open_in_thread(Frame("span"), 1)
+    assert loop.recorder.has_open_threads
+    loop.recorder.close_in_thread(opened.account, opened)
+    assert not loop.recorder.has_open_threads
+    loop.recorder.profile()
+    assert watch.told[4:] == ["threads", "collect"]
+    loop.recorder.watch = None
     loop.finish()
 
 

@@ -1,13 +1,12 @@
-"""Worlds, and Python's default switch interval."""
+"""Worlds."""
 
 from __future__ import annotations
 
 import logging
-import sys
 
 import pytest
 
-from tests.sampling.world import MILLISECOND, USUAL, World, worlds
+from tests.sampling.world import MILLISECOND, World, worlds
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +25,3 @@ def world():
 def blocking(caplog):
     caplog.set_level(logging.WARNING, "tracetools")
     return World(interval=None, threshold=100 * MILLISECOND)
-
-
-@pytest.fixture
-def interval():
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(USUAL)
-    yield
-    sys.setswitchinterval(before)

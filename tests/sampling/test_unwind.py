@@ -9,7 +9,7 @@ import threading
 import weakref
 from itertools import starmap
 
-from tests.sampling.world import MILLISECOND, name_of
+from tests.sampling.world import MILLISECOND, name_of, weighs
 from tracetools import compat, testing
 from tracetools.sampling.unwind import links_of, without_import
 
@@ -19,7 +19,7 @@ def test_a_deep_recursion_is_sampled_as_far_as_it_goes(world):
         if levels:
             descend(levels - 1)
         else:
-            world.sampler._sample(10)
+            world.sampler._sample(weighs(10))
 
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(4000)
@@ -50,7 +50,7 @@ def test_a_thread_without_frames_is_no_trouble(world):
     def body():
         loop = world.loop.loop
         here, loop.thread = loop.thread, 1
-        world.sampler._sample(10)
+        world.sampler._sample(weighs(10))
         loop.thread = here
         world.loop.tick(10)
 
@@ -67,7 +67,7 @@ def test_the_functions_of_a_greenlet_are_those_of_the_step(world):
 
     def body():
         here, loop.thread = loop.thread, known[0]
-        world.sampler._sample(10)
+        world.sampler._sample(weighs(10))
         loop.thread = here
         world.loop.tick(10)
 
@@ -88,7 +88,7 @@ def test_the_functions_of_a_thread_that_steps_nothing_are_left_out(world):
 
     def body():
         here, loop.thread = loop.thread, thread.ident
-        world.sampler._sample(10)
+        world.sampler._sample(weighs(10))
         loop.thread = here
         world.loop.tick(10)
 

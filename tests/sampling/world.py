@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import sys
 from functools import partial
 
 from tracetools.attribution.functions import qualified_name, register_step
@@ -11,16 +9,15 @@ from tracetools.sampling.sampler import Sampler
 from tracetools.testing import ScriptedLoop
 
 MILLISECOND = 1_000_000
-USUAL = 0.005
 
 
 def name_of(function):
     return qualified_name(function.__code__)
 
 
-def is_usual():
-    """Whether the switch interval is Python's default."""
-    return math.isclose(sys.getswitchinterval(), USUAL, abs_tol=1e-6)
+def weighs(weight):
+    """Return what gives this weight to all samples."""
+    return lambda _: weight
 
 
 class World:
@@ -30,7 +27,7 @@ class World:
         self.loop = ScriptedLoop(threshold=threshold)
         worlds.append(self)
         self.sampler = Sampler(self.loop.recorder, interval)
-        self.sample = partial(self.sampler._sample, 1000)
+        self.sample = partial(self.sampler._sample, weighs(1000))
 
     def step(self, body, name="task"):
         """Let a new task make one step, which is `body`, and exit."""

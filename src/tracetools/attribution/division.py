@@ -1,8 +1,8 @@
 """Divides exact totals by weighted samples, in whole nanoseconds.
 
 The accounting gives the totals, samples give the parts. What no sample saw stays where it was. The
-weight of a sample is the time that it represents (see `tracetools.sampling.schedule`), so samples
-are weighed, not counted.
+weight of a sample is the time that it represents (see `tracetools.sampling.grid`), so samples are
+weighed, not counted.
 """
 
 from __future__ import annotations
@@ -66,12 +66,21 @@ class WeightedSamples(Generic[Sample]):
         self._kept = 0
         self._settled: dict[Stack, dict[Stack, int]] = {}
 
-    def add(self, own: Stack, key: tuple[Hashable, ...], sample: Sample, weight: int) -> None:
+    def add(  # what is known of samples
+        self,
+        own: Stack,
+        key: tuple[Hashable, ...],
+        sample: Sample,
+        weight: int,
+        *,
+        times: int = 1,
+    ) -> None:
         """Add a sample of what runs under the stack `own`; its weight is in nanoseconds.
 
-        Samples with the same key saw the same. Those of one stack are added by one thread.
+        Samples with the same key saw the same. Those of one stack are added by one thread. Several
+        that saw the same may be added at once, with their weight in all.
         """
-        self.count += 1
+        self.count += times
         group = self._groups.get(key)
         if group is None:
             self._kept += len(key)

@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from tracetools.core.labels import memoised_frames
+from tracetools.core.native import native
 from tracetools.core.stacks import frames_between
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import CodeType
 
     from tracetools.core.stacks import Frame, Stack, StackTree
@@ -191,7 +192,15 @@ _steps: Final[dict[int, CodeType]] = {}
 
 def register_step(code: CodeType) -> None:
     """Register a function that steps tasks: the functions of the task lie below it."""
-    _steps[id(code)] = code
+    if id(code) not in _steps:
+        _steps[id(code)] = code
+        if _register_natively is not None:
+            _register_natively(code)
+
+
+_register_natively: Final[Callable[[CodeType], None] | None] = getattr(
+    native, "register_step_code", None
+)
 
 
 def is_step(code: CodeType) -> bool:

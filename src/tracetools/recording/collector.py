@@ -17,6 +17,7 @@ from tracetools import compat
 from tracetools.attribution.functions import is_step
 from tracetools.core.garbage import LONG, begin_collection, end_collection
 from tracetools.core.interruptions import is_interruption, signal_of
+from tracetools.core.native import native
 from tracetools.guest.signals import send_again
 from tracetools.recording import current
 from tracetools.recording.loops import RecordedLoop
@@ -37,6 +38,8 @@ def on_collection(phase: str, info: Mapping[str, Any]) -> None:
     So what a signal handler of the program's raises here is raised in the program a little later.
     """
     try:
+        if _tell_sampler is not None:
+            _tell_sampler(phase == "start")
         thread = get_ident()
         loops = current.recorded_loops.get(thread)
         if loops is None:
@@ -130,6 +133,9 @@ def _handle(error: BaseException) -> None:
     elif number is not None:
         _lost.append(number)
 
+
+_tell_sampler: Final[Callable[[bool], None] | None] = getattr(native, "note_collection", None)
+"""Keeps the time of collections out of the samples that the native core takes."""
 
 _lost: Final[list[int]] = []
 """The signals whose handlers are called once more when the collector is over: it would drop what

@@ -39,7 +39,7 @@ class LoopStatistics:
         blocking = loop.blocking.copy()
         began, task = loop.began, loop.current
         if task is not None and now - began > loop.threshold and loop.began is began:
-            location, blocks = loop.location_of(task.stack, began), loop.blocks_of(began, now)
+            location, blocks = loop.describe(task.stack, began, now)
             blocking[location] = blocking.get(location, Blocks()).plus(blocks)
         seen = {} if loop.unseen is None else loop.unseen.blocking.copy()
         for location, blocks in chain(blocking.items(), seen.items()):

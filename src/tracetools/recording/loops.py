@@ -34,6 +34,24 @@ if TYPE_CHECKING:
         def is_over(self) -> bool:
             """Whether it was done."""
 
+    class Watch(Protocol):
+        """What takes samples of loops."""
+
+        def loops_changed(self) -> None:
+            """Take note that a loop has begun to run or does so no more. From any thread."""
+
+        def threads_changed(self) -> None:
+            """Take note that a span was opened in a worker thread."""
+
+        def step_blocked(self) -> None:
+            """Take note of a step that has blocked a loop."""
+
+        def bring(self, loop: RecordedLoop, began: int) -> None:
+            """Give a loop all that is known of its step."""
+
+        def collect(self) -> None:
+            """Give the recording all samples up to now."""
+
     class Owner(Protocol):
         """The recording that a loop or thread belongs to."""
 
@@ -58,8 +76,16 @@ if TYPE_CHECKING:
             """When the sampler could run last."""
 
         @property
+        def scheduled(self) -> bool:
+            """Whether scheduled time is measured."""
+
+        @property
         def shows_functions(self) -> bool:
             """Whether busy time is divided over functions."""
+
+        @property
+        def watch(self) -> Watch | None:
+            """What takes samples just now."""
 
         def stop(self, why: str) -> None:
             """Stop recording, after an error of ours."""
@@ -87,11 +113,14 @@ __all__ = ["Location", "RecordedLoop", "RecordedThread"]
 Location: TypeAlias = "tuple[Stack, tuple[Frame, ...]]"
 """Where a task is at a moment: its current stack, and the functions that run below it."""
 
+_MOST_ENTRIES: Final = 4096
+_MAX_SAMPLES: Final = 200
+
 MAX_LOCATIONS: Final = 1000
 """So many locations that block a loop are told apart; others are known by their stack alone."""
 
-AGAIN: Final = 50_000
-"""Nanoseconds after which a loop releases the GIL once more, unless another `due` was set."""
+TREND: Final = 250_000_000
+"""Nanoseconds between two entries of the trend of the queue."""
 
 
 class RecordedLoop(LoopAccount):
@@ -108,15 +137,15 @@ class RecordedLoop(LoopAccount):
         unseen: estimates what it does between steps, if nothing but steps can be seen; else None.
         clock: the clock as it stands in that thread.
         threshold: how long a step may take before it blocks the loop, in nanoseconds.
-        release_gil: called at the end of steps after `due`, so that the sampler can acquire the
-            GIL; ``None`` if there is none.
         late: by how many nanoseconds the timer is late that the loop calls just now; 0 if it calls
             none.
         blocking: the steps that took longer, by location.
-        samples: samples of the step that takes long just now: its `began`, and the location.
+        samples: samples of the step that takes long just now: `began`, the location, the weight.
         native: the number that the operating system has for the thread; 0 if it is not known.
         usage: what the thread had used some time ago: perhaps in the step that goes on since the
             first number (its `began`), else before it; kept by the sampler.
+        looks_every: for how many nanoseconds `step_ended` need not be called; at the end of no step
+            that blocks, for that has lasted for longer.
         stops: a step (its `began`), for how long the process was stopped in it, and the last beat
             of the sampler before it noted that.
         last_blocking: the last of these steps: its `began`, the location, and what it was.
@@ -130,6 +159,8 @@ class RecordedLoop(LoopAccount):
     """
 
     __slots__ = (
+        "_queued_before",
+        "_trend_since",
         "blocking",
         "is_guest",
         "is_host",
@@ -137,11 +168,11 @@ class RecordedLoop(LoopAccount):
         "known",
         "last_blocking",
         "late",
+        "looks_every",
         "native",
         "owner",
         "poller",
         "postponed",
-        "release_gil",
         "samples",
         "shared",
         "shared_since",
@@ -177,23 +208,17 @@ class RecordedLoop(LoopAccount):
         self.known: dict[str, tuple[CodeType, TaskAccount | None]] = {}
         self.threshold = threshold
         self.blocking: dict[Location, Blocks] = {}
-        self.samples: list[tuple[int, Location]] = []
+        self.samples: list[tuple[int, Location, int]] = []
         self.last_blocking: tuple[int, Location, Blocks] | None = None
         self.postponed: BaseException | None = None
         self.is_guest = self.is_host = self.is_of_kernel = False
         self.shared_since: int | None = None
         self.shared = 0
-        self.set_gil_release(None)
-
-    def set_gil_release(self, release: Callable[[], None] | None) -> None:
-        """Call `release` at the end of the next step, and at the end of steps after `due`."""
-        self.release_gil = release
-        self.set_due(NEVER if release is None and self.threshold == NEVER else 0)
-
-    def set_due(self, due: int) -> None:
-        """Have `step_ended` called for steps that end after `due`, or sooner. From any thread."""
-        # Nothing is called from here on, so no collection comes between.
-        self.due = 0 if self.collected >= self.began else due
+        self._trend_since = self.begin
+        self._queued_before = 0, 0
+        self.looks_every = min(threshold, TREND) if owner.scheduled else threshold
+        if self.looks_every != NEVER:
+            self.due = 0
 
     def share(self, now: int, *, is_shared: bool) -> None:
         """Note that the time of this loop is not its own from now on, or is again."""
@@ -244,29 +269,45 @@ class RecordedLoop(LoopAccount):
         return now
 
     def step_ended(self, task: TaskAccount, began: int, now: int) -> int:
-        """Count the step if it blocked the loop, and let the sampler acquire the GIL.
+        """Count the step if it blocked the loop. Called at the end of some steps: see `due`.
 
         It is called within the program's own calls, where there may be no room left.
         """
         now = super().step_ended(task, began, now)
+        # A step that begins from now on, and blocks, ends later than that.
+        self.due = NEVER if self.looks_every == NEVER else now + self.looks_every
         error, self.postponed = self.postponed, None
         if error is not None:
-            self.set_gil_release(self.release_gil)
+            self.due = NEVER if self.looks_every == NEVER else 0
             raise error
         try:
             if now - began > self.threshold and self.may_block(task.stack):
                 self._count_blocking(task.stack, began, now)
-            release = self.release_gil  # read once: another thread may clear it at any moment
-            if release is not None:
-                self.due = now + min(self.threshold, AGAIN)
-                release()
-            elif self.threshold == NEVER:
-                self.due = NEVER
+            if self.owner.scheduled:
+                self._add_to_trend(now)
         except MemoryError:
             pass
         except BaseException as struck:  # noqa: BLE001  # sorted out there
             handle(struck, self.owner, "the end of a step could not be recorded")
         return now
+
+    def _add_to_trend(self, now: int) -> None:
+        """Add the mean length of the queue since the last entry of the trend.
+
+        No step ended for a while before this one: then none was taken from the queue either.
+        """
+        entries = (now - self._trend_since) // TREND
+        if entries <= 0:
+            return
+        self._trend_since += entries * TREND
+        lengths, _, buckets = self.queue.sums()
+        times = sum(buckets.values())
+        times_then, lengths_then = self._queued_before
+        self._queued_before = times, lengths
+        more = times - times_then
+        self.trend.add((lengths - lengths_then) * 1000 // more if more else 0)
+        for _ in range(min(entries - 1, _MOST_ENTRIES)):
+            self.trend.add(0)
 
     def may_block(self, stack: Stack) -> bool:
         """Whether a step that takes long is reported.
@@ -276,9 +317,19 @@ class RecordedLoop(LoopAccount):
         return not (self.is_of_kernel and _is_of_kernel(stack))
 
     def _count_blocking(self, stack: Stack, began: int, now: int) -> None:
-        location, blocks = self.location_of(stack, began), self.blocks_of(began, now)
+        watch = self.owner.watch
+        location, blocks = self.describe(stack, began, now)
         self.blocking[location] = self.blocking.get(location, Blocks()).plus(blocks)
         self.last_blocking = (began, location, blocks)
+        if watch is not None:
+            watch.step_blocked()
+
+    def describe(self, stack: Stack, began: int, now: int) -> tuple[Location, Blocks]:
+        """Return where a step is that blocks the loop, and what it was, up to now."""
+        watch = self.owner.watch
+        if watch is not None:
+            watch.bring(self, began)
+        return self.location_of(stack, began), self.blocks_of(began, now)
 
     def blocks_of(self, began: int, now: int) -> Blocks:
         """Return what a step has been that blocks the loop, up to now."""
@@ -315,9 +366,20 @@ class RecordedLoop(LoopAccount):
         before = self.stops[1] if self.stops[0] is began else 0
         self.stops = (began, before + took, self.owner.pulse.moment)
 
+    def add_sample(self, began: int, location: Location, weight: int) -> None:
+        """Note where the step that goes on, or was the last, was in a sample."""
+        if began != self.began:
+            return
+        known = self.samples if self.samples and self.samples[0][0] is self.began else []
+        if len(known) < _MAX_SAMPLES:
+            self.samples = [*known, (self.began, location, weight)]
+
     def location_of(self, stack: Stack, began: int) -> Location:
-        """Return where a step was in most of its samples; just `stack` if there is none."""
-        seen = Counter(location for step, location in tuple(self.samples) if step is began)
+        """Return where a step was for most of the time; just `stack` if there is no sample."""
+        seen = Counter[Location]()
+        for step, place, weight in tuple(self.samples):
+            if step is began:
+                seen[place] += weight
         location: Location = seen.most_common(1)[0][0] if seen else (stack, ())
         is_known = location in self.blocking or len(self.blocking) < MAX_LOCATIONS
         return location if is_known else (location[0], ())

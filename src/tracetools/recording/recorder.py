@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.stacks import StackPath
     from tracetools.guest.messages import Messages
-    from tracetools.recording.loops import Work
+    from tracetools.recording.loops import Watch, Work
 
 __all__ = ["Clock", "Recorder"]
 
@@ -74,6 +74,7 @@ class Recorder:
         functions: makes the stacks of functions below those of tasks.
         shows_functions: whether busy time is divided over functions.
         pulse: when the sampler could run last.
+        watch: what takes samples just now; ``None`` if nothing does.
         samples: samples of the functions that run within the stacks of tasks.
         thread_samples: the same for worker threads.
         waits: attributes idle time to what tasks await.
@@ -125,7 +126,7 @@ class Recorder:
         self._shorten = PathShortener(cell_of_file=notebooks.cell_of_file)
         self._start = time.time_ns()
         self._pid = os.getpid()
-        self._release_gil: Callable[[], None] | None = None
+        self.watch: Watch | None = None
         self._loops: dict[RecordedLoop, None] = {}
         self._trees: list[StackTree] = []
         self._duration = self._task_time = self._runs = 0
@@ -172,7 +173,6 @@ class Recorder:
                 self._has_guests = True
             (host or loop).is_host = bool(guests)
             running = running and (host is None or host.current is None)
-            loop.set_gil_release(self._release_gil)
             if self.tells_kinds and self.threshold is not None:
                 loop.usage = (0, read_usage(loop.native))
             self._runs += 1
@@ -193,15 +193,6 @@ class Recorder:
         """Return the guests in this thread, or another one."""
         here = get_ident() if thread is None else thread
         return [loop for loop in self._loops if loop.thread == here and loop.is_guest]
-
-    def set_gil_release(self, release: Callable[[], None] | None) -> None:
-        """Let all loops call `release` at the end of steps, from now on; ``None`` for nothing.
-
-        The lock is not taken: the caller may have locks of its own.
-        """
-        self._release_gil = release
-        for loop in self.loops:
-            loop.set_gil_release(release)
 
     def pause_loop(self, loop: RecordedLoop, now: int) -> None:
         """Note that a loop does not run any more, though it may again."""
@@ -300,6 +291,7 @@ class Recorder:
         with self._lock:
             current.recorders.add(self)
             current.follow(loop)
+        self._tell_watch()
 
     def _unfollow(self, loop: RecordedLoop) -> None:
         """Let spans no longer find a loop."""
@@ -307,12 +299,18 @@ class Recorder:
             current.unfollow(loop)
             if not any(other.running for other in self.loops):
                 current.recorders.discard(self)
+        self._tell_watch()
+
+    def _tell_watch(self) -> None:
+        watch = self.watch
+        if watch is not None:
+            watch.loops_changed()
 
     def forget(self) -> None:
         """Record nothing more, in a forked copy of the process that records."""
         self.stopped = True
         self._lock = threading.RLock()  # it may be held by a thread that does not exist here
-        self.set_gil_release(None)
+        self.watch = None
 
     def _new_tree(self) -> StackTree:
         tree = StackTree(**self._bounds)
@@ -340,7 +338,7 @@ class Recorder:
                 # nothing is open here, or only what an earlier piece of work left open
                 account = self._thread_account(task)
                 self._here.account, self._here.task = account, task
-                self._threads.add(account)
+                self._watch_thread(account)
             return account.open(frame, self.clock(), entries)
 
     def open_work(
@@ -358,8 +356,14 @@ class Recorder:
                 return None
             account = RecordedThread(task.loop.tree, stack, self, thread=compat.this_thread())
             self._here.account, self._here.task = account, task
-            self._threads.add(account)
+            self._watch_thread(account)
             return account.open(frame, self.clock())
+
+    def _watch_thread(self, account: RecordedThread) -> None:
+        """Have samples taken of a worker thread in which a span is opened."""
+        self._threads.add(account)
+        if self.watch is not None:
+            self.watch.threads_changed()
 
     def open_threads(self) -> list[RecordedThread]:
         """Return the accounts of worker threads in which spans are open just now."""
@@ -367,6 +371,11 @@ class Recorder:
             return []
         with self._lock:
             return list(self._threads)
+
+    @property
+    def has_open_threads(self) -> bool:
+        """Whether spans are open in worker threads just now."""
+        return bool(self._threads)
 
     def close_in_thread(self, account: RecordedThread, opened: Opened) -> None:
         """Close a span of a worker thread, from wherever it is closed.
@@ -422,6 +431,8 @@ class Recorder:
         """
         if self._last is not None:
             return self._last
+        if self.watch is not None:
+            self.watch.collect()
         for samples in (self.samples, self.thread_samples):
             samples.find_stacks()  # before the lock is taken
         for _ in range(_TRIES):

@@ -1,21 +1,26 @@
-"""The sampler: a thread that samples the steps of loops and the spans of worker threads."""
+"""The sampler: functions and blocking steps of loops, and the spans of worker threads.
+
+Where there is a native core, it samples the loops of the main thread, and no thread of ours takes
+the GIL meanwhile. All else is sampled by a thread of Python, at most 200 times a second. It has to
+wait for the GIL: up to Python's switch interval, or until the program releases it. So functions
+that release the GIL often are seen more often than others, and C code that keeps it never.
+"""
 
 from __future__ import annotations
 
 import threading
 from functools import partial
-from random import Random
-from time import perf_counter_ns, thread_time_ns
+from random import getrandbits
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
-from tracetools.core.accounting import NEVER
 from tracetools.core.stacks import BLOCKS_THE_LOOP, IMPORTING, Frame
 from tracetools.guest.threads import HiddenThread
 from tracetools.recording.usage import read_usage
 from tracetools.sampling.blocking_log import BlockingLog
-from tracetools.sampling.gil import GilHandover, make_waker
-from tracetools.sampling.schedule import NOT_SAMPLED, Schedule
+from tracetools.sampling.grid import Grid
+from tracetools.sampling.main_thread import FOR_EVER, MainThread
 from tracetools.sampling.stalls import StallWatch
 from tracetools.sampling.unseen_callbacks import UnseenCallbacks
 from tracetools.sampling.unwind import line_at_fault, unwind_step, unwind_thread, without_import
@@ -29,21 +34,17 @@ if TYPE_CHECKING:
     from tracetools.recording.recorder import Recorder
     from tracetools.sampling.stalls import Stall
 
+    Weigh = Callable[[int], int]
+    """Returns the weight of a sample of a step that has lasted for some nanoseconds."""
+
 __all__ = ["Sampler"]
 
 _SAMPLES_A_THRESHOLD: Final = 5
 _LONGEST_INTERVAL: Final = 50_000_000
 _SHORTEST_INTERVAL: Final = 1_000_000
 
-_SAMPLES_THAT_HIT: Final = 10
-"""So many samples at random moments hit a step in all likelihood. Fewer are taken evenly."""
-
-_TREND: Final = 250_000_000
-"""Nanoseconds between two entries of the trend of the queue."""
-
-_AHEAD: Final = 1_000_000
-"""Nanoseconds by which a loop releases the GIL before a sample. A sampler that waits for the GIL
-already, for as long as usual, would gain nothing."""
+_LEAST_OF_PYTHON: Final = 5_000_000
+"""Nanoseconds between two samples of the thread of Python, on average, at least."""
 
 _PAUSES: Final = (50e-6, 100e-6, 200e-6)
 """Seconds: how long is waited for a thread to compute. It is longer if many want the processor."""
@@ -54,7 +55,7 @@ _MAX_THREADS: Final = 1000
 
 
 class Sampler:
-    """Samples the loops of one recording, from a thread of its own.
+    """Samples the loops of one recording.
 
     Args:
         recorder: the recording.
@@ -71,38 +72,64 @@ class Sampler:
         self._lock = threading.RLock()
         self._over: Any = None
         self._thread: threading.Thread | None = None
-        self._gil = GilHandover(always=interval is not None)
+        self._main: MainThread | None = None
+        self._ticks = False
         recorder.shows_functions = interval is not None
         self._collected: WeakKeyDictionary[RecordedLoop, int] = WeakKeyDictionary()
         self._is_wanted = interval is not None or recorder.threshold is not None
-        self._next_trend = 0
         self._sampled_at: dict[int, int] = {}
         self._pending: list[tuple[WeightedSamples[Sample], Sample, int, int, int]] = []
-        self._queues: WeakKeyDictionary[RecordedLoop, tuple[int, int]] = WeakKeyDictionary()
+        threshold = recorder.threshold
+        part = _LONGEST_INTERVAL if threshold is None else threshold // _SAMPLES_A_THRESHOLD
+        self._part = part
+        self._of_blocking = max(min(part, _LONGEST_INTERVAL), _SHORTEST_INTERVAL)
 
     # -- the thread ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the thread, unless it runs already or there is nothing to sample."""
+        """Start to sample, unless that goes on already or there is nothing to sample."""
         if not self._is_wanted:
             return
         with self._lock:
             if self._thread is not None or not self._recorder.at_home:
                 return
+            self._main = self._start_main()
             over = self._over = threading.Lock()
             over.acquire()
-            self._gil.start()
-            self._recorder.set_gil_release(self._gil.request)
             self._thread = HiddenThread(
-                target=self._run, args=(over, make_waker()), name="tracetools sampler"
+                target=self._run, args=(over, self._main), name="tracetools sampler"
             )
             try:
                 self._thread.start()
             except RuntimeError as error:
                 self._thread = None
+                self._end_main()
                 self._recorder.messages.warning(
                     "functions and blocking lines are not sampled: %s", error
                 )
+            else:
+                self._recorder.watch = self
+                self.loops_changed()
+
+    def _start_main(self) -> MainThread | None:
+        """Let the native core sample the main thread; None where it cannot."""
+        if not MainThread.can_sample(self._recorder):
+            return None
+        interval = min(self._interval or _LONGEST_INTERVAL, self._of_blocking)
+        main = MainThread(
+            self._recorder, interval, self._part, functions=self._interval is not None
+        )
+        try:
+            main.start()
+        except RuntimeError:  # too many recordings at once, or no thread can be started
+            return None
+        return main
+
+    def _end_main(self) -> None:
+        main, self._main = self._main, None
+        if main is not None:
+            main.stop()
+            self._collect_from(main)
 
     def end(self) -> None:
         """End the thread. A line that is being logged is not waited for."""
@@ -118,41 +145,107 @@ class Sampler:
             thread, self._thread = self._thread, None
             if thread is None:
                 return None
+            self._recorder.watch = None
             self._over.release()
-            self._recorder.set_gil_release(None)
-            self._gil.end()
+            self._end_main()
         can_wait = thread.ident != threading.get_ident() and not self._log.is_logging
         return thread if can_wait else None
 
-    def _run(self, over: Any, wake_in_time: Callable[[], None]) -> None:
+    def _run(self, over: Any, main: MainThread | None) -> None:
         """Take samples until the lock `over` is free."""
         try:
-            wake_in_time()
-            schedule = self._schedule()
-            then = thread_time_ns()
             stalls = StallWatch(self._recorder)
+            grid = Grid(perf_counter_ns(), self._tick_interval(), getrandbits(64))
+            sampled = grid.start
             while not self._recorder.stopped:
-                wait = schedule.next(perf_counter_ns())
-                self._announce(wait)
-                self._gil.before_sleep()
                 begin = perf_counter_ns()
-                self._recorder.pulse.sleep(begin + wait)
-                if self._gil.sleep(over, wait / 1e9):
+                wait = grid.following(begin) - begin
+                if main is None:
+                    self._recorder.pulse.sleep(begin + wait)
+                if self._is_over(over, main, wait):
                     break
-                start = thread_time_ns()
                 now = perf_counter_ns()
-                for stall in stalls.look(now, now - begin - wait, wait):
+                found = (
+                    stalls.look(now, now - begin - wait, wait)
+                    if main is None
+                    else stalls.judge(*main.take_stall())
+                )
+                for stall in found:
                     self._note_stall(stall)
-                lasted = self._sample(*schedule.start_sample(now))
-                end = thread_time_ns()
-                schedule.end_sample(lasted, end - start, start - then)
-                then = end
+                self._sample(partial(_weight, grid, sampled, now))
+                sampled = now
         except Exception:  # noqa: BLE001  # the program under observation comes first
             self._recorder.stop("the sampler failed")
         finally:
             if self._over is over:  # and no other thread of this sampler runs by now
-                self._gil.end()
                 self._recorder.pulse.moment = 0
+
+    def _tick_interval(self) -> int:
+        """Return the mean nanoseconds between two samples of the thread of Python."""
+        interval = min(self._interval or _LONGEST_INTERVAL, self._of_blocking)
+        return max(interval, _LEAST_OF_PYTHON)
+
+    def _is_over(self, over: Any, main: MainThread | None, wait: int) -> bool:
+        """Sleep, or until there is something to do; return whether that was all."""
+        if main is None:
+            return bool(over.acquire(timeout=wait / 1e9))
+        main.wait(wait if self._ticks else FOR_EVER)
+        return bool(over.acquire(blocking=False))
+
+    # -- what the recording says -------------------------------------------------------------------
+
+    def loops_changed(self) -> None:
+        """Watch the loops that run just now."""
+        main = self._main
+        if main is not None:
+            main.watch()
+            self.threads_changed()
+
+    def threads_changed(self) -> None:
+        """Sample worker threads as long as spans are open in them, and loops elsewhere."""
+        main = self._main
+        if main is not None and not self._ticks:
+            self._ticks = self._has_to_tick(main)
+            if self._ticks:
+                main.wake()
+
+    def _has_to_tick(self, main: MainThread) -> bool:
+        """Whether the thread of Python has something to sample."""
+        recorder = self._recorder
+        others = (loop for loop in recorder.loops if loop.running)
+        return any(not main.watches(loop) or loop.unseen is not None for loop in others) or (
+            self._interval is not None and recorder.has_open_threads
+        )
+
+    def step_blocked(self) -> None:
+        """Log a step that has blocked a loop, in the sampler's thread."""
+        main = self._main
+        if main is not None:
+            main.wake()
+
+    def bring(self, loop: RecordedLoop, began: int) -> None:
+        """Give a loop all that is known of its step."""
+        main = self._main
+        if main is None or not main.watches(loop):
+            return
+        for each, sample, weight in main.take_long():
+            each.add_sample(sample.began, self._location(sample), weight)
+        step, used = main.used(loop)
+        if used is not None:
+            loop.usage = (began if step == began else 0, used)
+        pulse = self._recorder.pulse
+        pulse.moment, pulse.due, pulse.native, pulse.usage = main.pulse()
+
+    def collect(self) -> None:
+        """Give the recording all samples of functions up to now."""
+        main = self._main
+        if main is not None:
+            self._collect_from(main)
+
+    def _collect_from(self, main: MainThread) -> None:
+        with self._lock:
+            for sample, weight, times in main.take():
+                self._recorder.samples.add(sample.own, sample.key, sample, weight, times=times)
 
     def _note_stall(self, stall: Stall) -> None:
         """Note what has kept all loops from running; log it if it was long."""
@@ -168,94 +261,63 @@ class Sampler:
             if stall.kind != "starved":  # on a busy machine that is nothing new
                 self._log.log_stall(stall.path, stall.took)
 
-    def _schedule(self) -> Schedule:
-        """Return the schedule: random for functions, even for steps that block.
-
-        The random numbers are not the program's, which may be seeded.
-        """
-        random = Random()  # noqa: S311
-        at_random, evenly = partial(random.expovariate, 1), partial(random.uniform, 0.5, 1.5)
-        interval, threshold = self._interval or _LONGEST_INTERVAL, self._recorder.threshold
-        if threshold is None:
-            return Schedule(interval, NEVER, at_random)
-        of_blocking = threshold // _SAMPLES_A_THRESHOLD
-        of_blocking = max(min(of_blocking, _LONGEST_INTERVAL), _SHORTEST_INTERVAL)
-        is_hit = self._interval is not None and threshold >= _SAMPLES_THAT_HIT * interval
-        return Schedule(
-            min(interval, of_blocking), 2 * of_blocking, at_random if is_hit else evenly
-        )
-
     # -- a sample --------------------------------------------------------------------------------
 
-    def _announce(self, wait: int) -> None:
-        """Let loops release the GIL after the step in which the next sample is due.
-
-        Or after one that takes long, so that it is sampled in time.
-        """
-        for loop in self._recorder.loops:
-            now = self._recorder.clock_of_loop(loop)()
-            part = loop.threshold // _SAMPLES_A_THRESHOLD
-            is_long = loop.current is not None and now - loop.began > part
-            soon = wait if self._interval is not None else wait - _AHEAD
-            loop.set_due(0 if is_long else now + min(soon, part))
-
-    def _sample(self, weight: int, missed: int = 0) -> int | None:
-        """Sample all loops and worker threads.
-
-        Args:
-            weight: the weight of the samples, in nanoseconds.
-            missed: what is added to the weight of a sample whose step has lasted for so long.
-
-        Returns:
-            How long the longest step has lasted; `NOT_SAMPLED` if it could not be sampled, ``None``
-            if no loop was busy.
-        """
-        recorder = self._recorder
-        now = perf_counter_ns()
-        longest: int | None = None
+    def _sample(self, weigh: Weigh) -> None:
+        """Sample all loops and worker threads that the native core does not sample."""
+        recorder, main = self._recorder, self._main
         loops = recorder.loops
         for loop in loops:
+            is_outer = len(loops) > 1 and any(_runs_within(loop, one) for one in loops)
             if loop.current is not None:
-                is_outer = len(loops) > 1 and any(_runs_within(loop, one) for one in loops)
-                took = self._sample_step(loop, weight, missed, is_outer=is_outer)
-                longest = took if longest is None else max(took, longest)
+                if main is not None and main.watches(loop):
+                    self._look_at_long_step(loop, is_outer=is_outer)
+                else:
+                    self._sample_step(loop, weigh, is_outer=is_outer)
             elif loop.unseen is not None:
-                lasted = self._unseen.sample(loop, recorder.clock_of_loop(loop)())
-                longest = lasted if longest is None else max(lasted or 0, longest)
+                self._unseen.sample(loop, recorder.clock_of_loop(loop)())
             if loop.last_blocking is not None:
                 self._log.log(loop, *loop.last_blocking)
         if self._interval is not None:
             for account in recorder.open_threads():
-                self._sample_thread(account, weight, missed)
+                self._sample_thread(account, weigh)
             self._add_pending()
-        if recorder.scheduled and now >= self._next_trend:
-            self._next_trend = now + _TREND
-            for loop in loops:
-                self._add_to_trend(loop)
-        return longest
+        if main is not None:
+            self._ticks = self._has_to_tick(main)
+            self._collect_from(main)
 
-    def _sample_step(self, loop: RecordedLoop, weight: int, missed: int, *, is_outer: bool) -> int:
-        """Sample the step of a loop; return how long it took up to now, in nanoseconds."""
+    def _sample_step(self, loop: RecordedLoop, weigh: Weigh, *, is_outer: bool) -> None:
+        """Sample the step of a loop."""
         began = loop.began
         took = self._recorder.clock_of_loop(loop)() - began
         is_long = took * _SAMPLES_A_THRESHOLD > loop.threshold
         if not is_long and self._interval is None:
-            return took
+            return
         sample = unwind_step(loop, is_outer=is_outer, with_lines=is_long)
         if sample is None:
-            return NOT_SAMPLED
+            return
         if sample.began is not began:  # another step has begun meanwhile
             took, is_long = 0, False
         if self._interval is not None:
-            total = _weight(weight, missed - self._collected_since(loop), took)
+            weight = max(weigh(took) - self._collected_since(loop), 0)
             if loop.collecting is None or loop.collecting[1] is not began:
-                self._add(self._recorder.samples, sample, total, loop.thread)
+                self._add(self._recorder.samples, sample, weight, loop.thread)
         if is_long:
             is_early = 2 * took < loop.threshold  # else most of the step would be left out
             if is_early and loop.usage[0] is not began and self._recorder.tells_kinds:
                 loop.usage = (began, read_usage(loop.native))
             self._keep_location(loop, sample, took)
-        return took
+
+    def _look_at_long_step(self, loop: RecordedLoop, *, is_outer: bool) -> None:
+        """Log the step of a loop of the main thread if it blocks the loop.
+
+        It may wait in a call, where the native core cannot sample it: then it is where it is now.
+        """
+        took = self._recorder.clock_of_loop(loop)() - loop.began
+        if took > loop.threshold:
+            sample = unwind_step(loop, is_outer=is_outer, with_lines=True)
+            if sample is not None:
+                self._keep_location(loop, sample, took)
 
     def _collected_since(self, loop: RecordedLoop) -> int:
         """Return for how long garbage was collected in steps since this was asked last.
@@ -268,22 +330,18 @@ class Sampler:
 
     def _keep_location(self, loop: RecordedLoop, sample: Sample, took: int) -> None:
         """Keep the location of a long step; log it if it blocks the loop."""
-        location = self._location(sample)
-        known = loop.samples if loop.samples and loop.samples[0][0] is sample.began else []
-        if len(known) < _MAX_SAMPLES:
-            loop.samples = [*known, (sample.began, location)]
+        loop.add_sample(sample.began, self._location(sample), 1)
         if took > loop.threshold and loop.may_block(sample.own):
-            blocks = loop.blocks_of(sample.began, sample.began + took)
+            location, blocks = loop.describe(sample.own, sample.began, sample.began + took)
             self._log.log(loop, sample.began, location, blocks)
 
-    def _sample_thread(self, account: RecordedThread, weight: int, missed: int) -> None:
+    def _sample_thread(self, account: RecordedThread, weigh: Weigh) -> None:
         opened = account.innermost
         sample = unwind_thread(account)
         if sample is None or opened is None:
             return
         lasted = self._recorder.clock_of(account.thread)() - opened.since
-        total = _weight(weight, missed, lasted)
-        self._add(self._recorder.thread_samples, sample, total, account.thread)
+        self._add(self._recorder.thread_samples, sample, weigh(lasted), account.thread)
 
     # -- samples of CPU time ---------------------------------------------------------------------
 
@@ -326,8 +384,7 @@ class Sampler:
     def _pause(self, seconds: float) -> None:
         """Let other threads run for a moment."""
         over = self._over
-        self._gil.before_sleep()
-        if self._gil.sleep(over, seconds):
+        if over.acquire(timeout=seconds):
             over.release()  # the thread is to end: it finds out next
 
     def _location(self, sample: Sample) -> Location:
@@ -343,19 +400,13 @@ class Sampler:
         last = Frame(BLOCKS_THE_LOOP, *(fault or (None, 0)))
         return sample.own, (*frames[-_MAX_FRAMES:], *importing, last)
 
-    def _add_to_trend(self, loop: RecordedLoop) -> None:
-        """Add the mean length of the queue since the last entry of the trend."""
-        lengths, _, buckets = loop.queue.sums()
-        times = sum(buckets.values())
-        times_then, lengths_then = self._queues.get(loop, (0, 0))
-        self._queues[loop] = times, lengths
-        more = times - times_then
-        loop.trend.add((lengths - lengths_then) * 1000 // more if more else 0)
 
+def _weight(grid: Grid, sampled: int, now: int, lasted: int) -> int:
+    """Return the weight of a sample of a step that has lasted for some nanoseconds.
 
-def _weight(weight: int, missed: int, lasted: int) -> int:
-    """Return the weight of a sample of a step that has lasted for some nanoseconds."""
-    return weight + (missed if lasted >= missed > 0 else 0)
+    These are the moments that fell due since the sample before, and in that step.
+    """
+    return grid.between(max(sampled, now - lasted), now) * grid.interval
 
 
 def _runs_within(outer: RecordedLoop, other: RecordedLoop) -> bool:

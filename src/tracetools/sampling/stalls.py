@@ -1,8 +1,10 @@
-"""Tells why the sampler's thread could not run, for then no other thread of the program could.
+"""Tells why the loops could not run, by a thread that could not run either.
 
-It sleeps for as long as it likes. If it wakes late, another thread held the GIL, or the process was
-stopped, or it had no processor. Which of them it was is told by how often it woke to ask for the
-GIL, and by what Linux knows of threads. Elsewhere nothing is said.
+A thread that wants the GIL and does not get it wakes often, to ask for it. One that is stopped, or
+has no processor, does not. Linux knows how often threads wake. Elsewhere nothing is said.
+
+The native core watches the main thread, and its own. Without it, the sampler's thread of Python
+watches itself: it sleeps for as long as it likes, and if it wakes late, it could not run.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import StackPath
     from tracetools.recording.recorder import Recorder
 
-__all__ = ["LEAST", "Stall", "StallWatch"]
+__all__ = ["LEAST", "FoundStall", "Stall", "StallWatch"]
 
 LEAST: Final = 20_000_000
 """Nanoseconds: a shorter stall is not told."""
@@ -78,8 +80,30 @@ class Stall(NamedTuple):
     took: int
 
 
+def _suspension(now: int, took: int) -> Stall:
+    return Stall("stopped", (Frame(KINDS["stopped"], ""), Frame(SUSPENDED, "")), now, took)
+
+
+class FoundStall(NamedTuple):
+    """A time in which a thread could not run.
+
+    Attributes:
+        end: when it ended, by `time.perf_counter_ns`.
+        took: nanoseconds.
+        before: what the thread had used a little after it had begun, or before.
+        after: what it had used at the end.
+        threads: how long all threads had computed before, by the system's numbers for them.
+    """
+
+    end: int
+    took: int
+    before: Usage
+    after: Usage
+    threads: dict[int, int]
+
+
 class StallWatch:
-    """Watches the sampler's own thread, and keeps what threads have used. Used in that thread."""
+    """Keeps what threads have used, and tells what stalls were. Used in the sampler's thread."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -110,10 +134,24 @@ class StallWatch:
             known = self._suspended
             self._suspended = max(_suspended(), known)
             if self._suspended - known >= LEAST:
-                path = (Frame(KINDS["stopped"], ""), Frame(SUSPENDED, ""))
-                yield Stall("stopped", path, now, self._suspended - known)
+                yield _suspension(now, self._suspended - known)
             self._read()
         pulse.beat(woke)
+
+    def judge(self, slept: int, found: FoundStall | None) -> Iterator[Stall]:
+        """Yield what has kept the loops from running, as the native core has found it.
+
+        Args:
+            slept: for how long the system has slept, in nanoseconds.
+            found: what was seen of threads.
+        """
+        if slept:
+            yield _suspension(time.perf_counter_ns(), slept)
+        if found is not None:
+            self._cpu = found.threads
+            stall = self._stall(found.end, found.took, found.before, found.after)
+            if stall is not None:
+                yield stall
 
     def _read(self) -> None:
         """Read what threads have used up to now: first what takes no file, and so does not wait."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tracetools.recording.loops import RecordedLoop, RecordedThread
 
 __all__ = [
+    "functions_of_greenlet",
     "is_of_program",
     "line_at_fault",
     "links_of",
@@ -131,17 +132,21 @@ def unwind_step(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Samp
             if not is_outer:
                 break
     if end is None:
-        end = len(codes) if _is_of_greenlet(codes) else 0
+        end = len(functions_of_greenlet(codes))
     return Sample(began, account.base, own, loop.tree, codes[:end], lines[:end])
 
 
-def _is_of_greenlet(codes: list[CodeType]) -> bool:
-    """Whether these are all functions of a greenlet, which end where it was started."""
-    return (
+def functions_of_greenlet(codes: list[CodeType]) -> list[CodeType]:
+    """Return all of these if they are those of a greenlet, which end where it was started.
+
+    Else nothing: what has called the step was not found among them.
+    """
+    is_of_greenlet = (
         0 < len(codes) <= _MOST_FRAMES
         and codes[-1].co_name not in _FIRST_IN_THREADS
         and not any(map(compat.runs_loop, codes))
     )
+    return codes if is_of_greenlet else []
 
 
 _FIRST_IN_THREADS: Final = {"<module>", "_run_module_as_main", "_bootstrap"}

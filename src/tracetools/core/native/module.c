@@ -10,7 +10,8 @@ add_type(PyObject *module, PyTypeObject *type)
 
 /* Every part of the module. */
 static int (*const parts[])(PyObject *) = {
-    add_stacks, add_histograms, add_opened, add_tasks, add_loops, add_stepped, add_waits,
+    add_stacks, add_histograms, add_opened, add_tasks, add_loops,
+    add_stepped, add_waits, add_sampler,
 };
 
 static int

@@ -265,6 +265,7 @@ int add_tasks(PyObject *module);
 int add_loops(PyObject *module);
 int add_stepped(PyObject *module);
 int add_waits(PyObject *module);
+int add_sampler(PyObject *module);
 
 /* Ready a type and add it under the last part of its name. */
 int add_type(PyObject *module, PyTypeObject *type);

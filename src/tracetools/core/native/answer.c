@@ -1,0 +1,341 @@
+/* The pending call: takes a sample of the main thread, in that thread and with the GIL.
+
+   It walks the frames, adds a sample, and does nothing else: nothing of the program's runs within
+   it, and no garbage is collected. What it cannot do it leaves out. */
+
+#include "sampler.h"
+
+#ifdef HAVE_SAMPLER
+
+#include <frameobject.h>
+#include <string.h>
+
+#define MOST_STEP_CODES 64
+#define MOST_LONG_SAMPLES 100
+#define PART_OF_TIME 50 /* samples take at most such a part of the time */
+#define PROMPT 100000   /* nanoseconds: what is answered sooner was asked while Python code ran */
+
+/* The functions that step tasks: those of the task lie below them. */
+static PyObject *step_codes[MOST_STEP_CODES];
+static int step_code_count;
+
+int
+add_step_code(PyObject *code)
+{
+    if (step_code_count == MOST_STEP_CODES) {
+        PyErr_SetString(PyExc_RuntimeError, "too many functions step tasks");
+        return -1;
+    }
+    Py_INCREF(code);
+    step_codes[step_code_count++] = code;
+    return 0;
+}
+
+static int
+is_step_code(PyCodeObject *code)
+{
+    for (int index = 0; index < step_code_count; index++) {
+        if (step_codes[index] == (PyObject *)code) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether a function has only just been entered. What fell due before that was the caller's. */
+static int
+is_at_entry(PyFrameObject *frame, PyCodeObject *code)
+{
+#if PY_VERSION_HEX >= 0x030B0000
+    return PyFrame_GetLasti(frame) <= 2 * code->_co_firsttraceable; /* in bytes */
+#else
+    (void)code;
+    return frame->f_lasti < 0;
+#endif
+}
+
+/* The frame of a coroutine or generator: a new reference, or NULL. */
+static PyObject *
+frame_of(PyObject *coroutine)
+{
+    const char *name = coroutine == NULL                ? NULL
+                       : PyCoro_CheckExact(coroutine)   ? "cr_frame"
+                       : PyGen_CheckExact(coroutine)    ? "gi_frame"
+                                                        : NULL;
+    return name == NULL ? NULL : PyObject_GetAttrString(coroutine, name);
+}
+
+/* The frames of a thread, and where the functions of each loop's step end. */
+typedef struct Walk {
+    PyCodeObject *codes[MOST_FRAMES];
+    int lines[MOST_FRAMES];
+    Py_ssize_t count;
+    Py_ssize_t first_step, last_step;   /* indices of functions that step tasks; -1 for none */
+    PyObject *roots[MOST_LOOPS];        /* the frames that loops have resumed */
+    Py_ssize_t ends[MOST_LOOPS];        /* how many functions lie in them; 0 if that is not known */
+} Walk;
+
+static void
+note_frame(Walk *walk, PyFrameObject *frame, PyCodeObject *code, int with_lines)
+{
+    Py_ssize_t index = walk->count++;
+    walk->codes[index] = code;
+    walk->lines[index] = with_lines ? PyFrame_GetLineNumber(frame) : 0;
+    for (int place = 0; place < MOST_LOOPS; place++) {
+        if (walk->roots[place] == (PyObject *)frame) {
+            walk->ends[place] = index + 1;
+        }
+    }
+    if (is_step_code(code)) {
+        walk->first_step = walk->first_step < 0 ? index : walk->first_step;
+        walk->last_step = index;
+    }
+}
+
+/* Walk from the innermost frame outwards. Return -1 if there was no memory for it. */
+static int
+walk_frames(Walk *walk, int with_lines, int to_the_first)
+{
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    int is_innermost = 1;
+    while (frame != NULL && walk->count < MOST_FRAMES) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        if (is_innermost && is_at_entry(frame, code)) {
+            Py_DECREF(code);
+        } else {
+            note_frame(walk, frame, code, with_lines);
+        }
+        is_innermost = 0;
+        if (to_the_first && (walk->first_step >= 0 || walk->ends[0] > 0)) {
+            break;
+        }
+        PyFrameObject *outer = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = outer;
+    }
+    Py_XDECREF(frame);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Make a sample of the part of a walk that is a loop's. It borrows all that it has. */
+static void
+sample_of(Sample *sample, const Walk *walk, const Watched *watched, int place, int is_outer)
+{
+    TaskSteps *task = watched->loop->current;
+    Py_ssize_t end = is_outer ? walk->last_step : walk->first_step;
+    end = walk->ends[place] > 0 ? walk->ends[place] : end;
+    sample->loop = watched->loop;
+    sample->base = task == NULL ? NULL : task->base;
+    sample->own = task == NULL ? NULL : task->stack;
+    sample->is_cut = end >= 0;
+    sample->count = end >= 0 ? end : walk->count;
+    memcpy(sample->codes, walk->codes, sizeof(walk->codes[0]) * sample->count);
+    memcpy(sample->lines, walk->lines, sizeof(walk->lines[0]) * sample->count);
+}
+
+/* Keep a sample of a step that takes long, with its lines; only those of one step are kept. */
+static void
+keep_of_long_step(Sampler *self, const Sample *sample, int64_t began, int64_t weight)
+{
+    if (self->long_step != NULL && self->long_step->began != began) {
+        Entry *last = self->long_step;
+        while (last->next != NULL) {
+            last = last->next;
+        }
+        last->next = self->outworn;
+        self->outworn = self->long_step;
+        self->long_step = NULL;
+        self->long_samples = 0;
+    }
+    if (self->long_samples < MOST_LONG_SAMPLES) {
+        Entry *entry = copy_sample(sample, began);
+        if (entry != NULL) {
+            entry->weight = weight > 0 ? weight : 1;
+            entry->next = self->long_step;
+            self->long_step = entry;
+            self->long_samples += 1;
+        }
+    }
+}
+
+/* Keep a callback that has waited for longer than the threshold. */
+static void
+keep_blocked(Sampler *self, const Sample *sample, int64_t began, int64_t took)
+{
+    Entry *entry = copy_sample(sample, began);
+    if (entry != NULL) {
+        entry->weight = took;
+        entry->next = self->blocked;
+        self->blocked = entry;
+    }
+}
+
+/* How much of a time, up to now, the thread has computed. */
+static int64_t
+computed_in(Sampler *self, int64_t weight, int64_t now)
+{
+    int64_t asked = __atomic_load_n(&self->asked_at, __ATOMIC_RELAXED);
+    if (now - asked < PROMPT) {
+        return weight;
+    }
+    int64_t cpu = cpu_of(self->main_thread);
+    if (cpu < 0) {
+        return weight;
+    }
+    int64_t computed = cpu - __atomic_load_n(&self->cpu_then, __ATOMIC_RELAXED);
+    double part = (double)computed / (double)(now - asked);
+    return part >= 1 ? weight : part <= 0 ? 0 : (int64_t)(part * (double)weight);
+}
+
+/* How many loops step, and whether one of them steps for long. */
+static int
+look_at_loops(Sampler *self, int64_t now, Walk *walk, int *is_long)
+{
+    int stepping = 0;
+    for (int place = 0; place < MOST_LOOPS; place++) {
+        LoopSteps *loop = self->watched[place].loop;
+        if (loop == NULL || loop->current == NULL) {
+            continue;
+        }
+        stepping += 1;
+        *is_long |= now - loop->began > self->part;
+        walk->roots[place] = frame_of(loop->coroutine);
+    }
+    return stepping;
+}
+
+/* Whether another loop runs within a step of this one. */
+static int
+is_outer(Sampler *self, int place)
+{
+    LoopSteps *loop = self->watched[place].loop;
+    for (int other = 0; other < MOST_LOOPS; other++) {
+        LoopSteps *inner = self->watched[other].loop;
+        if (other != place && inner != NULL && inner->current != NULL &&
+            inner->began >= loop->began) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* How many moments have fallen due since the last answer, and since a step began. */
+static int64_t
+moments_since(Sampler *self, int64_t began, int64_t now)
+{
+    int64_t since = self->answered < began ? began : self->answered;
+    int64_t moments = moments_until(&self->grid, now) - moments_until(&self->grid, since);
+    return since <= self->collected_since ? moments - self->left_out : moments;
+}
+
+/* Add the sample of one loop, if moments have fallen due in what it does. */
+static void
+sample_loop(Sampler *self, const Walk *walk, int place, int64_t now)
+{
+    Watched *watched = &self->watched[place];
+    LoopSteps *loop = watched->loop;
+    int steps = loop->current != NULL;
+    int64_t moments = moments_since(self, loop->began, now);
+    int64_t weight = moments * self->grid.interval;
+    static Sample sample; /* large; there is one main thread */
+    if (!steps && (!self->wants_callbacks || moments == 0)) {
+        return;
+    }
+    sample_of(&sample, walk, watched, place, is_outer(self, place));
+    if (steps && now - loop->began > self->part) {
+        keep_of_long_step(self, &sample, loop->began, weight);
+    }
+    if (moments > 0 && (!steps || self->wants_functions)) {
+        int64_t computed = computed_in(self, weight, now);
+        add_sample(self->samples, &sample, weight, computed);
+        if (!steps && 2 * computed < weight && weight > self->threshold) {
+            keep_blocked(self, &sample, now - weight, weight);
+            call_reporter(self, BLOCKS);
+        }
+    }
+}
+
+/* Take samples less often if they cost much, as those of deep stacks do. */
+static void
+pace(Sampler *self, int64_t now)
+{
+    int64_t took = monotonic() - now;
+    self->walks += 1;
+    self->walk_time += took;
+    if (self->walks < 64) {
+        return;
+    }
+    int64_t affordable = self->walk_time / self->walks * PART_OF_TIME;
+    self->walks = self->walk_time = 0;
+    int64_t wanted = affordable > self->base_interval ? affordable : self->base_interval;
+    if (wanted * 4 > self->grid.interval * 5 || wanted * 5 < self->grid.interval * 4) {
+        if (pthread_mutex_trylock(&self->lock) == 0) {
+            self->grid.interval = wanted;
+            self->grid.start = now;
+            pthread_mutex_unlock(&self->lock);
+        }
+    }
+}
+
+static void
+take_sample(Sampler *self)
+{
+    static Walk walk; /* large; there is one main thread */
+    int64_t now = monotonic();
+    int is_long = 0;
+    walk.count = 0;
+    walk.first_step = walk.last_step = -1;
+    memset(walk.roots, 0, sizeof(walk.roots));
+    memset(walk.ends, 0, sizeof(walk.ends));
+    int stepping = look_at_loops(self, now, &walk, &is_long);
+    if (stepping > 0 || self->wants_callbacks) {
+        int is_plain = stepping == 1 && self->watched[0].loop != NULL &&
+                       self->watched[0].loop->current != NULL;
+        if (walk_frames(&walk, is_long || self->wants_callbacks, is_plain) == 0) {
+            for (int place = 0; place < MOST_LOOPS; place++) {
+                if (self->watched[place].loop != NULL) {
+                    sample_loop(self, &walk, place, now);
+                }
+            }
+        }
+        for (int place = 0; place < MOST_LOOPS; place++) {
+            Py_XDECREF(walk.roots[place]);
+        }
+        for (Py_ssize_t index = 0; index < walk.count; index++) {
+            Py_DECREF(walk.codes[index]); /* never the last: their frames have them */
+        }
+        pace(self, now);
+    }
+    self->answered = now;
+    self->answers += 1;
+    self->left_out = 0;
+    self->collected_since = ALWAYS;
+    if (is_nearly_full(self->samples)) {
+        call_reporter(self, IS_FULL);
+    }
+}
+
+int
+answer(void *id)
+{
+    Sampler *self = sampler_of((uintptr_t)id);
+    if (self == NULL) {
+        return 0; /* it has ended */
+    }
+    Py_INCREF(self);
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    int collects = PyGC_Disable();
+    if (!self->collecting) { /* a finaliser runs: that is the collection's time */
+        take_sample(self);
+    }
+    if (collects) {
+        PyGC_Enable();
+    }
+    PyErr_Restore(type, value, traceback);
+    __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
+    Py_DECREF(self);
+    return 0;
+}
+
+#endif

@@ -1,0 +1,567 @@
+/* The sampler of the main thread: a thread that has no Python state and never takes the GIL.
+
+   It sleeps to the next moment of a grid. Then it looks at the loops as plain memory, and asks for
+   a pending call, which the main thread runs at its next check: see answer.c. What takes long is
+   done by another thread of Python, the reporter, which sleeps until there is something to do. */
+
+#include "sampler.h"
+
+#ifdef HAVE_SAMPLER
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+#define MOST_SAMPLERS 8
+
+/* The samplers that run. Changed with the GIL. */
+static Sampler *running[MOST_SAMPLERS];
+static uintptr_t last_id;
+
+Sampler *
+sampler_of(uintptr_t id)
+{
+    for (int place = 0; place < MOST_SAMPLERS; place++) {
+        if (running[place] != NULL && running[place]->id == id) {
+            return running[place];
+        }
+    }
+    return NULL;
+}
+
+/* ---- waiting */
+
+static void
+init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+#ifdef __linux__
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+/* Wait for a condition for so many nanoseconds at most. */
+static void
+wait_for(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t nanoseconds)
+{
+    struct timespec until;
+#ifdef __linux__
+    clock_gettime(CLOCK_MONOTONIC, &until);
+#else
+    clock_gettime(CLOCK_REALTIME, &until);
+#endif
+    int64_t end = until.tv_nsec + (nanoseconds < 0 ? 0 : nanoseconds);
+    until.tv_sec += (time_t)(end / 1000000000);
+    until.tv_nsec = (long)(end % 1000000000);
+    pthread_cond_timedwait(condition, lock, &until);
+}
+
+void
+call_reporter(Sampler *self, int bits)
+{
+    __atomic_fetch_or(&self->bits, bits, __ATOMIC_RELAXED);
+    if (pthread_mutex_trylock(&self->lock) == 0) { /* else the thread wakes it a little later */
+        pthread_cond_signal(&self->to_reporter);
+        pthread_mutex_unlock(&self->lock);
+    }
+}
+
+/* ---- the thread; it has the lock while it looks, but not the GIL */
+
+static int
+is_stepping(const LoopSteps *loop)
+{
+    return loop != NULL && __atomic_load_n(&loop->current, __ATOMIC_RELAXED) != NULL;
+}
+
+/* Look at the step of a loop; return whether it takes long. */
+static int
+look_at_step(Sampler *self, Watched *watched, int64_t now)
+{
+    LoopSteps *loop = watched->loop;
+    int64_t began = __atomic_load_n(&loop->began, __ATOMIC_RELAXED);
+    int64_t took = is_stepping(loop) ? now - began : 0;
+    int is_early = took > self->part && 2 * took < self->threshold;
+    int is_due = took < LEAST_STALL && now >= self->next_reading;
+    if ((is_early && watched->used_in != began) || is_due) {
+        if (read_usage(self->main_thread, &watched->used) < 0) {
+            watched->used.moment = 0;
+        }
+        watched->used_in = is_early ? began : 0;
+    }
+    if (took > self->threshold && watched->reported != began) {
+        watched->reported = began;
+        __atomic_fetch_or(&self->bits, BLOCKS, __ATOMIC_RELAXED);
+    }
+    return took > self->part;
+}
+
+/* Ask the main thread for a sample, unless it was asked before. */
+static void
+ask(Sampler *self)
+{
+    if (__atomic_load_n(&self->is_asked, __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    __atomic_store_n(&self->cpu_then, cpu_of(self->main_thread), __ATOMIC_RELAXED);
+    __atomic_store_n(&self->asked_at, monotonic(), __ATOMIC_RELAXED);
+    __atomic_store_n(&self->is_asked, 1, __ATOMIC_RELEASE);
+    if (Py_AddPendingCall(answer, (void *)self->id) < 0) { /* there is no room for it just now */
+        __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
+    }
+}
+
+static void
+look(Sampler *self, int64_t now)
+{
+    int wants_sample = self->wants_functions || self->wants_callbacks;
+    int steps = 0;
+    for (int place = 0; place < MOST_LOOPS; place++) {
+        if (self->watched[place].loop != NULL) {
+            wants_sample |= look_at_step(self, &self->watched[place], now);
+            steps |= is_stepping(self->watched[place].loop);
+        }
+    }
+    look_for_stalls(self, now, steps);
+    if (wants_sample) {
+        ask(self);
+    }
+    if (__atomic_load_n(&self->bits, __ATOMIC_RELAXED)) {
+        pthread_cond_signal(&self->to_reporter);
+    }
+}
+
+static void *
+run(void *sampler)
+{
+    Sampler *self = sampler;
+#ifdef __linux__
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+#endif
+    pthread_mutex_lock(&self->lock);
+    self->own_thread = own_number();
+    while (!self->is_over) {
+        int64_t now = monotonic();
+        self->due = next_moment(&self->grid, now);
+        while (!self->is_over && now < self->due) {
+            wait_for(&self->to_thread, &self->lock, self->due - now);
+            now = monotonic();
+        }
+        if (!self->is_over) {
+            self->woke = now;
+            look(self, now);
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* ---- the Python type */
+
+static PyObject *
+sampler_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"interval", "threshold", "part", "functions", "callbacks", NULL};
+    long long interval, threshold, part;
+    int functions, callbacks;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLpp:MainSampler", names, &interval,
+                                     &threshold, &part, &functions, &callbacks)) {
+        return NULL;
+    }
+    if (interval < 1000) {
+        PyErr_SetString(PyExc_ValueError, "the interval is at least a microsecond");
+        return NULL;
+    }
+    Sampler *self = (Sampler *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->samples = PyMem_RawCalloc(1, sizeof(Samples));
+    if (self->samples == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    self->base_interval = self->grid.interval = interval;
+    self->threshold = threshold;
+    self->part = part;
+    self->wants_functions = functions;
+    self->wants_callbacks = callbacks;
+    self->collected_since = ALWAYS;
+    pthread_mutex_init(&self->lock, NULL);
+    init_condition(&self->to_thread);
+    init_condition(&self->to_reporter);
+    return (PyObject *)self;
+}
+
+/* Start the thread; given are the identity of the main thread, and the system's number for it. */
+static PyObject *
+sampler_start(Sampler *self, PyObject *args)
+{
+    unsigned long identity;
+    int main_thread;
+    if (!PyArg_ParseTuple(args, "ki:start", &identity, &main_thread)) {
+        return NULL;
+    }
+    int place = 0;
+    while (place < MOST_SAMPLERS && running[place] != NULL) {
+        place++;
+    }
+    if (self->has_thread || place == MOST_SAMPLERS) {
+        PyErr_SetString(PyExc_RuntimeError, "too many samplers run");
+        return NULL;
+    }
+    self->main_identity = identity;
+    self->main_thread = main_thread;
+    self->id = ++last_id;
+    self->is_over = self->is_asked = self->bits = 0;
+    self->collecting = 0;
+    self->answered = self->grid.start = monotonic();
+    self->grid.seed = (uint64_t)self->answered ^ (uintptr_t)self;
+    self->woke = self->due = self->answered;
+    self->next_reading = 0;
+    self->own.moment = 0;
+    if (pthread_create(&self->thread, NULL, run, self) != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
+        return NULL;
+    }
+    Py_INCREF(self);
+    running[place] = self;
+    self->has_thread = 1;
+    Py_RETURN_NONE;
+}
+
+/* End the thread. It never waits for the GIL, so it can be waited for with it. */
+static PyObject *
+sampler_stop(Sampler *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->has_thread) {
+        Py_RETURN_NONE;
+    }
+    self->has_thread = 0;
+    pthread_mutex_lock(&self->lock);
+    self->is_over = 1;
+    self->bits |= OVER;
+    pthread_cond_broadcast(&self->to_thread);
+    pthread_cond_broadcast(&self->to_reporter);
+    pthread_mutex_unlock(&self->lock);
+    pthread_join(self->thread, NULL);
+    for (int place = 0; place < MOST_SAMPLERS; place++) {
+        if (running[place] == self) {
+            running[place] = NULL;
+            Py_DECREF(self);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+/* Watch these loops, and no others. */
+static PyObject *
+sampler_watch(Sampler *self, PyObject *loops)
+{
+    PyObject *list = PySequence_Tuple(loops);
+    if (list == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(list);
+    count = count > MOST_LOOPS ? MOST_LOOPS : count;
+    for (Py_ssize_t place = 0; place < count; place++) {
+        if (!PyObject_TypeCheck(PyTuple_GET_ITEM(list, place), &LoopStepsType)) {
+            Py_DECREF(list);
+            PyErr_SetString(PyExc_TypeError, "what is watched are loops");
+            return NULL;
+        }
+    }
+    LoopSteps *before[MOST_LOOPS];
+    pthread_mutex_lock(&self->lock);
+    for (Py_ssize_t place = 0; place < MOST_LOOPS; place++) {
+        Watched *watched = &self->watched[place];
+        before[place] = watched->loop;
+        LoopSteps *loop = place < count ? (LoopSteps *)PyTuple_GET_ITEM(list, place) : NULL;
+        if (watched->loop != loop) {
+            memset(watched, 0, sizeof(Watched));
+            watched->reported = ALWAYS;
+        }
+        Py_XINCREF(loop);
+        watched->loop = loop;
+    }
+    pthread_mutex_unlock(&self->lock);
+    for (Py_ssize_t place = 0; place < MOST_LOOPS; place++) {
+        Py_XDECREF(before[place]);
+    }
+    Py_DECREF(list);
+    Py_RETURN_NONE;
+}
+
+/* Wait until there is something to do, or for some nanoseconds; return what. */
+static PyObject *
+sampler_wait(Sampler *self, PyObject *nanoseconds)
+{
+    long long most = PyLong_AsLongLong(nanoseconds);
+    if (most == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    int bits;
+    Py_BEGIN_ALLOW_THREADS
+    pthread_mutex_lock(&self->lock);
+    int64_t until = monotonic() + most;
+    while ((bits = __atomic_exchange_n(&self->bits, 0, __ATOMIC_RELAXED)) == 0) {
+        int64_t left = until - monotonic();
+        if (left <= 0) {
+            break;
+        }
+        wait_for(&self->to_reporter, &self->lock, left);
+    }
+    if (self->is_over) {
+        bits |= OVER;
+    }
+    pthread_mutex_unlock(&self->lock);
+    Py_END_ALLOW_THREADS
+    return PyLong_FromLong(bits);
+}
+
+static PyObject *
+sampler_wake(Sampler *self, PyObject *Py_UNUSED(ignored))
+{
+    pthread_mutex_lock(&self->lock);
+    self->bits |= WAKE;
+    pthread_cond_signal(&self->to_reporter);
+    pthread_mutex_unlock(&self->lock);
+    Py_RETURN_NONE;
+}
+
+/* Return all samples of functions since this was called last, and forget them. */
+static PyObject *
+sampler_take(Sampler *self, PyObject *Py_UNUSED(ignored))
+{
+    Samples *fresh = PyMem_RawCalloc(1, sizeof(Samples));
+    if (fresh == NULL) {
+        return PyErr_NoMemory();
+    }
+    Samples *taken = self->samples;
+    Entry *outworn = self->outworn;
+    self->samples = fresh;
+    self->outworn = NULL;
+    free_entries(outworn);
+    PyObject *list = list_of_samples(taken);
+    PyMem_RawFree(taken);
+    return list;
+}
+
+/* Return the samples of the step that takes long or took long last, and forget them. */
+static PyObject *
+sampler_take_long(Sampler *self, PyObject *Py_UNUSED(ignored))
+{
+    Entry *first = self->long_step;
+    self->long_step = NULL;
+    self->long_samples = 0;
+    return list_of_entries(first);
+}
+
+/* Return the callbacks that have blocked, and forget them. */
+static PyObject *
+sampler_take_blocked(Sampler *self, PyObject *Py_UNUSED(ignored))
+{
+    Entry *first = self->blocked;
+    self->blocked = NULL;
+    return list_of_entries(first);
+}
+
+/* Return what the main thread had used early in the step of a loop, or before it. */
+static PyObject *
+sampler_used(Sampler *self, PyObject *loop)
+{
+    Usage used = {0};
+    int64_t used_in = 0;
+    pthread_mutex_lock(&self->lock);
+    for (int place = 0; place < MOST_LOOPS; place++) {
+        if ((PyObject *)self->watched[place].loop == loop) {
+            used = self->watched[place].used;
+            used_in = self->watched[place].used_in;
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    return Py_BuildValue("LN", (long long)used_in, usage_as_tuple(&used));
+}
+
+/* Return when the thread woke last, when it wants to wake, its number, and what it has used. */
+static PyObject *
+sampler_pulse(Sampler *self, PyObject *Py_UNUSED(ignored))
+{
+    pthread_mutex_lock(&self->lock);
+    Usage own = self->own;
+    long long woke = self->woke, due = self->due;
+    pthread_mutex_unlock(&self->lock);
+    return Py_BuildValue("LLiN", woke, due, self->own_thread, usage_as_tuple(&own));
+}
+
+static PyObject *
+sampler_take_stall(Sampler *self, PyObject *Py_UNUSED(ignored))
+{
+    return take_stall(self);
+}
+
+static PyObject *
+sampler_answers(Sampler *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLongLong(self->answers);
+}
+
+static int
+sampler_traverse(Sampler *self, visitproc visit, void *arg)
+{
+    for (int place = 0; place < MOST_LOOPS; place++) {
+        Py_VISIT((PyObject *)self->watched[place].loop);
+    }
+    return 0;
+}
+
+static int
+sampler_clear(Sampler *self)
+{
+    for (int place = 0; place < MOST_LOOPS; place++) {
+        Py_CLEAR(self->watched[place].loop);
+    }
+    return 0;
+}
+
+static void
+sampler_dealloc(Sampler *self)
+{
+    /* It has no thread: what runs is kept alive. */
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    sampler_clear(self);
+    if (self->samples != NULL) {
+        for (int index = 0; index < BUCKETS; index++) {
+            free_entries(self->samples->buckets[index]);
+        }
+        PyMem_RawFree(self->samples);
+        pthread_mutex_destroy(&self->lock);
+        pthread_cond_destroy(&self->to_thread);
+        pthread_cond_destroy(&self->to_reporter);
+    }
+    free_entries(self->long_step);
+    free_entries(self->blocked);
+    free_entries(self->outworn);
+    type->tp_free(self);
+}
+
+static PyMethodDef sampler_methods[] = {
+    {"start", (PyCFunction)sampler_start, METH_VARARGS, NULL},
+    {"stop", (PyCFunction)sampler_stop, METH_NOARGS, NULL},
+    {"watch", (PyCFunction)sampler_watch, METH_O, NULL},
+    {"wait", (PyCFunction)sampler_wait, METH_O, NULL},
+    {"wake", (PyCFunction)sampler_wake, METH_NOARGS, NULL},
+    {"take", (PyCFunction)sampler_take, METH_NOARGS, NULL},
+    {"take_long", (PyCFunction)sampler_take_long, METH_NOARGS, NULL},
+    {"take_blocked", (PyCFunction)sampler_take_blocked, METH_NOARGS, NULL},
+    {"take_stall", (PyCFunction)sampler_take_stall, METH_NOARGS, NULL},
+    {"used", (PyCFunction)sampler_used, METH_O, NULL},
+    {"pulse", (PyCFunction)sampler_pulse, METH_NOARGS, NULL},
+    {NULL},
+};
+
+static PyGetSetDef sampler_getset[] = {
+    {"answers", (getter)sampler_answers, NULL, "How many samples were taken.", NULL},
+    {NULL},
+};
+
+static PyTypeObject SamplerType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tracetools.core.native._extension.MainSampler",
+    .tp_doc = "Samples the loops of the main thread; see sampling/main_thread.py.",
+    .tp_basicsize = sizeof(Sampler),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = sampler_new,
+    .tp_traverse = (traverseproc)sampler_traverse,
+    .tp_clear = (inquiry)sampler_clear,
+    .tp_dealloc = (destructor)sampler_dealloc,
+    .tp_methods = sampler_methods,
+    .tp_getset = sampler_getset,
+};
+
+/* ---- functions of the module */
+
+/* Note that a collection of garbage begins or ends, in this thread. */
+static PyObject *
+note_collection(PyObject *Py_UNUSED(module), PyObject *begins)
+{
+    int64_t now = monotonic();
+    for (int place = 0; place < MOST_SAMPLERS; place++) {
+        Sampler *self = running[place];
+        if (self == NULL || self->main_identity != PyThread_get_thread_ident()) {
+            continue;
+        }
+        if (begins == Py_True) {
+            self->collecting = now;
+        } else if (self->collecting) {
+            int64_t since = self->collecting;
+            self->left_out += moments_until(&self->grid, now) - moments_until(&self->grid, since);
+            if (self->collected_since == ALWAYS) {
+                self->collected_since = since;
+            }
+            self->collecting = 0;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+register_step_code(PyObject *Py_UNUSED(module), PyObject *code)
+{
+    if (!PyCode_Check(code)) {
+        PyErr_SetString(PyExc_TypeError, "what steps tasks is a function's code");
+        return NULL;
+    }
+    if (add_step_code(code) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Forget the threads of the parent, in a forked process. */
+static PyObject *
+forget_samplers(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    for (int place = 0; place < MOST_SAMPLERS; place++) {
+        Sampler *self = running[place];
+        running[place] = NULL; /* kept alive: its lock may be held by a thread that is not here */
+        if (self != NULL) {
+            self->has_thread = 0;
+            self->is_over = 1;
+            pthread_mutex_init(&self->lock, NULL);
+            init_condition(&self->to_thread);
+            init_condition(&self->to_reporter);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"note_collection", note_collection, METH_O, NULL},
+    {"register_step_code", register_step_code, METH_O, NULL},
+    {"forget_samplers", forget_samplers, METH_NOARGS, NULL},
+    {NULL},
+};
+
+int
+add_sampler(PyObject *module)
+{
+    return add_type(module, &SamplerType) < 0 ? -1 : PyModule_AddFunctions(module, functions);
+}
+
+#else
+
+int
+add_sampler(PyObject *Py_UNUSED(module))
+{
+    return 0; /* the sampler of Python takes its place */
+}
+
+#endif

@@ -1,0 +1,134 @@
+"""Samples of the loops of the main thread, where the native core takes them.
+
+`native/sampler.c` asks for them from a thread that never takes the GIL, and the main thread takes
+them itself. Here they are read.
+"""
+
+from __future__ import annotations
+
+import threading
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.attribution.functions import Sample
+from tracetools.core.native import native
+from tracetools.recording.forks import renew_in_child
+from tracetools.recording.usage import Usage
+from tracetools.sampling.stalls import FoundStall
+from tracetools.sampling.unwind import functions_of_greenlet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracetools.recording.loops import RecordedLoop
+    from tracetools.recording.recorder import Recorder
+
+__all__ = ["FOR_EVER", "MainThread"]
+
+FOR_EVER: Final = 1 << 60
+"""Nanoseconds."""
+
+_MainSampler: Final[Any] = getattr(native, "MainSampler", None)
+
+
+class MainThread:
+    """The loops of the main thread, and the samples of their steps.
+
+    Args:
+        recorder: the recording.
+        interval: the mean nanoseconds between two samples.
+        part: from how many nanoseconds on a step takes long, so that its lines are kept.
+        functions: whether samples of functions are taken.
+    """
+
+    def __init__(self, recorder: Recorder, interval: int, part: int, *, functions: bool) -> None:
+        self._recorder = recorder
+        threshold = FOR_EVER if recorder.threshold is None else recorder.threshold
+        self._native = _MainSampler(interval, threshold, part, functions, False)
+        self._watched: tuple[RecordedLoop, ...] = ()
+
+    @staticmethod
+    def can_sample(recorder: Recorder) -> bool:
+        """Whether the native core can sample the loops of a recording: its clock must be known."""
+        return _MainSampler is not None and recorder.clock is perf_counter_ns
+
+    def start(self) -> None:
+        """Start the thread.
+
+        Raises:
+            RuntimeError: it cannot be started.
+        """
+        main = threading.main_thread()
+        self._native.start(main.ident, main.native_id or 0)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._native.stop()
+        self._watched = ()
+        self._native.watch(())
+
+    def watch(self) -> None:
+        """Watch the loops that run in the main thread just now."""
+        main = threading.main_thread().ident
+        loops = (loop for loop in self._recorder.loops if loop.thread == main and loop.running)
+        self._watched = tuple(loops)
+        self._native.watch(self._watched)
+
+    def watches(self, loop: RecordedLoop) -> bool:
+        """Whether samples of a loop are taken here."""
+        return loop in self._watched
+
+    def wait(self, nanoseconds: int) -> None:
+        """Wait until there is something to do: see `wake`."""
+        self._native.wait(nanoseconds)
+
+    def wake(self) -> None:
+        """End a wait."""
+        self._native.wake()
+
+    def take(self) -> Iterator[tuple[Sample, int, int]]:
+        """Yield all samples of functions up to now, with their weights and how many they were."""
+        for *sample, weight, _, times in self._native.take():
+            yield _sample(*sample), weight, times
+
+    def take_long(self) -> Iterator[tuple[RecordedLoop, Sample, int]]:
+        """Yield the samples of the step that takes long, or did so last, with their weights."""
+        for loop, *sample, weight, _, _ in self._native.take_long()[::-1]:
+            yield loop, _sample(loop, *sample), weight
+
+    def take_stall(self) -> tuple[int, FoundStall | None]:
+        """Return how long the system has slept, and the last time in which no loop could run."""
+        slept, found = self._native.take_stall()
+        if found is None:
+            return slept, None
+        end, took, before, after, threads = found
+        return slept, FoundStall(end, took, Usage(*before), Usage(*after), threads)
+
+    def used(self, loop: RecordedLoop) -> tuple[int, Usage | None]:
+        """Return what the main thread had used early in a step, and its `began`; 0 before one."""
+        began, used = self._native.used(loop)
+        return began, used and Usage(*used)
+
+    def pulse(self) -> tuple[int, int, int, Usage | None]:
+        """Return when the thread woke last, when it wants to wake, its number, what it has used."""
+        woke, due, number, used = self._native.pulse()
+        return woke, due, number, used and Usage(*used)
+
+
+def _sample(  # noqa: PLR0913, PLR0917  # as the native core has it
+    loop: RecordedLoop,
+    base: Any,
+    own: Any,
+    codes: list[Any],
+    lines: list[Any],
+    is_cut: bool,
+    began: int,
+) -> Sample:
+    """Make a sample of what the native core has found."""
+    if not is_cut:
+        codes = functions_of_greenlet(codes)
+    return Sample(began, base, own, loop.tree, codes, lines[: len(codes)])
+
+
+if _MainSampler is not None:
+    renew_in_child(native.forget_samplers)  # type: ignore[union-attr]  # it has the class

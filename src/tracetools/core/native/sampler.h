@@ -114,6 +114,7 @@ int64_t next_moment(const Grid *grid, int64_t now);
 typedef struct Stall {
     int64_t begin, end, took;
     Usage before, after;
+    int calm;               /* how many readings have not confirmed it since */
     int threads;
     int numbers[MOST_THREADS];
     int64_t computed[MOST_THREADS];

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #define LEAST_STOP 100000000
+#define PART 20 /* who holds the GIL computes for such a part of the time, however busy it is */
+#define MOST_CALM 3 /* who holds the GIL may have no processor for a while */
 #define CHECK 5000000 /* nanoseconds between two readings of CPU clocks */
 
 /* Read how long each thread of the process has computed. */
@@ -40,34 +42,40 @@ report(Sampler *self, const Stall *stall)
     }
 }
 
+static void
+end_contention(Sampler *self)
+{
+    Stall *stall = &self->contended;
+    stall->took = stall->end - stall->begin;
+    if (stall->took > self->threshold && read_usage(self->main_thread, &stall->after) == 0 &&
+        stall->after.switches - stall->before.switches >= FEWEST_SWITCHES) {
+        report(self, stall);
+    }
+    stall->begin = 0;
+}
+
 /* Tell a thread that waits for the GIL by this: it does not compute, others do, and no step goes
    on. One that waits for events is like that as well, but it does not wake to ask for the GIL. */
 static void
 look_for_contention(Sampler *self, int64_t now, int steps)
 {
-    Contention *then = &self->contention;
+    Contention then = self->contention;
     Contention read = {now, cpu_of(self->main_thread), cpu_of(self->own_thread), process_cpu()};
-    int64_t passed = now - then->moment;
-    int64_t computed = read.main - then->main;
-    int64_t others = read.process - then->process - computed - read.own + then->own;
-    int64_t of_others = others < passed ? (others < 0 ? 0 : others) : passed;
-    int contended = then->moment && !steps && read.main >= 0 && 2 * others >= passed &&
-                    4 * computed <= passed;
+    int64_t passed = now - then.moment;
+    int64_t computed = read.main - then.main;
+    int64_t others = read.process - then.process - computed - read.own + then.own;
     Stall *stall = &self->contended;
-    *then = read;
-    if (contended && stall->begin == 0) {
-        if (read_usage(self->main_thread, &stall->before) == 0) {
-            stall->begin = now - of_others;
+    self->contention = read;
+    if (then.moment && !steps && read.main >= 0 && PART * others >= passed &&
+        4 * computed <= passed) {
+        if (stall->begin == 0 && read_usage(self->main_thread, &stall->before) == 0) {
+            stall->begin = then.moment;
             read_threads(stall);
         }
-    } else if (!contended && stall->begin != 0) {
-        stall->took = now - passed + of_others - stall->begin;
-        stall->end = stall->begin + stall->took;
-        if (stall->took > self->threshold && read_usage(self->main_thread, &stall->after) == 0 &&
-            stall->after.switches - stall->before.switches >= FEWEST_SWITCHES) {
-            report(self, stall);
-        }
-        stall->begin = 0;
+        stall->end = now;
+        stall->calm = 0;
+    } else if (stall->begin != 0 && (steps || ++stall->calm == MOST_CALM)) {
+        end_contention(self);
     }
 }
 

@@ -282,6 +282,8 @@ class RecordedLoop(LoopAccount):
         location, blocks = self.location_of(stack, began), self.blocks_of(began, now)
         self.blocking[location] = self.blocking.get(location, Blocks()).plus(blocks)
         self.last_blocking = (began, location, blocks)
+        if self.usage[1] is not None:  # else the next step would seem to have used that as well
+            self.usage = (0, read_usage(self.native))
 
     def blocks_of(self, began: int, now: int) -> Blocks:
         """Return what a step has been that blocks the loop, up to now."""

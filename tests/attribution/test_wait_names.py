@@ -444,20 +444,22 @@ def test_waits_that_go_on_are_attributed_when_the_recording_ends(tmp_path, backe
     async def main():
         async with anyio.create_task_group() as group:
             group.start_soon(forever)
-            async with record(tmp_path / "stack", await_stacks=True, await_after=0) as recording:
+            async with record(tmp_path / "stack", **options) as recording:
                 group.start_soon(forever)
-                await anyio.sleep(0.01)
+                await anyio.wait_all_tasks_blocked()
+                World.clock.tick(70)
             group.cancel_scope.cancel()
         return recording.profile
 
     async def forever():
         await anyio.sleep_forever()
 
+    options = {"clock": World.clock, "await_stacks": True, "await_after": 0}
     profile = anyio.run(main, backend=backend_name)
     profile.check()
-    waits = [path for path in profile.lens("idle") if path[-1].name == "await sleep_forever"]
-    assert len(waits) >= 1
-    assert sum(profile.lens("idle")[path] for path in waits) > 0
+    waits = {path: t for path, t in profile.lens("idle").items() if path[-1].name[:5] == "await"}
+    assert {path[-1].name for path in waits} == {"await sleep_forever"}
+    assert sum(waits.values()) == 140
 
 
 def test_a_profile_has_waits_that_go_on(tmp_path):

@@ -1,5 +1,6 @@
 """Tables as text, letter by letter."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from tracetools.commands.tables import (
     what_stands_out,
     what_to_open,
 )
-from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.buckets import bucket_of
+from tracetools.core.histogram import Histogram
+from tracetools.core.stacks import KINDS, ROOT, Blocks, Frame, Times
 
 MAIN = Frame("main", "/home/me/app.py", 3)
 PART = Frame("Shop.load_part", "src\\shop\\parts.py", 120)
@@ -127,6 +130,25 @@ def test_the_heaviest_lints_are_shown():
     ]
 
 
+def test_what_concerns_the_whole_program_takes_no_room_from_lines_to_mend():
+    """As on a busy machine, where tasks are delayed, and nothing may run for some time."""
+    kinds = ("growing-queue", "scheduling-delay", "stopped", "starved", "untracked", "forks")
+    profile = Profile(
+        duration=4000 * MS,
+        blocking_threshold=100 * MS,
+        blocking=blocks_of(900, 700, 500, 400, 300, 200),
+        stalls={(Frame(KINDS[kind], ""),): Blocks(1, 600 * MS, 600 * MS) for kind in kinds[2:4]},
+        queue_trend=tuple(range(0, 10**6, 10**5)),
+        scheduling_delay=Histogram(200 * 800 * MS, 800 * MS, {bucket_of(800 * MS): 200}),
+        untracked=1,
+        forks=1,
+    )
+    _, *lines, more = what_stands_out(profile).splitlines()
+    found = Counter(line.split(":")[0].strip() for line in lines)
+    assert found == {"blocks": 5} | dict.fromkeys(kinds, 1)
+    assert more == "  ... and 1 more: see the report"
+
+
 def test_lints_of_all_kinds_are_shown_first():
     profile = Profile(
         stacks={
@@ -148,9 +170,9 @@ def test_lints_of_all_kinds_are_shown_first():
             " ... > Shop.load_part (parts.py:127)"
         ),
         "  blocks: 1 step over 100 ms, which took 400 ms: all-spans > f0 (app.py:0)",
+        "  blocks: 1 step over 100 ms, which took 300 ms: all-spans > f1 (app.py:1)",
         "  left-open: 2 spans were open when the task had finished: all-spans > query (unknown)",
         "  untracked: 1 task could not be tracked",
-        "  ... and 1 more: see the report",
     ]
 
 

@@ -185,6 +185,8 @@ FAULTS = {
 ALSO = {"thread.start()", "is_held.wait()"}
 """Lines where a busy machine, which does not let the other thread run, may block it as well."""
 
+MORE = re.compile(r"\.\.\. and \d+ more: see the report")
+"""What the terminal says if it has no room for all lines that stand out."""
 
 INNOCENT = {"queues", "answers"}
 LINTS = ("blocks", "scheduling-delay", "importing")
@@ -222,6 +224,7 @@ def assert_handlers_are_named(profile: Profile) -> None:
         assert found & FAULTS[name], lines
         assert found <= FAULTS[name] | ALSO, lines
     for name, blocks in kinds.items():
+        assert not blocks.is_innocent(profile.blocking_threshold), kinds
         assert (blocks.computing > blocks.calling) == (name == "computes"), kinds
 
 
@@ -239,11 +242,12 @@ def test_program(program, runs):
         assert "await Lock" in waits
         lints = find_lints(way.profile).shown
         assert {lint.kind for lint in lints} <= {*LINTS, *program.lints}
-        assert (
-            not {handler_of(lint.path or ()) for lint in lints if lint.kind == "blocks"} & INNOCENT
-        )
+        blamed = {handler_of(lint.path or ()) for lint in lints if lint.kind == "blocks"}
+        assert not blamed & INNOCENT
         for name in BLOCKING:  # the user reads of each, at once
-            assert any(f"(handlers.py:{line})" in way.own_errors for line in numbers(name))
+            is_read = any(f"(handlers.py:{line})" in way.own_errors for line in numbers(name))
+            # On a busy machine, each may block in several lines, and there is room for five.
+            assert is_read or MORE.search(way.own_errors), (name, way.own_errors)
         for name in program.of_runtime:
             paths = [path for path in idle if name in {frame.name for frame in path}]
             assert {path[1] for path in paths} == {RUNTIME}, name

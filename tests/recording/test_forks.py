@@ -178,7 +178,7 @@ async def main():
     os.waitpid(child, 0)
     print(before == names(), before, flush=True)
 
-with record("stack", functions=True) as recording:
+with record("stack", functions=True, blocking=None) as recording:
     asyncio.run(main())
 profile = recording.profile
 profile.check()

@@ -267,6 +267,24 @@ def test_a_stop_is_counted_once_though_the_sampler_notes_it_meanwhile(monkeypatc
     assert blocks.stopped == (400 if notes or not beats else 0)
 
 
+def test_what_a_long_step_has_used_is_not_taken_for_that_of_the_next_one(monkeypatch):
+    """On a busy machine, the sampler may read nothing in between."""
+    loop = Loop(100)
+    account, cpu = loop.account, 0
+    loop.owner.tells_kinds, loop.owner.pulse = True, Pulse()
+    monkeypatch.setattr(loops, "read_usage", lambda _: Usage(loop.clock(), cpu, 0, 0, cpu))
+    account.usage = (0, loops.read_usage(0))
+    kinds = []
+    for computed in (300, 0):
+        loop.task.begin_step(loop.clock())
+        loop.clock.tick(300)
+        cpu += computed
+        loop.task.end_step(loop.clock())
+        _, _, blocks = account.last_blocking
+        kinds.append((blocks.computing, blocks.calling))
+    assert kinds == [(300, 0), (0, 300)]
+
+
 def test_an_error_of_ours_at_the_end_of_a_step_stops_the_recording():
     loop = Loop(5)
     loop.watch.error = ZeroDivisionError()

@@ -399,31 +399,41 @@ def test_locations_are_bounded(blocking, monkeypatch):
 # ------------------------------------------------------------------------------------ the thread
 
 
-def burn(seconds):
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until:
+def burn(until):
+    deadline = time.monotonic() + 60
+    while not until() and time.monotonic() < deadline:
         pass
 
 
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
-def test_a_real_program_is_sampled_and_all_is_as_it_was_afterwards(backend, tmp_path, caplog):
+def test_a_real_program_is_sampled_and_all_is_as_it_was_afterwards(
+    backend, tmp_path, caplog, monkeypatch
+):
     import anyio
 
     async def main():
-        burn(0.25)
+        burn(is_logged)
 
+    def is_logged():
+        return any("blocked for" in message and "main" in message for message in caplog.messages)
+
+    # A busy machine may stall all loops, and that is logged as well.
+    monkeypatch.setattr("tracetools.sampling.blocking_log._LINE_GAP", 0)
     with record(tmp_path / "stack", functions=True, blocking=0.1) as recording:
         anyio.run(main, backend=backend)
     profile = recording.profile
     profile.check()
-    [(path, blocks)] = profile.blocking.items()
+    assert is_logged()
+    [(path, blocks)] = [item for item in profile.blocking.items() if is_below(item[0], "main")]
     assert (blocks.count, path[-1].name) == (1, "blocks the loop")
-    assert 0.25 <= blocks.total / 1e9 < 0.35
+    assert 100 * MILLISECOND < blocks.total <= profile.busy
     assert path[-1].location.startswith("tests/sampling/test_sampler.py:")
-    assert "blocked for" in caplog.text
-    busy = {path[-1].name: times.busy / 1e9 for path, times in profile.stacks.items()}
-    assert busy["burn"] > 0.2
+    assert sum(t.busy for p, t in profile.stacks.items() if is_below(p, "burn")) > 0
     assert not hidden_threads.running()
+
+
+def is_below(path, name):
+    return any(frame.name.rpartition(".")[2] == name for frame in path)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1e-9, math.nan, math.inf, 1e12])

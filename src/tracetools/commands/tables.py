@@ -29,6 +29,8 @@ _WIDTH: Final = 100
 _ARROW: Final = " > "
 _CUT: Final = "..."
 _MOST_LINTS: Final = 5
+"""How many lints that have a stack are shown at most."""
+
 _LEAST_WIDTH: Final = 24
 
 
@@ -114,16 +116,19 @@ def _processes(count: int) -> str:
 def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
     """Return the heaviest lints, a line for each, and the longest blocking step.
 
-    There are some of as many kinds as possible. The other lints are counted. Without any lint, this
-    returns an empty text.
+    Those of the whole program are all shown: on a busy machine they would take the room of the
+    lines to mend. Of those that have a stack, there are some of as many kinds as possible. The
+    other lints are counted. Without any lint, this returns an empty text.
     """
     found, left_out = find_lints(profile)
     kinds: dict[str, Lint] = {}
     for lint in found:
-        kinds.setdefault(lint.kind, lint)
+        if lint.path is not None:
+            kinds.setdefault(lint.kind, lint)
     heaviest = list(kinds.values())
-    chosen = [*heaviest, *(lint for lint in found if lint not in heaviest)][:_MOST_LINTS]
-    shown = [lint for lint in found if lint in chosen]
+    others = [lint for lint in found if lint.path is not None and lint not in heaviest]
+    chosen = [*heaviest, *others][:_MOST_LINTS]
+    shown = [lint for lint in found if lint.path is None or lint in chosen]
     if not shown:
         return ""
     lines = ["What stands out:", *(_lint_line(lint, width) for lint in shown)]

@@ -321,6 +321,8 @@ class RecordedLoop(LoopAccount):
         location, blocks = self.describe(stack, began, now)
         self.blocking[location] = self.blocking.get(location, Blocks()).plus(blocks)
         self.last_blocking = (began, location, blocks)
+        if self.usage[1] is not None:  # else the next step would seem to have used that as well
+            self.usage = (0, read_usage(self.native))
         if watch is not None:
             watch.step_blocked()
 

@@ -21,8 +21,14 @@ __all__ = ["Insist", "is_interruption", "signal_of"]
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Whether an error that struck in our code is the program's: Ctrl-C, or a handler's."""
-    return not isinstance(error, Exception) or signal_of(error) is not None
+    """Whether an error that struck in our code is the program's: Ctrl-C, or a handler's.
+
+    Where there is no memory to find out, it is taken for ours.
+    """
+    try:
+        return not isinstance(error, Exception) or signal_of(error) is not None
+    except MemoryError:
+        return False
 
 
 def signal_of(error: BaseException) -> int | None:

@@ -170,9 +170,15 @@ def _close_again(task: TaskAccount, before: Opened | None) -> None:
 
 
 def _give_up() -> None:
-    """Stop every recording after an error of ours that no single one can be blamed for."""
-    for recorder in tuple(recorders):
-        recorder.stop("a span could not be recorded")
+    """Stop every recording after an error of ours that no single one can be blamed for.
+
+    Where there is no memory even for that, they go on.
+    """
+    try:
+        for recorder in tuple(recorders):
+            recorder.stop("a span could not be recorded")
+    except MemoryError:
+        return
 
 
 def is_here(opened: Opening) -> bool:

@@ -274,12 +274,18 @@ class Recorder:
         self.waits.forget()
 
     def stop(self, why: str) -> None:
-        """Stop recording after an error of ours. Log it once, keep what there is, never raise."""
+        """Stop recording after an error of ours. Log it once, keep what there is, never raise.
+
+        Where there is no memory even for that, the recording goes on.
+        """
         if self.stopped:
             return
-        with Insist(quietly=True) as insist:
-            insist.do(self.close)
-            insist.do(self._say_why, why)
+        try:
+            with Insist(quietly=True) as insist:
+                insist.do(self.close)
+                insist.do(self._say_why, why)
+        except MemoryError:
+            return
 
     def _say_why(self, why: str) -> None:
         self.messages.error(

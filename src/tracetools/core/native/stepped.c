@@ -62,7 +62,8 @@ finish(SteppedCoroutine *self, PyObject *what)
 /* ---- one step */
 
 /* Handle an error of what was called before or after a step.
-   Return it if it is the program's. Else the recording stops, and NULL is returned. */
+   Return it if it is the program's. Else the recording stops, and NULL is returned. If there is no
+   memory even to stop it, it goes on without the step. */
 static PyObject *
 sort_out(SteppedCoroutine *self)
 {
@@ -73,7 +74,12 @@ sort_out(SteppedCoroutine *self)
     PyObject *done = PyObject_CallMethodOneArg(self->owner, name_failed, error);
     Py_DECREF(error);
     if (done == NULL) {
-        return take_error(); /* struck meanwhile */
+        error = take_error();
+        if (is_interruption(error)) { /* struck meanwhile */
+            return error;
+        }
+        Py_DECREF(error);
+        return NULL;
     }
     Py_DECREF(done);
     return NULL;

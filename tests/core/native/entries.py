@@ -1,0 +1,268 @@
+"""Every entry point of the native core, each called through the faces that Python code sees.
+
+`test_leaks.py` calls each of them 10,000 times. `test_memory_errors.py` lets each of its allocations
+fail. A new entry point needs one line here; `test_leaks.py` says if it has none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import types
+from collections.abc import Callable, Iterator
+
+from tracetools.core.native import native
+from tracetools.core.profile import Profile
+from tracetools.core.stacks import Frame, Stack
+from tracetools.core.steps import LoopSteps, Opened, TaskSteps
+from tracetools.instruments.stepped import SteppedCoroutine
+from tracetools.recording.guard import handle
+from tracetools.recording.recorder import Recorder
+from tracetools.testing import ScriptedLoop
+
+
+class Owner:
+    """Ends accounts; what fails stops the recording, as it does in a real one."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def exited(self, account) -> None:
+        pass
+
+    def dropped(self, account) -> None:
+        pass
+
+    def failed(self, error) -> None:
+        handle(error, self.recorder, "a step could not be recorded")
+
+
+@types.coroutine
+def forever():
+    while True:
+        try:
+            yield
+        except KeyError:
+            pass
+
+
+class World:
+    """A loop with a task in it that rests, and all that entry points take."""
+
+    def __init__(self) -> None:
+        self.script = ScriptedLoop()
+        self.loop = self.script.loop
+        self.tree = self.loop.tree
+        self.root = self.tree.root
+        self.task = self.script.tasks[self.script.spawn("task")]
+        self.frame, self.observed = Frame("span"), Frame("observed")
+        self.owner = Owner(self.script.recorder)
+        self.coroutine = forever()
+        self.stepped = self.step(self.coroutine)
+        self.send = self.stepped.send
+        self.asked: dict[Callable, None] = {}
+        self.premade: list = []
+        self.now = self.script.clock()
+        with self.step_of_task():
+            self.opened = self.task.open(self.frame, self.now)
+            self.task.close_current(self.opened, self.now)
+
+    def step(self, coroutine) -> SteppedCoroutine:
+        return SteppedCoroutine(coroutine, self.task, self.owner)
+
+    def make(self, function) -> object:
+        """Return what a function makes: a coroutine, say.
+
+        Python 3.13 may crash where it makes one and memory is short. See `premake`.
+        """
+        self.asked[function] = None
+        return self.premade.pop(0) if self.premade else function()
+
+    def premake(self) -> None:
+        """Have ready for the next call whatever calls up to now have made."""
+        self.premade = [function() for function in self.asked]
+
+    def end(self) -> Profile:
+        """End the recording; both laws of time hold."""
+        profile = self.script.finish()
+        self.script.recorder.close()
+        profile.check()
+        return profile
+
+    @contextlib.contextmanager
+    def step_of_task(self) -> Iterator[None]:
+        self.task.begin_step(self.now)
+        yield
+        self.task.end_step(self.now)
+
+
+def step(world: World) -> None:
+    world.task.begin_step(world.now)
+    world.task.end_step(world.now, True)
+
+
+def open_and_close(world: World) -> None:
+    task, now = world.task, world.now
+    task.begin_step(now)
+    opened = task.open(world.frame, now, 1)
+    task.close_current(opened, now)
+    task.end_step(now)
+
+
+def open_what_is_the_task_itself(world: World) -> None:
+    world.task.function = world.observed
+    world.task.open(world.observed, world.now)
+
+
+def close_out_of_order(world: World) -> None:
+    task, now = world.task, world.now
+    task.begin_step(now)
+    outer, inner = task.open(world.frame, now), task.open(world.observed, now)
+    assert not task.close_current(outer, now)
+    task.close(outer, now)
+    task.close(inner, now)
+    task.end_step(now)
+
+
+def steps_within_a_step(world: World) -> None:
+    world.task.begin_step(world.now)
+    other = world.loop.spawn(world.root, world.frame, world.now)
+    other.begin_step(world.now)
+    other.end_step(world.now)
+    world.task.end_step(world.now)
+    world.loop.exit(other, world.now)
+
+
+async def ends() -> int:
+    return 1000
+
+
+def steps_to_its_end(world: World) -> None:
+    with contextlib.suppress(StopIteration):
+        world.step(world.make(ends)).send(None)
+
+
+async def fails() -> None:
+    raise KeyError
+
+
+def step_fails(world: World) -> None:
+    with contextlib.suppress(KeyError):
+        world.step(world.make(fails)).send(None)
+
+
+def throw(world: World) -> None:
+    stepped = world.step(world.make(forever))
+    stepped.send(None)
+    stepped.throw(KeyError())
+    stepped.over()
+
+
+def dropped(world: World) -> None:
+    world.step(world.make(forever)).send(None)
+
+
+def reduce(world: World) -> None:
+    with contextlib.suppress(TypeError):
+        world.stepped.__reduce_ex__(2)
+
+
+def refused(*calls: Callable[[World], object]) -> Callable[[World], None]:
+    """Make calls of which each is refused."""
+
+    def call(world: World) -> None:
+        for each in calls:
+            try:
+                each(world)
+            except (TypeError, OverflowError, AttributeError):
+                continue
+            raise AssertionError("it was not refused")
+
+    return call
+
+
+ENTRIES: dict[str, Callable[[World], object]] = {
+    "Stack": lambda w: Stack(w.frame, w.root),
+    "Stack, its repr": lambda w: repr(w.task.stack),
+    "Stack, refused": refused(lambda w: Stack(w.frame, 5), lambda _: Stack()),
+    "Opened": lambda w: Opened(w.task, w.opened, w.root, 1 << 40, 2),
+    "Opened, refused": refused(
+        lambda w: Opened(w.task, 5, w.root, 1, 2), lambda w: Opened(w.task, None, w.root, 1, "")
+    ),
+    "TaskSteps": lambda w: TaskSteps(w.loop, w.root, 1 << 40),
+    "TaskSteps, refused": refused(lambda w: TaskSteps(w.loop, w.root, 1 << 80)),
+    "TaskSteps.begin_step": step,
+    "TaskSteps.begin_step, refused": refused(lambda w: w.task.begin_step("")),
+    "TaskSteps.end_step": step,
+    "TaskSteps.end_step, refused": refused(lambda w: w.task.end_step()),
+    "TaskSteps, a step within a step": steps_within_a_step,
+    "TaskSteps.open": open_and_close,
+    "TaskSteps.open, of what is the task": open_what_is_the_task_itself,
+    "TaskSteps.open, refused": refused(lambda w: w.task.open(w.frame, 1.5)),
+    "TaskSteps.close_current": open_and_close,
+    "TaskSteps.close_current, out of order": close_out_of_order,
+    "TaskSteps.close_current, refused": refused(lambda w: w.task.close_current(5, 5)),
+    "LoopSteps": lambda w: LoopSteps(w.tree, 1 << 40),
+    "LoopSteps, refused": refused(lambda w: LoopSteps(w.tree)),
+    "SteppedCoroutine": lambda w: w.step(w.coroutine).over(),
+    "SteppedCoroutine, dropped": dropped,
+    "SteppedCoroutine, refused": refused(lambda w: SteppedCoroutine(w.coroutine, 5, w.owner)),
+    "SteppedCoroutine.send": lambda w: w.send(None),
+    "SteppedCoroutine.send, to the end": steps_to_its_end,
+    "SteppedCoroutine.send, which fails": step_fails,
+    "SteppedCoroutine.throw": throw,
+    "SteppedCoroutine.throw, refused": refused(lambda w: w.stepped.throw()),
+    "SteppedCoroutine.close": lambda w: w.step(w.make(forever)).close(),
+    "SteppedCoroutine.over": lambda w: w.step(w.coroutine).over(),
+    "SteppedCoroutine.give_way": lambda w: w.step(w.coroutine).give_way(),
+    "SteppedCoroutine.__reduce_ex__": reduce,
+    "SteppedCoroutine, its attributes": lambda w: (w.stepped.gi_frame, w.stepped.__class__),
+    "SteppedCoroutine, an attribute that it lacks": refused(lambda w: w.stepped.nothing),
+    "SteppedCoroutine, as an object": lambda w: (hash(w.stepped), repr(w.stepped), w.stepped == 5),
+}
+"""What is called, by the name of what this is about: `Type`, `Type.method` or `function`."""
+
+
+NEVER_RAISE = {"SteppedCoroutine.send"}
+"""Those that must not raise where memory is short, for they stand where the program's code does."""
+
+COLD = {"TaskSteps, a step within a step", "TaskSteps.close_current, out of order"}
+"""Those of which a half is Python code that an error may strike midway: then recordings stop."""
+
+
+def attributes(name: str, where: str) -> Callable[[World], None]:
+    """Read every attribute that objects of a type have in C, and set those that can be set."""
+    kinds = (types.MemberDescriptorType, types.GetSetDescriptorType)
+    names = [each for each, had in vars(getattr(native, name)).items() if isinstance(had, kinds)]
+
+    def call(world: World) -> None:
+        found = getattr(world, where)
+        for each in names:
+            value = getattr(found, each)
+            with contextlib.suppress(AttributeError):
+                setattr(found, each, value)
+
+    return call
+
+
+if native is not None:
+    ENTRIES |= {
+        "Stack, its attributes": attributes("Stack", "root"),
+        "Opened, its attributes": attributes("Opened", "opened"),
+        "TaskSteps, its attributes": attributes("TaskSteps", "task"),
+        "LoopSteps, its attributes": attributes("LoopSteps", "loop"),
+    }
+
+
+def entry_points() -> set[str]:
+    """Return the names of all that the extension lets Python code call."""
+    found = set()
+    for name, value in vars(native).items():
+        if isinstance(value, type):
+            methods = (types.MethodDescriptorType, types.ClassMethodDescriptorType)
+            found |= {name} | {
+                f"{name}.{each}" for each, had in vars(value).items() if isinstance(had, methods)
+            }
+        elif inspect.isbuiltin(value):
+            found.add(name)
+    return found

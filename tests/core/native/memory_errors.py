@@ -1,0 +1,117 @@
+"""Lets allocations fail, one by one, in each entry point of the native core.
+
+    python -m tests.core.native.memory_errors NAME...
+
+`test_memory_errors.py` runs it in a process of its own, for a fault here would end that. It prints
+what went wrong, a line each.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import logging
+import sys
+from collections.abc import Callable, Iterator
+
+import _testcapi
+
+from tests.core.native.entries import COLD, ENTRIES, NEVER_RAISE, World
+from tracetools.core.errors import LawError
+
+MOST = 60
+"""More allocations than any entry point makes."""
+
+FAILING = (1, 3, 20)
+"""How many fail, from one on; of more than 30, Python 3.10 itself does not recover."""
+
+
+class Log(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+LOG = Log()
+
+
+def with_failures(call: Callable[[], object], first: int, count: int) -> BaseException | None:
+    """Call something while allocations fail, the first of them after so many; return its error."""
+    _testcapi.set_nomemory(first, first + count)
+    try:
+        call()
+    except BaseException as error:
+        _testcapi.remove_mem_hooks()
+        return error
+    finally:
+        _testcapi.remove_mem_hooks()
+    return None
+
+
+def try_all(name: str) -> Iterator[str]:
+    """Call an entry point with each failure there may be; give what is wrong with what follows."""
+    for count in FAILING:
+        for first in range(MOST):
+            wrong = try_one(name, first, count)
+            if wrong:
+                yield f"{name}, {count} from allocation {first} on: {wrong}"
+
+
+def try_one(name: str, first: int, count: int) -> str:
+    world = World()
+    try:
+        return what_is_wrong(world, name, first, count)
+    finally:
+        world.script.recorder.close()
+
+
+def what_is_wrong(world: World, name: str, first: int, count: int) -> str:
+    entry = ENTRIES[name]
+    entry(world)
+    world.premake()
+    LOG.lines.clear()
+    error = with_failures(lambda: entry(world), first, count)
+    if error is not None and (name in NEVER_RAISE or not may_be_raised(error, name)):
+        return f"it raised {error!r}"
+    is_stopped = world.script.recorder.stopped
+    if is_stopped != bool(LOG.lines) or len(LOG.lines) > 1:
+        return f"it logged {LOG.lines}, and the recording has {'' if is_stopped else 'not '}stopped"
+    if error is not None and name in COLD:
+        return ""
+    for unused in world.premade:
+        unused.close()
+    world.premade.clear()
+    try:
+        entry(world)
+        world.end()
+    except (LawError, StopIteration) as broken:
+        return f"it raised {error!r}, and then {broken!r}"
+    return ""
+
+
+def may_be_raised(error: BaseException, name: str) -> bool:
+    """Whether Python itself raises such an error where memory is short."""
+    of_python = isinstance(error, SystemError) and "error return without exception" in str(error)
+    raises = name.endswith(("refused", "fails", "lacks"))
+    return isinstance(error, MemoryError) or (raises and of_python)
+
+
+def main(names: list[str]) -> None:
+    faulthandler.enable()
+    gc.disable()  # so that the same allocations fail each time
+    logger = logging.getLogger("tracetools")
+    logger.addHandler(LOG)
+    logger.propagate = False
+    for name in names:
+        print(f"# {name}", flush=True)
+        for line in try_all(name):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

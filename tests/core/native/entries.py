@@ -1,7 +1,7 @@
 """Every entry point of the native core, each called through the faces that Python code sees.
 
-`test_leaks.py` calls each of them 10,000 times. `test_memory_errors.py` lets each of its allocations
-fail. A new entry point needs one line here; `test_leaks.py` says if it has none.
+`test_leaks.py` calls each of them 10,000 times. `test_memory_errors.py` lets each allocation fail.
+A new entry point needs one line here; `test_leaks.py` says if it has none.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterator
 
+from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import native
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack
@@ -39,11 +40,12 @@ class Owner:
 
 @types.coroutine
 def forever():
-    while True:
-        try:
+    try:
+        while True:
             yield
-        except KeyError:
-            pass
+    except KeyError:  # it bears one
+        while True:
+            yield
 
 
 class World:
@@ -60,6 +62,7 @@ class World:
         self.coroutine = forever()
         self.stepped = self.step(self.coroutine)
         self.send = self.stepped.send
+        self.histogram = HistogramBuilder()
         self.asked: dict[Callable, None] = {}
         self.premade: list = []
         self.now = self.script.clock()
@@ -133,6 +136,32 @@ def steps_within_a_step(world: World) -> None:
     world.loop.exit(other, world.now)
 
 
+def spawn_and_exit(world: World) -> None:
+    task = world.loop.spawn(world.root, world.frame, world.now, world)
+    world.loop.exit(task, world.now)
+
+
+def exit_with_open_spans(world: World) -> None:
+    task = world.loop.spawn(world.root, world.frame, world.now)
+    task.begin_step(world.now)
+    task.open(world.observed, world.now)
+    world.loop.exit(task, world.now)
+
+
+def wake(world: World) -> None:
+    world.loop.wake(world.task, world.now)
+    world.loop.settle_wait(world.task, world.now)
+    world.task.begin_step(world.now)
+    world.loop.wake(world.task, world.now, late=5)
+    world.task.end_step(world.now)
+    world.loop.take_from_queue(world.task, world.now)
+
+
+def finish(world: World) -> None:
+    task = world.loop.account_type(world.loop, world.root, world.now)
+    task.finish(world.now)
+
+
 async def ends() -> int:
     return 1000
 
@@ -196,6 +225,8 @@ ENTRIES: dict[str, Callable[[World], object]] = {
     "TaskSteps.end_step": step,
     "TaskSteps.end_step, refused": refused(lambda w: w.task.end_step()),
     "TaskSteps, a step within a step": steps_within_a_step,
+    "TaskSteps.finish": finish,
+    "TaskSteps.finish, refused": refused(lambda w: w.task.finish("")),
     "TaskSteps.open": open_and_close,
     "TaskSteps.open, of what is the task": open_what_is_the_task_itself,
     "TaskSteps.open, refused": refused(lambda w: w.task.open(w.frame, 1.5)),
@@ -203,7 +234,26 @@ ENTRIES: dict[str, Callable[[World], object]] = {
     "TaskSteps.close_current, out of order": close_out_of_order,
     "TaskSteps.close_current, refused": refused(lambda w: w.task.close_current(5, 5)),
     "LoopSteps": lambda w: LoopSteps(w.tree, 1 << 40),
+    "LoopSteps.runs_again": lambda w: LoopSteps.runs_again(w.loop),
+    "LoopSteps.wait_ends": lambda w: LoopSteps.wait_ends(w.loop, w.task, w.now),
+    "LoopSteps.step_ended": lambda w: LoopSteps.step_ended(w.loop, w.task, w.now, w.now),
+    "LoopSteps.touch": lambda w: w.loop.touch(w.now),
+    "LoopSteps.touch, refused": refused(lambda w: w.loop.touch("")),
+    "LoopSteps.spawn": spawn_and_exit,
+    "LoopSteps.spawn, refused": refused(lambda w: w.loop.spawn(5, w.frame, w.now)),
+    "LoopSteps.exit": exit_with_open_spans,
+    "LoopSteps.exit, refused": refused(lambda w: w.loop.exit(5, w.now)),
+    "LoopSteps.wake": wake,
+    "LoopSteps.wake, refused": refused(lambda w: w.loop.wake(w.task, 5, late="")),
+    "LoopSteps.settle_wait": wake,
+    "LoopSteps.settle_wait, refused": refused(lambda w: w.loop.settle_wait(w.task)),
+    "LoopSteps.take_from_queue": wake,
+    "LoopSteps.take_from_queue, refused": refused(lambda w: w.loop.take_from_queue(5, 5)),
     "LoopSteps, refused": refused(lambda w: LoopSteps(w.tree)),
+    "HistogramBuilder": lambda _: HistogramBuilder(),
+    "HistogramBuilder.add": lambda w: w.histogram.add(1 << 40),
+    "HistogramBuilder.add, refused": refused(lambda w: w.histogram.add("")),
+    "HistogramBuilder.sums": lambda w: w.histogram.sums(),
     "SteppedCoroutine": lambda w: w.step(w.coroutine).over(),
     "SteppedCoroutine, dropped": dropped,
     "SteppedCoroutine, refused": refused(lambda w: SteppedCoroutine(w.coroutine, 5, w.owner)),

@@ -1,6 +1,6 @@
-"""Lets allocations fail, one by one, in each entry point of the native core.
+"""Lets allocations fail, one by one, in each entry point, or in spans of recorded programs.
 
-    python -m tests.core.native.memory_errors NAME...
+    python -m tests.core.native.memory_errors [--spans] NAME...
 
 `test_memory_errors.py` runs it in a process of its own, for a fault here would end that. It prints
 what went wrong, a line each.
@@ -8,15 +8,18 @@ what went wrong, a line each.
 
 from __future__ import annotations
 
+import _testcapi
 import faulthandler
 import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
-import _testcapi
+import anyio
 
 from tests.core.native.entries import COLD, ENTRIES, NEVER_RAISE, World
+from tracetools import record, span
 from tracetools.core.errors import LawError
 
 MOST = 60
@@ -101,15 +104,57 @@ def may_be_raised(error: BaseException, name: str) -> bool:
     return isinstance(error, MemoryError) or (raises and of_python)
 
 
+# -------------------------------------------------------------------------- spans of whole programs
+
+
+def try_spans(backend: str) -> Iterator[str]:
+    """Open and close a span in a recorded program, with each failure; give what is wrong."""
+    for count in FAILING:
+        for first in range(MOST):
+            wrong = what_is_wrong_with_spans(backend, first, count)
+            if wrong:
+                yield f"a span on {backend}, {count} from allocation {first} on: {wrong}"
+
+
+def what_is_wrong_with_spans(backend: str, first: int, count: int) -> str:
+    errors: list[BaseException | None] = []
+
+    async def main() -> int:
+        known = span("a span")
+        with known:
+            await anyio.lowlevel.checkpoint()
+        enter, leave = known.__enter__, partial(known.__exit__, None, None, None)
+        errors.append(with_failures(enter, first, count))
+        await anyio.lowlevel.checkpoint()
+        errors.append(with_failures(leave, first, count))
+        await anyio.lowlevel.checkpoint()
+        return 5
+
+    LOG.lines.clear()
+    with record() as recording:
+        result = anyio.run(main, backend=backend)
+    if errors != [None, None] or result != 5:
+        return f"it raised {errors}, and the program returned {result}"
+    if len(LOG.lines) > 1:
+        return f"it logged {LOG.lines}"
+    if not LOG.lines:
+        recording.profile.check()
+    return ""
+
+
 def main(names: list[str]) -> None:
     faulthandler.enable()
     gc.disable()  # so that the same allocations fail each time
     logger = logging.getLogger("tracetools")
     logger.addHandler(LOG)
     logger.propagate = False
+    tries = try_all
+    if names[:1] == ["--spans"]:
+        tries = try_spans
+        del names[0]
     for name in names:
         print(f"# {name}", flush=True)
-        for line in try_all(name):
+        for line in tries(name):
             print(line, flush=True)
 
 

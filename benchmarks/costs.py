@@ -261,9 +261,15 @@ def print_table(machine: Machine, rows: Iterable[str]) -> bool:
     print(f"{machine}\n")
     print_row(*HEAD[:-1], "met")
     print_row(*("-" * width for width in WIDTHS))
+    load = busy()
     went_well = [print_figures(row, measure(machine)) for row in rows for measure in ROWS[row]]
-    print()
+    print(f"\nprocesses that wanted a processor: {load} before, {busy()} at the end\n")
     return all(went_well)
+
+
+def busy() -> str:
+    """Return how many processes wanted to run in the last minute, where that is known."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def print_figures(row: str, figures: Iterable[Figure]) -> bool:

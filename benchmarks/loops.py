@@ -19,8 +19,11 @@ from typing import Any, NamedTuple
 import trio
 from variants import VARIANTS, interleave, pin, recording
 
-Main = Callable[[int], Coroutine[Any, Any, None]]
-"""Does a number of things, which are measured."""
+Measured = Callable[[int], Coroutine[Any, Any, list[float]]]
+"""Does a number of things in each of some slices; returns the nanoseconds for one in each slice."""
+
+SLICES = 8
+"""How many slices are measured in each recording. One more before them is thrown away."""
 
 TASKS = 10
 """How many tasks step in turn."""
@@ -29,24 +32,38 @@ BATCH = 100
 """How many short tasks there are at once."""
 
 # ------------------------------------------------------------------------------------------ steps
+# The tasks live on from slice to slice. A loop lets each of them step once before any steps again.
 
 
-async def trio_steps(number: int) -> None:
-    async def task() -> None:
+async def step(pause: Callable[[], Any], number: int) -> None:
+    for _ in range((SLICES + 1) * (number // TASKS)):
+        await pause()
+
+
+async def timed_steps(pause: Callable[[], Any], number: int) -> list[float]:
+    """Be one of the tasks, and look at the clock."""
+    found = []
+    for _ in range(SLICES + 1):
+        began = process_time_ns()
         for _ in range(number // TASKS):
-            await trio.lowlevel.checkpoint()
+            await pause()
+        found.append((process_time_ns() - began) / number)
+    return found[1:]
 
+
+async def trio_steps(number: int) -> list[float]:
     async with trio.open_nursery() as nursery:
-        for _ in range(TASKS):
-            nursery.start_soon(task)
+        for _ in range(TASKS - 1):
+            nursery.start_soon(step, trio.lowlevel.checkpoint, number)
+        return await timed_steps(trio.lowlevel.checkpoint, number)
 
 
-async def asyncio_steps(number: int) -> None:
-    async def task() -> None:
-        for _ in range(number // TASKS):
-            await asyncio.sleep(0)
-
-    await asyncio.gather(*(task() for _ in range(TASKS)))
+async def asyncio_steps(number: int) -> list[float]:
+    pause = partial(asyncio.sleep, 0)
+    others = [asyncio.create_task(step(pause, number)) for _ in range(TASKS - 1)]
+    found = await timed_steps(pause, number)
+    await asyncio.gather(*others)
+    return found
 
 
 # ------------------------------------------------------------------------------------ short tasks
@@ -112,21 +129,23 @@ async def future_callbacks(number: int) -> None:
 
 # -------------------------------------------------------------------------------------- measuring
 
-SLICES = 8
-"""How many slices are measured in each recording."""
 
-
-def run_uvloop(main: Main, number: int) -> list[float]:
+def run_uvloop(main: Coroutine[Any, Any, list[float]]) -> list[float]:
     import uvloop  # noqa: PLC0415  # only where it is asked for
 
-    return uvloop.run(timed(main, number))
+    return uvloop.run(main)
 
 
-RUNS: dict[str, Callable[[Main, int], list[float]]] = {
-    "trio": lambda main, number: trio.run(timed, main, number),
-    "asyncio": lambda main, number: asyncio.run(timed(main, number)),
-    "uvloop": run_uvloop,
-}
+def timed(do: Callable[[int], Any]) -> Measured:
+    async def measured(number: int) -> list[float]:
+        found = []
+        for _ in range(SLICES + 1):
+            began = process_time_ns()
+            await do(number)
+            found.append((process_time_ns() - began) / number)
+        return found[1:]
+
+    return measured
 
 
 class Program(NamedTuple):
@@ -137,7 +156,7 @@ class Program(NamedTuple):
     """
 
     backend: str
-    main: Main
+    main: Measured
     number: int
     variants: tuple[str, ...] = ("time only", "default", "all on")
 
@@ -147,28 +166,21 @@ PROGRAMS = {
     "step, trio": Program("trio", trio_steps, 3000, STEP_VARIANTS),
     "step, asyncio": Program("asyncio", asyncio_steps, 4000, STEP_VARIANTS),
     "step, uvloop": Program("uvloop", asyncio_steps, 8000, STEP_VARIANTS),
-    "short task, trio": Program("trio", trio_tasks, 300),
-    "short task, asyncio create_task": Program("asyncio", asyncio_tasks, 1000),
-    "short task, asyncio TaskGroup": Program("asyncio", group_tasks, 1000),
-    "callback, one at a time": Program("asyncio", partial(callbacks, 1), 2000),
-    "callback, 100 at a time": Program("asyncio", partial(callbacks, 100), 5000),
-    "callback of a future": Program("asyncio", future_callbacks, 3000),
+    "short task, trio": Program("trio", timed(trio_tasks), 300),
+    "short task, asyncio create_task": Program("asyncio", timed(asyncio_tasks), 1000),
+    "short task, asyncio TaskGroup": Program("asyncio", timed(group_tasks), 1000),
+    "callback, one at a time": Program("asyncio", timed(partial(callbacks, 1)), 2000),
+    "callback, 100 at a time": Program("asyncio", timed(partial(callbacks, 100)), 5000),
+    "callback of a future": Program("asyncio", timed(future_callbacks), 3000),
 }
-
-
-async def timed(main: Main, number: int) -> list[float]:
-    """Return the nanoseconds for one of so many, for some slices; one before is thrown away."""
-    found = []
-    for _ in range(SLICES + 1):
-        began = process_time_ns()
-        await main(number)
-        found.append((process_time_ns() - began) / number)
-    return found[1:]
 
 
 def measured(program: Program, variant: str) -> list[float]:
     with recording(VARIANTS[variant]):
-        return RUNS[program.backend](program.main, program.number)
+        if program.backend == "trio":
+            return trio.run(program.main, program.number)
+        run = run_uvloop if program.backend == "uvloop" else asyncio.run
+        return run(program.main(program.number))
 
 
 def main(name: str, seconds: float) -> None:

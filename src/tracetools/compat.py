@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 __all__ = [
+    "ASYNCIO_QUEUES",
     "FORKS_FOR_EXEC",
     "IMMUTABLE",
     "TRIO_THREAD_FUNCTION",
@@ -33,6 +34,8 @@ __all__ = [
     "asyncio_creation",
     "asyncio_eager_constructor",
     "asyncio_future_class",
+    "asyncio_handle",
+    "asyncio_handle_slots",
     "asyncio_is_gathering",
     "asyncio_is_of_future",
     "asyncio_is_rearmed",
@@ -660,6 +663,21 @@ _TORNADO: Final = {
     "_handle_events": "tornado.platform.asyncio",
 }
 """The methods of tornado's loops that asyncio's call, and their modules."""
+
+
+def asyncio_handle(handle: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+    """Return the loop of a handle, what it calls, and the arguments."""
+    return handle._loop, handle._callback, handle._args  # noqa: SLF001
+
+
+def asyncio_handle_slots() -> tuple[Any, Any]:
+    """Return where asyncio's handles keep what they call, and their loop; None for what is gone."""
+    handle = _in_module("asyncio.events", "Handle")
+    return getattr(handle, "_callback", None), getattr(handle, "_loop", None)
+
+
+ASYNCIO_QUEUES: Final = ("_ready", "_scheduled")
+"""What asyncio's loops keep handles in: those that are ready, and timers."""
 
 
 def asyncio_is_rearmed(handle: Any, callback: Any) -> bool:

@@ -285,21 +285,76 @@ def test_what_strikes_before_a_callback_does_not_prevent_it(recorded, clock, mon
     assert called
 
 
-def test_what_strikes_before_its_recording_is_known_is_not_lost(recorded, monkeypatch):
-    class Striking(dict):
-        def get(self, loop):
-            monkeypatch.undo()
-            raise KeyboardInterrupt
+def run_on(loop_class, main):
+    """Run a main function on a loop of a class of the program's; return the loop."""
+    loop = loop_class()
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def test_what_strikes_before_its_recording_is_known_is_not_lost(clock, tmp_path):
+    class Loop(asyncio.SelectorEventLoop):
+        strikes = False
+
+        def __hash__(self):
+            if self.strikes:
+                self.strikes = False
+                raise KeyboardInterrupt
+            return super().__hash__()
 
     async def main():
-        asyncio.get_running_loop().call_soon(called.append, True)
-        monkeypatch.setattr(asyncio_callbacks, "_followed", Striking())
+        loop = asyncio.get_running_loop()
+        loop.call_soon(setattr, loop, "strikes", True)
+        loop.call_soon(called.append, True)
         await until_called()
 
     called = []
-    with pytest.raises(KeyboardInterrupt):
-        recorded(main)
+    with (
+        record(tmp_path / "stack", clock=clock, flush_interval=None),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        run_on(Loop, main)
     assert called
+
+
+def test_what_strikes_at_the_end_of_a_callback_that_is_known_leaves_nothing_running(
+    clock, tmp_path
+):
+    class Loop(asyncio.SelectorEventLoop):
+        strikes = False
+
+        @property
+        def _ready(self):
+            if self.strikes:
+                self.strikes = False
+                raise KeyboardInterrupt
+            return vars(self)["ready"]
+
+        @_ready.setter
+        def _ready(self, ready):
+            vars(self)["ready"] = ready
+
+    def callback():
+        clock.tick(5)
+        loop = asyncio.get_running_loop()
+        loop.strikes, again[:] = not again, [True]
+
+    async def main():
+        asyncio.get_running_loop().call_soon(callback)
+        asyncio.get_running_loop().call_soon(callback)
+        await until_called()
+
+    again = [True]
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+        run_on(Loop, main)
+        again.clear()
+        with pytest.raises(KeyboardInterrupt):
+            run_on(Loop, main)
+        clock.tick(100)
+    found.profile.check()
+    assert found.profile.callbacks == 15
 
 
 @pytest.mark.parametrize("several", [False, True])

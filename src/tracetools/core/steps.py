@@ -11,6 +11,8 @@ from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import accelerated
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from tracetools.core.stacks import Frame, Stack, StackTree
 
 __all__ = ["ALWAYS", "NEVER", "LoopSteps", "Opened", "TaskSteps"]
@@ -238,6 +240,12 @@ class LoopSteps:
         changes: how often its tasks or their numbers have changed by more than one plain store.
         changing: how many such changes are going on just now; not 0 while one does.
         waits: gives waits to what was awaited, when they end; ``None`` to leave them with the task.
+        known: the code and account of callbacks that were called before, by the name of their
+            function. None is the account of what is not of the program.
+        late: by how many nanoseconds the timer is late that the loop calls just now; 0 if it calls
+            none.
+        measures_delays: whether `late` is measured.
+        poller: the identity of what it waits for events with; 0 if that is not known.
     """
 
     __slots__ = (
@@ -251,10 +259,14 @@ class LoopSteps:
         "delays",
         "due",
         "exited",
+        "known",
+        "late",
         "least_wait",
         "lifetimes",
+        "measures_delays",
         "paused",
         "plain_wait",
+        "poller",
         "queue",
         "queued",
         "running",
@@ -282,6 +294,9 @@ class LoopSteps:
         self.collected = ALWAYS
         self.changes = self.changing = 0
         self.waits: Any = None  # a WaitEnds, or None
+        self.known: dict[str, tuple[CodeType, Any]] = {}
+        self.late = self.poller = 0
+        self.measures_delays = False
 
     def runs_again(self) -> None:
         """Take note of a step of a paused loop, which may run again. Here nothing is done."""

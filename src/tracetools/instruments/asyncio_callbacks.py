@@ -4,6 +4,8 @@ While loops are recorded, `Handle._run` is replaced: what it calls is a step of 
 asyncio's own, or a callback of the program. The last gets an account, named by its function. A
 transport's callback is named by the method of the protocol that it calls. uvloop's handles are
 written in C and cannot be seen.
+
+`measured_run` is the reference of `native/callbacks.c`.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from __future__ import annotations
 import functools
 from _thread import allocate_lock
 from asyncio import TimerHandle
+from contextlib import suppress
 from types import BuiltinMethodType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools import compat
 from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption
+from tracetools.core.native import accelerated
 from tracetools.instruments.callback_names import callback_frame, is_known_by_code
 from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.forks import renew_in_child
@@ -25,7 +29,7 @@ from tracetools.recording.loops import RecordedLoop
 from tracetools.recording.notebooks import is_callback_of_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tracetools.core.accounting import TaskAccount
 
@@ -39,6 +43,7 @@ _lock = allocate_lock()
 
 def follow(loop: Any, account: RecordedLoop) -> None:
     """Charge the callbacks of an asyncio loop, which is about to run, to an account."""
+    account.measures_delays = account.owner.delays_count
     with _lock:
         _set(loop, (*_accounts_of(loop), account))
 
@@ -62,147 +67,191 @@ def _set(loop: Any, accounts: tuple[RecordedLoop, ...]) -> None:
         _followed.pop(loop, None)
 
 
-_is_rearmed: Final = compat.asyncio_is_rearmed
+class _Uses(NamedTuple):
+    """What `measured_run` needs.
 
-
-def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:  # noqa: C901  # as below
-    """Return a replacement of `Handle._run` that does the same and measures callbacks.
-
-    What a step costs here is one comparison or two. What finds the account of a callback that was
-    called before is written out, for it would cost as much again to call it.
+    Attributes:
+        followed: the loops that are followed.
+        first_steps: the types of callbacks that step a task which no future has woken, as far as
+            any was met.
+        futures: asyncio's own classes of futures and tasks.
+        timer: the class of handles that are called at a certain time.
+        callback: where handles keep what they call; None if that is not known.
+        loop: where handles keep their loop; None if that is not known.
+        queues: the names of what loops keep handles in: those that are ready, and timers.
+        begin: called with a list and a handle; begins its callback, and appends the accounts.
+        end: called with that list and handle; ends the callback.
+        is_rearmed: called with a handle and its callback; whether that is to be called again.
+        end_again: called with accounts and the error that has interrupted the end.
+        sort_out: called with a handle and the error that has interrupted the beginning.
     """
 
-    def _run(self: Any) -> Any:  # noqa: C901, PLR0912  # one frame, for a call is too dear
+    followed: dict[Any, RecordedLoop | tuple[RecordedLoop, ...]]
+    first_steps: set[type]
+    futures: tuple[type, ...]
+    timer: type
+    callback: Any
+    loop: Any
+    queues: tuple[str, str]
+    begin: Callable[[list[TaskAccount], Any], None]
+    end: Callable[[list[TaskAccount], Any], None]
+    is_rearmed: Callable[[Any, Any], bool]
+    end_again: Callable[[Sequence[TaskAccount], BaseException], None]
+    sort_out: Callable[[Any, BaseException], None]
+
+
+def measured(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a replacement of `Handle._run` that does the same and measures callbacks."""
+    if _uses.callback is None or _uses.loop is None:
+        return original
+    register_step(original.__code__)
+    return measured_run(original, _uses)
+
+
+@accelerated
+def measured_run(original: Callable[[Any], Any], uses: _Uses) -> Callable[[Any], Any]:
+    """Return a replacement of `Handle._run`; see `_Uses`."""
+
+    def _run(self: Any) -> Any:
         callback = self._callback
         kind = type(callback)
-        if kind in _first_steps or (kind in _in_c and type(callback.__self__) in _futures):
+        if kind in uses.first_steps or (
+            issubclass(kind, BuiltinMethodType) and type(callback.__self__) in uses.futures
+        ):
             try:
                 return original(self)
             finally:
                 del self, callback  # an error's traceback refers to this frame
-        loop = account = function = struck = None
-        others: tuple[TaskAccount, ...] = ()
-        delayed: tuple[RecordedLoop, ...] = ()
+        begun: list[TaskAccount] = []
+        struck = None
         try:
-            loop = _followed.get(self._loop)
-            if type(self) is TimerHandle:
-                delayed = _delayed_by(self, loop)
-            if isinstance(loop, tuple):
-                others = _begin_in_each(loop, self)
-            elif loop is not None and loop.current is None:
-                function = callback.__func__ if kind is MethodType else callback
-                known = None
-                if type(function) is FunctionType and type(function.__qualname__) is str:
-                    known = loop.known.get(function.__qualname__)
-                if known is None or known[0] is not function.__code__:
-                    account = _begin(loop, self)
-                elif known[1] is not None:
-                    account = known[1]
-                    account.begin_step(loop.clock())
+            uses.begin(begun, self)
         except BaseException as error:  # noqa: BLE001  # the callback must be called nevertheless
             struck = error
         try:
-            original(self)
+            result = original(self)
         except BaseException as error:
             hide_frame(error)
             raise
         finally:
-            for one in delayed:
-                one.late = 0
-            try:
-                if account is not None:
-                    now = account.loop.clock()
-                    account.loop.end_callback(account, now, _is_rearmed(self, callback))
-                elif others:
-                    _end_each(others, self)
-            except BaseException as error:  # noqa: BLE001  # sorted out there
-                _end_again(others if account is None else (account,), error)
-            del self, callback, function
+            uses.end(begun, self)
+            handle, self, callback = self, None, None
         if struck is not None:
-            _handle(loop, struck)
-        return None
+            uses.sort_out(handle, struck)
+        return result
 
     register_step(_run.__code__)
     return functools.wraps(original)(_run)
 
 
-def _delayed_by(
-    timer: TimerHandle, followed: RecordedLoop | tuple[RecordedLoop, ...] | None
-) -> tuple[RecordedLoop, ...]:
+def _begin(begun: list[TaskAccount], called: Any) -> None:
+    """Begin a callback in each recording of its loop; append the accounts whose steps begin."""
+    of_handle, callback, args = compat.asyncio_handle(called)
+    loops = _accounts_of(of_handle)
+    if type(called) is TimerHandle:
+        _note_delay(called, loops)
+    for loop in loops:
+        account = _account_of(loop, callback, args) if loop.current is None else None
+        if account is not None:
+            begun.append(account)
+            account.begin_step(loop.clock())
+
+
+def _note_delay(timer: TimerHandle, loops: tuple[RecordedLoop, ...]) -> None:
     """Note that a timer is late, in the loops whose scheduled time is measured."""
-    known = (followed,) if isinstance(followed, RecordedLoop) else followed or ()
-    loops = tuple(loop for loop in known if loop.owner.delays_count)
+    loops = tuple(loop for loop in loops if loop.measures_delays)
     late = compat.asyncio_lateness(timer) if loops else 0
     for loop in loops:
         loop.late = late
-    return loops
 
 
 _first_steps: Final[set[type]] = set()
-"""The types of callbacks that step a task which no future has woken, as far as any was met."""
-
-_in_c: Final[set[type]] = {BuiltinMethodType}
-"""The types of methods in C, as far as any of a future was met."""
-
-_futures: Final = {compat.asyncio_future_class(), *compat.asyncio_task_classes()}
-"""asyncio's own classes of futures and tasks: their methods in C are its own work, or step a task.
-
-To ask for the name of a method in C costs four times as much, for it is made anew.
-"""
 
 
-def _begin(loop: RecordedLoop, called: Any) -> TaskAccount | None:
-    """Begin a callback of which nothing is known so far; None if it is not of the program."""
-    callback = called._callback  # noqa: SLF001
+def _account_of(loop: RecordedLoop, callback: Any, args: tuple[Any, ...]) -> TaskAccount | None:
+    """Return the account of a callback; None if it is not of the program."""
+    function: Any = callback.__func__ if type(callback) is MethodType else callback
+    if type(function) is FunctionType and type(function.__qualname__) is str:
+        code, account = loop.known.get(function.__qualname__, (None, None))
+        if code is function.__code__:
+            return account
+    return _new_account_of(loop, callback, args)
+
+
+def _new_account_of(loop: RecordedLoop, callback: Any, args: tuple[Any, ...]) -> TaskAccount | None:
+    """Return the account of a callback of which nothing is known so far."""
     if compat.asyncio_is_of_future(callback):
-        _in_c.add(type(callback))
         return None
     if compat.asyncio_is_step(callback):
         if type(callback) is not MethodType:
             _first_steps.add(type(callback))
         return None
-    now = loop.clock()
-    frame = callback_frame(callback, called._args)  # noqa: SLF001
+    frame = callback_frame(callback, args)
     is_tick = frame is not None and compat.trio_is_guest_tick(frame.name)
     if is_tick and loop.is_host:
         return None
     if loop.is_of_kernel and frame is not None and is_callback_of_kernel(frame):
         frame = None
-    account = None if frame is None else loop.callback(frame, now)
+    account = None if frame is None else loop.callback(frame, loop.clock())
     if is_known_by_code(callback) and not is_tick:
         loop.know(callback, account)
-    if account is not None:
-        account.begin_step(now)
     return account
 
 
-def _begin_in_each(loops: tuple[RecordedLoop, ...], called: Any) -> tuple[TaskAccount, ...]:
-    """Begin a callback in each recording of a loop."""
-    begun = [_begin(loop, called) for loop in loops if loop.current is None]
-    return tuple(account for account in begun if account is not None)
+def _end(begun: Sequence[TaskAccount], called: Any) -> None:
+    """End a callback in each recording in which it has begun."""
+    try:
+        of_handle, callback, _ = compat.asyncio_handle(called)
+        if type(called) is TimerHandle:
+            for loop in _accounts_of(of_handle):
+                loop.late = 0
+        for account in begun:
+            now = account.loop.clock()
+            account.loop.end_callback(account, now, _is_rearmed(called, callback))
+    except BaseException as error:  # noqa: BLE001  # sorted out there
+        _end_again(begun, error)
 
 
-def _end_each(accounts: tuple[TaskAccount, ...], called: Any) -> None:
-    rearms = compat.asyncio_is_rearmed(called, called._callback)  # noqa: SLF001
-    for account in accounts:
-        account.loop.end_callback(account, account.loop.clock(), rearms)
+_is_rearmed: Final = compat.asyncio_is_rearmed
 
 
-def _end_again(accounts: tuple[TaskAccount, ...], error: BaseException) -> None:
+def _end_again(begun: Sequence[TaskAccount], error: BaseException) -> None:
     """End a callback whose end was interrupted by an error."""
     with Insist() as insist:
-        for account in accounts:
+        for account in begun:
             insist.do(account.loop.end_callback, account, account.loop.clock())
-    _handle(tuple(account.loop for account in accounts), error)
+    _handle(tuple(account.loop for account in begun), error)
 
 
-def _handle(loops: RecordedLoop | tuple[RecordedLoop, ...] | None, error: BaseException) -> None:
+def _sort_out(called: Any, error: BaseException) -> None:
+    """Handle an error that struck before a callback was called."""
+    loops: tuple[RecordedLoop, ...] = ()
+    with suppress(Exception):
+        loops = _accounts_of(compat.asyncio_handle(called)[0])
+    _handle(loops, error)
+
+
+def _handle(loops: tuple[RecordedLoop, ...], error: BaseException) -> None:
     """Stop recording after an error of ours; raise it if it is the program's."""
-    loops = (loops,) if isinstance(loops, RecordedLoop) else loops or ()
     for loop in loops:
         handle(error, loop.owner, "a callback could not be recorded")
     if not loops and is_interruption(error):  # it struck where no recording was known yet
         raise error
+
+
+_uses: Final = _Uses(
+    _followed,
+    _first_steps,
+    (compat.asyncio_future_class(), *compat.asyncio_task_classes()),
+    TimerHandle,
+    *compat.asyncio_handle_slots(),
+    compat.ASYNCIO_QUEUES,
+    _begin,
+    _end,
+    compat.asyncio_is_rearmed,
+    _end_again,
+    _sort_out,
+)
 
 
 def _forget_in_child() -> None:

@@ -7,16 +7,20 @@ loops are recorded, that method is replaced in the class. A call that cannot wai
 from __future__ import annotations
 
 import functools
+from _thread import get_ident
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools.core.native import accelerated
 from tracetools.instruments.patching import Patches, lock
 from tracetools.instruments.stepped import hide_frame
-from tracetools.recording.current import loops_here
+from tracetools.recording.current import recorded_loops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tracetools.recording.loops import RecordedLoop
 
 __all__ = ["unwatch", "watch"]
 
@@ -56,14 +60,28 @@ def _owner(kind: type, method: str) -> type | None:
 
 
 def _measured(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method that does the same, and charges the time to the loop of this thread."""
+    return measured_poll(original, recorded_loops)
+
+
+@accelerated
+def measured_poll(
+    original: Callable[..., Any], recorded: dict[int, RecordedLoop | tuple[RecordedLoop, ...]]
+) -> Callable[..., Any]:
+    """Return a method that does the same, and charges the time to the loops of this thread.
+
+    Args:
+        original: the method.
+        recorded: the loops that are recorded, by thread.
+    """
 
     @functools.wraps(original)
     def poll(self: Any, timeout: float | None = None) -> Any:
         try:
             if timeout is not None and timeout <= 0:
                 return original(self, timeout)
-            loops = [one for one in loops_here() if one.poller == id(self) and one.current is None]
+            found = recorded.get(get_ident(), ())
+            here = found if isinstance(found, tuple) else (found,)
+            loops = [one for one in here if one.poller == id(self) and one.current is None]
             begun = [loop.clock() for loop in loops]
             try:
                 return original(self, timeout)

@@ -17,7 +17,6 @@ from tracetools.recording.usage import divided, read_usage
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import ContextVar
-    from types import CodeType
     from typing import Any, Protocol
 
     from tracetools.attribution.functions import FunctionStacks
@@ -131,14 +130,9 @@ class RecordedLoop(LoopAccount):
     Attributes:
         owner: the recording.
         thread: the identity of the thread that the loop runs in.
-        known: the code and account of callbacks that were called before, by the name of their
-            function. None is the account of what is not of the program.
-        poller: the identity of what it waits for events with; 0 if that is not known.
         unseen: estimates what it does between steps, if nothing but steps can be seen; else None.
         clock: the clock as it stands in that thread.
         threshold: how long a step may take before it blocks the loop, in nanoseconds.
-        late: by how many nanoseconds the timer is late that the loop calls just now; 0 if it calls
-            none.
         blocking: the steps that took longer, by location.
         samples: samples of the step that takes long just now: `began`, the location, the weight.
         native: the number that the operating system has for the thread; 0 if it is not known.
@@ -165,13 +159,10 @@ class RecordedLoop(LoopAccount):
         "is_guest",
         "is_host",
         "is_of_kernel",
-        "known",
         "last_blocking",
-        "late",
         "looks_every",
         "native",
         "owner",
-        "poller",
         "postponed",
         "samples",
         "shared",
@@ -200,12 +191,10 @@ class RecordedLoop(LoopAccount):
         self.owner = owner
         self.clock = clock
         self.thread = thread
-        self.poller = self.late = 0
         self.native = compat.native_thread()
         self.usage: tuple[int, Usage | None] = (0, None)
         self.stops = (0, 0, 0)
         self.unseen: UnseenTime | None = None
-        self.known: dict[str, tuple[CodeType, TaskAccount | None]] = {}
         self.threshold = threshold
         self.blocking: dict[Location, Blocks] = {}
         self.samples: list[tuple[int, Location, int]] = []

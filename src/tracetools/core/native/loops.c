@@ -16,9 +16,10 @@ loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
     Py_INCREF(Py_None);
     self->tree = Py_None;
     self->tasks = PyDict_New();
+    self->known = PyDict_New();
     self->queue = make_histogram();
     self->delays = make_histogram();
-    if (self->tasks == NULL || self->queue == NULL || self->delays == NULL) {
+    if (self->tasks == NULL || self->known == NULL || self->queue == NULL || self->delays == NULL) {
         Py_DECREF(self);
         return NULL;
     }
@@ -46,6 +47,7 @@ loop_traverse(LoopSteps *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->tree);
     Py_VISIT(self->tasks);
+    Py_VISIT(self->known);
     Py_VISIT(self->clock);
     Py_VISIT(self->coroutine);
     Py_VISIT(self->waits);
@@ -60,6 +62,9 @@ loop_clear(LoopSteps *self)
     Py_CLEAR(self->clock);
     if (self->tasks != NULL) {
         PyDict_Clear(self->tasks); /* what its methods need stays */
+    }
+    if (self->known != NULL) {
+        PyDict_Clear(self->known);
     }
     Py_CLEAR(self->coroutine);
     Py_CLEAR(self->waits);
@@ -77,6 +82,7 @@ loop_dealloc(LoopSteps *self)
     loop_clear(self);
     Py_CLEAR(self->tree);
     Py_CLEAR(self->tasks);
+    Py_CLEAR(self->known);
     Py_CLEAR(self->queue);
     Py_CLEAR(self->delays);
     Py_CLEAR(self->began_object);
@@ -251,6 +257,10 @@ static PyMemberDef loop_members[] = {
     {"plain_wait", T_LONGLONG, offsetof(LoopSteps, plain_wait), 0, NULL},
     {"due", T_LONGLONG, offsetof(LoopSteps, due), 0, NULL},
     {"tasks", T_OBJECT_EX, offsetof(LoopSteps, tasks), READONLY, NULL},
+    {"known", T_OBJECT_EX, offsetof(LoopSteps, known), READONLY, NULL},
+    {"late", T_LONGLONG, offsetof(LoopSteps, late), 0, NULL},
+    {"measures_delays", T_BOOL, offsetof(LoopSteps, measures_delays), 0, NULL},
+    {"poller", T_ULONGLONG, offsetof(LoopSteps, poller), 0, NULL},
     {"queued", T_LONGLONG, offsetof(LoopSteps, queued), 0, NULL},
     {"queue", T_OBJECT_EX, offsetof(LoopSteps, queue), READONLY, NULL},
     {"delays", T_OBJECT_EX, offsetof(LoopSteps, delays), READONLY, NULL},

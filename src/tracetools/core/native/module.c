@@ -11,7 +11,7 @@ add_type(PyObject *module, PyTypeObject *type)
 /* Every part of the module. */
 static int (*const parts[])(PyObject *) = {
     add_stacks, add_histograms, add_opened, add_tasks, add_loops,
-    add_stepped, add_waits, add_sampler,
+    add_stepped, add_waits, add_sampler, add_methods, add_callbacks, add_event_waits,
 };
 
 static int

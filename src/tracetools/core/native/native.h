@@ -81,11 +81,14 @@ struct LoopSteps {
     PyObject *coroutine;    /* what steps just now; NULL if that is not known */
     PyObject *began_object; /* `began` as an object, the same one for all of a step; or NULL */
     PyObject *waits;        /* a WaitEnds, or NULL */
+    PyObject *known;        /* a dict: the callbacks that were called before */
     Histogram *queue, *delays;
     int64_t began, exited, lifetimes, queued;
     int64_t least_wait, plain_wait, due, collected, changes, changing;
     int64_t usual_wait, paused; /* NONE for none */
-    char running;
+    int64_t late;
+    unsigned long long poller; /* the identity of what it waits for events with; 0 for none */
+    char running, measures_delays;
     char clock_is_ours;     /* whether C reads that clock itself */
 };
 
@@ -256,6 +259,26 @@ extern PyTypeObject WaitEndsType;
    moment at which the step begins. */
 int wait_ends(TaskSteps *task, int64_t *now);
 
+/* ---- methods.c */
+
+/* A method in C that a class has in place of another one. */
+typedef struct Method {
+    PyObject_HEAD
+    vectorcallfunc call;
+    PyObject *weakrefs;
+    PyObject *original;     /* the method that it replaces */
+    PyObject *uses;         /* what `call` needs besides */
+    PyTypeObject *memo;     /* for `call`; `uses` keeps it alive */
+} Method;
+
+extern PyTypeObject MethodType;
+
+/* Make a method that does what `call` does. Its arguments begin with the object. */
+PyObject *make_method(vectorcallfunc call, PyObject *original, PyObject *uses);
+
+/* Call the original. */
+PyObject *pass_to_original(Method *self, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+
 /* ---- each file adds its types and functions to the module */
 
 int add_stacks(PyObject *module);
@@ -266,6 +289,9 @@ int add_loops(PyObject *module);
 int add_stepped(PyObject *module);
 int add_waits(PyObject *module);
 int add_sampler(PyObject *module);
+int add_methods(PyObject *module);
+int add_callbacks(PyObject *module);
+int add_event_waits(PyObject *module);
 
 /* Ready a type and add it under the last part of its name. */
 int add_type(PyObject *module, PyTypeObject *type);

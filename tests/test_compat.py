@@ -132,18 +132,19 @@ def test_without_trio_nothing_of_it_is_found(monkeypatch):
 
 
 def test_a_scheduled_task_sends_to_another_coroutine():
-    sends, throws = [].append, SimpleNamespace(__name__="throw")
-    before = SimpleNamespace(__name__="send")
-    scheduled = SimpleNamespace(_next_send_fn=before)
-    compat.trio_rebind_send(scheduled, sends)
-    assert scheduled._next_send_fn is sends
-    for untouched in (throws, None):
-        task = SimpleNamespace(_next_send_fn=untouched)
-        compat.trio_rebind_send(task, sends)
+    now = SimpleNamespace(send=[].append, throw=[].extend)
+    for method in ("send", "throw"):
+        before = SimpleNamespace(__name__=method)
+        scheduled = SimpleNamespace(coro=now, _next_send_fn=before)
+        compat.trio_rebind(scheduled)
+        assert scheduled._next_send_fn is getattr(now, method)
+    for untouched in (SimpleNamespace(__name__="step"), None):
+        task = SimpleNamespace(coro=now, _next_send_fn=untouched)
+        compat.trio_rebind(task)
         assert task._next_send_fn is untouched
-    other = SimpleNamespace()
-    compat.trio_rebind_send(other, sends)
-    assert vars(other) == {}
+    other = SimpleNamespace(coro=now)
+    compat.trio_rebind(other)
+    assert vars(other) == {"coro": now}
 
 
 def test_the_code_that_steps_trios_tasks_is_found(put):

@@ -66,13 +66,15 @@ __all__ = [
     "this_thread",
     "tornado_callback",
     "trio_checkpoint",
+    "trio_detached",
     "trio_instruments",
     "trio_is_guest",
     "trio_is_guest_tick",
     "trio_lateness",
     "trio_poller",
-    "trio_rebind_send",
+    "trio_rebind",
     "trio_run_module",
+    "trio_scheduling_code",
     "trio_step_code",
     "why_not",
 ]
@@ -115,6 +117,16 @@ _NAMES: Final = (
         "trio._core._traps",
         "CancelShieldedCheckpoint",
         "tasks that wake themselves are not counted",
+    ),
+    _Name(
+        "trio._core._traps",
+        "PermanentlyDetachCoroutineObject",
+        "each exit of a trio task costs as much as without the native core",
+    ),
+    _Name(
+        "trio._core._run",
+        "Runner.reschedule",
+        "scheduled time on trio costs as much as without the native core",
     ),
     _Name(
         "trio._core._run",
@@ -465,11 +477,11 @@ _LONG_AGO: Final = 1e8
 """Seconds: a deadline before that, such as minus infinity, is how a program cancels at once."""
 
 
-def trio_rebind_send(task: Any, send: Any) -> None:
-    """Have the next step of a trio task that is scheduled already go to another coroutine."""
-    scheduled = getattr(task, "_next_send_fn", None)
-    if scheduled is not None and getattr(scheduled, "__name__", "") == "send":
-        task._next_send_fn = send  # noqa: SLF001
+def trio_rebind(task: Any) -> None:
+    """Have the next step of a trio task that is scheduled already go to its new coroutine."""
+    scheduled = getattr(getattr(task, "_next_send_fn", None), "__name__", "")
+    if scheduled in {"send", "throw"}:
+        task._next_send_fn = getattr(task.coro, scheduled)  # noqa: SLF001
 
 
 def trio_step_code() -> Any:
@@ -486,6 +498,22 @@ def trio_checkpoint() -> object:
     """Return what a trio task yields at a checkpoint; something else if the name is gone."""
     traps = sys.modules.get("trio._core._traps")
     return getattr(traps, "CancelShieldedCheckpoint", _GONE)
+
+
+def trio_detached() -> type | None:
+    """Return the type of what a coroutine yields to leave its trio task; None if it is gone."""
+    found = getattr(sys.modules.get("trio._core._traps"), "PermanentlyDetachCoroutineObject", None)
+    return found if isinstance(found, type) else None
+
+
+def trio_scheduling_code() -> CodeType | None:
+    """Return the code of trio's function that makes a task runnable.
+
+    It reads the coroutine's `send` then, as nothing else in trio does. None if it does not.
+    """
+    runner = getattr(trio_run_module(), "Runner", None)
+    code = getattr(getattr(runner, "reschedule", None), "__code__", None)
+    return code if code is not None and {"coro", "send"} <= {*code.co_names} else None
 
 
 _found: Final[dict[str, Any]] = {}

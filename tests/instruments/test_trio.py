@@ -464,9 +464,15 @@ def test_short_tasks_leave_nothing_behind(make):
             async with trio.open_nursery() as nursery:
                 for _ in range(100):
                     nursery.start_soon(nothing)
+        left.extend(recorded_loops[threading.get_ident()].tasks.values())
 
+    left = []
     trio.run(main, instruments=[instrument])
-    assert not instrument._tasks.accounts
+    assert {task.name for task in left} == {
+        "<init>",
+        "<TrioToken.run_sync_soon task>",
+        f"{__name__}.{main.__qualname__}",
+    }
     assert len(instrument.profile.stacks) == 6
 
 

@@ -76,9 +76,9 @@ class Waits(WaitEnds):
 
     def end_all(self, loop: LoopAccount, now: int, clock: Callable[[], int]) -> None:
         """Attribute the waits of all tasks of a loop, whose recording ends."""
-        for task, find in list(loop.tasks.items()):
+        for task in list(loop.tasks):
             if task is not loop.current and now - task.parked > self.least:
-                self.end(task, find and find(), now, clock)
+                self.end(task, task.coroutine, now, clock)
 
     def awaited(self, task: TaskAccount, coroutine: Any) -> Stack:
         """Return the stack of what a task waits for."""

@@ -5,6 +5,7 @@ This is the reference of `native/steps.c`. What else happens to accounts is in `
 
 from __future__ import annotations
 
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.core.buckets import HistogramBuilder
@@ -12,6 +13,7 @@ from tracetools.core.native import accelerated
 
 if TYPE_CHECKING:
     from types import CodeType
+    from collections.abc import Callable
 
     from tracetools.core.stacks import Frame, Stack, StackTree
 
@@ -43,6 +45,10 @@ class Opened(NamedTuple):
     busy: int
 
 
+def _nothing() -> None:
+    """Return nothing, in place of a reference."""
+
+
 @accelerated
 class TaskSteps:
     """The clocks of one task, and the spans that it has open.
@@ -71,6 +77,7 @@ class TaskSteps:
             has busy time and no lifetime.
         within: the task that this one's step has interrupted, for it began in the midst of the
             other's; ``None`` while there is none.
+        stepped: returns the stepped coroutine that it runs in; ``None`` if there is none.
     """
 
     __slots__ = (
@@ -88,6 +95,7 @@ class TaskSteps:
         "ready",
         "spawner",
         "stack",
+        "stepped",
         "until_sweep",
         "within",
     )
@@ -106,6 +114,18 @@ class TaskSteps:
         self.is_callback = self.is_of_runtime = False
         self.spawner: Any = None
         self.within: Any = None
+        self.stepped: Callable[[], Any] = _nothing
+
+    @property
+    def coroutine(self) -> Any:
+        """The coroutine that it runs in the end, so that its await chain can be walked.
+
+        ``None`` if that is of another type, or is gone.
+        """
+        found = stepped = self.stepped()
+        while found is not None and type(found) is type(stepped):
+            found = found.inner
+        return found if type(found) is CoroutineType else None
 
     if TYPE_CHECKING:  # `TaskAccount` has these
 

@@ -80,6 +80,7 @@ class SteppedCoroutine:
         self.account = account
         self.owner = owner
         itself = ref(self, id)  # with a callback, so that finalisers find it cleared on 3.15 too
+        account.stepped = itself
         steps = _steps(itself, coroutine, account, owner, prepare, checkpoint, shared)
         next(steps)
         # Attributes instead of methods: to call one is to resume the generator, without a frame of

@@ -22,7 +22,7 @@ from tracetools.recording.spans import function_frame, observed_frame, observed_
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["is_of_runtime", "task_function"]
+__all__ = ["is_of_runtime", "plain_frame", "task_function"]
 
 _code_frame: Final = memoised_frames()
 
@@ -131,6 +131,15 @@ _plain: Final[dict[int, tuple[str, Frame, CodeType]]] = {}
 
 The code is kept, so that no other gets its identity.
 """
+
+
+def plain_frame(coroutine: Any) -> Frame | None:
+    """Return the frame of all tasks whose coroutine has this one's function and name.
+
+    ``None`` if they may have different ones, or it was never asked for.
+    """
+    known = _plain.get(id(coroutine.cr_code)) if type(coroutine) is CoroutineType else None
+    return known[1] if known is not None and known[0] == coroutine.__qualname__ else None
 
 
 def _found(coroutine: Any) -> tuple[Frame, Frame | None]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
-from tracetools.core.accounting import NEVER
 from tracetools.core.labels import stable_name
 from tracetools.instruments import threads  # noqa: F401  # it sees threads while tasks are
-from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.instruments.task_functions import task_function
 from tracetools.instruments.task_parents import parent_of_runtime, parent_of_spawned
 from tracetools.recording.guard import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Protocol
 
     from tracetools.core.accounting import TaskAccount
@@ -98,14 +93,6 @@ class Tasks:
         frame, observed = task_function(coroutine)
         if self.task_names and name is not None:
             frame = frame._replace(name=stable_name(name))
-        find = None if loop.least_wait == NEVER else _reference(coroutine)
-        account = loop.spawn(parent, frame, loop.clock(), find)
+        account = loop.spawn(parent, frame, loop.clock())
         account.function = observed
         return account
-
-
-def _reference(coroutine: Any) -> Callable[[], Any] | None:
-    """Refer to the coroutine that a task runs, so that its await chain can be walked."""
-    while type(coroutine) is SteppedCoroutine:
-        coroutine = coroutine.inner
-    return ref(coroutine) if type(coroutine) is CoroutineType else None

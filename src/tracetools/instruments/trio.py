@@ -21,6 +21,7 @@ import trio
 from tracetools import compat
 from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption, signal_of
+from tracetools.core.native import native
 from tracetools.guest.signals import send_again
 from tracetools.instruments.trio_tasks import TrioTasks
 from tracetools.recording import current, spans
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["TrioInstrument"]
 
 _STEP_HOOKS: Final = ("before_task_step", "after_task_step")
+_EXIT_HOOK: Final = ("task_exited",)
 
 
 class TrioInstrument(trio.abc.Instrument):
@@ -44,10 +46,16 @@ class TrioInstrument(trio.abc.Instrument):
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._recorder = recording.recorder
-        self._tasks = TrioTasks(self._recorder, task_names=recording.task_names)
+        self._tasks = TrioTasks(
+            self._recorder,
+            task_names=recording.task_names,
+            task_spawned=MethodType(TrioInstrument.task_spawned, self),
+        )
         self._joined: set[int] = set()
         self._is_moving = False
-        if self._recorder.scheduled:
+        if native is not None and type(self).task_spawned is TrioInstrument.task_spawned:
+            self.task_spawned = self._tasks.spawns.task_spawned  # type: ignore[method-assign]
+        if self._recorder.scheduled and not self._tasks.spawns.hears_wakes:
             self.task_scheduled = self._task_scheduled  # type: ignore[method-assign]
 
     def join(self) -> None:
@@ -118,7 +126,10 @@ class TrioInstrument(trio.abc.Instrument):
             self._struck(error, "the end of a step", self._tasks.end_step, task)
 
     def task_exited(self, task: Task) -> None:
-        """Close the account of a task, though its step has not ended yet. Called by trio."""
+        """Close the account of a task, though its step has not ended yet.
+
+        trio calls it only where stepped coroutines do not see each exit of a task.
+        """
         try:
             self._tasks.task_exited(task)
         except RecursionError:  # there is no room to call anything
@@ -199,7 +210,7 @@ class TrioInstrument(trio.abc.Instrument):
 
     def _start_run(self) -> None:
         if self._tasks.here() is None or not self._tasks.is_fresh:
-            self._leave_step_hooks_out()
+            self._leave_hooks_out()
             self._open()
 
     def _open(self) -> None:
@@ -228,28 +239,29 @@ class TrioInstrument(trio.abc.Instrument):
     # -- which hooks trio calls --------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Leave the hooks of steps out, once no step needs them."""
+        """Leave the hooks out that no step needs any more."""
         if not self._tasks.needs_hooks():
-            self._leave_step_hooks_out()
+            self._leave_hooks_out()
 
-    def _leave_step_hooks_out(self) -> None:
-        """Be added anew, in a form in which trio finds no hooks for steps."""
+    def _leave_hooks_out(self) -> None:
+        """Be added anew, in a form in which trio finds no hooks for steps and exits."""
         members = compat.trio_instruments()
         if self._is_moving or members is None or not any(one is self for one in members):
             return
-        for name in _STEP_HOOKS:
+        hooks = _STEP_HOOKS + _EXIT_HOOK * self._tasks.sees_exits
+        for name in hooks:
             if getattr(type(self), name) is not getattr(TrioInstrument, name):
                 return  # a subclass wants them
         self._is_moving = True
         try:
-            for name in _STEP_HOOKS:
+            for name in hooks:
                 inherited = MethodType(getattr(trio.abc.Instrument, name), self)
                 setattr(self, name, inherited)
             with Insist() as insist:
                 insist.do(_remove, self)
                 insist.do(trio.lowlevel.add_instrument, self)
         finally:
-            for name in _STEP_HOOKS:
+            for name in hooks:
                 self.__dict__.pop(name, None)
             self._is_moving = False
 
@@ -277,6 +289,7 @@ def _protect_from_ctrl_c() -> None:
         TrioInstrument.after_task_step,
         TrioInstrument.task_exited,
         TrioInstrument._task_scheduled,  # noqa: SLF001
+        TrioTasks.lateness,
         spans.Span.__enter__,
         spans.Span.__exit__,
         spans._DormantSpan._enter,  # noqa: SLF001

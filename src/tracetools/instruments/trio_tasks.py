@@ -3,8 +3,10 @@
 Facts about trio that shape this module:
 
 - `task_spawned` comes before a task is first scheduled, and trio reads `task.coro.send` each time
-  that it schedules one. So the stepped coroutine takes the place of `task.coro` there.
+  that it schedules one, and only then. So the stepped coroutine takes the place of `task.coro`
+  there, and the native core knows when a task becomes runnable.
 - Tasks that live when an instrument is added are never announced.
+- A task exits when its coroutine ends, or leaves it: that yields an object of a certain type.
 - The last step of a task ends after its exit.
 """
 
@@ -12,20 +14,25 @@ from __future__ import annotations
 
 import inspect
 from threading import get_ident
+from time import perf_counter_ns
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
 from tracetools import compat
+from tracetools.core.interruptions import is_interruption
+from tracetools.core.native import native
 from tracetools.instruments import event_waits
 from tracetools.instruments.libraries import portals
 from tracetools.instruments.stepped import SteppedCoroutine, stepped_of
-from tracetools.instruments.task_functions import is_of_runtime
+from tracetools.instruments.task_functions import is_of_runtime, plain_frame
 from tracetools.instruments.task_parents import parent_of_adopted, parent_of_runtime, spawner
 from tracetools.instruments.tasks import Tasks
+from tracetools.instruments.trio_spawns import TrioSpawns, exit_account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from trio.lowlevel import Task
 
@@ -39,17 +46,40 @@ __all__ = ["TrioTasks"]
 class TrioTasks(Tasks):
     """The tasks of all recorded runs, and how they came to be known.
 
+    Each is attached to its account. It is forgotten when it exits, or when its run is no longer
+    recorded, so that nothing of it is kept alive.
+
+    Args:
+        recorder: the recording that they belong to.
+        task_names: whether a task is named by the name that it was given, not by its function.
+        task_spawned: the hook of the instrument, which calls `spawned`.
+
     Attributes:
-        accounts: the account of every living task. A task is forgotten when it exits, or when its
-            run is no longer recorded, so that nothing of it is kept alive.
+        spawns: does what happens most often, in C where it can.
     """
 
-    def __init__(self, recorder: Recorder, *, task_names: bool) -> None:
+    def __init__(
+        self, recorder: Recorder, *, task_names: bool, task_spawned: Callable[[Task], object]
+    ) -> None:
         super().__init__(recorder, task_names=task_names)
-        self.accounts: dict[Task, TaskAccount] = {}
+        # Only where its clock is read in C no signal handler can strike where trio reads `send`.
+        hears = recorder.delays_count and recorder.clock is perf_counter_ns
+        self.spawns = TrioSpawns(
+            self,
+            task_spawned,
+            recorder.context_task,
+            compat.trio_checkpoint(),
+            compat.trio_scheduling_code() if hears else None,
+            compat.trio_detached(),
+        )
         self._runs: dict[int, RecordedLoop] = {}
         self._unwrapped: dict[TaskAccount, None] = {}
         self._pollers: dict[RecordedLoop, Any] = {}
+
+    @property
+    def sees_exits(self) -> bool:
+        """Whether stepped coroutines see that tasks exit, however they do."""
+        return native is not None and compat.trio_detached() is not None
 
     @property
     def is_fresh(self) -> bool:
@@ -69,6 +99,7 @@ class TrioTasks(Tasks):
         if not self._runs:
             portals.start(self.portal)
         self._runs[loop.thread] = loop
+        self.spawns.follow(None if self.task_names else loop)
         poller = compat.trio_poller()
         if poller is not None:
             self._pollers[loop] = poller
@@ -108,15 +139,20 @@ class TrioTasks(Tasks):
         """Open the account of a new task, and let it run in a stepped coroutine."""
         recorder = self.recorder
         loop = self.here()
-        if loop is None or recorder.stopped or task in self.accounts:
+        if loop is None or recorder.stopped or self._account_of(task) is not None:
             return
         by = spawner(loop, task.context.get(recorder.context_task))
-        own = _is_trios_own(task) or is_of_runtime(task.coro)
-        self._know(task, self.spawn(loop, by, task.coro, task.name, is_of_runtime=own))
+        coroutine = task.coro
+        own = _is_trios_own(task) or is_of_runtime(coroutine)
+        account = self.spawn(loop, by, coroutine, task.name, is_of_runtime=own)
+        self._know(task, account)
+        frame = None if own else plain_frame(coroutine)
+        if frame is not None:
+            self.spawns.learn(coroutine, frame)
 
     def begin_step(self, task: Task) -> None:
         """Start a step."""
-        account = self.accounts.get(task)
+        account = self._account_of(task)
         if account is None:
             if self.recorder.stopped or self.here() is None:
                 return
@@ -126,7 +162,7 @@ class TrioTasks(Tasks):
 
     def end_step(self, task: Task) -> None:
         """End a step."""
-        account = self.accounts.get(task)
+        account = self._account_of(task)
         if account is not None:
             account.end_step(account.loop.clock())
             self._unwrapped.pop(account, None)
@@ -135,61 +171,81 @@ class TrioTasks(Tasks):
         """Let a task that greenback has given another coroutine run that in a stepped one."""
         with self.guard("a task with a portal could not be recorded"):
             within = stepped_of(getattr(task, "coro", None), self)
-            if task in self.accounts and within is not None and within is not task.coro:
+            if within is not None and within is not task.coro and _lives(within.account):
                 within.give_way()
-                task.coro = SteppedCoroutine(
-                    task.coro, within.account, self, checkpoint=_CHECKPOINT
-                )
+                self.spawns.wrap(task, within.account)
 
     def scheduled(self, task: Task) -> None:
         """Note that a task is scheduled."""
-        account = self.accounts.get(task)
+        account = self._account_of(task)
         if account is not None:
             late = compat.trio_lateness(task) if self.recorder.delays_count else 0
             account.loop.wake(account, account.loop.clock(), late)
 
+    def lateness(self, task: Task) -> int:
+        """Return for how many nanoseconds a deadline has passed that has cancelled a task.
+
+        It is called in the midst of trio's work, and raises nothing.
+        """
+        try:
+            return compat.trio_lateness(task)
+        except RecursionError:  # there is no room to call anything
+            pass
+        except BaseException as error:  # noqa: BLE001  # sorted out there
+            loop = self.here()
+            if is_interruption(error) and loop is not None:
+                loop.postpone(error)
+        return 0
+
     def task_exited(self, task: Task) -> None:
         """Close the account of a task that has exited, though its step has not ended yet.
 
-        The rest of the step is trio's own work.
+        The rest of the step is trio's own work. Nearly always its stepped coroutine has done this.
         """
-        account = self.accounts.get(task)
+        account = self._account_of(task)
         if account is not None:  # it is forgotten last, for all of this may be done once more
             self._unwrapped.pop(account, None)
-            account.loop.exit(account, account.loop.clock())
-            _let_go(task.coro, self)  # it may have been detached, and run on
-            self.accounts.pop(task, None)
+            exit_account(account)
+        _let_go(task.coro, self)  # it may have been detached, and run on
 
-    def exited(self, account: TaskAccount) -> None:
-        """Do nothing: trio says when a task exits."""
+    exited = staticmethod(exit_account)
 
     def dropped(self, account: TaskAccount) -> None:
-        """Do nothing: trio says when a task exits."""
+        """Do nothing: the run that has dropped its task is over."""
+
+    def _account_of(self, task: Task) -> TaskAccount | None:
+        """Return the account of a living task; ``None`` if it has none."""
+        stepped = stepped_of(task.coro, self)
+        if stepped is not None:
+            return stepped.account if _lives(stepped.account) else None
+        if type(task.coro) is CoroutineType:
+            return None
+        known = () if (loop := self.here()) is None else loop.tasks.items()
+        return next((account for account, of in known if of is task), None)  # others wrap it too
 
     def _adopt(self, task: Task) -> TaskAccount:
         """Return the account of a task that was not seen when it was spawned; of its owners too."""
-        owners = []
+        orphans = []
+        account = None
         owner: Task | None = task
-        while owner is not None and owner not in self.accounts:
-            owners.append(owner)
+        while owner is not None and (account := self._account_of(owner)) is None:
+            orphans.append(owner)
             owner = owner.parent_nursery.parent_task if owner.parent_nursery else None
-        loop: Any = self._runs[get_ident()] if owner is None else self.accounts[owner].loop
-        for orphan in reversed(owners):
-            account = None if owner is None else self.accounts[owner]
+        loop: Any = self._runs[get_ident()] if account is None else account.loop
+        for orphan in reversed(orphans):
             own = _is_trios_own(orphan)
             parent = parent_of_runtime(loop) if own else parent_of_adopted(loop, account)
-            adopted = self.open_account(loop, parent, orphan.coro, orphan.name)
-            adopted.is_of_runtime = own
-            adopted.parked = adopted.born  # it may wait for long already
-            self._know(orphan, adopted)
-            compat.trio_rebind_send(orphan, orphan.coro.send)
-            owner = orphan
-        return self.accounts[task]
+            account = self.open_account(loop, parent, orphan.coro, orphan.name)
+            account.is_of_runtime = own
+            account.parked = account.born  # it may wait for long already
+            self._know(orphan, account)
+            compat.trio_rebind(orphan)
+        assert account is not None  # noqa: S101  # that of the task itself
+        return account
 
     def _know(self, task: Task, account: TaskAccount) -> None:
-        self.accounts[task] = account
-        stepped: Any = SteppedCoroutine(task.coro, account, self, checkpoint=_CHECKPOINT)
-        task.coro = stepped  # it behaves like one
+        account.loop.tasks[account] = task
+        self.spawns.wrap(task, account)
         if account.is_of_runtime:  # what it spawns is the program's
             return
         try:
@@ -199,6 +255,8 @@ class TrioTasks(Tasks):
 
     def _forget(self, loop: RecordedLoop, now: int) -> None:
         """End the recording of a run, and let go of its tasks."""
+        tasks = list(loop.tasks.items())
+        self.spawns.follow(None)
         self.recorder.end_loop(loop, now)
         self._runs.pop(loop.thread, None)
         poller = self._pollers.pop(loop, None)
@@ -206,12 +264,9 @@ class TrioTasks(Tasks):
             event_waits.unwatch(poller, "get_events")
         if not self._runs:
             portals.end(self.portal)
-        for task in list(self.accounts):  # at once: other threads have runs of their own
-            account = self.accounts.get(task)
-            if account is not None and account.loop is loop:
-                self._unwrapped.pop(account, None)
-                _unwrap(task, self)
-                self.accounts.pop(task, None)
+        for account, task in tasks:
+            self._unwrapped.pop(account, None)
+            _unwrap(task, self)
 
 
 def _unwrap(task: Task, owner: TrioTasks) -> None:
@@ -219,6 +274,10 @@ def _unwrap(task: Task, owner: TrioTasks) -> None:
     coroutine: Any = task.coro
     if type(coroutine) is SteppedCoroutine and coroutine.owner is owner:
         task.coro = coroutine.inner
+
+
+def _lives(account: TaskAccount) -> bool:
+    return account in account.loop.tasks
 
 
 def _let_go(coroutine: Any, owner: TrioTasks) -> None:
@@ -233,7 +292,6 @@ def _is_trios_own(task: Task) -> bool:
     return task.parent_nursery is None or task.name == _ENTRY_QUEUE
 
 
-_CHECKPOINT: Final = compat.trio_checkpoint()
 _ENTRY_QUEUE: Final = "<TrioToken.run_sync_soon task>"
 
 

@@ -125,8 +125,6 @@ TREND: Final = 250_000_000
 class RecordedLoop(LoopAccount):
     """The account of a loop, with its clock, its thread, and the steps that blocked it.
 
-    A task is attached to the account by what finds its coroutine: a function, or ``None``.
-
     Attributes:
         owner: the recording.
         thread: the identity of the thread that the loop runs in.
@@ -248,10 +246,9 @@ class RecordedLoop(LoopAccount):
 
     def wait_ends(self, task: TaskAccount, now: int) -> int:
         """Attribute the wait of a task to what it awaited."""
-        find = self.tasks.get(task)
         try:
             if self.waits is not None:
-                self.waits.end(task, find and find(), now, self.clock)
+                self.waits.end(task, task.coroutine, now, self.clock)
                 now = self.clock()
         except BaseException as error:  # noqa: BLE001  # sorted out there
             handle(error, self.owner, "a wait could not be recorded")

@@ -515,8 +515,7 @@ class Recorder:
             return
         for task, row in zip(moment.tasks, moment.task_rows, strict=True):
             if task is not moment.loop_row.current and now - row.parked > self.waits.least:
-                find = loop.tasks.get(task)
-                sums.move_wait(row, self.waits.awaited(task, find and find()), now)
+                sums.move_wait(row, self.waits.awaited(task, task.coroutine), now)
 
     def _now_in(self, moment: Moment) -> int:
         """Return the end of the time that a copy of a loop accounts for."""

@@ -10,8 +10,18 @@ add_type(PyObject *module, PyTypeObject *type)
 
 /* Every part of the module. */
 static int (*const parts[])(PyObject *) = {
-    add_stacks, add_histograms, add_opened, add_tasks, add_loops,
-    add_stepped, add_waits, add_sampler, add_methods, add_callbacks, add_event_waits,
+    add_stacks,
+    add_histograms,
+    add_opened,
+    add_tasks,
+    add_loops,
+    add_stepped,
+    add_waits,
+    add_sampler,
+    add_methods,
+    add_callbacks,
+    add_event_waits,
+    add_trio,
 };
 
 static int

@@ -181,6 +181,10 @@ int is_interruption(PyObject *error);
 
 extern PyTypeObject SteppedCoroutineType;
 
+/* Make one for a task of trio: a new reference, or NULL. */
+PyObject *make_stepped(PyObject *coroutine, TaskSteps *account, PyObject *owner,
+                       PyObject *checkpoint, int hears_wakes);
+
 /* What the task runs that has a stepped coroutine, borrowed. */
 PyObject *coroutine_within(PyObject *stepped);
 
@@ -278,6 +282,16 @@ PyObject *make_method(vectorcallfunc call, PyObject *original, PyObject *uses);
 
 /* Call the original. */
 PyObject *pass_to_original(Method *self, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+/* ---- trio.c: instruments/trio_spawns.py */
+
+/* Whether the Python function that calls just now is the one of trio that schedules tasks. */
+int is_scheduling(void);
+
+/* Note that a task of trio becomes runnable. It fails in silence. */
+void note_wake(TaskSteps *account, PyObject *owner);
+
+/* Whether a task of trio exits without the end of its coroutine, by what that has yielded. */
+int detaches(PyObject *yielded);
 
 /* ---- each file adds its types and functions to the module */
 
@@ -292,6 +306,7 @@ int add_sampler(PyObject *module);
 int add_methods(PyObject *module);
 int add_callbacks(PyObject *module);
 int add_event_waits(PyObject *module);
+int add_trio(PyObject *module);
 
 /* Ready a type and add it under the last part of its name. */
 int add_type(PyObject *module, PyTypeObject *type);

@@ -14,6 +14,7 @@ typedef struct SteppedCoroutine {
     PyObject *prepare;      /* NULL for none */
     PyObject *checkpoint;
     PyObject *shared;       /* a ContextVar, or NULL */
+    char hears_wakes;       /* trio reads `send` when the task becomes runnable: note when */
     char is_over;           /* it is nothing but the coroutine any more */
     char is_finished;       /* the owner was told that the task has made its last step */
     char is_running;
@@ -206,6 +207,17 @@ has_ended(SteppedCoroutine *self)
     return ended;
 }
 
+/* Record no more of a coroutine that leaves its task, which thereby exits. */
+static PySendResult
+detach(SteppedCoroutine *self, PySendResult how, PyObject **result)
+{
+    if (finish(self, name_exited) == 0) {
+        return how;
+    }
+    Py_CLEAR(*result);
+    return PYGEN_ERROR;
+}
+
 static PySendResult
 step(SteppedCoroutine *self, Given given, PyObject **result)
 {
@@ -238,12 +250,11 @@ step(SteppedCoroutine *self, Given given, PyObject **result)
             give_error(error);
             return how;
         }
-        if (end(self, *result) == 0) {
-            return how;
+        if (end(self, *result) < 0) {
+            struck = sort_out(self);
         }
-        struck = sort_out(self);
         if (struck == NULL) {
-            return how;
+            return detaches(*result) ? detach(self, how, result) : how;
         }
         Py_CLEAR(*result); /* what struck goes to the coroutine in place of it */
     }
@@ -286,6 +297,23 @@ stepped_send(SteppedCoroutine *self, PyObject *value)
     PyObject *result;
     PySendResult how = stepped_am_send(self, value, &result);
     return as_method(how, result);
+}
+
+static PyMethodDef send_method = {"send", (PyCFunction)stepped_send, METH_O, NULL};
+
+/* Return the method. trio asks for it when the task becomes runnable, and only then. */
+static PyObject *
+stepped_get_send(SteppedCoroutine *self, void *Py_UNUSED(closure))
+{
+    PyObject *each = (PyObject *)self;
+    while (Py_IS_TYPE(each, &SteppedCoroutineType)) { /* other recordings may want to know it */
+        SteppedCoroutine *stepped = (SteppedCoroutine *)each;
+        if (stepped->hears_wakes && !stepped->is_over && is_scheduling()) {
+            note_wake(stepped->account, stepped->owner);
+        }
+        each = stepped->coroutine;
+    }
+    return PyCFunction_New(&send_method, (PyObject *)self);
 }
 
 static PyObject *
@@ -424,6 +452,37 @@ coroutine_within(PyObject *stepped)
     return stepped;
 }
 
+static SteppedCoroutine *
+make(PyTypeObject *type, PyObject *coroutine, TaskSteps *account, PyObject *owner,
+     PyObject *checkpoint)
+{
+    SteppedCoroutine *self = (SteppedCoroutine *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    Py_INCREF(coroutine);
+    self->coroutine = coroutine;
+    Py_INCREF(account);
+    self->account = account;
+    Py_INCREF(owner);
+    self->owner = owner;
+    Py_INCREF(checkpoint);
+    self->checkpoint = checkpoint;
+    account->stepped = (PyObject *)self;
+    return self;
+}
+
+PyObject *
+make_stepped(PyObject *coroutine, TaskSteps *account, PyObject *owner, PyObject *checkpoint,
+             int hears_wakes)
+{
+    SteppedCoroutine *self = make(&SteppedCoroutineType, coroutine, account, owner, checkpoint);
+    if (self != NULL) {
+        self->hears_wakes = (char)hears_wakes;
+    }
+    return (PyObject *)self;
+}
+
 static PyObject *
 stepped_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -440,27 +499,15 @@ stepped_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "what contexts share is a ContextVar");
         return NULL;
     }
-    SteppedCoroutine *self = (SteppedCoroutine *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    Py_INCREF(coroutine);
-    self->coroutine = coroutine;
-    Py_INCREF(account);
-    self->account = (TaskSteps *)account;
-    Py_INCREF(owner);
-    self->owner = owner;
-    if (prepare != Py_None) {
+    SteppedCoroutine *self = make(type, coroutine, (TaskSteps *)account, owner, checkpoint);
+    if (self != NULL && prepare != Py_None) {
         Py_INCREF(prepare);
         self->prepare = prepare;
     }
-    Py_INCREF(checkpoint);
-    self->checkpoint = checkpoint;
-    if (shared != Py_None) {
+    if (self != NULL && shared != Py_None) {
         Py_INCREF(shared);
         self->shared = shared;
     }
-    self->account->stepped = (PyObject *)self;
     return (PyObject *)self;
 }
 
@@ -528,7 +575,6 @@ stepped_dealloc(SteppedCoroutine *self)
 }
 
 static PyMethodDef stepped_methods[] = {
-    {"send", (PyCFunction)stepped_send, METH_O, NULL},
     {"throw", (PyCFunction)(void (*)(void))stepped_throw, METH_FASTCALL, NULL},
     {"close", (PyCFunction)stepped_close, METH_NOARGS, "Close the coroutine."},
     {"over", (PyCFunction)stepped_over, METH_NOARGS,
@@ -547,6 +593,7 @@ static PyMemberDef stepped_members[] = {
 };
 
 static PyGetSetDef stepped_getset[] = {
+    {"send", (getter)stepped_get_send, NULL, NULL, NULL},
     {"is_over", (getter)stepped_get_is_over, NULL, NULL, NULL},
     {"__class__", (getter)stepped_get_class, NULL, NULL, NULL},
     {NULL},

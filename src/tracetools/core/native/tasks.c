@@ -152,7 +152,15 @@ static PyObject *
 task_get_coroutine(TaskSteps *self, void *Py_UNUSED(closure))
 {
     PyObject *found = self->stepped == NULL ? NULL : coroutine_within(self->stepped);
-    found = found == NULL ? Py_None : found;
+    found = found == NULL || !PyCoro_CheckExact(found) ? Py_None : found;
+    Py_INCREF(found);
+    return found;
+}
+
+static PyObject *
+task_stepped(TaskSteps *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *found = self->stepped == NULL ? Py_None : self->stepped;
     Py_INCREF(found);
     return found;
 }
@@ -196,6 +204,7 @@ static PyMethodDef task_methods[] = {
     {"close_current", (PyCFunction)(void (*)(void))task_close_current,
      METH_VARARGS | METH_KEYWORDS, NULL},
     {"finish", (PyCFunction)task_finish, METH_O, NULL},
+    {"stepped", (PyCFunction)task_stepped, METH_NOARGS, NULL},
     {NULL},
 };
 

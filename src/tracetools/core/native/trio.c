@@ -1,0 +1,481 @@
+/* Spawning, waking and exits of trio tasks: the counterpart of instruments/trio_spawns.py.
+
+   Only plain cases are handled here, and no Python code runs in them: trio calls this where Ctrl-C
+   is not held back. All other cases are left to Python functions that are protected from it. */
+
+#include "native.h"
+
+#define FUNCTIONS 512 /* a power of two */
+
+/* A function whose coroutines all have one frame. */
+typedef struct Known {
+    PyObject *code, *name, *frame; /* NULL for none */
+} Known;
+
+typedef struct TrioSpawns {
+    PyObject_HEAD
+    PyObject *owner;
+    PyObject *otherwise;
+    PyObject *context_task;
+    PyObject *checkpoint;
+    LoopSteps *loop;        /* the one whose tasks are opened here; NULL for none */
+    unsigned long thread;
+    char hears_wakes;
+    Known functions[FUNCTIONS];
+} TrioSpawns;
+
+static PyObject *name_coro, *name_name, *name_context, *name_code, *name_qualname;
+static PyObject *name_status, *name_cancelled, *name_late;
+
+/* Of the trio that is imported; NULL as long as they are not known. */
+static PyObject *scheduling_code, *detached_type;
+
+/* ---- what stepped coroutines ask for */
+
+int
+is_scheduling(void)
+{
+    PyFrameObject *frame = scheduling_code == NULL ? NULL : PyEval_GetFrame();
+    if (frame == NULL) {
+        return 0;
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    Py_DECREF(code); /* the frame has it */
+    return (PyObject *)code == scheduling_code;
+}
+
+int
+detaches(PyObject *yielded)
+{
+    return (PyObject *)Py_TYPE(yielded) == detached_type;
+}
+
+/* For how long a deadline has passed that has cancelled a task; 0 if none has. */
+static int64_t
+lateness(PyObject *task, PyObject *owner)
+{
+    PyObject *status = PyObject_GetAttr(task, name_status);
+    PyObject *cancelled = status == NULL ? NULL : PyObject_GetAttr(status, name_cancelled);
+    Py_XDECREF(status);
+    Py_XDECREF(cancelled);
+    if (cancelled != Py_True) {
+        PyErr_Clear();
+        return 0;
+    }
+    PyObject *late = PyObject_CallMethodOneArg(owner, name_late, task);
+    int64_t found = late == NULL ? 0 : PyLong_AsLongLong(late);
+    Py_XDECREF(late);
+    if (PyErr_Occurred()) { /* it has handled what strikes in it */
+        PyErr_Clear();
+        return 0;
+    }
+    return found;
+}
+
+void
+note_wake(TaskSteps *account, PyObject *owner)
+{
+    LoopSteps *loop = account->loop;
+    if (account->ready != NONE || !loop->clock_is_ours) {
+        return;
+    }
+    PyObject *task = PyDict_GetItemWithError(loop->tasks, (PyObject *)account);
+    int64_t now;
+    if (task == NULL || read_clock(loop, &now) < 0) {
+        PyErr_Clear();
+        return;
+    }
+    Py_INCREF(task);
+    int64_t late = lateness(task, owner);
+    wake(loop, account, now, late);
+    Py_DECREF(task);
+}
+
+/* ---- known functions */
+
+static Known *
+place_of(TrioSpawns *self, PyObject *code)
+{
+    return &self->functions[((uintptr_t)code >> 4) & (FUNCTIONS - 1)];
+}
+
+/* Return the frame of a coroutine's function, borrowed; NULL if it is not known. */
+static PyObject *
+frame_of(TrioSpawns *self, PyObject *coroutine)
+{
+    PyObject *code = PyObject_GetAttr(coroutine, name_code);
+    PyObject *name = PyObject_GetAttr(coroutine, name_qualname);
+    PyObject *frame = NULL;
+    if (code != NULL && name != NULL) {
+        Known *known = place_of(self, code);
+        frame = known->code == code && known->name == name ? known->frame : NULL;
+    }
+    Py_XDECREF(code);
+    Py_XDECREF(name);
+    return frame;
+}
+
+static void
+forget_function(Known *known)
+{
+    PyObject *code = known->code, *name = known->name, *frame = known->frame;
+    *known = (Known){NULL, NULL, NULL};
+    Py_XDECREF(code);
+    Py_XDECREF(name);
+    Py_XDECREF(frame);
+}
+
+/* ---- spawning */
+
+/* Whether a task was spawned by a task, in the loop that is followed, and nothing is special. */
+static int
+is_plain(TrioSpawns *self)
+{
+    LoopSteps *loop = self->loop;
+    if (loop == NULL || !loop->running || !loop->clock_is_ours || loop->paused != NONE ||
+        PyThread_get_thread_ident() != self->thread) {
+        return 0;
+    }
+    TaskSteps *by = loop->current;
+    if (by == NULL || by->is_of_runtime) {
+        return 0;
+    }
+    PyObject *above = by->spawner;
+    return above == NULL || PyDict_Contains(loop->tasks, above) == 1;
+}
+
+/* Whether a task has a name that trio gives to no task of its own. */
+static int
+is_of_program(PyObject *task)
+{
+    PyObject *name = PyObject_GetAttr(task, name_name);
+    int found = name != NULL && PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) > 0 &&
+                PyUnicode_ReadChar(name, 0) != '<';
+    Py_XDECREF(name);
+    return found;
+}
+
+/* Say in the context of a task whose it is. */
+static int
+mark_context(TrioSpawns *self, PyObject *task, TaskSteps *account)
+{
+    PyObject *context = PyObject_GetAttr(task, name_context);
+    if (context == NULL) {
+        return -1;
+    }
+    int is_free = PyContext_CheckExact(context) && PyContext_Enter(context) == 0;
+    if (!is_free) {
+        PyErr_Clear(); /* it is in use just now: it is the current one */
+    }
+    PyObject *token = PyContextVar_Set(self->context_task, (PyObject *)account);
+    if (is_free && PyContext_Exit(context) < 0) {
+        Py_CLEAR(token);
+    }
+    Py_DECREF(context);
+    Py_XDECREF(token);
+    return token == NULL ? -1 : 0;
+}
+
+static int
+wrap(TrioSpawns *self, PyObject *task, PyObject *coroutine, TaskSteps *account)
+{
+    PyObject *stepped = make_stepped(coroutine, account, self->owner, self->checkpoint,
+                                     self->hears_wakes);
+    int failed = stepped == NULL || PyObject_SetAttr(task, name_coro, stepped) < 0;
+    Py_XDECREF(stepped);
+    return failed ? -1 : 0;
+}
+
+/* Undo what `open_account` has begun. An error is set. */
+static void
+undo(LoopSteps *loop, TaskSteps *account)
+{
+    PyObject *error = take_error();
+    account->base->entries -= 1;
+    if (PyDict_DelItem(loop->tasks, (PyObject *)account) < 0) {
+        PyErr_Clear();
+    }
+    give_error(error);
+}
+
+/* Open the account of a task whose coroutine has this frame. `by` is the task that spawns it. */
+static int
+open_account(TrioSpawns *self, TaskSteps *by, PyObject *task, PyObject *coroutine, PyObject *frame)
+{
+    LoopSteps *loop = by->loop;
+    int64_t now;
+    if (read_clock(loop, &now) < 0) {
+        return -1;
+    }
+    TaskSteps *account = spawn(loop, by->stack, frame, now, task);
+    if (account == NULL) {
+        return -1;
+    }
+    Py_INCREF(by);
+    account->spawner = (PyObject *)by;
+    int failed = mark_context(self, task, account) < 0 || wrap(self, task, coroutine, account) < 0;
+    if (failed) {
+        undo(loop, account);
+    }
+    Py_DECREF(account);
+    return failed ? -1 : 1;
+}
+
+/* Open the account of a task in a plain case. Return whether it was one, or -1. */
+static int
+spawned_plainly(TrioSpawns *self, PyObject *task)
+{
+    if (!is_plain(self) || !is_of_program(task)) {
+        return 0;
+    }
+    PyObject *coroutine = PyObject_GetAttr(task, name_coro);
+    if (coroutine == NULL) {
+        return -1;
+    }
+    int done = 0;
+    if (PyCoro_CheckExact(coroutine)) {
+        PyObject *frame = frame_of(self, coroutine);
+        TaskSteps *by = self->loop->current;
+        if (frame != NULL && known_child(by->stack, frame) != NULL) {
+            Py_INCREF(frame);
+            Py_INCREF(by);
+            done = open_account(self, by, task, coroutine, frame);
+            Py_DECREF(by);
+            Py_DECREF(frame);
+        }
+    }
+    Py_DECREF(coroutine);
+    return done;
+}
+
+static PyObject *
+spawns_task_spawned(TrioSpawns *self, PyObject *task)
+{
+    int done = spawned_plainly(self, task);
+    if (done > 0) {
+        Py_RETURN_NONE;
+    }
+    PyErr_Clear(); /* the other way may do, or it says so */
+    return PyObject_CallOneArg(self->otherwise, task);
+}
+
+/* ---- methods that Python code calls */
+
+static PyObject *
+spawns_wrap(TrioSpawns *self, PyObject *args)
+{
+    PyObject *task, *account;
+    if (!PyArg_ParseTuple(args, "OO!:wrap", &task, &TaskStepsType, &account)) {
+        return NULL;
+    }
+    PyObject *coroutine = PyObject_GetAttr(task, name_coro);
+    int failed = coroutine == NULL || wrap(self, task, coroutine, (TaskSteps *)account) < 0;
+    Py_XDECREF(coroutine);
+    if (failed) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+spawns_follow(TrioSpawns *self, PyObject *loop)
+{
+    if (loop != Py_None && !PyObject_TypeCheck(loop, &LoopStepsType)) {
+        PyErr_SetString(PyExc_TypeError, "what is followed is a LoopSteps, or None");
+        return NULL;
+    }
+    LoopSteps *before = self->loop;
+    self->loop = loop == Py_None ? NULL : (LoopSteps *)loop;
+    Py_XINCREF(self->loop);
+    self->thread = PyThread_get_thread_ident();
+    Py_XDECREF(before);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+spawns_learn(TrioSpawns *self, PyObject *args)
+{
+    PyObject *coroutine, *frame;
+    if (!PyArg_ParseTuple(args, "OO:learn", &coroutine, &frame)) {
+        return NULL;
+    }
+    PyObject *code = PyObject_GetAttr(coroutine, name_code);
+    PyObject *name = code == NULL ? NULL : PyObject_GetAttr(coroutine, name_qualname);
+    if (name == NULL) {
+        Py_XDECREF(code);
+        return NULL;
+    }
+    Known *known = place_of(self, code);
+    forget_function(known);
+    forget_function(known); /* a finaliser may have set it */
+    Py_INCREF(frame);
+    *known = (Known){code, name, frame};
+    Py_RETURN_NONE;
+}
+
+/* ---- the type */
+
+static void
+replace_global(PyObject **place, PyObject *value)
+{
+    if (value == Py_None) {
+        return;
+    }
+    PyObject *before = *place;
+    Py_INCREF(value);
+    *place = value;
+    Py_XDECREF(before);
+}
+
+static PyObject *
+spawns_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"owner", "otherwise", "context_task", "checkpoint", "scheduling",
+                            "detached", NULL};
+    PyObject *owner, *otherwise, *context_task, *checkpoint, *scheduling, *detached;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOO:TrioSpawns", names, &owner, &otherwise,
+                                     &context_task, &checkpoint, &scheduling, &detached)) {
+        return NULL;
+    }
+    if (!PyContextVar_CheckExact(context_task)) {
+        PyErr_SetString(PyExc_TypeError, "what contexts share is a ContextVar");
+        return NULL;
+    }
+    TrioSpawns *self = (TrioSpawns *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    Py_INCREF(owner);
+    self->owner = owner;
+    Py_INCREF(otherwise);
+    self->otherwise = otherwise;
+    Py_INCREF(context_task);
+    self->context_task = context_task;
+    Py_INCREF(checkpoint);
+    self->checkpoint = checkpoint;
+    self->hears_wakes = scheduling != Py_None;
+    replace_global(&scheduling_code, scheduling);
+    replace_global(&detached_type, detached);
+    return (PyObject *)self;
+}
+
+static int
+spawns_traverse(TrioSpawns *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->owner);
+    Py_VISIT(self->otherwise);
+    Py_VISIT(self->context_task);
+    Py_VISIT(self->checkpoint);
+    Py_VISIT((PyObject *)self->loop);
+    for (size_t index = 0; index < FUNCTIONS; index++) {
+        Py_VISIT(self->functions[index].code);
+        Py_VISIT(self->functions[index].name);
+        Py_VISIT(self->functions[index].frame);
+    }
+    return 0;
+}
+
+/* Break cycles. What methods need stays, but for the owner, who needs no tasks any more. */
+static int
+spawns_clear(TrioSpawns *self)
+{
+    Py_CLEAR(self->loop);
+    Py_INCREF(Py_None);
+    Py_XSETREF(self->owner, Py_None);
+    Py_INCREF(Py_None);
+    Py_XSETREF(self->otherwise, Py_None);
+    for (size_t index = 0; index < FUNCTIONS; index++) {
+        forget_function(&self->functions[index]);
+    }
+    return 0;
+}
+
+static void
+spawns_dealloc(TrioSpawns *self)
+{
+    PyObject_GC_UnTrack(self);
+    spawns_clear(self);
+    Py_CLEAR(self->owner);
+    Py_CLEAR(self->otherwise);
+    Py_CLEAR(self->context_task);
+    Py_CLEAR(self->checkpoint);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMemberDef spawns_members[] = {
+    {"hears_wakes", T_BOOL, offsetof(TrioSpawns, hears_wakes), READONLY, NULL},
+    {NULL},
+};
+
+static PyMethodDef spawns_methods[] = {
+    {"task_spawned", (PyCFunction)spawns_task_spawned, METH_O, NULL},
+    {"wrap", (PyCFunction)spawns_wrap, METH_VARARGS, NULL},
+    {"follow", (PyCFunction)spawns_follow, METH_O, NULL},
+    {"learn", (PyCFunction)spawns_learn, METH_VARARGS, NULL},
+    {NULL},
+};
+
+static PyTypeObject TrioSpawnsType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tracetools.core.native._extension.TrioSpawns",
+    .tp_doc = "Opens the accounts of trio tasks when they are spawned.",
+    .tp_basicsize = sizeof(TrioSpawns),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = spawns_new,
+    .tp_traverse = (traverseproc)spawns_traverse,
+    .tp_clear = (inquiry)spawns_clear,
+    .tp_dealloc = (destructor)spawns_dealloc,
+    .tp_methods = spawns_methods,
+    .tp_members = spawns_members,
+};
+
+static PyObject *
+exit_account(PyObject *Py_UNUSED(module), PyObject *account)
+{
+    if (!PyObject_TypeCheck(account, &TaskStepsType)) {
+        PyErr_SetString(PyExc_TypeError, "what exits is a TaskSteps");
+        return NULL;
+    }
+    TaskSteps *task = (TaskSteps *)account;
+    int64_t now;
+    if (read_clock(task->loop, &now) < 0 || exit_task(task->loop, task, now, 1) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"exit_account", exit_account, METH_O, "Close the account of a task that ends just now."},
+    {NULL},
+};
+
+static int
+make_names(void)
+{
+    static const struct {
+        PyObject **place;
+        const char *name;
+    } names[] = {
+        {&name_coro, "coro"},           {&name_name, "name"},
+        {&name_context, "context"},     {&name_code, "cr_code"},
+        {&name_qualname, "__qualname__"}, {&name_status, "_cancel_status"},
+        {&name_cancelled, "effectively_cancelled"}, {&name_late, "lateness"},
+    };
+    for (size_t index = 0; index < sizeof(names) / sizeof(names[0]); index++) {
+        if (*names[index].place == NULL) {
+            *names[index].place = PyUnicode_InternFromString(names[index].name);
+            if (*names[index].place == NULL) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+int
+add_trio(PyObject *module)
+{
+    return make_names() < 0 || add_type(module, &TrioSpawnsType) < 0
+               ? -1
+               : PyModule_AddFunctions(module, functions);
+}

@@ -18,6 +18,7 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 from threading import get_ident
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -490,6 +491,8 @@ class AsyncioInstrument(Tasks, Listener):
         own = is_of_runtime(coroutine)
         account = self.spawn(loop, spawner, coroutine, name, is_of_runtime=own)
         account.parked = account.born  # it may have waited for long
+        if type(coroutine) is CoroutineType:
+            loop.tasks[account] = ref(coroutine)
         self._tasks.add_late(task, account, self.dropped, by_wakeups=by_wakeups)
 
 

@@ -148,12 +148,37 @@ task_get_closed(TaskSteps *self, void *Py_UNUSED(closure))
     return self->closed;
 }
 
+/* Find the coroutine of a task that runs in no stepped one: a new reference. */
+static PyObject *
+find_coroutine(TaskSteps *self)
+{
+    PyObject *find = PyDict_GetItemWithError(self->loop->tasks, (PyObject *)self);
+    if (find == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (find == NULL || find == Py_None) {
+        Py_RETURN_NONE;
+    }
+    Py_INCREF(find);
+    PyObject *found = PyObject_CallNoArgs(find);
+    Py_DECREF(find);
+    return found;
+}
+
 static PyObject *
 task_get_coroutine(TaskSteps *self, void *Py_UNUSED(closure))
 {
-    PyObject *found = self->stepped == NULL ? NULL : coroutine_within(self->stepped);
-    found = found == NULL || !PyCoro_CheckExact(found) ? Py_None : found;
-    Py_INCREF(found);
+    PyObject *found;
+    if (self->stepped == NULL) {
+        found = find_coroutine(self);
+    } else {
+        found = coroutine_within(self->stepped);
+        Py_INCREF(found);
+    }
+    if (found != NULL && !PyCoro_CheckExact(found)) {
+        Py_INCREF(Py_None);
+        Py_SETREF(found, Py_None);
+    }
     return found;
 }
 

@@ -222,14 +222,19 @@ def test_at_the_end_all_tasks_that_wait_for_long_give_their_waits_away():
 
     short, steps = (loop.tasks[loop.spawn(name)] for name in ("short", "steps"))
     parked.waits.awaited = awaited
-    loop.loop.tasks[parked.account] = lambda: "its coroutine"
+    async def waits():
+        """Stand for what the task runs."""
+
+    coroutine = waits()
+    loop.loop.tasks[parked.account] = lambda: coroutine
     loop.tick(10)
     short.begin_step(loop.clock())
     short.end_step(loop.clock())
     loop.tick(10)
     steps.begin_step(loop.clock())
     parked.waits.end_all(loop.loop, loop.clock(), loop.clock)
-    assert walks == [(parked.account, "its coroutine")]
+    coroutine.close()
+    assert walks == [(parked.account, coroutine)]
     loop.finish()
 
 

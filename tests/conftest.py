@@ -98,7 +98,8 @@ def _clean_up() -> None:
     for recorder in tuple(current.recorders):
         recorder.stopped = True
     current.recorders.clear()
-    current.recorded_loops.clear()
+    for thread in tuple(current.recorded_loops):
+        current._set_loops(thread, ())
     gc.callbacks[:] = [each for each in gc.callbacks if each is not on_collection]
     stack_file._unfinished.clear()
     spans._DormantSpan.switch(recording=False)

@@ -1112,27 +1112,27 @@ def test_context_variables_pass_through(recording):
     assert var.get() == 6
 
 
-def test_a_thread_that_enters_a_span_in_the_midst_of_another_entry_loses_none(loop, monkeypatch):
-    shared = span("shared")
-    open_span = spans.open_span
+def test_a_thread_that_enters_a_span_in_the_midst_of_another_entry_loses_none(loop):
+    shared, clock = span("shared"), loop.loop.clock
 
-    def open_slowly(*args):
-        monkeypatch.setattr(spans, "open_span", open_span)
-        opened = open_span(*args)
+    def slow_clock():
+        loop.loop.clock = clock
         in_thread(shared.__enter__)
-        return opened
+        return clock()
 
-    monkeypatch.setattr(spans, "open_span", open_slowly)
-    closed = []
-    monkeypatch.setattr(spans, "close_span", closed.append)
+    def opened():
+        accounts = [loop.tasks[0], *loop.recorder.open_threads()]
+        return [account.base.frame.name for account in accounts if account.innermost]
+
+    loop.loop.clock = slow_clock
     shared.__enter__()
+    assert opened() == ["task", "other"]
     shared.__exit__(None, None, None)
+    assert opened() == ["other"]
     shared.__exit__(None, None, None)
+    assert opened() == []
     shared.__exit__(None, None, None)
-    mine, its, nothing = closed
-    assert mine.account is loop.tasks[0]
-    assert its[0][0].base.frame.name == "other"
-    assert nothing is None
+    assert not shared._opened
 
 
 def test_threads_that_share_one_span_lose_no_entry_of_it(loop):

@@ -34,6 +34,7 @@ from weakref import ref
 from tracetools import compat
 from tracetools.core.frame_locals import locals_of
 from tracetools.core.labels import stable_name
+from tracetools.core.native import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -307,7 +308,7 @@ def closed_over(function: Any, name: str) -> Iterator[Any]:
 
 def function_name(function: Any) -> str:
     """Return the qualified name of a callable, or of what it calls in the end."""
-    called = called_function(function)
+    called = _unobserved(called_function(function))
     kind = type(called)
     if called is None and function is not None:
         return UNKNOWN
@@ -320,11 +321,16 @@ def function_name(function: Any) -> str:
 
 def function_code(function: Any) -> CodeType | None:
     """Return the code that a callable runs in the end; None if it is not known to be Python's."""
-    called = called_function(function)
+    called = _unobserved(called_function(function))
     if type(called) is not FunctionType:
         found = (vars_of(one).get("__call__") for one in classes_of(type(called)))
         called = next((one for one in found if one is not None), None)
     return called.__code__ if type(called) is FunctionType else None
+
+
+def _unobserved(function: Any) -> Any:
+    """Return the function that an observed one calls, if it is observed in C."""
+    return function if native is None else native.unobserved(function)
 
 
 def _calls_context(function: Any) -> bool:
@@ -417,7 +423,9 @@ def unstepped(coroutine: Any) -> Any:
     return coroutine
 
 
-_STEPPED: Final[dict[type, Callable[[Any], Any]]] = {}
+_STEPPED: Final[dict[type, Callable[[Any], Any]]] = (
+    {} if native is None else {native.ObservedCoroutine: native.unobserved}
+)
 
 
 def register_stepped(kind: type, inner: Callable[[Any], Any]) -> None:

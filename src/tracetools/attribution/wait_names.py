@@ -33,6 +33,7 @@ from tracetools.attribution.awaits import (
 )
 from tracetools.attribution.functions import Shown, owner_of
 from tracetools.core.labels import memoised_frames
+from tracetools.core.native import native
 from tracetools.core.stacks import DEEPER, Frame, frames_between
 
 if TYPE_CHECKING:
@@ -269,5 +270,8 @@ def _types_between() -> frozenset[type]:
     return frozenset(map(type, made))
 
 
-_BETWEEN: Final = _types_between()
+_OBSERVED: Final = {native.ObservedCoroutine, native.ObservedAwait} if native else set()
+"""The types around the coroutines of observed functions."""
+
+_BETWEEN: Final = _types_between() | _OBSERVED
 _LOOKED_INTO: Final = _BETWEEN | {CoroutineType, GeneratorType, AsyncGeneratorType}

@@ -21,7 +21,7 @@ import trio
 from tracetools import compat
 from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption, signal_of
-from tracetools.core.native import native
+from tracetools.core.native import native, references
 from tracetools.guest.signals import send_again
 from tracetools.instruments.trio_tasks import TrioTasks
 from tracetools.recording import current, spans
@@ -290,11 +290,15 @@ def _protect_from_ctrl_c() -> None:
         TrioInstrument.task_exited,
         TrioInstrument._task_scheduled,  # noqa: SLF001
         TrioTasks.lateness,
-        spans.Span.__enter__,
-        spans.Span.__exit__,
+        references["Span"].__enter__,
+        references["Span"].__exit__,
         spans._DormantSpan._enter,  # noqa: SLF001
-        current.open_span,
-        current.close_span,
+        spans._enter_again,  # noqa: SLF001
+        references["open_span"],
+        references["close_span"],
+        current._close_elsewhere,  # noqa: SLF001
+        current._opening_failed,  # noqa: SLF001
+        current._closing_failed,  # noqa: SLF001
         on_collection,
     )
     for function in mine:

@@ -7,10 +7,12 @@ recorded or not, so it imports little.
 from __future__ import annotations
 
 from _thread import allocate_lock, get_ident
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from tracetools.core.accounting import Opened, TaskAccount
 from tracetools.core.interruptions import is_interruption
+from tracetools.core.native import accelerated, native, references
 from tracetools.recording.forks import renew_in_child
 from tracetools.recording.loops import RecordedLoop
 from tracetools.recording.running import is_in_trio_task, running_loop
@@ -75,6 +77,9 @@ def _set_loops(thread: int, loops: tuple[RecordedLoop, ...]) -> None:
         recorded_loops[thread] = loops if len(loops) > 1 else loops[0]
     else:
         recorded_loops.pop(thread, None)
+    if native is not None:
+        only = loops[0] if len(loops) == 1 else None
+        native.set_current(thread, only, bool(recorded_loops))
     if bool(recorded_loops) != before:
         for switch in _switches:
             switch(bool(recorded_loops))
@@ -91,6 +96,7 @@ def loops_here() -> tuple[RecordedLoop, ...]:
     return _loops_in(get_ident())
 
 
+@accelerated
 def open_span(frame: Frame, entries: int = 1) -> Opening | None:
     """Open a span in whatever this thread does just now, for every recording that follows it.
 
@@ -118,14 +124,12 @@ def open_span(frame: Frame, entries: int = 1) -> Opening | None:
     except RecursionError:  # the program's own; there is no room to record anything just now
         return None
     except BaseException as error:
-        if is_interruption(error):
-            if task is not None:
-                _close_again(task, before)
+        if _opening_failed(error, task, before):
             raise
-        _give_up()
         return None
 
 
+@accelerated
 def close_span(opened: Opening | None) -> None:
     """Close what `open_span` opened; from anywhere, in any order, more than once.
 
@@ -148,10 +152,8 @@ def close_span(opened: Opening | None) -> None:
     except RecursionError:  # the program's own; there is no room to record anything just now
         return
     except BaseException as error:
-        if is_interruption(error):
-            close_span(opened)
+        if _closing_failed(error, opened):
             raise
-        _give_up()
 
 
 def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
@@ -163,22 +165,38 @@ def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
         account.closed[id(opened)] = opened
 
 
-def _close_again(task: TaskAccount, before: Opened | None) -> None:
-    """Close what was opened in a task since a span was its innermost one."""
-    if task.innermost is not None and task.innermost is not before:
-        close_span(task.innermost)
+# What has failed returns whether the error is the program's, and is to be raised there.
 
 
-def _give_up() -> None:
-    """Stop every recording after an error of ours that no single one can be blamed for.
+def _opening_failed(error: BaseException, task: TaskAccount | None, before: Opened | None) -> bool:
+    """Close what was opened in a task since a span was its innermost one, if interrupted."""
+    is_programs = _failed(error)
+    if is_programs and task is not None:
+        opened = task.innermost
+        if opened is not None and opened is not before:
+            close_span(opened)
+    return is_programs
 
-    Where there is no memory even for that, they go on.
-    """
+
+def _closing_failed(error: BaseException, opened: Opening | None) -> bool:
+    """Close a span once more, if interrupted."""
+    is_programs = _failed(error)
+    if is_programs:
+        close_span(opened)
+    return is_programs
+
+
+def _failed(error: BaseException) -> bool:
+    """Stop every recording after an error of ours that no single one can be blamed for."""
+    if is_interruption(error):
+        return True
     try:
-        for recorder in tuple(recorders):
-            recorder.stop("a span could not be recorded")
-    except MemoryError:
-        return
+        raise error  # noqa: TRY301  # it is logged as the one that is handled
+    except BaseException:  # noqa: BLE001  # the same
+        with suppress(MemoryError):  # there is no memory even for that: they go on
+            for recorder in tuple(recorders):
+                recorder.stop("a span could not be recorded")
+    return False
 
 
 def is_here(opened: Opening) -> bool:
@@ -219,3 +237,12 @@ def _forget_in_child() -> None:
 
 
 renew_in_child(_forget_in_child)
+if native is not None:
+    native.use_current(
+        open_span=references["open_span"],
+        close_span=references["close_span"],
+        close_elsewhere=_close_elsewhere,
+        opening_failed=_opening_failed,
+        closing_failed=_closing_failed,
+        failed=_failed,
+    )

@@ -12,11 +12,12 @@ from __future__ import annotations
 import functools
 import sys
 import types
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from tracetools import compat
 from tracetools.core.frame_locals import locals_of
 from tracetools.core.labels import code_frame, stable_name
+from tracetools.core.native import accelerated, native
 from tracetools.core.stacks import Frame
 from tracetools.recording.current import (
     Opening,
@@ -80,6 +81,19 @@ class _Entries(dict[int, "Opening"]):
         return opened
 
 
+def _enter_again(span: Span, opened: Opening) -> None:
+    """Remember one more opening of a span that is open."""
+    entries = _Entries()
+    entries.add(opened)
+    known = span._opened  # noqa: SLF001  # its own code
+    if known.__class__ is not _Entries:
+        entries.first = known
+        span._opened = entries  # noqa: SLF001
+    else:
+        known.add(opened)
+
+
+@accelerated
 class Span:
     """What `span` returns: a context manager that may be entered any number of times.
 
@@ -101,7 +115,7 @@ class Span:
         if self._opened is None:
             self._opened = opened
         elif opened is not None:
-            self._enter_again(opened)
+            _enter_again(self, opened)
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         opened = self._opened
@@ -114,15 +128,9 @@ class Span:
     def __repr__(self) -> str:
         return f"<span {self._frame.label}>"
 
-    def _enter_again(self, opened: Opening) -> None:
-        entries = _Entries()
-        entries.add(opened)
-        known = self._opened
-        if known.__class__ is not _Entries:
-            entries.first = known
-            self._opened = entries
-        else:
-            known.add(opened)
+
+_enter_nothing: Final[Any] = ().__init__ if native is None else native.do_nothing  # type: ignore[misc]
+_leave_nothing: Final[Any] = "".format if native is None else native.do_nothing
 
 
 class _DormantSpan(Span):
@@ -144,13 +152,13 @@ class _DormantSpan(Span):
     def _enter(self) -> None:
         opened = open_span(_call_site(self._frame.name, compat.getframe(1)))
         if opened is not None:
-            self._enter_again(opened)
+            _enter_again(self, opened)
 
     @classmethod
     def switch(cls, recording: bool) -> None:
         """Make entering and leaving do something, or nothing."""
-        enter: Any = cls._enter if recording else ().__init__  # type: ignore[misc]
-        leave: Any = Span.__exit__ if recording else "".format
+        enter: Any = cls._enter if recording else _enter_nothing
+        leave: Any = Span.__exit__ if recording else _leave_nothing
         cls.__enter__, cls.__exit__ = enter, leave  # type: ignore[method-assign]
         if not recording:
             for dormant in tuple(_dormant.values()):  # they close no more what is open in them
@@ -167,6 +175,7 @@ _DormantSpan.switch(recording=bool(recorded_loops))
 when_recording_changes(_DormantSpan.switch)
 
 
+@accelerated
 def span(name: str) -> Span:
     """Name a piece of work, in sync and async code alike: ``with span("parse"):``.
 
@@ -212,6 +221,11 @@ def _call_site(name: str, caller: types.FrameType | None) -> Frame:
         known = Frame(stable_name(name), code.co_filename or None, caller.f_lineno or 0), code
         _call_sites[key] = known
     return known[0]
+
+
+def _site_of_caller(name: str) -> Frame:
+    """Return the frame of a span by its name and the line of the function that calls this."""
+    return _call_site(name, compat.getframe(1))
 
 
 # --------------------------------------------------------------------------------------- observe
@@ -271,6 +285,8 @@ def observed_frame(coroutine: Any) -> Frame | None:
 
     Only before the coroutine has finished. By it, a task whose function is observed knows its span.
     """
+    if native is not None and (known := native.observed_frame(coroutine)) is not None:
+        return cast("Frame", known)
     if getattr(coroutine, "cr_code", None) is not _COROUTINE_CODE:
         return None
     frame = coroutine.cr_frame
@@ -285,6 +301,8 @@ def observed_function_frame(function: Any) -> Frame | None:
     while isinstance(function, functools.partial):
         function = function.func
     function = getattr(function, "__func__", function)
+    if native is not None and (known := native.observed_function_frame(function)) is not None:
+        return cast("Frame", known)
     code = getattr(function, "__code__", None)
     if code is not _COROUTINE_CODE:
         return None
@@ -329,7 +347,13 @@ def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..
     import inspect  # noqa: PLC0415  # dear to import, and needed only here
 
     called = _called(function)
-    if inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(function):
+    is_coroutine_function = inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(
+        function
+    )
+    if native is not None and _is_plain(function, is_coroutine_function=is_coroutine_function):
+        made = native.ObservedFunction(function, frame, is_coroutine_function)
+        return functools.wraps(function, assigned=())(made)  # all else it has by itself
+    if is_coroutine_function:
         wrapper = _observe_coroutine(function, frame)
     elif inspect.isasyncgenfunction(called):
         wrapper = _observe_async_generator(function, frame)
@@ -340,6 +364,24 @@ def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..
     else:
         wrapper = _observe_call(function, frame)
     return functools.wraps(function)(_at_home_in(called, wrapper))
+
+
+def _is_plain(function: Any, *, is_coroutine_function: bool) -> bool:
+    """Whether a function is one that is observed in C: a plain or an async one, or observed so."""
+    import inspect  # noqa: PLC0415  # dear to import, and needed only here
+
+    if type(function) is not types.FunctionType and type(function) is not native.ObservedFunction:
+        return False
+    if function.__name__ in _METHODS_BY_TYPE:
+        return False
+    flags = function.__code__.co_flags
+    if is_coroutine_function:
+        return bool(flags & inspect.CO_COROUTINE)
+    return not flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
+
+
+_METHODS_BY_TYPE: Final = {"__new__", "__init_subclass__", "__class_getitem__"}
+"""Methods that Python makes static or class methods, if they are functions by their exact type."""
 
 
 def _at_home_in(function: Any, wrapper: Any) -> Any:
@@ -407,6 +449,8 @@ _COROUTINE_CODE: Final = _code_within(_observe_coroutine)
 
 def is_observed(function: Any) -> bool:
     """Whether a function is one that `observe` made of a plain function."""
+    if native is not None and native.is_observed(function):
+        return True
     return getattr(function, "__code__", None) is _CALL_CODE
 
 
@@ -431,7 +475,8 @@ def _observe_old_coroutine(function: Callable[..., Any], frame: Frame) -> Callab
     return call
 
 
-class _Resumed:
+@accelerated
+class Resumed:
     """Makes the span of a generator current for one resumption; entered once, for all of them."""
 
     __slots__ = ("_entries", "_frame", "_opened")
@@ -456,7 +501,7 @@ class _Resumed:
 
 
 def _observe_generator(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
-    resumed = _Resumed
+    resumed = Resumed
 
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         running = resumed(frame)
@@ -481,7 +526,7 @@ def _observe_generator(function: Callable[..., Any], frame: Frame) -> Callable[.
 
 
 def _observe_async_generator(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
-    resumed, first_resumption = _Resumed, _first_resumption
+    resumed, first_resumption = Resumed, _first_resumption
 
     async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         running = resumed(frame)
@@ -524,3 +569,13 @@ def _first_resumption(generator: AsyncGenerator[Any, Any]) -> Awaitable[Any]:
 
 def _leave_to_the_wrapper(_: AsyncGenerator[Any, Any]) -> None:
     """Finalise an observed generator: its wrapper, which the loop finalises, closes it."""
+
+
+if native is not None:
+    native.use_spans(
+        dormant=_dormant,
+        new_dormant=_new_dormant,
+        find_site=_site_of_caller,
+        entries=_Entries,
+        enter_again=_enter_again,
+    )

@@ -5,19 +5,7 @@
 
 static PyObject *perf_counter_ns; /* the function itself */
 
-#if PY_VERSION_HEX >= 0x030D0000
-
-#define CAN_READ 1
-
-static int64_t
-read_perf_counter(void)
-{
-    PyTime_t now = 0;
-    (void)PyTime_PerfCounterRaw(&now); /* it does not fail where Python has started */
-    return now;
-}
-
-#elif defined(__linux__)
+#if defined(__linux__)
 
 #define CAN_READ 1
 
@@ -27,6 +15,18 @@ read_perf_counter(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+#elif PY_VERSION_HEX >= 0x030D0000
+
+#define CAN_READ 1
+
+static int64_t
+read_perf_counter(void)
+{
+    PyTime_t now = 0;
+    (void)PyTime_PerfCounterRaw(&now); /* it does not fail where Python has started */
+    return now;
 }
 
 #else

@@ -22,6 +22,11 @@ static int (*const parts[])(PyObject *) = {
     add_callbacks,
     add_event_waits,
     add_trio,
+    add_current,
+    add_observed,
+    add_coroutines,
+    add_spans,
+    add_generators,
 };
 
 static int

@@ -20,6 +20,33 @@
 #define NEVER ((int64_t)1 << 62)
 #define ALWAYS (-((int64_t)1 << 62))
 
+/* ---- objects that are over, to be used again where one is made for every span */
+
+#define MOST_SPARE 64
+
+typedef struct Spare {
+    PyObject *objects[MOST_SPARE];
+    int count;
+} Spare;
+
+/* Return one, as if it was just made; NULL if there is none. */
+static inline PyObject *
+take_spare(Spare *spare, PyTypeObject *type)
+{
+    return spare->count == 0 ? NULL : PyObject_Init(spare->objects[--spare->count], type);
+}
+
+/* Keep one; return whether there was room. It refers to nothing, and is not tracked. */
+static inline int
+keep_spare(Spare *spare, void *object)
+{
+    if (spare->count == MOST_SPARE) {
+        return 0;
+    }
+    spare->objects[spare->count++] = object;
+    return 1;
+}
+
 /* ---- stacks.c: core/stacks.py */
 
 typedef struct Stack {
@@ -185,7 +212,7 @@ extern PyTypeObject SteppedCoroutineType;
 PyObject *make_stepped(PyObject *coroutine, TaskSteps *account, PyObject *owner,
                        PyObject *checkpoint, int hears_wakes);
 
-/* What the task runs that has a stepped coroutine, borrowed. */
+/* What a stepped or observed coroutine stands for, borrowed. */
 PyObject *coroutine_within(PyObject *stepped);
 
 /* ---- chains.c: what attribution/wait_names.py and awaits.py read of await chains */
@@ -282,6 +309,7 @@ PyObject *make_method(vectorcallfunc call, PyObject *original, PyObject *uses);
 
 /* Call the original. */
 PyObject *pass_to_original(Method *self, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+
 /* ---- trio.c: instruments/trio_spawns.py */
 
 /* Whether the Python function that calls just now is the one of trio that schedules tasks. */
@@ -292,6 +320,65 @@ void note_wake(TaskSteps *account, PyObject *owner);
 
 /* Whether a task of trio exits without the end of its coroutine, by what that has yielded. */
 int detaches(PyObject *yielded);
+
+/* ---- current.c: recording/current.py */
+
+/* Whether anything is recorded, in any thread. */
+extern int is_recording;
+
+/* As `open_span`. Return -1 with an error set if it is the program's; `*opened` may be NULL. */
+int open_here(PyObject *frame, int64_t entries, PyObject **opened);
+
+/* As `close_span`. Return -1 with an error set if it is the program's. */
+int close_here(PyObject *opened);
+
+/* Close a span, and return what is to be returned: `result`, or NULL if that or the closing has
+   failed. Takes both references. `opened` may be NULL. */
+PyObject *close_and_return(PyObject *opened, PyObject *result);
+
+/* Stop recording for an error of ours that is set. Return -1 with it set if it is the program's. */
+int sort_out_error(void);
+
+/* ---- sites.c and spans.c: `span` of recording/spans.py */
+
+/* Finds the frame of a span by its name, for the caller; None until the module is given it. */
+extern PyObject *find_site_by;
+
+/* The frame of a span that is made just now, by its name; a new reference. */
+PyObject *find_frame(PyObject *name);
+
+/* ---- observed.c and coroutines.c: `observe` of recording/spans.py */
+
+/* A function that is observed. */
+typedef struct ObservedFunction {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *weakrefs, *dict;
+    PyObject *function;     /* NULL once it was cleared */
+    PyObject *frame;
+    PyObject *name, *qualname, *module, *doc; /* NULL for those of the function */
+    PyObject *annotations, *annotate, *type_params;
+} ObservedFunction;
+
+extern PyTypeObject ObservedFunctionType;
+
+/* The coroutine of an observed function. It passes everything on. */
+typedef struct ObservedCoroutine {
+    PyObject_HEAD
+    PyObject *weakrefs;
+    PyObject *coroutine;    /* the function's; NULL once it was finalised */
+    PyObject *frame;
+    PyObject *opened;       /* NULL for none */
+    int state;
+} ObservedCoroutine;
+
+extern PyTypeObject ObservedCoroutineType;
+
+/* Wrap what a call of an observed function gave. Takes that reference. Never fails. */
+PyObject *observe_coroutine(PyObject *coroutine, PyObject *frame);
+
+/* The frame of a coroutine that is not over, borrowed; or NULL. */
+PyObject *frame_of_coroutine(ObservedCoroutine *self);
 
 /* ---- each file adds its types and functions to the module */
 
@@ -307,6 +394,11 @@ int add_methods(PyObject *module);
 int add_callbacks(PyObject *module);
 int add_event_waits(PyObject *module);
 int add_trio(PyObject *module);
+int add_current(PyObject *module);
+int add_observed(PyObject *module);
+int add_coroutines(PyObject *module);
+int add_spans(PyObject *module);
+int add_generators(PyObject *module);
 
 /* Ready a type and add it under the last part of its name. */
 int add_type(PyObject *module, PyTypeObject *type);

@@ -3,11 +3,13 @@
 
 #include "native.h"
 
+static Spare spare;
+
 static Opened *
 make_opened(PyObject *account, Opened *outer, Stack *stack, int64_t since, int64_t busy)
 {
-    Opened *self = PyObject_GC_New(Opened, &OpenedType);
-    if (self == NULL) {
+    Opened *self = (Opened *)take_spare(&spare, &OpenedType);
+    if (self == NULL && (self = PyObject_GC_New(Opened, &OpenedType)) == NULL) {
         return NULL;
     }
     Py_INCREF(account);
@@ -64,7 +66,9 @@ opened_dealloc(Opened *self)
     PyObject_GC_UnTrack(self);
     Py_TRASHCAN_BEGIN(self, opened_dealloc) /* they stand in each other as deep as spans do */
     opened_clear(self);
-    PyObject_GC_Del(self);
+    if (!keep_spare(&spare, self)) {
+        PyObject_GC_Del(self);
+    }
     Py_TRASHCAN_END
 }
 

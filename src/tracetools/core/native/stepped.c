@@ -446,10 +446,16 @@ stepped_get_is_over(SteppedCoroutine *self, void *Py_UNUSED(closure))
 PyObject *
 coroutine_within(PyObject *stepped)
 {
-    while (Py_IS_TYPE(stepped, &SteppedCoroutineType)) {
-        stepped = ((SteppedCoroutine *)stepped)->coroutine;
+    for (;;) {
+        if (Py_IS_TYPE(stepped, &SteppedCoroutineType)) {
+            stepped = ((SteppedCoroutine *)stepped)->coroutine;
+        } else if (Py_IS_TYPE(stepped, &ObservedCoroutineType) &&
+                   ((ObservedCoroutine *)stepped)->coroutine != NULL) {
+            stepped = ((ObservedCoroutine *)stepped)->coroutine;
+        } else {
+            return stepped;
+        }
     }
-    return stepped;
 }
 
 static SteppedCoroutine *

@@ -117,7 +117,8 @@ def open_span(frame: Frame, entries: int = 1) -> Opening | None:
             if task is None:  # between two steps: in a guest run, the host's own work
                 return None
             before = task.innermost
-            return task.open(frame, loop.clock(), entries)
+            opened: Opened | None = task.open(frame, loop.clock(), entries)
+            return opened
         if not recorded_loops:
             return None
         return _open_several(loop, frame, entries)

@@ -367,10 +367,10 @@ def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..
 
 
 def _is_plain(function: Any, *, is_coroutine_function: bool) -> bool:
-    """Whether a function is one that is observed in C: a plain or an async one, or observed so."""
+    """Whether a function is of a kind that is observed in C: a plain or an async function."""
     import inspect  # noqa: PLC0415  # dear to import, and needed only here
 
-    if type(function) is not types.FunctionType and type(function) is not native.ObservedFunction:
+    if native is None or type(function) not in {types.FunctionType, native.ObservedFunction}:
         return False
     if function.__name__ in _METHODS_BY_TYPE:
         return False

@@ -270,8 +270,12 @@ def _types_between() -> frozenset[type]:
     return frozenset(map(type, made))
 
 
-_OBSERVED: Final = {native.ObservedCoroutine, native.ObservedAwait} if native else set()
-"""The types around the coroutines of observed functions."""
+_OBSERVED: Final[set[type]] = (
+    set()
+    if native is None
+    else {native.ObservedCoroutine, native.ObservedAwait, native.ObservedGenerator}
+)
+"""The types around the coroutines and generators of observed functions."""
 
 _BETWEEN: Final = _types_between() | _OBSERVED
 _LOOKED_INTO: Final = _BETWEEN | {CoroutineType, GeneratorType, AsyncGeneratorType}

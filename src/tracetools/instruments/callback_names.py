@@ -18,6 +18,7 @@ from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import memoised_frames, stable_name
 from tracetools.core.stacks import CANCELS, Frame
 from tracetools.instruments.task_functions import task_function
+from tracetools.recording.spans import unobserved
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -39,6 +40,7 @@ def callback_frame(callback: Any, args: tuple[Any, ...] = ()) -> Frame | None:
         delivery = _delivery(callback)
         if delivery is not None:
             return _frame_of_delivery(callback, delivery)
+        callback = unobserved(callback)
         if type(callback) is FunctionType:
             return _frame_of_function(callback)
         found = _within(callback, args)

@@ -45,6 +45,7 @@ __all__ = [
     "observed_frame",
     "observed_function_frame",
     "span",
+    "unobserved",
 ]
 
 
@@ -351,7 +352,7 @@ def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..
         function
     )
     if native is not None and _is_plain(function, is_coroutine_function=is_coroutine_function):
-        made = native.ObservedFunction(function, frame, is_coroutine_function)
+        made = native.ObservedFunction(function, frame, function.__code__.co_flags)
         return functools.wraps(function, assigned=())(made)  # all else it has by itself
     if is_coroutine_function:
         wrapper = _observe_coroutine(function, frame)
@@ -367,7 +368,7 @@ def _observe_function(function: Callable[..., Any], frame: Frame) -> Callable[..
 
 
 def _is_plain(function: Any, *, is_coroutine_function: bool) -> bool:
-    """Whether a function is of a kind that is observed in C: a plain or an async function."""
+    """Whether a function is of a kind that is observed in C: plain, async, or a generator."""
     import inspect  # noqa: PLC0415  # dear to import, and needed only here
 
     if native is None or type(function) not in {types.FunctionType, native.ObservedFunction}:
@@ -377,7 +378,7 @@ def _is_plain(function: Any, *, is_coroutine_function: bool) -> bool:
     flags = function.__code__.co_flags
     if is_coroutine_function:
         return bool(flags & inspect.CO_COROUTINE)
-    return not flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR)
+    return not flags & (inspect.CO_ITERABLE_COROUTINE | inspect.CO_ASYNC_GENERATOR)
 
 
 _METHODS_BY_TYPE: Final = {"__new__", "__init_subclass__", "__class_getitem__"}
@@ -452,6 +453,18 @@ def is_observed(function: Any) -> bool:
     if native is not None and native.is_observed(function):
         return True
     return getattr(function, "__code__", None) is _CALL_CODE
+
+
+def unobserved(function: Any) -> Any:
+    """Return the function that an observed plain or async function calls; any other as it is."""
+    if native is not None:
+        function = native.unobserved(function)
+    while type(function) is types.FunctionType:
+        code = function.__code__
+        if code is not _CALL_CODE and code is not _COROUTINE_CODE:
+            break
+        function = function.__closure__[code.co_freevars.index("function")].cell_contents
+    return function
 
 
 async def _await_observed(awaitable: Awaitable[Any], frame: Frame) -> Any:

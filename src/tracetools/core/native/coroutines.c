@@ -5,78 +5,38 @@
 
 #include "native.h"
 
-enum { CREATED, SUSPENDED, RUNNING, OVER };
+static Spare spare;
 
 /* ---- steps */
 
-/* Whether a coroutine has ended, where an error may be set. */
-static int
-has_ended(PyObject *coroutine)
-{
-    PyObject *error = take_error();
-    PyObject *frame = PyObject_GetAttrString(coroutine, "cr_frame");
-    int ended = frame == Py_None;
-    Py_XDECREF(frame);
-    PyErr_Clear();
-    give_error_after(error);
-    return ended;
-}
-
-/* Open the span. If the program's signal handler raises meanwhile, the coroutine is over. */
-static int
-begin(ObservedCoroutine *self)
-{
-    PyObject *opened;
-    int failed = open_here(self->frame, 1, &opened);
-    if (failed < 0) {
-        PyObject *error = take_error();
-        self->state = OVER;
-        PyObject *done = PyObject_CallMethod(self->coroutine, "close", NULL);
-        Py_XDECREF(done);
-        PyErr_Clear();
-        give_error(error);
-        return -1;
-    }
-    Py_XSETREF(self->opened, opened);
-    return 0;
-}
-
 /* Close the span at the end of the coroutine, and return what is to be returned. */
 static PyObject *
-end(ObservedCoroutine *self, PyObject *result)
+end(Through *self, PyObject *result)
 {
     PyObject *opened = self->opened;
     self->opened = NULL;
-    self->state = OVER;
+    self->state = ENDED;
     return close_and_return(opened, result);
 }
 
-/* Whether a step is the coroutine's own to refuse: it is over, or it runs already. */
-static int
-is_refused(ObservedCoroutine *self)
-{
-    return self->state == RUNNING || self->state == OVER;
-}
-
 static PySendResult
-coroutine_am_send(ObservedCoroutine *self, PyObject *value, PyObject **result)
+coroutine_am_send(Through *self, PyObject *value, PyObject **result)
 {
-    PyObject *coroutine = self->coroutine;
+    PyObject *coroutine = self->inner;
     if (coroutine == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
-        *result = NULL;
-        return PYGEN_ERROR;
+        return refuse_step(result);
     }
-    if (is_refused(self) || (self->state == CREATED && value != Py_None)) {
+    if (passes_through(self, value)) {
         return PyIter_Send(coroutine, value, result);
     }
-    if (self->state == CREATED && begin(self) < 0) {
+    if (self->state == CREATED && open_here(self->frame, 1, &self->opened) < 0) {
+        end_inner(self);
         *result = NULL;
         return PYGEN_ERROR;
     }
     self->state = RUNNING;
     PySendResult sent = PyIter_Send(coroutine, value, result);
-    if (sent == PYGEN_NEXT || (sent == PYGEN_ERROR && !has_ended(coroutine))) {
+    if (sent == PYGEN_NEXT || (sent == PYGEN_ERROR && !inner_has_ended(coroutine, "cr_frame"))) {
         self->state = SUSPENDED;
         return sent;
     }
@@ -84,53 +44,27 @@ coroutine_am_send(ObservedCoroutine *self, PyObject *value, PyObject **result)
     return *result == NULL ? PYGEN_ERROR : PYGEN_RETURN;
 }
 
-/* Return what a step has given as `send` does: the end of a coroutine is an error. */
 static PyObject *
-as_iteration(PySendResult sent, PyObject *result)
-{
-    if (sent != PYGEN_RETURN) {
-        return result;
-    }
-    PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
-    if (stop != NULL) {
-        PyErr_SetObject(PyExc_StopIteration, stop);
-        Py_DECREF(stop);
-    }
-    Py_DECREF(result);
-    return NULL;
-}
-
-static PyObject *
-coroutine_send(ObservedCoroutine *self, PyObject *value)
+coroutine_send(Through *self, PyObject *value)
 {
     PyObject *result;
     PySendResult sent = coroutine_am_send(self, value, &result);
-    if (sent == PYGEN_RETURN && result == Py_None) {
-        Py_DECREF(result);
-        PyErr_SetNone(PyExc_StopIteration);
-        return NULL;
-    }
-    return as_iteration(sent, result);
+    return given_as_method(sent, result);
 }
 
-/* As an iterator does it, this may end without an error. */
 static PyObject *
-coroutine_next(ObservedCoroutine *self)
+coroutine_next(Through *self)
 {
     PyObject *result;
     PySendResult sent = coroutine_am_send(self, Py_None, &result);
-    if (sent == PYGEN_RETURN && result == Py_None) {
-        Py_DECREF(result);
-        return NULL;
-    }
-    return as_iteration(sent, result);
+    return given_as_iteration(sent, result);
 }
 
 /* Call a method of the coroutine that may end it. It has ended if `close` returns anything. */
 static PyObject *
-call_through(ObservedCoroutine *self, const char *method, PyObject *const *args, Py_ssize_t count)
+call_through(Through *self, const char *method, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *coroutine = self->coroutine;
+    PyObject *coroutine = self->inner;
     if (coroutine == NULL) {
         Py_RETURN_NONE;
     }
@@ -138,17 +72,17 @@ call_through(ObservedCoroutine *self, const char *method, PyObject *const *args,
     if (called == NULL) {
         return NULL;
     }
-    int is_ours = !is_refused(self);
     int before = self->state;
-    if (is_ours) {
+    int is_step = !passes_through(self, Py_None);
+    if (is_step) {
         self->state = RUNNING;
     }
     PyObject *result = PyObject_Vectorcall(called, args, count, NULL);
     Py_DECREF(called);
-    if (!is_ours) {
+    if (!is_step) {
         return result;
     }
-    if (result == NULL ? has_ended(coroutine) : count == 0) {
+    if (result == NULL ? inner_has_ended(coroutine, "cr_frame") : count == 0) {
         return end(self, result);
     }
     self->state = result == NULL ? before : SUSPENDED;
@@ -156,13 +90,13 @@ call_through(ObservedCoroutine *self, const char *method, PyObject *const *args,
 }
 
 static PyObject *
-coroutine_throw(ObservedCoroutine *self, PyObject *const *args, Py_ssize_t count)
+coroutine_throw(Through *self, PyObject *const *args, Py_ssize_t count)
 {
     return call_through(self, "throw", args, count);
 }
 
 static PyObject *
-coroutine_close(ObservedCoroutine *self, PyObject *Py_UNUSED(ignored))
+coroutine_close(Through *self, PyObject *Py_UNUSED(ignored))
 {
     return call_through(self, "close", NULL, 0);
 }
@@ -172,13 +106,13 @@ coroutine_close(ObservedCoroutine *self, PyObject *Py_UNUSED(ignored))
 /* What `__await__` returns. `await` itself takes the coroutine, which nobody may iterate over. */
 typedef struct ObservedAwait {
     PyObject_HEAD
-    ObservedCoroutine *coroutine;
+    Through *coroutine;
 } ObservedAwait;
 
 static PyTypeObject ObservedAwaitType;
 
 static PyObject *
-coroutine_await(ObservedCoroutine *self)
+coroutine_await(Through *self)
 {
     if (self->state == SUSPENDED) {
         PyErr_SetString(PyExc_RuntimeError, "coroutine is being awaited already");
@@ -189,7 +123,7 @@ coroutine_await(ObservedCoroutine *self)
 }
 
 static PyObject *
-coroutine_await_method(ObservedCoroutine *self, PyObject *Py_UNUSED(ignored))
+coroutine_await_method(Through *self, PyObject *Py_UNUSED(ignored))
 {
     ObservedAwait *made = PyObject_GC_New(ObservedAwait, &ObservedAwaitType);
     if (made == NULL) {
@@ -270,26 +204,6 @@ static PyTypeObject ObservedAwaitType = {
 
 /* ---- attributes */
 
-/* An attribute of the coroutine; None once that is gone. */
-static PyObject *
-get_through(ObservedCoroutine *self, void *closure)
-{
-    if (self->coroutine == NULL) {
-        Py_RETURN_NONE;
-    }
-    return PyObject_GetAttrString(self->coroutine, closure);
-}
-
-static int
-set_through(ObservedCoroutine *self, PyObject *value, void *closure)
-{
-    if (self->coroutine == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the coroutine is gone");
-        return -1;
-    }
-    return PyObject_SetAttrString(self->coroutine, closure, value);
-}
-
 static PyObject *
 get_class(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
 {
@@ -297,7 +211,7 @@ get_class(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
     return (PyObject *)&PyCoro_Type;
 }
 
-#define THROUGH(name) {name, (getter)get_through, (setter)set_through, NULL, (void *)name}
+#define THROUGH(name) {name, get_through, set_through, NULL, (void *)name}
 
 static PyGetSetDef coroutine_getset[] = {
     {"__class__", get_class, NULL, NULL, NULL},
@@ -326,15 +240,9 @@ static PyMethodDef coroutine_methods[] = {
 };
 
 static PyObject *
-coroutine_repr(ObservedCoroutine *self)
+coroutine_repr(PyObject *self)
 {
-    PyObject *name = get_through(self, "__qualname__");
-    if (name == NULL) {
-        return NULL;
-    }
-    PyObject *text = PyUnicode_FromFormat("<coroutine object %S at %p>", name, self);
-    Py_DECREF(name);
-    return text;
+    return repr_through(self, "<coroutine object %S at %p>");
 }
 
 /* ---- the type */
@@ -345,48 +253,18 @@ observe_coroutine(PyObject *coroutine, PyObject *frame)
     if (!PyCoro_CheckExact(coroutine) && !Py_IS_TYPE(coroutine, &ObservedCoroutineType)) {
         return coroutine; /* the function was given other code */
     }
-    ObservedCoroutine *self = PyObject_GC_New(ObservedCoroutine, &ObservedCoroutineType);
-    if (self == NULL) {
-        if (sort_out_error() < 0) {
-            Py_DECREF(coroutine);
-            return NULL;
-        }
-        return coroutine;
-    }
-    self->weakrefs = NULL;
-    self->coroutine = coroutine;
-    Py_INCREF(frame);
-    self->frame = frame;
-    self->opened = NULL;
-    self->state = CREATED;
-    PyObject_GC_Track((PyObject *)self);
-    return (PyObject *)self;
-}
-
-PyObject *
-frame_of_coroutine(ObservedCoroutine *self)
-{
-    return self->state == OVER ? NULL : self->frame;
-}
-
-static int
-coroutine_traverse(ObservedCoroutine *self, visitproc visit, void *arg)
-{
-    Py_VISIT(self->coroutine);
-    Py_VISIT(self->frame);
-    Py_VISIT(self->opened);
-    return 0;
+    return make_through(&ObservedCoroutineType, &spare, coroutine, frame);
 }
 
 /* Let go of the coroutine, which closes itself if nobody else has it; then close the span. */
 static void
-coroutine_finalize(ObservedCoroutine *self)
+coroutine_finalize(Through *self)
 {
     PyObject *error = take_error();
     PyObject *opened = self->opened;
     self->opened = NULL;
-    self->state = OVER;
-    Py_CLEAR(self->coroutine);
+    self->state = ENDED;
+    Py_CLEAR(self->inner);
     if (opened != NULL) {
         if (close_here(opened) < 0) {
             PyErr_WriteUnraisable((PyObject *)self);
@@ -396,27 +274,10 @@ coroutine_finalize(ObservedCoroutine *self)
     give_error_after(error);
 }
 
-static int
-coroutine_clear(ObservedCoroutine *self)
-{
-    Py_CLEAR(self->coroutine);
-    Py_CLEAR(self->opened);
-    return 0;
-}
-
 static void
-coroutine_dealloc(ObservedCoroutine *self)
+coroutine_dealloc(Through *self)
 {
-    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
-        return;
-    }
-    PyObject_GC_UnTrack(self);
-    if (self->weakrefs != NULL) {
-        PyObject_ClearWeakRefs((PyObject *)self);
-    }
-    coroutine_clear(self);
-    Py_CLEAR(self->frame);
-    PyObject_GC_Del(self);
+    drop_through(self, &spare);
 }
 
 static PyAsyncMethods coroutine_as_async = {
@@ -427,16 +288,16 @@ static PyAsyncMethods coroutine_as_async = {
 PyTypeObject ObservedCoroutineType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tracetools.core.native._extension.ObservedCoroutine",
-    .tp_basicsize = sizeof(ObservedCoroutine),
+    .tp_basicsize = sizeof(Through),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_traverse = (traverseproc)coroutine_traverse,
-    .tp_clear = (inquiry)coroutine_clear,
+    .tp_traverse = (traverseproc)traverse_through,
+    .tp_clear = (inquiry)clear_through,
     .tp_finalize = (destructor)coroutine_finalize,
     .tp_dealloc = (destructor)coroutine_dealloc,
-    .tp_repr = (reprfunc)coroutine_repr,
+    .tp_repr = coroutine_repr,
     .tp_iternext = (iternextfunc)coroutine_next,
     .tp_as_async = &coroutine_as_async,
-    .tp_weaklistoffset = offsetof(ObservedCoroutine, weakrefs),
+    .tp_weaklistoffset = offsetof(Through, weakrefs),
     .tp_methods = coroutine_methods,
     .tp_getset = coroutine_getset,
 };

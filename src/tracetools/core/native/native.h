@@ -347,38 +347,73 @@ extern PyObject *find_site_by;
 /* The frame of a span that is made just now, by its name; a new reference. */
 PyObject *find_frame(PyObject *name);
 
-/* ---- observed.c and coroutines.c: `observe` of recording/spans.py */
+/* ---- observed.c: `observe` of recording/spans.py */
 
 /* A function that is observed. */
 typedef struct ObservedFunction {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     PyObject *weakrefs, *dict;
-    PyObject *function;     /* NULL once it was cleared */
-    PyObject *frame;
+    PyObject *function, *frame;
+    int kind;
     PyObject *name, *qualname, *module, *doc; /* NULL for those of the function */
     PyObject *annotations, *annotate, *type_params;
 } ObservedFunction;
 
 extern PyTypeObject ObservedFunctionType;
 
-/* The coroutine of an observed function. It passes everything on. */
-typedef struct ObservedCoroutine {
+/* Whether an observed function is async, or a generator. */
+enum { IS_PLAIN, IS_COROUTINE, IS_GENERATOR };
+
+/* ---- through.c: what coroutines and generators of observed functions have in common */
+
+enum { CREATED, SUSPENDED, RUNNING, ENDED };
+
+typedef struct Through {
     PyObject_HEAD
     PyObject *weakrefs;
-    PyObject *coroutine;    /* the function's; NULL once it was finalised */
+    PyObject *inner;        /* the function's; NULL once it was finalised */
     PyObject *frame;
-    PyObject *opened;       /* NULL for none */
+    PyObject *opened;       /* of a coroutine, from its first step on; or NULL */
+    int64_t entries;        /* of a generator, for its next step */
     int state;
-} ObservedCoroutine;
+} Through;
+
+/* Make one of a type. Takes the reference to `inner`, and returns that where memory fails. */
+PyObject *make_through(PyTypeObject *type, Spare *spare, PyObject *inner, PyObject *frame);
+void drop_through(Through *self, Spare *spare);
+int traverse_through(Through *self, visitproc visit, void *arg);
+int clear_through(Through *self);
+
+/* Whether `inner` has ended, by the attribute that has its frame. An error that is set stays. */
+int inner_has_ended(PyObject *inner, const char *frame_name);
+
+/* Whether a step is for `inner` to refuse. */
+int passes_through(Through *self, PyObject *value);
+
+/* End without a further step. An error that is set stays. */
+void end_inner(Through *self);
+
+/* Refuse a step of what was finalised. */
+PySendResult refuse_step(PyObject **result);
+
+/* Return what a step has given as `__next__` does, which may end without an error; or as `send`. */
+PyObject *given_as_iteration(PySendResult sent, PyObject *result);
+PyObject *given_as_method(PySendResult sent, PyObject *result);
+
+/* An attribute of `inner`; None once that is gone. */
+PyObject *get_through(PyObject *self, void *closure);
+int set_through(PyObject *self, PyObject *value, void *closure);
+PyObject *repr_through(PyObject *self, const char *format);
+
+/* ---- coroutines.c and generators.c */
 
 extern PyTypeObject ObservedCoroutineType;
+extern PyTypeObject ObservedGeneratorType;
 
-/* Wrap what a call of an observed function gave. Takes that reference. Never fails. */
+/* Wrap what a call of an observed function gave. Takes that reference. */
 PyObject *observe_coroutine(PyObject *coroutine, PyObject *frame);
-
-/* The frame of a coroutine that is not over, borrowed; or NULL. */
-PyObject *frame_of_coroutine(ObservedCoroutine *self);
+PyObject *observe_generator(PyObject *generator, PyObject *frame);
 
 /* ---- each file adds its types and functions to the module */
 

@@ -15,11 +15,17 @@ call_function(ObservedFunction *self, PyObject *const *args, size_t count, PyObj
 }
 
 static PyObject *
-call_coroutine_function(ObservedFunction *self, PyObject *const *args, size_t count,
-                        PyObject *names)
+make_coroutine(ObservedFunction *self, PyObject *const *args, size_t count, PyObject *names)
 {
     PyObject *made = PyObject_Vectorcall(self->function, args, count, names);
     return made == NULL ? NULL : observe_coroutine(made, self->frame);
+}
+
+static PyObject *
+make_generator(ObservedFunction *self, PyObject *const *args, size_t count, PyObject *names)
+{
+    PyObject *made = PyObject_Vectorcall(self->function, args, count, names);
+    return made == NULL ? NULL : observe_generator(made, self->frame);
 }
 
 static PyObject *
@@ -215,14 +221,21 @@ static PyMethodDef function_methods[] = {
 
 /* ---- the type */
 
+static const vectorcallfunc calls[] = {
+    [IS_PLAIN] = (vectorcallfunc)call_function,
+    [IS_COROUTINE] = (vectorcallfunc)make_coroutine,
+    [IS_GENERATOR] = (vectorcallfunc)make_generator,
+};
+
+/* ObservedFunction(function, frame, flags): the flags of its code say of which kind it is. */
 static PyObject *
 function_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"function", "frame", "is_coroutine_function", NULL};
+    static char *names[] = {"function", "frame", "flags", NULL};
     PyObject *function, *frame;
-    int is_coroutine_function;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOp:ObservedFunction", names, &function, &frame,
-                                     &is_coroutine_function)) {
+    int flags;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOi:ObservedFunction", names, &function, &frame,
+                                     &flags)) {
         return NULL;
     }
     ObservedFunction *self = (ObservedFunction *)type->tp_alloc(type, 0);
@@ -233,8 +246,10 @@ function_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->function = function;
     Py_INCREF(frame);
     self->frame = frame;
-    self->vectorcall = (vectorcallfunc)(is_coroutine_function ? call_coroutine_function
-                                                              : call_function);
+    self->kind = flags & CO_COROUTINE   ? IS_COROUTINE
+                 : flags & CO_GENERATOR ? IS_GENERATOR
+                                        : IS_PLAIN;
+    self->vectorcall = calls[self->kind];
     return (PyObject *)self;
 }
 
@@ -308,54 +323,56 @@ PyTypeObject ObservedFunctionType = {
 static PyObject *
 observed_frame(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyObject *frame = NULL;
-    if (Py_IS_TYPE(object, &ObservedCoroutineType)) {
-        frame = frame_of_coroutine((ObservedCoroutine *)object);
+    PyObject *frame = Py_None;
+    if (Py_IS_TYPE(object, &ObservedCoroutineType) && ((Through *)object)->state != ENDED) {
+        frame = ((Through *)object)->frame;
     }
-    frame = frame == NULL ? Py_None : frame;
     Py_INCREF(frame);
     return frame;
+}
+
+/* Whether an object is an observed function of a kind. */
+static int
+is_of_kind(PyObject *object, int kind)
+{
+    return Py_IS_TYPE(object, &ObservedFunctionType) && ((ObservedFunction *)object)->kind == kind;
 }
 
 /* observed_function_frame(object): the frame of an observed async function, else None. */
 static PyObject *
 observed_function_frame(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    PyObject *frame = Py_None;
-    if (Py_IS_TYPE(object, &ObservedFunctionType)) {
-        ObservedFunction *self = (ObservedFunction *)object;
-        if (self->vectorcall == (vectorcallfunc)call_coroutine_function) {
-            frame = self->frame;
-        }
-    }
+    int is_async = is_of_kind(object, IS_COROUTINE);
+    PyObject *frame = is_async ? ((ObservedFunction *)object)->frame : Py_None;
     Py_INCREF(frame);
     return frame;
 }
 
-/* is_observed(object): whether it is an observed function that is not async. */
+/* is_observed(object): whether it is an observed function that is plain. */
 static PyObject *
 is_observed(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    return PyBool_FromLong(
-        Py_IS_TYPE(object, &ObservedFunctionType) &&
-        ((ObservedFunction *)object)->vectorcall == (vectorcallfunc)call_function);
+    return PyBool_FromLong(is_of_kind(object, IS_PLAIN));
 }
 
-/* unobserved(object): what an observed function or coroutine stands for; any other as it is. */
+/* unobserved(object): what an observed object stands for; any other as it is. */
 static PyObject *
 unobserved(PyObject *Py_UNUSED(module), PyObject *object)
 {
-    while (1) {
+    PyObject *inner = object;
+    while (inner != NULL) {
+        object = inner;
         if (Py_IS_TYPE(object, &ObservedFunctionType)) {
-            object = ((ObservedFunction *)object)->function;
-        } else if (Py_IS_TYPE(object, &ObservedCoroutineType) &&
-                   ((ObservedCoroutine *)object)->coroutine != NULL) {
-            object = ((ObservedCoroutine *)object)->coroutine;
+            inner = ((ObservedFunction *)object)->function;
+        } else if (Py_IS_TYPE(object, &ObservedCoroutineType) ||
+                   Py_IS_TYPE(object, &ObservedGeneratorType)) {
+            inner = ((Through *)object)->inner;
         } else {
-            Py_INCREF(object);
-            return object;
+            inner = NULL;
         }
     }
+    Py_INCREF(object);
+    return object;
 }
 
 static PyMethodDef functions[] = {

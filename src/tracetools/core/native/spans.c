@@ -205,7 +205,7 @@ call_method(SpanMethod *self, PyObject *const *args, size_t count, PyObject *Py_
 }
 
 static PyObject *
-make_method(Span *span, int is_exit)
+bind_method(Span *span, int is_exit)
 {
     SpanMethod *self = (SpanMethod *)take_spare(&spare_methods, &SpanMethodType);
     if (self == NULL && (self = PyObject_New(SpanMethod, &SpanMethodType)) == NULL) {
@@ -235,7 +235,7 @@ method_get(SpanMethod *self, PyObject *object, PyObject *Py_UNUSED(type))
         Py_INCREF(self);
         return (PyObject *)self;
     }
-    return make_method((Span *)object, self->is_exit);
+    return bind_method((Span *)object, self->is_exit);
 }
 
 static PyObject *
@@ -265,7 +265,7 @@ static PyTypeObject SpanMethodType = {
 static int
 add_method(const char *name, int is_exit)
 {
-    PyObject *method = make_method(NULL, is_exit);
+    PyObject *method = bind_method(NULL, is_exit);
     if (method == NULL) {
         return -1;
     }

@@ -450,8 +450,8 @@ coroutine_within(PyObject *stepped)
         if (Py_IS_TYPE(stepped, &SteppedCoroutineType)) {
             stepped = ((SteppedCoroutine *)stepped)->coroutine;
         } else if (Py_IS_TYPE(stepped, &ObservedCoroutineType) &&
-                   ((ObservedCoroutine *)stepped)->coroutine != NULL) {
-            stepped = ((ObservedCoroutine *)stepped)->coroutine;
+                   ((Through *)stepped)->inner != NULL) {
+            stepped = ((Through *)stepped)->inner;
         } else {
             return stepped;
         }

@@ -90,7 +90,7 @@ def test_a_moment_keeps_its_numbers_while_the_loop_goes_on():
     loop.exit(0)
     loop.finish()
     sums = Sums()
-    assert sums.add_loop(moment, now) == expected.task_time == 5
+    assert sums.add_moment(moment, now) == expected.task_time == 5
     assert sums.by_path(now - begin, lambda frame: frame) == expected.stacks
 
 
@@ -105,7 +105,7 @@ def test_a_loop_that_is_in_the_midst_of_a_change_is_copied_again(monkeypatch):
     monkeypatch.setattr(snapshot, "time", types.SimpleNamespace(sleep=finish_the_change))
     loop.loop.changing = 1
     moment = in_thread(lambda: copy_moment(loop.loop))
-    assert (slept, moment.loop_row.changing) == ([0], 0)
+    assert (slept, moment.changing) == ([0], 0)
     loop.finish()
 
 
@@ -113,7 +113,7 @@ def test_the_thread_of_the_loop_does_not_wait_for_itself(monkeypatch):
     loop = ScriptedLoop()
     monkeypatch.setattr(snapshot, "time", None)
     loop.loop.changing = 1
-    assert copy_moment(loop.loop).loop_row.changing == 1
+    assert copy_moment(loop.loop).changing == 1
     loop.loop.changing = 0
     loop.finish()
 
@@ -125,7 +125,7 @@ def test_paths_that_are_the_same_once_they_are_shortened_add_up():
         loop.tick(busy)
         loop.end_step()
     sums = Sums()
-    sums.add_loop(copy_moment(loop.loop), loop.clock())
+    sums.add_moment(copy_moment(loop.loop), loop.clock())
     stacks = sums.by_path(11, lambda frame: frame._replace(name="same"))
     loop.finish()
     found = [times for path, times in stacks.items() if len(path) == 2]

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
+    from typing import Protocol
 
     from tracetools.core.stacks import Stack
+
+    class Numbers(Protocol):
+        """Finds numbers by stack, as a dict does."""
+
+        def get(self, stack: Stack, otherwise: int, /) -> int:
+            """Return the number of a stack, or `otherwise` if there is none."""
+
 
 __all__ = ["WeightedSamples", "divide"]
 
@@ -94,7 +102,7 @@ class WeightedSamples(Generic[Sample]):
         for group in tuple(self._groups.values()):
             self._stack(group)
 
-    def divided(self, times: Mapping[Stack, int]) -> Iterator[tuple[Stack, Stack, int]]:
+    def divided(self, times: Numbers) -> Iterator[tuple[Stack, Stack, int]]:
         """Divide the time of stacks: yield how much goes from which stack to which below it."""
         groups = tuple(self._groups.values())  # first: see `_settle_first`
         weights = {own: below.copy() for own, below in tuple(self._settled.items())}

@@ -12,8 +12,9 @@ from tracetools.attribution.wait_sampling import WaitSampling
 from tracetools.core.accounting import NEVER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
+    from tracetools.attribution.division import Numbers
     from tracetools.core.accounting import LoopAccount, TaskAccount
     from tracetools.core.stacks import Stack
 
@@ -88,7 +89,7 @@ class Waits(WaitEnds):
         """Return the idle time of waits whose chain was not walked, by stack."""
         return self._skipped.copy()
 
-    def divided(self, skipped: Mapping[Stack, int], /) -> Iterator[tuple[Stack, Stack, int]]:
+    def divided(self, skipped: Numbers, /) -> Iterator[tuple[Stack, Stack, int]]:
         """Divide that time: yield how much goes from which stack to which below it."""
         return self._samples.divided(skipped)
 

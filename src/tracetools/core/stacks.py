@@ -27,6 +27,7 @@ __all__ = [
     "HOLDS_THE_GIL",
     "IMPORTING",
     "KINDS",
+    "OF_LOOP",
     "OTHER",
     "ROOT",
     "RUNTIME",
@@ -330,12 +331,13 @@ def stack_path(stack: Stack) -> StackPath:
 
 def is_of_loop(path: StackPath) -> bool:
     """Whether a stack is of the loop itself: its time is of no task, and it has no lifetime."""
-    return path[1:2] == () or path[1] in _OF_LOOP
+    return path[1:2] == () or path[1] in OF_LOOP
 
 
 ALL_WAITING: Final = (WAITING, ESTIMATED_WAITING)
 ALL_CALLBACKS: Final = (CALLBACKS, ESTIMATED_CALLBACKS)
-_OF_LOOP: Final = (*ALL_WAITING, *ALL_CALLBACKS, *COLLECTIONS)
+OF_LOOP: Final = (*ALL_WAITING, *ALL_CALLBACKS, *COLLECTIONS)
+"""The frames below the root of what is of no task, but of the loop itself."""
 
 
 def frames_between(outer: Stack, inner: Stack) -> list[Frame]:

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable  # noqa: TC003  # for readers of the type alias
 from contextvars import ContextVar
+from itertools import islice
 from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -17,7 +18,6 @@ from tracetools.attribution.division import WeightedSamples
 from tracetools.attribution.functions import FunctionStacks
 from tracetools.attribution.waits import Waits
 from tracetools.core.accounting import NEVER
-from tracetools.core.errors import LawError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.profile import Profile
@@ -51,6 +51,11 @@ _TRIES: Final = 100
 """How many profiles are made until one is of one moment."""
 
 _MAX_STALLS: Final = 1000
+
+_MAX_WAITS: Final = 1000
+"""So many waits that go on are attributed in a profile; the loop waits meanwhile."""
+
+_MAX_SHOWN: Final = 100_000
 
 _TRUSTED: Final = (time.perf_counter_ns, time.monotonic_ns)
 """Clocks that never fail, and are not near zero when the program starts."""
@@ -124,6 +129,7 @@ class Recorder:
         self._last: Profile | None = None
         self._bounds = {"max_stacks": max_stacks, "max_depth": max_depth}
         self._shorten = PathShortener(cell_of_file=notebooks.cell_of_file)
+        self._shown: dict[Frame, Frame] = {}
         self._start = time.time_ns()
         self._pid = os.getpid()
         self.watch: Watch | None = None
@@ -442,22 +448,19 @@ class Recorder:
         for samples in (self.samples, self.thread_samples):
             samples.find_stacks()  # before the lock is taken
         for _ in range(_TRIES):
-            profile = self._make_profile()
-            try:
-                profile.check()
-            except LawError:
-                time.sleep(0)  # let the loop come to the end of what it does
-            else:
+            profile, is_lawful = self._make_profile()
+            if is_lawful:
                 break
+            time.sleep(0)  # let the loop come to the end of what it does
         return profile
 
-    def _make_profile(self) -> Profile:
-        """Make a profile of what is known just now."""
+    def _make_profile(self) -> tuple[Profile, bool]:
+        """Make a profile of what is known just now; return whether the laws of time hold, too."""
         with self._lock:
             skipped = self.waits.skipped()  # first, so that the moments have all of them
             moments = [copy_moment(loop) for loop in self._loops]
             in_use = {id(moment.loop.tree) for moment in moments}
-            sums = Sums()
+            sums = Sums(any(loop.thread != get_ident() for loop in self._loops))
             for tree in self._trees:
                 if id(tree) not in in_use:
                     sums.add_tree(tree)
@@ -466,7 +469,7 @@ class Recorder:
             for moment in moments:
                 now = self._now_in(moment)
                 before = 0 if moment.loop.unseen is None else sums.busy()
-                task_time += sums.add_loop(moment, now)
+                task_time += sums.add_moment(moment, now)
                 if moment.loop.unseen is not None:
                     sums.add_unseen(moment, sums.busy() - before, now)
                 self._move_waits(sums, moment, now)
@@ -481,8 +484,10 @@ class Recorder:
             runs = self._runs
         if self._has_guests:  # their moments may be a little later than those of their hosts
             duration = max(duration, sums.busy())
-        return Profile(
-            stacks=sums.by_path(duration, self._shorten),
+        if len(self._shown) > _MAX_SHOWN:
+            self._shown.clear()
+        profile = Profile(
+            stacks=sums.by_path(duration, self._shorten, self._shown),
             duration=duration,
             task_time=task_time,
             start=self._start,
@@ -499,6 +504,7 @@ class Recorder:
             stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
             **statistics.of_profile(self._shorten),
         )
+        return profile, sums.are_lawful(duration, task_time)
 
     def _stack_of(self, sample: Sample) -> Stack:
         """Return the stack of the functions that a sample has seen."""
@@ -513,15 +519,15 @@ class Recorder:
         loop = moment.loop
         if self.waits.least == NEVER or loop.thread != get_ident():
             return
-        for task, row in zip(moment.tasks, moment.task_rows, strict=True):
-            if task is not moment.loop_row.current and now - row.parked > self.waits.least:
-                sums.move_wait(row, self.waits.awaited(task, task.coroutine), now)
+        for task in list(islice(loop.tasks, _MAX_WAITS)):
+            if task is not moment.current and now - task.parked > self.waits.least:
+                sums.move_wait(task, self.waits.awaited(task, task.coroutine), now)
 
     def _now_in(self, moment: Moment) -> int:
         """Return the end of the time that a copy of a loop accounts for."""
-        if moment.loop_row.paused is not None:
-            return moment.loop_row.paused
-        return max(self.clock_of_loop(moment.loop)(), moment.loop_row.began)
+        if moment.paused is not None:
+            return moment.paused
+        return max(self.clock_of_loop(moment.loop)(), moment.began)
 
     def clock_of(self, thread: int) -> Clock:
         """Return the clock of a thread, which can be read in any thread."""

@@ -1,6 +1,7 @@
 """Copies the state of loops at one moment, and sums up the numbers of a profile from it.
 
 The copy is made while the loop goes on in another thread, so a profile never stops a program.
+`Moment` and `Rows` are the references of `native/moments.c` and `native/rows.c`.
 """
 
 from __future__ import annotations
@@ -20,24 +21,26 @@ from tracetools.core.accounting import (
     readings_at,
     stack_around,
 )
-from tracetools.core.stacks import ROOT, Frame, Stack, Times
+from tracetools.core.native import accelerated
+from tracetools.core.stacks import OF_LOOP, ROOT, Frame, Stack, StackPath, Times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Protocol
 
+    from tracetools.attribution.division import Numbers
     from tracetools.core.accounting import ThreadAccount
-    from tracetools.core.stacks import StackPath, StackTree
+    from tracetools.core.stacks import StackTree
     from tracetools.recording.loops import RecordedLoop
 
     class Divider(Protocol):
         """Divides the time of stacks over stacks below them."""
 
-        def divided(self, times: Mapping[Stack, int], /) -> Iterator[tuple[Stack, Stack, int]]:
+        def divided(self, times: Numbers, /) -> Iterator[tuple[Stack, Stack, int]]:
             """Yield how much time goes from which stack to which below it."""
 
 
-__all__ = ["Moment", "Sums", "copy_moment"]
+__all__ = ["Moment", "Rows", "Sums", "copy_moment"]
 
 
 class LoopRow(NamedTuple):
@@ -60,7 +63,6 @@ class TaskRow(NamedTuple):
     born: int
     busy: int
     ready: int | None
-    parked: int
 
 
 class StackRow(NamedTuple):
@@ -83,6 +85,8 @@ class StackRow(NamedTuple):
 
 STACK_ROW: Final = attrgetter(*StackRow._fields)
 
+BUSY, REST, SCHEDULED, THREAD = range(4)
+
 
 def _getters(row: type[NamedTuple]) -> list[attrgetter[Any]]:
     return [attrgetter(name) for name in row._fields]
@@ -91,19 +95,66 @@ def _getters(row: type[NamedTuple]) -> list[attrgetter[Any]]:
 _LOOP, _TASK, _STACK = _getters(LoopRow), _getters(TaskRow), _getters(StackRow)
 
 
-class Moment(NamedTuple):
+@accelerated
+class Moment:
     """The state of a loop at one moment.
 
     Its numbers are kept by columns. A row for each task would be as many objects as there are
     tasks, and set off full collections of garbage: 1.4 s at 100,000 tasks.
+
+    All rows are copied by one call that runs in C alone, so that the interpreter does not switch
+    threads within it. Nearly every event changes an account by plain stores, between which it does
+    not switch either. The other events set `LoopAccount.changing` meanwhile. What may still spoil a
+    copy is a switch after the tasks were listed and before they are copied, or a finaliser that the
+    collector runs in between. All of that can be seen from the copy.
+
+    Attributes:
+        loop: its account.
+        current: the task that was stepping; ``None`` for none.
+        began: when the last step began.
+        paused: as `LoopAccount.paused`.
+        lifetimes: of the tasks that have exited, in nanoseconds.
+        changing: not 0 if it is not of one moment, for something was just being changed.
     """
 
-    loop: RecordedLoop
-    loop_row: LoopRow
-    tasks: list[TaskAccount]
-    task_columns: list[list[Any]]
-    stacks: list[Stack]
-    stack_columns: list[list[int]]
+    __slots__ = (
+        "began",
+        "changing",
+        "current",
+        "lifetimes",
+        "loop",
+        "paused",
+        "stack_columns",
+        "stacks",
+        "task_columns",
+        "tasks",
+    )
+
+    def __init__(self, loop: RecordedLoop) -> None:
+        changes = loop.changes
+        tasks = [*loop.tasks, *loop.callbacks.values()]
+        stacks = list(loop.tree.stacks)
+        parts: list[tuple[list[attrgetter[Any]], Sequence[object]]] = [
+            (_LOOP, (loop,)),
+            (_TASK, tasks),
+            (_STACK, stacks),
+        ]
+        columns = [map(get, things) for getters, things in parts for get in getters]
+        # One call in C, that makes nothing but one flat list: no objects that could set off the
+        # collector, which before Python 3.12 runs finalisers right here.
+        cells = list(chain(*columns))
+        is_whole = cells[0] == changes and len(stacks) == len(loop.tree.stacks)
+        rest = iter(cells)
+        of_loop, of_tasks, of_stacks = (
+            [list(islice(rest, len(things))) for _ in getters] for getters, things in parts
+        )
+        row = LoopRow(*(column[0] for column in of_loop))
+        self.loop = loop
+        self.current, self.began, self.paused = row.current, row.began, row.paused
+        self.lifetimes = row.lifetimes
+        self.changing = row.changing if is_whole else row.changing + 1
+        self.tasks, self.task_columns = tasks, of_tasks
+        self.stacks, self.stack_columns = stacks, of_stacks
 
     @property
     def task_rows(self) -> Iterator[TaskRow]:
@@ -112,72 +163,162 @@ class Moment(NamedTuple):
 
 
 def copy_moment(loop: RecordedLoop) -> Moment:
-    """Copy the state of a loop, which may run in another thread meanwhile.
-
-    All rows are copied by one call that runs in C alone, so that the interpreter does not switch
-    threads within it. Nearly every event changes an account by plain stores, between which it does
-    not switch either. The other events set `LoopAccount.changing` meanwhile. What may still spoil a
-    copy is a switch after the tasks were listed and before they are copied, or a finaliser that the
-    collector runs in between. All of that can be seen from the copy, and then it is made again.
-    """
+    """Copy the state of a loop, which may run in another thread meanwhile."""
     for _ in range(1000):
-        moment, is_whole = _try_copy(loop)
-        if is_whole or loop.thread == get_ident():  # this thread would wait for itself
+        moment = Moment(loop)
+        if not moment.changing or loop.thread == get_ident():  # it would wait for itself
             break
         time.sleep(0)  # let the loop come to the end of what it does
     return moment
 
 
-def _try_copy(loop: RecordedLoop) -> tuple[Moment, bool]:
-    """Copy the state of a loop; return whether all of it is of one moment, too."""
-    changes = loop.changes
-    tasks = [*loop.tasks, *loop.callbacks.values()]
-    stacks = list(loop.tree.stacks)
-    parts: list[tuple[list[attrgetter[Any]], Sequence[object]]] = [
-        (_LOOP, (loop,)),
-        (_TASK, tasks),
-        (_STACK, stacks),
-    ]
-    columns = [map(get, things) for getters, things in parts for get in getters]
-    # One call in C, that makes nothing but one flat list: no objects that could set off the
-    # collector, which before Python 3.12 runs finalisers right here.
-    cells = list(chain(*columns))
-    is_whole = cells[:2] == [changes, 0] and len(stacks) == len(loop.tree.stacks)
-    rest = iter(cells)
-    of_loop, of_tasks, of_stacks = (
-        [list(islice(rest, len(things))) for _ in getters] for getters, things in parts
-    )
-    loop_row = LoopRow(*(column[0] for column in of_loop))
-    return Moment(loop, loop_row, tasks, of_tasks, stacks, of_stacks), is_whole
+@accelerated
+class Rows:
+    """The numbers of stacks from several trees, each parent before its children.
+
+    Args:
+        polite: whether loops run in other threads meanwhile, which must not wait for long. The
+            reference lets Python switch threads, and does no more.
+    """
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, polite: bool = False) -> None:  # noqa: ARG002
+        self._rows: dict[Stack, list[int]] = {}
+
+    def add_stacks(self, stacks: list[Stack]) -> None:
+        """Add the numbers of stacks that no loop changes just now."""
+        for stack, numbers in zip(stacks, map(STACK_ROW, stacks), strict=True):
+            self._add_row(stack, numbers)
+
+    def add_moment(self, moment: Moment, now: int) -> int:
+        """Add a running loop; return how long its tasks have lived up to `now`, in sum."""
+        columns = zip(*moment.stack_columns, strict=True)
+        for stack, numbers in zip(moment.stacks, columns, strict=True):
+            self._add_row(stack, numbers)
+        return moment.lifetimes + self._add_tasks(moment, now)
+
+    def add(self, stack: Stack, what: int, time_of_it: int) -> None:
+        """Add to one of the numbers of a stack: the index of it in `StackRow`."""
+        self._row(stack)[what] += time_of_it
+
+    def number(self, stack: Stack, what: int) -> int:
+        """Return one of the numbers of a stack, by its index in `StackRow`."""
+        return self._rows[stack][what] if stack in self._rows else 0
+
+    def busy(self) -> int:
+        """Return the busy time of all stacks, in nanoseconds."""
+        return sum(row[BUSY] for row in self._rows.values())
+
+    def keep_laws(self, duration: int, task_time: int, of_loop: tuple[Frame, ...]) -> bool:
+        """Return whether both laws of time hold, as in `Profile.check`.
+
+        `of_loop` are the frames below the root of what is no task.
+        """
+        own, lived, without_life = duration - self.busy(), 0, set[Stack]()
+        for stack, row in self._rows.items():
+            parent = stack.parent
+            numbers = row if parent is not None else row[REST:]
+            if min(numbers) < 0 or row[REST] < row[SCHEDULED]:
+                return False
+            is_below = parent is not None and parent.parent is not None
+            if parent in without_life if is_below else parent is None or stack.frame in of_loop:
+                without_life.add(stack)
+            own += row[BUSY] if parent is None else 0
+            lived += row[REST] + (0 if stack in without_life else row[BUSY])
+        return own >= 0 and lived == task_time
+
+    def paths(
+        self,
+        shorten: Callable[[Frame], Frame],
+        shown: dict[Frame, Frame],
+        times: type[Times],
+    ) -> dict[StackPath, Times]:
+        """Return the numbers by path, as `times`.
+
+        Args:
+            shorten: returns a frame as it is shown.
+            shown: the frames that it has returned so far.
+            times: the class of the numbers.
+        """
+        paths: dict[Stack, StackPath] = {}
+        stacks: dict[StackPath, Times] = {}
+        for stack, row in self._rows.items():
+            frame = shown.get(stack.frame)
+            if frame is None:
+                frame = shown[stack.frame] = shorten(stack.frame)
+            above = () if stack.parent is None else paths[stack.parent]
+            path = paths[stack] = (*above, frame)
+            busy, rest, scheduled, *others = row
+            found = times(busy, scheduled, rest - scheduled, *others)
+            stacks[path] = found.plus(stacks[path]) if path in stacks else found
+        return stacks
+
+    def _row(self, stack: Stack) -> list[int]:
+        """Return the row of a stack. If it is new, so may be those of its parents, before it."""
+        row = self._rows.get(stack)
+        if row is None:
+            if stack.parent is not None:
+                self._row(stack.parent)
+            row = self._rows[stack] = [0] * len(StackRow._fields)
+        return row
+
+    def _add_row(self, stack: Stack, numbers: tuple[int, ...]) -> None:
+        row = self._row(stack)
+        row[:] = map(int.__add__, row, numbers)
+
+    def _add_passed(self, stack: Stack, until: Readings, since: Readings) -> None:
+        self.add(stack, BUSY, until.busy - since.busy)
+        self.add(stack, REST, until.rest - since.rest)
+
+    def _add_tasks(self, moment: Moment, now: int) -> int:
+        """Add what living tasks did up to `now`; return how long they have lived, in sum."""
+        lived = 0
+        for task, row in zip(moment.tasks, moment.task_rows, strict=True):
+            stepping = task is moment.current
+            until = read(row.busy, now, stepping=stepping)
+            rested = until.rest if task.is_callback else row.born
+            self._add_passed(row.base, until, Readings(0, rested))
+            for opened in outwards(row.innermost):
+                since = readings_at(opened)
+                self._add_passed(opened.stack, until, since)
+                self._add_passed(stack_around(opened, row.base), since, until)
+            if row.ready is not None and not stepping:
+                self.add(row.stack, SCHEDULED, now - row.ready)
+            lived += 0 if task.is_callback else now - row.born
+        return lived
 
 
-class Sums:
+class _Column:
+    """One of the numbers of all stacks, found by stack."""
+
+    def __init__(self, rows: Rows, what: int) -> None:
+        self._rows = rows
+        self._what = what
+
+    def get(self, stack: Stack, _: int, /) -> int:
+        return self._rows.number(stack, self._what)
+
+
+class Sums(Rows):
     """Adds up the numbers of stacks from several trees, for a profile."""
 
-    def __init__(self) -> None:
-        self._rows: dict[Stack, list[int]] = {}
+    __slots__ = ()
 
     def add_tree(self, tree: StackTree) -> None:
         """Add the numbers of a tree that no running loop uses."""
-        self._add_stacks(tree.stacks, map(STACK_ROW, tree.stacks))
-
-    def add_loop(self, moment: Moment, now: int) -> int:
-        """Add a running loop; return how long its tasks have lived up to `now`, in sum."""
-        self._add_stacks(moment.stacks, zip(*moment.stack_columns, strict=True))
-        return moment.loop_row.lifetimes + self._add_tasks(moment, now)
+        self.add_stacks(tree.stacks)
 
     def add_unseen(self, moment: Moment, busy: int, now: int) -> None:
         """Add estimates of what a loop did between steps; `busy` is the time that is known."""
         for stack, time_of_it in moment.loop.estimates(busy, now).items():
-            self._add_new(stack, moment.loop.tree.root)
-            self._add(stack, busy=time_of_it)
+            self.add(stack, BUSY, time_of_it)
 
-    def move_wait(self, row: TaskRow, stack: Stack, now: int) -> None:
+    def move_wait(self, task: TaskAccount, stack: Stack, now: int) -> None:
         """Attribute the wait of a task, which goes on, to the stack of what it awaits."""
-        idle = (now if row.ready is None else row.ready) - row.parked
-        self._add_new(stack, row.stack)
-        self._add(row.stack, rest=-idle)
-        self._add(stack, rest=idle)
+        idle = (now if task.ready is None else task.ready) - task.parked
+        self.add(task.stack, REST, -idle)
+        self.add(stack, REST, idle)
 
     def divide(
         self,
@@ -187,75 +328,31 @@ class Sums:
     ) -> None:
         """Divide one kind of time of all stacks, or the part in `times`, by samples."""
         column = StackRow._fields.index(what)
-        if times is None:
-            times = {own: row[column] for own, row in self._rows.items()}
-        for own, below, part in divider.divided(times):
-            self._add_new(below, own)
-            self._rows[own][column] -= part
-            self._rows[below][column] += part
+        numbers = _Column(self, column) if times is None else times
+        for own, below, part in list(divider.divided(numbers)):  # all are read before any changes
+            self.add(own, column, -part)
+            self.add(below, column, part)
 
     def add_thread(self, account: ThreadAccount, now: int) -> None:
         """Add what is open in a worker thread."""
         for opened in outwards(account.innermost):
             passed = now - opened.since
-            self._add(opened.stack, thread=passed)
+            self.add(opened.stack, THREAD, passed)
             if opened.outer is not None:
-                self._add(opened.outer.stack, thread=-passed)
+                self.add(opened.outer.stack, THREAD, -passed)
 
-    def _add_stacks(self, stacks: Iterable[Stack], rows: Iterable[tuple[int, ...]]) -> None:
-        """Add the numbers of stacks, each parent before its children."""
-        self._rows.update(zip(stacks, map(list, rows), strict=True))
+    def are_lawful(self, duration: int, task_time: int) -> bool:
+        """Return whether both laws of time hold, as in `Profile.check`."""
+        return self.keep_laws(duration, task_time, OF_LOOP)
 
-    def _add_new(self, stack: Stack, known: Stack) -> None:
-        """Add a stack that may be new, and those between it and a known one above it."""
-        new: list[Stack] = []
-        while stack is not known and stack.parent is not None:
-            new.append(stack)
-            stack = stack.parent
-        for each in reversed(new):  # parents first
-            self._add(each)
-
-    def _add(
-        self, stack: Stack, *, busy: int = 0, rest: int = 0, scheduled: int = 0, thread: int = 0
-    ) -> None:
-        """Add to the numbers of one stack."""
-        row = self._rows.setdefault(stack, [0] * len(StackRow._fields))
-        row[:4] = row[0] + busy, row[1] + rest, row[2] + scheduled, row[3] + thread
-
-    def _add_passed(self, stack: Stack, until: Readings, since: Readings) -> None:
-        self._add(stack, busy=until.busy - since.busy, rest=until.rest - since.rest)
-
-    def _add_tasks(self, moment: Moment, now: int) -> int:
-        """Add what living tasks did up to `now`; return how long they have lived, in sum."""
-        lived = 0
-        for task, row in zip(moment.tasks, moment.task_rows, strict=True):
-            stepping = task is moment.loop_row.current
-            until = read(row.busy, now, stepping=stepping)
-            rested = until.rest if task.is_callback else row.born
-            self._add_passed(row.base, until, Readings(0, rested))
-            for opened in outwards(row.innermost):
-                since = readings_at(opened)
-                self._add_passed(opened.stack, until, since)
-                self._add_passed(stack_around(opened, row.base), since, until)
-            if row.ready is not None and not stepping:
-                self._add(row.stack, scheduled=now - row.ready)
-            lived += 0 if task.is_callback else now - row.born
-        return lived
-
-    def busy(self) -> int:
-        """Return the busy time of all stacks, in nanoseconds."""
-        return sum(row[0] for row in self._rows.values())
-
-    def by_path(self, duration: int, shorten: Callable[[Frame], Frame]) -> dict[StackPath, Times]:
+    def by_path(
+        self,
+        duration: int,
+        shorten: Callable[[Frame], Frame],
+        shown: dict[Frame, Frame] | None = None,
+    ) -> dict[StackPath, Times]:
         """Return the numbers by path; the root's self time is what no task had of `duration`."""
-        paths: dict[Stack, StackPath] = {}
-        stacks: dict[StackPath, Times] = {}
-        for stack, row in self._rows.items():
-            above = () if stack.parent is None else paths[stack.parent]
-            path = paths[stack] = (*above, shorten(stack.frame))
-            times = StackRow(*row).times()
-            stacks[path] = times.plus(stacks[path]) if path in stacks else times
-        busy = self.busy()
+        stacks = self.paths(shorten, {} if shown is None else shown, Times)
         root = stacks.get((ROOT,), Times())
-        stacks[ROOT,] = root._replace(busy=root.busy + duration - busy)
+        stacks[ROOT,] = root._replace(busy=root.busy + duration - self.busy())
         return stacks

@@ -27,6 +27,8 @@ static int (*const parts[])(PyObject *) = {
     add_coroutines,
     add_spans,
     add_generators,
+    add_moments,
+    add_rows,
 };
 
 static int

@@ -415,6 +415,42 @@ extern PyTypeObject ObservedGeneratorType;
 PyObject *observe_coroutine(PyObject *coroutine, PyObject *frame);
 PyObject *observe_generator(PyObject *generator, PyObject *frame);
 
+/* ---- moments.c, rows.c: recording/snapshot.py */
+
+/* The numbers of a stack in a row. */
+enum { BUSY, REST, SCHEDULED, THREAD, STEPS, ENTRIES, SELF_WAKES, LEFT_OPEN, NUMBERS };
+
+void copy_numbers(int64_t *numbers, const Stack *stack);
+
+#if defined(__GNUC__)
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void)(address))
+#endif
+
+/* What changes of a task, copied. The tree keeps the stacks. */
+typedef struct TaskRow {
+    Stack *base, *stack;
+    Opened *innermost;
+    int64_t born, busy, ready;
+    char is_callback, steps;
+} TaskRow;
+
+/* The state of a loop at one moment. */
+typedef struct Moment {
+    PyObject_HEAD
+    PyObject *loop;
+    TaskSteps *current;     /* NULL for none */
+    PyObject *stacks;       /* a list of Stack */
+    int64_t *numbers;       /* those of each of them */
+    Py_ssize_t stack_count;
+    TaskRow *tasks;
+    Py_ssize_t task_count;
+    int64_t began, lifetimes, paused, changing;
+} Moment;
+
+extern PyTypeObject MomentType;
+
 /* ---- each file adds its types and functions to the module */
 
 int add_stacks(PyObject *module);
@@ -434,6 +470,8 @@ int add_observed(PyObject *module);
 int add_coroutines(PyObject *module);
 int add_spans(PyObject *module);
 int add_generators(PyObject *module);
+int add_moments(PyObject *module);
+int add_rows(PyObject *module);
 
 /* Ready a type and add it under the last part of its name. */
 int add_type(PyObject *module, PyTypeObject *type);

@@ -1,0 +1,578 @@
+/* Adds up the numbers of stacks for a profile: the counterpart of `Rows` in recording/snapshot.py.
+
+   It works on copies, so the loops may go on. Where it is `polite`, they are in other threads, and
+   it lets them have the lock of the interpreter every now and then. */
+
+#include "native.h"
+#include <time.h>
+#if defined(_WIN32)
+#include <windows.h>
+#endif
+
+#define TURN 500000   /* for so many nanoseconds it keeps the lock */
+#define PAUSE 100000  /* and then leaves it alone for so many */
+#define CHUNK 64      /* it reads the clock after so many rows */
+
+typedef struct Row {
+    Stack *stack;
+    Py_ssize_t parent; /* -1 for none */
+    int64_t numbers[NUMBERS];
+} Row;
+
+typedef struct Rows {
+    PyObject_HEAD
+    int polite;
+    int64_t since;      /* when it got the lock */
+    Row *rows;
+    Py_ssize_t count, room;
+    int32_t *table;     /* an index and 1, by the identity of the stack; 0 for none */
+    size_t mask;
+} Rows;
+
+/* ---- pauses */
+
+static int64_t
+read_monotonic(void)
+{
+    struct timespec now;
+#if defined(CLOCK_MONOTONIC)
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#else
+    timespec_get(&now, TIME_UTC);
+#endif
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Let other threads run, if it is time. */
+static void
+breathe(Rows *self)
+{
+    if (!self->polite || read_monotonic() - self->since < TURN) {
+        return;
+    }
+    Py_BEGIN_ALLOW_THREADS
+#if defined(_WIN32)
+    Sleep(1);
+#else
+    struct timespec pause = {0, PAUSE};
+    nanosleep(&pause, NULL);
+#endif
+    Py_END_ALLOW_THREADS
+    self->since = read_monotonic();
+}
+
+/* ---- the table */
+
+static size_t
+slot_of(const Rows *self, const Stack *stack)
+{
+    size_t slot = (size_t)(((uint64_t)(uintptr_t)stack >> 4) * 0x9E3779B97F4A7C15u >> 20);
+    slot &= self->mask;
+    while (self->table[slot] != 0 && self->rows[self->table[slot] - 1].stack != stack) {
+        slot = (slot + 1) & self->mask;
+    }
+    return slot;
+}
+
+static int
+grow(Rows *self)
+{
+    Py_ssize_t room = self->room == 0 ? 256 : 2 * self->room;
+    Row *rows = PyMem_RawRealloc(self->rows, room * sizeof(Row));
+    if (rows != NULL) {
+        self->rows = rows;
+    }
+    int32_t *table = rows == NULL ? NULL : PyMem_RawCalloc(4 * room, sizeof(int32_t));
+    if (table == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyMem_RawFree(self->table);
+    self->table = table;
+    self->mask = 4 * room - 1;
+    self->room = room;
+    for (Py_ssize_t index = 0; index < self->count; index++) {
+        table[slot_of(self, rows[index].stack)] = (int32_t)(index + 1);
+    }
+    return 0;
+}
+
+/* The index of the row of a stack; -1 if it has none. */
+static Py_ssize_t
+find_row(const Rows *self, const Stack *stack)
+{
+    return self->table == NULL ? -1 : (Py_ssize_t)self->table[slot_of(self, stack)] - 1;
+}
+
+/* The index of the row of a stack. It is made if there is none, after those of its parents. */
+static Py_ssize_t
+row_of(Rows *self, Stack *stack)
+{
+    Py_ssize_t found = find_row(self, stack);
+    if (found >= 0) {
+        return found;
+    }
+    Py_ssize_t parent = -1;
+    if (stack->parent != NULL) {
+        parent = row_of(self, stack->parent); /* no deeper than `StackTree.max_depth` */
+        if (parent < 0) {
+            return -1;
+        }
+    }
+    if (self->count >= self->room && grow(self) < 0) {
+        return -1;
+    }
+    Row *row = &self->rows[self->count];
+    memset(row, 0, sizeof(Row));
+    Py_INCREF(stack);
+    row->stack = stack;
+    row->parent = parent;
+    self->table[slot_of(self, stack)] = (int32_t)(self->count + 1);
+    return self->count++;
+}
+
+static int
+add_numbers(Rows *self, Stack *stack, const int64_t *numbers)
+{
+    Py_ssize_t index = row_of(self, stack);
+    if (index < 0) {
+        return -1;
+    }
+    for (int each = 0; each < NUMBERS; each++) {
+        self->rows[index].numbers[each] += numbers[each];
+    }
+    return 0;
+}
+
+/* ---- tasks */
+
+/* What the clocks of a task show: as `read` in core/accounting.py. */
+typedef struct Readings {
+    int64_t busy, rest;
+} Readings;
+
+static Readings
+read_clocks(int64_t busy, int64_t now, int steps)
+{
+    Readings running = {busy + now, -busy}, resting = {busy, now - busy};
+    return steps ? running : resting;
+}
+
+static int
+add_passed(Rows *self, Stack *stack, Readings until, Readings since)
+{
+    int64_t numbers[NUMBERS] = {0};
+    numbers[BUSY] = until.busy - since.busy;
+    numbers[REST] = until.rest - since.rest;
+    return add_numbers(self, stack, numbers);
+}
+
+static int
+add_open_spans(Rows *self, const TaskRow *task, Readings until)
+{
+    for (Opened *opened = task->innermost; opened != NULL; opened = opened->outer) {
+        Readings since = read_clocks(opened->busy, opened->since, 1);
+        Stack *around = opened->outer == NULL ? task->base : opened->outer->stack;
+        if (add_passed(self, opened->stack, until, since) < 0 ||
+            add_passed(self, around, since, until) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+add_task(Rows *self, const TaskRow *task, int64_t now)
+{
+    Readings until = read_clocks(task->busy, now, task->steps);
+    Readings since = {0, task->is_callback ? until.rest : task->born};
+    if (add_passed(self, task->base, until, since) < 0 || add_open_spans(self, task, until) < 0) {
+        return -1;
+    }
+    if (task->ready != NONE && !task->steps) {
+        int64_t numbers[NUMBERS] = {0};
+        numbers[SCHEDULED] = now - task->ready;
+        return add_numbers(self, task->stack, numbers);
+    }
+    return 0;
+}
+
+static PyObject *
+rows_add_moment(Rows *self, PyObject *args)
+{
+    Moment *moment;
+    long long now;
+    if (!PyArg_ParseTuple(args, "O!L:add_moment", &MomentType, &moment, &now)) {
+        return NULL;
+    }
+    for (Py_ssize_t index = 0; index < moment->stack_count; index++) {
+        Stack *stack = (Stack *)PyList_GET_ITEM(moment->stacks, index);
+        if (add_numbers(self, stack, &moment->numbers[index * NUMBERS]) < 0) {
+            return NULL;
+        }
+        if (index % CHUNK == 0) {
+            breathe(self);
+        }
+    }
+    int64_t lived = moment->lifetimes;
+    for (Py_ssize_t index = 0; index < moment->task_count; index++) {
+        if (add_task(self, &moment->tasks[index], now) < 0) {
+            return NULL;
+        }
+        lived += moment->tasks[index].is_callback ? 0 : now - moment->tasks[index].born;
+        if (index % CHUNK == 0) {
+            breathe(self);
+        }
+    }
+    return PyLong_FromLongLong(lived);
+}
+
+/* ---- single stacks */
+
+static PyObject *
+rows_add_stacks(Rows *self, PyObject *stacks)
+{
+    if (!PyList_Check(stacks)) {
+        PyErr_SetString(PyExc_TypeError, "the stacks of a tree are a list");
+        return NULL;
+    }
+    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(stacks); index++) {
+        PyObject *stack = PyList_GET_ITEM(stacks, index);
+        int64_t numbers[NUMBERS];
+        if (!Py_IS_TYPE(stack, &StackType)) {
+            PyErr_SetString(PyExc_TypeError, "the stacks of a tree are of the native core");
+            return NULL;
+        }
+        copy_numbers(numbers, (Stack *)stack);
+        if (add_numbers(self, (Stack *)stack, numbers) < 0) {
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+rows_add(Rows *self, PyObject *args)
+{
+    Stack *stack;
+    int what;
+    long long time;
+    if (!PyArg_ParseTuple(args, "O!iL:add", &StackType, &stack, &what, &time)) {
+        return NULL;
+    }
+    Py_ssize_t index = row_of(self, stack);
+    if (index < 0 || what < 0 || what >= NUMBERS) {
+        PyErr_SetString(PyExc_IndexError, "there is no such number");
+        return NULL;
+    }
+    self->rows[index].numbers[what] += time;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+rows_number(Rows *self, PyObject *args)
+{
+    Stack *stack;
+    int what;
+    if (!PyArg_ParseTuple(args, "O!i:number", &StackType, &stack, &what)) {
+        return NULL;
+    }
+    Py_ssize_t index = find_row(self, stack);
+    if (what < 0 || what >= NUMBERS) {
+        PyErr_SetString(PyExc_IndexError, "there is no such number");
+        return NULL;
+    }
+    return PyLong_FromLongLong(index < 0 ? 0 : self->rows[index].numbers[what]);
+}
+
+static int64_t
+sum_of_busy(const Rows *self)
+{
+    int64_t busy = 0;
+    for (Py_ssize_t index = 0; index < self->count; index++) {
+        busy += self->rows[index].numbers[BUSY];
+    }
+    return busy;
+}
+
+static PyObject *
+rows_busy(Rows *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromLongLong(sum_of_busy(self));
+}
+
+/* ---- the laws of time */
+
+/* Whether the numbers of a row are those of a profile; of a root, the busy time is made later. */
+static int
+is_negative(const Row *row)
+{
+    for (int each = 0; each < NUMBERS; each++) {
+        if (row->numbers[each] < 0 && !(each == BUSY && row->parent < 0)) {
+            return 1;
+        }
+    }
+    return row->numbers[REST] < row->numbers[SCHEDULED];
+}
+
+/* Whether a row is of the loop itself, and not of a task; -1 for an error. */
+static int
+is_of_loop(const Rows *self, const Row *row, const char *of_loop, PyObject *frames)
+{
+    if (row->parent < 0) {
+        return 1;
+    }
+    if (self->rows[row->parent].parent >= 0) {
+        return of_loop[row->parent];
+    }
+    return PySequence_Contains(frames, row->stack->frame);
+}
+
+static PyObject *
+rows_keep_laws(Rows *self, PyObject *args)
+{
+    long long duration, task_time;
+    PyObject *frames;
+    if (!PyArg_ParseTuple(args, "LLO!:keep_laws", &duration, &task_time, &PyTuple_Type, &frames)) {
+        return NULL;
+    }
+    char *of_loop = PyMem_RawCalloc(self->count + 1, 1);
+    if (of_loop == NULL) {
+        return PyErr_NoMemory();
+    }
+    int64_t own = duration - sum_of_busy(self), lived = 0;
+    int holds = 1, found = 0;
+    for (Py_ssize_t index = 0; index < self->count && found >= 0; index++) {
+        const Row *row = &self->rows[index];
+        found = is_of_loop(self, row, of_loop, frames);
+        of_loop[index] = (char)found;
+        holds = holds && !is_negative(row);
+        own += row->parent < 0 ? row->numbers[BUSY] : 0;
+        lived += row->numbers[REST] + (found ? 0 : row->numbers[BUSY]);
+        if (index % CHUNK == 0) {
+            breathe(self);
+        }
+    }
+    PyMem_RawFree(of_loop);
+    return found < 0 ? NULL : PyBool_FromLong(holds && own >= 0 && lived == task_time);
+}
+
+/* ---- what a profile is made of */
+
+/* Make a value that the collector need not look at: it refers to strings and numbers alone. */
+static PyObject *
+untracked(PyObject *made)
+{
+    if (made != NULL && PyObject_GC_IsTracked(made)) {
+        PyObject_GC_UnTrack(made);
+    }
+    return made;
+}
+
+/* Make the `Times` of a row. */
+static PyObject *
+times_of(const int64_t *numbers, PyTypeObject *times)
+{
+    const int64_t values[] = {
+        numbers[BUSY],  numbers[SCHEDULED], numbers[REST] - numbers[SCHEDULED], numbers[THREAD],
+        numbers[STEPS], numbers[ENTRIES],   numbers[SELF_WAKES],                numbers[LEFT_OPEN],
+    };
+    PyObject *plain = PyTuple_New(NUMBERS);
+    if (plain == NULL) {
+        return NULL;
+    }
+    for (int each = 0; each < NUMBERS; each++) {
+        PyObject *value = PyLong_FromLongLong(values[each]);
+        if (value == NULL) {
+            Py_DECREF(plain);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(plain, each, value);
+    }
+    PyObject *args = PyTuple_Pack(1, plain);
+    Py_DECREF(plain);
+    if (args == NULL) {
+        return NULL;
+    }
+    PyObject *found = PyTuple_Type.tp_new(times, args, NULL);
+    Py_DECREF(args);
+    return untracked(found);
+}
+
+/* The frame as it is shown: a new reference. `shown` remembers all of them. */
+static PyObject *
+shown_frame(PyObject *frame, PyObject *shorten, PyObject *shown)
+{
+    PyObject *found = PyDict_GetItemWithError(shown, frame);
+    if (found != NULL || PyErr_Occurred()) {
+        Py_XINCREF(found);
+        return found;
+    }
+    found = PyObject_CallOneArg(shorten, frame);
+    if (found != NULL && PyDict_SetItem(shown, frame, found) < 0) {
+        Py_CLEAR(found);
+    }
+    return found;
+}
+
+/* The path of a row, below that of its parent: a new reference. */
+static PyObject *
+path_of(PyObject *above, PyObject *frame)
+{
+    Py_ssize_t depth = above == NULL ? 0 : PyTuple_GET_SIZE(above);
+    PyObject *path = PyTuple_New(depth + 1);
+    if (path == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t index = 0; index < depth; index++) {
+        PyObject *each = PyTuple_GET_ITEM(above, index);
+        Py_INCREF(each);
+        PyTuple_SET_ITEM(path, index, each);
+    }
+    Py_INCREF(frame);
+    PyTuple_SET_ITEM(path, depth, frame);
+    return untracked(path);
+}
+
+/* Add the numbers of a path to those that it may have already. */
+static int
+add_path(PyObject *stacks, PyObject *path, PyObject *times)
+{
+    Py_ssize_t before = PyDict_GET_SIZE(stacks);
+    PyObject *known = PyDict_SetDefault(stacks, path, times);
+    if (known == NULL || PyDict_GET_SIZE(stacks) > before) {
+        return known == NULL ? -1 : 0;
+    }
+    PyObject *sum = PyObject_CallMethod(times, "plus", "(O)", known);
+    int failed = sum == NULL ? -1 : PyDict_SetItem(stacks, path, sum);
+    Py_XDECREF(sum);
+    return failed;
+}
+
+typedef struct Paths {
+    PyObject *shorten, *shown, *stacks;
+    PyTypeObject *times;
+    PyObject **paths; /* of the rows up to now */
+} Paths;
+
+static int
+add_row(Rows *self, Paths *made, Py_ssize_t index)
+{
+    const Row *row = &self->rows[index];
+    PyObject *frame = shown_frame(row->stack->frame, made->shorten, made->shown);
+    if (frame == NULL) {
+        return -1;
+    }
+    PyObject *path = path_of(row->parent < 0 ? NULL : made->paths[row->parent], frame);
+    Py_DECREF(frame);
+    if (path == NULL) {
+        return -1;
+    }
+    made->paths[index] = path;
+    PyObject *times = times_of(self->rows[index].numbers, made->times);
+    int failed = times == NULL ? -1 : add_path(made->stacks, path, times);
+    Py_XDECREF(times);
+    return failed;
+}
+
+static PyObject *
+rows_paths(Rows *self, PyObject *args)
+{
+    Paths made = {NULL, NULL, NULL, NULL, NULL};
+    if (!PyArg_ParseTuple(args, "OO!O!:paths", &made.shorten, &PyDict_Type, &made.shown,
+                          &PyType_Type, &made.times)) {
+        return NULL;
+    }
+    if (!PyType_IsSubtype(made.times, &PyTuple_Type)) {
+        PyErr_SetString(PyExc_TypeError, "the numbers of a stack are a tuple");
+        return NULL;
+    }
+    Py_ssize_t count = self->count, index = 0;
+    made.stacks = PyDict_New();
+    made.paths = PyMem_RawCalloc(count + 1, sizeof(PyObject *));
+    if (made.stacks == NULL || made.paths == NULL) {
+        Py_XDECREF(made.stacks);
+        PyMem_RawFree(made.paths);
+        return PyErr_NoMemory();
+    }
+    while (index < count && add_row(self, &made, index) == 0) {
+        index++;
+        if (index % CHUNK == 0) {
+            breathe(self);
+        }
+    }
+    for (Py_ssize_t each = 0; each < count; each++) {
+        Py_XDECREF(made.paths[each]);
+        if (each % CHUNK == 0) {
+            breathe(self);
+        }
+    }
+    PyMem_RawFree(made.paths);
+    if (index < count) {
+        Py_CLEAR(made.stacks);
+    }
+    return made.stacks;
+}
+
+/* ---- the type */
+
+static int
+rows_init(Rows *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"polite", NULL};
+    int polite = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:Rows", names, &polite)) {
+        return -1;
+    }
+    self->polite = polite;
+    self->since = read_monotonic();
+    return 0;
+}
+
+static int
+rows_traverse(Rows *Py_UNUSED(self), visitproc Py_UNUSED(visit), void *Py_UNUSED(arg))
+{
+    return 0; /* stacks refer to no rows */
+}
+
+static void
+rows_dealloc(Rows *self)
+{
+    PyObject_GC_UnTrack(self);
+    for (Py_ssize_t index = 0; index < self->count; index++) {
+        Py_DECREF(self->rows[index].stack);
+    }
+    PyMem_RawFree(self->rows);
+    PyMem_RawFree(self->table);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyMethodDef rows_methods[] = {
+    {"add_moment", (PyCFunction)rows_add_moment, METH_VARARGS, NULL},
+    {"add_stacks", (PyCFunction)rows_add_stacks, METH_O, NULL},
+    {"add", (PyCFunction)rows_add, METH_VARARGS, NULL},
+    {"number", (PyCFunction)rows_number, METH_VARARGS, NULL},
+    {"busy", (PyCFunction)rows_busy, METH_NOARGS, NULL},
+    {"keep_laws", (PyCFunction)rows_keep_laws, METH_VARARGS, NULL},
+    {"paths", (PyCFunction)rows_paths, METH_VARARGS, NULL},
+    {NULL},
+};
+
+static PyTypeObject RowsType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tracetools.core.native._extension.Rows",
+    .tp_doc = "The numbers of stacks, added up.",
+    .tp_basicsize = sizeof(Rows),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .tp_new = PyType_GenericNew,
+    .tp_init = (initproc)rows_init,
+    .tp_traverse = (traverseproc)rows_traverse,
+    .tp_dealloc = (destructor)rows_dealloc,
+    .tp_methods = rows_methods,
+};
+
+int
+add_rows(PyObject *module)
+{
+    return add_type(module, &RowsType);
+}

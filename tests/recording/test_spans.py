@@ -5,16 +5,22 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import copy
+import doctest
 import functools
 import gc
 import inspect
+import pickle
 import sys
 import threading
 import traceback
 import types
+import typing
 import warnings
 import weakref
+from collections.abc import Coroutine, Generator, Iterable
 from contextvars import ContextVar
+from unittest import mock
 
 import pytest
 import trio
@@ -733,6 +739,320 @@ def test_a_cached_property_is_refused_outside_and_observed_inside(recording):
             return 5
 
     assert Cached().value == 5
+
+
+# --------------------------------------------------------------- what an observed function is like
+
+
+@observe
+def at_the_top(number: int, text: "str" = "x", *, flag: bool = True) -> float:  # noqa: UP037
+    """Say what it does.
+
+    >>> at_the_top(1)
+    (1, 'x', True)
+    """
+    return number, text, flag
+
+
+def test_an_observed_function_is_a_function_to_whoever_asks():
+    assert isinstance(at_the_top, types.FunctionType)
+    assert inspect.isfunction(at_the_top)
+    assert inspect.isroutine(at_the_top)
+    assert not inspect.ismethod(at_the_top)
+    assert repr(at_the_top).startswith("<function at_the_top at 0x")
+    assert typing.get_type_hints(at_the_top)["text"] is str
+    assert weakref.ref(at_the_top)() is at_the_top
+    assert {at_the_top: 5}[at_the_top] == 5
+
+
+def test_an_observed_function_is_pickled_and_copied_by_its_name():
+    assert pickle.loads(pickle.dumps(at_the_top)) is at_the_top
+    assert copy.copy(at_the_top) is at_the_top
+    assert copy.deepcopy([at_the_top]) == [at_the_top]
+    assert pickle.loads(pickle.dumps(Methods(5).plain))() == 5
+
+    @observe
+    def local():
+        pass
+
+    with pytest.raises((AttributeError, pickle.PicklingError), match="local"):
+        pickle.dumps(local)
+
+
+def test_the_examples_of_an_observed_function_are_tried():
+    found = doctest.DocTestFinder().find(sys.modules[__name__])
+    assert [test.examples[0].want for test in found if test.name.endswith(".at_the_top")] == [
+        "(1, 'x', True)\n"
+    ]
+
+
+def test_a_mock_of_an_observed_function_takes_the_same_arguments():
+    mocked = mock.create_autospec(at_the_top)
+    mocked(1, flag=False)
+    with pytest.raises(TypeError, match="number"):
+        mocked()
+    drive(mock.create_autospec(switching)(1))
+
+
+def test_a_wrapper_around_an_observed_function_looks_like_it():
+    @functools.wraps(at_the_top)
+    def wrapper(*args, **kwargs):
+        return at_the_top(*args, **kwargs)
+
+    assert wrapper.__name__ == "at_the_top"
+    assert vars(wrapper) == {"__wrapped__": at_the_top}
+    assert inspect.signature(wrapper) == inspect.signature(at_the_top)
+    assert function_frame(wrapper) == function_frame(at_the_top)
+
+
+def test_attributes_that_are_set_are_those_of_the_observed_function_alone():
+    def plain(number: int):
+        """Said of it."""
+
+    observed = observe(plain)
+    observed.mine = 5
+    observed.__name__, observed.__qualname__, observed.__module__ = "name", "qualified", "module"
+    observed.__doc__ = None
+    observed.__annotations__ = {"number": str}
+    assert (observed.__name__, observed.__qualname__) == ("name", "qualified")
+    assert (observed.__module__, observed.__doc__) == ("module", None)
+    assert observed.__annotations__ == {"number": str}
+    assert vars(observed) == {"__wrapped__": plain, "mine": 5}
+    assert (plain.__name__, plain.__doc__, plain.__module__) == ("plain", "Said of it.", __name__)
+    assert plain.__annotations__ != observed.__annotations__
+    assert not hasattr(plain, "mine")
+    del observed.mine
+    assert not hasattr(observed, "mine")
+    for attribute in ("__name__", "__qualname__"):
+        with pytest.raises(TypeError, match=attribute):
+            setattr(observed, attribute, 5)
+
+
+def test_annotations_of_an_observed_function_are_made_when_they_are_asked_for():
+    namespace = {"observe": observe}
+    source = "@observe\ndef f(x: Later) -> Later: pass"
+    exec(compile(source, "later.py", "exec", dont_inherit=True), namespace | {"Later": 0})  # noqa: S102
+    if sys.version_info >= (3, 14):
+        exec(compile(source, "later.py", "exec", dont_inherit=True), namespace)  # noqa: S102
+        namespace["Later"] = int
+        assert namespace["f"].__annotations__ == {"x": int, "return": int}
+        namespace["f"].__annotate__ = lambda _: {"x": 5}
+        assert namespace["f"].__annotations__ == {"x": 5}
+
+
+def test_special_methods_are_observed_as_python_would_call_them(recording):
+    class Base:
+        @observe
+        def __new__(cls, *args):
+            return super().__new__(cls)
+
+        @observe
+        def __init__(self, *args):
+            self.args = args
+
+        @observe
+        def __init_subclass__(cls, **named):
+            cls.named = named
+
+        @observe
+        def __class_getitem__(cls, item):
+            return cls, item
+
+        @observe
+        def __getitem__(self, item):
+            return item
+
+        @observe
+        def __getattr__(self, name):
+            return name
+
+        @observe
+        def __len__(self):
+            return 5
+
+    class Derived(Base, extra=1):
+        pass
+
+    one = Derived(1, 2)
+    assert (one.args, Derived.named, Derived[7]) == ((1, 2), {"extra": 1}, (Derived, 7))
+    assert (one[8], one.other, len(one), Base.__len__(one)) == (8, "other", 5, 5)
+    assert inspect.ismethod(one.__len__)
+    assert one.__len__.__func__ is vars(Base)["__len__"]
+
+
+def test_an_observed_function_can_be_observed_again(recording):
+    twice = observe(name="outer")(observe(name="inner")(returning))
+    assert twice(1) == returning(1)
+    if recording:
+        assert stacks(recording) == {"outer": 1, "outer;inner": 1}
+
+
+# ---------------------------------------------------------------- what observed coroutines are like
+
+
+@observe
+async def switching(value=None):
+    return await switch(value)
+
+
+def test_an_observed_coroutine_is_a_coroutine_to_whoever_asks():
+    coroutine = switching()
+    assert inspect.iscoroutine(coroutine)
+    assert inspect.isawaitable(coroutine)
+    assert isinstance(coroutine, Coroutine)
+    assert not isinstance(coroutine, Iterable)
+    assert repr(coroutine).startswith("<coroutine object switching at 0x")
+    with pytest.raises(TypeError):
+        iter(coroutine)
+    coroutine.close()
+
+
+def test_the_state_of_an_observed_coroutine_is_known(recording):
+    coroutine = switching(5)
+    states = [inspect.getcoroutinestate(coroutine)]
+    assert coroutine.send(None) == 5
+    states.append(inspect.getcoroutinestate(coroutine))
+    assert outcome(coroutine.send, 6) == ("StopIteration", "6", "NoneType", "NoneType")
+    states.append(inspect.getcoroutinestate(coroutine))
+    assert states == [inspect.CORO_CREATED, inspect.CORO_SUSPENDED, inspect.CORO_CLOSED]
+
+
+@pytest.mark.parametrize("observing", [observe, lambda function: function], ids=["", "unobserved"])
+def test_what_cannot_be_done_to_a_coroutine_is_refused_as_ever(observing, recording):
+    function = observing(switching.__wrapped__)
+
+    async def use(coroutine):
+        return await coroutine
+
+    coroutine = function()
+    assert outcome(coroutine.send, 5)[:2] == (
+        "TypeError",
+        "can't send non-None value to a just-started coroutine",
+    )
+    coroutine.send(None)
+    assert outcome(drive, use(coroutine))[1] == "coroutine is being awaited already"
+    coroutine.close()
+    assert outcome(drive, use(coroutine))[1] == "cannot reuse already awaited coroutine"
+
+
+def test_a_coroutine_that_awaits_itself_is_refused(recording):
+    @observe
+    async def itself():
+        found.append(outcome(coroutine.send, None)[:2])
+
+    found = []
+    coroutine = itself()
+    drive(coroutine)
+    assert found == [("ValueError", "coroutine already executing")]
+    if recording:
+        assert recording.tasks[0].innermost is None
+
+
+@pytest.mark.parametrize("value", [None, 5, (1, 2), (), KeyError("x"), StopIteration(1)], ids=repr)
+def test_any_value_is_the_result_of_an_observed_coroutine(value, recording):
+    @observe
+    async def giving():
+        return value
+
+    class Around:
+        def __await__(self):
+            return (yield from giving().__await__())
+
+    async def use():
+        return [await giving(), await Around()]
+
+    assert drive(use()) == ([], [value, value])
+    assert drive(giving())[1] is value
+
+
+def test_an_observed_coroutine_that_nobody_awaits_is_warned_of_once(recwarn):
+    warnings.simplefilter("always")
+    switching()
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == [
+        "coroutine 'switching' was never awaited"
+    ]
+
+
+def test_an_observed_coroutine_that_was_closed_or_thrown_at_is_not_warned_of(recwarn, loop):
+    warnings.simplefilter("always")
+    switching().close()
+    assert outcome(switching().throw, Failure("oh"))[:2] == ("Failure", "oh")
+    gc.collect()
+    assert not recwarn.list
+    assert stacks(loop) == {}
+
+
+def test_an_observed_coroutine_that_is_dropped_half_way_ends_in_its_span(loop):
+    @observe(name="dropped")
+    async def dropped():
+        try:
+            await switch()
+        finally:
+            loop.tick(5)
+
+    coroutine = dropped()
+    coroutine.send(None)
+    del coroutine
+    gc.collect()
+    loop.tick(100)
+    assert times(loop, "dropped") == Times(busy=5, entries=1)
+    assert loop.tasks[0].innermost is None
+
+
+def test_an_observed_generator_that_is_dropped_half_way_ends_in_its_span(loop):
+    @observe(name="dropped")
+    def dropped():
+        try:
+            yield
+        finally:
+            loop.tick(5)
+
+    generator = dropped()
+    next(generator)
+    loop.tick(10)
+    del generator
+    gc.collect()
+    loop.tick(100)
+    assert times(loop, "dropped") == Times(busy=5, entries=1)
+
+
+def test_an_observed_generator_is_a_generator_to_whoever_asks():
+    generator = observe(plain_generator)()
+    assert inspect.isgenerator(generator)
+    assert isinstance(generator, Generator)
+    assert iter(generator) is generator
+    assert inspect.getgeneratorstate(generator) == inspect.GEN_CREATED
+    assert next(generator) == 1
+    assert inspect.getgeneratorstate(generator) == inspect.GEN_SUSPENDED
+    generator.close()
+    assert inspect.getgeneratorstate(generator) == inspect.GEN_CLOSED
+
+
+def test_backends_find_the_frames_of_an_observed_coroutine():
+    def names(frames):
+        return [frame.f_code.co_name for frame in frames if frame.f_code.co_name != "call"]
+
+    async def on_asyncio():
+        task = asyncio.ensure_future(switching())
+        await asyncio.sleep(0)
+        found.append(names([task.get_stack()[0], task.get_coro().cr_frame])[-1:])
+        task.cancel()
+
+    async def on_trio():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(observe(trio.sleep), 1000)
+            await trio.testing.wait_all_tasks_blocked()
+            (task,) = nursery.child_tasks
+            found.append(names(frame for frame, _ in task.iter_await_frames())[0])
+            found.append(task.name)
+            nursery.cancel_scope.cancel()
+
+    found = []
+    asyncio.run(on_asyncio())
+    trio.run(on_trio)
+    assert found[0] in (["switching"], [])  # the frame of a wrapper, if it is one in Python
+    assert found[1:] == ["sleep", "trio.sleep"]
 
 
 # ------------------------------------------------------------------------------------ awaitables

@@ -463,7 +463,8 @@ def unobserved(function: Any) -> Any:
         code = function.__code__
         if code is not _CALL_CODE and code is not _COROUTINE_CODE:
             break
-        function = function.__closure__[code.co_freevars.index("function")].cell_contents
+        cells: Any = function.__closure__
+        function = cells[code.co_freevars.index("function")].cell_contents
     return function
 
 

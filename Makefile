@@ -1,5 +1,5 @@
 # Everything here works on a machine that has Python and make; each target makes the environment
-# that it needs, and makes it anew only when pyproject.toml has changed.
+# that it needs, and makes it anew only when pyproject.toml or what is in C has changed.
 #
 #   make demo                                        profile a web shop, write stack.svg
 #   make test                                        all tests, with the bound of their coverage
@@ -20,6 +20,8 @@ EXTRA ?= test
 MARKED ?=
 
 BIN := $(VENV)/bin
+# What the native core is built from; where that cannot be done, the Python reference is used.
+NATIVE := $(wildcard src/tracetools/core/native/*.[ch] src/tracetools/core/native/version.py)
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .PHONY: help demo test foreign servers lint types docs bench clean
@@ -68,14 +70,14 @@ bench: $(VENV)/.has-bench
 	$(BIN)/python benchmarks/costs.py
 
 clean:
-	rm -rf .venv .venv-* docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	rm -f .coverage .coverage.* stack.folded stack.svg stack.html stack.profile.json
+	rm -rf .venv .venv-* build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f src/tracetools/core/native/_extension.* .coverage .coverage.* stack.folded stack.svg stack.html stack.profile.json
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 # The packages of one extra of pyproject.toml, and tracetools itself from its source.
-$(VENV)/.has-%: pyproject.toml | $(VENV)/.made
+$(VENV)/.has-%: pyproject.toml setup.py $(NATIVE) | $(VENV)/.made
 	$(PIP) install -e '.[$*]'
 	@touch $@

@@ -177,10 +177,11 @@ def test_a_file_that_is_no_extension_is_refused(copy, content):
 
 
 @needs_extension
-@pytest.mark.parametrize("part", [0.01, 0.25, 0.5, 0.75])
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, the loader sees it")
+@pytest.mark.parametrize("part", [0.01, 0.25, 0.5, 0.75, 0.99])
 def test_an_extension_that_is_cut_short_is_refused(copy, part):
-    whole = FILES[0].read_bytes()
-    copy.install(whole[: int(len(whole) * part)])
+    end = choice._end_of_segments(str(FILES[0]))
+    copy.install(FILES[0].read_bytes()[: int(end * part)])
     assert copy.why_not().startswith("its extension cannot be loaded: ")
 
 
@@ -188,7 +189,8 @@ def test_an_extension_that_is_cut_short_is_refused(copy, part):
 @pytest.mark.parametrize("lost", [1, 64, 1000])
 def test_an_extension_that_lacks_its_last_bytes_breaks_nothing(copy, lost):
     copy.install(FILES[0].read_bytes()[:-lost])
-    assert copy.why_not() in ("", f"its extension cannot be loaded: {copy.extension} is cut short")
+    why_not = copy.why_not()
+    assert not why_not or why_not.startswith("its extension cannot be loaded: ")
 
 
 def test_a_file_that_may_not_be_read_is_refused(monkeypatch):

@@ -50,26 +50,28 @@ def _load() -> ModuleType:
 
 
 def _check_is_whole(path: str) -> None:
-    """Refuse a file of Linux that is cut short: to load it may crash the process.
+    """Refuse a file that is cut short: to load it may crash the process.
 
     What else can be wrong with a file, the loader finds.
 
     Raises:
-        ImportError: a segment of it lies beyond its end.
+        ImportError: it is shorter than its segments are.
     """
+    if os.stat(path).st_size < _end_of_segments(path):
+        raise ImportError(f"{path} is cut short")
+
+
+def _end_of_segments(path: str) -> int:
+    """Return up to where Linux loads a file; 0 for other kinds of files, and other machines'."""
     with open(path, "rb") as file:
         header = file.read(64)
         if not header.startswith(b"\x7fELF\x02\x01"):  # 64 bits, the lowest byte first
-            return
+            return 0
         start, size, count = _int(header, 32, 8), _int(header, 54, 2), _int(header, 56, 2)
         file.seek(start)
-        segments = file.read(size * count)
-    ends = [
-        _int(segments, at + 8, 8) + _int(segments, at + 32, 8)
-        for at in range(0, len(segments), size)
-    ]
-    if len(segments) < size * count or max(ends, default=0) > os.stat(path).st_size:
-        raise ImportError(f"{path} is cut short")
+        table = file.read(size * count)
+    ends = [_int(table, at + 8, 8) + _int(table, at + 32, 8) for at in range(0, len(table), size)]
+    return max([start + size * count, *ends])
 
 
 def _int(of: bytes, start: int, size: int) -> int:

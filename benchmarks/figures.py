@@ -74,10 +74,12 @@ def extra(what: str, runs: Sequence[Found], variant: str, limit: float | None = 
 def within_noise(what: str, found: Mapping[str, Sequence[float]], variant: str) -> Figure:
     """Return the median over the rounds of the ratio of a variant to nothing.
 
-    It is within noise if a quarter of the ratios of ``nothing again`` to nothing are as high.
+    It is within noise if it is at most the third quartile of the ratios of ``nothing again`` to
+    nothing and of nothing to ``nothing again``.
     """
-    ratios = _ratios(found, variant)
-    value, noise = statistics.median(ratios), _quartiles(_ratios(found, "nothing again"))[1]
+    ratios, equals = _ratios(found, variant), _ratios(found, "nothing again")
+    noise = _quartiles([*equals, *(1 / each for each in equals)])[1]
+    value = statistics.median(ratios)
     return Figure(
         what,
         nanoseconds(statistics.median(found["nothing"])),

@@ -30,10 +30,10 @@ from typing import Any
 from variants import VARIANTS, interleave, pin
 
 CONNECTIONS = 8
-SLICE = 0.04
+SLICE = 0.03
 """Seconds of load."""
 
-SLICES = 8
+SLICES = 12
 """How many of them are a round."""
 
 PARSER = "httptools" if importlib.util.find_spec("httptools") else "h11"

@@ -15,7 +15,7 @@ from tracetools.core.native import native
 from tracetools.recording.forks import renew_in_child
 from tracetools.recording.usage import Usage
 from tracetools.sampling.stalls import FoundStall
-from tracetools.sampling.unwind import functions_of_greenlet
+from tracetools.sampling.unwind import count_of_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +126,7 @@ def _sample(  # noqa: PLR0913, PLR0917  # as the native core has it
 ) -> Sample:
     """Make a sample of what the native core has found."""
     if not is_cut:
-        codes = functions_of_greenlet(codes)
+        codes = codes[: count_of_step(codes)]
     return Sample(began, base, own, loop.tree, codes, lines[: len(codes)])
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tracetools.recording.loops import RecordedLoop, RecordedThread
 
 __all__ = [
-    "functions_of_greenlet",
+    "count_of_step",
     "is_of_program",
     "line_at_fault",
     "links_of",
@@ -125,28 +125,28 @@ def unwind_step(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Samp
         return None
     codes = [link[0] for link in found] if with_lines else found
     lines = [link[1] for link in found] if with_lines else []
-    end = None
-    for index, code in enumerate(codes):
-        if is_step(code):
-            end = index
-            if not is_outer:
-                break
-    if end is None:
-        end = len(functions_of_greenlet(codes))
+    end = count_of_step(codes, is_outer=is_outer)
     return Sample(began, account.base, own, loop.tree, codes[:end], lines[:end])
 
 
-def functions_of_greenlet(codes: list[CodeType]) -> list[CodeType]:
-    """Return all of these if they are those of a greenlet, which end where it was started.
+def count_of_step(codes: list[CodeType], *, is_outer: bool = False) -> int:
+    """Return how many of these functions, innermost first, run in a step.
 
-    Else nothing: what has called the step was not found among them.
+    They end with what steps the task. Where that is C code, as on uvloop, they end with what runs
+    the loop. Those of a greenlet have neither: they end where it was started.
+
+    Args:
+        codes: the functions.
+        is_outer: whether another loop runs within the step, in the same thread.
     """
+    ends = [index for index, code in enumerate(codes) if is_step(code)]
+    ends = ends or [index for index, code in enumerate(codes) if compat.runs_loop(code)]
+    if ends:
+        return ends[-1 if is_outer else 0]
     is_of_greenlet = (
-        0 < len(codes) <= _MOST_FRAMES
-        and codes[-1].co_name not in _FIRST_IN_THREADS
-        and not any(map(compat.runs_loop, codes))
+        0 < len(codes) <= _MOST_FRAMES and codes[-1].co_name not in _FIRST_IN_THREADS
     )
-    return codes if is_of_greenlet else []
+    return len(codes) if is_of_greenlet else 0
 
 
 _FIRST_IN_THREADS: Final = {"<module>", "_run_module_as_main", "_bootstrap"}

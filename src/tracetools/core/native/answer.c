@@ -58,6 +58,7 @@ is_at_entry(PyFrameObject *frame, PyCodeObject *code)
 static PyObject *
 frame_of(PyObject *coroutine)
 {
+    coroutine = coroutine == NULL ? NULL : coroutine_within(coroutine); /* of other recordings */
     const char *name = coroutine == NULL                ? NULL
                        : PyCoro_CheckExact(coroutine)   ? "cr_frame"
                        : PyGen_CheckExact(coroutine)    ? "gi_frame"

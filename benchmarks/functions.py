@@ -96,7 +96,7 @@ def work(chance: random.Random, only: Callable[[int], Any] | None = None) -> Non
 
 
 async def worker(seed: int, seconds: float, pause: Callable[[float], Any]) -> None:
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     end = perf_counter() + seconds
     while perf_counter() < end:
         work(chance)

@@ -246,6 +246,7 @@ class Recorder:
         if self.clock in _TRUSTED and can_be_estimated():
             loop.unseen = loop.unseen or UnseenTime(loop.tree)
             loop.unseen.start(loop.clock())
+            self._tell_watch()
 
     def _settle_unseen(self, loop: RecordedLoop, now: int) -> None:
         """Add what was estimated of a loop to its stacks."""

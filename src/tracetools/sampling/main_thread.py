@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.attribution.functions import Sample
 from tracetools.core.native import native
@@ -20,15 +20,36 @@ from tracetools.sampling.unwind import count_of_step
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tracetools.core.stacks import Stack
     from tracetools.recording.loops import RecordedLoop
     from tracetools.recording.recorder import Recorder
 
-__all__ = ["FOR_EVER", "MainThread"]
+__all__ = ["FOR_EVER", "MainThread", "Taken"]
 
 FOR_EVER: Final = 1 << 60
 """Nanoseconds."""
 
 _MainSampler: Final[Any] = getattr(native, "MainSampler", None)
+
+
+class Taken(NamedTuple):
+    """Samples that saw the same.
+
+    Attributes:
+        loop: the loop.
+        own: the stack that has the time; None between steps.
+        sample: one of them.
+        weight: their weight, in nanoseconds.
+        computed: how much of that the thread has computed, rather than waited.
+        times: how many they are.
+    """
+
+    loop: RecordedLoop
+    own: Stack | None
+    sample: Sample
+    weight: int
+    computed: int
+    times: int
 
 
 class MainThread:
@@ -44,7 +65,7 @@ class MainThread:
     def __init__(self, recorder: Recorder, interval: int, part: int, *, functions: bool) -> None:
         self._recorder = recorder
         threshold = FOR_EVER if recorder.threshold is None else recorder.threshold
-        self._native = _MainSampler(interval, threshold, part, functions, False)
+        self._native = _MainSampler(interval, threshold, part, functions)
         self._watched: tuple[RecordedLoop, ...] = ()
 
     @staticmethod
@@ -65,14 +86,14 @@ class MainThread:
         """End the thread."""
         self._native.stop()
         self._watched = ()
-        self._native.watch(())
+        self._native.watch((), ())
 
     def watch(self) -> None:
         """Watch the loops that run in the main thread just now."""
         main = threading.main_thread().ident
         loops = (loop for loop in self._recorder.loops if loop.thread == main and loop.running)
-        self._watched = tuple(loops)
-        self._native.watch(self._watched)
+        watched = self._watched = tuple(loops)
+        self._native.watch(watched, tuple(loop for loop in watched if loop.unseen is not None))
 
     def watches(self, loop: RecordedLoop) -> bool:
         """Whether samples of a loop are taken here."""
@@ -86,10 +107,21 @@ class MainThread:
         """End a wait."""
         self._native.wake()
 
-    def take(self) -> Iterator[tuple[Sample, int, int]]:
-        """Yield all samples of functions up to now, with their weights and how many they were."""
-        for *sample, weight, _, times in self._native.take():
-            yield _sample(*sample), weight, times
+    def take(self) -> Iterator[Taken]:
+        """Yield all samples up to now; those of the same functions are one."""
+        for loop, base, own, *sample, weight, computed, times in self._native.take():
+            yield Taken(loop, own, _sample(loop, base, own, *sample), weight, computed, times)
+
+    def take_blocked(self) -> Iterator[Taken]:
+        """Yield the callbacks that have waited for longer than the threshold."""
+        for loop, base, own, *sample, weight, computed, times in self._native.take_blocked():
+            yield Taken(loop, own, _sample(loop, base, own, *sample), weight, computed, times)
+
+    @property
+    def still_since(self) -> int:
+        """Since when the main thread computes nothing; 0 if it has computed a moment ago."""
+        since: int = self._native.still_since
+        return since
 
     def take_long(self) -> Iterator[tuple[RecordedLoop, Sample, int]]:
         """Yield the samples of the step that takes long, or did so last, with their weights."""

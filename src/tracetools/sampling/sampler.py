@@ -213,7 +213,7 @@ class Sampler:
         """Whether the thread of Python has something to sample."""
         recorder = self._recorder
         others = (loop for loop in recorder.loops if loop.running)
-        return any(not main.watches(loop) or loop.unseen is not None for loop in others) or (
+        return any(not main.watches(loop) for loop in others) or (
             self._interval is not None and recorder.has_open_threads
         )
 
@@ -244,8 +244,16 @@ class Sampler:
 
     def _collect_from(self, main: MainThread) -> None:
         with self._lock:
-            for sample, weight, times in main.take():
-                self._recorder.samples.add(sample.own, sample.key, sample, weight, times=times)
+            for taken in main.take():
+                sample = taken.sample
+                if taken.own is None:
+                    self._unseen.add(taken)
+                else:
+                    self._recorder.samples.add(
+                        taken.own, sample.key, sample, taken.weight, times=taken.times
+                    )
+            for taken in main.take_blocked():
+                self._unseen.add_blocked(taken)
 
     def _note_stall(self, stall: Stall) -> None:
         """Note what has kept all loops from running; log it if it was long."""
@@ -274,7 +282,11 @@ class Sampler:
                     self._look_at_long_step(loop, is_outer=is_outer)
                 else:
                     self._sample_step(loop, weigh, is_outer=is_outer)
-            elif loop.unseen is not None:
+            elif loop.unseen is None:
+                pass
+            elif main is not None and main.watches(loop):
+                self._unseen.look(loop, main.still_since)
+            else:
                 self._unseen.sample(loop, recorder.clock_of_loop(loop)())
             if loop.last_blocking is not None:
                 self._log.log(loop, *loop.last_blocking)

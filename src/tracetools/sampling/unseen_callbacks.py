@@ -14,8 +14,10 @@ from tracetools.sampling.unwind import line_at_fault, unwind_between_steps
 if TYPE_CHECKING:
     from types import CodeType
 
-    from tracetools.recording.loops import RecordedLoop
+    from tracetools.core.stacks import Stack
+    from tracetools.recording.loops import Location, RecordedLoop
     from tracetools.sampling.blocking_log import BlockingLog
+    from tracetools.sampling.main_thread import Taken
 
 __all__ = ["UnseenCallbacks"]
 
@@ -62,6 +64,7 @@ class UnseenCallbacks:
     def __init__(self, log: BlockingLog) -> None:
         self._log = log
         self._seen: WeakKeyDictionary[RecordedLoop, _Seen] = WeakKeyDictionary()
+        self._logged: Location | None = None
 
     def sample(self, loop: RecordedLoop, now: int) -> int | None:
         """Sample a loop; return how long a callback is known to have run, None if there is none."""
@@ -70,9 +73,9 @@ class UnseenCallbacks:
         if unseen is None or sample is None:
             return None
         began, links = sample
-        codes = [code for code, _ in links if owner_of(code.co_filename) == "program"]
+        codes = _codes_of_callback([code for code, _ in links])
         seen = _Seen(links, began, now, unseen.cpu, now)
-        if not codes or codes[-1].co_flags & CO_COROUTINE:  # a task that is not tracked
+        if not codes:
             self._seen[loop] = seen._replace(links=[])
             return None
         callback = unseen.callback(_frame(codes[-1]))
@@ -84,12 +87,61 @@ class UnseenCallbacks:
         self._seen[loop] = seen
         lasted = now - seen.first
         if lasted > loop.threshold:
-            frames = [_frame(code) for code in reversed(codes[:-1])]
-            line = Frame(BLOCKS_THE_LOOP, *(line_at_fault(links) or (None, 0)))
-            location = (callback, (*frames, line))
+            location = _location(callback, codes, links)
             unseen.blocks(location, seen.first, lasted)
             self._log.log(loop, seen.first, location, Blocks(1, lasted, lasted), goes_on=True)
         return lasted
+
+    # -- what the native core has seen of the main thread ----------------------------------------
+
+    def add(self, taken: Taken) -> None:
+        """Add samples of a callback."""
+        unseen, codes = taken.loop.unseen, _codes_of_callback(taken.sample.inwards)
+        if unseen is not None and codes:
+            callback = unseen.callback(_frame(codes[-1]))
+            unseen.add(callback, taken.computed, waited=False)
+            unseen.add(callback, taken.weight - taken.computed, waited=True)
+
+    def add_blocked(self, taken: Taken) -> None:
+        """Count and log a callback that has waited for longer than the threshold."""
+        loop, links = taken.loop, taken.sample.links
+        codes = _codes_of_callback(taken.sample.inwards)
+        if loop.unseen is None or not codes:
+            return
+        location = _location(loop.unseen.callback(_frame(codes[-1])), codes, links)
+        loop.unseen.blocks(location, taken.sample.began, taken.weight)
+        if location != self._logged:  # else it was logged while it went on
+            blocks = Blocks(1, taken.weight, taken.weight)
+            self._log.log(loop, taken.sample.began, location, blocks)
+        self._logged = None
+
+    def look(self, loop: RecordedLoop, since: int) -> None:
+        """Log a callback that has waited since a moment, and still does; 0 for none.
+
+        The GIL is free, so this holds nothing up. It is counted when it is over.
+        """
+        now, unseen = loop.clock(), loop.unseen
+        sample = unwind_between_steps(loop) if since else None
+        codes = [] if sample is None else _codes_of_callback([code for code, _ in sample[1]])
+        if sample is None or unseen is None or not codes:
+            return
+        location = _location(unseen.callback(_frame(codes[-1])), codes, sample[1])
+        self._logged = location
+        self._log.log(loop, since, location, Blocks(1, now - since, now - since), goes_on=True)
+
+
+def _codes_of_callback(codes: list[CodeType]) -> list[CodeType]:
+    """Return the functions of the program, innermost first; none of a task that is not tracked."""
+    found = [code for code in codes if owner_of(code.co_filename) == "program"]
+    return [] if found and found[-1].co_flags & CO_COROUTINE else found
+
+
+def _location(
+    callback: Stack, codes: list[CodeType], links: list[tuple[CodeType, int | None]]
+) -> Location:
+    """Return where a callback is: its functions, then the line that blocks the loop."""
+    line = Frame(BLOCKS_THE_LOOP, *(line_at_fault(links) or (None, 0)))
+    return callback, (*(_frame(code) for code in reversed(codes[:-1])), line)
 
 
 def _frame(code: CodeType) -> Frame:

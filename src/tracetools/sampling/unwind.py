@@ -143,9 +143,7 @@ def count_of_step(codes: list[CodeType], *, is_outer: bool = False) -> int:
     ends = ends or [index for index, code in enumerate(codes) if compat.runs_loop(code)]
     if ends:
         return ends[-1 if is_outer else 0]
-    is_of_greenlet = (
-        0 < len(codes) <= _MOST_FRAMES and codes[-1].co_name not in _FIRST_IN_THREADS
-    )
+    is_of_greenlet = 0 < len(codes) <= _MOST_FRAMES and codes[-1].co_name not in _FIRST_IN_THREADS
     return len(codes) if is_of_greenlet else 0
 
 

@@ -13,7 +13,6 @@
 #define MOST_STEP_CODES 64
 #define MOST_LONG_SAMPLES 100
 #define PART_OF_TIME 50 /* samples take at most such a part of the time */
-#define PROMPT 100000   /* nanoseconds: what is answered sooner was asked while Python code ran */
 
 /* The functions that step tasks: those of the task lie below them. */
 static PyObject *step_codes[MOST_STEP_CODES];
@@ -239,7 +238,7 @@ sample_loop(Sampler *self, const Walk *walk, int place, int64_t now)
     int64_t moments = moments_since(self, loop->began, now);
     int64_t weight = moments * self->grid.interval;
     static Sample sample; /* large; there is one main thread */
-    if (!steps && (!self->wants_callbacks || moments == 0)) {
+    if (!steps && (!watched->has_callbacks || moments == 0)) {
         return;
     }
     sample_of(&sample, walk, watched, place, is_outer(self, place));
@@ -247,9 +246,9 @@ sample_loop(Sampler *self, const Walk *walk, int place, int64_t now)
         keep_of_long_step(self, &sample, loop->began, weight);
     }
     if (moments > 0 && (!steps || self->wants_functions)) {
-        int64_t computed = computed_in(self, weight, now);
-        add_sample(self->samples, &sample, weight, computed);
-        if (!steps && 2 * computed < weight && weight > self->threshold) {
+        int has_waited = 2 * computed_in(self, weight, now) < weight;
+        add_sample(self->samples, &sample, weight, has_waited ? 0 : weight);
+        if (!steps && has_waited && weight > self->threshold && sample.count > 0) {
             keep_blocked(self, &sample, now - weight, weight);
             call_reporter(self, BLOCKS);
         }
@@ -289,10 +288,10 @@ take_sample(Sampler *self)
     memset(walk.roots, 0, sizeof(walk.roots));
     memset(walk.ends, 0, sizeof(walk.ends));
     int stepping = look_at_loops(self, now, &walk, &is_long);
-    if (stepping > 0 || self->wants_callbacks) {
+    if (stepping > 0 || self->has_callbacks) {
         int is_plain = stepping == 1 && self->watched[0].loop != NULL &&
                        self->watched[0].loop->current != NULL;
-        if (walk_frames(&walk, is_long || self->wants_callbacks, is_plain) == 0) {
+        if (walk_frames(&walk, is_long || self->has_callbacks, is_plain) == 0) {
             for (int place = 0; place < MOST_LOOPS; place++) {
                 if (self->watched[place].loop != NULL) {
                     sample_loop(self, &walk, place, now);

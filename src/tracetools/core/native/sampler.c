@@ -117,10 +117,26 @@ ask(Sampler *self)
     }
 }
 
+/* Tell the reporter once if the main thread has computed nothing for long, though no step goes on:
+   a callback may wait. The GIL is free then. */
+static void
+look_for_stillness(Sampler *self, int64_t now, int steps)
+{
+    int64_t cpu = cpu_of(self->main_thread);
+    if (steps || cpu - self->still_cpu > PROMPT) {
+        self->still_cpu = cpu;
+        self->still_since = now;
+        self->still_reported = 0;
+    } else if (cpu >= 0 && !self->still_reported && now - self->still_since > self->threshold) {
+        self->still_reported = 1;
+        __atomic_fetch_or(&self->bits, STILL, __ATOMIC_RELAXED);
+    }
+}
+
 static void
 look(Sampler *self, int64_t now)
 {
-    int wants_sample = self->wants_functions || self->wants_callbacks;
+    int wants_sample = self->wants_functions || self->has_callbacks;
     int steps = 0;
     for (int place = 0; place < MOST_LOOPS; place++) {
         if (self->watched[place].loop != NULL) {
@@ -129,6 +145,9 @@ look(Sampler *self, int64_t now)
         }
     }
     look_for_stalls(self, now, steps);
+    if (self->has_callbacks) {
+        look_for_stillness(self, now, steps);
+    }
     if (wants_sample) {
         ask(self);
     }
@@ -167,11 +186,11 @@ run(void *sampler)
 static PyObject *
 sampler_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"interval", "threshold", "part", "functions", "callbacks", NULL};
+    static char *names[] = {"interval", "threshold", "part", "functions", NULL};
     long long interval, threshold, part;
-    int functions, callbacks;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLpp:MainSampler", names, &interval,
-                                     &threshold, &part, &functions, &callbacks)) {
+    int functions;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "LLLp:MainSampler", names, &interval,
+                                     &threshold, &part, &functions)) {
         return NULL;
     }
     if (interval < 1000) {
@@ -191,7 +210,6 @@ sampler_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->threshold = threshold;
     self->part = part;
     self->wants_functions = functions;
-    self->wants_callbacks = callbacks;
     self->collected_since = ALWAYS;
     pthread_mutex_init(&self->lock, NULL);
     init_condition(&self->to_thread);
@@ -260,24 +278,36 @@ sampler_stop(Sampler *self, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* Watch these loops, and no others. */
-static PyObject *
-sampler_watch(Sampler *self, PyObject *loops)
+static int
+is_among(PyObject *object, PyObject *tuple)
 {
-    PyObject *list = PySequence_Tuple(loops);
-    if (list == NULL) {
+    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(tuple); index++) {
+        if (PyTuple_GET_ITEM(tuple, index) == object) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Watch these loops, and no others; between steps only those of the second tuple. */
+static PyObject *
+sampler_watch(Sampler *self, PyObject *args)
+{
+    PyObject *list, *with_callbacks;
+    if (!PyArg_ParseTuple(args, "O!O!:watch", &PyTuple_Type, &list, &PyTuple_Type,
+                          &with_callbacks)) {
         return NULL;
     }
     Py_ssize_t count = PyTuple_GET_SIZE(list);
     count = count > MOST_LOOPS ? MOST_LOOPS : count;
     for (Py_ssize_t place = 0; place < count; place++) {
         if (!PyObject_TypeCheck(PyTuple_GET_ITEM(list, place), &LoopStepsType)) {
-            Py_DECREF(list);
             PyErr_SetString(PyExc_TypeError, "what is watched are loops");
             return NULL;
         }
     }
     LoopSteps *before[MOST_LOOPS];
+    int has_callbacks = 0;
     pthread_mutex_lock(&self->lock);
     for (Py_ssize_t place = 0; place < MOST_LOOPS; place++) {
         Watched *watched = &self->watched[place];
@@ -289,12 +319,14 @@ sampler_watch(Sampler *self, PyObject *loops)
         }
         Py_XINCREF(loop);
         watched->loop = loop;
+        watched->has_callbacks = is_among((PyObject *)loop, with_callbacks);
+        has_callbacks |= watched->has_callbacks;
     }
+    self->has_callbacks = has_callbacks;
     pthread_mutex_unlock(&self->lock);
     for (Py_ssize_t place = 0; place < MOST_LOOPS; place++) {
         Py_XDECREF(before[place]);
     }
-    Py_DECREF(list);
     Py_RETURN_NONE;
 }
 
@@ -400,6 +432,16 @@ sampler_pulse(Sampler *self, PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("LLiN", woke, due, self->own_thread, usage_as_tuple(&own));
 }
 
+/* Return since when the main thread computes nothing; 0 if it is not known to have waited long. */
+static PyObject *
+sampler_still_since(Sampler *self, void *Py_UNUSED(closure))
+{
+    pthread_mutex_lock(&self->lock);
+    long long since = self->still_reported ? self->still_since : 0;
+    pthread_mutex_unlock(&self->lock);
+    return PyLong_FromLongLong(since);
+}
+
 static PyObject *
 sampler_take_stall(Sampler *self, PyObject *Py_UNUSED(ignored))
 {
@@ -455,7 +497,7 @@ sampler_dealloc(Sampler *self)
 static PyMethodDef sampler_methods[] = {
     {"start", (PyCFunction)sampler_start, METH_VARARGS, NULL},
     {"stop", (PyCFunction)sampler_stop, METH_NOARGS, NULL},
-    {"watch", (PyCFunction)sampler_watch, METH_O, NULL},
+    {"watch", (PyCFunction)sampler_watch, METH_VARARGS, NULL},
     {"wait", (PyCFunction)sampler_wait, METH_O, NULL},
     {"wake", (PyCFunction)sampler_wake, METH_NOARGS, NULL},
     {"take", (PyCFunction)sampler_take, METH_NOARGS, NULL},
@@ -468,6 +510,7 @@ static PyMethodDef sampler_methods[] = {
 };
 
 static PyGetSetDef sampler_getset[] = {
+    {"still_since", (getter)sampler_still_since, NULL, "Since when the thread waits.", NULL},
     {"answers", (getter)sampler_answers, NULL, "How many samples were taken.", NULL},
     {NULL},
 };

@@ -12,7 +12,7 @@
 
 #define MOST_FRAMES 2000
 #define MOST_LOOPS 8
-#define MOST_STEPS 32
+#define PROMPT 100000 /* nanoseconds: what is answered sooner was asked while Python code ran */
 
 /* ---- usage.c */
 
@@ -130,6 +130,7 @@ typedef struct Contention {
 /* A loop, and what is known of its step. Changed with the GIL and the lock. */
 typedef struct Watched {
     LoopSteps *loop;        /* NULL for a free place */
+    int has_callbacks;      /* whether what it calls between steps is sampled */
     int64_t reported;       /* `began` of the last step that was found to block */
     int64_t used_in;        /* `began` of the step in which `used` was read; 0 before one */
     Usage used;             /* its moment is 0 if nothing is known */
@@ -139,7 +140,7 @@ typedef struct Sampler {
     PyObject_HEAD
     uintptr_t id;           /* never given twice: pending calls have it */
     int64_t threshold, part, base_interval;
-    int wants_functions, wants_callbacks;
+    int wants_functions, has_callbacks;
     unsigned long main_identity;
     int main_thread;        /* the system's number */
     pthread_t thread;
@@ -166,13 +167,15 @@ typedef struct Sampler {
     Contention contention;
     Stall contended;        /* that goes on; its begin is 0 if none does */
     int64_t suspended;
+    int64_t still_since, still_cpu; /* since when the main thread computes nothing */
+    int still_reported;
     /* for the reporter, with the lock */
     Stall stall;            /* `took` is 0 if there is none */
     int64_t slept;
 } Sampler;
 
 /* What the reporter is to do. */
-enum { BLOCKS = 1, IS_FULL = 2, WAKE = 4, STALL = 8, OVER = 16 };
+enum { BLOCKS = 1, IS_FULL = 2, WAKE = 4, STALL = 8, OVER = 16, STILL = 32 };
 
 /* Let the reporter do something soon. From any thread. */
 void call_reporter(Sampler *self, int bits);

@@ -45,6 +45,7 @@ GOOD = Profile(
     queue=Histogram(2, 1, {1: 2}),
     queue_trend=(0, 1500),
     samples=3,
+    samples_by_thread=1,
     untracked=1,
     forks=4,
     limiters={KEYS[2]: Tokens(2, 6)},
@@ -141,6 +142,7 @@ def test_merging_adds_numbers_and_unites_names():
         queue=Histogram(3, 3, {3: 1}),
         queue_trend=(1600, 0, 0),
         samples=4,
+        samples_by_thread=1,
         untracked=2,
         forks=3,
         limiters={KEYS[2]: Tokens(2, 5), KEYS[1]: Tokens(1, 3)},
@@ -172,6 +174,7 @@ def test_merging_adds_numbers_and_unites_names():
         queue=Histogram(5, 3, {1: 2, 3: 1}),
         queue_trend=(1600, 0, 0),
         samples=7,
+        samples_by_thread=2,
         untracked=3,
         forks=7,
     )

@@ -68,7 +68,10 @@ class Profile:
         queue: how many tasks could step whenever one more could, that one included.
         queue_trend: the mean of the queue in equal parts of the recording, in thousandths of a
             task; of the run with the longest queues, if several were merged.
-        samples: how many samples were taken of the functions within steps.
+        samples: how many samples were taken of functions, within steps and in worker threads.
+        samples_by_thread: how many of them a thread of Python took, rather than the native core:
+            of loops in other threads than the main one, and of worker threads. They are fewer, and
+            see functions that release the GIL too often.
         untracked: how many tasks lived in recorded loops and could not be tracked.
         forks: how many processes were forked meanwhile whose recordings are not in it.
         limiters: how many tokens of a capacity limiter tasks wanted, by the path of their await.
@@ -93,6 +96,7 @@ class Profile:
     queue: Histogram = EMPTY
     queue_trend: tuple[int, ...] = ()
     samples: int = 0
+    samples_by_thread: int = 0
     untracked: int = 0
     forks: int = 0
     limiters: Mapping[StackPath, Tokens] = field(default_factory=dict)
@@ -228,6 +232,7 @@ class Profile:
             queue=reduce(Histogram.plus, (profile.queue for profile in profiles)),
             queue_trend=max((profile.queue_trend for profile in profiles), key=_weight),
             samples=sum(profile.samples for profile in profiles),
+            samples_by_thread=sum(profile.samples_by_thread for profile in profiles),
             untracked=sum(profile.untracked for profile in profiles),
             forks=sum(profile.forks for profile in profiles),
             limiters=limiters,

@@ -82,6 +82,7 @@ class Recorder:
         watch: what takes samples just now; ``None`` if nothing does.
         samples: samples of the functions that run within the stacks of tasks.
         thread_samples: the same for worker threads.
+        samples_by_thread: how many of both a thread of Python took, rather than the native core.
         waits: attributes idle time to what tasks await.
         untracked: how many tasks of recorded loops cannot be followed.
         messages: where messages go.
@@ -119,6 +120,7 @@ class Recorder:
         self._work: dict[int, tuple[Frame, int]] = {}
         self.samples = WeightedSamples(self._stack_of)
         self.thread_samples = WeightedSamples(self._stack_of)
+        self.samples_by_thread = 0
         self.waits = Waits(least_wait, self.clock())
         self.untracked = 0
         self.counts_forks = True
@@ -499,6 +501,7 @@ class Recorder:
             truncated=truncated,
             blocking_threshold=self.threshold,
             samples=self.samples.count + self.thread_samples.count,
+            samples_by_thread=self.samples_by_thread,
             untracked=self.untracked,
             forks=self.forks,
             limiters=self.waits.limiters.by_path(self._shorten),

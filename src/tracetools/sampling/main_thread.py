@@ -6,6 +6,7 @@ them itself. Here they are read.
 
 from __future__ import annotations
 
+import atexit
 import threading
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -163,4 +164,6 @@ def _sample(  # noqa: PLR0913, PLR0917  # as the native core has it
 
 
 if _MainSampler is not None:
-    renew_in_child(native.forget_samplers)  # type: ignore[union-attr]  # it has the class
+    _core: Any = native
+    renew_in_child(_core.forget_samplers)
+    atexit.register(_core.end_samplers)

@@ -362,7 +362,7 @@ class Sampler:
     ) -> None:
         """Add a sample of a thread; later, if it has to be seen whether the thread sleeps."""
         if not self._recorder.is_cpu_time:
-            samples.add(sample.own, sample.key, sample, weight)
+            self._add_at_once(samples, sample, weight)
             return
         now = self._recorder.clock_of(thread)()
         passed = now - self._sampled_at.get(thread, now - weight)
@@ -371,6 +371,12 @@ class Sampler:
         self._sampled_at[thread] = now
         if passed > 0:
             self._pending.append((samples, sample, thread, now, passed))
+
+    def _add_at_once(
+        self, samples: WeightedSamples[Sample], sample: Sample, weight: int
+    ) -> None:
+        self._recorder.samples_by_thread += 1
+        samples.add(sample.own, sample.key, sample, weight)
 
     def _add_pending(self) -> None:
         """Add the samples of threads that compute, and drop those of threads that sleep.
@@ -385,7 +391,7 @@ class Sampler:
             asleep = []
             for samples, sample, thread, then, passed in self._pending:
                 if self._recorder.clock_of(thread)() > then:
-                    samples.add(sample.own, sample.key, sample, passed)
+                    self._add_at_once(samples, sample, passed)
                 else:
                     asleep.append((samples, sample, thread, then, passed))
             self._pending = asleep

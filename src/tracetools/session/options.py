@@ -101,15 +101,15 @@ class Options:
         default=False,
         metadata=_option(
             "divide busy time over the functions that run within steps, and the time of spans in"
-            " worker threads likewise, by samples that a thread takes. Meanwhile Python switches"
-            " threads more often (`sys.setswitchinterval`)"
+            " worker threads likewise, by samples"
         ),
     )
     functions_interval: float = field(
         default=0.001,
         metadata=_option(
-            "seconds between two samples, on average. Samples take a twentieth of the time at"
-            " most, and more in proportion below a millisecond",
+            "seconds between two samples, on average. Samples take a fiftieth of the time at most."
+            " What a thread of Python samples, as worker threads, it samples 200 times a second"
+            " at most",
             least=0.000_2,
             most=10,
         ),

@@ -20,6 +20,7 @@
 /* The samplers that run. Changed with the GIL. */
 static Sampler *running[MOST_SAMPLERS];
 static uintptr_t last_id;
+static int is_exiting; /* whether the interpreter ends: pending calls are not safe from then on */
 
 Sampler *
 sampler_of(uintptr_t id)
@@ -230,8 +231,8 @@ sampler_start(Sampler *self, PyObject *args)
     while (place < MOST_SAMPLERS && running[place] != NULL) {
         place++;
     }
-    if (self->has_thread || place == MOST_SAMPLERS) {
-        PyErr_SetString(PyExc_RuntimeError, "too many samplers run");
+    if (self->has_thread || place == MOST_SAMPLERS || is_exiting) {
+        PyErr_SetString(PyExc_RuntimeError, "no more samplers can run");
         return NULL;
     }
     self->main_identity = identity;
@@ -272,7 +273,8 @@ sampler_stop(Sampler *self, PyObject *Py_UNUSED(ignored))
     for (int place = 0; place < MOST_SAMPLERS; place++) {
         if (running[place] == self) {
             running[place] = NULL;
-            Py_DECREF(self);
+            Py_DECREF(self); /* perhaps the last reference */
+            break;
         }
     }
     Py_RETURN_NONE;
@@ -586,7 +588,21 @@ forget_samplers(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+/* End all threads for good, for the interpreter ends. */
+static PyObject *
+end_samplers(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    is_exiting = 1;
+    for (int place = 0; place < MOST_SAMPLERS; place++) {
+        if (running[place] != NULL) {
+            Py_XDECREF(sampler_stop(running[place], NULL));
+        }
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
+    {"end_samplers", end_samplers, METH_NOARGS, NULL},
     {"note_collection", note_collection, METH_O, NULL},
     {"register_step_code", register_step_code, METH_O, NULL},
     {"forget_samplers", forget_samplers, METH_NOARGS, NULL},

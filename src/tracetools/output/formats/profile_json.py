@@ -47,12 +47,22 @@ MAX_BYTES: Final = 1 << 28
 _Numbers = TypeVar("_Numbers", Blocks, Tokens)
 
 _KEY: Final = "tracetools-profile"
-_COUNTS: Final = ("duration", "task_time", "runs", "merged", "samples", "untracked", "forks")
+_COUNTS: Final = (
+    "duration",
+    "task_time",
+    "runs",
+    "merged",
+    "samples",
+    "samples_by_thread",
+    "untracked",
+    "forks",
+)
 _TEXTS: Final = ("programs", "backends")
 _SWITCHES: Final = ("scheduled_measured", "truncated")
 _HISTOGRAMS: Final = ("scheduling_delay", "queue")
 _OPTIONAL: Final[dict[str, Any]] = {
     "samples": 0,
+    "samples_by_thread": 0,
     "untracked": 0,
     "forks": 0,
     "blocking_threshold": None,

@@ -213,7 +213,9 @@ def _about_the_loop(profile: Profile) -> Iterator[tuple[str, str]]:
     if profile.blocking_threshold is not None:
         yield "Blocking threshold", _threshold(profile, profile.blocking_threshold)
     if profile.samples:
-        yield "Samples of functions", f"{profile.samples:,}"
+        by_thread = profile.samples_by_thread
+        more = f", {by_thread:,} of them by a thread that needs the GIL" if by_thread else ""
+        yield "Samples of functions", f"{profile.samples:,}{more}"
     if profile.untracked:
         yield "Untracked tasks", f"{profile.untracked:,}"
     if profile.forks:

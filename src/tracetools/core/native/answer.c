@@ -62,7 +62,11 @@ frame_of(PyObject *coroutine)
                        : PyCoro_CheckExact(coroutine)   ? "cr_frame"
                        : PyGen_CheckExact(coroutine)    ? "gi_frame"
                                                         : NULL;
-    return name == NULL ? NULL : PyObject_GetAttrString(coroutine, name);
+    PyObject *frame = name == NULL ? NULL : PyObject_GetAttrString(coroutine, name);
+    if (frame == NULL) {
+        PyErr_Clear(); /* no memory: what steps tasks ends the sample, or nothing does */
+    }
+    return frame;
 }
 
 /* The frames of a thread, and where the functions of each loop's step end. */

@@ -8,7 +8,7 @@
 
 #ifdef HAVE_SAMPLER
 
-#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <time.h>
 #ifdef __linux__
@@ -182,6 +182,20 @@ run(void *sampler)
     return NULL;
 }
 
+/* Start the thread, in which no signal is handled: the program's are for its own threads. */
+static int
+start_thread(Sampler *self)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) {
+        return -1;
+    }
+    int failed = pthread_create(&self->thread, NULL, run, self);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? -1 : 0;
+}
+
 /* ---- the Python type */
 
 static PyObject *
@@ -245,7 +259,7 @@ sampler_start(Sampler *self, PyObject *args)
     self->woke = self->due = self->answered;
     self->next_reading = 0;
     self->own.moment = 0;
-    if (pthread_create(&self->thread, NULL, run, self) != 0) {
+    if (start_thread(self) < 0) {
         PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
         return NULL;
     }
@@ -265,7 +279,7 @@ sampler_stop(Sampler *self, PyObject *Py_UNUSED(ignored))
     self->has_thread = 0;
     pthread_mutex_lock(&self->lock);
     self->is_over = 1;
-    self->bits |= OVER;
+    __atomic_fetch_or(&self->bits, OVER, __ATOMIC_RELAXED);
     pthread_cond_broadcast(&self->to_thread);
     pthread_cond_broadcast(&self->to_reporter);
     pthread_mutex_unlock(&self->lock);
@@ -363,7 +377,7 @@ static PyObject *
 sampler_wake(Sampler *self, PyObject *Py_UNUSED(ignored))
 {
     pthread_mutex_lock(&self->lock);
-    self->bits |= WAKE;
+    __atomic_fetch_or(&self->bits, WAKE, __ATOMIC_RELAXED);
     pthread_cond_signal(&self->to_reporter);
     pthread_mutex_unlock(&self->lock);
     Py_RETURN_NONE;

@@ -1,5 +1,5 @@
-/* What the files of the sampler share: sampler.c asks for samples, answer.c takes them, samples.c
-   keeps them, usage.c reads what threads have used. */
+/* What the files of the sampler share: thread.c asks for samples, answer.c takes them, samples.c
+   keeps them, stalls.c finds what keeps loops from running, usage.c reads what threads have used. */
 
 #ifndef TRACETOOLS_SAMPLER_H
 #define TRACETOOLS_SAMPLER_H
@@ -125,7 +125,12 @@ typedef struct Contention {
     int64_t moment, main, own, process;
 } Contention;
 
-/* ---- sampler.c and answer.c */
+/* ---- breaker.c */
+
+/* Have the main thread look for pending calls soon. From any thread, without the GIL. */
+void look_at_pending_calls(void);
+
+/* ---- thread.c, sampler.c and answer.c */
 
 /* A loop, and what is known of its step. Changed with the GIL and the lock. */
 typedef struct Watched {
@@ -176,6 +181,14 @@ typedef struct Sampler {
 
 /* What the reporter is to do. */
 enum { BLOCKS = 1, IS_FULL = 2, WAKE = 4, STALL = 8, OVER = 16, STILL = 32 };
+
+void init_condition(pthread_cond_t *condition);
+
+/* Wait for a condition, with the lock, for so many nanoseconds at most. */
+void wait_for(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t nanoseconds);
+
+/* Return -1 if it cannot be started. */
+int start_thread(Sampler *self);
 
 /* Let the reporter do something soon. From any thread. */
 void call_reporter(Sampler *self, int bits);

@@ -1,0 +1,181 @@
+/* The thread of the sampler: it has no Python state, and never takes the GIL.
+
+   It sleeps to the next moment of a grid. Then it looks at the loops as plain memory, and asks for
+   a pending call, which the main thread runs at its next check: see answer.c. What takes long is
+   done by another thread of Python, the reporter, which sleeps until there is something to do. */
+
+#include "sampler.h"
+
+#ifdef HAVE_SAMPLER
+
+#include <signal.h>
+#include <time.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
+/* ---- waiting */
+
+void
+init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+#ifdef __linux__
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
+    pthread_cond_init(condition, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+void
+wait_for(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t nanoseconds)
+{
+    struct timespec until;
+#ifdef __linux__
+    clock_gettime(CLOCK_MONOTONIC, &until);
+#else
+    clock_gettime(CLOCK_REALTIME, &until);
+#endif
+    int64_t end = until.tv_nsec + (nanoseconds < 0 ? 0 : nanoseconds);
+    until.tv_sec += (time_t)(end / 1000000000);
+    until.tv_nsec = (long)(end % 1000000000);
+    pthread_cond_timedwait(condition, lock, &until);
+}
+
+void
+call_reporter(Sampler *self, int bits)
+{
+    __atomic_fetch_or(&self->bits, bits, __ATOMIC_RELAXED);
+    if (pthread_mutex_trylock(&self->lock) == 0) { /* else the thread wakes it a little later */
+        pthread_cond_signal(&self->to_reporter);
+        pthread_mutex_unlock(&self->lock);
+    }
+}
+
+/* ---- the thread; it has the lock while it looks, but not the GIL */
+
+static int
+is_stepping(const LoopSteps *loop)
+{
+    return loop != NULL && __atomic_load_n(&loop->current, __ATOMIC_RELAXED) != NULL;
+}
+
+/* Look at the step of a loop; return whether it takes long. */
+static int
+look_at_step(Sampler *self, Watched *watched, int64_t now)
+{
+    LoopSteps *loop = watched->loop;
+    int64_t began = __atomic_load_n(&loop->began, __ATOMIC_RELAXED);
+    int64_t took = is_stepping(loop) ? now - began : 0;
+    int is_early = took > self->part && 2 * took < self->threshold;
+    int is_due = took < LEAST_STALL && now >= self->next_reading;
+    if ((is_early && watched->used_in != began) || is_due) {
+        if (read_usage(self->main_thread, &watched->used) < 0) {
+            watched->used.moment = 0;
+        }
+        watched->used_in = is_early ? began : 0;
+    }
+    if (took > self->threshold && watched->reported != began) {
+        watched->reported = began;
+        __atomic_fetch_or(&self->bits, BLOCKS, __ATOMIC_RELAXED);
+    }
+    return took > self->part;
+}
+
+/* Ask the main thread for a sample, unless it was asked before. */
+static void
+ask(Sampler *self)
+{
+    if (__atomic_load_n(&self->is_asked, __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    __atomic_store_n(&self->cpu_then, cpu_of(self->main_thread), __ATOMIC_RELAXED);
+    __atomic_store_n(&self->asked_at, monotonic(), __ATOMIC_RELAXED);
+    __atomic_store_n(&self->is_asked, 1, __ATOMIC_RELEASE);
+    if (Py_AddPendingCall(answer, (void *)self->id) < 0) { /* there is no room for it just now */
+        __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
+    } else {
+        look_at_pending_calls();
+    }
+}
+
+/* Tell the reporter once if the main thread has computed nothing for long, though no step goes on:
+   a callback may wait. The GIL is free then. */
+static void
+look_for_stillness(Sampler *self, int64_t now, int steps)
+{
+    int64_t cpu = cpu_of(self->main_thread);
+    if (steps || cpu - self->still_cpu > PROMPT) {
+        self->still_cpu = cpu;
+        self->still_since = now;
+        self->still_reported = 0;
+    } else if (cpu >= 0 && !self->still_reported && now - self->still_since > self->threshold) {
+        self->still_reported = 1;
+        __atomic_fetch_or(&self->bits, STILL, __ATOMIC_RELAXED);
+    }
+}
+
+static void
+look(Sampler *self, int64_t now)
+{
+    int wants_sample = self->wants_functions || self->has_callbacks;
+    int steps = 0;
+    for (int place = 0; place < MOST_LOOPS; place++) {
+        if (self->watched[place].loop != NULL) {
+            wants_sample |= look_at_step(self, &self->watched[place], now);
+            steps |= is_stepping(self->watched[place].loop);
+        }
+    }
+    look_for_stalls(self, now, steps);
+    if (self->has_callbacks) {
+        look_for_stillness(self, now, steps);
+    }
+    if (wants_sample) {
+        ask(self);
+    }
+    if (__atomic_load_n(&self->bits, __ATOMIC_RELAXED)) {
+        pthread_cond_signal(&self->to_reporter);
+    }
+}
+
+static void *
+run(void *sampler)
+{
+    Sampler *self = sampler;
+#ifdef __linux__
+    prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+#endif
+    pthread_mutex_lock(&self->lock);
+    self->own_thread = own_number();
+    while (!self->is_over) {
+        int64_t now = monotonic();
+        self->due = next_moment(&self->grid, now);
+        while (!self->is_over && now < self->due) {
+            wait_for(&self->to_thread, &self->lock, self->due - now);
+            now = monotonic();
+        }
+        if (!self->is_over) {
+            self->woke = now;
+            look(self, now);
+        }
+    }
+    pthread_mutex_unlock(&self->lock);
+    return NULL;
+}
+
+/* No signal is handled in it: the program's are for its own threads. */
+int
+start_thread(Sampler *self)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0) {
+        return -1;
+    }
+    int failed = pthread_create(&self->thread, NULL, run, self);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed ? -1 : 0;
+}
+
+#endif

@@ -103,14 +103,17 @@ async def timed() -> dict[str, dict[str, list[float]]]:
 
 
 def main(seconds: float) -> None:
-    taken: dict[str, dict[str, list[list[float]]]] = {}
+    taken: dict[str, dict[str, list[list[float]]]] = {
+        f"{kind}, {how}": {"nothing": [], "span": []}
+        for how in ("recorded", "not recorded")
+        for kind in KINDS
+    }
 
     def measured(how: str, options: dict[str, Any] | None) -> list[float]:
         with recording(options):
             for kind, found in trio.run(timed).items():
                 for which, slices in found.items():
-                    of_kind = taken.setdefault(f"{kind}, {how}", {})
-                    of_kind.setdefault(which, []).append(slices)
+                    taken[f"{kind}, {how}"][which].append(slices)
         return []
 
     interleave(

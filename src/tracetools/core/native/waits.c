@@ -237,7 +237,15 @@ waits_end(WaitEnds *self, PyObject *const *args, Py_ssize_t count)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+waits_end_unknown(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
+{
+    PyErr_SetNone(PyExc_NotImplementedError);
+    return NULL;
+}
+
 static PyMethodDef waits_methods[] = {
+    {"end_unknown", (PyCFunction)waits_end_unknown, METH_VARARGS, NULL},
     {"end", (PyCFunction)(void (*)(void))waits_end, METH_FASTCALL, NULL},
     {NULL},
 };

@@ -125,7 +125,7 @@ class TaskSteps:
         found = stepped = self.stepped()
         if found is None:
             find = self.loop.tasks.get(self)
-            found = find and find()
+            found = find() if callable(find) else None
         while found is not None and type(found) is type(stepped):
             found = found.inner
         return found if type(found) is CoroutineType else None
@@ -253,8 +253,8 @@ class LoopSteps:
             other step goes on; every step begins in `begin_other_step` if this is `ALWAYS`.
         usual_wait: what `plain_wait` is set to when the next step begins; ``None`` for nothing.
         due: `step_ended` is called for steps that end later than this moment.
-        tasks: the accounts of the living tasks. What is attached to each finds its coroutine, for
-            a task that runs in no stepped one; it is a function, or ``None``.
+        tasks: the accounts of the living tasks, each with what is attached to it. For a task that
+            runs in no stepped coroutine, that is a function which finds its coroutine, or ``None``.
         queued: how many tasks are scheduled, where that is measured.
         queue: how many tasks were scheduled whenever one more was, that included.
         delays: the scheduling delays of steps, in nanoseconds.

@@ -143,7 +143,7 @@ class TrioTasks(Tasks):
             return
         by = spawner(loop, task.context.get(recorder.context_task))
         coroutine = task.coro
-        own = _is_trios_own(task) or is_of_runtime(coroutine)
+        own = (by is None and _is_trios_own(task)) or is_of_runtime(coroutine)
         account = self.spawn(loop, by, coroutine, task.name, is_of_runtime=own)
         self._know(task, account)
         frame = None if own else plain_frame(coroutine)

@@ -15,6 +15,8 @@ loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
     self->running = 1;
     Py_INCREF(Py_None);
     self->tree = Py_None;
+    Py_INCREF(&TaskStepsType);
+    self->account_type = &TaskStepsType;
     self->tasks = PyDict_New();
     self->known = PyDict_New();
     self->queue = make_histogram();
@@ -26,6 +28,29 @@ loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
     return (PyObject *)self;
 }
 
+/* Read the class of the accounts of tasks, which a class of loops may have. */
+static int
+find_account_type(LoopSteps *self)
+{
+    PyObject *kind = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "account_type");
+    if (kind == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return -1;
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    if (!PyType_Check(kind) || !PyType_IsSubtype((PyTypeObject *)kind, &TaskStepsType)) {
+        Py_DECREF(kind);
+        PyErr_SetString(PyExc_TypeError, "the accounts of tasks are of a class of TaskSteps");
+        return -1;
+    }
+    PyTypeObject *before = self->account_type;
+    self->account_type = (PyTypeObject *)kind;
+    Py_XDECREF(before);
+    return 0;
+}
+
 static int
 loop_init(LoopSteps *self, PyObject *args, PyObject *kwargs)
 {
@@ -33,6 +58,9 @@ loop_init(LoopSteps *self, PyObject *args, PyObject *kwargs)
     PyObject *tree;
     long long now;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL:LoopSteps", names, &tree, &now)) {
+        return -1;
+    }
+    if (find_account_type(self) < 0) {
         return -1;
     }
     Py_INCREF(tree);
@@ -47,6 +75,7 @@ loop_traverse(LoopSteps *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->tree);
     Py_VISIT(self->tasks);
+    Py_VISIT((PyObject *)self->account_type);
     Py_VISIT(self->known);
     Py_VISIT(self->clock);
     Py_VISIT(self->coroutine);
@@ -82,6 +111,7 @@ loop_dealloc(LoopSteps *self)
     loop_clear(self);
     Py_CLEAR(self->tree);
     Py_CLEAR(self->tasks);
+    Py_CLEAR(self->account_type);
     Py_CLEAR(self->known);
     Py_CLEAR(self->queue);
     Py_CLEAR(self->delays);

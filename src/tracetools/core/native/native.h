@@ -104,6 +104,7 @@ struct LoopSteps {
     PyObject *tree;         /* a StackTree */
     PyObject *clock;        /* NULL until it is set; then what returns the time */
     PyObject *tasks;        /* a dict: TaskSteps -> what is attached to it */
+    PyTypeObject *account_type; /* a class of TaskSteps */
     struct TaskSteps *current; /* NULL between steps */
     PyObject *coroutine;    /* what steps just now; NULL if that is not known */
     PyObject *began_object; /* `began` as an object, the same one for all of a step; or NULL */
@@ -315,7 +316,8 @@ PyObject *pass_to_original(Method *self, PyObject *const *args, size_t nargsf, P
 /* Whether the Python function that calls just now is the one of trio that schedules tasks. */
 int is_scheduling(void);
 
-/* Note that a task of trio becomes runnable. It fails in silence. */
+/* Note that a task of trio becomes runnable, and how late the timer is that has woken it, by the
+   owner of the recording; NULL if none has. It fails in silence. */
 void note_wake(TaskSteps *account, PyObject *owner);
 
 /* Whether a task of trio exits without the end of its coroutine, by what that has yielded. */

@@ -15,6 +15,7 @@ typedef struct SteppedCoroutine {
     PyObject *checkpoint;
     PyObject *shared;       /* a ContextVar, or NULL */
     char hears_wakes;       /* trio reads `send` when the task becomes runnable: note when */
+    char has_yielded;       /* its last step ended at a checkpoint */
     char is_over;           /* it is nothing but the coroutine any more */
     char is_finished;       /* the owner was told that the task has made its last step */
     char is_running;
@@ -137,7 +138,8 @@ end(SteppedCoroutine *self, PyObject *result)
     if (read_clock(self->account->loop, &now) < 0) {
         return -1;
     }
-    return end_step(self->account, now, result == self->checkpoint);
+    self->has_yielded = result == self->checkpoint;
+    return end_step(self->account, now, self->has_yielded);
 }
 
 /* Give the value of StopIteration, if that is set, as `PyIter_Send` does. */
@@ -282,6 +284,11 @@ as_method(PySendResult how, PyObject *result)
     if (how != PYGEN_RETURN) {
         return how == PYGEN_NEXT ? result : NULL;
     }
+    if (result == Py_None) {
+        PyErr_SetNone(PyExc_StopIteration);
+        Py_DECREF(result);
+        return NULL;
+    }
     PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
     if (stop != NULL) {
         PyErr_SetObject(PyExc_StopIteration, stop);
@@ -309,7 +316,7 @@ stepped_get_send(SteppedCoroutine *self, void *Py_UNUSED(closure))
     while (Py_IS_TYPE(each, &SteppedCoroutineType)) { /* other recordings may want to know it */
         SteppedCoroutine *stepped = (SteppedCoroutine *)each;
         if (stepped->hears_wakes && !stepped->is_over && is_scheduling()) {
-            note_wake(stepped->account, stepped->owner);
+            note_wake(stepped->account, stepped->has_yielded ? NULL : stepped->owner);
         }
         each = stepped->coroutine;
     }

@@ -236,15 +236,7 @@ spawn(LoopSteps *loop, Stack *parent, PyObject *frame, int64_t now, PyObject *at
     if (stack == NULL) {
         return NULL;
     }
-    TaskSteps *task = NULL;
-    PyObject *kind = PyObject_GetAttrString((PyObject *)loop, "account_type");
-    if (kind != NULL && PyType_Check(kind) &&
-        PyType_IsSubtype((PyTypeObject *)kind, &TaskStepsType)) {
-        task = make_task((PyTypeObject *)kind, loop, stack, now);
-    } else if (kind != NULL) {
-        PyErr_SetString(PyExc_TypeError, "the accounts of tasks are of a class of TaskSteps");
-    }
-    Py_XDECREF(kind);
+    TaskSteps *task = make_task(loop->account_type, loop, stack, now);
     if (task != NULL && PyDict_SetItem(loop->tasks, (PyObject *)task, attached) < 0) {
         Py_CLEAR(task);
     }

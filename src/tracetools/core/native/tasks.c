@@ -156,7 +156,7 @@ find_coroutine(TaskSteps *self)
     if (find == NULL && PyErr_Occurred()) {
         return NULL;
     }
-    if (find == NULL || find == Py_None) {
+    if (find == NULL || !PyCallable_Check(find)) {
         Py_RETURN_NONE;
     }
     Py_INCREF(find);

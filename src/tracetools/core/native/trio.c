@@ -24,7 +24,7 @@ typedef struct TrioSpawns {
     Known functions[FUNCTIONS];
 } TrioSpawns;
 
-static PyObject *name_coro, *name_name, *name_context, *name_code, *name_qualname;
+static PyObject *name_coro, *name_context, *name_code, *name_qualname;
 static PyObject *name_status, *name_cancelled, *name_late;
 
 /* Of the trio that is imported; NULL as long as they are not known. */
@@ -32,16 +32,31 @@ static PyObject *scheduling_code, *detached_type;
 
 /* ---- what stepped coroutines ask for */
 
+/* The code of the Python function that calls just now, borrowed; NULL if there is none. */
+static PyObject *
+code_of_caller(void)
+{
+    PyObject *code = NULL;
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x03100000
+    /* No frame object is made so. `current_frame` is not documented; in 3.16 it may be gone. */
+    PyThreadState *state = PyThreadState_Get();
+    if (state->current_frame != NULL) {
+        code = PyUnstable_InterpreterFrame_GetCode(state->current_frame);
+    }
+#else
+    PyFrameObject *frame = PyEval_GetFrame();
+    if (frame != NULL) {
+        code = (PyObject *)PyFrame_GetCode(frame);
+    }
+#endif
+    Py_XDECREF(code); /* the frame has it */
+    return code;
+}
+
 int
 is_scheduling(void)
 {
-    PyFrameObject *frame = scheduling_code == NULL ? NULL : PyEval_GetFrame();
-    if (frame == NULL) {
-        return 0;
-    }
-    PyCodeObject *code = PyFrame_GetCode(frame);
-    Py_DECREF(code); /* the frame has it */
-    return (PyObject *)code == scheduling_code;
+    return scheduling_code != NULL && code_of_caller() == scheduling_code;
 }
 
 int
@@ -86,7 +101,7 @@ note_wake(TaskSteps *account, PyObject *owner)
         return;
     }
     Py_INCREF(task);
-    int64_t late = lateness(task, owner);
+    int64_t late = owner == NULL ? 0 : lateness(task, owner);
     wake(loop, account, now, late);
     Py_DECREF(task);
 }
@@ -127,7 +142,7 @@ forget_function(Known *known)
 
 /* ---- spawning */
 
-/* Whether a task was spawned by a task, in the loop that is followed, and nothing is special. */
+/* Whether a task was spawned by one of the program's, in the loop that is followed. */
 static int
 is_plain(TrioSpawns *self)
 {
@@ -142,17 +157,6 @@ is_plain(TrioSpawns *self)
     }
     PyObject *above = by->spawner;
     return above == NULL || PyDict_Contains(loop->tasks, above) == 1;
-}
-
-/* Whether a task has a name that trio gives to no task of its own. */
-static int
-is_of_program(PyObject *task)
-{
-    PyObject *name = PyObject_GetAttr(task, name_name);
-    int found = name != NULL && PyUnicode_Check(name) && PyUnicode_GET_LENGTH(name) > 0 &&
-                PyUnicode_ReadChar(name, 0) != '<';
-    Py_XDECREF(name);
-    return found;
 }
 
 /* Say in the context of a task whose it is. */
@@ -225,7 +229,7 @@ open_account(TrioSpawns *self, TaskSteps *by, PyObject *task, PyObject *coroutin
 static int
 spawned_plainly(TrioSpawns *self, PyObject *task)
 {
-    if (!is_plain(self) || !is_of_program(task)) {
+    if (!is_plain(self)) {
         return 0;
     }
     PyObject *coroutine = PyObject_GetAttr(task, name_coro);
@@ -456,10 +460,10 @@ make_names(void)
         PyObject **place;
         const char *name;
     } names[] = {
-        {&name_coro, "coro"},           {&name_name, "name"},
-        {&name_context, "context"},     {&name_code, "cr_code"},
-        {&name_qualname, "__qualname__"}, {&name_status, "_cancel_status"},
-        {&name_cancelled, "effectively_cancelled"}, {&name_late, "lateness"},
+        {&name_coro, "coro"},           {&name_context, "context"},
+        {&name_code, "cr_code"},        {&name_qualname, "__qualname__"},
+        {&name_status, "_cancel_status"}, {&name_cancelled, "effectively_cancelled"},
+        {&name_late, "lateness"},
     };
     for (size_t index = 0; index < sizeof(names) / sizeof(names[0]); index++) {
         if (*names[index].place == NULL) {

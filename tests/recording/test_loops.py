@@ -326,12 +326,18 @@ def test_after_a_postponed_error_steps_that_block_are_found_as_before():
 def test_a_wait_is_reported_with_the_coroutine_and_ends_after_that():
     loop = Loop()
     loop.account.take_note_of_waits(10)
-    task = loop.spawn("waits", lambda: "its coroutine")
+
+    async def waits():
+        """Stand for what the task runs."""
+
+    coroutine = waits()
+    task = loop.spawn("waits", lambda: coroutine)
     loop.task = task
     for wait in (100, 10, 11):
         loop.clock.tick(wait)
         loop.step(1)
-    assert loop.waits.ended == [(task, "its coroutine", loop.clock() - 1)]
+    coroutine.close()
+    assert loop.waits.ended == [(task, coroutine, loop.clock() - 1)]
 
 
 def test_what_is_done_about_a_wait_is_not_charged_to_the_step():

@@ -95,7 +95,7 @@ def test_a_span_without_a_task_of_its_own_belongs_to_the_one_that_gave_the_work(
 
 def close(loop, opened):
     loop.tick(5)
-    loop.recorder.close_in_thread(opened[0], opened)
+    loop.recorder.close_in_thread(opened.account, opened)
 
 
 def test_without_a_task_there_is_no_work(loop):

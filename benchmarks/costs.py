@@ -9,8 +9,9 @@
 Everything is measured in processes of their own, and compared with the same program with nothing
 recorded, in turns, in one run. What is measured is kept on one core, the threads of the recorder
 with it. A figure is a ratio of the fastest slices that each variant had (`figures.fastest`), or
-their difference. Its spread is the lowest and the highest of the same figure in thirds of the time
-of each process. The 99th percentile of the latency is a median, and its spread is the quartiles.
+their difference: the median of three processes, and as the spread the lowest and the highest of
+them. With `--quick` there is one process, and the spread is that of thirds of its time. The 99th
+percentile of the latency is a median over rounds, and its spread is the quartiles.
 
 The limits are those of the core that is in use; it stands above the table.
 """

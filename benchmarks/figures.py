@@ -17,7 +17,7 @@ Found = Mapping[str, Slices]
 """What was found for each variant; they were measured in turns, a round of each."""
 
 PARTS = 3
-"""How many parts of a run are compared, to see how far they differ."""
+"""How many parts of a single run are compared, to see how far they differ."""
 
 
 class Figure(NamedTuple):
@@ -27,7 +27,8 @@ class Figure(NamedTuple):
         what: what was measured.
         base: what it takes otherwise: with nothing recorded, if `what` does not say another thing.
         found: the figure.
-        spread: the lowest and the highest of the same figure in parts of the measurement.
+        spread: the lowest and the highest of the same figure in the processes that measured it; in
+            parts of the time, if there was but one.
         limit: what it may be; empty for a figure that has no limit.
         met: whether it is; ``None`` without a limit.
     """
@@ -115,8 +116,8 @@ def spread(values: Sequence[float], form: str) -> str:
 def _compare(
     runs: Sequence[Found], figure: Callable[[Found], float]
 ) -> tuple[float, Sequence[float]]:
-    """Return the median of a figure over all runs, and what it is in each part of each run."""
-    parts = [part for run in runs for part in _parts(run)]
+    """Return the median of a figure over all runs, and what it is in each; in parts of a single."""
+    parts = runs if len(runs) > 1 else _parts(runs[0])
     return statistics.median(map(figure, runs)), [figure(part) for part in parts]
 
 

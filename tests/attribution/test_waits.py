@@ -222,6 +222,7 @@ def test_at_the_end_all_tasks_that_wait_for_long_give_their_waits_away():
 
     short, steps = (loop.tasks[loop.spawn(name)] for name in ("short", "steps"))
     parked.waits.awaited = awaited
+
     async def waits():
         """Stand for what the task runs."""
 

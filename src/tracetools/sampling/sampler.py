@@ -372,9 +372,7 @@ class Sampler:
         if passed > 0:
             self._pending.append((samples, sample, thread, now, passed))
 
-    def _add_at_once(
-        self, samples: WeightedSamples[Sample], sample: Sample, weight: int
-    ) -> None:
+    def _add_at_once(self, samples: WeightedSamples[Sample], sample: Sample, weight: int) -> None:
         self._recorder.samples_by_thread += 1
         samples.add(sample.own, sample.key, sample, weight)
 

@@ -215,6 +215,13 @@ class LoopAccount(LoopSteps):
 
     account_type = TaskAccount
 
+    if TYPE_CHECKING:
+        current: TaskAccount | None
+        tasks: dict[TaskAccount, Any]
+
+        def spawn(self, parent: Stack, frame: Frame, now: int, attached: Any = None) -> TaskAccount:
+            """As in `LoopSteps`."""
+
     def step_ended(self, task: TaskAccount, began: int, now: int) -> int:
         """Take note of a step that ended after `due`.
 

@@ -12,8 +12,8 @@ from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import accelerated
 
 if TYPE_CHECKING:
-    from types import CodeType
     from collections.abc import Callable
+    from types import CodeType
 
     from tracetools.core.stacks import Frame, Stack, StackTree
 

@@ -66,7 +66,7 @@ class SteppedCoroutine:
         "throw",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what makes up a step
         self,
         coroutine: Any,
         account: TaskAccount,

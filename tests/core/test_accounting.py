@@ -251,6 +251,40 @@ def test_a_task_that_wakes_itself_queues_from_the_end_of_its_step():
     assert (times.self_wakes, times.steps) == (1, 2)
 
 
+def test_who_made_a_task_runnable_is_known_until_it_steps():
+    loop = ScriptedLoop(scheduled=True)
+    waker, by_task, by_loop = (loop.spawn(name) for name in ("waker", "by task", "by loop"))
+    accounts = [loop.tasks[task] for task in (waker, by_task, by_loop)]
+    for task in (waker, by_task, by_loop):
+        loop.begin_step(task)
+        loop.end_step()
+    loop.wake(by_loop)
+    loop.begin_step(waker)
+    loop.wake(by_task)
+    loop.wake(by_loop)
+    assert [account.waker for account in accounts] == [None, accounts[0], None]
+    loop.end_step()
+    loop.begin_step(by_task)
+    assert accounts[1].waker is None
+    loop.end_step()
+    loop.finish()
+
+
+def test_who_woke_a_task_is_not_kept_once_that_is_over():
+    loop = ScriptedLoop(scheduled=True)
+    waker, woken = loop.spawn("waker"), loop.spawn("woken")
+    for task in (woken, waker):
+        loop.begin_step(task)
+        loop.end_step()
+    account = loop.tasks[woken]
+    loop.begin_step(waker)
+    loop.wake(woken)
+    loop.end_step()
+    loop.exit(woken)
+    assert account.waker is None
+    loop.finish()
+
+
 def test_a_task_that_exits_while_it_queues_is_not_in_the_queue_any_more():
     loop = ScriptedLoop(scheduled=True)
     for _ in range(3):

@@ -67,6 +67,8 @@ class TaskSteps:
         ready: since when it waits for its step; ``None`` while it does not, or where that is not
             measured. Meanwhile it rests like a task that is idle; how long is charged to its
             stack when the step begins.
+        waker: the account that was current when it became ready; ``None`` for the loop, and while
+            it is not ready.
         parked: when its last step ended, or what is open in it last changed while it rested; far in
             the future before its first step, so that it has not waited yet.
         function: the frame of an observed function that is the task's own and was not entered yet;
@@ -97,6 +99,7 @@ class TaskSteps:
         "stack",
         "stepped",
         "until_sweep",
+        "waker",
         "within",
     )
 
@@ -114,6 +117,7 @@ class TaskSteps:
         self.is_callback = self.is_of_runtime = False
         self.spawner: Any = None
         self.within: Any = None
+        self.waker: Any = None
         self.stepped: Callable[[], Any] = _nothing
 
     @property
@@ -182,7 +186,7 @@ class TaskSteps:
         """Close all that is open, and give what the task did to its own stack."""
         if self.innermost is not None:
             self.close_all(now)
-        self.ready = None
+        self.ready = self.waker = None
         self.base.busy += self.busy
         if not self.is_callback:
             self.base.rest += now - self.busy - self.born
@@ -428,6 +432,7 @@ class LoopSteps:
             self.plain_wait = ALWAYS
             self.queued += 1
             self.queue.add(self.queued)
+            task.waker = self.current
 
     def take_from_queue(self, task: Any, now: int) -> None:
         """Charge the scheduled time of a task that is going to step, and count its delay."""
@@ -439,6 +444,7 @@ class LoopSteps:
         self.changing -= 1
         self.queued -= 1
         self.delays.add(delay)
+        task.waker = None
 
     def settle_wait(self, task: Any, now: int) -> None:
         """Charge the scheduled time of a task that waits for its step up to now."""

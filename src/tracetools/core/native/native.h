@@ -132,6 +132,7 @@ typedef struct TaskSteps {
     PyObject *function;     /* a frame, or NULL */
     PyObject *spawner;      /* a TaskSteps, or NULL */
     struct TaskSteps *within; /* NULL for none */
+    struct TaskSteps *waker; /* who has made it ready; NULL for the loop, and while it is not */
     PyObject *stepped;      /* the stepped coroutine that it runs, borrowed; NULL for none */
     int64_t born, busy, parked, until_sweep;
     int64_t ready;          /* NONE for none */

@@ -55,6 +55,8 @@ wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late)
     loop->plain_wait = ALWAYS;
     loop->queued += 1;
     add_to_histogram(loop->queue, loop->queued);
+    Py_XINCREF(loop->current);
+    Py_XSETREF(task->waker, loop->current);
 }
 
 void
@@ -66,6 +68,7 @@ take_from_queue(LoopSteps *loop, TaskSteps *task, int64_t now)
     loop->changes += 1;
     loop->queued -= 1;
     add_to_histogram(loop->delays, delay);
+    Py_CLEAR(task->waker);
 }
 
 void
@@ -263,6 +266,7 @@ finish_task(TaskSteps *task, int64_t now)
     if (!task->is_callback) {
         task->base->rest += now - task->busy - task->born;
     }
+    Py_CLEAR(task->waker);
     return 0;
 }
 

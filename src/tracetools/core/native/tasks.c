@@ -45,6 +45,7 @@ task_traverse(TaskSteps *self, visitproc visit, void *arg)
     Py_VISIT(self->function);
     Py_VISIT(self->spawner);
     Py_VISIT((PyObject *)self->within);
+    Py_VISIT((PyObject *)self->waker);
     return 0;
 }
 
@@ -57,6 +58,7 @@ task_clear(TaskSteps *self)
     Py_CLEAR(self->function);
     Py_CLEAR(self->spawner);
     Py_CLEAR(self->within);
+    Py_CLEAR(self->waker);
     return 0;
 }
 
@@ -196,6 +198,7 @@ static Field stack_of_task = {offsetof(TaskSteps, stack), &StackType, 0};
 static Field innermost_of_task = {offsetof(TaskSteps, innermost), &OpenedType, 1};
 static Field function_of_task = {offsetof(TaskSteps, function), NULL, 1};
 static Field spawner_of_task = {offsetof(TaskSteps, spawner), &TaskStepsType, 1};
+static Field waker_of_task = {offsetof(TaskSteps, waker), &TaskStepsType, 1};
 static Field within_of_task = {offsetof(TaskSteps, within), &TaskStepsType, 1};
 
 static PyGetSetDef task_getset[] = {
@@ -206,6 +209,7 @@ static PyGetSetDef task_getset[] = {
     {"function", get_field, set_field, NULL, &function_of_task},
     {"spawner", get_field, set_field, NULL, &spawner_of_task},
     {"within", get_field, set_field, NULL, &within_of_task},
+    {"waker", get_field, set_field, NULL, &waker_of_task},
     {"closed", (getter)task_get_closed, NULL, NULL, NULL},
     {"ready", get_moment, set_moment, NULL, MOMENT(TaskSteps, ready)},
     {"coroutine", (getter)task_get_coroutine, NULL, NULL, NULL},

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -57,10 +56,7 @@ async def gap_while(work: Callable[[], object], *, in_thread: bool) -> float:
     await asyncio.sleep(0.02)
     ticker.longest = 0.0
     if in_thread:
-        done = threading.Event()
-        threading.Thread(target=lambda: (work(), done.set())).start()
-        while not done.is_set():
-            await asyncio.sleep(0.005)
+        await asyncio.to_thread(work)
     else:
         await asyncio.sleep(0.005)
         work()

@@ -13,7 +13,7 @@ from tests import strategies
 from tests.strategies import PROFILES, PROGRAMS
 from tracetools import LawError, Profile
 from tracetools.core.histogram import Histogram
-from tracetools.core.profile import IDLE, LENSES, SCHEDULED
+from tracetools.core.profile import IDLE, LENSES, SCHEDULED, StacksForLater
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 
 A, B = Frame("a", "a.py", 1), Frame("b")
@@ -260,3 +260,24 @@ def test_a_lifetime_that_is_in_no_state_breaks_the_second_law():
 
 def test_thread_time_steps_and_entries_are_under_neither_law():
     doctored(thread=1, steps=1, entries=1).check()
+
+
+def test_stacks_for_later_are_made_once_and_equal_those_that_were_made_at_once():
+    made: list[int] = []
+
+    def make():
+        made.append(1)
+        return {(ROOT,): Times(busy=3)}
+
+    later, now = Profile(StacksForLater(make), duration=3), Profile(make(), duration=3)
+    assert made == [1]
+    assert later == now == later
+    assert later.stacks == {(ROOT,): Times(busy=3)} == later.stacks
+    assert later != Profile({}, duration=3)
+    assert (len(later.stacks), list(later.stacks), (ROOT,) in later.stacks) == (1, [(ROOT,)], True)
+    assert later.stacks.get((), None) is None
+    assert repr(later) == repr(now)
+    assert pickle.loads(pickle.dumps(later)) == now
+    assert later.merge(now).duration == 6
+    later.check()
+    assert made == [1, 1]

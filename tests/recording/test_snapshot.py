@@ -8,9 +8,9 @@ import types
 import pytest
 
 from tests.strategies import numbers
-from tracetools.core.stacks import Times
+from tracetools.core.stacks import CALLBACKS, Frame, Times
 from tracetools.recording import snapshot
-from tracetools.recording.snapshot import Sums, copy_moment
+from tracetools.recording.snapshot import BUSY, REST, SCHEDULED, Rows, Sums, copy_moment
 from tracetools.testing import ScriptedLoop
 
 
@@ -130,3 +130,82 @@ def test_paths_that_are_the_same_once_they_are_shortened_add_up():
     loop.finish()
     found = [times for path, times in stacks.items() if len(path) == 2]
     assert found == [Times(busy=11, idle=10, steps=2, entries=2)]
+
+
+def test_a_parent_has_its_row_before_its_children():
+    loop = ScriptedLoop()
+    tree = loop.loop.tree
+    outer = tree.child(tree.root, Frame("outer"))
+    inner = tree.child(outer, Frame("inner"))
+    rows = Rows()
+    rows.add(inner, BUSY, 7)
+    rows.add(inner, BUSY, -2)
+    assert [rows.number(stack, BUSY) for stack in (inner, outer)] == [5, 0]
+    names = [path[-1].name for path in rows.paths(lambda frame: frame, {}, Times)]
+    assert names == ["all-spans", "outer", "inner"]
+    loop.finish()
+
+
+def test_thousands_of_stacks_add_up():
+    loop = ScriptedLoop()
+    tree = loop.loop.tree
+    stacks = [tree.child(tree.root, Frame(f"stack {number}")) for number in range(5000)]
+    for number, stack in enumerate(stacks):
+        stack.busy = number
+    sums = Sums(True)
+    sums.add_tree(tree)
+    sums.add_tree(tree)
+    assert sums.busy() == 2 * sum(range(5000))
+    found = sums.by_path(sums.busy(), lambda frame: frame)
+    assert [times.busy for times in list(found.values())[1:]] == list(range(0, 10_000, 2))
+    loop.finish()
+
+
+@pytest.mark.parametrize(
+    ("what", "amount", "lawful"),
+    [(BUSY, 0, True), (BUSY, 1, False), (BUSY, -1, False), (REST, 1, False), (SCHEDULED, 1, False)],
+)
+def test_the_laws_of_time_are_checked(what, amount, lawful):
+    loop = ScriptedLoop()
+    loop.begin_step(loop.spawn("task"))
+    loop.tick(5)
+    loop.end_step()
+    moment = copy_moment(loop.loop)
+    sums = Sums()
+    task_time = sums.add_moment(moment, loop.clock())
+    [stack] = [stack for stack in loop.loop.tree.stacks if stack.frame.name == "task"]
+    sums.add(stack, what, amount)
+    assert sums.are_lawful(5, task_time) == lawful
+    assert not sums.are_lawful(4, task_time)
+    loop.finish()
+
+
+def test_time_of_the_loop_itself_is_no_time_of_a_task():
+    loop = ScriptedLoop()
+    tree = loop.loop.tree
+    sums = Sums()
+    sums.add(tree.child(tree.child(tree.root, CALLBACKS), Frame("callback")), BUSY, 5)
+    assert sums.are_lawful(9, 0)
+    sums.add(tree.child(tree.root, Frame("task")), BUSY, 1)
+    assert not sums.are_lawful(9, 0)
+    assert sums.are_lawful(9, 1)
+    loop.finish()
+
+
+def test_frames_are_shortened_once():
+    loop = ScriptedLoop()
+    loop.spawn("task")
+    asked: list[Frame] = []
+    shown: dict[Frame, Frame] = {}
+
+    def shorten(frame):
+        asked.append(frame)
+        return frame._replace(name=frame.name.upper())
+
+    for _ in range(2):
+        sums = Sums()
+        sums.add_moment(copy_moment(loop.loop), loop.clock())
+        paths = [tuple(frame.name for frame in path) for path in sums.paths(shorten, shown, Times)]
+        assert ("ALL-SPANS", "TASK") in paths
+    assert len(asked) == len(shown)
+    loop.finish()

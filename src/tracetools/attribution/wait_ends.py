@@ -42,6 +42,10 @@ class WaitEnds:
 
     def end_unknown(
         self, task: TaskAccount, coroutine: Any, now: int, clock: Callable[[], int]
-    ) -> Stack | None:
-        """Do so for a chain that is not known; return its stack, or ``None`` for none."""
+    ) -> None:
+        """Do so for a chain that is not known."""
         raise NotImplementedError
+
+    def stack_of(self, task: TaskAccount, coroutine: Any) -> Stack:
+        """Return the stack of what a task waits for, which is known from then on."""
+        return self.names.stack(coroutine, task.base, task.stack, task.loop.tree)

@@ -46,12 +46,8 @@ class Waits(WaitEnds):
 
     def end_unknown(
         self, task: TaskAccount, coroutine: Any, now: int, clock: Callable[[], int]
-    ) -> Stack | None:
-        """Attribute a wait whose chain is not known, if there is time for it.
-
-        Returns:
-            The stack that it was given to, or ``None``.
-        """
+    ) -> None:
+        """Attribute a wait whose chain is not known, if there is time for it."""
         parked = task.parked
         idle = (now if task.ready is None else task.ready) - parked
         weight = self._sampling.weight(idle, now)
@@ -59,16 +55,14 @@ class Waits(WaitEnds):
         if not weight:
             if idle > self.least:
                 self._skipped[own] = self._skipped.get(own, 0) + idle
-            return None
+            return
         stack = self.awaited(task, coroutine)
-        is_moved = task.loop.move_wait(task, stack, parked, idle)
-        if is_moved:
+        if task.loop.move_wait(task, stack, parked, idle):
             if weight > idle:
                 self._samples.add(own, (own, stack), stack, weight - idle)
             if stack.frame.name.startswith(_AWAIT_LIMITER):
                 self._note_limiter(stack, coroutine, parked, parked + idle)
         self._sampling.spend(clock() - now)
-        return stack if is_moved else None
 
     def _note_limiter(self, stack: Stack, coroutine: Any, since: int, until: int) -> None:
         found = self.names.limiter(coroutine)
@@ -83,7 +77,7 @@ class Waits(WaitEnds):
 
     def awaited(self, task: TaskAccount, coroutine: Any) -> Stack:
         """Return the stack of what a task waits for."""
-        return self.names.stack(coroutine, task.base, task.stack, task.loop.tree)
+        return self.stack_of(task, coroutine)
 
     def skipped(self) -> dict[Stack, int]:
         """Return the idle time of waits whose chain was not walked, by stack."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import chain
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from tracetools.core.errors import LawError
 from tracetools.core.histogram import EMPTY, Histogram
@@ -25,7 +25,7 @@ from tracetools.core.stacks import (
     is_of_loop,
 )
 
-__all__ = ["LENSES", "Lens", "Profile"]
+__all__ = ["LENSES", "Lens", "Profile", "StacksForLater"]
 
 Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task"]
 """Which time is shown; see `Profile.lens`."""
@@ -38,6 +38,65 @@ SCHEDULED: Final = Frame("[scheduled]", "")
 _COLLECTIONS: Final = tuple((frame,) for frame in COLLECTIONS)
 
 _MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls")
+
+
+class StacksForLater(Mapping[StackPath, Times]):
+    """The numbers of every stack, which are made when they are read for the first time.
+
+    So a profile of a running loop costs the loop less, and the rest is paid by whoever reads it.
+
+    Args:
+        make: makes them.
+    """
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Mapping[StackPath, Times]]) -> None:
+        self._make: Callable[[], Mapping[StackPath, Times]] | None = make
+        self._made: Mapping[StackPath, Times] = {}
+
+    def _all(self) -> Mapping[StackPath, Times]:
+        make = self._make
+        if make is not None:  # two threads may make them at once: that is the same twice
+            self._made = MappingProxyType(dict(make()))
+            self._make = None
+        return self._made
+
+    def __getitem__(self, path: StackPath) -> Times:
+        return self._all()[path]
+
+    def __iter__(self) -> Iterator[StackPath]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._all()
+
+    def get(self, path: StackPath, otherwise: Any = None) -> Any:
+        """Return the numbers of a stack, or else what was given."""
+        return self._all().get(path, otherwise)
+
+    def keys(self) -> KeysView[StackPath]:
+        """Return the paths."""
+        return self._all().keys()
+
+    def values(self) -> ValuesView[Times]:
+        """Return the numbers."""
+        return self._all().values()
+
+    def items(self) -> ItemsView[StackPath, Times]:
+        """Return the paths with their numbers."""
+        return self._all().items()
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, StacksForLater) else other)
+
+    __hash__ = None  # type: ignore[assignment]  # as other mappings
+
+    def __repr__(self) -> str:
+        return repr(self._all())
 
 
 @dataclass(frozen=True)
@@ -104,7 +163,9 @@ class Profile:
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+            value = getattr(self, name)
+            if not isinstance(value, StacksForLater):
+                object.__setattr__(self, name, MappingProxyType(dict(value)))
 
     def __reduce__(self) -> tuple[object, ...]:
         # A mapping proxy cannot be pickled, or copied deeply; the dictionary behind it can.

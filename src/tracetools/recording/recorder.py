@@ -20,7 +20,7 @@ from tracetools.attribution.waits import Waits
 from tracetools.core.accounting import NEVER
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import PathShortener, thread_name
-from tracetools.core.profile import Profile
+from tracetools.core.profile import Profile, StacksForLater
 from tracetools.core.stacks import Blocks, Frame, Stack, StackTree
 from tracetools.guest.messages import to_log
 from tracetools.recording import (
@@ -52,7 +52,7 @@ _TRIES: Final = 100
 
 _MAX_STALLS: Final = 1000
 
-_MAX_WAITS: Final = 1000
+_MAX_WAITS: Final = 300
 """So many waits that go on are attributed in a profile; the loop waits meanwhile."""
 
 _MAX_SHOWN: Final = 100_000
@@ -463,7 +463,8 @@ class Recorder:
             skipped = self.waits.skipped()  # first, so that the moments have all of them
             moments = [copy_moment(loop) for loop in self._loops]
             in_use = {id(moment.loop.tree) for moment in moments}
-            sums = Sums(any(loop.thread != get_ident() for loop in self._loops))
+            threads = {loop.thread for loop in self._loops}
+            sums = Sums(_is_elsewhere(threads))
             for tree in self._trees:
                 if id(tree) not in in_use:
                     sums.add_tree(tree)
@@ -489,8 +490,11 @@ class Recorder:
             duration = max(duration, sums.busy())
         if len(self._shown) > _MAX_SHOWN:
             self._shown.clear()
+        shorten, shown = self._shorten, self._shown  # the profile does not keep the recorder
         profile = Profile(
-            stacks=sums.by_path(duration, self._shorten, self._shown),
+            stacks=StacksForLater(
+                lambda: sums.by_path(duration, shorten, shown, polite=_is_elsewhere(threads))
+            ),
             duration=duration,
             task_time=task_time,
             start=self._start,
@@ -572,6 +576,11 @@ class Recorder:
 
     def _clock_in(self, thread: int) -> int:
         return self.clock_of(thread)()
+
+
+def _is_elsewhere(threads: set[int]) -> bool:
+    """Whether loops run in other threads than this one, and in none but others."""
+    return bool(threads) and get_ident() not in threads
 
 
 def _check_bound(name: str, value: object) -> None:

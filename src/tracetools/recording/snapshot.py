@@ -176,14 +176,15 @@ def copy_moment(loop: RecordedLoop) -> Moment:
 class Rows:
     """The numbers of stacks from several trees, each parent before its children.
 
-    Args:
+    Attributes:
         polite: whether loops run in other threads meanwhile, which must not wait for long. The
             reference lets Python switch threads, and does no more.
     """
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_rows", "polite")
 
-    def __init__(self, polite: bool = False) -> None:  # noqa: ARG002
+    def __init__(self, polite: bool = False) -> None:
+        self.polite = polite
         self._rows: dict[Stack, list[int]] = {}
 
     def add_stacks(self, stacks: list[Stack]) -> None:
@@ -350,8 +351,11 @@ class Sums(Rows):
         duration: int,
         shorten: Callable[[Frame], Frame],
         shown: dict[Frame, Frame] | None = None,
+        *,
+        polite: bool = False,
     ) -> dict[StackPath, Times]:
         """Return the numbers by path; the root's self time is what no task had of `duration`."""
+        self.polite = polite
         stacks = self.paths(shorten, {} if shown is None else shown, Times)
         root = stacks.get((ROOT,), Times())
         stacks[ROOT,] = root._replace(busy=root.busy + duration - self.busy())

@@ -21,7 +21,7 @@ typedef struct Row {
 
 typedef struct Rows {
     PyObject_HEAD
-    int polite;
+    char polite;
     int64_t since;      /* when it got the lock */
     Row *rows;
     Py_ssize_t count, room;
@@ -75,9 +75,15 @@ slot_of(const Rows *self, const Stack *stack)
 }
 
 static int
-grow(Rows *self)
+grow(Rows *self, Py_ssize_t more)
 {
-    Py_ssize_t room = self->room == 0 ? 256 : 2 * self->room;
+    Py_ssize_t room = 256;
+    while (room <= self->count + more) {
+        room *= 2;
+    }
+    if (room <= self->room) {
+        return 0;
+    }
     Row *rows = PyMem_RawRealloc(self->rows, room * sizeof(Row));
     if (rows != NULL) {
         self->rows = rows;
@@ -119,7 +125,7 @@ row_of(Rows *self, Stack *stack)
             return -1;
         }
     }
-    if (self->count >= self->room && grow(self) < 0) {
+    if (self->count >= self->room && grow(self, 1) < 0) {
         return -1;
     }
     Row *row = &self->rows[self->count];
@@ -203,6 +209,9 @@ rows_add_moment(Rows *self, PyObject *args)
     Moment *moment;
     long long now;
     if (!PyArg_ParseTuple(args, "O!L:add_moment", &MomentType, &moment, &now)) {
+        return NULL;
+    }
+    if (grow(self, moment->stack_count) < 0) {
         return NULL;
     }
     for (Py_ssize_t index = 0; index < moment->stack_count; index++) {
@@ -409,6 +418,9 @@ shown_frame(PyObject *frame, PyObject *shorten, PyObject *shown)
         return found;
     }
     found = PyObject_CallOneArg(shorten, frame);
+    if (found != NULL && found != frame && PyTuple_Check(found)) {
+        untracked(found);
+    }
     if (found != NULL && PyDict_SetItem(shown, frame, found) < 0) {
         Py_CLEAR(found);
     }
@@ -524,7 +536,7 @@ rows_init(Rows *self, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|p:Rows", names, &polite)) {
         return -1;
     }
-    self->polite = polite;
+    self->polite = (char)polite;
     self->since = read_monotonic();
     return 0;
 }
@@ -546,6 +558,11 @@ rows_dealloc(Rows *self)
     PyMem_RawFree(self->table);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
+
+static PyMemberDef rows_members[] = {
+    {"polite", T_BOOL, offsetof(Rows, polite), 0, NULL},
+    {NULL},
+};
 
 static PyMethodDef rows_methods[] = {
     {"add_moment", (PyCFunction)rows_add_moment, METH_VARARGS, NULL},
@@ -569,6 +586,7 @@ static PyTypeObject RowsType = {
     .tp_traverse = (traverseproc)rows_traverse,
     .tp_dealloc = (destructor)rows_dealloc,
     .tp_methods = rows_methods,
+    .tp_members = rows_members,
 };
 
 int

@@ -24,25 +24,33 @@ move_wait(TaskSteps *task, Stack *stack, int64_t idle)
     task->loop->changes += 1;
 }
 
-/* Attribute a wait; return whether Python code has to do it. */
 static Knowledge
-end_known(WaitEnds *self, TaskSteps *task, PyObject *coroutine, int64_t now)
+find_known(WaitEnds *self, TaskSteps *task, PyObject *coroutine, PyObject **stack)
 {
-    int64_t idle = (task->ready == NONE ? now : task->ready) - task->parked;
-    if (idle <= self->least) {
-        return IS_KNOWN;
-    }
     if (!PyCoro_CheckExact(coroutine)) {
         return IS_NAMED_BY_MORE;
     }
     Chain chain;
-    PyObject *stack;
     walk_chain(coroutine, self->plans.between, &chain);
-    Knowledge known = find_stack(&self->plans, &chain, task->base, task->stack, &stack);
-    if (known == IS_KNOWN && idle > 0) {
+    return find_stack(&self->plans, &chain, task->base, task->stack, stack);
+}
+
+/* Attribute a wait; return whether that is done. */
+static int
+end_known(WaitEnds *self, TaskSteps *task, PyObject *coroutine, int64_t now)
+{
+    int64_t idle = (task->ready == NONE ? now : task->ready) - task->parked;
+    if (idle <= self->least) {
+        return 1;
+    }
+    PyObject *stack;
+    if (find_known(self, task, coroutine, &stack) != IS_KNOWN) {
+        return 0;
+    }
+    if (idle > 0) {
         move_wait(task, (Stack *)stack, idle);
     }
-    return known;
+    return 1;
 }
 
 int
@@ -50,7 +58,7 @@ wait_ends(TaskSteps *task, int64_t *now)
 {
     PyObject *waits = task->loop->waits;
     if (waits != NULL && task->stepped != NULL && PyObject_TypeCheck(waits, &WaitEndsType) &&
-        end_known((WaitEnds *)waits, task, coroutine_within(task->stepped), *now) == IS_KNOWN) {
+        end_known((WaitEnds *)waits, task, coroutine_within(task->stepped), *now)) {
         return read_clock(task->loop, now);
     }
     PyObject *found = PyObject_CallMethod((PyObject *)task->loop, "wait_ends", "OL", task,
@@ -215,26 +223,38 @@ waits_end(WaitEnds *self, PyObject *const *args, Py_ssize_t count)
     if (now == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    Knowledge known = end_known(self, task, coroutine, now);
-    if (known == IS_KNOWN) {
+    if (end_known(self, task, coroutine, now)) {
         Py_RETURN_NONE;
+    }
+    return PyObject_CallMethod((PyObject *)self, "end_unknown", "OOOO", args[0], args[1], args[2],
+                               args[3]);
+}
+
+static PyObject *
+waits_stack_of(WaitEnds *self, PyObject *args)
+{
+    TaskSteps *task;
+    PyObject *coroutine, *stack;
+    if (!PyArg_ParseTuple(args, "O!O:stack_of", &TaskStepsType, &task, &coroutine)) {
+        return NULL;
+    }
+    Knowledge known = find_known(self, task, coroutine, &stack);
+    if (known == IS_KNOWN) {
+        Py_INCREF(stack);
+        return stack;
     }
     Stack *base = task->base, *own = task->stack;
     Py_INCREF(base);
     Py_INCREF(own);
-    PyObject *stack = PyObject_CallMethod((PyObject *)self, "end_unknown", "OOOO", args[0], args[1],
-                                          args[2], args[3]);
-    int failed = stack == NULL ? -1 : 0;
-    if (known == IS_NEW && stack != NULL && PyObject_TypeCheck(stack, &StackType)) {
-        failed = learn(self, coroutine, base, own, stack);
+    stack = PyObject_CallMethod(self->names, "stack", "OOOO", coroutine, base, own,
+                                task->loop->tree);
+    if (known == IS_NEW && stack != NULL && PyObject_TypeCheck(stack, &StackType) &&
+        learn(self, coroutine, base, own, stack) < 0) {
+        Py_CLEAR(stack);
     }
-    Py_XDECREF(stack);
     Py_DECREF(base);
     Py_DECREF(own);
-    if (failed) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
+    return stack;
 }
 
 static PyObject *
@@ -245,6 +265,7 @@ waits_end_unknown(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
 }
 
 static PyMethodDef waits_methods[] = {
+    {"stack_of", (PyCFunction)waits_stack_of, METH_VARARGS, NULL},
     {"end_unknown", (PyCFunction)waits_end_unknown, METH_VARARGS, NULL},
     {"end", (PyCFunction)(void (*)(void))waits_end, METH_FASTCALL, NULL},
     {NULL},

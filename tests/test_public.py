@@ -48,7 +48,7 @@ def test_every_public_method_says_what_it_does():
     silent = [
         f"{name}.{method}"
         for name in tracetools.__all__
-        for method, found in vars(getattr(tracetools, name)).items()
+        for method, found in getattr(getattr(tracetools, name), "__dict__", {}).items()
         if not method.startswith("_") and (callable(found) or isinstance(found, property))
         if not inspect.getdoc(getattr(getattr(tracetools, name), method))
     ]

@@ -237,13 +237,18 @@ def _forget_in_child() -> None:
     recorders.clear()
 
 
+def _use_native() -> None:
+    """Give the native core what it calls of this module."""
+    if native is not None:
+        native.use_current(
+            open_span=references["open_span"],
+            close_span=references["close_span"],
+            close_elsewhere=_close_elsewhere,
+            opening_failed=_opening_failed,
+            closing_failed=_closing_failed,
+            failed=_failed,
+        )
+
+
 renew_in_child(_forget_in_child)
-if native is not None:
-    native.use_current(
-        open_span=references["open_span"],
-        close_span=references["close_span"],
-        close_elsewhere=_close_elsewhere,
-        opening_failed=_opening_failed,
-        closing_failed=_closing_failed,
-        failed=_failed,
-    )
+_use_native()

@@ -585,11 +585,16 @@ def _leave_to_the_wrapper(_: AsyncGenerator[Any, Any]) -> None:
     """Finalise an observed generator: its wrapper, which the loop finalises, closes it."""
 
 
-if native is not None:
-    native.use_spans(
-        dormant=_dormant,
-        new_dormant=_new_dormant,
-        find_site=_site_of_caller,
-        entries=_Entries,
-        enter_again=_enter_again,
-    )
+def _use_native() -> None:
+    """Give the native core what it uses of this module."""
+    if native is not None:
+        native.use_spans(
+            dormant=_dormant,
+            new_dormant=_new_dormant,
+            find_site=_site_of_caller,
+            entries=_Entries,
+            enter_again=_enter_again,
+        )
+
+
+_use_native()

@@ -11,6 +11,7 @@ import inspect
 import types
 from collections.abc import Callable, Iterator
 
+from tests.core.native.span_entries import SPAN_ENTRIES, SPANS_NEVER_RAISE
 from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import native
 from tracetools.core.profile import Profile
@@ -273,7 +274,7 @@ ENTRIES: dict[str, Callable[[World], object]] = {
 """What is called, by the name of what this is about: `Type`, `Type.method` or `function`."""
 
 
-NEVER_RAISE = {"SteppedCoroutine.send"}
+NEVER_RAISE = {"SteppedCoroutine.send", *SPANS_NEVER_RAISE}
 """Those that must not raise where memory is short, for they stand where the program's code does."""
 
 COLD = {"TaskSteps, a step within a step", "TaskSteps.close_current, out of order"}
@@ -296,6 +297,7 @@ def attributes(name: str, where: str) -> Callable[[World], None]:
 
 
 if native is not None:
+    ENTRIES |= SPAN_ENTRIES
     ENTRIES |= {
         "Stack, its attributes": attributes("Stack", "root"),
         "Opened, its attributes": attributes("Opened", "opened"),

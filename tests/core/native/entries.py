@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import threading
 import types
 from collections.abc import Callable, Iterator
 
 from tests.core.native.span_entries import SPAN_ENTRIES, SPANS_NEVER_RAISE
+from tracetools import observe, span
 from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import native
 from tracetools.core.profile import Profile
@@ -273,12 +275,144 @@ ENTRIES: dict[str, Callable[[World], object]] = {
 }
 """What is called, by the name of what this is about: `Type`, `Type.method` or `function`."""
 
+IN_THE_SAME_CALL = {
+    "span": "Span",
+    "open_span": "Span",
+    "close_span": "Span",
+    "do_nothing": "Span",
+    "TaskSteps.stepped": "SteppedCoroutine",
+    "ObservedGenerator.send": "ObservedGenerator",
+    "ObservedGenerator.throw": "ObservedGenerator",
+    "ObservedGenerator.close": "ObservedGenerator",
+    "ObservedCoroutine.send": "ObservedCoroutine",
+    "ObservedCoroutine.throw": "ObservedCoroutine",
+    "ObservedCoroutine.close": "ObservedCoroutine",
+    "ObservedCoroutine.__await__": "ObservedAwait",
+    "ObservedAwait.send": "ObservedAwait",
+    "ObservedAwait.throw": "ObservedAwait",
+    "ObservedAwait.close": "ObservedAwait",
+    "Moment": "Rows",
+    "Rows.add": "Rows",
+    "Rows.add_moment": "Rows",
+    "Rows.add_stacks": "Rows",
+    "Rows.busy": "Rows",
+    "Rows.keep_laws": "Rows",
+    "Rows.number": "Rows",
+    "Rows.paths": "Rows",
+    "MainSampler.start": "MainSampler",
+    "MainSampler.stop": "MainSampler",
+    "MainSampler.watch": "MainSampler",
+    "MainSampler.wait": "MainSampler",
+}
+"""Entry points that the call of another one calls as well."""
+
+ONCE = {
+    *("use_spans", "use_current", "set_current", "end_samplers", "forget_samplers"),
+    "register_step_code",
+}
+"""Those that are called once in a process, or when a recording begins."""
+
+NOT_YET = {
+    *("Method", "Method.__reduce__", "ObservedFunction.__reduce__"),
+    *("Resumed", "Resumed.__enter__", "Resumed.__exit__"),
+    *("TrioSpawns", "TrioSpawns.follow", "TrioSpawns.learn", "TrioSpawns.task_spawned"),
+    *("TrioSpawns.wrap", "exit_account", "measured_poll", "measured_run", "MainSampler.used"),
+    *("WaitEnds", "WaitEnds.end", "WaitEnds.end_unknown", "note_collection"),
+}
+"""Those that have no line yet."""
+
+
+@observe
+def observed() -> None:
+    pass
+
+
+@observe
+def observed_generator():
+    with contextlib.suppress(KeyError):
+        yield
+    yield
+
+
+@observe
+async def observed_coroutine() -> None:
+    await awaited()
+
+
+@types.coroutine
+def awaited():
+    with contextlib.suppress(KeyError):
+        yield
+    yield
+
+
+def in_a_step(do: Callable[[World], object]) -> Callable[[World], None]:
+    """Make a call that does something in a step of the task."""
+
+    def call(world: World) -> None:
+        world.task.begin_step(world.now)
+        try:
+            do(world)
+        finally:
+            world.task.end_step(world.now)
+
+    return call
+
+
+def enter_a_span(_: World) -> None:
+    with span("part"):
+        pass
+
+
+def run_a_generator(world: World) -> None:
+    generator = world.make(observed_generator)
+    generator.send(None)
+    generator.throw(KeyError())
+    generator.close()
+
+
+def run_a_coroutine(world: World) -> None:
+    coroutine = world.make(observed_coroutine)
+    coroutine.send(None)
+    coroutine.throw(KeyError())
+    coroutine.close()
+
+
+def run_what_is_awaited(world: World) -> None:
+    steps = world.make(observed_coroutine).__await__()
+    steps.send(None)
+    steps.throw(KeyError())
+    steps.close()
+
+
+def sampler(*names: str) -> Callable[[World], None]:
+    """Make a sampler, and call methods of it that take nothing."""
+
+    def call(_: World) -> None:
+        made = native.MainSampler(1_000_000, 1 << 60, 1_000_000, True)
+        for name in names:
+            getattr(made, name)()
+
+    return call
+
+
+def start_and_stop_a_sampler(_: World) -> None:
+    made = native.MainSampler(1_000_000, 1 << 60, 1_000_000, True)
+    made.start(threading.get_ident(), threading.get_native_id())
+    made.watch((), ())
+    made.wait(0)
+    made.stop()
+
 
 NEVER_RAISE = {"SteppedCoroutine.send", *SPANS_NEVER_RAISE}
 """Those that must not raise where memory is short, for they stand where the program's code does."""
 
 COLD = {"TaskSteps, a step within a step", "TaskSteps.close_current, out of order"}
 """Those of which a half is Python code that an error may strike midway: then recordings stop."""
+
+
+MAKES_FUNCTIONS = {"Rows"}
+"""Those that make functions and generators, where Python 3.13 may crash if memory is short."""
 
 
 def attributes(name: str, where: str) -> Callable[[World], None]:
@@ -299,6 +433,23 @@ def attributes(name: str, where: str) -> Callable[[World], None]:
 if native is not None:
     ENTRIES |= SPAN_ENTRIES
     ENTRIES |= {
+        "Span": in_a_step(enter_a_span),
+        "ObservedFunction": in_a_step(lambda _: observed()),
+        "ObservedGenerator": in_a_step(run_a_generator),
+        "ObservedCoroutine": in_a_step(run_a_coroutine),
+        "ObservedAwait": in_a_step(run_what_is_awaited),
+        "is_observed": lambda _: native.is_observed(observed),
+        "observed_frame": lambda _: native.observed_frame(observed),
+        "observed_function_frame": lambda _: native.observed_function_frame(observed),
+        "unobserved": lambda _: native.unobserved(observed),
+        "Rows": lambda w: w.script.profile,
+        "MainSampler": start_and_stop_a_sampler,
+        "MainSampler.take": sampler("take"),
+        "MainSampler.take_long": sampler("take_long"),
+        "MainSampler.take_blocked": sampler("take_blocked"),
+        "MainSampler.take_stall": sampler("take_stall"),
+        "MainSampler.wake": sampler("wake"),
+        "MainSampler.pulse": sampler("pulse"),
         "Stack, its attributes": attributes("Stack", "root"),
         "Opened, its attributes": attributes("Opened", "opened"),
         "TaskSteps, its attributes": attributes("TaskSteps", "task"),

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASYNCIO_QUEUES",
+    "ASYNCIO_STEPS",
+    "ASYNCIO_WAKEUP",
     "FORKS_FOR_EXEC",
     "IMMUTABLE",
     "TRIO_THREAD_FUNCTION",
@@ -597,10 +599,10 @@ def asyncio_is_step(callback: Any) -> bool:
     """
     kind = type(callback)
     if kind is BuiltinMethodType:
-        return bool(callback.__name__ == _WAKEUP)
+        return bool(callback.__name__ == ASYNCIO_WAKEUP)
     if kind is MethodType:
         function = callback.__func__
-        if type(function) is not FunctionType or function.__code__.co_name not in _STEPS:
+        if type(function) is not FunctionType or function.__code__.co_name not in ASYNCIO_STEPS:
             return False  # any object can be bound
         return any(_OF_FUTURES in _VARS(known) for known in _MRO(type(callback.__self__)))
     return bool(_TYPE_NAME(kind) == _FIRST_STEP)
@@ -802,10 +804,10 @@ def _asyncio_folder() -> str:
 _FIRST_STEP: Final = "TaskStepMethWrapper"
 """The type of the callback that steps a task which no future has woken, in asyncio's C."""
 
-_WAKEUP: Final = "task_wakeup"
+ASYNCIO_WAKEUP: Final = "task_wakeup"
 """The name of the method that steps a task which a future has woken, in asyncio's C."""
 
-_STEPS: Final = {"__step", "__wakeup"}
+ASYNCIO_STEPS: Final = frozenset({"__step", "__wakeup"})
 """The names of the methods that step a task, in asyncio's Python."""
 
 _OF_FUTURES: Final = "_asyncio_future_blocking"

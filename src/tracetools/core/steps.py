@@ -273,6 +273,7 @@ class LoopSteps:
         late: by how many nanoseconds the timer is late that the loop calls just now; 0 if it calls
             none.
         measures_delays: whether `late` is measured.
+        measures_scheduled: whether scheduled time is measured, by what wakes its tasks.
         poller: the identity of what it waits for events with; 0 if that is not known.
     """
 
@@ -292,6 +293,7 @@ class LoopSteps:
         "least_wait",
         "lifetimes",
         "measures_delays",
+        "measures_scheduled",
         "paused",
         "plain_wait",
         "poller",
@@ -324,7 +326,7 @@ class LoopSteps:
         self.waits: Any = None  # a WaitEnds, or None
         self.known: dict[str, tuple[CodeType, Any]] = {}
         self.late = self.poller = 0
-        self.measures_delays = False
+        self.measures_delays = self.measures_scheduled = False
 
     def runs_again(self) -> None:
         """Take note of a step of a paused loop, which may run again. Here nothing is done."""

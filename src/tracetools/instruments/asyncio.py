@@ -18,7 +18,7 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 from threading import get_ident
-from types import CoroutineType
+from types import BuiltinMethodType, CoroutineType, MethodType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -34,6 +34,7 @@ from tracetools.instruments.stepped import SteppedCoroutine, hide_frame, stepped
 from tracetools.instruments.task_functions import is_of_runtime
 from tracetools.instruments.task_parents import spawner
 from tracetools.instruments.tasks import Tasks
+from tracetools.instruments.wakeups import first_steps, late_tasks
 from tracetools.recording.notebooks import is_kernel_here
 
 if TYPE_CHECKING:
@@ -223,15 +224,33 @@ class AsyncioInstrument(Tasks, Listener):
         """Note that a task is woken; return what to call instead of `callback`."""
         if type(callback) is not _LateStep and not compat.asyncio_is_step(callback):
             return callback
+        if type(callback) not in {BuiltinMethodType, MethodType, _LateStep}:
+            first_steps.add(type(callback))
         task = callback.__self__
-        account = self._tasks.accounts.get(id(task)) or self._found(task)
+        account = self._account_of(task)
         if account is None:
             return callback
-        if account.ready is None and self.recorder.scheduled:
-            account.loop.wake(account, account.loop.clock(), account.loop.late)
+        loop = account.loop
+        if account.ready is None and loop.measures_scheduled and loop.end is None:
+            loop.wake(account, loop.clock(), loop.late)
         if id(task) not in self._tasks.late or _LateStep.is_recorded_by(self, callback):
             return callback
         return _LateStep(task, account, callback, self)
+
+    def _account_of(self, task: Any) -> TaskAccount | None:
+        """Return the account of a task that is woken."""
+        known = self._tasks.accounts.get(id(task))
+        if known is not None:
+            return known
+        try:
+            stepped = stepped_of(compat.asyncio_coroutine(task), self)
+        except Exception as error:  # a task class of the program may do anything
+            if is_interruption(error):
+                raise
+            stepped = None
+        if stepped is not None:
+            return None if stepped.is_over else stepped.account
+        return self._found(task)
 
     def switched(self, loop: AbstractEventLoop, before: Any, after: Any) -> None:
         """Begin or end a step of a task that is none of asyncio's."""
@@ -285,8 +304,6 @@ class AsyncioInstrument(Tasks, Listener):
                 return
             if not account.is_of_runtime:  # what it spawns is the program's
                 self.recorder.context_task.set(account)
-            if self.recorder.scheduled:
-                self._tasks.add(_current_task(), account)
             if account in self._unnamed:
                 self._name(account)
 
@@ -321,7 +338,7 @@ class AsyncioInstrument(Tasks, Listener):
         portals.end(self.portal)
         self._accounts.clear()
         self._refs.clear()
-        self._tasks = _KnownTasks()
+        self._tasks.forget_all()
         self._unnamed.clear()
         self._gone.clear()
         self._entered.clear()
@@ -346,6 +363,9 @@ class AsyncioInstrument(Tasks, Listener):
             asyncio_patches.update_methods()  # somebody may have replaced them for this loop
             if self.recorder.scheduled and not asyncio_patches.reports_wakeups(loop):
                 self.recorder.scheduled = False
+                for other in tuple(self._refs):
+                    other.measures_scheduled = False
+            account.measures_scheduled = self.recorder.scheduled
         return account
 
     def _end_lost(self) -> None:
@@ -532,8 +552,9 @@ class _KnownTasks:
         """Remember a task that runs no coroutine of ours."""
         self.add(task, account)
         self.known[id(task)] = ref(task, lambda _: dropped(account))
-        if by_wakeups:
+        if by_wakeups and id(task) not in self.late:
             self.late.add(id(task))
+            late_tasks[id(task)] = late_tasks.get(id(task), 0) + 1
 
     def forget(self, account: TaskAccount) -> None:
         """Forget a task, which may end in any thread."""
@@ -541,7 +562,24 @@ class _KnownTasks:
         if task is not None:
             self.accounts.pop(task, None)
             self.known.pop(task, None)
+            self._forget_late(task)
+
+    def _forget_late(self, task: int) -> None:
+        if task in self.late:
             self.late.discard(task)
+            left = late_tasks.get(task, 1) - 1
+            if left > 0:
+                late_tasks[task] = left
+            else:
+                late_tasks.pop(task, None)
+
+    def forget_all(self) -> None:
+        """Forget all tasks."""
+        for task in tuple(self.late):
+            self._forget_late(task)
+        self.accounts.clear()
+        self.known.clear()
+        self._tasks.clear()
 
 
 def _living(loop: AbstractEventLoop) -> Iterable[Any]:

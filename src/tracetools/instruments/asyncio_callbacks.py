@@ -23,6 +23,7 @@ from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.native import accelerated
 from tracetools.instruments.callback_names import callback_frame, is_known_by_code
 from tracetools.instruments.stepped import hide_frame
+from tracetools.instruments.wakeups import first_steps
 from tracetools.recording.forks import renew_in_child
 from tracetools.recording.guard import handle
 from tracetools.recording.loops import RecordedLoop
@@ -165,9 +166,6 @@ def _note_delay(timer: TimerHandle, loops: tuple[RecordedLoop, ...]) -> None:
         loop.late = late
 
 
-_first_steps: Final[set[type]] = set()
-
-
 def _account_of(loop: RecordedLoop, callback: Any, args: tuple[Any, ...]) -> TaskAccount | None:
     """Return the account of a callback; None if it is not of the program."""
     function: Any = callback.__func__ if type(callback) is MethodType else callback
@@ -184,7 +182,7 @@ def _new_account_of(loop: RecordedLoop, callback: Any, args: tuple[Any, ...]) ->
         return None
     if compat.asyncio_is_step(callback):
         if type(callback) is not MethodType:
-            _first_steps.add(type(callback))
+            first_steps.add(type(callback))
         return None
     frame = callback_frame(callback, args)
     is_tick = frame is not None and compat.trio_is_guest_tick(frame.name)
@@ -241,7 +239,7 @@ def _handle(loops: tuple[RecordedLoop, ...], error: BaseException) -> None:
 
 _uses: Final = _Uses(
     _followed,
-    _first_steps,
+    first_steps,
     (compat.asyncio_future_class(), *compat.asyncio_task_classes()),
     TimerHandle,
     *compat.asyncio_handle_slots(),

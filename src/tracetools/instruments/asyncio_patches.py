@@ -24,7 +24,13 @@ from tracetools.attribution.functions import register_step
 from tracetools.compat import asyncio_eager_constructor as eager_constructor
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.guest.messages import common
-from tracetools.instruments import asyncio_callbacks, loop_state, task_classes, task_switches
+from tracetools.instruments import (
+    asyncio_callbacks,
+    loop_state,
+    task_classes,
+    task_switches,
+    wakeups,
+)
 from tracetools.instruments import stepped as steps
 from tracetools.instruments.libraries import Watch
 from tracetools.instruments.patching import Patches, lock
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["listen", "recompose", "reports_wakeups", "unlisten", "update_methods"]
 
 _OUR_FILES: Final = {
-    module.__file__ for module in (steps, asyncio_callbacks, task_classes, task_switches)
+    module.__file__ for module in (steps, asyncio_callbacks, task_classes, task_switches, wakeups)
 } | {__file__}
 
 _listeners: tuple[Listener, ...] = ()
@@ -124,25 +130,21 @@ def _create_task(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _call_soon(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def call_soon(loop: AbstractEventLoop, callback: Any, *args: Any, **options: Any) -> Any:
-        interrupt = None
-        try:
-            for listener in _listeners:
-                callback = listener.scheduled(callback)
-        except BaseException as error:  # noqa: BLE001  # Ctrl-C: the task must not miss its step
-            interrupt = error
-        try:
-            handle = original(loop, callback, *args, **options)
-        except BaseException as error:
-            hide_frame(error)
-            raise
-        if interrupt is not None:
-            raise interrupt
-        _hide_creation(handle)
-        return handle
+    uses = wakeups.Uses(
+        _reported_callback,
+        _hide_creation,
+        wakeups.late_tasks,
+        wakeups.first_steps,
+        compat.ASYNCIO_WAKEUP,
+        compat.ASYNCIO_STEPS,
+    )
+    return wakeups.reported_call_soon(original, uses)
 
-    return call_soon
+
+def _reported_callback(callback: Any) -> Any:
+    for listener in _listeners:
+        callback = listener.scheduled(callback)
+    return callback
 
 
 def _set_task_factory(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -437,11 +439,11 @@ def _wanted() -> dict[str, _Replacement | None]:
     if not _listeners:
         return {}
     by_class = task_classes.are_replaced(_patches)
-    wakeups = any(listener.wants_wakeups for listener in _listeners)
+    wants_wakeups = any(listener.wants_wakeups for listener in _listeners)
     return {
         **_REPLACEMENTS,
         **({} if by_class and not _with_factory else _BY_LOOP),
-        **({} if by_class and not wakeups else _WAKEUPS),  # then tasks are found as they wake
+        **({} if by_class and not wants_wakeups else _WAKEUPS),  # then tasks are found as they wake
         _SUBCLASSING: None,
         _HANDLE: None,
         _SHIELD: None,

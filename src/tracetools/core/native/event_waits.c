@@ -2,13 +2,6 @@
 
 #include "native.h"
 
-/* What a method is called with. */
-typedef struct Call {
-    PyObject *const *args;
-    size_t nargsf;
-    PyObject *kwnames;
-} Call;
-
 /* Whether a call returns at once, for what it is given as the time that it may wait. */
 static int
 cannot_wait(const Call *call)

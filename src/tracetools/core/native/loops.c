@@ -290,6 +290,7 @@ static PyMemberDef loop_members[] = {
     {"known", T_OBJECT_EX, offsetof(LoopSteps, known), READONLY, NULL},
     {"late", T_LONGLONG, offsetof(LoopSteps, late), 0, NULL},
     {"measures_delays", T_BOOL, offsetof(LoopSteps, measures_delays), 0, NULL},
+    {"measures_scheduled", T_BOOL, offsetof(LoopSteps, measures_scheduled), 0, NULL},
     {"poller", T_ULONGLONG, offsetof(LoopSteps, poller), 0, NULL},
     {"queued", T_LONGLONG, offsetof(LoopSteps, queued), 0, NULL},
     {"queue", T_OBJECT_EX, offsetof(LoopSteps, queue), READONLY, NULL},

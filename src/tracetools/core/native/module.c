@@ -20,7 +20,7 @@ static int (*const parts[])(PyObject *) = {
     add_sampler,
     add_methods,
     add_callbacks,
-    add_event_waits,
+    add_event_waits, add_wakeups,
     add_trio,
     add_current,
     add_observed,

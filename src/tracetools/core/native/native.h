@@ -116,7 +116,7 @@ struct LoopSteps {
     int64_t usual_wait, paused; /* NONE for none */
     int64_t late;
     unsigned long long poller; /* the identity of what it waits for events with; 0 for none */
-    char running, measures_delays;
+    char running, measures_delays, measures_scheduled;
     char clock_is_ours;     /* whether C reads that clock itself */
 };
 
@@ -214,6 +214,10 @@ extern PyTypeObject SteppedCoroutineType;
 PyObject *make_stepped(PyObject *coroutine, TaskSteps *account, PyObject *owner,
                        PyObject *checkpoint, int hears_wakes);
 
+/* Note that a task can step, by what it runs, in each recording. Return 0 if that is no stepped
+   coroutine; -1 with an error set if a clock has failed. */
+int wake_stepped(PyObject *coroutine);
+
 /* What a stepped or observed coroutine stands for, borrowed. */
 PyObject *coroutine_within(PyObject *stepped);
 
@@ -308,6 +312,13 @@ extern PyTypeObject MethodType;
 
 /* Make a method that does what `call` does. Its arguments begin with the object. */
 PyObject *make_method(vectorcallfunc call, PyObject *original, PyObject *uses);
+
+/* What a method gets from Python, in a vectorcall. */
+typedef struct Call {
+    PyObject *const *args;
+    size_t nargsf;
+    PyObject *kwnames;
+} Call;
 
 /* Call the original. */
 PyObject *pass_to_original(Method *self, PyObject *const *args, size_t nargsf, PyObject *kwnames);
@@ -467,6 +478,7 @@ int add_sampler(PyObject *module);
 int add_methods(PyObject *module);
 int add_callbacks(PyObject *module);
 int add_event_waits(PyObject *module);
+int add_wakeups(PyObject *module);
 int add_trio(PyObject *module);
 int add_current(PyObject *module);
 int add_observed(PyObject *module);

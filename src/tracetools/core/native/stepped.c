@@ -275,6 +275,29 @@ stepped_am_send(SteppedCoroutine *self, PyObject *value, PyObject **result)
     return how;
 }
 
+/* ---- waking */
+
+int
+wake_stepped(PyObject *coroutine)
+{
+    int is_one = 0;
+    while (Py_IS_TYPE(coroutine, &SteppedCoroutineType)) {
+        SteppedCoroutine *self = (SteppedCoroutine *)coroutine;
+        LoopSteps *loop = self->account->loop;
+        int64_t now;
+        if (!self->is_over && loop->measures_scheduled && self->account->ready == NONE &&
+            (loop->running || loop->paused != NONE)) {
+            if (read_clock(loop, &now) < 0) {
+                return -1;
+            }
+            wake(loop, self->account, now, loop->late);
+        }
+        is_one = 1;
+        coroutine = self->coroutine; /* another recording may have one within */
+    }
+    return is_one;
+}
+
 /* ---- methods */
 
 /* Return what a step gave, as a method does. */

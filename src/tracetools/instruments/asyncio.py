@@ -27,13 +27,15 @@ from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
 from tracetools.instruments import asyncio_callbacks, asyncio_patches, event_waits
+from tracetools.instruments.asyncio_spawns import AsyncioSpawns
 from tracetools.instruments.libraries import portals
 from tracetools.instruments.listener import Listener
 from tracetools.instruments.loop_state import is_of_library, is_running
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame, stepped_of
-from tracetools.instruments.task_functions import is_of_runtime
+from tracetools.instruments.task_functions import is_of_runtime, plain_frame
 from tracetools.instruments.task_parents import spawner
 from tracetools.instruments.tasks import Tasks
+from tracetools.instruments.trio_spawns import exit_account
 from tracetools.instruments.wakeups import first_steps, late_tasks
 from tracetools.recording.notebooks import is_kernel_here
 
@@ -76,6 +78,9 @@ class AsyncioInstrument(Tasks, Listener):
         self._refs: dict[RecordedLoop, ref[AbstractEventLoop]] = {}
         self._unnamed: set[TaskAccount] = set()
         self._pollers: dict[RecordedLoop, Any] = {}
+        self._spawns: dict[RecordedLoop, AsyncioSpawns] = {}
+        if not self.task_names:
+            self.exited = exit_account  # type: ignore[method-assign]
         self._entered: set[TaskAccount] = set()
         self._untracked: WeakSet[Any] = WeakSet()
         self._strange: set[tuple[str, int]] = set()
@@ -130,6 +135,11 @@ class AsyncioInstrument(Tasks, Listener):
         """Measure how long the loop waits for events, and its callbacks, as long as it runs."""
         asyncio_callbacks.unfollow(account)
         asyncio_callbacks.follow(loop, account)
+        if not self.task_names and not self._is_blocked(loop):
+            self._spawns[account] = AsyncioSpawns(
+                self, self.recorder.context_task, self._gone, account, type(loop)
+            )
+            asyncio_patches.spawn_by(loop, self._spawns[account])
         poller = compat.asyncio_poller(loop)
         if poller is not None and account not in self._pollers:
             self._pollers[account] = poller
@@ -140,6 +150,9 @@ class AsyncioInstrument(Tasks, Listener):
 
     def _unwatch(self, account: RecordedLoop) -> None:
         asyncio_callbacks.unfollow(account)
+        loop = self._refs[account]() if account in self._refs else None
+        if self._spawns.pop(account, None) is not None and loop is not None:
+            asyncio_patches.spawn_by(loop, None)
         if account.unseen is not None:
             account.unseen.end(account.clock())
         poller = self._pollers.pop(account, None)
@@ -201,6 +214,10 @@ class AsyncioInstrument(Tasks, Listener):
                 if of_loop.current is None or of_loop.current.is_callback:
                     self._count_if_untracked(_current_task())
                 account = self._spawn(of_loop, coroutine, options.get("name"))
+                if of_loop in self._spawns and not account.is_of_runtime:
+                    frame = plain_frame(coroutine)
+                    if frame is not None:
+                        self._spawns[of_loop].learn(coroutine, frame)
                 is_shared = options.get("context") is not None
                 is_marked = is_shared and not account.is_of_runtime
                 shared = self.recorder.context_task if is_marked else None
@@ -308,17 +325,16 @@ class AsyncioInstrument(Tasks, Listener):
                 self._name(account)
 
     def exited(self, account: TaskAccount) -> None:
-        """Close the account of a task."""
+        """Close the account of a task. Where tasks are not named, `exit_account` stands for it."""
         with self.guard("the exit of a task could not be recorded"):
-            self._tasks.forget(account)
-            self._entered.discard(account)
             self._unnamed.discard(account)
-            loop = account.loop
-            if loop.end is None:
-                loop.exit(account, loop.clock())
+            exit_account(account)
 
     def late_task_exited(self, account: TaskAccount) -> None:
         """Close the account of a task that was followed by its wake-ups."""
+        with self.guard("the exit of a task could not be recorded"):
+            self._tasks.forget(account)
+            self._entered.discard(account)
         self.exited(account)
         if not self.wants_wakeups:
             asyncio_patches.update_methods()

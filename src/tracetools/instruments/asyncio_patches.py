@@ -39,9 +39,10 @@ from tracetools.instruments.stepped import hide_frame
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tracetools.instruments.asyncio_spawns import AsyncioSpawns
     from tracetools.instruments.listener import Listener
 
-__all__ = ["listen", "recompose", "reports_wakeups", "unlisten", "update_methods"]
+__all__ = ["listen", "recompose", "reports_wakeups", "spawn_by", "unlisten", "update_methods"]
 
 _OUR_FILES: Final = {
     module.__file__ for module in (steps, asyncio_callbacks, task_classes, task_switches, wakeups)
@@ -372,7 +373,16 @@ def listen(listener: Listener) -> None:
         if not _listeners:
             _nesting.start(_loop_replaced)
         _listeners = (*_listeners, listener)
+        task_classes.spawns.clear()
         update_methods()
+
+
+def spawn_by(loop: AbstractEventLoop, spawns: AsyncioSpawns | None) -> None:
+    """Let `spawns` open accounts of the tasks of a loop, if there is but one listener."""
+    if spawns is not None and len(_listeners) == 1:
+        task_classes.spawns[loop] = spawns
+    else:
+        task_classes.spawns.pop(loop, None)
 
 
 def unlisten(listener: Listener) -> None:
@@ -380,6 +390,7 @@ def unlisten(listener: Listener) -> None:
     global _listeners  # noqa: PLW0603
     with lock():
         _listeners = tuple(other for other in _listeners if other is not listener)
+        task_classes.spawns.clear()
         update_methods()
         if not _listeners:
             _nesting.end(_loop_replaced)

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 from tracetools import compat
 from tracetools.attribution.functions import is_ours
 from tracetools.guest.messages import common
+from tracetools.instruments.asyncio_spawns import AsyncioSpawns, spawning_init
 from tracetools.instruments.hidden_frames import without_ours
 from tracetools.instruments.patching import set_in_immutable
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame
+from tracetools.recording.forks import renew_in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     Reported = Callable[[AbstractEventLoop, Any, Mapping[str, Any]], Any]
 
-__all__ = ["NAMES", "are_replaced", "replace_methods"]
+__all__ = ["NAMES", "are_replaced", "replace_methods", "spawns"]
 
 NAMES: Final = ("__init__", "get_coro", "get_stack")
 """The methods that are replaced."""
@@ -104,7 +106,11 @@ def _init(
         return hide_creation(task)
 
     init.__signature__ = _signature(task_class)  # type: ignore[attr-defined]
-    return init
+    return spawning_init(original, init, spawns)
+
+
+spawns: Final[dict[AbstractEventLoop, AsyncioSpawns]] = {}
+"""What opens the accounts of the tasks of the loops that are followed by one listener alone."""
 
 
 def _signature(task_class: type) -> inspect.Signature:
@@ -152,3 +158,5 @@ _code_of: Final = attrgetter("f_code")
 
 _LOOK_INTO_MEMORY: Final = ("greenback._impl",)
 """The modules that look for what `get_coro` returns in the memory of a task."""
+
+renew_in_child(spawns.clear)  # nothing is recorded there

@@ -21,6 +21,7 @@ static int (*const parts[])(PyObject *) = {
     add_methods,
     add_callbacks,
     add_event_waits, add_wakeups,
+    add_asyncio_spawns,
     add_trio,
     add_current,
     add_observed,

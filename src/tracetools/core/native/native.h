@@ -214,6 +214,10 @@ extern PyTypeObject SteppedCoroutineType;
 PyObject *make_stepped(PyObject *coroutine, TaskSteps *account, PyObject *owner,
                        PyObject *checkpoint, int hears_wakes);
 
+/* Make one that sets `context_task` to the account in the context of its first step. */
+PyObject *make_marking(PyObject *coroutine, TaskSteps *account, PyObject *owner,
+                       PyObject *context_task);
+
 /* Note that a task can step, by what it runs, in each recording. Return 0 if that is no stepped
    coroutine; -1 with an error set if a clock has failed. */
 int wake_stepped(PyObject *coroutine);
@@ -479,6 +483,7 @@ int add_methods(PyObject *module);
 int add_callbacks(PyObject *module);
 int add_event_waits(PyObject *module);
 int add_wakeups(PyObject *module);
+int add_asyncio_spawns(PyObject *module);
 int add_trio(PyObject *module);
 int add_current(PyObject *module);
 int add_observed(PyObject *module);

@@ -14,6 +14,7 @@ typedef struct SteppedCoroutine {
     PyObject *prepare;      /* NULL for none */
     PyObject *checkpoint;
     PyObject *shared;       /* a ContextVar, or NULL */
+    char marks_once;        /* `shared` is set at the first step, and never again */
     char hears_wakes;       /* trio reads `send` when the task becomes runnable: note when */
     char has_yielded;       /* its last step ended at a checkpoint */
     char is_over;           /* it is nothing but the coroutine any more */
@@ -114,7 +115,13 @@ mark_context(SteppedCoroutine *self)
     }
     PyObject *token = PyContextVar_Set(self->shared, (PyObject *)self->account);
     Py_XDECREF(token);
-    return token == NULL ? -1 : 0;
+    if (token == NULL) {
+        return -1;
+    }
+    if (self->marks_once) {
+        Py_CLEAR(self->shared);
+    }
+    return 0;
 }
 
 static int
@@ -515,6 +522,18 @@ make_stepped(PyObject *coroutine, TaskSteps *account, PyObject *owner, PyObject 
     SteppedCoroutine *self = make(&SteppedCoroutineType, coroutine, account, owner, checkpoint);
     if (self != NULL) {
         self->hears_wakes = (char)hears_wakes;
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
+make_marking(PyObject *coroutine, TaskSteps *account, PyObject *owner, PyObject *context_task)
+{
+    SteppedCoroutine *self = make(&SteppedCoroutineType, coroutine, account, owner, Py_None);
+    if (self != NULL) {
+        Py_INCREF(context_task);
+        self->shared = context_task;
+        self->marks_once = 1;
     }
     return (PyObject *)self;
 }

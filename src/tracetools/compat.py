@@ -32,6 +32,7 @@ __all__ = [
     "ProcessStarter",
     "anyio_delivery",
     "asyncio_call_next",
+    "asyncio_calls_protocol",
     "asyncio_coroutine",
     "asyncio_creation",
     "asyncio_eager_constructor",
@@ -649,6 +650,11 @@ def asyncio_protocol_method(method: Any) -> Any:
     found = (_VARS(kind)[name] for name in names for kind in kinds if name in _VARS(kind))
     called = next(found, None)
     return called if type(called) is FunctionType else None
+
+
+def asyncio_calls_protocol(code: CodeType) -> bool:
+    """Whether a function of asyncio's may be a method that calls one of the program's protocol."""
+    return code.co_name in _PROTOCOL_METHODS
 
 
 def _stored(owner: Any, name: str) -> Any:

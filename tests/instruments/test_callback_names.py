@@ -9,6 +9,7 @@ import operator
 import sys
 import time
 import types
+from asyncio import selector_events
 from unittest import mock
 
 import pytest
@@ -224,7 +225,8 @@ def test_methods_of_futures_are_asyncios_own(make):
         (Callable().method, True),
         (Callable(), False),
         (functools.partial(Callable.static), False),
-        (asyncio.Protocol().data_received, False),
+        (asyncio.Protocol().data_received, True),
+        (types.MethodType(selector_events._SelectorSocketTransport._read_ready, object()), False),
         (time.sleep, False),
     ],
 )

@@ -58,7 +58,8 @@ def is_known_by_code(callback: Any) -> bool:
     if _delivery(callback) is not None:
         return False
     code = function.__code__
-    return callback is function or not (compat.is_of_asyncio(code) or compat.is_of_tornado(code))
+    calls_another = compat.asyncio_calls_protocol(code) and compat.is_of_asyncio(code)
+    return callback is function or not (calls_another or compat.is_of_tornado(code))
 
 
 def _delivery(callback: Any) -> compat.Delivery | None:

@@ -142,8 +142,8 @@ begin(Method *self, PyObject *handle, PyObject *callback, Begun *begun)
     if (followed == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    LoopSteps *loop = (LoopSteps *)followed;
-    if (!PyObject_TypeCheck(followed, &LoopStepsType) ||
+    LoopSteps *loop = (LoopSteps *)followed; /* or a tuple of them: nothing else is put there */
+    if (PyTuple_CheckExact(followed) ||
         (loop->measures_delays && (PyObject *)Py_TYPE(handle) == use(self, TIMER))) {
         return begin_by_python(self, handle, begun);
     }
@@ -155,7 +155,7 @@ begin(Method *self, PyObject *handle, PyObject *callback, Begun *begun)
         return PyErr_Occurred() ? -1 : begin_by_python(self, handle, begun);
     }
     PyObject *account = PyTuple_GET_ITEM(known, 1);
-    if (!PyObject_TypeCheck(account, &TaskStepsType)) {
+    if (account == Py_None) {
         return 0; /* it is not of the program */
     }
     return begin_known((TaskSteps *)account, begun);

@@ -433,7 +433,7 @@ extern PyTypeObject ObservedGeneratorType;
 PyObject *observe_coroutine(PyObject *coroutine, PyObject *frame);
 PyObject *observe_generator(PyObject *generator, PyObject *frame);
 
-/* ---- moments.c, rows.c: recording/snapshot.py */
+/* ---- moments.c, rows.c, paths.c: recording/snapshot.py */
 
 /* The numbers of a stack in a row. */
 enum { BUSY, REST, SCHEDULED, THREAD, STEPS, ENTRIES, SELF_WAKES, LEFT_OPEN, NUMBERS };
@@ -468,6 +468,33 @@ typedef struct Moment {
 } Moment;
 
 extern PyTypeObject MomentType;
+
+typedef struct Row {
+    Stack *stack;
+    Py_ssize_t parent; /* -1 for none */
+    int64_t numbers[NUMBERS];
+} Row;
+
+typedef struct Rows {
+    PyObject_HEAD
+    char polite;
+    int64_t since;      /* when it got the lock */
+    Row *rows;
+    Py_ssize_t count, room;
+    int32_t *table;     /* an index and 1, by the identity of the stack; 0 for none */
+    size_t mask;
+} Rows;
+
+#define CHUNK 64 /* `breathe` is called after so many rows */
+
+/* Let other threads run, if it is time. */
+void breathe(Rows *self);
+
+int64_t sum_of_busy(const Rows *self);
+
+/* Methods of `Rows`. */
+PyObject *rows_keep_laws(Rows *self, PyObject *args);
+PyObject *rows_paths(Rows *self, PyObject *args);
 
 /* ---- each file adds its types and functions to the module */
 

@@ -16,6 +16,7 @@ from tracetools.core.frame_locals import locals_of
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import code_frame, memoised_frames, stable_name
 from tracetools.core.stacks import Frame
+from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.recording.notebooks import is_of_kernel
 from tracetools.recording.spans import function_frame, observed_frame, observed_function_frame
 
@@ -113,6 +114,8 @@ def task_function(coroutine: Any) -> tuple[Frame, Frame | None]:
 
     Never raises: an unknown coroutine has the name of its type, and no location.
     """
+    while type(coroutine) is SteppedCoroutine:  # of another recording
+        coroutine = coroutine.inner
     try:
         if type(coroutine) is CoroutineType:
             known = _plain.get(id(coroutine.cr_code))

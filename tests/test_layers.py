@@ -163,6 +163,7 @@ TESTED_ELSEWHERE = {
     "__main__": "commands/test_main.py: the command line, from the outside",
     "commands.start_on_path.sitecustomize": "commands/test_startup.py: in processes of their own",
     "core.errors": "test_public.py: names only",
+    "core.steps": "core/test_accounting.py: the accounts that are made of them",
     **dict.fromkeys(
         (name for name in in_rooms("demo") if name != "demo"), "commands/test_demo.py: one program"
     ),

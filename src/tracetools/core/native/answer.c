@@ -327,6 +327,8 @@ answer(void *id)
         return 0; /* it has ended */
     }
     Py_INCREF(self);
+    /* What falls due from now on is asked for once more: a walk takes time of what it sees. */
+    __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     int collects = PyGC_Disable();
@@ -337,7 +339,6 @@ answer(void *id)
         PyGC_Enable();
     }
     PyErr_Restore(type, value, traceback);
-    __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
     Py_DECREF(self);
     return 0;
 }

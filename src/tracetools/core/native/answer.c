@@ -223,13 +223,16 @@ is_outer(Sampler *self, int place)
     return 0;
 }
 
-/* How many moments have fallen due since the last answer, and since a step began. */
+/* What has fallen due since the last answer, and since a step began, in nanoseconds. */
 static int64_t
-moments_since(Sampler *self, int64_t began, int64_t now)
+weight_in_step(Sampler *self, int64_t began)
 {
     int64_t since = self->answered < began ? began : self->answered;
-    int64_t moments = moments_until(&self->grid, now) - moments_until(&self->grid, since);
-    return since <= self->collected_since ? moments - self->left_out : moments;
+    int64_t weight = weight_since(self, since);
+    if (since <= self->collected_since) {
+        weight -= self->left_out;
+    }
+    return weight < 0 ? 0 : weight;
 }
 
 /* Add the sample of one loop, if moments have fallen due in what it does. */
@@ -239,17 +242,16 @@ sample_loop(Sampler *self, const Walk *walk, int place, int64_t now)
     Watched *watched = &self->watched[place];
     LoopSteps *loop = watched->loop;
     int steps = loop->current != NULL;
-    int64_t moments = moments_since(self, loop->began, now);
-    int64_t weight = moments * self->grid.interval;
+    int64_t weight = weight_in_step(self, loop->began);
     static Sample sample; /* large; there is one main thread */
-    if (!steps && (!watched->has_callbacks || moments == 0)) {
+    if (!steps && (!watched->has_callbacks || weight == 0)) {
         return;
     }
     sample_of(&sample, walk, watched, place, is_outer(self, place));
     if (steps && now - loop->began > self->part) {
         keep_of_long_step(self, &sample, loop->began, weight);
     }
-    if (moments > 0 && (!steps || self->wants_functions)) {
+    if (weight > 0 && (!steps || self->wants_functions)) {
         int has_waited = 2 * computed_in(self, weight, now) < weight;
         add_sample(self->samples, &sample, weight, has_waited ? 0 : weight);
         if (!steps && has_waited && weight > self->threshold && sample.count > 0) {

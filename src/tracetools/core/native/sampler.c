@@ -85,8 +85,9 @@ sampler_start(Sampler *self, PyObject *args)
     self->collecting = 0;
     self->answered = self->grid.start = monotonic();
     self->grid.seed = (uint64_t)self->answered ^ (uintptr_t)self;
-    self->woke = self->due = self->answered;
+    self->woke = self->due = self->noted = self->answered;
     self->next_reading = 0;
+    self->wake_count = 0;
     self->own.moment = 0;
     if (start_thread(self) < 0) {
         PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
@@ -390,7 +391,8 @@ note_collection(PyObject *Py_UNUSED(module), PyObject *begins)
             self->collecting = now;
         } else if (self->collecting) {
             int64_t since = self->collecting;
-            self->left_out += moments_until(&self->grid, now) - moments_until(&self->grid, since);
+            int64_t before = since > self->answered ? since : self->answered;
+            self->left_out += weight_since(self, before);
             if (self->collected_since == ALWAYS) {
                 self->collected_since = since;
             }

@@ -132,6 +132,15 @@ void look_at_pending_calls(void);
 
 /* ---- thread.c, sampler.c and answer.c */
 
+#define WAKES 64
+#define WAKES_READ 48 /* the thread may write to the others meanwhile */
+
+/* When the thread woke, and for how long that stands, in nanoseconds: for the moments that fell due
+   since it woke before. */
+typedef struct Wake {
+    int64_t moment, weight;
+} Wake;
+
 /* A loop, and what is known of its step. Changed with the GIL and the lock. */
 typedef struct Watched {
     LoopSteps *loop;        /* NULL for a free place */
@@ -155,11 +164,13 @@ typedef struct Sampler {
     int bits;               /* what the reporter is to do */
     Grid grid;              /* changed with the GIL and the lock */
     Watched watched[MOST_LOOPS];
+    Wake wakes[WAKES];      /* the last ones; the thread writes, the main thread reads */
+    uint64_t wake_count;
     int64_t asked_at, cpu_then; /* when it asked for a sample, and what had been computed */
     /* only used with the GIL */
     int64_t answered, walks, walk_time, answers;
     int64_t collecting;     /* when a collection of garbage has begun; 0 while there is none */
-    int64_t collected_since, left_out; /* the moments in collections since the last answer */
+    int64_t collected_since, left_out; /* the weight in collections since the last answer */
     Samples *samples;
     Entry *long_step;       /* samples of a step that takes long, the last one first */
     Py_ssize_t long_samples;
@@ -167,7 +178,7 @@ typedef struct Sampler {
     Entry *outworn;         /* what is to be freed where the program's code may run */
     /* of the thread */
     int own_thread;
-    int64_t woke, due, next_reading;
+    int64_t woke, due, noted, next_reading;
     Usage own;              /* as it was read last */
     Contention contention;
     Stall contended;        /* that goes on; its begin is 0 if none does */
@@ -189,6 +200,9 @@ void wait_for(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t nanoseco
 
 /* Return -1 if it cannot be started. */
 int start_thread(Sampler *self);
+
+/* The weight of all wakes after a moment, up to now. */
+int64_t weight_since(const Sampler *self, int64_t since);
 
 /* Let the reporter do something soon. From any thread. */
 void call_reporter(Sampler *self, int bits);

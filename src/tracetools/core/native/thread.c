@@ -83,16 +83,50 @@ look_at_step(Sampler *self, Watched *watched, int64_t now)
     return took > self->part;
 }
 
+/* Note that the thread woke. A sample is of the moment at which it is asked for. It would be wrong to
+   give it to the moment that fell due, a little before: what steps begin with would never be seen. */
+static void
+add_wake(Sampler *self, int64_t before, int64_t now)
+{
+    int64_t moments = moments_until(&self->grid, now) - moments_until(&self->grid, before);
+    Wake *wake = &self->wakes[self->wake_count % WAKES];
+    __atomic_store_n(&wake->moment, now, __ATOMIC_RELAXED);
+    __atomic_store_n(&wake->weight, moments * self->grid.interval, __ATOMIC_RELAXED);
+    __atomic_store_n(&self->wake_count, self->wake_count + 1, __ATOMIC_RELEASE);
+}
+
+int64_t
+weight_since(const Sampler *self, int64_t since)
+{
+    uint64_t count = __atomic_load_n(&self->wake_count, __ATOMIC_ACQUIRE);
+    int64_t weight = 0, moment = since;
+    for (uint64_t back = 1; back <= count && back <= WAKES_READ; back++) {
+        const Wake *wake = &self->wakes[(count - back) % WAKES];
+        moment = __atomic_load_n(&wake->moment, __ATOMIC_RELAXED);
+        if (moment <= since) {
+            return weight;
+        }
+        weight += __atomic_load_n(&wake->weight, __ATOMIC_RELAXED);
+    }
+    return count <= WAKES_READ ? weight : weight + moment - since; /* that long ago, time will do */
+}
+
 /* Ask the main thread for a sample, unless it was asked before. */
 static void
 ask(Sampler *self)
 {
-    if (__atomic_load_n(&self->is_asked, __ATOMIC_ACQUIRE)) {
+    int is_asked = __atomic_load_n(&self->is_asked, __ATOMIC_ACQUIRE);
+    if (!is_asked) {
+        __atomic_store_n(&self->cpu_then, cpu_of(self->main_thread), __ATOMIC_RELAXED);
+        __atomic_store_n(&self->is_asked, 1, __ATOMIC_RELEASE);
+    }
+    int64_t now = monotonic(); /* as late as can be, for what runs then is what is seen */
+    add_wake(self, self->noted, now);
+    self->noted = now;
+    if (is_asked) {
         return;
     }
-    __atomic_store_n(&self->cpu_then, cpu_of(self->main_thread), __ATOMIC_RELAXED);
-    __atomic_store_n(&self->asked_at, monotonic(), __ATOMIC_RELAXED);
-    __atomic_store_n(&self->is_asked, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&self->asked_at, now, __ATOMIC_RELAXED);
     if (Py_AddPendingCall(answer, (void *)self->id) < 0) { /* there is no room for it just now */
         __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
     } else {
@@ -127,12 +161,14 @@ look(Sampler *self, int64_t now)
             steps |= is_stepping(self->watched[place].loop);
         }
     }
+    if (wants_sample) {
+        ask(self);
+    } else {
+        self->noted = now;
+    }
     look_for_stalls(self, now, steps);
     if (self->has_callbacks) {
         look_for_stillness(self, now, steps);
-    }
-    if (wants_sample) {
-        ask(self);
     }
     if (__atomic_load_n(&self->bits, __ATOMIC_RELAXED)) {
         pthread_cond_signal(&self->to_reporter);

@@ -225,6 +225,9 @@ int wake_stepped(PyObject *coroutine);
 /* What a stepped or observed coroutine stands for, borrowed. */
 PyObject *coroutine_within(PyObject *stepped);
 
+/* What a stepped coroutine steps, borrowed; any other as it is. */
+PyObject *coroutine_stepped(PyObject *coroutine);
+
 /* ---- chains.c: what attribution/wait_names.py and awaits.py read of await chains */
 
 #define MAX_LINKS 64

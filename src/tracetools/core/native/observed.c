@@ -319,11 +319,14 @@ PyTypeObject ObservedFunctionType = {
 
 /* ---- functions of the module */
 
-/* observed_frame(object): the frame of an observed coroutine that is not over, else None. */
+/* observed_frame(object): the frame of an observed coroutine that is not over, else None.
+
+   Another recording may step it. */
 static PyObject *
 observed_frame(PyObject *Py_UNUSED(module), PyObject *object)
 {
     PyObject *frame = Py_None;
+    object = coroutine_stepped(object);
     if (Py_IS_TYPE(object, &ObservedCoroutineType) && ((Through *)object)->state != ENDED) {
         frame = ((Through *)object)->frame;
     }

@@ -481,6 +481,15 @@ stepped_get_is_over(SteppedCoroutine *self, void *Py_UNUSED(closure))
 /* ---- the type */
 
 PyObject *
+coroutine_stepped(PyObject *coroutine)
+{
+    while (Py_IS_TYPE(coroutine, &SteppedCoroutineType)) {
+        coroutine = ((SteppedCoroutine *)coroutine)->coroutine;
+    }
+    return coroutine;
+}
+
+PyObject *
 coroutine_within(PyObject *stepped)
 {
     for (;;) {

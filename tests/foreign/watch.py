@@ -73,7 +73,8 @@ class Watch(trio.abc.Instrument):
         except Exception as error:
             yield f"the profile is wrong: {error!r}"
             return
-        if any(is_over(task) for task in list(self.ours._tasks.accounts)):
+        loops = self.ours._recorder.loops
+        if any(is_over(task) for loop in loops for task in list(loop.tasks.values())):
             yield "a task that has exited is kept"
         if self.way != "shared" and self.over and self.ours._recorder.loops:
             yield "the run is over and is still recorded"

@@ -102,7 +102,7 @@ def what_is_wrong(world: World, name: str, first: int, count: int) -> str:
 def may_be_raised(error: BaseException, name: str) -> bool:
     """Whether Python itself raises such an error where memory is short."""
     of_python = isinstance(error, SystemError) and "without" in str(error)  # ... an exception set
-    raises = name.endswith(("refused", "fails", "lacks"))
+    raises = name.endswith(("refused", "fails", "lacks")) or name in MAKES_FUNCTIONS
     return isinstance(error, MemoryError) or (raises and of_python)
 
 

@@ -276,21 +276,7 @@ ENTRIES: dict[str, Callable[[World], object]] = {
 """What is called, by the name of what this is about: `Type`, `Type.method` or `function`."""
 
 IN_THE_SAME_CALL = {
-    "span": "Span",
-    "open_span": "Span",
-    "close_span": "Span",
-    "do_nothing": "Span",
     "TaskSteps.stepped": "SteppedCoroutine",
-    "ObservedGenerator.send": "ObservedGenerator",
-    "ObservedGenerator.throw": "ObservedGenerator",
-    "ObservedGenerator.close": "ObservedGenerator",
-    "ObservedCoroutine.send": "ObservedCoroutine",
-    "ObservedCoroutine.throw": "ObservedCoroutine",
-    "ObservedCoroutine.close": "ObservedCoroutine",
-    "ObservedCoroutine.__await__": "ObservedAwait",
-    "ObservedAwait.send": "ObservedAwait",
-    "ObservedAwait.throw": "ObservedAwait",
-    "ObservedAwait.close": "ObservedAwait",
     "Moment": "Rows",
     "Rows.add": "Rows",
     "Rows.add_moment": "Rows",
@@ -306,18 +292,15 @@ IN_THE_SAME_CALL = {
 }
 """Entry points that the call of another one calls as well."""
 
-ONCE = {
-    *("use_spans", "use_current", "set_current", "end_samplers", "forget_samplers"),
-    "register_step_code",
-}
+ONCE = {"end_samplers", "forget_samplers", "register_step_code"}
 """Those that are called once in a process, or when a recording begins."""
 
 NOT_YET = {
-    *("Method", "Method.__reduce__", "ObservedFunction.__reduce__"),
-    *("Resumed", "Resumed.__enter__", "Resumed.__exit__"),
+    *("Method", "Method.__reduce__", "AsyncioSpawns", "AsyncioSpawns.learn", "spawning_init"),
     *("TrioSpawns", "TrioSpawns.follow", "TrioSpawns.learn", "TrioSpawns.task_spawned"),
     *("TrioSpawns.wrap", "exit_account", "measured_poll", "measured_run", "MainSampler.used"),
-    *("WaitEnds", "WaitEnds.end", "WaitEnds.end_unknown", "note_collection"),
+    *("WaitEnds", "WaitEnds.end", "WaitEnds.end_unknown", "WaitEnds.stack_of"),
+    *("note_collection", "reported_call_soon"),
 }
 """Those that have no line yet."""
 

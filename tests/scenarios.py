@@ -32,7 +32,7 @@ def work(ns: int) -> None:
     """Be busy for so long, and let functions be sampled."""
     World.clock.tick(ns)
     for sampler in tuple(World.samplers):
-        sampler._sample(1000)
+        sampler._sample(lambda _: 1000)
 
 
 async def rest(ns: int) -> None:

@@ -314,7 +314,7 @@ def test_functions_of_threads_are_sampled_below_them(way, tmp_path, monkeypatch)
 
     def inner():
         World.clock.tick(5)
-        samplers[0]._sample(1000)
+        samplers[0]._sample(lambda _: 1000)
 
     async def main():
         await call(outer)

@@ -92,12 +92,12 @@ def test_samples_weigh_what_fell_due_in_the_step(program):
     took = time.perf_counter_ns() - begin
     weights = program.weights()
     assert set(weights) <= {"compute", "<lambda>", ""}  # "" as the step begins
-    assert took - 40 * MS < weights["compute"] <= took + MS
+    assert took // 4 < weights["compute"] < 2 * took
 
 
 def test_a_call_that_waits_has_all_moments_of_its_time(program):
     program.step(lambda: sleep(0.2))
-    assert program.weights()["sleep"] >= 198 * MS
+    assert program.weights()["sleep"] >= 150 * MS
 
 
 def test_what_falls_due_before_a_step_is_not_given_to_it(program):

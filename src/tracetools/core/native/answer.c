@@ -225,14 +225,16 @@ is_outer(Sampler *self, int place)
 
 /* What has fallen due since the last answer, and since a step began, in nanoseconds. */
 static int64_t
-weight_in_step(Sampler *self, int64_t began)
+weight_in_step(Sampler *self, int64_t began, int64_t now)
 {
     int64_t since = self->answered < began ? began : self->answered;
     int64_t weight = weight_since(self, since);
     if (since <= self->collected_since) {
         weight -= self->left_out;
     }
-    return weight < 0 ? 0 : weight;
+    /* The thread may have woken late, as on a busy machine, for what fell due long before. */
+    int64_t most = now - since + 2 * self->grid.interval;
+    return weight < 0 ? 0 : weight < most ? weight : most;
 }
 
 /* Add the sample of one loop, if moments have fallen due in what it does. */
@@ -242,7 +244,7 @@ sample_loop(Sampler *self, const Walk *walk, int place, int64_t now)
     Watched *watched = &self->watched[place];
     LoopSteps *loop = watched->loop;
     int steps = loop->current != NULL;
-    int64_t weight = weight_in_step(self, loop->began);
+    int64_t weight = weight_in_step(self, loop->began, now);
     static Sample sample; /* large; there is one main thread */
     if (!steps && (!watched->has_callbacks || weight == 0)) {
         return;

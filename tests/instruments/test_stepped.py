@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextvars
 import copy
 import gc
 import inspect
@@ -22,6 +23,8 @@ from tracetools.testing import FakeClock
 
 class Owner:
     """Closes accounts, and notes what it is told."""
+
+    scheduled = False
 
     def __init__(self):
         self.heard = []
@@ -99,17 +102,13 @@ def test_before_its_first_step_it_is_prepared_once(world):
     coroutine.close()
 
 
-def test_it_is_prepared_for_each_step_if_that_is_asked_for(world):
-    prepared = []
-
-    def prepare(account):
-        prepared.append(account)
-        return prepare
-
-    coroutine = world.step(works(world.clock), prepare=prepare)
-    coroutine.send(None)
-    coroutine.send(None)
-    assert prepared == [world.account] * 2
+def test_a_context_that_others_have_as_well_says_in_each_step_whose_it_is(world):
+    shared = contextvars.ContextVar("shared", default=None)
+    coroutine = world.step(works(world.clock), shared=shared)
+    for _ in range(2):
+        shared.set(None)
+        coroutine.send(None)
+        assert shared.get() is world.account
     coroutine.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from tests import strategies
 from tests.strategies import AWAITS, PROGRAMS, expected, numbers, without_awaits
 from tracetools.core import accounting
-from tracetools.core.accounting import LoopAccount, ThreadAccount, outwards, sweep
+from tracetools.core.accounting import LoopAccount, Opened, ThreadAccount, outwards, sweep
 from tracetools.core.stacks import Frame, StackTree, Times
 from tracetools.recording.recorder import Recorder
 from tracetools.testing import FakeClock, ScriptedLoop
@@ -66,6 +67,56 @@ def test_what_was_awaited_has_the_idle_time_and_not_the_queueing():
     assert [times.idle for times in awaits_of(profile, "await reply")] == [10]
     assert [times.scheduled for times in awaits_of(profile, "task")] == [5]
     assert awaits_of(profile, "not yet") == []
+
+
+class ClosesSpan:
+    """Opens a span, and closes it when it is finalised: as garbage, for it is a cycle."""
+
+    def __init__(self, task, closed):
+        self.itself, self.task, self.closed = self, task, closed
+        self.span = task.open(Frame("garbage"), 10)
+
+    def __del__(self):
+        self.task.close(self.span, 20)
+        self.closed.append(self.span)
+
+
+@pytest.fixture
+def collect_after():
+    """Return what lets garbage be collected once so many more objects were made."""
+    enabled, thresholds = gc.isenabled(), gc.get_threshold()
+    gc.disable()
+
+    def collect(count):
+        gc.set_threshold(gc.get_count()[0] + count, *thresholds[1:])
+        gc.enable()
+
+    yield collect
+    gc.set_threshold(*thresholds)
+    (gc.enable if enabled else gc.disable)()
+
+
+@pytest.mark.parametrize("count", range(-1, 3))
+def test_a_span_that_a_finaliser_closes_while_another_one_opens_stays_closed(collect_after, count):
+    loop = LoopAccount(StackTree(), 0)
+    task = loop.spawn(loop.tree.root, Frame("task"), 0)
+    task.begin_step(0)
+    around = task.open(Frame("around"), 5)
+    new = loop.tree.child(around.stack, Frame("new"))
+    closed = []
+    ClosesSpan(task, closed)
+    loop.tree.child(task.stack, new.frame)
+    no_spares = [Opened(task, None, around.stack, 0, 0) for _ in range(100)]
+    collect_after(count)
+    opened = task.open(new.frame, 15)
+    gc.disable()
+    task.close(opened, 30)
+    del no_spares
+    assert (task.innermost is around) is bool(closed)
+    gc.collect()
+    assert len(closed) == 1
+    assert task.innermost is around
+    assert task.stack is around.stack
 
 
 def test_a_span_that_is_closed_meanwhile_begins_another_wait():

@@ -205,16 +205,20 @@ class TaskSteps:
         if self.function is frame:
             self.function = None
             return None
-        stack = self.stack
-        try:
-            inner = stack.children[frame]
-        except KeyError:
-            inner = self.loop.tree.child(stack, frame)
+        while True:
+            stack, outer = self.stack, self.innermost
+            try:
+                inner = stack.children[frame]
+            except KeyError:
+                inner = self.loop.tree.child(stack, frame)
             collected = self.loop.collected  # perhaps while the stack was made
             now = collected if now < collected else now  # noqa: FURB136  # a call may collect
+            opened = Opened(self, outer, inner, now, self.busy)
+            if self.innermost is outer and self.loop.collected <= now:
+                break  # else garbage was collected, and a finaliser may have closed spans
         inner.entries += entries
         self.stack = inner
-        self.innermost = opened = Opened(self, self.innermost, inner, now, self.busy)
+        self.innermost = opened
         return opened
 
     def close_current(self, opened: Opened, now: int) -> bool:

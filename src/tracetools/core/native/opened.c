@@ -5,13 +5,24 @@
 
 static Spare spare;
 
+/* Make one that is not filled yet, so that it can be dropped. It may collect garbage. */
 static Opened *
-make_opened(PyObject *account, Opened *outer, Stack *stack, int64_t since, int64_t busy)
+make_opened(void)
 {
     Opened *self = (Opened *)take_spare(&spare, &OpenedType);
     if (self == NULL && (self = PyObject_GC_New(Opened, &OpenedType)) == NULL) {
         return NULL;
     }
+    self->account = NULL;
+    self->outer = NULL;
+    self->stack = NULL;
+    return self;
+}
+
+static void
+fill_opened(Opened *self, PyObject *account, Opened *outer, Stack *stack, int64_t since,
+            int64_t busy)
+{
     Py_INCREF(account);
     self->account = account;
     Py_XINCREF(outer);
@@ -21,7 +32,6 @@ make_opened(PyObject *account, Opened *outer, Stack *stack, int64_t since, int64
     self->since = since;
     self->busy = busy;
     PyObject_GC_Track((PyObject *)self);
-    return self;
 }
 
 static PyObject *
@@ -39,7 +49,11 @@ opened_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *kwargs)
         return NULL;
     }
     Opened *around = outer == Py_None ? NULL : (Opened *)outer;
-    return (PyObject *)make_opened(account, around, (Stack *)stack, since, busy);
+    Opened *self = make_opened();
+    if (self != NULL) {
+        fill_opened(self, account, around, (Stack *)stack, since, busy);
+    }
+    return (PyObject *)self;
 }
 
 static int
@@ -132,27 +146,40 @@ find_child(LoopSteps *loop, Stack *stack, PyObject *frame, int64_t *now)
     return (Stack *)made;
 }
 
-Opened *
-open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries)
+/* Find the stack of a span in a task, a new reference. What is called where it is new may close
+   spans of the task: a finaliser's, say. */
+static Stack *
+find_inner(TaskSteps *task, PyObject *frame, int64_t *now)
+{
+    for (;;) {
+        Stack *around = task->stack; /* its tree keeps it */
+        Stack *inner = find_child(task->loop, around, frame, now);
+        if (inner == NULL || task->stack == around) {
+            return inner;
+        }
+        Py_DECREF(inner);
+    }
+}
+
+/* Open a span by an object that is there already: from when the stack is found on, nothing is called
+   until the span is open. Return whether it is. */
+static int
+open_by(Opened *opened, TaskSteps *task, PyObject *frame, int64_t now, int64_t entries)
 {
     if (task->closed != NULL && PyDict_GET_SIZE(task->closed) > 0) {
         if (call_leave(task, &now) < 0) {
-            return NULL;
+            return 0;
         }
     }
     if (task->function == frame) {
         Py_CLEAR(task->function);
-        return NULL;
+        return 0;
     }
-    Stack *inner = find_child(task->loop, task->stack, frame, &now);
+    Stack *inner = find_inner(task, frame, &now);
     if (inner == NULL) {
-        return NULL;
+        return 0;
     }
-    Opened *opened = make_opened((PyObject *)task, task->innermost, inner, now, task->busy);
-    if (opened == NULL) {
-        Py_DECREF(inner);
-        return NULL;
-    }
+    fill_opened(opened, (PyObject *)task, task->innermost, inner, now, task->busy);
     inner->entries += entries;
     Stack *around = task->stack;
     Opened *outer = task->innermost;
@@ -161,6 +188,16 @@ open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries)
     task->innermost = opened;
     Py_DECREF(around);
     Py_XDECREF(outer);
+    return 1;
+}
+
+Opened *
+open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries)
+{
+    Opened *opened = make_opened();
+    if (opened != NULL && !open_by(opened, task, frame, now, entries)) {
+        Py_CLEAR(opened);
+    }
     return opened;
 }
 

@@ -75,6 +75,24 @@ def test_each_callback_is_charged_by_its_function(recorded, clock):
     assert all(times.idle == times.scheduled == times.entries == 0 for times in found.values())
 
 
+def test_a_callback_whose_class_has_no_hash_is_called_and_charged(recorded, clock):
+    class Unhashable(type):
+        def __eq__(cls, other):
+            raise AssertionError("compared")
+
+        __hash__ = None
+
+    class Callback(metaclass=Unhashable):
+        def __call__(self):
+            clock.tick(5)
+
+    async def main():
+        asyncio.get_running_loop().call_soon(Callback())
+        await until_called()
+
+    assert [times.busy for times in recorded(main).values()] == [5]
+
+
 def test_a_profile_in_the_midst_of_a_callback_keeps_the_laws(clock, tmp_path):
     recording = record(tmp_path / "stack", clock=clock, flush_interval=None)
 

@@ -116,7 +116,7 @@ def measured_run(original: Callable[[Any], Any], uses: _Uses) -> Callable[[Any],
     def _run(self: Any) -> Any:
         callback = self._callback
         kind = type(callback)
-        if kind in uses.first_steps or (
+        if (type(kind) is type and kind in uses.first_steps) or (  # any other may have no hash
             issubclass(kind, BuiltinMethodType) and type(callback.__self__) in uses.futures
         ):
             try:

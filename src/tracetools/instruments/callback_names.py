@@ -115,9 +115,9 @@ def _within(callback: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]
         return callback.__func__, args
     if kind is _LRU_CACHE:
         return callback.__wrapped__, args
-    if functools.partial in classes_of(kind):
+    if _derives(kind, functools.partial):
         return _FUNC(callback), (*_ARGS(callback), *args)
-    is_class = type in classes_of(kind)
+    is_class = _derives(kind, type)
     called = _found_in(callback, "__init__") if is_class else _found_in(kind, "__call__")
     return None if called is None or type(called) is _SLOT else (called, args)
 
@@ -127,6 +127,11 @@ _FUNC: Final = functools.partial.__dict__["func"].__get__
 _ARGS: Final = functools.partial.__dict__["args"].__get__
 _SLOT: Final = type(object.__init__)
 """The type of special methods that are written in C."""
+
+
+def _derives(kind: type, base: type) -> bool:
+    """Whether a class is another one or derives from it; its metaclass is not asked."""
+    return any(known is base for known in classes_of(kind))
 
 
 def _found_in(kind: type, name: str) -> Any:
@@ -141,14 +146,14 @@ def _frame_without_code(callback: Any) -> Frame | None:
     It has no location. A method of a future is asyncio's own.
     """
     kind = type(callback)
-    if BuiltinMethodType not in classes_of(kind):
-        return Frame(_name(callback if type in classes_of(kind) else kind))
+    if not _derives(kind, BuiltinMethodType):
+        return Frame(_name(callback if _derives(kind, type) else kind))
     owner = callback.__self__
     if owner is None or type(owner) is ModuleType:
         module = callback.__module__
         return Frame(f"{module}.{callback.__name__}" if type(module) is str else callback.__name__)
-    of_class = owner if type in classes_of(type(owner)) else type(owner)
-    if compat.asyncio_future_class() in classes_of(of_class):
+    of_class = owner if _derives(type(owner), type) else type(owner)
+    if _derives(of_class, compat.asyncio_future_class()):
         return None
     return Frame(f"{_name(of_class)}.{callback.__name__}")
 

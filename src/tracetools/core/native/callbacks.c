@@ -75,6 +75,7 @@ is_of_asyncio(Method *self, PyObject *callback)
         return is_future(self, PyCFunction_GET_SELF(callback));
     }
     if (kind == &PyFunction_Type || kind == &PyMethod_Type ||
+        !Py_IS_TYPE((PyObject *)kind, &PyType_Type) || /* or hashing it may run Python code */
         PySet_Contains(use(self, FIRST_STEPS), (PyObject *)kind) != 1) {
         return 0;
     }

@@ -32,7 +32,8 @@ task_of(Method *self, PyObject *callback)
         task = is_wakeup(self, callback) ? PyCFunction_GET_SELF(callback) : NULL;
         Py_XINCREF(task);
     } else if (Py_TYPE(callback) == self->memo ||
-               PySet_Contains(use(self, FIRST_STEPS), (PyObject *)Py_TYPE(callback)) == 1) {
+               (Py_IS_TYPE((PyObject *)Py_TYPE(callback), &PyType_Type) && /* hashed by C code */
+                PySet_Contains(use(self, FIRST_STEPS), (PyObject *)Py_TYPE(callback)) == 1)) {
         self->memo = Py_TYPE(callback);
         task = PyObject_GetAttr(callback, name_self);
     }

@@ -356,6 +356,23 @@ def test_the_owner_hears_of_one_that_is_dropped(world):
     assert world.owner.heard[-1] == "dropped"
 
 
+@pytest.mark.skipif(native is None, reason="a generator that is dropped raises nothing")
+def test_what_strikes_while_it_is_closed_is_raised_once_the_coroutine_is_closed(world, monkeypatch):
+    def exited(account):
+        world.owner.heard.append("exited")
+        if len(world.owner.heard) == 1:
+            raise StruckError
+
+    monkeypatch.setattr(world.owner, "exited", exited)
+    inner = works(world.clock)
+    coroutine = world.step(inner)
+    coroutine.send(None)
+    with pytest.raises(StruckError):
+        coroutine.close()
+    assert inspect.getcoroutinestate(inner) == inspect.CORO_CLOSED
+    assert world.owner.heard == ["exited", "exited"]
+
+
 def test_it_is_known_whose_steps_are_recorded(world):
     first, second = world.owner, Owner()
     inner = world.step(works(world.clock))

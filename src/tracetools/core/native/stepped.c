@@ -386,11 +386,14 @@ static PyObject *
 stepped_close(SteppedCoroutine *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *done = stepped_over(self, NULL);
-    if (done == NULL) {
-        return NULL;
+    PyObject *struck = done == NULL ? take_error() : NULL;
+    Py_XDECREF(done);
+    PyObject *closed = PyObject_CallMethodNoArgs(self->coroutine, name_close);
+    if (struck != NULL) { /* the program's: the coroutine is closed nevertheless */
+        Py_CLEAR(closed);
+        give_error_after(struck);
     }
-    Py_DECREF(done);
-    return PyObject_CallMethodNoArgs(self->coroutine, name_close);
+    return closed;
 }
 
 static PyObject *

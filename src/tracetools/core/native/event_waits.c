@@ -73,11 +73,13 @@ loops_here(Method *self)
     if (found == NULL) {
         return PyErr_Occurred() ? NULL : PyTuple_New(0);
     }
+    Py_INCREF(found); /* a finaliser may end the recording while the tuple is made */
     if (PyTuple_Check(found)) {
-        Py_INCREF(found);
         return found;
     }
-    return PyTuple_Pack(1, found);
+    PyObject *loops = PyTuple_Pack(1, found);
+    Py_DECREF(found);
+    return loops;
 }
 
 static PyObject *

@@ -356,12 +356,31 @@ def test_the_owner_hears_of_one_that_is_dropped(world):
     assert world.owner.heard[-1] == "dropped"
 
 
+@pytest.mark.parametrize("often", [1, 2])
+def test_an_error_of_ours_at_the_end_leaves_the_result_as_it_is(world, monkeypatch, often):
+    exited, errors = world.owner.exited, [ZeroDivisionError] * often
+
+    def fails(account):
+        if errors:
+            raise errors.pop()
+        exited(account)
+
+    monkeypatch.setattr(world.owner, "exited", fails)
+    coroutine = world.step(works(world.clock))
+    coroutine.send(None)
+    coroutine.send(None)
+    with pytest.raises(StopIteration) as stop:
+        coroutine.send(None)
+    assert stop.value.value == "result"
+    assert not errors
+
+
 @pytest.mark.skipif(native is None, reason="a generator that is dropped raises nothing")
 def test_what_strikes_while_it_is_closed_is_raised_once_the_coroutine_is_closed(world, monkeypatch):
     def exited(account):
         world.owner.heard.append("exited")
         if len(world.owner.heard) == 1:
-            raise StruckError
+            strikes(14, inspect.currentframe())
 
     monkeypatch.setattr(world.owner, "exited", exited)
     inner = works(world.clock)

@@ -265,18 +265,19 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
 def _finish(
     itself: ref[SteppedCoroutine], account: TaskAccount, tell: Callable[[TaskAccount], None]
 ) -> None:
-    """End the stepped coroutine, whatever strikes meanwhile."""
+    """End the stepped coroutine, whatever strikes meanwhile; an error of ours is dropped."""
     try:
         stepped = itself()
         if stepped is not None:
             stepped.over()
         tell(account)
-    except BaseException:
-        with Insist() as insist:
+    except BaseException as error:
+        with Insist(quietly=True) as insist:
             insist.do(tell, account)
             if (stepped := itself()) is not None:
                 insist.do(stepped.over)
-        raise
+        if is_interruption(error):
+            raise
 
 
 def _struck_below_ours(error: BaseException) -> bool:

@@ -28,43 +28,7 @@ static PyObject *name_reduce;
 
 /* ---- the end */
 
-/* Tell the owner something about the account. An error that is set stays, or is the context. */
-static int
-tell(SteppedCoroutine *self, PyObject *what)
-{
-    PyObject *earlier = take_error();
-    PyObject *account = (PyObject *)self->account;
-    PyObject *done = PyObject_CallMethodOneArg(self->owner, what, account);
-    if (done == NULL) { /* a signal handler of the program's has struck: once more */
-        PyObject *struck = take_error();
-        done = PyObject_CallMethodOneArg(self->owner, what, account);
-        if (done == NULL) {
-            PyErr_Clear();
-        }
-        give_error(struck);
-    } else if (earlier == NULL) {
-        Py_DECREF(done);
-        return 0;
-    }
-    Py_XDECREF(done);
-    give_error_after(earlier);
-    return -1;
-}
-
-static int
-finish(SteppedCoroutine *self, PyObject *what)
-{
-    self->is_over = 1;
-    if (self->is_finished) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    self->is_finished = 1;
-    return tell(self, what);
-}
-
-/* ---- one step */
-
-/* Handle an error of what was called before or after a step.
+/* Handle an error of what was called before or after a step, or at the end.
    Return it if it is the program's. Else the recording stops, and NULL is returned. If there is no
    memory even to stop it, it goes on without the step. */
 static PyObject *
@@ -87,6 +51,48 @@ sort_out(SteppedCoroutine *self)
     Py_DECREF(done);
     return NULL;
 }
+
+/* Tell the owner something about the account. An error that is set stays, or is the context. */
+static int
+tell(SteppedCoroutine *self, PyObject *what)
+{
+    PyObject *earlier = take_error();
+    PyObject *account = (PyObject *)self->account;
+    PyObject *struck = NULL;
+    PyObject *done = PyObject_CallMethodOneArg(self->owner, what, account);
+    if (done == NULL) { /* a signal handler of the program's may have struck: once more */
+        struck = take_error();
+        done = PyObject_CallMethodOneArg(self->owner, what, account);
+        PyObject *again = done == NULL ? sort_out(self) : NULL;
+        if (is_interruption(struck)) {
+            Py_XDECREF(again);
+        } else {
+            Py_SETREF(struck, again);
+        }
+    }
+    Py_XDECREF(done);
+    if (struck == NULL && earlier == NULL) {
+        return 0;
+    }
+    if (struck != NULL) {
+        give_error(struck);
+    }
+    give_error_after(earlier);
+    return -1;
+}
+
+static int
+finish(SteppedCoroutine *self, PyObject *what)
+{
+    self->is_over = 1;
+    if (self->is_finished) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    self->is_finished = 1;
+    return tell(self, what);
+}
+
+/* ---- one step */
 
 /* Call `prepare`, once. */
 static int

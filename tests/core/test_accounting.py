@@ -69,6 +69,22 @@ def test_what_was_awaited_has_the_idle_time_and_not_the_queueing():
     assert awaits_of(profile, "not yet") == []
 
 
+def test_a_task_whose_last_step_stops_the_recording_exits_once():
+    class Stopping(LoopAccount):
+        def step_ended(self, task, began, now):
+            self.finish(now)
+            return now
+
+    loop = Stopping(StackTree(), 0)
+    loop.due = 0
+    task = loop.spawn(loop.tree.root, Frame("task"), 0)
+    task.begin_step(4)
+    loop.exit(task, 10)
+    assert (task.base.busy, task.base.rest, loop.lifetimes) == (6, 4, 10)
+    assert not loop.tasks
+    assert not loop.changing
+
+
 class ClosesSpan:
     """Opens a span, and closes it when it is finalised: as garbage, for it is a cycle."""
 

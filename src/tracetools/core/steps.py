@@ -477,6 +477,8 @@ class LoopSteps:
             self.settle_wait(task, now)
             if over and task.innermost is not None:
                 task.note_left_open()
+            if task not in self.tasks:  # the recording was stopped by what was called
+                return
             task.finish(now)
             self.lifetimes += now - task.born
             self.exited = now

@@ -288,6 +288,10 @@ exit_known_task(LoopSteps *loop, TaskSteps *task, int64_t now, int over)
         call_for_nothing((PyObject *)task, "note_left_open") < 0) {
         return -1;
     }
+    int known = PyDict_Contains(loop->tasks, (PyObject *)task);
+    if (known <= 0) { /* the recording was stopped by what was called */
+        return known;
+    }
     if (finish_task(task, now) < 0) {
         return -1;
     }

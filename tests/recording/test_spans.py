@@ -10,7 +10,10 @@ import doctest
 import functools
 import gc
 import inspect
+import os
 import pickle
+import platform
+import signal
 import sys
 import threading
 import traceback
@@ -27,6 +30,7 @@ import trio
 
 from tests.strategies import numbers
 from tracetools import compat, observe, span
+from tracetools.core.native import native
 from tracetools.core.stacks import ROOT, Frame, Times
 from tracetools.recording import spans
 from tracetools.recording.current import recorded_loops
@@ -1696,3 +1700,99 @@ def test_a_span_has_no_line_where_python_cannot_say_who_calls(monkeypatch, loop)
         loop.tick(1)
     assert (ROOT, Frame("task"), Frame("work")) in loop.profile.stacks
     assert times(loop, "work").busy == 1
+
+
+# ------------------------------------------------------------------------------ a deep recursion
+
+
+@observe
+def deep(levels):
+    return deep(levels - 1) + 1 if levels else 0
+
+
+@observe
+async def deep_coroutine(levels):
+    return await deep_coroutine(levels - 1) + 1 if levels else await switch()
+
+
+@observe
+def deep_generator(levels):
+    return (yield from deep_generator(levels - 1)) + 1 if levels else (yield)
+
+
+def send_twice(made):
+    made.send(None)
+    with pytest.raises(StopIteration) as stop:
+        made.send(0)
+    return stop.value.value
+
+
+DEEP_CALLS = [
+    deep,
+    lambda levels: send_twice(deep_coroutine(levels)),
+    lambda levels: send_twice(deep_generator(levels)),
+]
+
+
+def in_small_stack(call):
+    """Call something in a thread of little C stack, and return what it returns or raises."""
+    results = []
+
+    def run():
+        try:
+            results.append(call())
+        except RecursionError as error:
+            results.append(error)
+
+    size = threading.stack_size(1 << 20)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+    finally:
+        threading.stack_size(size)
+    thread.join()
+    return results[0]
+
+
+@pytest.fixture
+def deep_limit():
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(100_000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+may_go_deep = pytest.mark.skipif(
+    native is None or platform.libc_ver()[0] != "glibc" or "asan" in os.getenv("LD_PRELOAD", ""),
+    reason="there is no C stack but the thread's",
+)
+
+
+@may_go_deep
+@pytest.mark.parametrize("call", DEEP_CALLS)
+def test_a_recursion_goes_deeper_than_the_c_stack_reaches(call, deep_limit, recording):
+    with mock.patch.dict(sys.modules):
+        sys.modules.pop("greenlet", None)
+        assert in_small_stack(lambda: call(8000)) == 8000
+
+
+@may_go_deep
+def test_a_recursion_deeper_than_the_c_stack_is_an_error_beside_greenlets(deep_limit, recording):
+    with mock.patch.dict(sys.modules, greenlet=types.ModuleType("greenlet")):
+        assert isinstance(in_small_stack(lambda: deep(8000)), RecursionError)
+
+
+@may_go_deep
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there is no mask of signals")
+def test_a_mask_of_signals_that_was_set_deep_stays(deep_limit):
+    @observe
+    def block(levels):
+        if levels:
+            return block(levels - 1)
+        return signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+
+    def blocked():
+        block(8000)
+        return signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    assert in_small_stack(blocked) >= {signal.SIGUSR1}

@@ -35,7 +35,7 @@ coroutine_am_send(Through *self, PyObject *value, PyObject **result)
         return PYGEN_ERROR;
     }
     self->state = RUNNING;
-    PySendResult sent = PyIter_Send(coroutine, value, result);
+    PySendResult sent = send_deep(coroutine, value, result);
     if (sent == PYGEN_NEXT || (sent == PYGEN_ERROR && !inner_has_ended(coroutine, "cr_frame"))) {
         self->state = SUSPENDED;
         return sent;

@@ -50,7 +50,7 @@ generator_am_send(Through *self, PyObject *value, PyObject **result)
     if (resume(self, &opened) < 0) {
         return PYGEN_ERROR;
     }
-    PySendResult sent = PyIter_Send(generator, value, result);
+    PySendResult sent = send_deep(generator, value, result);
     int is_over =
         sent == PYGEN_RETURN || (sent == PYGEN_ERROR && inner_has_ended(generator, "gi_frame"));
     *result = leave_span(self, opened, *result, is_over);

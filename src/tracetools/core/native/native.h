@@ -368,6 +368,12 @@ extern PyObject *find_site_by;
 /* The frame of a span that is made just now, by its name; a new reference. */
 PyObject *find_frame(PyObject *name);
 
+/* ---- depth.c */
+
+/* Call a function, or step a coroutine or generator, on another C stack where little is left. */
+PyObject *call_deep(PyObject *function, PyObject *const *args, size_t count, PyObject *names);
+PySendResult send_deep(PyObject *inner, PyObject *value, PyObject **result);
+
 /* ---- observed.c: `observe` of recording/spans.py */
 
 /* A function that is observed. */

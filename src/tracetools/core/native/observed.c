@@ -11,7 +11,7 @@ call_function(ObservedFunction *self, PyObject *const *args, size_t count, PyObj
     if (is_recording && open_here(self->frame, 1, &opened) < 0) {
         return NULL;
     }
-    return close_and_return(opened, PyObject_Vectorcall(self->function, args, count, names));
+    return close_and_return(opened, call_deep(self->function, args, count, names));
 }
 
 static PyObject *

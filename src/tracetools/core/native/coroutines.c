@@ -77,7 +77,7 @@ call_through(Through *self, const char *method, PyObject *const *args, Py_ssize_
     if (is_step) {
         self->state = RUNNING;
     }
-    PyObject *result = PyObject_Vectorcall(called, args, count, NULL);
+    PyObject *result = call_deep(called, args, count, NULL);
     Py_DECREF(called);
     if (!is_step) {
         return result;

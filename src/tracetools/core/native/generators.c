@@ -91,7 +91,7 @@ call_through(Through *self, const char *method, PyObject *const *args, Py_ssize_
         Py_DECREF(called);
         return NULL;
     }
-    PyObject *result = PyObject_Vectorcall(called, args, count, NULL);
+    PyObject *result = call_deep(called, args, count, NULL);
     Py_DECREF(called);
     if (!is_step && !is_new) {
         return result;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import sys
 import threading
 import types
 import weakref
@@ -14,6 +15,7 @@ import anyio.to_thread
 import pytest
 import trio
 
+from tests import processes
 from tracetools.attribution.awaits import note_future
 from tracetools.attribution.wait_names import WaitNames
 from tracetools.attribution.waits import Waits
@@ -370,3 +372,23 @@ def test_limiters_take_note_of_each_wait(parked):
     assert seen == ["await CapacityLimiter"]
     noted = parked.waits.limiters.by_path(lambda frame: frame)
     assert [tokens.tokens for tokens in noted.values()] == [1]
+
+
+@pytest.mark.skipif(native is None, reason="only the native core remembers chains")
+@pytest.mark.skipif(hasattr(sys, "gettotalrefcount"), reason="a debug build checks the type")
+def test_a_walk_does_not_tell_audit_hooks_of_code():
+    said = processes.run(
+        """
+from tests.attribution.test_wait_ends import Parked, for_, park, waiting
+
+parked, asked = Parked(), []
+with waiting(for_(for_(park()))) as (one,):
+    parked.end_wait(one)
+    sys.addaudithook(lambda event, given: asked.append(given[1:]) if "getattr" in event else None)
+    parked.end_wait(one)
+    del asked[:]
+    parked.end_wait(one)
+    print([name for name, in asked if "code" in name])
+"""
+    )
+    assert said.stdout == "[]\n"

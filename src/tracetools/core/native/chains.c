@@ -91,7 +91,13 @@ type_of_link(PyObject *object)
 static PyObject *
 code_of_link(const LinkType *type, PyObject *link)
 {
-#if PY_VERSION_HEX >= 0x030C0000
+#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_DEBUG)
+    /* The attribute would tell audit hooks, which are the program's code. */
+    (void)type;
+    PyObject *code = (PyObject *)PyGen_GetCode((PyGenObject *)link); /* they all begin in one way */
+    Py_DECREF(code);
+    return code;
+#elif PY_VERSION_HEX >= 0x030C0000
     return read_borrowed(&type->code, link);
 #else
     (void)type;

@@ -99,9 +99,11 @@ static PyObject *
 get_annotations(ObservedFunction *self, void *closure)
 {
     if (self->annotations == NULL && self->annotate != NULL) {
-        PyObject *made = self->annotate == Py_None
-                             ? PyDict_New()
-                             : PyObject_CallFunction(self->annotate, "i", 1);
+        PyObject *annotate = self->annotate;
+        Py_INCREF(annotate); /* it may set another one */
+        PyObject *made =
+            annotate == Py_None ? PyDict_New() : PyObject_CallFunction(annotate, "i", 1);
+        Py_DECREF(annotate);
         if (made == NULL) {
             return NULL;
         }

@@ -278,7 +278,6 @@ ENTRIES: dict[str, Callable[[World], object]] = {
 IN_THE_SAME_CALL = {
     "TaskSteps.stepped": "SteppedCoroutine",
     "Moment": "Rows",
-    "Rows.add": "Rows",
     "Rows.add_moment": "Rows",
     "Rows.add_stacks": "Rows",
     "Rows.busy": "Rows",
@@ -426,6 +425,7 @@ if native is not None:
         "observed_function_frame": lambda _: native.observed_function_frame(observed),
         "unobserved": lambda _: native.unobserved(observed),
         "Rows": lambda w: w.script.profile,
+        "Rows.add": lambda w: native.Rows().add(w.root, 0, 1),
         "MainSampler": start_and_stop_a_sampler,
         "MainSampler.take": sampler("take"),
         "MainSampler.take_long": sampler("take_long"),

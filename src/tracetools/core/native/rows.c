@@ -252,7 +252,10 @@ rows_add(Rows *self, PyObject *args)
         return NULL;
     }
     Py_ssize_t index = row_of(self, stack);
-    if (index < 0 || what < 0 || what >= NUMBERS) {
+    if (index < 0) {
+        return NULL;
+    }
+    if (what < 0 || what >= NUMBERS) {
         PyErr_SetString(PyExc_IndexError, "there is no such number");
         return NULL;
     }

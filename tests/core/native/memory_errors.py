@@ -19,8 +19,10 @@ from functools import partial
 import anyio
 
 from tests.core.native.entries import COLD, ENTRIES, MAKES_FUNCTIONS, NEVER_RAISE, World
+from tests.core.native.span_entries import function_fails
 from tracetools import record, span
 from tracetools.core.errors import LawError
+from tracetools.recording.spans import unobserved
 
 MOST = 60
 """More allocations than any entry point makes."""
@@ -101,9 +103,29 @@ def what_is_wrong(world: World, name: str, first: int, count: int) -> str:
 
 def may_be_raised(error: BaseException, name: str) -> bool:
     """Whether Python itself raises such an error where memory is short."""
-    of_python = isinstance(error, SystemError) and "without" in str(error)  # ... an exception set
-    raises = name.endswith(("refused", "fails", "lacks")) or name in MAKES_FUNCTIONS
-    return isinstance(error, MemoryError) or (raises and of_python)
+    if isinstance(error, SystemError):
+        return name.endswith(("refused", "fails", "lacks")) and is_lost_by_python(error, name)
+    return isinstance(error, MemoryError)
+
+
+def is_lost_by_python(error: SystemError, name: str) -> bool:
+    """Whether Python itself has lost an error, and says so.
+
+    It loses that of a Python function if there is no memory to make its frame for a traceback. Then
+    it says so where that was called. Of what our code loses, it says so where that was called.
+    """
+    said = str(error)
+    if said == "error return without exception set":
+        traceback = error.__traceback__
+        while traceback is not None and traceback.tb_next is not None:
+            traceback = traceback.tb_next
+        where = "" if traceback is None else traceback.tb_frame.f_code.co_name
+        calls_python = (
+            {"call"} if name.endswith(("refused", "lacks")) else {"step_fails", "<lambda>"}
+        )
+        return where in {"coroutine_function", *calls_python}
+    of_python = ("<built-in method throw of coroutine ", "<built-in method throw of generator ")
+    return said.startswith((repr(unobserved(function_fails)), *of_python))
 
 
 # -------------------------------------------------------------------------- spans of whole programs

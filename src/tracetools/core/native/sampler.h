@@ -127,7 +127,12 @@ typedef struct Contention {
 
 /* ---- breaker.c */
 
-/* Have the main thread look for pending calls soon. From any thread, without the GIL. */
+/* Both are called from any thread, without the GIL, as long as there is an interpreter. */
+
+/* As `Py_AddPendingCall`, for the main interpreter. */
+int add_pending_call(int (*function)(void *), void *argument);
+
+/* Have the main thread look for pending calls soon. */
 void look_at_pending_calls(void);
 
 /* ---- thread.c, sampler.c and answer.c */

@@ -127,7 +127,7 @@ ask(Sampler *self)
         return;
     }
     __atomic_store_n(&self->asked_at, now, __ATOMIC_RELAXED);
-    if (Py_AddPendingCall(answer, (void *)self->id) < 0) { /* there is no room for it just now */
+    if (add_pending_call(answer, (void *)self->id) < 0) { /* there is no room for it just now */
         __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
     } else {
         look_at_pending_calls();

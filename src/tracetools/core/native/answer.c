@@ -12,6 +12,7 @@
 
 #define MOST_STEP_CODES 64
 #define MOST_LONG_SAMPLES 100
+#define MOST_OUTWORN 1000
 #define PART_OF_TIME 50 /* samples take at most such a part of the time */
 
 /* The functions that step tasks: those of the task lie below them. */
@@ -137,7 +138,8 @@ sample_of(Sample *sample, const Walk *walk, const Watched *watched, int place, i
     memcpy(sample->lines, walk->lines, sizeof(walk->lines[0]) * sample->count);
 }
 
-/* Keep a sample of a step that takes long, with its lines; only those of one step are kept. */
+/* Keep a sample of a step that takes long, with its lines; only those of one step are kept. Those of
+   earlier steps wait for the reporter to free them. If there are many of them, none is kept. */
 static void
 keep_of_long_step(Sampler *self, const Sample *sample, int64_t began, int64_t weight)
 {
@@ -148,10 +150,14 @@ keep_of_long_step(Sampler *self, const Sample *sample, int64_t began, int64_t we
         }
         last->next = self->outworn;
         self->outworn = self->long_step;
+        self->outworn_samples += self->long_samples;
         self->long_step = NULL;
         self->long_samples = 0;
+        if (self->outworn_samples > MOST_OUTWORN / 2) {
+            call_reporter(self, IS_FULL);
+        }
     }
-    if (self->long_samples < MOST_LONG_SAMPLES) {
+    if (self->long_samples < MOST_LONG_SAMPLES && self->outworn_samples < MOST_OUTWORN) {
         Entry *entry = copy_sample(sample, began);
         if (entry != NULL) {
             entry->weight = weight > 0 ? weight : 1;

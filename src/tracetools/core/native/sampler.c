@@ -225,6 +225,7 @@ sampler_take(Sampler *self, PyObject *Py_UNUSED(ignored))
     Entry *outworn = self->outworn;
     self->samples = fresh;
     self->outworn = NULL;
+    self->outworn_samples = 0;
     free_entries(outworn);
     PyObject *list = list_of_samples(taken);
     PyMem_RawFree(taken);

@@ -181,6 +181,7 @@ typedef struct Sampler {
     Py_ssize_t long_samples;
     Entry *blocked;         /* callbacks that have blocked */
     Entry *outworn;         /* what is to be freed where the program's code may run */
+    Py_ssize_t outworn_samples;
     /* of the thread */
     int own_thread;
     int64_t woke, due, noted, next_reading;

@@ -54,20 +54,22 @@ is_at_entry(PyFrameObject *frame, PyCodeObject *code)
 #endif
 }
 
-/* The frame of a coroutine or generator: a new reference, or NULL. */
-static PyObject *
-frame_of(PyObject *coroutine)
+/* Whether a frame is that of a coroutine or generator. It asks for no attribute: audit hooks of the
+   program's would be told of that, in the midst of anything, and an error of theirs be lost. */
+static int
+is_frame_of(PyFrameObject *frame, PyObject *coroutine)
 {
-    coroutine = coroutine == NULL ? NULL : coroutine_within(coroutine); /* of other recordings */
-    const char *name = coroutine == NULL                ? NULL
-                       : PyCoro_CheckExact(coroutine)   ? "cr_frame"
-                       : PyGen_CheckExact(coroutine)    ? "gi_frame"
-                                                        : NULL;
-    PyObject *frame = name == NULL ? NULL : PyObject_GetAttrString(coroutine, name);
-    if (frame == NULL) {
-        PyErr_Clear(); /* no memory: what steps tasks ends the sample, or nothing does */
+    if (coroutine == NULL) {
+        return 0;
     }
-    return frame;
+#if PY_VERSION_HEX >= 0x030B0000
+    PyObject *owner = PyFrame_GetGenerator(frame);
+    Py_XDECREF(owner); /* it runs, so this is not the last reference */
+    return owner == coroutine;
+#else
+    return (PyCoro_CheckExact(coroutine) || PyGen_CheckExact(coroutine)) &&
+           ((PyGenObject *)coroutine)->gi_frame == frame;
+#endif
 }
 
 /* The frames of a thread, and where the functions of each loop's step end. */
@@ -76,7 +78,7 @@ typedef struct Walk {
     int lines[MOST_FRAMES];
     Py_ssize_t count;
     Py_ssize_t first_step, last_step;   /* indices of functions that step tasks; -1 for none */
-    PyObject *roots[MOST_LOOPS];        /* the frames that loops have resumed */
+    PyObject *roots[MOST_LOOPS];        /* the coroutines that loops have resumed; borrowed */
     Py_ssize_t ends[MOST_LOOPS];        /* how many functions lie in them; 0 if that is not known */
 } Walk;
 
@@ -87,7 +89,7 @@ note_frame(Walk *walk, PyFrameObject *frame, PyCodeObject *code, int with_lines)
     walk->codes[index] = code;
     walk->lines[index] = with_lines ? PyFrame_GetLineNumber(frame) : 0;
     for (int place = 0; place < MOST_LOOPS; place++) {
-        if (walk->roots[place] == (PyObject *)frame) {
+        if (is_frame_of(frame, walk->roots[place])) {
             walk->ends[place] = index + 1;
         }
     }
@@ -209,7 +211,7 @@ look_at_loops(Sampler *self, int64_t now, Walk *walk, int *is_long)
         }
         stepping += 1;
         *is_long |= now - loop->began > self->part;
-        walk->roots[place] = frame_of(loop->coroutine);
+        walk->roots[place] = loop->coroutine == NULL ? NULL : coroutine_within(loop->coroutine);
     }
     return stepping;
 }
@@ -311,9 +313,6 @@ take_sample(Sampler *self)
                     sample_loop(self, &walk, place, now);
                 }
             }
-        }
-        for (int place = 0; place < MOST_LOOPS; place++) {
-            Py_XDECREF(walk.roots[place]);
         }
         for (Py_ssize_t index = 0; index < walk.count; index++) {
             Py_DECREF(walk.codes[index]); /* never the last: their frames have them */

@@ -26,7 +26,9 @@
 void
 look_at_pending_calls(void)
 {
-    _Py_atomic_store_relaxed(&PyInterpreterState_Main()->ceval.eval_breaker, 1);
+    if (Py_IsInitialized()) {
+        _Py_atomic_store_relaxed(&PyInterpreterState_Main()->ceval.eval_breaker, 1);
+    }
 }
 
 #else
@@ -41,6 +43,9 @@ look_at_pending_calls(void)
 int
 add_pending_call(int (*function)(void *), void *argument)
 {
+    if (!Py_IsInitialized()) { /* it ends, and what would end the thread was not called */
+        return -1;
+    }
 #if PY_VERSION_HEX < 0x030C0000
     return _PyEval_AddPendingCall(PyInterpreterState_Main(), function, argument);
 #else

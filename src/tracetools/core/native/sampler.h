@@ -127,9 +127,9 @@ typedef struct Contention {
 
 /* ---- breaker.c */
 
-/* Both are called from any thread, without the GIL, as long as there is an interpreter. */
+/* Both are called from any thread, without the GIL. */
 
-/* As `Py_AddPendingCall`, for the main interpreter. */
+/* As `Py_AddPendingCall`, for the main interpreter; -1 as well if that ends. */
 int add_pending_call(int (*function)(void *), void *argument);
 
 /* Have the main thread look for pending calls soon. */

@@ -111,9 +111,10 @@ weight_since(const Sampler *self, int64_t since)
     return count <= WAKES_READ ? weight : weight + moment - since; /* that long ago, time will do */
 }
 
-/* Ask the main thread for a sample, unless it was asked before. */
+/* Ask the main thread for a sample, unless it was asked before. If it may have the GIL, it is to look
+   at once. Else it looks as it takes the GIL, and whatever has the GIL is left alone. */
 static void
-ask(Sampler *self)
+ask(Sampler *self, int may_have_gil)
 {
     int is_asked = __atomic_load_n(&self->is_asked, __ATOMIC_ACQUIRE);
     if (!is_asked) {
@@ -123,13 +124,14 @@ ask(Sampler *self)
     int64_t now = monotonic(); /* as late as can be, for what runs then is what is seen */
     add_wake(self, self->noted, now);
     self->noted = now;
-    if (is_asked) {
-        return;
+    if (!is_asked) {
+        __atomic_store_n(&self->asked_at, now, __ATOMIC_RELAXED);
+        if (add_pending_call(answer, (void *)self->id) < 0) { /* there is no room for it just now */
+            __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
+            return;
+        }
     }
-    __atomic_store_n(&self->asked_at, now, __ATOMIC_RELAXED);
-    if (add_pending_call(answer, (void *)self->id) < 0) { /* there is no room for it just now */
-        __atomic_store_n(&self->is_asked, 0, __ATOMIC_RELEASE);
-    } else {
+    if (may_have_gil) { /* if it was asked before as well: it may not have had it then */
         look_at_pending_calls();
     }
 }
@@ -162,7 +164,7 @@ look(Sampler *self, int64_t now)
         }
     }
     if (wants_sample) {
-        ask(self);
+        ask(self, steps || self->has_callbacks);
     } else {
         self->noted = now;
     }

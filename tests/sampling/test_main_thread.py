@@ -149,6 +149,49 @@ def test_a_step_that_takes_long_has_lines():
     program.end()
 
 
+def test_samples_of_earlier_long_steps_are_given_up():
+    program = Program(threshold=NEVER // 2, part=MS // 10, interval=MS // 10)
+    code = compute.__code__
+    before, bits, until = sys.getrefcount(code), 0, time.perf_counter() + 1
+    while time.perf_counter() < until:
+        program.step(lambda: compute(0.01))
+        bits |= program.main._native.wait(0)
+    is_full = 2
+    assert bits & is_full
+    assert sys.getrefcount(code) - before < 1500
+    program.end()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_the_main_thread_of_a_forked_process_is_known_by_its_own_number():
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            program = Program(threshold=200 * MS, interval=5 * MS)
+            program.step(lambda: sleep(0.15))
+            known = program.main.used(program.loop)[1] is not None
+            status = 0 if known or sys.platform != "linux" else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_loop_that_begins_while_others_are_looked_for_is_watched(program, monkeypatch):
+    class Changing:
+        @property
+        def loops(self):
+            program.main._native.watch((), ())  # as another thread that has seen older ones
+            monkeypatch.setattr(program.main, "_recorder", program.recorder)
+            return ()
+
+    monkeypatch.setattr(program.main, "_recorder", Changing())
+    program.main.watch()
+    assert program.main.watches(program.loop)
+    program.step(lambda: compute(0.05))
+    assert program.weights()
+
+
 def test_it_is_known_what_the_thread_had_used_early_in_a_long_step():
     program = Program(threshold=200 * MS, interval=5 * MS)
     if sys.platform != "linux":
@@ -318,4 +361,33 @@ recording.__enter__()
 threading.Thread(target=lambda: asyncio.run(main()), daemon=True).start()
 time.sleep(0.05)
 asyncio.run(ends())
+"""
+
+
+def test_no_audit_hook_of_the_program_is_called_within_a_sample(tmp_path):
+    run(AUDITED, tmp_path)
+
+
+AUDITED = """
+import asyncio, sys, threading, time
+from tracetools import record
+
+asked = []
+
+def hook(event, args):
+    if event == "object.__getattr__" and args[1] in {"cr_frame", "gi_frame"}:
+        asked.append(args[1])
+
+sys.addaudithook(hook)
+
+async def main():
+    asked.clear()
+    until = time.perf_counter() + 0.1
+    while time.perf_counter() < until:
+        pass
+    assert not asked, asked
+
+with record(None, functions=True) as recording:
+    asyncio.run(main())
+assert recording.profile.samples > 10
 """

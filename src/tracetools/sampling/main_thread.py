@@ -11,6 +11,7 @@ import threading
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tracetools import compat
 from tracetools.attribution.functions import Sample
 from tracetools.core.native import native
 from tracetools.recording.forks import renew_in_child
@@ -81,7 +82,10 @@ class MainThread:
             RuntimeError: it cannot be started.
         """
         main = threading.main_thread()
-        self._native.start(main.ident, main.native_id or 0)
+        # Up to Python 3.13, a forked process has it as that of its parent.
+        is_here = main.ident == threading.get_ident()
+        number = compat.native_thread() if is_here else main.native_id
+        self._native.start(main.ident, number or 0)
 
     def stop(self) -> None:
         """End the thread."""
@@ -90,11 +94,19 @@ class MainThread:
         self._native.watch((), ())
 
     def watch(self) -> None:
-        """Watch the loops that run in the main thread just now."""
+        """Watch the loops that run in the main thread just now. From any thread.
+
+        Others may change meanwhile, and another thread may have watched newer ones before.
+        """
+        watched: tuple[RecordedLoop, ...] | None = None
+        while watched != (watched := self._loops_of_main()):
+            self._watched = watched
+            self._native.watch(watched, tuple(loop for loop in watched if loop.unseen is not None))
+
+    def _loops_of_main(self) -> tuple[RecordedLoop, ...]:
         main = threading.main_thread().ident
         loops = (loop for loop in self._recorder.loops if loop.thread == main and loop.running)
-        watched = self._watched = tuple(loops)
-        self._native.watch(watched, tuple(loop for loop in watched if loop.unseen is not None))
+        return tuple(loops)
 
     def watches(self, loop: RecordedLoop) -> bool:
         """Whether samples of a loop are taken here."""

@@ -31,16 +31,20 @@ init_condition(pthread_cond_t *condition)
 void
 wait_for(pthread_cond_t *condition, pthread_mutex_t *lock, int64_t nanoseconds)
 {
-    struct timespec until;
+    struct timespec until = {0};
 #ifdef __linux__
     clock_gettime(CLOCK_MONOTONIC, &until);
-#else
+#elif !defined(__APPLE__)
     clock_gettime(CLOCK_REALTIME, &until);
 #endif
     int64_t end = until.tv_nsec + (nanoseconds < 0 ? 0 : nanoseconds);
     until.tv_sec += (time_t)(end / 1000000000);
     until.tv_nsec = (long)(end % 1000000000);
+#ifdef __APPLE__
+    pthread_cond_timedwait_relative_np(condition, lock, &until); /* whoever sets the clock */
+#else
     pthread_cond_timedwait(condition, lock, &until);
+#endif
 }
 
 void

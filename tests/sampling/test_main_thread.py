@@ -252,6 +252,12 @@ def test_no_time_of_collections_is_given_to_functions(tmp_path):
     del rubbish
 
 
+def test_a_collection_whose_end_was_never_told_ends_before_the_next_step(program):
+    native.note_collection(True)
+    program.step(lambda: compute(0.05))
+    assert program.weights()
+
+
 def test_a_sample_keeps_no_local_alive(program):
     class Local:
         pass

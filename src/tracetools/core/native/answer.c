@@ -328,6 +328,20 @@ take_sample(Sampler *self)
     }
 }
 
+/* Whether garbage is collected just now. A step that has begun since says that it is over: a program
+   may have taken what notes that from the callbacks of the collector. */
+static int
+is_collecting(Sampler *self)
+{
+    for (int place = 0; self->collecting && place < MOST_LOOPS; place++) {
+        LoopSteps *loop = self->watched[place].loop;
+        if (loop != NULL && loop->current != NULL && loop->began > self->collecting) {
+            self->collecting = 0;
+        }
+    }
+    return self->collecting != 0;
+}
+
 int
 answer(void *id)
 {
@@ -341,7 +355,7 @@ answer(void *id)
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     int collects = PyGC_Disable();
-    if (!self->collecting) { /* a finaliser runs: that is the collection's time */
+    if (!is_collecting(self)) { /* else a finaliser runs: that is the collection's time */
         take_sample(self);
     }
     if (collects) {

@@ -14,6 +14,7 @@
 #define MOST_LONG_SAMPLES 100
 #define MOST_OUTWORN 1000
 #define PART_OF_TIME 50 /* samples take at most such a part of the time */
+#define LONGEST_WALK (MOST_FRAMES * 100) /* nanoseconds: else the thread had no processor */
 
 /* The functions that step tasks: those of the task lie below them. */
 static PyObject *step_codes[MOST_STEP_CODES];
@@ -271,17 +272,30 @@ sample_loop(Sampler *self, const Walk *walk, int place, int64_t now)
     }
 }
 
-/* Take samples less often if they cost much, as those of deep stacks do. */
+/* What it costs that the thread wakes, since this was called last; 0 if that is not known. */
+static int64_t
+cost_of_wake(Sampler *self)
+{
+    int64_t cpu = cpu_of(__atomic_load_n(&self->own_thread, __ATOMIC_RELAXED));
+    uint64_t count = __atomic_load_n(&self->wake_count, __ATOMIC_ACQUIRE);
+    int64_t wakes = (int64_t)(count - self->wakes_before);
+    int64_t cost = cpu < 0 || wakes <= 0 ? 0 : (cpu - self->own_before) / wakes;
+    self->wakes_before = count;
+    self->own_before = cpu < 0 ? 0 : cpu;
+    return cost < 0 ? 0 : cost;
+}
+
+/* Take samples less often if they cost much: those of deep stacks do, and wakes on some machines. */
 static void
 pace(Sampler *self, int64_t now)
 {
     int64_t took = monotonic() - now;
     self->walks += 1;
-    self->walk_time += took;
+    self->walk_time += took < LONGEST_WALK ? took : LONGEST_WALK;
     if (self->walks < 64) {
         return;
     }
-    int64_t affordable = self->walk_time / self->walks * PART_OF_TIME;
+    int64_t affordable = (self->walk_time / self->walks + cost_of_wake(self)) * PART_OF_TIME;
     self->walks = self->walk_time = 0;
     int64_t wanted = affordable > self->base_interval ? affordable : self->base_interval;
     if (wanted * 4 > self->grid.interval * 5 || wanted * 5 < self->grid.interval * 4) {

@@ -87,7 +87,8 @@ sampler_start(Sampler *self, PyObject *args)
     self->grid.seed = (uint64_t)self->answered ^ (uintptr_t)self;
     self->woke = self->due = self->noted = self->answered;
     self->next_reading = 0;
-    self->wake_count = 0;
+    self->wake_count = self->wakes_before = 0;
+    self->own_before = 0;
     self->own.moment = 0;
     if (start_thread(self) < 0) {
         PyErr_SetString(PyExc_RuntimeError, "can't start new thread");

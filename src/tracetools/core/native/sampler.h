@@ -174,6 +174,8 @@ typedef struct Sampler {
     int64_t asked_at, cpu_then; /* when it asked for a sample, and what had been computed */
     /* only used with the GIL */
     int64_t answered, walks, walk_time, answers;
+    uint64_t wakes_before;  /* as the costs were summed last; and what the thread had computed */
+    int64_t own_before;
     int64_t collecting;     /* when a collection of garbage has begun; 0 while there is none */
     int64_t collected_since, left_out; /* the weight in collections since the last answer */
     Samples *samples;

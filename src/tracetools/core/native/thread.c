@@ -189,7 +189,7 @@ run(void *sampler)
     prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 #endif
     pthread_mutex_lock(&self->lock);
-    self->own_thread = own_number();
+    __atomic_store_n(&self->own_thread, own_number(), __ATOMIC_RELAXED);
     while (!self->is_over) {
         int64_t now = monotonic();
         self->due = next_moment(&self->grid, now);

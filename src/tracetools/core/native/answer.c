@@ -14,6 +14,7 @@
 #define MOST_LONG_SAMPLES 100
 #define MOST_OUTWORN 1000
 #define PART_OF_TIME 50 /* samples take at most such a part of the time */
+#define CHEAP_INTERVAL 1000000 /* nanoseconds: wakes that are as rare cost little anywhere */
 #define LONGEST_WALK (MOST_FRAMES * 100) /* nanoseconds: else the thread had no processor */
 
 /* The functions that step tasks: those of the task lie below them. */
@@ -295,7 +296,10 @@ pace(Sampler *self, int64_t now)
     if (self->walks < 64) {
         return;
     }
-    int64_t affordable = (self->walk_time / self->walks + cost_of_wake(self)) * PART_OF_TIME;
+    int64_t affordable = self->walk_time / self->walks * PART_OF_TIME;
+    int64_t with_wakes = affordable + cost_of_wake(self) * PART_OF_TIME;
+    with_wakes = with_wakes < CHEAP_INTERVAL ? with_wakes : CHEAP_INTERVAL;
+    affordable = affordable > with_wakes ? affordable : with_wakes;
     self->walks = self->walk_time = 0;
     int64_t wanted = affordable > self->base_interval ? affordable : self->base_interval;
     if (wanted * 4 > self->grid.interval * 5 || wanted * 5 < self->grid.interval * 4) {

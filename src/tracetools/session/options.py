@@ -105,9 +105,10 @@ class Options:
         ),
     )
     functions_interval: float = field(
-        default=0.001,
+        default=0.000_25,
         metadata=_option(
-            "seconds between two samples, on average. Samples take a fiftieth of the time at most."
+            "seconds between two samples, on average. Samples take a fiftieth of the time at most,"
+            " so on many machines there are fewer."
             " What a thread of Python samples, as worker threads, it samples 200 times a second"
             " at most",
             least=0.000_2,

@@ -12,6 +12,7 @@ from tests import strategies
 from tests.strategies import AWAITS, PROGRAMS, expected, numbers, without_awaits
 from tracetools.core import accounting
 from tracetools.core.accounting import LoopAccount, Opened, ThreadAccount, outwards, sweep
+from tracetools.core.garbage import begin_collection, end_collection
 from tracetools.core.stacks import Frame, StackTree, Times
 from tracetools.recording.recorder import Recorder
 from tracetools.testing import FakeClock, ScriptedLoop
@@ -133,6 +134,58 @@ def test_a_span_that_a_finaliser_closes_while_another_one_opens_stays_closed(col
     assert len(closed) == 1
     assert task.innermost is around
     assert task.stack is around.stack
+
+
+class GarbageNotes:
+    """Has collections noted in a loop, as recordings do."""
+
+    def __init__(self, loop, clock):
+        self.loop, self.clock = loop, clock
+
+    def __enter__(self):
+        gc.callbacks.append(self.note)
+
+    def __exit__(self, *_):
+        gc.callbacks.remove(self.note)
+
+    def note(self, phase, info):
+        if phase == "start":
+            begin_collection(self.loop, self.clock())
+        else:
+            end_collection(self.loop, info["generation"], self.clock())
+
+
+class OpensSpan:
+    """Opens and closes a span when it is finalised: as garbage, for it is a cycle."""
+
+    def __init__(self, task, clock):
+        self.itself, self.task, self.clock = self, task, clock
+
+    def __del__(self):
+        span = self.task.open(Frame("finaliser"), self.clock())
+        self.clock.tick(100)
+        self.task.close(span, self.clock())
+
+
+@pytest.mark.parametrize("count", range(12))
+def test_a_finaliser_that_has_spans_while_others_close_takes_no_more_than_its_time(
+    collect_after, count
+):
+    clock = FakeClock()
+    loop = LoopAccount(StackTree(), clock())
+    task = loop.spawn(loop.tree.root, Frame("task"), clock())
+    task.begin_step(clock())
+    outer = task.open(Frame("outer"), clock())
+    inner = task.open(Frame("inner"), clock())
+    task.close(outer, clock())
+    OpensSpan(task, clock)
+    with GarbageNotes(loop, clock):
+        collect_after(count)
+        task.close(inner, clock())
+        gc.disable()
+    loop.finish(clock())
+    assert all(stack.busy >= 0 for stack in loop.tree.stacks), loop.tree.stacks
+    assert sum(stack.busy for stack in loop.tree.stacks) == clock() - loop.begin
 
 
 def test_a_span_that_is_closed_meanwhile_begins_another_wait():

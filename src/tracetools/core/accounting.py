@@ -70,10 +70,9 @@ class TaskAccount(TaskSteps):
 
     def close_all(self, now: int) -> None:
         """Close all that is open."""
-        for opened in outwards(self.innermost):
-            self._settle(opened, now)
-        self.innermost = None
-        self.stack = self.base
+        self.closed.update({id(opened): opened for opened in outwards(self.innermost)})
+        while (opened := self.innermost) is not None:
+            self._go_out(opened, id(opened), now)
 
     def note_left_open(self) -> None:
         """Note that what is open will not be closed any more, for the task is over."""
@@ -81,11 +80,37 @@ class TaskAccount(TaskSteps):
             if id(opened) not in self.closed:
                 opened.stack.left_open += 1
 
-    def _settle(self, opened: Opened, now: int) -> None:
-        """Give what the clocks went on since `opened` to its stack, and take it from the outer."""
-        since, until = readings_at(opened), self.readings(now)
-        _add(opened.stack, until, since)
-        _add(stack_around(opened, self.base), since, until)
+    def _go_out(self, opened: Opened, key: int, now: int) -> int:
+        """Leave the innermost span, which was closed: give what the clocks went on to its stack.
+
+        As in a step, nothing is called from the first change to the last. A finaliser may have
+        closed it before that.
+
+        Returns:
+            When that is done: later than `now`, if garbage was collected after the clock was read.
+        """
+        loop = self.loop
+        if self.innermost is not opened or key not in self.closed:
+            return now
+        del self.closed[key]
+        outer, stack = opened.outer, opened.stack
+        around = self.base if outer is None else outer.stack
+        passed = self.busy - opened.busy - opened.since
+        rested = opened.busy - self.busy
+        if loop.current is self:
+            collected = loop.collected
+            now = collected if now < collected else now  # noqa: FURB136  # a call may collect
+            passed += now
+        else:
+            rested += now
+        stack.busy += passed
+        around.busy -= passed
+        stack.rest += rested
+        around.rest -= rested
+        self.innermost = outer
+        self.stack = around
+        loop.changes += 1
+        return now
 
     def leave(self, now: int) -> int:
         """Go out to the innermost span that is still open; forget what is no longer on the way.
@@ -93,21 +118,17 @@ class TaskAccount(TaskSteps):
         Returns:
             The moment at which that is done.
         """
-        self.loop.begin_change()
-        now = max(now, self.loop.collected)  # garbage was collected since the clock was read
-        try:
-            self.loop.touch(now)
-            self.loop.settle_wait(self, now)
-            self.parked = max(self.parked, now)
-            while self.innermost is not None and _take(self.closed, self.innermost):
-                self._settle(self.innermost, now)
-                self.innermost = self.innermost.outer
-            self.stack = self.base if self.innermost is None else self.innermost.stack
-        finally:
-            self.loop.end_change()
-        self.closed.pop(COLLECTED, None)
-        self.until_sweep = sweep(self.closed, self.innermost, self.until_sweep)
-        return now
+        loop, closed = self.loop, self.closed
+        now = max(now, loop.collected)  # garbage was collected since the clock was read
+        loop.touch(now)
+        loop.settle_wait(self, now)
+        self.parked = max(self.parked, now)
+        while (opened := self.innermost) is not None and id(opened) in closed:
+            now = self._go_out(opened, id(opened), now)
+        closed.pop(COLLECTED, None)
+        self.until_sweep = sweep(closed, self.innermost, self.until_sweep)
+        collected: int = loop.collected
+        return max(now, collected)
 
 
 COLLECTED: Final = 0
@@ -168,12 +189,6 @@ def stack_around(opened: Opened, base: Stack) -> Stack:
     Not always the parent of the span's stack: what is too deep, or one too many, has one stack.
     """
     return base if opened.outer is None else opened.outer.stack
-
-
-def _add(stack: Stack, until: Readings, since: Readings) -> None:
-    """Add the difference of two readings to a stack."""
-    stack.busy += until.busy - since.busy
-    stack.rest += until.rest - since.rest
 
 
 class LoopAccount(LoopSteps):

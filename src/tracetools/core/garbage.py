@@ -64,6 +64,8 @@ def end_collection(
         functions: called for a long collection, returns the frames of the functions that it struck.
     """
     begun, loop.collecting = loop.collecting, None
+    if loop.running:  # finalisers may have opened and closed spans, even if it is not told apart
+        loop.note_collection(loop.current, now)
     if begun is None or loop.changing or not loop.running:
         return
     task, began, stack, then, task_busy, busy = begun

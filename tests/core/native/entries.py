@@ -394,7 +394,8 @@ COLD = {"TaskSteps, a step within a step", "TaskSteps.close_current, out of orde
 
 
 MAKES_FUNCTIONS = {"Rows"}
-"""Those that make functions and generators, where Python 3.13 may crash if memory is short."""
+"""Those that run much Python code: they make functions, and iterate over the items of dicts. Where
+memory is short, Python itself crashes there: from 3.13 on it does so in ours."""
 
 
 def attributes(name: str, where: str) -> Callable[[World], None]:

@@ -21,7 +21,7 @@ from tracetools.core.profile import IDLE
 from tracetools.core.stacks import DEEPER, OTHER, ROOT, Frame
 
 
-def shortened(file, directory="/work", path=()):
+def shortened(file, directory="/project", path=()):
     return PathShortener(directory, path)(Frame("f", file, 3)).file
 
 
@@ -31,41 +31,41 @@ def shortened(file, directory="/work", path=()):
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("/work/app.py", "app.py"),
-        ("/work/pkg/mod.py", "pkg/mod.py"),
-        ("/work/pkg/../mod.py", "mod.py"),
+        ("/project/app.py", "app.py"),
+        ("/project/pkg/mod.py", "pkg/mod.py"),
+        ("/project/pkg/../mod.py", "mod.py"),
         ("app.py", "app.py"),
         ("./pkg/app.py", "pkg/app.py"),
         ("../other/app.py", "../other/app.py"),
-        ("/work2/app.py", "/work2/app.py"),
+        ("/project2/app.py", "/project2/app.py"),
         ("/elsewhere/app.py", "/elsewhere/app.py"),
         ("/lib/py/asyncio/tasks.py", "asyncio/tasks.py"),
         ("/lib/py/site-packages/trio/run.py", "trio/run.py"),
-        ("/work/.venv/lib/py/site-packages/trio/run.py", "trio/run.py"),
-        ("/work/vendor/dist-packages/six.py", "/work/vendor/dist-packages/six.py"),
+        ("/project/.venv/lib/py/site-packages/trio/run.py", "trio/run.py"),
+        ("/project/vendor/dist-packages/six.py", "/project/vendor/dist-packages/six.py"),
         ("<string>", "<string>"),
         ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
         ("<stdin>", "<stdin>"),
     ],
 )
 def test_files_are_relative_to_the_directory_or_the_longest_entry(file, expected):
-    path = ["/lib/py", "/lib/py/site-packages", "/work/.venv/lib/py/site-packages"]
-    assert shortened(file, "/work", path) == expected
+    path = ["/lib/py", "/lib/py/site-packages", "/project/.venv/lib/py/site-packages"]
+    assert shortened(file, "/project", path) == expected
 
 
 def test_an_installed_file_is_not_relative_to_the_directory():
-    path = ["", "/work", "/work/env/site-packages"]
-    assert shortened("/work/env/site-packages/trio/run.py", "/work", path) == "trio/run.py"
+    path = ["", "/project", "/project/env/site-packages"]
+    assert shortened("/project/env/site-packages/trio/run.py", "/project", path) == "trio/run.py"
 
 
 def test_an_installed_file_is_relative_to_its_entry_or_stays_whole():
-    file = "/work/env/site-packages/trio/run.py"
-    assert shortened(file, "/work", []) == file
-    assert shortened(file, "/work", ["/work"]) == "env/site-packages/trio/run.py"
+    file = "/project/env/site-packages/trio/run.py"
+    assert shortened(file, "/project", []) == file
+    assert shortened(file, "/project", ["/project"]) == "env/site-packages/trio/run.py"
 
 
 def test_relative_entries_are_relative_to_the_directory():
-    assert shortened("/work/env/site-packages/a.py", "/work", ["env/site-packages"]) == "a.py"
+    assert shortened("/project/env/site-packages/a.py", "/project", ["env/site-packages"]) == "a.py"
 
 
 def test_in_the_root_directory_files_are_relative_to_it():
@@ -73,13 +73,13 @@ def test_in_the_root_directory_files_are_relative_to_it():
 
 
 def test_a_frame_without_a_file_stays_as_it_is():
-    short = PathShortener("/work", [])
+    short = PathShortener("/project", [])
     assert [short(frame) for frame in (ROOT, Frame("f"))] == [ROOT, Frame("f")]
 
 
 def test_shortening_changes_the_file_alone():
-    short = PathShortener("/work", [])
-    frame = Frame("f", "/work/a.py", 3)
+    short = PathShortener("/project", [])
+    frame = Frame("f", "/project/a.py", 3)
     assert short(frame) == short(frame) == Frame("f", "a.py", 3)
 
 
@@ -116,7 +116,7 @@ def test_the_working_directory_may_be_gone(tmp_path, monkeypatch):
 
 def test_entries_that_are_not_text_are_ignored_as_python_ignores_them(tmp_path):
     entries = [None, b"/lib", tmp_path, 7, "/lib/py"]
-    assert shortened("/lib/py/a.py", "/work", entries) == "a.py"
+    assert shortened("/lib/py/a.py", "/project", entries) == "a.py"
 
 
 # ----------------------------------------------------------------------------------------- names

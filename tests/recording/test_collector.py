@@ -311,3 +311,27 @@ def test_a_collection_in_another_thread_is_noted_there(tmp_path):
     assert collector.struck_elsewhere(thread, 3 * since - 2 * until - 2, until) is None
     assert collector.struck_elsewhere(thread + 1, since, until) is None
     assert not any(OLD in name for name in found)
+
+
+def test_a_collection_whose_end_is_not_told_is_forgotten(tmp_path):
+    async def main(clock):
+        await asyncio.to_thread(collector.on_collection, "start", {"generation": 0})
+        await asyncio.to_thread(gc.collect)
+        threads.append(collector._elsewhere[-1][0])
+
+    threads = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collector, "LONG", 0)
+        recorded(main, tmp_path)
+        [thread] = threads
+    assert all(end for *_, end in collector._elsewhere)
+    assert collector.struck_elsewhere(thread, time.perf_counter_ns(), 2**62) is None
+
+
+def test_a_collection_that_outlives_the_recording_is_forgotten(tmp_path):
+    async def main(clock):
+        await asyncio.to_thread(collector.on_collection, "start", {"generation": 0})
+        assert not collector._elsewhere[-1][3]
+
+    recorded(main, tmp_path)
+    assert all(end for *_, end in collector._elsewhere)

@@ -69,6 +69,7 @@ def _note_elsewhere(thread: int, phase: str, generation: int) -> None:
     """Note a collection that strikes a thread without a loop, for it holds the GIL."""
     now = perf_counter_ns()
     if phase == "start":
+        _forget_unended()
         _elsewhere.append((thread, generation, now, 0))
     elif _elsewhere and _elsewhere[-1][:2] == (thread, generation):
         *begun, _ = _elsewhere.pop()
@@ -78,6 +79,12 @@ def _note_elsewhere(thread: int, phase: str, generation: int) -> None:
 
 _elsewhere: Final[deque[tuple[int, int, int, int]]] = deque(maxlen=16)
 """Collections in threads without loops: thread, generation, begin, and end, or 0 before that."""
+
+
+def _forget_unended() -> None:
+    """Forget a collection whose end was never told. There is only one collection at a time."""
+    if _elsewhere and not _elsewhere[-1][3]:
+        _elsewhere.pop()
 
 
 def struck_elsewhere(thread: int, begin: int, end: int) -> int | None:
@@ -155,6 +162,7 @@ def _switch(recording: bool) -> None:
     for index in range(len(_watched) - 1, -1, -1):
         if _watched[index] is on_collection:
             del _watched[index]
+    _forget_unended()
     if recording:
         _watched.append(on_collection)
 

@@ -79,12 +79,13 @@ class Watch(trio.abc.Instrument):
         if self.way != "shared" and self.over and self.ours._recorder.loops:
             yield "the run is over and is still recorded"
         if self.way == "each":
-            # Functions in worker threads have entries as well, but none of a task's time; and so
-            # have collections of garbage.
+            # Functions in worker threads have entries as well, and may be sampled in a step of their
+            # task too; and collections of garbage have entries.
             tasks = sum(
                 row.entries
                 for path, row in profile.stacks.items()
-                if (row.steps or row.busy or row.idle) and path[-1] not in COLLECTIONS
+                if (row.steps or ((row.busy or row.idle) and not row.thread))
+                and path[-1] not in COLLECTIONS
             )
             steps = sum(times.steps for times in profile.stacks.values())
             # Where trio itself crashes, a step starts that does not end. A coroutine that is

@@ -48,6 +48,7 @@ __all__ = [
     "asyncio_protocol_method",
     "asyncio_replace_callbacks",
     "asyncio_running_loop",
+    "asyncio_steps",
     "asyncio_task_class",
     "asyncio_task_classes",
     "asyncio_wakeup_fd",
@@ -850,6 +851,18 @@ def asyncio_future_class() -> Any:
 def asyncio_task_class() -> Any:
     """Return the class of asyncio's tasks; None while asyncio is not imported."""
     return _in_module("asyncio.tasks", "Task")
+
+
+def asyncio_steps() -> Any:
+    """Return C code that returns the task that steps in a loop, or the tasks that step by loop.
+
+    ``None`` if there is neither, for the program has replaced them.
+    """
+    current = _in_module("asyncio.tasks", "current_task")
+    if type(current) is BuiltinMethodType:
+        return current
+    tasks = _in_module("asyncio.tasks", "_current_tasks")
+    return tasks if tasks is _in_module("_asyncio", "_current_tasks") else None
 
 
 def asyncio_is_gathering(kind: type) -> bool:

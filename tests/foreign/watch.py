@@ -79,8 +79,8 @@ class Watch(trio.abc.Instrument):
         if self.way != "shared" and self.over and self.ours._recorder.loops:
             yield "the run is over and is still recorded"
         if self.way == "each":
-            # Functions in worker threads have entries as well, and may be sampled in a step of their
-            # task too; and collections of garbage have entries.
+            # Functions in worker threads have entries as well, and may be sampled in a task's step
+            # too; and collections of garbage have entries.
             tasks = sum(
                 row.entries
                 for path, row in profile.stacks.items()

@@ -10,7 +10,7 @@ import pytest
 
 from tests.strategies import by_names
 from tracetools import record, span
-from tracetools.instruments import task_classes
+from tracetools.instruments import task_classes, task_functions
 from tracetools.testing import FakeClock
 
 
@@ -101,6 +101,67 @@ def test_a_callback_that_a_task_has_scheduled_makes_tasks_below_the_task(recorde
         await many(lambda: asyncio.create_task(branch()))
 
     assert recorded(main)["branch;leaf"].busy == 5
+
+
+def test_a_callback_of_no_task_makes_tasks_below_the_root(clock, tmp_path):
+    async def leaf():
+        clock.tick(1)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        for _ in range(5):
+            done = loop.create_future()
+
+            def make(done=done):
+                loop.create_task(leaf()).add_done_callback(done.set_result)
+
+            loop.call_soon(make, context=contextvars.Context())
+            await done
+
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+        asyncio.run(main())
+    times = by_names(found.profile)[leaf.__qualname__]
+    assert (times.busy, times.entries) == (5, 5)
+
+
+def test_a_callback_of_a_task_that_has_exited_makes_tasks_below_the_one_above(recorded, clock):
+    async def leaf(done):
+        clock.tick(1)
+        done.set_result(None)
+
+    async def branch(done):
+        asyncio.get_running_loop().call_later(0, later, done)
+
+    def later(done):
+        asyncio.get_running_loop().create_task(leaf(done))
+
+    async def main():
+        for _ in range(5):
+            done = asyncio.get_running_loop().create_future()
+            asyncio.create_task(branch(done))
+            await done
+
+    found = recorded(main)
+    assert (found["leaf"].busy, "branch;leaf" in found) == (5, False)
+
+
+def test_tasks_of_the_runtime_and_what_they_make_are_told_apart(clock, tmp_path, monkeypatch):
+    async def leaf():
+        clock.tick(1)
+
+    async def own():
+        clock.tick(10)
+        await asyncio.create_task(leaf())
+
+    async def main():
+        await many(lambda: asyncio.create_task(own()))
+
+    monkeypatch.setitem(task_functions._OF_RUNTIME, own.__qualname__, (__name__,))
+    with record(tmp_path / "stack", clock=clock, flush_interval=None) as found:
+        asyncio.run(main())
+    times = by_names(found.profile)
+    assert times[f"(runtime);{own.__qualname__}"].busy == 50
+    assert times[f"{main.__qualname__};{leaf.__qualname__}"].busy == 5
 
 
 def test_tasks_that_share_a_context_are_told_apart(recorded, clock):

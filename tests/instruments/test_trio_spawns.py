@@ -14,6 +14,7 @@ import trio.testing
 from tests.strategies import by_names as named
 from tracetools import FlamegraphInstrument, observe, span
 from tracetools.core.native import native
+from tracetools.instruments import task_functions
 from tracetools.recording.current import recorded_loops
 
 HOOKS = ("before_task_step", "after_task_step", "task_exited", "task_scheduled")
@@ -143,6 +144,25 @@ def test_a_task_whose_spawner_is_gone_has_the_next_one_that_lives(make):
     assert len(chain) <= 4
     assert living[0]
     assert living[-1]
+
+
+def test_tasks_of_the_runtime_stand_apart_and_mark_no_context(make, monkeypatch):
+    async def own():
+        found.append(instrument._recorder.context_task.get())
+
+    async def main():
+        found.append(instrument._recorder.context_task.get())
+        for _ in range(4):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(own)
+
+    found = []
+    monkeypatch.setitem(task_functions._OF_RUNTIME, own.__qualname__, (__name__,))
+    instrument = make()
+    trio.run(main, instruments=[instrument])
+    assert found == [found[0]] * 5
+    entries = {name: times.entries for name, times in named(instrument.profile).items()}
+    assert entries[f"(runtime);{own.__qualname__}"] == 4
 
 
 def test_a_context_says_whose_it_is_after_each_spawn(make):

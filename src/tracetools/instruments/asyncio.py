@@ -26,6 +26,7 @@ from tracetools import compat
 from tracetools.attribution.functions import register_step
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import stable_name
+from tracetools.core.stacks import RUNTIME
 from tracetools.instruments import asyncio_callbacks, asyncio_patches, event_waits
 from tracetools.instruments.asyncio_spawns import AsyncioSpawns
 from tracetools.instruments.libraries import portals
@@ -34,8 +35,7 @@ from tracetools.instruments.loop_state import is_of_library, is_running
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame, stepped_of
 from tracetools.instruments.task_functions import is_of_runtime, plain_frame
 from tracetools.instruments.task_parents import spawner
-from tracetools.instruments.tasks import Tasks
-from tracetools.instruments.trio_spawns import exit_account
+from tracetools.instruments.tasks import Tasks, exit_account
 from tracetools.instruments.wakeups import first_steps, late_tasks
 from tracetools.recording.notebooks import is_kernel_here
 
@@ -137,7 +137,12 @@ class AsyncioInstrument(Tasks, Listener):
         asyncio_callbacks.follow(loop, account)
         if not self.task_names and not self._is_blocked(loop):
             self._spawns[account] = AsyncioSpawns(
-                self, self.recorder.context_task, self._gone, account, type(loop)
+                self,
+                self.recorder.context_task,
+                self._gone,
+                compat.asyncio_steps(),
+                account,
+                type(loop),
             )
             asyncio_patches.spawn_by(loop, self._spawns[account])
         poller = compat.asyncio_poller(loop)
@@ -214,15 +219,20 @@ class AsyncioInstrument(Tasks, Listener):
                 if of_loop.current is None or of_loop.current.is_callback:
                     self._count_if_untracked(_current_task())
                 account = self._spawn(of_loop, coroutine, options.get("name"))
-                if of_loop in self._spawns and not account.is_of_runtime:
-                    frame = plain_frame(coroutine)
-                    if frame is not None:
-                        self._spawns[of_loop].learn(coroutine, frame)
+                if of_loop in self._spawns:
+                    self._learn(account, coroutine)
                 is_shared = options.get("context") is not None
                 is_marked = is_shared and not account.is_of_runtime
                 shared = self.recorder.context_task if is_marked else None
                 return SteppedCoroutine(coroutine, account, self, self._prepare, shared=shared)
         return coroutine
+
+    def _learn(self, account: TaskAccount, coroutine: Any) -> None:
+        """Have the next task with this coroutine's function opened in the core."""
+        frame = plain_frame(coroutine)
+        if frame is not None:
+            under = RUNTIME if account.is_of_runtime else None
+            self._spawns[account.loop].learn(coroutine, frame, under)
 
     def refused(self, loop: AbstractEventLoop, task: Any, error: Exception) -> None:
         """Follow a task by its wake-ups, unless its class has reported it."""

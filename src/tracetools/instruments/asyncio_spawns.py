@@ -32,22 +32,28 @@ class AsyncioSpawns:
         owner: who records them.
         context_task: in the context of a task, its account.
         gone: the accounts that are to be closed before another one is opened.
+        steps: the tasks of asyncio that step, by loop; or what returns that of a loop. ``None`` if
+            there is neither.
         account: that of the loop.
         loop_class: the class of the loop.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # what the core must know of asyncio
         self,
         owner: Owner,
         context_task: ContextVar[TaskAccount | None],
         gone: deque[TaskAccount],
+        steps: Any,
         account: RecordedLoop,
         loop_class: type,
     ) -> None:
         """Remember nothing: the reference opens no accounts here."""
 
-    def learn(self, coroutine: Any, frame: Frame) -> None:
-        """Remember that all tasks with this coroutine's function and name have that frame."""
+    def learn(self, coroutine: Any, frame: Frame, under: Frame | None = None) -> None:
+        """Remember that all tasks with this coroutine's function and name have that frame.
+
+        Those of the backend's own stand below the frame `under`.
+        """
 
 
 @accelerated

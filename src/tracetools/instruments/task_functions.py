@@ -148,20 +148,20 @@ def plain_frame(coroutine: Any) -> Frame | None:
 def _found(coroutine: Any) -> tuple[Frame, Frame | None]:
     inner = _inside(coroutine)
     found = _function(inner)
-    if inner is coroutine and found[1] is None:
-        _remember(coroutine, found[0])
+    if type(coroutine) is CoroutineType and found[1] is None:
+        is_named = coroutine.__qualname__.rpartition(".")[2] == coroutine.cr_code.co_name
+        # a server has one function of a name, whatever is around it
+        if (inner is coroutine and is_named) or is_of_runtime(coroutine):
+            _remember(coroutine, found[0])
     return found
 
 
 def _remember(coroutine: Any, frame: Frame) -> None:
-    """Remember the frame of a function if all its coroutines have the same one."""
-    if type(coroutine) is not CoroutineType:
-        return
-    name, code = coroutine.__qualname__, coroutine.cr_code
-    if name.rpartition(".")[2] == code.co_name:
-        if len(_plain) >= _MOST_KNOWN:
-            _plain.clear()
-        _plain[id(code)] = name, frame, code
+    """Remember the frame of a function, all of whose coroutines have the same one."""
+    if len(_plain) >= _MOST_KNOWN:
+        _plain.clear()
+    code = coroutine.cr_code
+    _plain[id(code)] = coroutine.__qualname__, frame, code
 
 
 def _inside(coroutine: Any) -> Any:

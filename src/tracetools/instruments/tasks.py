@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.labels import stable_name
+from tracetools.core.native import accelerated
 from tracetools.instruments import threads  # noqa: F401  # it sees threads while tasks are
 from tracetools.instruments.task_functions import task_function
 from tracetools.instruments.task_parents import parent_of_runtime, parent_of_spawned
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
             """Note that a loop has ended."""
 
 
-__all__ = ["Tasks"]
+__all__ = ["Tasks", "exit_account"]
 
 
 class Tasks:
@@ -96,3 +97,10 @@ class Tasks:
         account = loop.spawn(parent, frame, loop.clock())
         account.function = observed
         return account
+
+
+@accelerated
+def exit_account(account: TaskAccount) -> None:
+    """Close the account of a task that ends just now."""
+    loop = account.loop
+    loop.exit(account, loop.clock())

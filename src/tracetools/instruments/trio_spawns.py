@@ -31,7 +31,7 @@ if TYPE_CHECKING:
             """Return for how many nanoseconds a deadline has passed that has cancelled a task."""
 
 
-__all__ = ["TrioSpawns", "exit_account"]
+__all__ = ["TrioSpawns"]
 
 
 @accelerated
@@ -82,12 +82,8 @@ class TrioSpawns:
     def follow(self, loop: RecordedLoop | None) -> None:
         """Take this thread's loop for the one that spawns tasks; ``None`` for none."""
 
-    def learn(self, coroutine: Any, frame: Frame) -> None:
-        """Remember that all tasks with this coroutine's function and name have that frame."""
+    def learn(self, coroutine: Any, frame: Frame, under: Frame | None = None) -> None:
+        """Remember that all tasks with this coroutine's function and name have that frame.
 
-
-@accelerated
-def exit_account(account: TaskAccount) -> None:
-    """Close the account of a task that ends just now."""
-    loop = account.loop
-    loop.exit(account, loop.clock())
+        Those of the backend's own stand below the frame `under`.
+        """

@@ -23,13 +23,14 @@ import trio
 from tracetools import compat
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.native import native
+from tracetools.core.stacks import RUNTIME
 from tracetools.instruments import event_waits
 from tracetools.instruments.libraries import portals
 from tracetools.instruments.stepped import SteppedCoroutine, stepped_of
 from tracetools.instruments.task_functions import is_of_runtime, plain_frame
 from tracetools.instruments.task_parents import parent_of_adopted, parent_of_runtime, spawner
-from tracetools.instruments.tasks import Tasks
-from tracetools.instruments.trio_spawns import TrioSpawns, exit_account
+from tracetools.instruments.tasks import Tasks, exit_account
+from tracetools.instruments.trio_spawns import TrioSpawns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,12 +144,13 @@ class TrioTasks(Tasks):
             return
         by = spawner(loop, task.context.get(recorder.context_task))
         coroutine = task.coro
-        own = (by is None and _is_trios_own(task)) or is_of_runtime(coroutine)
+        of_trio = by is None and _is_trios_own(task)
+        own = of_trio or is_of_runtime(coroutine)
         account = self.spawn(loop, by, coroutine, task.name, is_of_runtime=own)
         self._know(task, account)
-        frame = None if own else plain_frame(coroutine)
+        frame = None if of_trio else plain_frame(coroutine)
         if frame is not None:
-            self.spawns.learn(coroutine, frame)
+            self.spawns.learn(coroutine, frame, RUNTIME if own else None)
 
     def begin_step(self, task: Task) -> None:
         """Start a step."""

@@ -13,6 +13,7 @@ import types
 from collections.abc import Callable, Iterator
 
 from tests.core.native.span_entries import SPAN_ENTRIES, SPANS_NEVER_RAISE
+from tests.core.native.spawn_entries import SPAWN_ENTRIES
 from tracetools import observe, span
 from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import native
@@ -284,6 +285,7 @@ IN_THE_SAME_CALL = {
     "Rows.keep_laws": "Rows",
     "Rows.number": "Rows",
     "Rows.paths": "Rows",
+    "Method": "spawning_init",
     "MainSampler.start": "MainSampler",
     "MainSampler.stop": "MainSampler",
     "MainSampler.watch": "MainSampler",
@@ -295,11 +297,8 @@ ONCE = {"end_samplers", "forget_samplers", "register_step_code"}
 """Those that are called once in a process, or when a recording begins."""
 
 NOT_YET = {
-    *("Method", "Method.__reduce__", "AsyncioSpawns", "AsyncioSpawns.learn", "spawning_init"),
-    *("TrioSpawns", "TrioSpawns.follow", "TrioSpawns.learn", "TrioSpawns.task_spawned"),
-    *("TrioSpawns.wrap", "exit_account", "measured_poll", "measured_run", "MainSampler.used"),
-    *("WaitEnds", "WaitEnds.end", "WaitEnds.end_unknown", "WaitEnds.stack_of"),
-    *("note_collection", "reported_call_soon"),
+    *("measured_poll", "measured_run", "note_collection", "reported_call_soon"),
+    *("WaitEnds", "WaitEnds.end", "WaitEnds.end_unknown", "WaitEnds.stack_of", "MainSampler.used"),
 }
 """Those that have no line yet."""
 
@@ -397,6 +396,10 @@ MAKES_FUNCTIONS = {"Rows"}
 """Those that run much Python code: they make functions, and iterate over the items of dicts. Where
 memory is short, Python itself crashes there: from 3.13 on it does so in ours."""
 
+SETS_CONTEXTS = {"TrioSpawns.task_spawned"}
+"""Those that set a context variable. Python itself crashes there if two allocations fail, that of
+the token and the next one."""
+
 
 def attributes(name: str, where: str) -> Callable[[World], None]:
     """Read every attribute that objects of a type have in C, and set those that can be set."""
@@ -414,7 +417,7 @@ def attributes(name: str, where: str) -> Callable[[World], None]:
 
 
 if native is not None:
-    ENTRIES |= SPAN_ENTRIES
+    ENTRIES |= SPAN_ENTRIES | SPAWN_ENTRIES
     ENTRIES |= {
         "Span": in_a_step(enter_a_span),
         "ObservedFunction": in_a_step(lambda _: observed()),

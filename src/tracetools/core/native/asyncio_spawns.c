@@ -6,96 +6,27 @@
 #include "native.h"
 #include <string.h>
 
-#define FUNCTIONS 512 /* a power of two */
-
-/* A function whose coroutines all have one frame. */
-typedef struct Known {
-    PyObject *code, *name, *frame; /* NULL for none */
-} Known;
-
 typedef struct AsyncioSpawns {
-    PyObject_HEAD
-    PyObject *owner;
-    PyObject *context_task;
+    Spawns base;
     PyObject *gone;         /* accounts that are to be closed before another one is opened */
-    LoopSteps *loop;        /* whose tasks are opened here */
+    PyObject *steps;        /* what says which task of asyncio's steps; None if nothing does */
     PyObject *loop_class;
     PyObject *runs;         /* the method by which that class runs loops */
-    unsigned long thread;
-    Known functions[FUNCTIONS];
 } AsyncioSpawns;
 
 static PyTypeObject AsyncioSpawnsType;
 
-static PyObject *name_code, *name_qualname, *name_run;
-
-/* ---- known functions */
-
-static Known *
-place_of(AsyncioSpawns *self, PyObject *code)
-{
-    return &self->functions[((uintptr_t)code >> 4) & (FUNCTIONS - 1)];
-}
-
-/* Return the frame of a coroutine's function, borrowed; NULL if it is not known. */
-static PyObject *
-frame_of(AsyncioSpawns *self, PyObject *coroutine)
-{
-    PyObject *code = PyObject_GetAttr(coroutine, name_code);
-    PyObject *name = PyObject_GetAttr(coroutine, name_qualname);
-    PyObject *frame = NULL;
-    if (code != NULL && name != NULL) {
-        Known *known = place_of(self, code);
-        frame = known->code == code && known->name == name ? known->frame : NULL;
-    }
-    Py_XDECREF(code);
-    Py_XDECREF(name);
-    return frame;
-}
-
-static void
-set_function(Known *known, Known function)
-{
-    Known before = *known;
-    *known = function;
-    Py_XDECREF(before.code);
-    Py_XDECREF(before.name);
-    Py_XDECREF(before.frame);
-}
-
-static PyObject *
-spawns_learn(AsyncioSpawns *self, PyObject *args)
-{
-    PyObject *coroutine, *frame;
-    if (!PyArg_ParseTuple(args, "OO:learn", &coroutine, &frame)) {
-        return NULL;
-    }
-    PyObject *code = PyObject_GetAttr(coroutine, name_code);
-    PyObject *name = code == NULL ? NULL : PyObject_GetAttr(coroutine, name_qualname);
-    if (name == NULL) {
-        Py_XDECREF(code);
-        return NULL;
-    }
-    Py_INCREF(frame);
-    set_function(place_of(self, code), (Known){code, name, frame});
-    Py_RETURN_NONE;
-}
+static PyObject *name_run;
 
 /* ---- spawning */
 
-/* Whether nothing has to be seen to before a task of a step is spawned. */
+/* Whether nothing has to be seen to before a task is spawned. */
 static int
 is_plain(AsyncioSpawns *self)
 {
-    LoopSteps *loop = self->loop;
+    LoopSteps *loop = self->base.loop;
     if (!loop->running || loop->paused != NONE ||
-        PyThread_get_thread_ident() != self->thread) {
-        return 0;
-    }
-    TaskSteps *by = loop->current;
-    if (by == NULL || by->is_callback || by->is_of_runtime ||
-        (by->spawner != NULL && PyDict_Contains(loop->tasks, by->spawner) != 1) ||
-        PyObject_Size(self->gone) != 0) {
+        PyThread_get_thread_ident() != self->base.thread || PyObject_Size(self->gone) != 0) {
         return 0;
     }
     PyObject *runs = PyObject_GetAttr(self->loop_class, name_run);
@@ -103,60 +34,75 @@ is_plain(AsyncioSpawns *self)
     return runs == self->runs;
 }
 
-/* Undo what was opened. An error is set. */
-static void
-undo(LoopSteps *loop, TaskSteps *account)
+/* Whether a task of asyncio's steps in a loop, or that cannot be told. */
+static int
+may_step(AsyncioSpawns *self, PyObject *loop)
 {
-    PyObject *error = take_error();
-    account->base->entries -= 1;
-    if (PyDict_DelItem(loop->tasks, (PyObject *)account) < 0) {
-        PyErr_Clear();
+    if (PyDict_Check(self->steps)) {
+        PyObject *found = PyDict_GetItemWithError(self->steps, loop);
+        return (found != NULL && found != Py_None) || PyErr_Occurred();
     }
-    give_error(error);
+    if (!PyCFunction_Check(self->steps)) {
+        return 1;
+    }
+    PyObject *found = PyObject_CallOneArg(self->steps, loop);
+    Py_XDECREF(found);
+    return found != Py_None;
 }
 
-/* Open the account of a task whose coroutine has this frame; return its stepped coroutine. */
-static PyObject *
-open_account(AsyncioSpawns *self, TaskSteps *by, PyObject *coroutine, PyObject *frame)
+/* Find the task that spawns another one, as task_parents.py does: borrowed, or NULL for none.
+   Return 0 if a task steps that is not followed: that has to be counted. */
+static int
+find_spawner(AsyncioSpawns *self, PyObject *loop, TaskSteps **by)
 {
-    LoopSteps *loop = self->loop;
-    int64_t now;
-    if (read_clock(loop, &now) < 0) {
-        return NULL;
+    TaskSteps *current = self->base.loop->current;
+    *by = current;
+    if (current != NULL && !current->is_of_runtime) {
+        return 1;
     }
-    TaskSteps *account = spawn(loop, by->stack, frame, now, Py_None);
-    if (account == NULL) {
-        return NULL;
+    if ((current == NULL || current->is_callback) && may_step(self, loop)) {
+        return 0;
     }
-    Py_INCREF(by);
-    account->spawner = (PyObject *)by;
-    PyObject *stepped = make_marking(coroutine, account, self->owner, self->context_task);
-    if (stepped == NULL) {
-        undo(loop, account);
-    } else if (loop->measures_scheduled) {
-        wake(loop, account, account->born, 0);
+    PyObject *found;
+    if (PyContextVar_Get(self->base.context_task, NULL, &found) < 0 || found == NULL) {
+        return 0;
     }
-    Py_DECREF(account);
-    return stepped;
+    int is_here = PyObject_TypeCheck(found, &TaskStepsType) &&
+                  ((TaskSteps *)found)->loop == self->base.loop;
+    *by = is_here ? living_task((TaskSteps *)found) : NULL;
+    Py_DECREF(found); /* the context has it as well */
+    return 1;
+}
+
+/* Make the stepped coroutine of a task whose account was opened. */
+static PyObject *
+make_coroutine(AsyncioSpawns *self, PyObject *coroutine, TaskSteps *account)
+{
+    return account->is_of_runtime
+               ? make_stepped(coroutine, account, self->base.owner, Py_None, 0)
+               : make_marking(coroutine, account, self->base.owner, self->base.context_task);
 }
 
 /* Return a stepped coroutine for a task in a plain case; NULL in any other, or with an error. */
 static PyObject *
-spawn_plainly(AsyncioSpawns *self, PyObject *coroutine)
+spawn_plainly(AsyncioSpawns *self, PyObject *loop, PyObject *coroutine)
 {
-    if (!is_plain(self)) {
+    TaskSteps *by;
+    const Known *function = is_plain(self) ? known_function(&self->base, coroutine) : NULL;
+    if (function == NULL || !find_spawner(self, loop, &by)) {
         return NULL;
     }
-    TaskSteps *by = self->loop->current;
-    PyObject *frame = frame_of(self, coroutine);
-    if (frame == NULL || known_child(by->stack, frame) == NULL) {
+    TaskSteps *account = spawn_known(&self->base, by, function, Py_None);
+    if (account == NULL) {
         return NULL;
     }
-    Py_INCREF(frame);
-    Py_INCREF(by);
-    PyObject *stepped = open_account(self, by, coroutine, frame);
-    Py_DECREF(by);
-    Py_DECREF(frame);
+    PyObject *stepped = make_coroutine(self, coroutine, account);
+    if (stepped == NULL) {
+        undo_spawn(account);
+    } else if (self->base.loop->measures_scheduled) {
+        wake(self->base.loop, account, account->born, 0);
+    }
+    Py_DECREF(account);
     return stepped;
 }
 
@@ -172,25 +118,26 @@ has_name(PyObject *name, const char *wanted)
 
 /* Return what opens the account of a task that is made with these arguments; NULL for none. */
 static AsyncioSpawns *
-spawns_for(Method *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+spawns_for(Method *self, PyObject *const *args, Py_ssize_t count, PyObject *names,
+           PyObject **loop)
 {
+    *loop = NULL;
     if (count != 2 || names == NULL || !PyCoro_CheckExact(args[1])) {
         return NULL;
     }
-    PyObject *loop = NULL;
     for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(names); index++) {
         PyObject *name = PyTuple_GET_ITEM(names, index), *value = args[count + index];
         if (has_name(name, "loop")) {
-            loop = value;
+            *loop = value;
         } else if (value != Py_None && !has_name(name, "name")) {
             return NULL; /* a context of its own, say, or an eager start */
         }
     }
     PyObject *followed = PyTuple_GET_ITEM(self->uses, FOLLOWED);
-    if (loop == NULL || PyDict_GET_SIZE(followed) == 0) {
+    if (*loop == NULL || PyDict_GET_SIZE(followed) == 0) {
         return NULL;
     }
-    PyObject *found = PyDict_GetItemWithError(followed, loop);
+    PyObject *found = PyDict_GetItemWithError(followed, *loop);
     return found != NULL && Py_IS_TYPE(found, &AsyncioSpawnsType) ? (AsyncioSpawns *)found : NULL;
 }
 
@@ -200,11 +147,12 @@ static PyObject *
 init(Method *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    AsyncioSpawns *spawns = spawns_for(self, args, count, kwnames);
+    PyObject *loop;
+    AsyncioSpawns *spawns = spawns_for(self, args, count, kwnames, &loop);
     PyObject *stepped = NULL;
     if (spawns != NULL && PyTuple_GET_SIZE(kwnames) <= MOST_ARGUMENTS - 3) {
         Py_INCREF(spawns);
-        stepped = spawn_plainly(spawns, args[1]);
+        stepped = spawn_plainly(spawns, loop, args[1]);
         Py_DECREF(spawns);
     }
     if (stepped == NULL) {
@@ -241,10 +189,10 @@ spawning_init(PyObject *Py_UNUSED(module), PyObject *args)
 static PyObject *
 spawns_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"owner", "context_task", "gone", "account", "loop_class", NULL};
-    PyObject *owner, *context_task, *gone, *account, *loop_class;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO!O:AsyncioSpawns", names, &owner,
-                                     &context_task, &gone, &LoopStepsType, &account,
+    static char *names[] = {"owner", "context_task", "gone", "steps", "account", "loop_class", NULL};
+    PyObject *owner, *context_task, *gone, *steps, *account, *loop_class;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO!O:AsyncioSpawns", names, &owner,
+                                     &context_task, &gone, &steps, &LoopStepsType, &account,
                                      &loop_class)) {
         return NULL;
     }
@@ -258,47 +206,32 @@ spawns_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_XDECREF(runs);
         return NULL;
     }
-    Py_INCREF(owner);
-    self->owner = owner;
-    Py_INCREF(context_task);
-    self->context_task = context_task;
+    begin_spawns(&self->base, owner, context_task, (LoopSteps *)account);
     Py_INCREF(gone);
     self->gone = gone;
-    Py_INCREF(account);
-    self->loop = (LoopSteps *)account;
+    Py_INCREF(steps);
+    self->steps = steps;
     Py_INCREF(loop_class);
     self->loop_class = loop_class;
     self->runs = runs;
-    self->thread = PyThread_get_thread_ident();
     return (PyObject *)self;
 }
 
 static int
 spawns_traverse(AsyncioSpawns *self, visitproc visit, void *arg)
 {
-    Py_VISIT(self->owner);
-    Py_VISIT(self->context_task);
     Py_VISIT(self->gone);
-    Py_VISIT((PyObject *)self->loop);
+    Py_VISIT(self->steps);
     Py_VISIT(self->loop_class);
     Py_VISIT(self->runs);
-    for (size_t index = 0; index < FUNCTIONS; index++) {
-        Py_VISIT(self->functions[index].code);
-        Py_VISIT(self->functions[index].name);
-        Py_VISIT(self->functions[index].frame);
-    }
-    return 0;
+    return traverse_spawns(&self->base, visit, arg);
 }
 
 /* Break cycles. What methods need stays, but for the owner. */
 static int
 spawns_clear(AsyncioSpawns *self)
 {
-    Py_INCREF(Py_None);
-    Py_XSETREF(self->owner, Py_None);
-    for (size_t index = 0; index < FUNCTIONS; index++) {
-        set_function(&self->functions[index], (Known){NULL, NULL, NULL});
-    }
+    clear_spawns(&self->base);
     return 0;
 }
 
@@ -307,17 +240,16 @@ spawns_dealloc(AsyncioSpawns *self)
 {
     PyObject_GC_UnTrack(self);
     spawns_clear(self);
-    Py_CLEAR(self->owner);
-    Py_CLEAR(self->context_task);
     Py_CLEAR(self->gone);
-    Py_CLEAR(self->loop);
+    Py_CLEAR(self->steps);
     Py_CLEAR(self->loop_class);
     Py_CLEAR(self->runs);
+    drop_spawns(&self->base);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
 static PyMethodDef spawns_methods[] = {
-    {"learn", (PyCFunction)spawns_learn, METH_VARARGS, NULL},
+    {"learn", (PyCFunction)learn_function, METH_VARARGS, NULL},
     {NULL},
 };
 
@@ -340,21 +272,12 @@ static PyMethodDef functions[] = {
     {NULL},
 };
 
-static int
-make_name(PyObject **place, const char *name)
-{
-    if (*place == NULL) {
-        *place = PyUnicode_InternFromString(name);
-    }
-    return *place == NULL ? -1 : 0;
-}
-
 int
 add_asyncio_spawns(PyObject *module)
 {
-    return make_name(&name_code, "cr_code") < 0 || make_name(&name_qualname, "__qualname__") < 0 ||
-                   make_name(&name_run, "run_forever") < 0 ||
-                   add_type(module, &AsyncioSpawnsType) < 0
-               ? -1
-               : PyModule_AddFunctions(module, functions);
+    if (name_run == NULL && (name_run = PyUnicode_InternFromString("run_forever")) == NULL) {
+        return -1;
+    }
+    return add_type(module, &AsyncioSpawnsType) < 0 ? -1
+                                                    : PyModule_AddFunctions(module, functions);
 }

@@ -231,6 +231,7 @@ name_of_type(PyTypeObject *type)
 
 typedef struct ClassSearch {
     PyObject *owner;
+    PyTypeObject *known; /* one that has that name, or NULL */
     PyTypeObject *found;
 } ClassSearch;
 
@@ -261,17 +262,19 @@ visit_named(PyObject *object, void *arg)
     if (Py_IS_TYPE(object, &PyCell_Type)) {
         return Py_TYPE(object)->tp_traverse(object, visit_named, arg);
     }
-    if (PyFunction_Check(object) || PyCode_Check(object) || !is_named(Py_TYPE(object), search->owner)) {
+    PyTypeObject *type = Py_TYPE(object);
+    if (type != search->known && (PyUnicode_CheckExact(object) || PyFunction_Check(object) ||
+                                  PyCode_Check(object) || !is_named(type, search->owner))) {
         return 0;
     }
-    search->found = Py_TYPE(object);
+    search->found = type;
     return 1;
 }
 
 PyTypeObject *
-class_of_method(PyObject *link, PyObject *owner)
+class_of_method(PyObject *link, PyObject *owner, PyTypeObject *known)
 {
-    ClassSearch search = {owner, NULL};
+    ClassSearch search = {owner, known, NULL};
     PyObject *holder = link;
 #if PY_VERSION_HEX < 0x030B0000
     holder = (PyObject *)((PyGenObject *)link)->gi_frame;

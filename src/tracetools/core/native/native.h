@@ -250,8 +250,9 @@ int instruction_of_link(PyObject *link);
 /* The qualified name of a link; NULL if it is no link. Borrowed, as all that follow. */
 PyObject *qualname_of_link(PyObject *link);
 
-/* The class of the object whose method a link is, by the name of the class; NULL if unknown. */
-PyTypeObject *class_of_method(PyObject *link, PyObject *owner);
+/* The class of the object whose method a link is, by the name of the class; NULL if unknown.
+   `known` is one that has that name, or NULL. */
+PyTypeObject *class_of_method(PyObject *link, PyObject *owner, PyTypeObject *known);
 
 /* The future of an iterator of asyncio's; NULL if there is none. */
 PyObject *future_of_iterator(PyObject *iterator, PyTypeObject *future);
@@ -329,6 +330,49 @@ typedef struct Call {
 
 /* Call the original. */
 PyObject *pass_to_original(Method *self, PyObject *const *args, size_t nargsf, PyObject *kwnames);
+
+/* ---- spawns.c: instruments/tasks.py, task_parents.py */
+
+#define FUNCTIONS 512 /* a power of two */
+
+/* A function whose coroutines all have one frame; NULL for none. */
+typedef struct Known {
+    PyObject *code, *name, *frame;
+    PyObject *under;        /* the frame under which the backend's own stand; NULL for others */
+} Known;
+
+/* How the types begin that open the accounts of tasks. */
+typedef struct Spawns {
+    PyObject_HEAD
+    PyObject *owner;
+    PyObject *context_task;
+    LoopSteps *loop;        /* the one whose tasks are opened here; NULL for none */
+    unsigned long thread;
+    Known functions[FUNCTIONS];
+} Spawns;
+
+void begin_spawns(Spawns *self, PyObject *owner, PyObject *context_task, LoopSteps *loop);
+int traverse_spawns(Spawns *self, visitproc visit, void *arg);
+
+/* Let go of all but what methods need. */
+void clear_spawns(Spawns *self);
+void drop_spawns(Spawns *self);
+
+/* Remember a function: the method `learn`. */
+PyObject *learn_function(Spawns *self, PyObject *args);
+
+/* The function of a coroutine; NULL if it is not known, perhaps with an error set. */
+const Known *known_function(Spawns *self, PyObject *coroutine);
+
+/* A task; if it has exited, the nearest one above that has not: borrowed, or NULL. */
+TaskSteps *living_task(TaskSteps *task);
+
+/* Open the account of a task that `by` spawns, or nobody: a new reference. NULL if its stack is not
+   there yet, or with an error set. */
+TaskSteps *spawn_known(Spawns *self, TaskSteps *by, const Known *function, PyObject *attached);
+
+/* Undo that. An error is set. */
+void undo_spawn(TaskSteps *account);
 
 /* ---- trio.c: instruments/trio_spawns.py */
 
@@ -519,6 +563,7 @@ int add_methods(PyObject *module);
 int add_callbacks(PyObject *module);
 int add_event_waits(PyObject *module);
 int add_wakeups(PyObject *module);
+int add_spawns(PyObject *module);
 int add_asyncio_spawns(PyObject *module);
 int add_trio(PyObject *module);
 int add_current(PyObject *module);

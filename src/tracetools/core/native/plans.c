@@ -164,7 +164,9 @@ subject_of_method(Plan *plan, const Chain *chain, Subject *subject)
         return 0;
     }
     if (PyUnicode_GET_LENGTH(plan->owner) > 0) {
-        subject->kind = class_of_method(link, plan->owner);
+        const Await *last = plan->awaits;
+        PyTypeObject *known = last != NULL && last->text == subject->text ? last->kind : NULL;
+        subject->kind = class_of_method(link, plan->owner, known);
     }
     return 1;
 }

@@ -437,12 +437,10 @@ stepped_await(SteppedCoroutine *self)
 static PyObject *
 stepped_getattro(SteppedCoroutine *self, PyObject *name)
 {
-    PyObject *found = PyObject_GenericGetAttr((PyObject *)self, name);
-    if (found != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError)) {
-        return found;
+    if (_PyType_Lookup(Py_TYPE(self), name) != NULL) { /* it has no others: no dictionary */
+        return PyObject_GenericGetAttr((PyObject *)self, name);
     }
-    PyErr_Clear();
-    found = PyObject_GetAttr(self->coroutine, name);
+    PyObject *found = PyObject_GetAttr(self->coroutine, name);
     if (found != NULL || !PyErr_ExceptionMatches(PyExc_AttributeError) ||
         PyObject_RichCompareBool(name, name_qualname, Py_EQ) != 1) {
         return found;

@@ -5,26 +5,14 @@
 
 #include "native.h"
 
-#define FUNCTIONS 512 /* a power of two */
-
-/* A function whose coroutines all have one frame. */
-typedef struct Known {
-    PyObject *code, *name, *frame; /* NULL for none */
-} Known;
-
 typedef struct TrioSpawns {
-    PyObject_HEAD
-    PyObject *owner;
+    Spawns base;
     PyObject *otherwise;
-    PyObject *context_task;
     PyObject *checkpoint;
-    LoopSteps *loop;        /* the one whose tasks are opened here; NULL for none */
-    unsigned long thread;
     char hears_wakes;
-    Known functions[FUNCTIONS];
 } TrioSpawns;
 
-static PyObject *name_coro, *name_context, *name_code, *name_qualname;
+static PyObject *name_coro, *name_context;
 static PyObject *name_status, *name_cancelled, *name_late;
 
 /* Of the trio that is imported; NULL as long as they are not known. */
@@ -106,57 +94,18 @@ note_wake(TaskSteps *account, PyObject *owner)
     Py_DECREF(task);
 }
 
-/* ---- known functions */
-
-static Known *
-place_of(TrioSpawns *self, PyObject *code)
-{
-    return &self->functions[((uintptr_t)code >> 4) & (FUNCTIONS - 1)];
-}
-
-/* Return the frame of a coroutine's function, borrowed; NULL if it is not known. */
-static PyObject *
-frame_of(TrioSpawns *self, PyObject *coroutine)
-{
-    PyObject *code = PyObject_GetAttr(coroutine, name_code);
-    PyObject *name = PyObject_GetAttr(coroutine, name_qualname);
-    PyObject *frame = NULL;
-    if (code != NULL && name != NULL) {
-        Known *known = place_of(self, code);
-        frame = known->code == code && known->name == name ? known->frame : NULL;
-    }
-    Py_XDECREF(code);
-    Py_XDECREF(name);
-    return frame;
-}
-
-static void
-forget_function(Known *known)
-{
-    PyObject *code = known->code, *name = known->name, *frame = known->frame;
-    *known = (Known){NULL, NULL, NULL};
-    Py_XDECREF(code);
-    Py_XDECREF(name);
-    Py_XDECREF(frame);
-}
-
 /* ---- spawning */
 
 /* Whether a task was spawned by one of the program's, in the loop that is followed. */
 static int
 is_plain(TrioSpawns *self)
 {
-    LoopSteps *loop = self->loop;
+    LoopSteps *loop = self->base.loop;
     if (loop == NULL || !loop->running || !loop->clock_is_ours || loop->paused != NONE ||
-        PyThread_get_thread_ident() != self->thread) {
+        PyThread_get_thread_ident() != self->base.thread) {
         return 0;
     }
-    TaskSteps *by = loop->current;
-    if (by == NULL || by->is_of_runtime) {
-        return 0;
-    }
-    PyObject *above = by->spawner;
-    return above == NULL || PyDict_Contains(loop->tasks, above) == 1;
+    return loop->current != NULL && !loop->current->is_of_runtime;
 }
 
 /* Say in the context of a task whose it is. */
@@ -171,7 +120,7 @@ mark_context(TrioSpawns *self, PyObject *task, TaskSteps *account)
     if (!is_free) {
         PyErr_Clear(); /* it is in use just now: it is the current one */
     }
-    PyObject *token = PyContextVar_Set(self->context_task, (PyObject *)account);
+    PyObject *token = PyContextVar_Set(self->base.context_task, (PyObject *)account);
     if (is_free && PyContext_Exit(context) < 0) {
         Py_CLEAR(token);
     }
@@ -183,43 +132,29 @@ mark_context(TrioSpawns *self, PyObject *task, TaskSteps *account)
 static int
 wrap(TrioSpawns *self, PyObject *task, PyObject *coroutine, TaskSteps *account)
 {
-    PyObject *stepped = make_stepped(coroutine, account, self->owner, self->checkpoint,
+    PyObject *stepped = make_stepped(coroutine, account, self->base.owner, self->checkpoint,
                                      self->hears_wakes);
     int failed = stepped == NULL || PyObject_SetAttr(task, name_coro, stepped) < 0;
     Py_XDECREF(stepped);
     return failed ? -1 : 0;
 }
 
-/* Undo what `open_account` has begun. An error is set. */
-static void
-undo(LoopSteps *loop, TaskSteps *account)
-{
-    PyObject *error = take_error();
-    account->base->entries -= 1;
-    if (PyDict_DelItem(loop->tasks, (PyObject *)account) < 0) {
-        PyErr_Clear();
-    }
-    give_error(error);
-}
-
-/* Open the account of a task whose coroutine has this frame. `by` is the task that spawns it. */
+/* Open the account of a task with this coroutine. Return whether its function is known, or -1. */
 static int
-open_account(TrioSpawns *self, TaskSteps *by, PyObject *task, PyObject *coroutine, PyObject *frame)
+open_account(TrioSpawns *self, PyObject *task, PyObject *coroutine)
 {
-    LoopSteps *loop = by->loop;
-    int64_t now;
-    if (read_clock(loop, &now) < 0) {
-        return -1;
+    const Known *function = known_function(&self->base, coroutine);
+    if (function == NULL) {
+        return 0;
     }
-    TaskSteps *account = spawn(loop, by->stack, frame, now, task);
+    TaskSteps *account = spawn_known(&self->base, self->base.loop->current, function, task);
     if (account == NULL) {
-        return -1;
+        return PyErr_Occurred() ? -1 : 0;
     }
-    Py_INCREF(by);
-    account->spawner = (PyObject *)by;
-    int failed = mark_context(self, task, account) < 0 || wrap(self, task, coroutine, account) < 0;
+    int failed = (!account->is_of_runtime && mark_context(self, task, account) < 0) ||
+                 wrap(self, task, coroutine, account) < 0;
     if (failed) {
-        undo(loop, account);
+        undo_spawn(account);
     }
     Py_DECREF(account);
     return failed ? -1 : 1;
@@ -236,18 +171,7 @@ spawned_plainly(TrioSpawns *self, PyObject *task)
     if (coroutine == NULL) {
         return -1;
     }
-    int done = 0;
-    if (PyCoro_CheckExact(coroutine)) {
-        PyObject *frame = frame_of(self, coroutine);
-        TaskSteps *by = self->loop->current;
-        if (frame != NULL && known_child(by->stack, frame) != NULL) {
-            Py_INCREF(frame);
-            Py_INCREF(by);
-            done = open_account(self, by, task, coroutine, frame);
-            Py_DECREF(by);
-            Py_DECREF(frame);
-        }
-    }
+    int done = PyCoro_CheckExact(coroutine) ? open_account(self, task, coroutine) : 0;
     Py_DECREF(coroutine);
     return done;
 }
@@ -288,32 +212,11 @@ spawns_follow(TrioSpawns *self, PyObject *loop)
         PyErr_SetString(PyExc_TypeError, "what is followed is a LoopSteps, or None");
         return NULL;
     }
-    LoopSteps *before = self->loop;
-    self->loop = loop == Py_None ? NULL : (LoopSteps *)loop;
-    Py_XINCREF(self->loop);
-    self->thread = PyThread_get_thread_ident();
+    LoopSteps *before = self->base.loop;
+    self->base.loop = loop == Py_None ? NULL : (LoopSteps *)loop;
+    Py_XINCREF(self->base.loop);
+    self->base.thread = PyThread_get_thread_ident();
     Py_XDECREF(before);
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-spawns_learn(TrioSpawns *self, PyObject *args)
-{
-    PyObject *coroutine, *frame;
-    if (!PyArg_ParseTuple(args, "OO:learn", &coroutine, &frame)) {
-        return NULL;
-    }
-    PyObject *code = PyObject_GetAttr(coroutine, name_code);
-    PyObject *name = code == NULL ? NULL : PyObject_GetAttr(coroutine, name_qualname);
-    if (name == NULL) {
-        Py_XDECREF(code);
-        return NULL;
-    }
-    Known *known = place_of(self, code);
-    forget_function(known);
-    forget_function(known); /* a finaliser may have set it */
-    Py_INCREF(frame);
-    *known = (Known){code, name, frame};
     Py_RETURN_NONE;
 }
 
@@ -349,12 +252,9 @@ spawns_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL) {
         return NULL;
     }
-    Py_INCREF(owner);
-    self->owner = owner;
+    begin_spawns(&self->base, owner, context_task, NULL);
     Py_INCREF(otherwise);
     self->otherwise = otherwise;
-    Py_INCREF(context_task);
-    self->context_task = context_task;
     Py_INCREF(checkpoint);
     self->checkpoint = checkpoint;
     self->hears_wakes = scheduling != Py_None;
@@ -366,31 +266,19 @@ spawns_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static int
 spawns_traverse(TrioSpawns *self, visitproc visit, void *arg)
 {
-    Py_VISIT(self->owner);
     Py_VISIT(self->otherwise);
-    Py_VISIT(self->context_task);
     Py_VISIT(self->checkpoint);
-    Py_VISIT((PyObject *)self->loop);
-    for (size_t index = 0; index < FUNCTIONS; index++) {
-        Py_VISIT(self->functions[index].code);
-        Py_VISIT(self->functions[index].name);
-        Py_VISIT(self->functions[index].frame);
-    }
-    return 0;
+    return traverse_spawns(&self->base, visit, arg);
 }
 
 /* Break cycles. What methods need stays, but for the owner, who needs no tasks any more. */
 static int
 spawns_clear(TrioSpawns *self)
 {
-    Py_CLEAR(self->loop);
-    Py_INCREF(Py_None);
-    Py_XSETREF(self->owner, Py_None);
+    Py_CLEAR(self->base.loop);
     Py_INCREF(Py_None);
     Py_XSETREF(self->otherwise, Py_None);
-    for (size_t index = 0; index < FUNCTIONS; index++) {
-        forget_function(&self->functions[index]);
-    }
+    clear_spawns(&self->base);
     return 0;
 }
 
@@ -399,10 +287,9 @@ spawns_dealloc(TrioSpawns *self)
 {
     PyObject_GC_UnTrack(self);
     spawns_clear(self);
-    Py_CLEAR(self->owner);
     Py_CLEAR(self->otherwise);
-    Py_CLEAR(self->context_task);
     Py_CLEAR(self->checkpoint);
+    drop_spawns(&self->base);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
@@ -415,7 +302,7 @@ static PyMethodDef spawns_methods[] = {
     {"task_spawned", (PyCFunction)spawns_task_spawned, METH_O, NULL},
     {"wrap", (PyCFunction)spawns_wrap, METH_VARARGS, NULL},
     {"follow", (PyCFunction)spawns_follow, METH_O, NULL},
-    {"learn", (PyCFunction)spawns_learn, METH_VARARGS, NULL},
+    {"learn", (PyCFunction)learn_function, METH_VARARGS, NULL},
     {NULL},
 };
 
@@ -433,26 +320,6 @@ static PyTypeObject TrioSpawnsType = {
     .tp_members = spawns_members,
 };
 
-static PyObject *
-exit_account(PyObject *Py_UNUSED(module), PyObject *account)
-{
-    if (!PyObject_TypeCheck(account, &TaskStepsType)) {
-        PyErr_SetString(PyExc_TypeError, "what exits is a TaskSteps");
-        return NULL;
-    }
-    TaskSteps *task = (TaskSteps *)account;
-    int64_t now;
-    if (read_clock(task->loop, &now) < 0 || exit_task(task->loop, task, now, 1) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef functions[] = {
-    {"exit_account", exit_account, METH_O, "Close the account of a task that ends just now."},
-    {NULL},
-};
-
 static int
 make_names(void)
 {
@@ -461,7 +328,6 @@ make_names(void)
         const char *name;
     } names[] = {
         {&name_coro, "coro"},           {&name_context, "context"},
-        {&name_code, "cr_code"},        {&name_qualname, "__qualname__"},
         {&name_status, "_cancel_status"}, {&name_cancelled, "effectively_cancelled"},
         {&name_late, "lateness"},
     };
@@ -479,7 +345,5 @@ make_names(void)
 int
 add_trio(PyObject *module)
 {
-    return make_names() < 0 || add_type(module, &TrioSpawnsType) < 0
-               ? -1
-               : PyModule_AddFunctions(module, functions);
+    return make_names() < 0 ? -1 : add_type(module, &TrioSpawnsType);
 }

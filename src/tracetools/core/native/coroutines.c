@@ -48,7 +48,9 @@ static PyObject *
 coroutine_send(Through *self, PyObject *value)
 {
     PyObject *result;
+    add_to_limit(1);
     PySendResult sent = coroutine_am_send(self, value, &result);
+    add_to_limit(-1);
     return given_as_method(sent, result);
 }
 

@@ -182,8 +182,7 @@ is_shallow(void)
     return here > reach.half && here < reach.high;
 }
 
-/* Add to how deep Python lets C code go. */
-static void
+void
 add_to_limit(int units)
 {
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000
@@ -207,7 +206,7 @@ is_shallow(void)
     return 1;
 }
 
-static void
+void
 add_to_limit(int Py_UNUSED(units))
 {
 }

@@ -61,7 +61,9 @@ static PyObject *
 generator_send(Through *self, PyObject *value)
 {
     PyObject *result;
+    add_to_limit(1);
     PySendResult sent = generator_am_send(self, value, &result);
+    add_to_limit(-1);
     return given_as_method(sent, result);
 }
 

@@ -418,6 +418,10 @@ PyObject *find_frame(PyObject *name);
 PyObject *call_deep(PyObject *function, PyObject *const *args, size_t count, PyObject *names);
 PySendResult send_deep(PyObject *inner, PyObject *value, PyObject **result);
 
+/* Add to how deep Python lets C code go: 1 for each call of a method, where Python calls it for what
+   needs no C stack without us. */
+void add_to_limit(int units);
+
 /* ---- observed.c: `observe` of recording/spans.py */
 
 /* A function that is observed. */

@@ -298,8 +298,12 @@ class LoopAccount(LoopSteps):
 
     def waited(self, begin: int, now: int) -> None:
         """Charge the time in which the loop waited for events, between two steps."""
-        own, self.own_collections = self.own_collections, []
-        collected = sum(end - start for start, end in own if start >= begin and end <= now)
+        collected = 0
+        if self.own_collections:
+            own, self.own_collections = self.own_collections, []
+            for start, end in own:
+                if start >= begin and end <= now:
+                    collected += end - start
         waited = now - begin - collected
         if waited > 0 and self.current is None and self.running:
             self.tree.child(self.tree.root, WAITING).busy += waited

@@ -12,6 +12,7 @@ import threading
 import types
 from collections.abc import Callable, Iterator
 
+from tests.core.native.loop_entries import LOOP_ENTRIES
 from tests.core.native.span_entries import SPAN_ENTRIES, SPANS_NEVER_RAISE
 from tests.core.native.spawn_entries import SPAWN_ENTRIES
 from tracetools import observe, span
@@ -296,12 +297,6 @@ IN_THE_SAME_CALL = {
 ONCE = {"end_samplers", "forget_samplers", "register_step_code"}
 """Those that are called once in a process, or when a recording begins."""
 
-NOT_YET = {
-    *("measured_poll", "measured_run", "note_collection", "reported_call_soon"),
-    *("WaitEnds", "WaitEnds.end", "WaitEnds.end_unknown", "WaitEnds.stack_of", "MainSampler.used"),
-}
-"""Those that have no line yet."""
-
 
 @observe
 def observed() -> None:
@@ -417,7 +412,7 @@ def attributes(name: str, where: str) -> Callable[[World], None]:
 
 
 if native is not None:
-    ENTRIES |= SPAN_ENTRIES | SPAWN_ENTRIES
+    ENTRIES |= SPAN_ENTRIES | SPAWN_ENTRIES | LOOP_ENTRIES
     ENTRIES |= {
         "Span": in_a_step(enter_a_span),
         "ObservedFunction": in_a_step(lambda _: observed()),

@@ -168,8 +168,11 @@ waits_init(WaitEnds *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     PyObject *between = PyObject_GetAttrString(given, "between");
-    if (between == NULL || !PyTuple_Check(between)) {
-        Py_XDECREF(between);
+    if (between == NULL) {
+        return -1;
+    }
+    if (!PyTuple_Check(between)) {
+        Py_DECREF(between);
         PyErr_SetString(PyExc_TypeError, "the types between links are a tuple");
         return -1;
     }

@@ -638,6 +638,6 @@ def test_cpu_clock_shows_no_time_of_a_function_that_sleeps(tmp_path):
     times = {}
     for path, time in read_profile(tmp_path / "stack.profile.json").lens("busy").items():
         times[path[-1].name] = times.get(path[-1].name, 0) + time
-    # Each sleeps or computes for as long. On a machine that does other work, a sample may come late,
-    # when the function that has computed has made way for the one that sleeps.
+    # Each sleeps or computes for as long. On a machine that does other work, a sample may be late:
+    # then the function that has computed has made way for the one that sleeps.
     assert times.get("sleep", 0) < times["compute"] // 5

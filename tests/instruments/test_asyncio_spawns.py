@@ -138,8 +138,9 @@ def test_a_callback_of_a_task_that_has_exited_makes_tasks_below_the_one_above(re
     async def main():
         for _ in range(5):
             done = asyncio.get_running_loop().create_future()
-            asyncio.create_task(branch(done))
+            task = asyncio.create_task(branch(done))
             await done
+            assert task.done()
 
     found = recorded(main)
     assert (found["leaf"].busy, "branch;leaf" in found) == (5, False)

@@ -124,10 +124,10 @@ def test_a_task_that_a_callback_makes_blocks_the_loop_once(kind, eager, make_loo
 
 @pytest.mark.parametrize("make_loop", LOOPS)
 @pytest.mark.parametrize("eager", EAGER)
-def test_its_line_is_found(eager, make_loop, make):
+def test_its_line_is_found(eager, make_loop, make, caplog):
     async def handler(done):
-        deadline = time.perf_counter() + 0.3
-        while time.perf_counter() < deadline:
+        began = time.perf_counter()  # on a busy machine, a sample may come late
+        while time.perf_counter() - began < (0.3 if caplog.messages else 30):
             pass
         done.set_result(None)
 

@@ -18,10 +18,11 @@ from tests.processes import run
 from tests.strategies import numbers
 from tracetools import observe, span
 from tracetools.core.garbage import begin_collection, end_collection
-from tracetools.core.stacks import Frame, Times
+from tracetools.core.stacks import Blocks, Frame, Times
 from tracetools.guest.messages import logger
 from tracetools.recording import current
 from tracetools.recording.recorder import Recorder, _GuardedClock
+from tracetools.recording.unseen import UnseenTime
 from tracetools.testing import FakeClock, ScriptedLoop
 
 
@@ -269,6 +270,22 @@ class Watch:
 
     def collect(self):
         self.told.append("collect")
+
+
+def test_the_last_samples_of_callbacks_are_taken_before_their_loop_ends():
+    class Last(Watch):
+        def collect(self):
+            other.unseen.blocks(location, 1, 5)
+
+    loop = ScriptedLoop()
+    other = loop.recorder.begin_loop()
+    other.unseen = UnseenTime(other.tree)
+    location = (other.unseen.callback(Frame("callback")), ())
+    loop.recorder.watch = Last()
+    loop.recorder.end_loop(other, loop.clock())
+    loop.recorder.watch = None
+    [blocks] = loop.finish().blocking.values()
+    assert blocks == Blocks(1, 5, 5)
 
 
 def test_what_takes_samples_is_told_of_loops_and_worker_threads():

@@ -1048,15 +1048,16 @@ def test_backends_find_the_frames_of_an_observed_coroutine():
             nursery.start_soon(observe(trio.sleep), 1000)
             await trio.testing.wait_all_tasks_blocked()
             (task,) = nursery.child_tasks
-            found.append(names(frame for frame, _ in task.iter_await_frames())[0])
             found.append(task.name)
+            if hasattr(task, "iter_await_frames"):  # from trio 0.23 on
+                found.append(names(frame for frame, _ in task.iter_await_frames())[0])
             nursery.cancel_scope.cancel()
 
     found = []
     asyncio.run(on_asyncio())
     trio.run(on_trio)
     assert found[0] in (["switching"], [])  # the frame of a wrapper, if it is one in Python
-    assert found[1:] == ["sleep", "trio.sleep"]
+    assert found[1:] in (["trio.sleep", "sleep"], ["trio.sleep"])
 
 
 # ------------------------------------------------------------------------------------ awaitables

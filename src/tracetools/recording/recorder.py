@@ -223,6 +223,8 @@ class Recorder:
 
     def end_loop(self, loop: RecordedLoop, now: int) -> None:
         """End the recording of a loop. A second time does nothing."""
+        if loop.unseen is not None and self.watch is not None:
+            self.watch.collect()  # the callbacks that were sampled last
         with self._lock:
             if loop not in self._loops:
                 return

@@ -16,7 +16,7 @@ typedef struct AsyncioSpawns {
 
 static PyTypeObject AsyncioSpawnsType;
 
-static PyObject *name_run;
+static PyObject *name_run, *name_loop, *name_name;
 
 /* ---- spawning */
 
@@ -106,65 +106,112 @@ spawn_plainly(AsyncioSpawns *self, PyObject *loop, PyObject *coroutine)
     return stepped;
 }
 
-/* ---- `__init__` of tasks */
+/* ---- `__init__` of tasks
+
+   Python calls it with a tuple and a dict, as it does all types of C code that make objects. So what
+   stands in its place takes these, and passes them on. */
 
 enum { REPLACED, FOLLOWED };
 
-static int
-has_name(PyObject *name, const char *wanted)
+/* Find the loop of a task that is made with these options, borrowed; NULL if there are others that
+   matter, such as a context of its own or an eager start. */
+static PyObject *
+loop_among(PyObject *options)
 {
-    return PyUnicode_CompareWithASCIIString(name, wanted) == 0;
-}
-
-/* Return what opens the account of a task that is made with these arguments; NULL for none. */
-static AsyncioSpawns *
-spawns_for(Method *self, PyObject *const *args, Py_ssize_t count, PyObject *names,
-           PyObject **loop)
-{
-    *loop = NULL;
-    if (count != 2 || names == NULL || !PyCoro_CheckExact(args[1])) {
-        return NULL;
-    }
-    for (Py_ssize_t index = 0; index < PyTuple_GET_SIZE(names); index++) {
-        PyObject *name = PyTuple_GET_ITEM(names, index), *value = args[count + index];
-        if (has_name(name, "loop")) {
-            *loop = value;
-        } else if (value != Py_None && !has_name(name, "name")) {
-            return NULL; /* a context of its own, say, or an eager start */
+    PyObject *key, *value, *loop = NULL;
+    Py_ssize_t place = 0;
+    while (PyDict_Next(options, &place, &key, &value)) {
+        if (key == name_loop) {
+            loop = value;
+        } else if (value != Py_None && key != name_name) {
+            return NULL;
         }
     }
+    return loop;
+}
+
+/* Return what opens the accounts of tasks in a loop, borrowed; NULL for none. */
+static AsyncioSpawns *
+spawns_of(Method *self, PyObject *loop)
+{
     PyObject *followed = PyTuple_GET_ITEM(self->uses, FOLLOWED);
-    if (*loop == NULL || PyDict_GET_SIZE(followed) == 0) {
-        return NULL;
-    }
-    PyObject *found = PyDict_GetItemWithError(followed, *loop);
+    PyObject *found =
+        PyDict_GET_SIZE(followed) == 0 ? NULL : PyDict_GetItemWithError(followed, loop);
     return found != NULL && Py_IS_TYPE(found, &AsyncioSpawnsType) ? (AsyncioSpawns *)found : NULL;
 }
 
-#define MOST_ARGUMENTS 8
+/* Return a stepped coroutine for a task that is made with these arguments, in a plain case; NULL in
+   any other, perhaps with an error set. */
+static PyObject *
+stepped_for(Method *self, PyObject *args, PyObject *options)
+{
+    if (self->uses == NULL || options == NULL || PyTuple_GET_SIZE(args) != 2 ||
+        !PyCoro_CheckExact(PyTuple_GET_ITEM(args, 1))) {
+        return NULL;
+    }
+    PyObject *loop = loop_among(options);
+    AsyncioSpawns *spawns = loop == NULL ? NULL : spawns_of(self, loop);
+    if (spawns == NULL) {
+        return NULL;
+    }
+    Py_INCREF(spawns);
+    PyObject *stepped = spawn_plainly(spawns, loop, PyTuple_GET_ITEM(args, 1));
+    Py_DECREF(spawns);
+    return stepped;
+}
+
+/* Call what is replaced, with another coroutine. */
+static PyObject *
+init_with(Method *self, PyObject *task, PyObject *stepped, PyObject *options)
+{
+    PyObject *replaced = PyTuple_GET_ITEM(self->uses, REPLACED), *result = NULL;
+    int is_in_c = self->memo != NULL && PyObject_TypeCheck(task, self->memo);
+    PyObject *args = is_in_c ? PyTuple_Pack(1, stepped) : PyTuple_Pack(2, task, stepped);
+    if (args == NULL) {
+        return NULL;
+    }
+    Py_INCREF(replaced);
+    if (!is_in_c) {
+        result = PyObject_Call(replaced, args, options);
+    } else if (((initproc)((PyWrapperDescrObject *)replaced)->d_wrapped)(task, args, options) == 0) {
+        result = Py_None;
+        Py_INCREF(result);
+    }
+    Py_DECREF(replaced);
+    Py_DECREF(args);
+    return result;
+}
 
 static PyObject *
-init(Method *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+init(Method *self, PyObject *args, PyObject *options)
 {
-    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
-    PyObject *loop;
-    AsyncioSpawns *spawns = spawns_for(self, args, count, kwnames, &loop);
-    PyObject *stepped = NULL;
-    if (spawns != NULL && PyTuple_GET_SIZE(kwnames) <= MOST_ARGUMENTS - 3) {
-        Py_INCREF(spawns);
-        stepped = spawn_plainly(spawns, loop, args[1]);
-        Py_DECREF(spawns);
-    }
+    PyObject *stepped = stepped_for(self, args, options);
     if (stepped == NULL) {
         PyErr_Clear(); /* the other way may do, or it says so */
-        return pass_to_original(self, args, nargsf, kwnames);
+        return PyObject_Call(self->original, args, options);
     }
-    PyObject *given[MOST_ARGUMENTS] = {NULL, args[0], stepped};
-    memcpy(given + 3, args + 2, (size_t)PyTuple_GET_SIZE(kwnames) * sizeof(PyObject *));
-    PyObject *result = PyObject_Vectorcall(PyTuple_GET_ITEM(self->uses, REPLACED), given + 1,
-                                           2 | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
+    PyObject *result = init_with(self, PyTuple_GET_ITEM(args, 0), stepped, options);
     Py_DECREF(stepped);
     return result;
+}
+
+static PyTypeObject InitType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tracetools.core.native._extension.Init",
+    .tp_basicsize = sizeof(Method),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_METHOD_DESCRIPTOR,
+    .tp_base = &MethodType,
+    .tp_call = (ternaryfunc)init,
+    .tp_getset = attributes_of_method,
+};
+
+/* The class whose `__init__` in C a method is; NULL if it is none. */
+static PyTypeObject *
+class_of_init(PyObject *method)
+{
+    int is_init = Py_IS_TYPE(method, &PyWrapperDescr_Type) &&
+                  strcmp(((PyWrapperDescrObject *)method)->d_base->name, "__init__") == 0;
+    return is_init ? PyDescr_TYPE(method) : NULL;
 }
 
 static PyObject *
@@ -179,7 +226,10 @@ spawning_init(PyObject *Py_UNUSED(module), PyObject *args)
     if (uses == NULL) {
         return NULL;
     }
-    PyObject *method = make_method((vectorcallfunc)init, otherwise, uses);
+    PyObject *method = make_method_of(&InitType, NULL, otherwise, uses);
+    if (method != NULL) {
+        ((Method *)method)->memo = class_of_init(replaced);
+    }
     Py_DECREF(uses);
     return method;
 }
@@ -272,12 +322,22 @@ static PyMethodDef functions[] = {
     {NULL},
 };
 
+static int
+make_name(PyObject **place, const char *name)
+{
+    if (*place == NULL) {
+        *place = PyUnicode_InternFromString(name);
+    }
+    return *place == NULL ? -1 : 0;
+}
+
 int
 add_asyncio_spawns(PyObject *module)
 {
-    if (name_run == NULL && (name_run = PyUnicode_InternFromString("run_forever")) == NULL) {
+    if (make_name(&name_run, "run_forever") < 0 || make_name(&name_loop, "loop") < 0 ||
+        make_name(&name_name, "name") < 0 || PyType_Ready(&InitType) < 0 ||
+        add_type(module, &AsyncioSpawnsType) < 0) {
         return -1;
     }
-    return add_type(module, &AsyncioSpawnsType) < 0 ? -1
-                                                    : PyModule_AddFunctions(module, functions);
+    return PyModule_AddFunctions(module, functions);
 }

@@ -6,7 +6,13 @@
 PyObject *
 make_method(vectorcallfunc call, PyObject *original, PyObject *uses)
 {
-    Method *self = PyObject_GC_New(Method, &MethodType);
+    return make_method_of(&MethodType, call, original, uses);
+}
+
+PyObject *
+make_method_of(PyTypeObject *type, vectorcallfunc call, PyObject *original, PyObject *uses)
+{
+    Method *self = PyObject_GC_New(Method, type);
     if (self == NULL) {
         return NULL;
     }
@@ -102,7 +108,7 @@ static PyMemberDef method_members[] = {
     {NULL},
 };
 
-static PyGetSetDef method_getset[] = {
+PyGetSetDef attributes_of_method[] = {
     {"__doc__", (getter)method_get_doc, NULL, NULL, NULL},
     {NULL},
 };
@@ -129,7 +135,7 @@ PyTypeObject MethodType = {
     .tp_weaklistoffset = offsetof(Method, weakrefs),
     .tp_methods = method_methods,
     .tp_members = method_members,
-    .tp_getset = method_getset,
+    .tp_getset = attributes_of_method,
 };
 
 int

@@ -321,6 +321,12 @@ extern PyTypeObject MethodType;
 /* Make a method that does what `call` does. Its arguments begin with the object. */
 PyObject *make_method(vectorcallfunc call, PyObject *original, PyObject *uses);
 
+/* Make one of a type that derives from `MethodType`, and has its attributes once more: Python gives
+   each type a `__doc__` of its own. */
+extern PyGetSetDef attributes_of_method[];
+PyObject *make_method_of(PyTypeObject *type, vectorcallfunc call, PyObject *original,
+                         PyObject *uses);
+
 /* What a method gets from Python, in a vectorcall. */
 typedef struct Call {
     PyObject *const *args;

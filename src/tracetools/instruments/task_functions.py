@@ -149,9 +149,10 @@ def _found(coroutine: Any) -> tuple[Frame, Frame | None]:
     inner = _inside(coroutine)
     found = _function(inner)
     if type(coroutine) is CoroutineType and found[1] is None:
-        is_named = coroutine.__qualname__.rpartition(".")[2] == coroutine.cr_code.co_name
+        name = coroutine.__qualname__
+        is_named = inner is coroutine and name.rpartition(".")[2] == coroutine.cr_code.co_name
         # a server has one function of a name, whatever is around it
-        if (inner is coroutine and is_named) or is_of_runtime(coroutine):
+        if is_named or (name in _OF_RUNTIME and is_of_runtime(coroutine)):
             _remember(coroutine, found[0])
     return found
 

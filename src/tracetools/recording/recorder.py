@@ -223,8 +223,9 @@ class Recorder:
 
     def end_loop(self, loop: RecordedLoop, now: int) -> None:
         """End the recording of a loop. A second time does nothing."""
-        if loop.unseen is not None and self.watch is not None:
-            self.watch.collect()  # the callbacks that were sampled last
+        watch = self.watch
+        if loop.unseen is not None and watch is not None:
+            watch.collect()  # the callbacks that were sampled last
         with self._lock:
             if loop not in self._loops:
                 return
@@ -448,8 +449,9 @@ class Recorder:
         """
         if self._last is not None:
             return self._last
-        if self.watch is not None:
-            self.watch.collect()
+        watch = self.watch
+        if watch is not None:
+            watch.collect()
         for samples in (self.samples, self.thread_samples):
             samples.find_stacks()  # before the lock is taken
         for _ in range(_TRIES):

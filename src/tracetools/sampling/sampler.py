@@ -252,8 +252,13 @@ class Sampler:
                     self._recorder.samples.add(
                         taken.own, sample.key, sample, taken.weight, times=taken.times
                     )
-            for taken in main.take_blocked():
-                self._unseen.add_blocked(taken)
+            blocked = [
+                (taken, location)
+                for taken in main.take_blocked()
+                if (location := self._unseen.count_blocked(taken)) is not None
+            ]
+        for taken, location in blocked:  # without the lock: the program's handlers are called
+            self._unseen.log_blocked(taken, location)
 
     def _note_stall(self, stall: Stall) -> None:
         """Note what has kept all loops from running; log it if it was long."""

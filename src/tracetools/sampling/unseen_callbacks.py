@@ -102,17 +102,21 @@ class UnseenCallbacks:
             unseen.add(callback, taken.computed, waited=False)
             unseen.add(callback, taken.weight - taken.computed, waited=True)
 
-    def add_blocked(self, taken: Taken) -> None:
-        """Count and log a callback that has waited for longer than the threshold."""
+    def count_blocked(self, taken: Taken) -> Location | None:
+        """Count a callback that has waited for longer than the threshold; return where it is."""
         loop, links = taken.loop, taken.sample.links
         codes = _codes_of_callback(taken.sample.inwards)
         if loop.unseen is None or not codes:
-            return
+            return None
         location = _location(loop.unseen.callback(_frame(codes[-1])), codes, links)
         loop.unseen.blocks(location, taken.sample.began, taken.weight)
+        return location
+
+    def log_blocked(self, taken: Taken, location: Location) -> None:
+        """Log a callback that was counted."""
         if location != self._logged:  # else it was logged while it went on
             blocks = Blocks(1, taken.weight, taken.weight)
-            self._log.log(loop, taken.sample.began, location, blocks)
+            self._log.log(taken.loop, taken.sample.began, location, blocks)
         self._logged = None
 
     def look(self, loop: RecordedLoop, since: int) -> None:

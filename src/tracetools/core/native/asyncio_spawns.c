@@ -187,8 +187,7 @@ init(Method *self, PyObject *args, PyObject *options)
 {
     PyObject *stepped = stepped_for(self, args, options);
     if (stepped == NULL) {
-        PyErr_Clear(); /* the other way may do, or it says so */
-        return PyObject_Call(self->original, args, options);
+        return pass_over_error() < 0 ? NULL : PyObject_Call(self->original, args, options);
     }
     PyObject *result = init_with(self, PyTuple_GET_ITEM(args, 0), stepped, options);
     Py_DECREF(stepped);
@@ -199,7 +198,7 @@ static PyTypeObject InitType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "tracetools.core.native._extension.Init",
     .tp_basicsize = sizeof(Method),
-    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_METHOD_DESCRIPTOR,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_base = &MethodType,
     .tp_call = (ternaryfunc)init,
     .tp_getset = attributes_of_method,

@@ -380,6 +380,10 @@ TaskSteps *spawn_known(Spawns *self, TaskSteps *by, const Known *function, PyObj
 /* Undo that. An error is set. */
 void undo_spawn(TaskSteps *account);
 
+/* Forget an error that is set, if any: another way may do, or it says so. Return -1 with it set if it
+   is the program's. */
+int pass_over_error(void);
+
 /* ---- trio.c: instruments/trio_spawns.py */
 
 /* Whether the Python function that calls just now is the one of trio that schedules tasks. */

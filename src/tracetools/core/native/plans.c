@@ -154,6 +154,26 @@ note_owner(Plan *plan, PyObject *qualname)
     return 1;
 }
 
+/* Whether the class of an await lives still. */
+static int
+is_alive(PyObject *alive, PyTypeObject *kind)
+{
+    if (alive == NULL) {
+        return 1;
+    }
+#if PY_VERSION_HEX >= 0x030D0000
+    PyObject *found;
+    if (PyWeakref_GetRef(alive, &found) <= 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    Py_DECREF(found); /* not the last one: the object that was awaited has it as well */
+    return found == (PyObject *)kind;
+#else
+    return PyWeakref_GetObject(alive) == (PyObject *)kind;
+#endif
+}
+
 static int
 subject_of_method(Plan *plan, const Chain *chain, Subject *subject)
 {
@@ -165,8 +185,9 @@ subject_of_method(Plan *plan, const Chain *chain, Subject *subject)
     }
     if (PyUnicode_GET_LENGTH(plan->owner) > 0) {
         const Await *last = plan->awaits;
-        PyTypeObject *known = last != NULL && last->text == subject->text ? last->kind : NULL;
-        subject->kind = class_of_method(link, plan->owner, known);
+        int is_known = last != NULL && last->text == subject->text &&
+                       is_alive(last->alive, last->kind);
+        subject->kind = class_of_method(link, plan->owner, is_known ? last->kind : NULL);
     }
     return 1;
 }
@@ -244,25 +265,6 @@ find_subject(Plans *self, Plan *plan, const Chain *chain, Subject *subject)
 }
 
 /* ---- the awaits of a plan */
-
-static int
-is_alive(PyObject *alive, PyTypeObject *kind)
-{
-    if (alive == NULL) {
-        return 1;
-    }
-#if PY_VERSION_HEX >= 0x030D0000
-    PyObject *found;
-    if (PyWeakref_GetRef(alive, &found) <= 0) {
-        PyErr_Clear();
-        return 0;
-    }
-    Py_DECREF(found); /* not the last one: the object that was awaited has it as well */
-    return found == (PyObject *)kind;
-#else
-    return PyWeakref_GetObject(alive) == (PyObject *)kind;
-#endif
-}
 
 static int
 is_text(PyObject *known, PyObject *text)

@@ -1,5 +1,6 @@
 /* What spawning a task has in common on all backends: the counterparts of what instruments/tasks.py,
-   task_parents.py and the tables of `learn` do. No Python code runs here. */
+   task_parents.py and the tables of `learn` do. No Python code runs here, but for audit hooks and
+   hashes of the program's. */
 
 #include "native.h"
 
@@ -156,6 +157,19 @@ undo_spawn(TaskSteps *account)
         PyErr_Clear();
     }
     give_error(error);
+}
+
+int
+pass_over_error(void)
+{
+    PyObject *error = take_error();
+    if (error != NULL && is_interruption(error)) {
+        give_error(error);
+        return -1;
+    }
+    PyErr_Clear();
+    Py_XDECREF(error);
+    return 0;
 }
 
 /* ---- what the types of both backends begin with */

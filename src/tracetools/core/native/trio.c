@@ -183,8 +183,7 @@ spawns_task_spawned(TrioSpawns *self, PyObject *task)
     if (done > 0) {
         Py_RETURN_NONE;
     }
-    PyErr_Clear(); /* the other way may do, or it says so */
-    return PyObject_CallOneArg(self->otherwise, task);
+    return pass_over_error() < 0 ? NULL : PyObject_CallOneArg(self->otherwise, task);
 }
 
 /* ---- methods that Python code calls */

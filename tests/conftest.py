@@ -51,6 +51,8 @@ def nothing_survives():
     """Fail the test that leaves anything of ours behind, and clean up for the next one."""
     handlers = _signal_handlers()
     yield
+    for thread in hidden_threads.running():
+        thread.join(10)  # one that logs a line is not waited for, and ends after that
     left = {
         "recorded loops": dict(current.recorded_loops),
         "recorders": set(current.recorders),

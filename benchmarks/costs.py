@@ -43,7 +43,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from functions import errors
 backend, seconds, runs = sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
-print(json.dumps([errors(backend, 100 * run, seconds, 0.001) for run in range(runs)]))
+print(json.dumps([errors(backend, 100 * run, seconds, None) for run in range(runs)]))
 """
 CORE = """
 import json, platform

@@ -136,20 +136,24 @@ def found(profile: Profile) -> Counter[str]:
     return times
 
 
-def errors(backend: str, seed: int, seconds: float, interval: float) -> dict[str, float]:
-    """Return by how much the share of each kind of work is off, as a part of it, in one run."""
+def errors(backend: str, seed: int, seconds: float, interval: float | None) -> dict[str, float]:
+    """Return by how much the share of each kind of work is off, as a part of all, in one run.
+
+    The interval is that of the product if it is ``None``.
+    """
     spent.clear()
-    with record(None, functions=True, functions_interval=interval, blocking=None) as recording:
+    options = {} if interval is None else {"functions_interval": interval}
+    with record(None, functions=True, blocking=None, **options) as recording:
         run(backend, seed, seconds)
     profile = recording.profile
     profile.check()
     times = found(profile)
     return {
-        name: times[name] / times.total() * spent.total() / true - 1 for name, true in spent.items()
+        name: times[name] / times.total() - true / spent.total() for name, true in spent.items()
     } | {"samples a second": profile.samples / (spent.total() / 1e9)}
 
 
-def show(backend: str, seconds: float, runs: int, interval: float) -> float:
+def show(backend: str, seconds: float, runs: int, interval: float | None) -> float:
     """Print by how much each part is off; return the worst mean of the absolute errors."""
     each = [errors(backend, 100 * number, seconds, interval) for number in range(runs)]
     rate = statistics.mean(one.pop("samples a second") for one in each)
@@ -203,11 +207,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--interval", type=float, default=0.001)
+    parser.add_argument("--interval", type=float, help="in seconds; else that of the product")
     parser.add_argument("--rounds", type=int, default=15, help="of what it costs; 0 for none")
     parser.add_argument("--backend", choices=("trio", "asyncio", "uvloop"), action="append")
     chosen = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, a sample every {chosen.interval * 1000:g} ms")
+    print(f"Python {sys.version.split()[0]}, shares of all busy time")
     for backend in chosen.backend or ("trio", "asyncio", "uvloop"):
         if chosen.runs:
             show(backend, chosen.seconds, chosen.runs, chosen.interval)

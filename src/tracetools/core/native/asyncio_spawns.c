@@ -321,15 +321,6 @@ static PyMethodDef functions[] = {
     {NULL},
 };
 
-static int
-make_name(PyObject **place, const char *name)
-{
-    if (*place == NULL) {
-        *place = PyUnicode_InternFromString(name);
-    }
-    return *place == NULL ? -1 : 0;
-}
-
 int
 add_asyncio_spawns(PyObject *module)
 {

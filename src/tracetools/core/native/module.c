@@ -8,6 +8,15 @@ add_type(PyObject *module, PyTypeObject *type)
     return PyModule_AddType(module, type);
 }
 
+int
+make_name(PyObject **place, const char *name)
+{
+    if (*place == NULL) {
+        *place = PyUnicode_InternFromString(name);
+    }
+    return *place == NULL ? -1 : 0;
+}
+
 /* Every part of the module. */
 static int (*const parts[])(PyObject *) = {
     add_stacks,

@@ -591,4 +591,7 @@ int add_rows(PyObject *module);
 /* Ready a type and add it under the last part of its name. */
 int add_type(PyObject *module, PyTypeObject *type);
 
+/* Make the string of a name, when the module is made for the first time. */
+int make_name(PyObject **place, const char *name);
+
 #endif

@@ -241,15 +241,6 @@ static PyMethodDef functions[] = {
     {NULL},
 };
 
-static int
-make_name(PyObject **place, const char *name)
-{
-    if (*place == NULL) {
-        *place = PyUnicode_InternFromString(name);
-    }
-    return *place == NULL ? -1 : 0;
-}
-
 int
 add_spawns(PyObject *module)
 {

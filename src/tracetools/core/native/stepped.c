@@ -712,11 +712,8 @@ make_names(void)
         {&name_qualname, "__qualname__"}, {&name_reduce, "__reduce_ex__"},
     };
     for (size_t index = 0; index < sizeof(names) / sizeof(names[0]); index++) {
-        if (*names[index].place == NULL) {
-            *names[index].place = PyUnicode_InternFromString(names[index].name);
-            if (*names[index].place == NULL) {
-                return -1;
-            }
+        if (make_name(names[index].place, names[index].name) < 0) {
+            return -1;
         }
     }
     return 0;

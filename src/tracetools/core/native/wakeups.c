@@ -183,9 +183,7 @@ static PyMethodDef functions[] = {
 int
 add_wakeups(PyObject *module)
 {
-    if ((name_self == NULL && (name_self = PyUnicode_InternFromString("__self__")) == NULL) ||
-        (name_coroutine == NULL &&
-         (name_coroutine = PyUnicode_InternFromString("_coro")) == NULL)) {
+    if (make_name(&name_self, "__self__") < 0 || make_name(&name_coroutine, "_coro") < 0) {
         return -1;
     }
     return PyModule_AddFunctions(module, functions);

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
+from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import COLLECTIONS, KINDS, ROOT, Blocks, Frame, StackPath, Times, Tokens
 from tracetools.testing import ScriptedLoop
@@ -264,6 +265,8 @@ def _profiles(draw) -> Profile:
         profile,
         start=draw(st.integers(0, 3)),
         programs=tuple(sorted(draw(st.sets(st.sampled_from(NAMES))))),
+        pythons=tuple(sorted(draw(st.sets(st.sampled_from(NAMES))))),
+        origins=draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(ORIGINS))),
         backends=tuple(sorted(draw(st.sets(st.sampled_from(NAMES))))),
         merged=draw(st.integers(0, 3)),
         scheduled_measured=draw(st.booleans()),

@@ -53,6 +53,28 @@ def test_files_are_relative_to_the_directory_or_the_longest_entry(file, expected
     assert shortened(file, "/project", path) == expected
 
 
+def test_it_remembers_whose_the_files_are():
+    cells = {"<ipython-input-1>": "cell 1"}
+    path = ["/lib/py/site-packages", "/project/src"]
+    shortener = PathShortener("/project", path, cells.get)
+    for file in (
+        "/project/app.py",
+        "/project/src/shop.py",
+        "/lib/py/site-packages/trio/run.py",
+        "<frozen runpy>",
+        "<ipython-input-1>",
+        "uvloop/loop.pyx",
+        os.__file__,
+    ):
+        shortener(Frame("f", file, 3))
+    assert shortener.origins == {
+        "trio/run.py": "library",
+        "<frozen runpy>": "runtime",
+        "uvloop/loop.pyx": "library",
+        os.__file__: "runtime",
+    }
+
+
 def test_an_installed_file_is_not_relative_to_the_directory():
     path = ["", "/project", "/project/env/site-packages"]
     assert shortened("/project/env/site-packages/trio/run.py", "/project", path) == "trio/run.py"

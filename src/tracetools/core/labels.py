@@ -11,12 +11,14 @@ import re
 import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from tracetools.core.origins import origin_of
 from tracetools.core.stacks import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import CodeType
 
+    from tracetools.core.origins import Origin
     from tracetools.core.stacks import StackPath
 
 __all__ = [
@@ -86,6 +88,10 @@ class PathShortener:
         directory: the working directory, if it is not that of the process.
         path: the entries, if they are not those of ``sys.path``.
         cell_of_file: returns the name of the notebook cell that has a file; None for other files.
+
+    Attributes:
+        origins: whose the files are that were made relative, as they are shown, but for the
+            program's own.
     """
 
     def __init__(
@@ -102,6 +108,7 @@ class PathShortener:
         absolute = {self._absolute(entry) for entry in entries if isinstance(entry, str)}
         self._entries = sorted(absolute, key=len, reverse=True)
         self._files: dict[str, str] = {}
+        self.origins: dict[str, Origin] = {}
 
     def __call__(self, frame: Frame) -> Frame:
         """Return `frame` with its file made relative."""
@@ -116,6 +123,9 @@ class PathShortener:
         known = self._files.get(file)
         if known is None:
             known = self._files[file] = self._relative(file)
+            origin = "own" if file in self._cells else origin_of(self._absolute(file))
+            if origin != "own":
+                self.origins[known] = origin
         return known
 
     def _relative(self, file: str) -> str:
@@ -132,6 +142,8 @@ class PathShortener:
         return next(filter(None, (_below(absolute, entry) for entry in self._entries)), file)
 
     def _absolute(self, path: str) -> str:
+        if path.startswith("<"):  # <string>, <stdin>, <frozen importlib._bootstrap>
+            return path
         return os.path.normpath(os.path.join(self._here, path))
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import chain
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from tracetools.core.errors import LawError
 from tracetools.core.histogram import EMPTY, Histogram
+from tracetools.core.made_later import MadeLater
 from tracetools.core.notebook import html_of
+from tracetools.core.origins import Origin, merged_origins
 from tracetools.core.stacks import (
     ALL_CALLBACKS,
     ALL_WAITING,
@@ -25,7 +27,7 @@ from tracetools.core.stacks import (
     is_of_loop,
 )
 
-__all__ = ["LENSES", "Lens", "Profile", "StacksForLater"]
+__all__ = ["LENSES", "Lens", "Profile"]
 
 Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task"]
 """Which time is shown; see `Profile.lens`."""
@@ -37,66 +39,7 @@ SCHEDULED: Final = Frame("[scheduled]", "")
 
 _COLLECTIONS: Final = tuple((frame,) for frame in COLLECTIONS)
 
-_MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls")
-
-
-class StacksForLater(Mapping[StackPath, Times]):
-    """The numbers of every stack, which are made when they are read for the first time.
-
-    So a profile of a running loop costs the loop less, and the rest is paid by whoever reads it.
-
-    Args:
-        make: makes them.
-    """
-
-    __slots__ = ("_made", "_make")
-
-    def __init__(self, make: Callable[[], Mapping[StackPath, Times]]) -> None:
-        self._make: Callable[[], Mapping[StackPath, Times]] | None = make
-        self._made: Mapping[StackPath, Times] = {}
-
-    def _all(self) -> Mapping[StackPath, Times]:
-        make = self._make
-        if make is not None:  # two threads may make them at once: that is the same twice
-            self._made = MappingProxyType(dict(make()))
-            self._make = None
-        return self._made
-
-    def __getitem__(self, path: StackPath) -> Times:
-        return self._all()[path]
-
-    def __iter__(self) -> Iterator[StackPath]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __contains__(self, path: object) -> bool:
-        return path in self._all()
-
-    def get(self, path: StackPath, otherwise: Any = None) -> Any:
-        """Return the numbers of a stack, or else what was given."""
-        return self._all().get(path, otherwise)
-
-    def keys(self) -> KeysView[StackPath]:
-        """Return the paths."""
-        return self._all().keys()
-
-    def values(self) -> ValuesView[Times]:
-        """Return the numbers."""
-        return self._all().values()
-
-    def items(self) -> ItemsView[StackPath, Times]:
-        """Return the paths with their numbers."""
-        return self._all().items()
-
-    def __eq__(self, other: object) -> bool:
-        return self._all() == (other._all() if isinstance(other, StacksForLater) else other)
-
-    __hash__ = None  # type: ignore[assignment]  # as other mappings
-
-    def __repr__(self) -> str:
-        return repr(self._all())
+_MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls", "origins")
 
 
 @dataclass(frozen=True)
@@ -111,6 +54,7 @@ class Profile:
         start: when the recording started, in nanoseconds since the Unix epoch; the earliest, if
             several were merged.
         programs: the names of what was run.
+        pythons: the Pythons that ran it, such as ``("3.13.5",)``.
         backends: the backends of the loops, such as ``("trio",)``.
         runs: how many loops were recorded.
         merged: how many profiles were added up to this one.
@@ -137,6 +81,7 @@ class Profile:
         stalls: times longer than the blocking threshold in which no loop could run, though no step
             was to blame, by what it was: another thread held the GIL, the process was stopped, or
             it had no processor. For the GIL, the path goes on with the thread and where it was.
+        origins: whose the files of frames are; a file that is missing is the program's own.
     """
 
     stacks: Mapping[StackPath, Times] = field(default_factory=dict)
@@ -160,11 +105,13 @@ class Profile:
     forks: int = 0
     limiters: Mapping[StackPath, Tokens] = field(default_factory=dict)
     stalls: Mapping[StackPath, Blocks] = field(default_factory=dict)
+    pythons: tuple[str, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
             value = getattr(self, name)
-            if not isinstance(value, StacksForLater):
+            if not isinstance(value, MadeLater):
                 object.__setattr__(self, name, MappingProxyType(dict(value)))
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -280,6 +227,7 @@ class Profile:
             task_time=sum(profile.task_time for profile in profiles),
             start=min((profile.start for profile in profiles if profile.start), default=0),
             programs=_union(profile.programs for profile in profiles),
+            pythons=_union(profile.pythons for profile in profiles),
             backends=_union(profile.backends for profile in profiles),
             runs=sum(profile.runs for profile in profiles),
             merged=sum(profile.merged for profile in profiles),
@@ -298,6 +246,7 @@ class Profile:
             forks=sum(profile.forks for profile in profiles),
             limiters=limiters,
             stalls=stalls,
+            origins=merged_origins(profile.origins for profile in profiles),
         )
 
     __add__ = merge

@@ -20,7 +20,8 @@ from tracetools.attribution.waits import Waits
 from tracetools.core.accounting import NEVER
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.labels import PathShortener, thread_name
-from tracetools.core.profile import Profile, StacksForLater
+from tracetools.core.made_later import MadeLater
+from tracetools.core.profile import Profile
 from tracetools.core.stacks import Blocks, Frame, Stack, StackTree
 from tracetools.guest.messages import to_log
 from tracetools.recording import (
@@ -495,14 +496,16 @@ class Recorder:
         if len(self._shown) > _MAX_SHOWN:
             self._shown.clear()
         shorten, shown = self._shorten, self._shown  # the profile does not keep the recorder
+        stacks = MadeLater(
+            lambda: sums.by_path(duration, shorten, shown, polite=_is_elsewhere(threads))
+        )
         profile = Profile(
-            stacks=StacksForLater(
-                lambda: sums.by_path(duration, shorten, shown, polite=_is_elsewhere(threads))
-            ),
+            stacks=stacks,
             duration=duration,
             task_time=task_time,
             start=self._start,
             programs=(_program(),),
+            pythons=(_PYTHON,),
             backends=tuple(sorted(self._backends)),
             runs=runs,
             scheduled_measured=self.scheduled,
@@ -514,6 +517,7 @@ class Recorder:
             forks=self.forks,
             limiters=self.waits.limiters.by_path(self._shorten),
             stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
+            origins=MadeLater(lambda: shorten.origins if stacks else {}),  # known with the stacks
             **statistics.of_profile(self._shorten),
         )
         return profile, sums.are_lawful(duration, task_time)
@@ -592,6 +596,9 @@ def _check_bound(name: str, value: object) -> None:
         raise TypeError(f"{name} is a whole number, not {value!r}")
     if value < 1:
         raise ValueError(f"{name} is at least 1, not {value!r}")
+
+
+_PYTHON: Final = ".".join(map(str, sys.version_info[:3]))
 
 
 def _program() -> str:

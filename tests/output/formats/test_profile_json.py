@@ -11,6 +11,7 @@ from tests.strategies import histograms
 from tracetools import StackFileError
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
+from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 from tracetools.output.formats import profile_json
@@ -36,6 +37,8 @@ PROFILES = st.builds(
     task_time=COUNTS,
     start=st.integers(),
     programs=st.lists(TEXTS, max_size=3).map(tuple),
+    pythons=st.lists(TEXTS, max_size=3).map(tuple),
+    origins=st.dictionaries(TEXTS, st.sampled_from(ORIGINS), max_size=3),
     backends=st.lists(TEXTS, max_size=3).map(tuple),
     runs=COUNTS,
     merged=COUNTS,
@@ -65,8 +68,10 @@ GOOD = Profile(
     task_time=6,
     start=7,
     programs=("p",),
+    pythons=("3.13.5",),
     backends=("trio",),
     runs=1,
+    origins={"b.py": "library"},
     blocking_threshold=100,
     blocking={(ROOT, A, LINE): Blocks(2, 350, 200, computing=300, starved=50)},
     scheduling_delay=Histogram(1007, 1000, {bucket_of(1000): 1, 7: 1}),
@@ -91,6 +96,7 @@ TEXT = """\
 "untracked":8,
 "forks":3,
 "programs":["p"],
+"pythons":["3.13.5"],
 "backends":["trio"],
 "scheduled_measured":false,
 "truncated":false,
@@ -98,6 +104,9 @@ TEXT = """\
 "queue_trend":[0,1500],
 "scheduling_delay":[1007,1000,[[7,1],[190,1]]],
 "queue":[2,1,[[1,2]]],
+"origins":[
+["b.py","library"]
+],
 "frames":[
 ["a","a.py",1],
 ["all-spans","",0],
@@ -297,6 +306,9 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(queue=[1, 1, [[1, 1.0]]]), '"queue" is not'),
         (changed(queue=[1, 1, [[1 << 40, 1]]]), '"queue" is not'),
         (changed(queue=[1, 1, [[1, 1], [1, 2]]]), '"queue" has a bucket twice'),
+        (changed(origins={}), '"origins"'),
+        (changed(origins=[["b.py", "mine"]]), "origin 0 is not"),
+        (changed(origins=[["b.py", "library"]] * 2), "an origin is there twice"),
         (changed(blocking={}), '"blocking"'),
         (changed(blocking=[[[], 1, 1, 1]]), "block 0 is not"),
         (changed(blocking=[[1, 1, 1, 1]]), "block 0 is not"),

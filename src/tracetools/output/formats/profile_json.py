@@ -4,9 +4,9 @@ The first key is the version. `frames` is a table. A row of `stacks` has the ind
 stack (-1 for none), the index of the frame, and the eight numbers of `Times`; a row without numbers
 is a stack that only stands above others. A row of `blocking` has a list of indexes of frames and
 the numbers of `Blocks`, all or the first three, and so has one of `stalls`; one of `limiters` has
-such a list and the two numbers of `Tokens`. A `Histogram` has its total, its max, and pairs of a
-bucket and how many values are in it. Rows are sorted, parents first, so that equal profiles give
-equal bytes.
+such a list and the two numbers of `Tokens`. One of `origins` has a file and whose it is. A
+`Histogram` has its total, its max, and pairs of a bucket and how many values are in it. Rows are
+sorted, parents first, so that equal profiles give equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
 would take for one character are kept apart: a name with such is a list of parts. The name of the
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from tracetools.core.errors import StackFileError
 from tracetools.core.histogram import Histogram
+from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
 from tracetools.output.formats.files import explain, write_atomically
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsRead
 
+    from tracetools.core.origins import Origin
     from tracetools.core.stacks import StackPath
 
 VERSION: Final = 1
@@ -57,7 +59,7 @@ _COUNTS: Final = (
     "untracked",
     "forks",
 )
-_TEXTS: Final = ("programs", "backends")
+_TEXTS: Final = ("programs", "pythons", "backends")
 _SWITCHES: Final = ("scheduled_measured", "truncated")
 _HISTOGRAMS: Final = ("scheduling_delay", "queue")
 _OPTIONAL: Final[dict[str, Any]] = {
@@ -65,6 +67,8 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "samples_by_thread": 0,
     "untracked": 0,
     "forks": 0,
+    "pythons": [],
+    "origins": [],
     "blocking_threshold": None,
     "queue_trend": [],
     **{name: [0, 0, []] for name in _HISTOGRAMS},
@@ -122,6 +126,7 @@ def format_profile(profile: Profile) -> str:
         **{name: _histogram_row(getattr(profile, name)) for name in _HISTOGRAMS},
     }
     lines = [f"{_dump(name)}:{_dump(value)}" for name, value in about.items()]
+    lines.append(_listed("origins", _origin_rows(profile.origins)))
     lines.append(_listed("frames", map(_frame_row, frames)))
     lines.append(_listed("stacks", _rows(profile.stacks, index_of)))
     lines.append(_listed("blocking", _path_rows(profile.blocking, index_of)))
@@ -137,6 +142,10 @@ def _order(frame: Frame) -> tuple[str, bool, str, int]:
 
 def _frame_row(frame: Frame) -> list[Any]:
     return [_text_row(frame.name), frame.file and _text_row(frame.file), frame.line]
+
+
+def _origin_rows(origins: Mapping[str, Origin]) -> list[list[Any]]:
+    return [[_text_row(file), origin] for file, origin in sorted(origins.items())]
 
 
 def _text_row(text: str) -> str | list[str]:
@@ -263,6 +272,7 @@ def _profile(value: Mapping[str, Any]) -> Profile:
         blocking=_by_path(_list(value, "blocking"), frames, "block", Blocks),
         limiters=_by_path(_list(value, "limiters"), frames, "limiter", Tokens),
         stalls=_by_path(_list(value, "stalls"), frames, "stall", Blocks),
+        origins=_origins(_list(value, "origins")),
         **about,
     )
 
@@ -276,6 +286,19 @@ def _histogram(value: Mapping[str, Any], name: str) -> Histogram:
                 raise _MalformedError(f'its "{name}" has a bucket twice')
             return Histogram(total, largest, dict(pairs))
     raise _MalformedError(f'its "{name}" is not [total, max, [[bucket, count], ...]]')
+
+
+def _origins(rows: list[Any]) -> dict[str, Origin]:
+    found: dict[str, Origin] = {}
+    for index, row in enumerate(rows):
+        match row:
+            case [file, str(origin)] if _is_text(file) and origin in ORIGINS:
+                found[_joined(file)] = origin
+            case _:
+                raise _MalformedError(f"origin {index} is not [file, {' or '.join(ORIGINS)}]")
+    if len(found) < len(rows):
+        raise _MalformedError("an origin is there twice")
+    return found
 
 
 def _frame(row: Any, index: int) -> Frame:

@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import demo, render, run
+from tracetools.commands import convert, demo, diff, merge, render, run
 from tracetools.core.errors import TracetoolsError
 from tracetools.core.native import why_not
 from tracetools.core.native.version import VERSION
@@ -38,7 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_COMMANDS: Final[dict[str, Command]] = {"run": run, "render": render, "demo": demo}
+_COMMANDS: Final[dict[str, Command]] = {
+    "run": run,
+    "render": render,
+    "convert": convert,
+    "merge": merge,
+    "diff": diff,
+    "demo": demo,
+}
 
 _FAILED: Final = 2
 _INTERRUPTED: Final = 130

@@ -122,9 +122,12 @@ def test_two_files_make_a_difference(folder):
     assert titles((folder / "d.svg").read_text()) == [
         "all (15 µs, 100%)",
         "all-spans (15 µs, 100.00%; 0.00%)",
+        "(vanished) (2 µs, 13.33%; vanished)",
         "x (5 µs, 33.33%; +26.67%)",
         "y (10 µs, 66.67%; +66.67%)",
+        "z (2 µs, 13.33%; vanished)",
     ]
+    assert "vanished: only in the earlier file" in (folder / "d.svg").read_text()
 
 
 def test_bad_lines_among_good_ones_are_reported_once(folder, caplog):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.commands import CommandError
+from tracetools.commands.inputs import STANDARD, lens_of, read_input, source_of
 from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.core.profile import Profile
 from tracetools.output.flamegraph.flamegrapher import earlier_counts, render_packed
 from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import make_options
 from tracetools.output.formats.files import explain, write_atomically
-from tracetools.output.formats.folded import Folded, pack_clean, parse_folded
-from tracetools.output.formats.profile_json import is_profile, load_profile
+from tracetools.output.formats.folded import Folded, pack_clean
 from tracetools.output.report.of_profile import report_of_profile
 from tracetools.output.report.of_stacks import report_of_stacks
 from tracetools.output.stack_file import fold
@@ -23,15 +24,13 @@ from tracetools.output.stack_file import fold
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
-    from typing import BinaryIO
 
     from tracetools.core.profile import Lens
     from tracetools.output.flamegraph.options import GraphOptions
+    from tracetools.output.formats.content import Content
 
 __all__ = ["draw"]
 
-_STANDARD: Final = Path("-")
-_SNIFFED_BYTES: Final = 64
 _DRAWN: Final = (".svg", ".html", ".htm")
 
 
@@ -55,9 +54,9 @@ def draw(
     if is_page:
         _check_page(given)
     _check_target(target, given)
-    inputs = [_read(path, graph_options) for path in given.files]
-    if given.lens and not any(isinstance(one.content, Profile) for one in inputs):
-        raise CommandError("--lens chooses from a profile, and folded stacks have just one lens")
+    inputs = [_read(path, given, graph_options) for path in given.files]
+    lens_of(given.lens, [one.read for one in inputs])
+    graph_options = _with_unit(inputs, graph_options)
     text = _page(inputs, graph_options) if is_page else _graph(inputs, given, graph_options)
     _write(target, text.encode())
 
@@ -86,8 +85,8 @@ def _target(given: argparse.Namespace) -> Path:
     if given.output is not None:
         return Path(given.output)
     first: Path = given.files[0]
-    if first == _STANDARD:
-        return _STANDARD
+    if first == STANDARD:
+        return STANDARD
     if first.name in ("", ".."):
         raise StackFileError(f"{first} is a folder: give the path of a file")
     if len(given.files) > 1:
@@ -99,7 +98,7 @@ def _target(given: argparse.Namespace) -> Path:
 
 def _check_target(target: Path, given: argparse.Namespace) -> None:
     """Refuse a file that cannot be written, before anything is read."""
-    if target == _STANDARD:
+    if target == STANDARD:
         return
     if target.suffix not in _DRAWN and not given.html and not _is_special(target):
         raise GraphFileError(f"unclear what {target} should be: end it in .svg or .html")
@@ -116,14 +115,14 @@ def _is_special(path: Path) -> bool:
 
 def _write(target: Path, data: bytes) -> None:
     try:
-        if target == _STANDARD:
+        if target == STANDARD:
             _write_out(data)
         else:
             write_atomically(target, data)
     except BrokenPipeError:  # the reader closed it
         raise
     except (OSError, ValueError) as error:
-        shown = "to standard output" if target == _STANDARD else target
+        shown = "to standard output" if target == STANDARD else target
         raise GraphFileError(f"cannot write {shown}: {explain(error)}") from error
 
 
@@ -147,15 +146,20 @@ class _Input(NamedTuple):
     """The content of one file: folded stacks, or a profile."""
 
     path: Path
-    content: Folded | Profile
+    read: Content
 
     @property
     def name(self) -> str:
         """The file as messages and headings name it."""
-        return _source(self.path)
+        return source_of(self.path)
+
+    @property
+    def content(self) -> Folded | Profile:
+        """What it holds."""
+        return self.read.content
 
     def stacks(self, lens: Lens) -> Folded:
-        """Return the folded stacks; those of a profile are of one lens."""
+        """Return the folded stacks; those of a profile are of one lens, in microseconds."""
         if not isinstance(self.content, Profile):
             return self.content
         packed = pack_clean(fold(self.content, lens))
@@ -166,42 +170,20 @@ class _Input(NamedTuple):
         return Folded(packed, None, bad=0, first_bad=None, vanished=0)
 
 
-def _source(path: Path) -> str:
-    return "standard input" if path == _STANDARD else str(path)
+def _read(path: Path, given: argparse.Namespace, options: GraphOptions) -> _Input:
+    return _Input(path, read_input(path, lens=given.lens, keep_order=options.flame_chart))
 
 
-def _read(path: Path, options: GraphOptions) -> _Input:
-    """Read a file of either kind, which its first bytes show."""
-    source = _source(path)
-    try:
-        with _opened(path) as opened:
-            start = opened.read(_SNIFFED_BYTES)
-            file = _Again(start, opened)
-            if is_profile(start):
-                return _Input(path, load_profile(file, source))
-            folded = parse_folded(file, source, keep_order=options.flame_chart)
-    except FileNotFoundError as error:
-        raise StackFileError(f"no file {source}: check the path") from error
-    except (OSError, ValueError) as error:
-        raise StackFileError(f"cannot read {source}: {explain(error)}") from error
-    return _Input(path, folded)
+def _with_unit(inputs: Sequence[_Input], options: GraphOptions) -> GraphOptions:
+    """Choose the unit that all files have, if they say so and none was given."""
+    units = {_unit(one.read) for one in inputs}
+    if options.count_name is None and len(units) == 1 and units != {""}:
+        return replace(options, count_name=units.pop())
+    return options
 
 
-def _opened(path: Path) -> Any:
-    return open(0, "rb", closefd=False) if path == _STANDARD else path.open("rb")
-
-
-class _Again:
-    """A file whose first bytes were read already. Of a pipe they cannot be read again."""
-
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
-        self._start = start
-        self._rest = rest
-
-    def read(self, size: int = -1, /) -> bytes:
-        """Return at most `size` bytes, or all if it is negative."""
-        start, self._start = self._start, b""
-        return start + self._rest.read(size if size < 0 else size - len(start))
+def _unit(content: Content) -> str:
+    return "microseconds" if isinstance(content.content, Profile) else content.unit
 
 
 # -- drawing -----------------------------------------------------------------------------------
@@ -213,7 +195,7 @@ def _graph(inputs: Sequence[_Input], given: argparse.Namespace, options: GraphOp
     counts = [each for one in stacks for each in one.packed]
     before = _sum_of_before(inputs, stacks)
     if given.before is not None:
-        earlier = _read(given.before, options)
+        earlier = _read(given.before, given, options)
         for one in stacks:
             before = earlier_counts(earlier.stacks(lens), earlier.name, one)
     profiles = [one.content for one in inputs if isinstance(one.content, Profile)]
@@ -243,7 +225,7 @@ def _page(inputs: Sequence[_Input], options: GraphOptions) -> str:
         raise CommandError("a report shows one profile: give it alone")
     if profiles:
         return report_of_profile(profiles[0], options)
-    names = [one.path.name if one.path != _STANDARD else one.name for one in inputs]
+    names = [one.path.name if one.path != STANDARD else one.name for one in inputs]
     if len(set(names)) < len(names):
         names = [one.name for one in inputs]
     graphs: dict[str, dict[tuple[str, ...], int]] = {}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetools.output.flamegraph.layout import Box, arrange, place
+from tracetools.output.flamegraph.layout import VANISHED_NAME, Box, arrange, place
 from tracetools.output.formats.folded import pack, unpack
 
 from .reading import lay_out
@@ -129,3 +129,25 @@ def test_frames_left_out_and_frames_drawn_are_all_frames(lines, is_chart, min_wi
     assert len(layout.boxes) + layout.left_out == frames
     if not min_width and most is None:
         assert layout.left_out == 0
+
+
+def test_what_only_the_earlier_profile_has_stands_at_the_right_as_wide_as_it_was():
+    counts = [(pack(("a",)), 6), (pack(("\u00e9",)), 3), (pack(("b",)), 0)]
+    before = {pack(("a",)): 4, pack(("b",)): 5, pack(("b", "c")): 2, pack(("d",)): 0}
+    columns = arrange(counts, before)
+    assert columns.vanished == 7
+    boxes = place(columns, 0).boxes
+    assert [(box.depth, box.start, box.width, box.name, box.delta) for box in boxes] == [
+        (0, 0, 16, "", 0),
+        (1, 0, 6, "a", 2),
+        (1, 6, 3, "\u00e9", 3),
+        (1, 9, 7, VANISHED_NAME, 0),
+        (2, 9, 7, "b", -5),
+        (3, 14, 2, "c", -2),
+    ]
+
+
+def test_reversed_stacks_vanish_as_well():
+    layout = place(arrange([(pack(("a",)), 6)], {pack(("a", "b")): 2}, reverse=True), 0)
+    assert [box.name for box in layout.boxes] == ["", "a", VANISHED_NAME, "b", "a"]
+    assert (layout.total, layout.vanished) == (8, 2)

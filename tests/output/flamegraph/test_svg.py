@@ -280,6 +280,8 @@ def test_growth_is_shown_with_its_sign_and_the_root_has_none():
         "all (100 samples, 100%)",
         "a (60 samples, 60.00%; +10.00%)",
         "b (40 samples, 40.00%; -30.00%)",
+        "(vanished) (1 samples, 1.00%; vanished)",
+        "c (1 samples, 1.00%; vanished)",
     ]
 
 

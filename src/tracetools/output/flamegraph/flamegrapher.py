@@ -123,7 +123,8 @@ class Flamegrapher:
     def with_before_file(self, path: StrPath) -> Self:
         """Choose an earlier stack file. The graph then shows how much each frame has grown.
 
-        Widths are those of the stack file. Frames of the earlier file alone are not drawn.
+        Widths are those of the stack file. Stacks of the earlier file alone stand at the right,
+        below a frame `(vanished)`, as wide as they were.
         """
         self._before_file = _named(path, StackFileError)
         return self

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 ROOT_NAME = ""
 """The name of the frame below all others. No frame of a folded file has it."""
 
+VANISHED_NAME = "\U0010fffd"
+"""The name of the frame below the root of a difference that has all stacks of the earlier file that
+are gone. It sorts after all others, so they are at the right, and nothing else moves."""
+
 _BILLION = 10**9
 
 
@@ -45,6 +49,7 @@ class Layout(NamedTuple):
     """All boxes that are drawn, sorted by depth and then from left to right; the root is first.
 
     `left_out` is how many other frames there are: narrower than the minimum, or too many.
+    `vanished` is how much of the total is only in the earlier file of a difference.
     """
 
     boxes: list[Box]
@@ -52,6 +57,7 @@ class Layout(NamedTuple):
     rows: int
     left_out: int = 0
     differential: bool = False
+    vanished: int = 0
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class Columns:
         stacks: the packed stacks; sorted and distinct, except in a chart.
         counts: the width of each.
         before: the count of each in an earlier profile; None if there is none.
+        vanished: the sum of the counts of stacks that only the earlier profile has.
         is_chart: whether stacks are in the order of time, and only neighbours are merged.
     """
 
@@ -69,6 +76,7 @@ class Columns:
     counts: list[int]
     before: list[int] | None = None
     is_chart: bool = False
+    vanished: int = 0
 
 
 def arrange(
@@ -78,7 +86,10 @@ def arrange(
     is_chart: bool = False,
     reverse: bool = False,
 ) -> Columns:
-    """Return packed stacks in the order in which they are drawn; equal stacks add up."""
+    """Return packed stacks in the order in which they are drawn; equal stacks add up.
+
+    Stacks that only `before` has stand below a frame of their own, as wide as they were.
+    """
     if reverse:
         counts = [(_reversed(stack), count) for stack, count in counts]
         before = None if before is None else _summed((_reversed(s), n) for s, n in before.items())
@@ -86,12 +97,23 @@ def arrange(
         chart = [(stack, count) for stack, count in counts if count > 0]
         return Columns([stack for stack, _ in chart], [n for _, n in chart], is_chart=True)
     sums = _summed(counts)
-    stacks = sorted(sums if before is None else sums.keys() | before.keys())
+    if before is None:
+        stacks = sorted(sums)
+        return Columns(stacks, [sums[stack] for stack in stacks])
+    gone = {stack: n for stack, n in before.items() if n > 0 and sums.get(stack, 0) <= 0}
+    stacks = sorted(stack for stack, n in sums.items() if n > 0)
+    gone_stacks = sorted(gone)
+    counts_gone = [gone[stack] for stack in gone_stacks]
     return Columns(
-        stacks,
-        [sums.get(stack, 0) for stack in stacks],
-        None if before is None else [before.get(stack, 0) for stack in stacks],
+        stacks + [_VANISHED + stack for stack in gone_stacks],
+        [sums[stack] for stack in stacks] + counts_gone,
+        # twice, so that what is as wide as it was has shrunk by that
+        [before.get(stack, 0) for stack in stacks] + [2 * n for n in counts_gone],
+        vanished=sum(counts_gone),
     )
+
+
+_VANISHED = VANISHED_NAME.encode() + SEPARATOR
 
 
 def _summed(counts: Iterable[tuple[bytes, int]]) -> dict[bytes, int]:
@@ -114,14 +136,16 @@ def place(columns: Columns, min_width: float, max_frames: int | None = None) -> 
     """
     ends = [0, *accumulate(columns.counts)]
     total = ends[-1]
+    narrowest = _narrowest(total - columns.vanished, min_width)
     boxes: list[Box] = []
-    for box in _widest_first(columns, ends, max(1, _narrowest(total, min_width))):
+    for box in _widest_first(columns, ends, max(1, narrowest)):
         if max_frames is not None and len(boxes) >= max_frames:
             break
         boxes.append(box)
     boxes.sort()
     left_out = 1 + _count_frames(columns) - len(boxes)
-    return Layout(boxes, total, boxes[-1].depth + 1, left_out, columns.before is not None)
+    is_difference = columns.before is not None
+    return Layout(boxes, total, boxes[-1].depth + 1, left_out, is_difference, columns.vanished)
 
 
 def _narrowest(total: int, min_width: float) -> int:

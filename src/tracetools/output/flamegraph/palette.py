@@ -35,16 +35,20 @@ def difference(delta: int, largest: int) -> Colour:
         delta: The growth of the frame; negative if it shrank.
         largest: The change that has the full colour, 1 or more. Greater ones have the same.
     """
-    end = _GROWN if delta > 0 else _SHRUNK
+    end = GROWN if delta > 0 else SHRUNK
     part = min(abs(delta), largest)
     return Colour._make(
         low - (low - high) * part // largest for low, high in zip(_SAME, end, strict=True)
     )
 
 
+VANISHED = Colour(196, 170, 226)
+"""The colour of what only the earlier profile of a difference has."""
+
+GROWN = Colour(240, 108, 64)
+SHRUNK = Colour(92, 152, 236)
+
 _SAME = Colour(250, 250, 250)
-_GROWN = Colour(240, 108, 64)
-_SHRUNK = Colour(92, 152, 236)
 
 
 def _dice(name: str) -> tuple[int, int, int]:

@@ -21,9 +21,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.output.flamegraph.amounts import amount_formatter
+from tracetools.output.flamegraph.layout import VANISHED_NAME
 from tracetools.output.flamegraph.marks import SYMBOL
 from tracetools.output.flamegraph.markup import asset, escape, nonce_attribute
-from tracetools.output.flamegraph.palette import BACKGROUNDS, PALETTES, Colour, difference
+from tracetools.output.flamegraph.palette import (
+    BACKGROUNDS,
+    GROWN,
+    PALETTES,
+    SHRUNK,
+    VANISHED,
+    Colour,
+    difference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -50,6 +59,7 @@ def draw(layout: Layout, options: GraphOptions, marks: Mapping[Box, str] = _NOTH
         [
             *_head(sheet, options),
             *_above(sheet, options),
+            *_legend(layout, sheet, options),
             *_frames(layout, sheet, options, marks),
             *_bar(layout.left_out, sheet),
             *_script(options),
@@ -86,7 +96,7 @@ class _Sheet(NamedTuple):
     @classmethod
     def of(cls, layout: Layout, options: GraphOptions) -> _Sheet:
         line = options.font_size
-        top = (3 if options.subtitle is None else 5) * line
+        top = (3 + 2 * (options.subtitle is not None) + 2 * layout.differential) * line
         return cls(
             width=options.image_width or FLUID_WIDTH,
             height=top + layout.rows * options.frame_height + 2 * line + MARGIN,
@@ -178,6 +188,22 @@ def _above(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
     yield f'<text class="button search" {_RIGHT} y="{2 * line}"/>\n'
 
 
+def _legend(layout: Layout, sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
+    """Yield what the colours of a difference mean, in a line above the frames."""
+    if not layout.differential:
+        return
+    grown, shrunk = (SHRUNK, GROWN) if options.negate_differentials else (GROWN, SHRUNK)
+    meanings = [(grown, "self time grew"), (shrunk, "self time shrank")]
+    if layout.vanished:
+        meanings.append((VANISHED, "vanished: only in the earlier file, as wide as there"))
+    words = "".join(
+        f'<tspan dx="{sheet.line}" fill="{_hex(colour)}">\u25a0</tspan><tspan dx="4">{word}</tspan>'
+        for colour, word in meanings
+    )
+    baseline = sheet.frames_top - sheet.line
+    yield f'<text class="legend" x="50%" y="{baseline}" text-anchor="middle">{words}</text>\n'
+
+
 def _bar(left_out: int, sheet: _Sheet) -> Iterator[str]:
     """Yield the line below the frames, in which the script shows details and matches."""
     height = sheet.height - sheet.frames_bottom
@@ -248,6 +274,7 @@ class _Pen:
     ) -> None:
         self._marks = marks
         self._total = layout.total
+        self._whole = max(1, layout.total - layout.vanished)
         self._palette = PALETTES[options.colors or "hot"]
         self._amount = amount_formatter(
             "samples" if options.count_name is None else options.count_name, options.factor
@@ -277,11 +304,12 @@ class _Pen:
 
     def _title(self, box: Box, name: str) -> str:
         """Return name, count and percentage. It is rounded half to even, as in inferno."""
-        share = self._share(box.width) if box.depth else "100%"
-        return f"{name} ({self._amount(box.width)}, {share})"
+        if not box.depth:
+            return f"{name} ({self._amount(self._whole)}, 100%)"
+        return f"{name} ({self._amount(box.width)}, {self._share(box.width)})"
 
     def _share(self, count: int) -> str:
-        return f"{100 * count / self._total:.2f}%"
+        return f"{100 * count / self._whole:.2f}%"
 
     def _colour(self, box: Box) -> Colour:
         return self._palette(box.name or _SHOWN_ROOT)
@@ -319,18 +347,28 @@ class _DifferencePen(_Pen):
         self, layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
     ) -> None:
         super().__init__(layout, sheet, options, marks)
+        self._vanished = layout.vanished
         self._sign = -1 if options.negate_differentials else 1
-        self._largest = max(1, *(abs(box.delta) for box in layout.boxes))
+        here = (box for box in layout.boxes if not self._has_vanished(box))
+        self._largest = max(1, *(abs(box.delta) for box in here))
 
     def _title(self, box: Box, name: str) -> str:
         title = super()._title(box, name)
         if not box.depth:
             return title
+        if self._has_vanished(box):
+            return f"{title[:-1]}; vanished)"
         growth = self._sign * box.delta
         return f"{title[:-1]}; {'+' if growth > 0 else ''}{self._share(growth)})"
 
     def _colour(self, box: Box) -> Colour:
+        if self._has_vanished(box):
+            return VANISHED
         return difference(self._sign * box.delta, self._largest)
+
+    def _has_vanished(self, box: Box) -> bool:
+        """Return whether a frame is at the right, with what only the earlier file has."""
+        return box.depth > 0 and box.start >= self._total - self._vanished
 
     def _counts(self, box: Box, name: str) -> str:
         return f'{super()._counts(box, name)} data-d="{self._sign * box.delta}"'
@@ -347,7 +385,7 @@ _ANNOTATION = re.compile(r"_\[[kwij]\]\Z")
 
 def shown_name(name: str) -> str:
     """Return the name of a frame without its annotation, such as `_[k]`."""
-    return _ANNOTATION.sub("", name)
+    return "(vanished)" if name == VANISHED_NAME else _ANNOTATION.sub("", name)
 
 
 def _asset(name: str) -> str:

@@ -64,12 +64,14 @@ class Content(NamedTuple):
         content: a profile; or stacks, of which there is at least one.
         unit: of the counts of stacks, such as ``microseconds``, ``samples`` or ``bytes``; empty if
             the file does not say. Of a profile it is ``nanoseconds``.
-        description: what the file was taken for, such as ``speedscope: "busy", nanoseconds``.
+        description: what the file was taken for, such as ``speedscope: busy``.
+        choices: the names of all that could be read instead, where there are several.
     """
 
     content: Profile | Folded
     unit: str
     description: str
+    choices: tuple[str, ...] = ()
 
 
 class MalformedError(Exception):

@@ -248,7 +248,7 @@ def parse_folded(
     """
     tally = _Tally(source, _Sequence if keep_order else _Sums)
     number = 1
-    for block in _blocks(lines):
+    for block in blocks(lines):
         number += _add_block(tally, block.removeprefix(_BOM) if number == 1 else block, number)
     folded = tally.result()
     if not folded.packed:
@@ -272,7 +272,7 @@ _UNUSUAL_STARTS: Final = frozenset(b"# " + SEPARATOR)
 _UNUSUAL_ENDS: Final = frozenset(b"0123456789. " + SEPARATOR)
 
 
-def _blocks(lines: Iterable[bytes] | SupportsRead[bytes]) -> Iterator[bytes]:
+def blocks(lines: Iterable[bytes] | SupportsRead[bytes]) -> Iterator[bytes]:
     """Yield the text in blocks of whole lines, without the end of the last line.
 
     Of an overlong line there is just enough to see that it is one.

@@ -13,7 +13,8 @@ Each stack has a sample for each state in which it has numbers, with these label
 - `span`: the innermost task or span of the stack;
 - `backend`: trio or asyncio, if only one was recorded.
 
-What samples cannot hold is a comment: a profile's JSON, in which the stacks are the frames whose
+What samples cannot hold is a field that pprof does not know (`OURS`), and so skips: a
+profile's JSON, in which the stacks are the frames whose
 name, file or line the tables cannot hold, each with the number of its location as busy time.
 Functions have no `system_name`: with it, Go's pprof takes `<...>` out of names.
 `default_sample_type` is not set, for flameshow stumbles over it.
@@ -38,7 +39,7 @@ from tracetools.output.formats.content import (
     Sums,
     weighed,
 )
-from tracetools.output.formats.pprof_tables import read_tables
+from tracetools.output.formats.pprof_tables import OURS, read_tables
 from tracetools.output.formats.profile_json import MAX_FRAMES, format_profile, parse_profile
 from tracetools.output.formats.wire import message, number, packed, string
 
@@ -64,7 +65,6 @@ TYPES: Final = (
 """The sample types of a profile of ours, in their order."""
 
 _LARGEST: Final = (1 << 63) - 1
-_PROFILE: Final = '{"tracetools-profile":'
 
 
 # -- writing -----------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def format_pprof(content: Profile | Folded, unit: str, *, compressed: bool = Tru
         types = [_type_of(unit)]
         stacks = sorted(weighed(content).items(), key=_order)
         body = [writer.sample(path, [count]) for path, count in stacks]
-        body.append(writer.tables(types, []))
+        body.append(writer.tables(types))
     data = b"".join(body)
     return gzip.compress(data, compresslevel=6, mtime=0) if compressed else data
 
@@ -110,7 +110,8 @@ def _profile(writer: _Writer, profile: Profile) -> list[bytes]:
         for state, values in _states(times):
             parts.append(writer.sample(path, values, {**about, "state": state}))
     rest = replace(profile, stacks=writer.exceptions())
-    parts.append(writer.tables(TYPES, [format_profile(rest)]))
+    parts.append(writer.tables(TYPES, ", ".join(profile.programs)))
+    parts.append(string(OURS, format_profile(rest).encode("ascii")))
     parts.append(number(9, profile.start) if 0 <= profile.start <= _LARGEST else b"")
     parts.append(number(10, min(profile.duration, _LARGEST)))
     return parts
@@ -168,7 +169,7 @@ class _Writer:
         raw = text.encode(errors="replace")
         return self._strings.setdefault(raw, len(self._strings))
 
-    def tables(self, types: Iterable[tuple[str, str]], comments: list[str]) -> bytes:
+    def tables(self, types: Iterable[tuple[str, str]], program: str = "") -> bytes:
         """Return the tables, and all else that a file has once."""
         parts = [
             message(1, number(1, self.text(name)), number(2, self.text(unit)))
@@ -178,7 +179,7 @@ class _Writer:
             message(
                 3,
                 number(1, 1),
-                number(5, self.text("python")),
+                number(5, self.text(program or "python")),
                 number(7, 1),
                 number(8, 1),
                 number(9, 1),
@@ -186,7 +187,6 @@ class _Writer:
         )
         for frame, index in self._locations.items():
             parts.append(self._location(frame, index))
-        parts.append(packed(13, map(self.text, comments)) if comments else b"")
         parts.extend(string(6, raw) for raw in self._strings)
         return b"".join(parts)
 
@@ -231,9 +231,8 @@ def parse_pprof(data: bytes, lens: str | None = None) -> Content:
         NoStacksError: there is no stack with a value.
     """
     tables = read_tables(data)
-    ours = [text for text in tables.comments if text.startswith(_PROFILE)]
-    if len(ours) == 1 and tuple(tables.types) == TYPES:
-        return Content(_read_profile(tables, ours[0]), NANOSECONDS, "pprof of tracetools")
+    if tables.ours is not None and tuple(tables.types) == TYPES:
+        return Content(_read_profile(tables, tables.ours), NANOSECONDS, "pprof of tracetools")
     names = [name for name, _ in tables.types]
     wanted = lens or tables.default or names[-1]
     if wanted not in names:
@@ -244,7 +243,8 @@ def parse_pprof(data: bytes, lens: str | None = None) -> Content:
     unit = tables.types[chosen][1]
     scale = PER_NANOSECOND.get(unit, 1)
     shown = NANOSECONDS if unit in PER_NANOSECOND else SAMPLES if unit == "count" else unit
-    return Content(_stacks(tables, chosen, scale), shown, f"pprof: {wanted} ({unit})")
+    stacks = _stacks(tables, chosen, scale)
+    return Content(stacks, shown, f"pprof: {wanted} ({unit})", tuple(names))
 
 
 def _stacks(tables: Tables, chosen: int, scale: int) -> Folded:
@@ -264,10 +264,10 @@ def _stacks(tables: Tables, chosen: int, scale: int) -> Folded:
     return sums.folded()
 
 
-def _read_profile(tables: Tables, comment: str) -> Profile:
+def _read_profile(tables: Tables, ours: bytes) -> Profile:
     """Return a profile that we wrote."""
     try:
-        rest = parse_profile(comment, "its comment")
+        rest = parse_profile(ours, f"field {OURS}")
     except StackFileError as error:
         raise MalformedError(str(error)) from error
     frames = {times.busy: path[0] for path, times in rest.stacks.items()}

@@ -47,14 +47,14 @@ class Tables:
     Attributes:
         types: the name and the unit of each value.
         default: the name of the type that is shown first; empty for the last one.
-        comments: texts.
+        ours: what we write beside the tables, in a field of our own; None in other files.
     """
 
     data: memoryview
     strings: list[bytes] = field(default_factory=list)
     types: list[tuple[str, str]] = field(default_factory=list)
     default: str = ""
-    comments: list[str] = field(default_factory=list)
+    ours: bytes | None = None
     functions: dict[int, tuple[int, int, int]] = field(default_factory=dict)
     locations: dict[int, Location] = field(default_factory=dict)
     mappings: dict[int, int] = field(default_factory=dict)
@@ -112,7 +112,9 @@ class Tables:
 
 
 _TYPE, _SAMPLE, _MAPPING, _LOCATION, _FUNCTION, _STRING = range(1, 7)
-_COMMENT: Final = 13
+OURS: Final = 4242
+"""The number of a field that no other tool knows."""
+
 _DEFAULT: Final = 14
 
 
@@ -124,7 +126,6 @@ def read_tables(data: bytes) -> Tables:
     """
     tables = Tables(memoryview(data))
     types: list[tuple[int, int, int]] = []
-    comments: list[tuple[int, int]] = []
     default = 0, 0
     for number, value, at in fields(tables.data):
         if number == _STRING:
@@ -132,16 +133,15 @@ def read_tables(data: bytes) -> Tables:
         elif number == _TYPE:
             inner = _message(value, at)
             types.append((_one(inner, 1), _one(inner, 2), at))
-        elif number == _COMMENT:
-            comments.extend((each, at) for each in integers(value, at))
+        elif number == OURS:
+            tables.ours = bytes(_inner(value, at))
         elif number == _DEFAULT:
             default = _whole(value, at), at
         elif number in (_MAPPING, _LOCATION, _FUNCTION):
             _add_row(tables, number, value, at)
-        if max(len(tables.strings), len(types), len(comments), len(tables.locations)) > MAX_ROWS:
+        if max(len(tables.strings), len(types), len(tables.locations)) > MAX_ROWS:
             raise MalformedError(f"byte {at}: a table has more than {MAX_ROWS:,} rows")
     tables.types = [(tables.text(name, at), tables.text(unit, at)) for name, unit, at in types]
-    tables.comments = [tables.text(index, at) for index, at in comments]
     tables.default = tables.text(*default) if default[0] else ""
     if not tables.types:
         raise MalformedError("it has no sample types")

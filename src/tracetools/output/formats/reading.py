@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from tracetools.core.errors import NoStacksError, StackFileError
+from tracetools.output.formats.collapsed import first_values, has_three_values, kind_and_unit
 from tracetools.output.formats.content import NANOSECONDS, Content, MalformedError
 from tracetools.output.formats.files import explain
 from tracetools.output.formats.folded import parse_folded
@@ -86,8 +87,11 @@ def _content(opened: _Again, source: str, lens: str | None, *, keep_order: bool)
         if is_speedscope(value):
             return _checked(parse_speedscope, "speedscope", value, source, lens)
         raise MalformedError(_unknown_json(value))
-    folded = parse_folded(opened, source, keep_order=keep_order)
-    return Content(folded, "", "folded stacks")
+    has_three = has_three_values(start)
+    lines = first_values(opened) if has_three else opened
+    folded = parse_folded(lines, source, keep_order=keep_order)
+    kind, unit = kind_and_unit(folded.packed)
+    return Content(folded, unit, f"{kind}, the first of three values" if has_three else kind)
 
 
 def _checked(parse: Any, what: str, data: Any, source: str, lens: str | None) -> Content:

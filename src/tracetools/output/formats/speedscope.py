@@ -146,7 +146,8 @@ def parse_speedscope(value: Any, lens: str | None = None) -> Content:
     shown = NANOSECONDS if unit in PER_NANOSECOND else "" if unit == "none" else unit
     name = ", ".join(text(profiles[index], "name", str(index)) for index in chosen[:3])
     more = "" if len(chosen) <= 3 else f" and {len(chosen) - 3} more"  # noqa: PLR2004
-    return Content(sums.folded(), shown, f"speedscope: {name}{more}")
+    names = tuple(text(profile, "name") for profile in profiles)
+    return Content(sums.folded(), shown, f"speedscope: {name}{more}", names)
 
 
 def _chosen(profiles: list[Any], value: Any, lens: str | None) -> list[int]:

@@ -1,0 +1,73 @@
+"""`tracetools convert`: from any format to any other one."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+__all__ = ["SUMMARY", "add_lens", "add_options", "run"]
+
+SUMMARY: Final = "turn a profile or stacks of any tool into another format"
+
+_FORMATS: Final = """\
+formats that are written, by the suffix of OUT:
+  .folded .collapsed .txt   folded stacks, in microseconds (FlameGraph, inferno)
+  .json .profile.json       a whole profile of tracetools
+  .speedscope.json          speedscope
+  .pb.gz .pprof .pb         pprof (go tool pprof, Pyroscope); holds a whole profile
+  .gecko.json               Firefox Profiler, Perfetto
+  .pstats                   Python's pstats, snakeviz
+Read are all of these, whatever their names, also gzipped, and the collapsed
+stacks of py-spy, austin and Tachyon.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _FORMATS
+    parser.add_argument("input", type=Path, metavar="IN", help="any file; - is standard input")
+    parser.add_argument("output", type=Path, metavar="OUT", help="the suffix says the format")
+    add_lens(parser)
+
+
+def add_lens(parser: argparse.ArgumentParser) -> None:
+    """Declare the option for which of several times is taken."""
+    parser.add_argument(
+        "--lens",
+        metavar="NAME",
+        help="which time of a profile: busy (default), idle, scheduled or task; of pprof the "
+        "sample type, of speedscope the profile with that name",
+    )
+
+
+def run(given: argparse.Namespace) -> int:
+    """Convert a file.
+
+    Returns:
+        0.
+
+    Raises:
+        CommandError, StackFileError, NoStacksError: a file cannot be read or written.
+    """
+    from tracetools.commands.inputs import (
+        check_not_read,
+        described,
+        lens_of,
+        read_input,
+        say,
+        source_of,
+    )
+    from tracetools.output.formats.writing import format_of, write
+    from tracetools.output.merging import stacks_of
+
+    format_of(given.output)
+    check_not_read(given.output, [given.input])
+    content = read_input(given.input, lens=given.lens)
+    lens = lens_of(given.lens, [content])
+    if format_of(given.output) == "folded":
+        stacks_of(content, lens, source_of(given.input))  # which says so if there are none
+    write(given.output, content.content, lens=lens, unit=content.unit)
+    say(f"wrote {given.output} from {described(content, lens)}")
+    return 0

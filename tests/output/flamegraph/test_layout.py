@@ -151,3 +151,13 @@ def test_reversed_stacks_vanish_as_well():
     layout = place(arrange([(pack(("a",)), 6)], {pack(("a", "b")): 2}, reverse=True), 0)
     assert [box.name for box in layout.boxes] == ["", "a", VANISHED_NAME, "b", "a"]
     assert (layout.total, layout.vanished) == (8, 2)
+
+
+def test_a_frame_that_lost_all_its_self_time_has_not_vanished():
+    layout = place(arrange([(pack(("a", "b")), 6)], {pack(("a",)): 4}), 0)
+    assert layout.vanished == 0
+    assert [(box.name, box.width, box.delta) for box in layout.boxes] == [
+        ("", 6, 0),
+        ("a", 6, -4),
+        ("b", 6, 6),
+    ]

@@ -88,7 +88,8 @@ def arrange(
 ) -> Columns:
     """Return packed stacks in the order in which they are drawn; equal stacks add up.
 
-    Stacks that only `before` has stand below a frame of their own, as wide as they were.
+    Stacks that only `before` has stand below a frame of their own, as wide as they were; but for
+    those that others go on from, whose frame is there and has shrunk.
     """
     if reverse:
         counts = [(_reversed(stack), count) for stack, count in counts]
@@ -100,13 +101,15 @@ def arrange(
     if before is None:
         stacks = sorted(sums)
         return Columns(stacks, [sums[stack] for stack in stacks])
-    gone = {stack: n for stack, n in before.items() if n > 0 and sums.get(stack, 0) <= 0}
-    stacks = sorted(stack for stack, n in sums.items() if n > 0)
+    now = sorted(stack for stack, n in sums.items() if n > 0)
+    left = {stack for stack, n in before.items() if n > 0 and sums.get(stack, 0) <= 0}
+    gone = {stack: before[stack] for stack in left if not _is_below_any(stack, now)}
+    stacks = sorted([*now, *(left - gone.keys())])
     gone_stacks = sorted(gone)
     counts_gone = [gone[stack] for stack in gone_stacks]
     return Columns(
         stacks + [_VANISHED + stack for stack in gone_stacks],
-        [sums[stack] for stack in stacks] + counts_gone,
+        [max(0, sums.get(stack, 0)) for stack in stacks] + counts_gone,
         # twice, so that what is as wide as it was has shrunk by that
         [before.get(stack, 0) for stack in stacks] + [2 * n for n in counts_gone],
         vanished=sum(counts_gone),
@@ -114,6 +117,13 @@ def arrange(
 
 
 _VANISHED = VANISHED_NAME.encode() + SEPARATOR
+
+
+def _is_below_any(stack: bytes, stacks: list[bytes]) -> bool:
+    """Return whether a sorted stack has all frames of this one, and more."""
+    start = stack + SEPARATOR
+    found = bisect_left(stacks, start)
+    return found < len(stacks) and stacks[found].startswith(start)
 
 
 def _summed(counts: Iterable[tuple[bytes, int]]) -> dict[bytes, int]:

@@ -1,6 +1,7 @@
 """The one door for reading: the content of a file says its format, whatever its suffix.
 
-Read are a profile's JSON, folded text, speedscope's JSON and pprof, each also gzipped.
+Read are a profile's JSON, folded text of any tool, speedscope's JSON, pprof, Gecko's JSON and
+pstats, each also gzipped.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from tracetools.output.formats.collapsed import first_values, has_three_values, 
 from tracetools.output.formats.content import NANOSECONDS, Content, MalformedError
 from tracetools.output.formats.files import explain
 from tracetools.output.formats.folded import parse_folded
+from tracetools.output.formats.gecko import is_gecko, parse_gecko
 from tracetools.output.formats.json_text import MAX_BYTES, load
 from tracetools.output.formats.pprof import parse_pprof
 from tracetools.output.formats.profile_json import is_profile, load_profile
+from tracetools.output.formats.pstats import is_pstats, parse_pstats
 from tracetools.output.formats.speedscope import is_speedscope, parse_speedscope
 
 if TYPE_CHECKING:
@@ -82,10 +85,14 @@ def _content(opened: _Again, source: str, lens: str | None, *, keep_order: bool)
         return Content(load_profile(opened, source), NANOSECONDS, "a profile")
     if _CONTROL.search(start) and _PPROF.match(start):
         return _checked(parse_pprof, "pprof", _whole(opened), source, lens)
+    if _CONTROL.search(start) and is_pstats(start):
+        return _checked(lambda data, _: parse_pstats(data), "pstats", _whole(opened), source, lens)
     if _JSON.match(start):
         value = load(_whole(opened))
         if is_speedscope(value):
             return _checked(parse_speedscope, "speedscope", value, source, lens)
+        if is_gecko(value):
+            return _checked(parse_gecko, "Gecko", value, source, lens)
         raise MalformedError(_unknown_json(value))
     has_three = has_three_values(start)
     lines = first_values(opened) if has_three else opened
@@ -107,7 +114,7 @@ def _checked(parse: Any, what: str, data: Any, source: str, lens: str | None) ->
 def _unknown_json(value: Any) -> str:
     if isinstance(value, dict) and "traceEvents" in value:
         return "a Chrome trace, which has events and no stacks; give it to Perfetto"
-    return "its JSON is neither a profile of tracetools nor of speedscope"
+    return "its JSON is neither a profile of tracetools nor of speedscope or Gecko"
 
 
 def _whole(opened: _Again) -> bytes:

@@ -6,6 +6,8 @@
 | `.json`, `.profile.json` | a whole profile |
 | `.speedscope.json` | speedscope |
 | `.pb.gz`, `.pprof`, `.pb` | pprof, gzipped but for the last |
+| `.gecko.json` | Gecko, for Firefox Profiler and Perfetto |
+| `.pstats` | Python's pstats, one lens |
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from tracetools.core.profile import Profile
 from tracetools.output.formats.content import NANOSECONDS, scaled
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.formats.folded import format_packed, pack
+from tracetools.output.formats.gecko import format_gecko
 from tracetools.output.formats.pprof import format_pprof
 from tracetools.output.formats.profile_json import format_profile
+from tracetools.output.formats.pstats import format_pstats
 from tracetools.output.formats.speedscope import format_speedscope
 
 if TYPE_CHECKING:
@@ -64,6 +68,14 @@ def _speedscope(content: Profile | Folded, unit: str, lens: Lens, labels: Labels
     return format_speedscope(content, unit, lens=lens, labels=labels).encode("ascii")
 
 
+def _gecko(content: Profile | Folded, unit: str, lens: Lens, labels: Labels) -> bytes:
+    return format_gecko(content, unit, lens=lens, labels=labels).encode("ascii")
+
+
+def _pstats(content: Profile | Folded, unit: str, lens: Lens, labels: Labels) -> bytes:
+    return format_pstats(content, unit, lens=lens, labels=labels)
+
+
 def _pprof(content: Profile | Folded, unit: str, *_: object) -> bytes:
     return format_pprof(content, unit)
 
@@ -74,6 +86,7 @@ def _bare_pprof(content: Profile | Folded, unit: str, *_: object) -> bytes:
 
 _FORMATS: Final[dict[str, tuple[str, _Encode]]] = {
     ".speedscope.json": ("speedscope", _speedscope),
+    ".gecko.json": ("gecko", _gecko),
     ".profile.json": ("profile", _json),
     ".json": ("profile", _json),
     ".folded": ("folded", _folded),
@@ -82,6 +95,7 @@ _FORMATS: Final[dict[str, tuple[str, _Encode]]] = {
     ".pb.gz": ("pprof", _pprof),
     ".pprof": ("pprof", _pprof),
     ".pb": ("pprof", _bare_pprof),
+    ".pstats": ("pstats", _pstats),
 }
 """The name and the encoder of each suffix. The first that fits counts."""
 
@@ -92,7 +106,7 @@ SUFFIXES: Final = tuple(_FORMATS)
 def format_of(path: str | os.PathLike[str]) -> str:
     """Return the format that the suffix of a file stands for, such as ``pprof``.
 
-    It is one of ``folded``, ``profile``, ``speedscope``, ``pprof``.
+    It is one of ``folded``, ``profile``, ``speedscope``, ``pprof``, ``gecko``, ``pstats``.
 
     Raises:
         StackFileError: the suffix is none of `SUFFIXES`.

@@ -26,9 +26,11 @@ ROOMS = [
     "recording",
     "sampling",
     "instruments",
+    "libraries",
     "output",
     "session",
     "__init__",  # the public face, which the rooms above use as any program does
+    "integrations",
     "demo",
     "commands",
     "testing",

@@ -70,15 +70,22 @@ _FAILED: Final = "the work of a thread could not be recorded"
 def work_of_task(function: Any, context: Context | None = None) -> ThreadWork | None:
     """Return the work of a function that a task gives to a thread; None if it is not recorded.
 
-    It is the task in whose context this is called, or the one of `context`.
+    It is the task in whose context this is called, or the one of `context`. Where the task has a
+    span of the function around the call, the thread's time goes to that one.
     """
+    frame = None
     given: list[tuple[Owner, TaskAccount, Stack]] = []
     for recorder in tuple(recorders):
         variable = recorder.context_task
         task = variable.get() if context is None else context.get(variable)
         if task is not None and task.loop.end is None:
-            given.append((recorder, task, task.stack))
-    return ThreadWork(_frame_of(function), given) if given else None
+            if not given:
+                frame = _frame_of(function)
+            stack = task.stack
+            if stack.frame == frame and stack.parent is not None:
+                stack = stack.parent
+            given.append((recorder, task, stack))
+    return ThreadWork(frame, given) if given else None
 
 
 def _frame_of(function: Any) -> Frame | None:

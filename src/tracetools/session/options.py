@@ -115,6 +115,14 @@ class Options:
             most=10,
         ),
     )
+    integrations: bool = field(
+        default=True,
+        metadata=_option(
+            "make spans of what libraries do for the program, as soon as it has imported them:"
+            " routes of Starlette, FastAPI, aiohttp and Quart, dependencies of FastAPI, tools,"
+            " resources and prompts of MCP servers, and spans of OpenTelemetry"
+        ),
+    )
     blocking: float | None = field(
         default=0.1,
         metadata=_option(

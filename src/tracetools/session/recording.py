@@ -11,6 +11,7 @@ from tracetools.core.interruptions import Insist
 from tracetools.core.notebook import html_of
 from tracetools.guest.messages import to_log
 from tracetools.instruments import hidden_frames
+from tracetools.libraries import registry
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import NoStackFile, StackFile
 from tracetools.recording import forks
@@ -75,6 +76,7 @@ class Recording(Follower):
         self.task_names = options.task_names
         self._is_closed = False
         self._closes = closes
+        self._integrations = options.integrations
         self._lens, self._labels = options.lens, options.labels
         self._was_shown = False
         how: dict[str, Any] = {
@@ -151,6 +153,8 @@ class Recording(Follower):
         """Start the sampler and the flushes of the stack file, unless they go on already."""
         _warn_of_missing_names(self.recorder.messages)
         hidden_frames.hide(self)
+        if self._integrations:
+            registry.put_in(self)
         self._file.start()
         self._sampler.start()
         forks.follow(self)
@@ -165,6 +169,7 @@ class Recording(Follower):
                 insist.do(self._sampler.end)
                 insist.do(self._file.end)
                 insist.do(hidden_frames.show, self)
+                insist.do(registry.take_out, self)
         if self._goes_on:
             self.loop_began()  # another thread has begun one meanwhile
 
@@ -180,6 +185,7 @@ class Recording(Follower):
             insist.do(self._sampler.end)
             insist.do(self.recorder.close)
             insist.do(hidden_frames.show, self)
+            insist.do(registry.take_out, self)
             insist.do(partial(self._file.close, write=write))
 
     def discard(self) -> None:

@@ -1,0 +1,239 @@
+"""Spans around async functions of a library, each named by what the call is for.
+
+What goes wrong while a name is found costs that span, never the call.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+from weakref import ref
+
+from tracetools.core.interruptions import is_interruption
+from tracetools.core.stacks import Frame
+from tracetools.guest.messages import common
+from tracetools.instruments.stepped import hide_frame
+from tracetools.recording.current import close_span, open_span, recorded_loops
+from tracetools.recording.spans import function_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from tracetools.recording.current import Opening
+
+    FrameOf = Callable[..., Frame | None]
+    """Returns the frame of the span of a call, from its arguments; None for no span."""
+
+__all__ = [
+    "Frames",
+    "LateSpans",
+    "begin",
+    "frame_of",
+    "http_method",
+    "method_of_class",
+    "spanned",
+    "spanned_once",
+]
+
+_METHODS: Final = ("__init__", "__call__")
+
+
+def spanned(name_call: FrameOf) -> Callable[[Any], Any]:
+    """Return what makes of an async function one with a span around each call."""
+
+    def replacement(original: Any) -> Any:
+        @functools.wraps(original)
+        async def call(*args: Any, **options: Any) -> Any:
+            opened = begin(name_call, *args, **options)
+            try:
+                return await original(*args, **options)
+            except BaseException as error:
+                hide_frame(error)
+                raise
+            finally:
+                close_span(opened)
+
+        return call
+
+    return replacement
+
+
+def spanned_once(name_call: FrameOf) -> Callable[[Any], Any]:
+    """Return the same for async methods, where a class and one derived from it may have both.
+
+    One that calls the other makes one span.
+    """
+
+    def replacement(original: Any) -> Any:
+        @functools.wraps(original)
+        async def call(self: Any, *args: Any, **options: Any) -> Any:
+            is_first = _is_first(type(self), original.__name__, call)
+            opened = begin(name_call, self, *args, **options) if is_first else None
+            try:
+                return await original(self, *args, **options)
+            except BaseException as error:
+                hide_frame(error)
+                raise
+            finally:
+                close_span(opened)
+
+        return call
+
+    return replacement
+
+
+def _is_first(kind: type, name: str, method: Any) -> bool:
+    """Whether, of the methods that are made here, a class has this one first."""
+    for each in kind.__mro__:
+        found = vars(each).get(name)
+        if getattr(found, "__code__", None) is method.__code__:
+            return found is method
+    return True
+
+
+class LateSpans:
+    """Spans that are named only after the call has begun that they are around.
+
+    The call and what names it have an object in common, such as the request. It is not kept alive.
+    """
+
+    def __init__(self) -> None:
+        self._calls: dict[int, Opening | None] = {}
+
+    def around(self, common_object: Callable[..., Any]) -> Callable[[Any], Any]:
+        """Return what makes of an async function one whose calls may get a span; within each other.
+
+        Args:
+            common_object: returns the object that is in common, from the arguments.
+        """
+
+        def replacement(original: Any) -> Any:
+            @functools.wraps(original)
+            async def call(*args: Any, **options: Any) -> Any:
+                key = id(common_object(*args, **options)) if recorded_loops else 0
+                is_outermost = bool(key) and key not in self._calls
+                if is_outermost:
+                    self._calls[key] = None
+                try:
+                    return await original(*args, **options)
+                except BaseException as error:
+                    hide_frame(error)
+                    raise
+                finally:
+                    if is_outermost:
+                        close_span(self._calls.pop(key, None))
+
+            return call
+
+        return replacement
+
+    def name(self, common_object: Any, name_call: FrameOf, *args: Any) -> None:
+        """Open the span of the call that is around this, unless it has one, or there is none."""
+        key = id(common_object)
+        if key in self._calls and self._calls[key] is None:
+            self._calls[key] = begin(name_call, *args)
+
+
+def begin(name_call: FrameOf, *args: Any, **options: Any) -> Opening | None:
+    """Open the span of a call, if anything is recorded; to be closed by `close_span`.
+
+    Raises:
+        BaseException: what a signal handler of the program's raised meanwhile; no span is open
+            then. Nothing of our own.
+    """
+    if not recorded_loops:
+        return None
+    try:
+        frame = name_call(*args, **options)
+    except Exception as error:
+        if is_interruption(error):
+            raise
+        _complain(name_call, error)
+        return None
+    return None if frame is None else open_span(frame)
+
+
+_complained: Final[set[str]] = set()
+
+
+def _complain(name_call: FrameOf, error: Exception) -> None:
+    """Say once that no span can be named."""
+    module = name_call.__module__
+    if module not in _complained:
+        _complained.add(module)
+        common.warning(
+            "%s: a span cannot be named, so there is none: %s: %s",
+            module.rpartition(".")[2],
+            type(error).__name__,
+            error,
+        )
+
+
+def frame_of(target: Any, name: str | None = None) -> Frame:
+    """Return the frame of a function, class or callable object, at the line where it begins.
+
+    Args:
+        target: what is called.
+        name: the name; without it, the qualified name of what is called.
+    """
+    inner = target
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if not isinstance(inner, type):
+        return function_frame(target, name)
+    name = inner.__qualname__ if name is None else name
+    found = (function_frame(getattr(inner, method), name) for method in _METHODS)
+    return next((frame for frame in found if frame.file), Frame(name))
+
+
+def http_method(method: str) -> str:
+    """Return the method of a request if it is a known one; "HTTP" for what a client makes up."""
+    return method if method in _HTTP_METHODS else "HTTP"
+
+
+_HTTP_METHODS: Final = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+)
+
+
+def method_of_class(endpoint: Any, names: tuple[str, ...]) -> Any:
+    """Return the function of a class that handles a request; what is no class, as it is.
+
+    Args:
+        endpoint: the class.
+        names: what the function may be called.
+    """
+    inner = endpoint
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if not isinstance(inner, type):
+        return endpoint
+    own = (getattr(inner, name) for kind in inner.__mro__ for name in names if name in vars(kind))
+    return next(own, inner)
+
+
+_MOST_OWNERS: Final = 4096
+
+
+class Frames:
+    """Remembers the frames of spans, by the object that they are for and a key.
+
+    The objects are told apart by identity, and not kept alive. It is bounded.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[ref[Any], dict[Hashable, Frame]]] = {}
+
+    def of(self, owner: Any) -> dict[Hashable, Frame]:
+        """Return the frames of an object by their keys, to read and to write."""
+        found = self._known.get(id(owner))
+        if found is not None and found[0]() is owner:
+            return found[1]
+        try:
+            known: tuple[ref[Any], dict[Hashable, Frame]] = (ref(owner), {})
+        except TypeError:  # it cannot be referred to weakly
+            return {}
+        if len(self._known) >= _MOST_OWNERS:
+            self._known.clear()
+        self._known[id(owner)] = known
+        return known[1]

@@ -20,7 +20,7 @@ from tracetools.libraries.places import Places
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["TABLE", "Library", "put_in", "take_out"]
+__all__ = ["TABLE", "Library", "is_in", "is_wanted", "put_in", "take_out"]
 
 
 def _of(module: str, function: str = "install") -> Callable[[Places], None]:
@@ -80,6 +80,11 @@ def take_out(user: Hashable) -> None:
             for action in _actions:
                 forget(action)
             _patches.undo()
+
+
+def is_wanted() -> bool:
+    """Whether anybody wants spans in libraries just now."""
+    return bool(_users)
 
 
 def is_in() -> bool:

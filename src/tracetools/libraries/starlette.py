@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import Frame
     from tracetools.libraries.places import Places
 
-__all__ = ["install", "method_of", "route_handle"]
+__all__ = ["endpoint_frame", "install", "method_of", "mounted_template", "route_handle"]
 
 _MODULE: Final = "starlette.routing"
 _PARAMETERS: Final = ("self", "scope", "receive", "send")
@@ -45,13 +45,12 @@ def install(places: Places) -> None:
 
 def _route_frame(route: Any, scope: Any, *_: Any, **__: Any) -> Frame:
     path = _path_in_included_router(route, scope) or route.path
-    method, prefix = method_of(scope), _prefix(scope)
+    method, prefix = method_of(scope), mounted_template(scope)
     frames = _frames.of(route)
     key = (method, prefix, path)
     found = frames.get(key)
     if found is None:
-        found = frame_of(_function_of(route.endpoint, method), f"{method} {prefix}{path}")
-        frames[key] = found
+        found = frames[key] = endpoint_frame(route.endpoint, method, f"{method} {prefix}{path}")
     return found
 
 
@@ -68,10 +67,10 @@ def method_of(scope: Any) -> str:
     return http_method(scope["method"])
 
 
-def _function_of(endpoint: Any, method: str) -> Any:
-    """Return the function that handles a method; of an endpoint that is a class, its own."""
+def endpoint_frame(endpoint: Any, method: str, name: str) -> Frame:
+    """Return the frame of an endpoint, at the line of the function that handles a method."""
     names = {"WebSocket": _OF_WEBSOCKETS, "HEAD": ("head", "get")}.get(method, (method.lower(),))
-    return method_of_class(endpoint, names)
+    return frame_of(method_of_class(endpoint, names), name)
 
 
 _OF_WEBSOCKETS: Final = ("on_receive", "on_connect", "on_disconnect")
@@ -88,7 +87,7 @@ _mounted: Final[ContextVar[tuple[str, str]]] = ContextVar("tracetools_mounted")
 """The root path of the app that is mounted here, and its template."""
 
 
-def _prefix(scope: Any) -> str:
+def mounted_template(scope: Any) -> str:
     """Return the template of the app that a request is in; empty for the outermost one.
 
     An app may make requests of another one. Those have a root path of their own.

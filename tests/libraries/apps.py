@@ -24,7 +24,9 @@ class Recorded:
         found: dict[str, int] = {}
         for path, times in self.profile.stacks.items():
             names = [frame.name for frame in path]
-            if self.main in names and times.entries and path[-1] not in COLLECTIONS:
+            if names[-1] in _LEFT_OUT or path[-1] in COLLECTIONS:
+                continue
+            if self.main in names and times.entries:
                 below = ";".join(names[names.index(self.main) + 1 :])
                 found[below] = found.get(below, 0) + times.entries
         found.pop("", None)
@@ -34,6 +36,10 @@ class Recorded:
         """Return the file and the line of the frame of a name, of which there is one."""
         [found] = {frame for path in self.profile.stacks for frame in path if frame.name == name}
         return str(found.file), found.line
+
+
+_LEFT_OUT = {"ExceptionMiddleware.http_exception", "ASGIHTTPConnection._send_response"}
+"""What older versions of Starlette do in threads, and Quart before Python 3.12 in a task."""
 
 
 def here(function) -> tuple[str, int]:

@@ -150,6 +150,8 @@ async def in_thread_not(request):
     return PlainTextResponse("x")
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # streams of older versions of Starlette
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_mounted_app_within_middleware_has_the_whole_template(recorded):
     class Passing(BaseHTTPMiddleware):
         async def dispatch(self, request, call_next):

@@ -78,7 +78,17 @@ def test_importing_imports_no_backend_and_nothing_dear(statement):
     assert dear.isdisjoint(loaded)
     assert not [name for name in loaded if name.startswith("tracetools.output.flamegraph")]
     assert not [name for name in loaded if name.startswith("tracetools.instruments")]
-    assert "tracetools.recording.spans" in loaded
+
+
+def test_the_package_alone_imports_its_errors_and_nothing_else():
+    loaded = in_a_new_process("import tracetools\nprint(json.dumps(list(sys.modules)))")
+    ours = {name for name in loaded if name.startswith("tracetools")}
+    assert ours == {"tracetools", "tracetools.core", "tracetools.core.errors"}
+
+
+def test_a_name_is_looked_up_once():
+    tracetools.span("wait")
+    assert vars(tracetools)["span"] is tracetools.span
 
 
 def test_the_instrument_imports_trio_and_neither_anyio_nor_asyncio():

@@ -1,6 +1,7 @@
 """Where the time of a trio or anyio program goes: by task and by span, as a flame graph.
 
-Names only; a backend is imported when its instrument is asked for.
+Names only: each is imported when it is asked for. So pytest, which imports our plugin wherever
+tracetools is installed, does not pay for what it does not use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,11 @@ from tracetools.core.errors import (
     StackFileError,
     TracetoolsError,
 )
-from tracetools.recording.spans import observe, span
 
 if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.output.flamegraph import Flamegrapher
+    from tracetools.recording.spans import observe, span
     from tracetools.session.instrument import FlamegraphInstrument
     from tracetools.session.record import record
 
@@ -40,16 +41,26 @@ _LATE = {
     "FlamegraphInstrument": "tracetools.session.instrument",
     "Flamegrapher": "tracetools.output.flamegraph",
     "Profile": "tracetools.core.profile",
+    "observe": "tracetools.recording.spans",
     "record": "tracetools.session.record",
+    "span": "tracetools.recording.spans",
 }
+
+_OF_IPYTHON = {
+    "load_ipython_extension": "tracetools.integrations.ipython",
+    "unload_ipython_extension": "tracetools.integrations.ipython",
+}
+"""What `%load_ext tracetools` calls, and nobody else."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATE:
+    module = _LATE.get(name) or _OF_IPYTHON.get(name)
+    if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415  # only here
 
-    return getattr(import_module(_LATE[name]), name)
+    found = globals()[name] = getattr(import_module(module), name)
+    return found
 
 
 def __dir__() -> list[str]:

@@ -19,6 +19,7 @@ from tracetools.recording.collector import on_collection
 MARKS = {
     "commands/": "edges",
     "core/": "edges",
+    "integrations/": "once",
     "output/": "edges",
     "test_public.py": "edges",
     "test_testing.py": "edges",

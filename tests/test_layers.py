@@ -166,6 +166,7 @@ TESTED_ELSEWHERE = {
     "commands.start_on_path.sitecustomize": "commands/test_startup.py: in processes of their own",
     "core.errors": "test_public.py: names only",
     "core.steps": "core/test_accounting.py: the accounts that are made of them",
+    "integrations.pytest_names": "integrations/test_pytest_plugin.py: names only",
     **dict.fromkeys(
         (name for name in in_rooms("demo") if name != "demo"), "commands/test_demo.py: one program"
     ),

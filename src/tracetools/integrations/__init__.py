@@ -1,4 +1,4 @@
-"""What a program imports to put spans of ours into others' libraries itself.
+"""What other tools load of ours, and what a program imports itself: plugins, extensions, middleware.
 
-A recording does so without it, unless it is made with ``integrations=False``.
+Each module is imported only by who uses it, and imports late what takes long.
 """

@@ -13,6 +13,7 @@ from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
+from tracetools import compat
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import module_imports
@@ -100,6 +101,14 @@ class Record:
     def follow(self) -> Recording:
         """Enter it, also in a step of a loop that is not going to be recorded."""
         return self._begin(None, joins=False)
+
+    def join_guest_run(self) -> None:
+        """Record the guest run of trio that goes on in this thread as well, if there is one.
+
+        It is between two of its steps: the host calls this.
+        """
+        if self._trio is not None and not is_in_trio_task() and compat.trio_is_guest():
+            self._trio.join()
 
     def _begin(self, blocked: AbstractEventLoop | None, *, joins: bool) -> Recording:
         self._use()

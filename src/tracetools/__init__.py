@@ -2,6 +2,8 @@
 
 Names only: each is imported when it is asked for. So pytest, which imports our plugin wherever
 tracetools is installed, does not pay for what it does not use.
+
+PYTEST_DONT_REWRITE: pytest would warn that `tracetools run` had imported this before it.
 """
 
 from typing import TYPE_CHECKING, Any

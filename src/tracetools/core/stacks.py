@@ -265,6 +265,8 @@ class StackTree:
 
     Attributes:
         root: the stack of `ROOT` alone.
+        outer: the stack of the spans around the run of the loop, the root if there are none. Tasks
+            that no other one spawns stand below it. None until there is one: see `find_outer`.
         stacks: every stack, each after its parent.
         max_stacks: how many distinct stacks there are; each further one becomes ``(other)`` below
             its deepest known parent.
@@ -279,8 +281,27 @@ class StackTree:
         self.max_stacks = _bound("max_stacks", max_stacks)
         self.max_depth = _bound("max_depth", max_depth)
         self.root = Stack(ROOT, None)
+        self.outer: Stack | None = self.root
+        self._around: StackPath = ()
         self.stacks = [self.root]
         self.truncated = False
+
+    def stand_below(self, spans: StackPath) -> None:
+        """Note which spans are open around the run of the loop, from the outermost one on."""
+        if spans is not self._around:
+            self._around = spans
+            self.outer = None if spans else self.root
+
+    def find_outer(self) -> Stack:
+        """Return the stack of these spans, which is made for the first task."""
+        stack = self.outer
+        if stack is None:
+            stack = self.root
+            for frame in self._around:
+                stack = self.child(stack, frame)
+            stack.entries += 1
+            self.outer = stack
+        return stack
 
     def child(self, parent: Stack, frame: Frame) -> Stack:
         """Return the stack of `frame` below `parent`, which is made if the bounds allow it."""

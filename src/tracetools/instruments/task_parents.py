@@ -1,10 +1,11 @@
 """Decides what the parent of a task is: under which stack its account stands.
 
 - A task that is seen when it is spawned stands under the current stack of its spawner.
+- One that no task spawns, under the spans that are open around the run of its loop, or the root.
 - One that lived before the recording, under the task that owns its nursery, or under the root.
 - The backend's own tasks stand under one frame, `RUNTIME`.
-- What they spawn is the program's, and stands under the root, or under the task whose context the
-  new one has.
+- What they spawn is the program's, and stands under the task whose context the new one has, or
+  else as if nobody had spawned it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def spawner(loop: LoopAccount, context_task: TaskAccount | None) -> TaskAccount 
 
 def parent_of_spawned(loop: LoopAccount, spawner: TaskAccount | None) -> Stack:
     """Return the stack under which a task stands that `spawner` spawns just now."""
-    return loop.tree.root if spawner is None else spawner.stack
+    return loop.tree.find_outer() if spawner is None else spawner.stack
 
 
 def parent_of_runtime(loop: LoopAccount) -> Stack:

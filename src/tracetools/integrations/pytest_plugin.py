@@ -7,6 +7,7 @@ tests is imported when an option or a marker asks for it.
 from __future__ import annotations
 
 import copy
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -53,10 +54,18 @@ def pytest_load_initial_conftests(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Describe the marker, and record all tests if the option is given."""
+    """Describe the marker, and record all tests if the option is given.
+
+    A recording of the whole run, as by `tracetools run -m pytest`, gets spans of tests.
+    """
     config.addinivalue_line("markers", _MARKER_LINE)
     if config.getoption("tracetools") is not None:
         _record_tests(config)
+    outer_spans = sys.modules.get("tracetools.recording.outer_spans")
+    if outer_spans is not None and outer_spans.are_wanted():
+        from tracetools.integrations.pytest_spans import TestSpans  # noqa: PLC0415  # see above
+
+        config.pluginmanager.register(TestSpans(), "tracetools-spans")
 
 
 @pytest.hookimpl(trylast=True)

@@ -29,6 +29,7 @@ from tracetools.recording import (
     current,
     forks,
     notebooks,
+    outer_spans,
 )
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
@@ -175,6 +176,7 @@ class Recorder:
                 waits=self.waits,
             )
             self._loops[loop] = None
+            loop.tree.stand_below(outer_spans.spans_here())
             loop.is_guest = is_guest
             guests = ([loop] if host else []) if is_guest else self._guests_here()
             for guest in guests:
@@ -220,7 +222,14 @@ class Recorder:
             if isinstance(loop.clock, _ClockOfThread):
                 loop.clock.move_to(loop.thread, loop.paused)
             loop.resume()
+            loop.tree.stand_below(outer_spans.spans_here())
             self._follow(loop)
+
+    def outer_spans_changed(self) -> None:
+        """Note that spans around the runs in this thread were opened or closed."""
+        for loop in self.loops:
+            if loop.thread == get_ident():
+                loop.tree.stand_below(outer_spans.spans_here())
 
     def end_loop(self, loop: RecordedLoop, now: int) -> None:
         """End the recording of a loop. A second time does nothing."""
@@ -742,3 +751,11 @@ forks.follow(_ForkCounter())
 
 
 forks.renew_in_child(_forget_in_child)
+
+
+def _outer_spans_changed() -> None:
+    for recorder in tuple(_known):
+        recorder.outer_spans_changed()
+
+
+outer_spans.when_changed(_outer_spans_changed)

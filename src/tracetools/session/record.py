@@ -17,7 +17,7 @@ from tracetools import compat
 from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.instruments import module_imports
-from tracetools.recording import notebooks
+from tracetools.recording import notebooks, outer_spans
 from tracetools.recording.running import is_in_trio_task, running_loop
 from tracetools.session.options import Options, function_taking
 from tracetools.session.recording import Recording
@@ -114,6 +114,8 @@ class Record:
         self._use()
         try:
             self._blocked = blocked
+            if self._recording.makes_spans:
+                outer_spans.want(self)
             module_imports.when_imported("asyncio", self._listen_to_loops)
             module_imports.when_imported("trio", self._listen_to_runs)
             if joins:
@@ -221,6 +223,7 @@ class Record:
         self._try(self._unlisten)
 
     def _unlisten(self) -> None:
+        outer_spans.want_no_more(self)
         module_imports.forget(self._listen_to_loops)
         module_imports.forget(self._listen_to_runs)
         if self._asyncio is not None:

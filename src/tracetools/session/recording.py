@@ -47,6 +47,7 @@ class Recording(Follower):
     Attributes:
         recorder: for the instruments, which tell it of loops and tasks.
         task_names: whether tasks are named by the names that they were given.
+        makes_spans: whether what others do with the program gets spans, as the tests of pytest.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Recording(Follower):
         )
         self._sampler = Sampler(self.recorder, interval if options.functions else None)
         self.task_names = options.task_names
+        self.makes_spans = getattr(options, "integrations", True)
         self._is_closed = False
         self._closes = closes
         self._integrations = options.integrations

@@ -4,7 +4,7 @@
 
 #include "native.h"
 
-static PyObject *name_code, *name_qualname, *name_root;
+static PyObject *name_code, *name_qualname, *name_root, *name_outer;
 
 /* ---- known functions */
 
@@ -75,29 +75,31 @@ living_task(TaskSteps *task)
     return task;
 }
 
-/* The root of a tree of stacks: a new reference, or NULL with an error set. */
+/* A stack that a tree has by name: a new reference; NULL if it has none, or with an error set. */
 static Stack *
-root_of(LoopSteps *loop)
+stack_of_tree(LoopSteps *loop, PyObject *name)
 {
-    PyObject *root = PyObject_GetAttr(loop->tree, name_root);
-    if (root != NULL && !Py_IS_TYPE(root, &StackType)) {
-        Py_CLEAR(root);
-        PyErr_SetString(PyExc_TypeError, "the root of a tree is a stack");
+    PyObject *found = PyObject_GetAttr(loop->tree, name);
+    if (found == Py_None) {
+        Py_CLEAR(found);
     }
-    return (Stack *)root;
+    if (found != NULL && !Py_IS_TYPE(found, &StackType)) {
+        Py_CLEAR(found);
+        PyErr_Format(PyExc_TypeError, "the %U of a tree is a stack", name);
+    }
+    return (Stack *)found;
 }
 
 /* The stack under which a task stands: a new reference, or NULL, perhaps with an error set. */
 static Stack *
 parent_of(LoopSteps *loop, TaskSteps *by, const Known *function)
 {
-    if (function->under == NULL && by != NULL) {
-        Py_INCREF(by->stack);
-        return by->stack;
+    if (function->under == NULL) {
+        return by == NULL ? stack_of_tree(loop, name_outer) : (Stack *)Py_NewRef(by->stack);
     }
-    Stack *root = root_of(loop);
-    if (root == NULL || function->under == NULL) {
-        return root;
+    Stack *root = stack_of_tree(loop, name_root);
+    if (root == NULL) {
+        return NULL;
     }
     Stack *parent = known_child(root, function->under);
     Py_XINCREF(parent);
@@ -245,7 +247,7 @@ int
 add_spawns(PyObject *module)
 {
     return make_name(&name_code, "cr_code") < 0 || make_name(&name_qualname, "__qualname__") < 0 ||
-                   make_name(&name_root, "root") < 0
+                   make_name(&name_root, "root") < 0 || make_name(&name_outer, "outer") < 0
                ? -1
                : PyModule_AddFunctions(module, functions);
 }

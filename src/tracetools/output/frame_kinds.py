@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from tracetools.core.origins import Origin
 
 __all__ = [
+    "AWAIT",
     "FRAME_KINDS",
+    "KNOWN_PACKAGES",
     "FrameKind",
     "frame_of_label",
     "is_of_import",
@@ -66,9 +68,12 @@ _ENDS: Final = (BLOCKS_THE_LOOP, HOLDS_THE_GIL)
 _NO_FUNCTION: Final = re.compile(r"[\s/:]")
 """What no name of a function has."""
 
-_MADE: Final = "__create_fn__"
-"""How the names of functions begin that `dataclasses` makes. Their file is that of code given by
-``-c``."""
+_MADE: Final = ("__create_fn__", "<lambda>")
+"""How the names of functions begin that `dataclasses` and `namedtuple` make. Their file is that of
+code given by ``-c``."""
+
+_GENERATED: Final = ("<attrs generated", "<sqlalchemy", "<template")
+"""How the files begin of functions that libraries make."""
 
 _LABEL: Final = re.compile(r"(.*) \((?:unknown|(.+):(\d+))\)", re.DOTALL)
 _INSTALLED: Final = re.compile(r".*(?:^|/)(?:site|dist)-packages/")
@@ -85,7 +90,7 @@ _PACKAGES: Final = """
     textual tornado tracetools trio trio_asyncio trio_websocket twisted typing_extensions
     typing_inspection urllib3 uvicorn uvloop watchfiles websockets werkzeug wsproto yarl zmq
 """
-_KNOWN: Final = frozenset(_PACKAGES.split())
+KNOWN_PACKAGES: Final = frozenset(_PACKAGES.split())
 """Packages that are taken for libraries, where nothing says whose a file is."""
 
 
@@ -162,10 +167,15 @@ def _folded(name: str) -> FrameKind:
 
 
 def _own(frame: Frame, origin: Origin) -> FrameKind:
-    made = frame.file == "<string>" and frame.name.startswith(_MADE)
-    return "runtime" if made and origin == "own" else origin
+    """Return the kind of a function, by whose its file is said to be."""
+    file = frame.file or ""
+    if origin == "own" and file.startswith("<"):
+        if file == "<string>" and frame.name.startswith(_MADE):
+            return "runtime"
+        return "library" if file.startswith(_GENERATED) else "own"
+    return origin
 
 
 def _guessed(file: str) -> Origin:
     origin = guessed_origin(file)
-    return "library" if origin == "own" and package_of(file) in _KNOWN else origin
+    return "library" if origin == "own" and package_of(file) in KNOWN_PACKAGES else origin

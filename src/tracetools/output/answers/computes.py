@@ -1,0 +1,118 @@
+"""What computes: busy time by functions of the program, with the libraries that they call."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tracetools.core.stacks import ALL_CALLBACKS, COLLECTIONS, KINDS, is_of_loop
+from tracetools.output.answers.data import Answer, Group
+from tracetools.output.answers.gathering import Gathering, heaviest
+from tracetools.output.answers.places import Place, in_import
+from tracetools.output.answers.words import at_line, for_whom, listed, percent
+from tracetools.output.lints import LAST_FRAMES, amount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracetools.core.profile import Profile
+    from tracetools.core.stacks import StackPath
+    from tracetools.output.answers.gathering import Gathered
+    from tracetools.output.answers.places import Places
+
+__all__ = ["computes_of"]
+
+_ITSELF: Final = "itself"
+_COLLECTING: Final = "collections of garbage"
+_LEAST_PART: Final = 10
+_MOST_PACKAGES: Final = 2
+
+
+def computes_of(profile: Profile, places: Places) -> Group:
+    """Return what keeps the loop busy, by function; without samples, by task or span.
+
+    What functions waited in calls that blocked the loop is not counted: it is told there.
+    """
+    has_functions = profile.samples > 0
+    lines, others = Gathering(), Gathering()
+    calling = _calling(profile, places)
+    for path, time in _busy(profile):
+        if in_import(path):
+            others.of("imports", Place(None, 0, "imports", 0)).add(path, time)
+            continue
+        place = places.own(path) or (None if has_functions else places.entered(path))
+        if place is None:
+            others.of("libraries", Place(None, 0, "libraries", 0)).add(path, time)
+            _add_packages(others, path, time, places)
+            continue
+        sums = lines.of("function" if has_functions else "stack", place)
+        sums.add(path, time, places.for_whom(path, place.depth))
+        sums.by_what[_by_what(path, place, places)] += time
+    lines.subtract(calling)
+    return Group(
+        "computes",
+        "What computes",
+        profile.duration,
+        "the time that loops ran",
+        tuple(lines.answers(profile.duration, _told)),
+        tuple(others.answers(profile.duration, _told_of_others)),
+        ""
+        if has_functions
+        else "Functions were not recorded, so this is by tasks and spans: record with --functions.",
+    )
+
+
+def _busy(profile: Profile) -> Iterator[tuple[StackPath, int]]:
+    """Yield the busy time of tasks and of callbacks."""
+    for path, times in profile.stacks.items():
+        is_callback = path[1:2] != () and path[1] in ALL_CALLBACKS
+        if times.busy and path and (is_callback or not is_of_loop(path)):
+            yield path, times.busy
+
+
+def _calling(profile: Profile, places: Places) -> dict[tuple[str | None, str], int]:
+    """Return for how long functions waited in calls that blocked the loop, and did not compute."""
+    found: dict[tuple[str | None, str], int] = defaultdict(int)
+    for path, blocks in profile.blocking.items():
+        place = places.own(path[:-1] if path[-1:] and path[-1].name in LAST_FRAMES else path)
+        if place is not None and blocks.kind == KINDS["calling"] and not in_import(path):
+            found[place.file, place.function] += blocks.calling
+    return found
+
+
+def _add_packages(others: Gathering, path: StackPath, time: int, places: Places) -> None:
+    sums = others.of("libraries", Place(None, 0, "libraries", 0))
+    packages = places.packages_below(path, 1)
+    sums.by_what[packages[-1] if packages else ""] += time
+
+
+def _by_what(path: StackPath, place: Place, places: Places) -> str:
+    """Return in what the time was spent, below the place."""
+    if path[-1] in COLLECTIONS:
+        return _COLLECTING
+    packages = places.packages_below(path, place.depth)
+    return packages[0] if packages else _ITSELF
+
+
+def _told(sums: Gathered, answer: Answer) -> Answer:
+    by_what = sums.by_what
+    heavy = [name for name in heaviest(by_what) if _LEAST_PART * by_what[name] >= sums.total]
+    is_itself = heavy[:1] == [_ITSELF] or not heavy
+    what = "" if is_itself else f"in {listed(heavy, _MOST_PACKAGES)}"
+    does = f" ({what})" if what else ""
+    sentence = (
+        f"{at_line(answer)} was busy for {amount(answer.total)}, {percent(answer.share)} of the"
+        f" time that loops ran{for_whom(answer.for_whom)}{does}."
+    )
+    return replace(answer, what=what, sentence=sentence)
+
+
+def _told_of_others(sums: Gathered, answer: Answer) -> Answer:
+    if answer.kind == "imports":
+        words = f"Imports took {amount(answer.total)}: start-up."
+    else:
+        names = [name for name in heaviest(sums.by_what) if name]
+        named = f" ({listed(names)})" if names else ""
+        words = f"Libraries were busy for {amount(answer.total)} outside of own code{named}."
+    return replace(answer, sentence=words)

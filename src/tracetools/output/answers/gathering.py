@@ -1,0 +1,114 @@
+"""Adds up what belongs to one line, and makes answers of the sums."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from tracetools.core.stacks import StackPath
+from tracetools.output.answers.data import Answer
+from tracetools.output.answers.places import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["Gathered", "Gathering", "heaviest", "ordered", "part_of"]
+
+
+@dataclass
+class Gathered:
+    """The sums of one line: times in nanoseconds, by path, by whom, and by what it was."""
+
+    kind: str
+    place: Place
+    what: str = ""
+    total: int = 0
+    max: int = 0
+    count: int = 0
+    by_path: dict[StackPath, int] = field(default_factory=lambda: defaultdict(int))
+    by_whom: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    by_what: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, path: StackPath, time: int, whom: str = "") -> None:
+        """Add time of a path. Without a name for `whom`, it is done for nobody in particular."""
+        self.total += time
+        self.by_path[path] += time
+        if whom:
+            self.by_whom[whom] += time
+
+
+class Gathering:
+    """The sums of all lines of a group, by kind, place and what they do."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[object, ...], Gathered] = {}
+
+    def of(self, kind: str, place: Place, what: str = "") -> Gathered:
+        """Return the sums of a line, which start with zero."""
+        key = (kind, place.file, place.line, place.function, what)
+        found = self._sums.get(key)
+        if found is None:
+            found = self._sums[key] = Gathered(kind, place, what)
+        return found
+
+    def subtract(self, times: Mapping[tuple[str | None, str], int]) -> None:
+        """Take times off the totals of lines, by file and function; none gets less than zero."""
+        left = dict(times)
+        for sums in self._sums.values():
+            key = sums.place.file, sums.place.function
+            taken = min(sums.total, left.get(key, 0))
+            sums.total -= taken
+            left[key] = left.get(key, 0) - taken
+
+    @property
+    def total(self) -> int:
+        """The time of all lines."""
+        return sum(each.total for each in self._sums.values())
+
+    def answers(self, whole: int, describe: Callable[[Gathered, Answer], Answer]) -> list[Answer]:
+        """Return an answer for each line that has any time, the heaviest first.
+
+        Args:
+            whole: what the shares are parts of.
+            describe: adds words to an answer.
+        """
+        found = [each for each in self._sums.values() if each.total]
+        return ordered(describe(each, _answer(each, whole)) for each in found)
+
+
+def ordered(answers: Iterable[Answer]) -> list[Answer]:
+    """Return answers, the heaviest first, always in the same order."""
+    return sorted(
+        answers,
+        key=lambda each: (-each.total, each.file or "", each.line, each.function, each.what),
+    )
+
+
+def part_of(part: int, whole: int) -> float:
+    """Return what part of a whole something is, from 0 to 1; 0 of nothing."""
+    return min(1.0, part / whole) if whole > 0 else 0.0
+
+
+def _answer(sums: Gathered, whole: int) -> Answer:
+    place = sums.place
+    answer = Answer(sums.kind, place.file, place.line, place.function, sums.what)
+    return replace(
+        answer,
+        for_whom=tuple(name for name in heaviest(sums.by_whom) if name != place.function),
+        total=sums.total,
+        max=sums.max,
+        count=sums.count,
+        share=part_of(sums.total, whole),
+        paths=tuple(sorted(sums.by_path, key=lambda path: (-sums.by_path[path], _names(path)))),
+        is_own=place.is_own,
+    )
+
+
+def heaviest(times: Mapping[str, int]) -> list[str]:
+    """Return names, those with the most time first."""
+    return sorted(times, key=lambda name: (-times[name], name))
+
+
+def _names(path: StackPath) -> list[tuple[str, int]]:
+    return [(frame.label, frame.line) for frame in path]

@@ -1,0 +1,85 @@
+"""What came late: tasks that could step and had to wait until they did."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tracetools.core.stacks import RUNTIME
+from tracetools.output.answers.data import Answer, Group
+from tracetools.output.answers.gathering import Gathering, part_of
+from tracetools.output.answers.places import Place
+from tracetools.output.answers.words import at_line, for_whom, percent
+from tracetools.output.lints import amount
+
+if TYPE_CHECKING:
+    from tracetools.core.profile import Profile
+    from tracetools.output.answers.gathering import Gathered
+    from tracetools.output.answers.places import Places
+
+__all__ = ["late_of"]
+
+_QUIET = Place(None, 0, "servers", 0)
+
+
+def late_of(profile: Profile, places: Places, computes: Group) -> Group:
+    """Return which tasks and spans were ready and had to wait, and behind what.
+
+    A task of a library is named too: a request is late there before any code of the program runs.
+    """
+    heading, of_what = "What came late", "the time for which tasks were ready and did not step"
+    if not profile.scheduled_measured:
+        note = "Not measured, so it is part of what is waited for: record with --scheduled."
+        return Group("late", heading, of_what=of_what, note=note)
+    lines, quiet = Gathering(), Gathering()
+    for path, times in profile.stacks.items():
+        if not times.scheduled or not path[1:]:
+            continue
+        place = places.own(path) or places.entered(path)
+        if place is None or path[1] == RUNTIME:
+            quiet.of("servers", _QUIET).add(path, times.scheduled)
+            continue
+        kind = "span" if places.kind_of(path[place.depth - 1]) == "span" else "task"
+        sums = lines.of(kind, place)
+        sums.add(path, times.scheduled, places.for_whom(path, place.depth))
+        sums.count += times.steps
+    whole = lines.total
+    return Group(
+        "late",
+        heading,
+        whole,
+        of_what,
+        tuple(lines.answers(whole, _told)),
+        tuple(quiet.answers(whole + quiet.total, _told_of_quiet)),
+        _note(profile, computes),
+    )
+
+
+def _told(_: Gathered, answer: Answer) -> Answer:
+    steps = "1 step" if answer.count == 1 else f"{answer.count:,} steps"
+    mean = amount(answer.total // max(1, answer.count))
+    each = f", {mean} before each of {steps}" if answer.count else ""
+    sentence = f"{at_line(answer)} was ready and had to wait {amount(answer.total)} in all{each}"
+    return replace(answer, sentence=f"{sentence}{for_whom(answer.for_whom)}.")
+
+
+def _told_of_quiet(_: Gathered, answer: Answer) -> Answer:
+    return replace(answer, sentence=f"Tasks of the runtime were late by {amount(answer.total)}.")
+
+
+def _note(profile: Profile, computes: Group) -> str:
+    """Return how long steps were delayed, and behind what, if there was one loop."""
+    said = []
+    delays = profile.scheduling_delay
+    if delays.count:
+        often = "1 step" if delays.count == 1 else f"{delays.count:,} steps"
+        said.append(
+            f"Of {often}, one in a hundred waited {amount(delays.quantile(0.99))} or more,"
+            f" at most {amount(delays.max)}."
+        )
+    busy = profile.busy
+    if profile.runs == 1 and busy and computes.answers:
+        first = computes.answers[0]
+        share = percent(part_of(first.total, busy))
+        said.append(f"Meanwhile the loop ran {at_line(first)} for {share} of its busy time.")
+    return " ".join(said)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracetools.commands import CommandError, tables
 from tracetools.core.profile import LENSES
+from tracetools.output.formats.names import with_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     graph = recorded.flamegrapher.with_marks_of(profile, options.lens).write_flamegraph()
     from tracetools.output.formats.profile_json import write_profile  # not before the run
 
-    write_profile(graph.with_suffix(".profile.json"), profile)
+    write_profile(with_suffix(graph, ".profile.json"), profile)
     print(_report(outcome, options.backend, profile, graph))  # what it is for
     return 1 if outcome.failures else 0
 
@@ -138,7 +139,7 @@ def _request_count(text: str) -> int:
 
 
 def _report(outcome: Outcome, backend: Backend, profile: Profile, graph: Path) -> str:
-    written = [graph.with_suffix(suffix) for suffix in (".profile.json", ".folded", ".svg")]
+    written = [with_suffix(graph, suffix) for suffix in (".profile.json", ".folded", ".svg")]
     parts = (
         _what_ran(outcome, _SERVERS[backend]),
         tables.top_stacks(profile, "busy"),

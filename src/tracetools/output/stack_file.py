@@ -27,6 +27,7 @@ from tracetools.guest.messages import to_log
 from tracetools.guest.threads import HiddenThread
 from tracetools.output.formats.files import PRIVATE, Rescue, explain, is_device_or_pipe
 from tracetools.output.formats.folded import write_folded
+from tracetools.output.formats.names import with_suffix
 from tracetools.output.formats.profile_json import write_profile
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class StackFile:
     def add_profile(self) -> None:
         """Write all of the profile as well, beside the file, if anything can stand there."""
         if not self.is_alone:
-            self.profile_path = self.path.with_suffix(".profile.json")
+            self.profile_path = with_suffix(self.path, ".profile.json")
 
     def write(self) -> Path:
         """Write the file now. In a forked copy of the process this does nothing.
@@ -349,11 +350,11 @@ class NoStackFile:
 
 
 def _with_suffix(path: str | os.PathLike[str]) -> Path:
-    """Force the suffix ``.folded``, as trace-tools does."""
+    """Force the suffix ``.folded``, as trace-tools does; ``run-1.2`` has no other suffix."""
     plain = Path(path)
     if plain.name in ("", ".."):
         raise StackFileError(f"{os.fspath(path)!r} names no file; give a name such as 'stack'")
-    return plain.with_suffix(".folded")
+    return with_suffix(plain, ".folded")
 
 
 def _absolute(path: Path) -> Path:

@@ -19,6 +19,7 @@ from tracetools.output.flamegraph.options import make_options
 from tracetools.output.flamegraph.svg import draw, script_text, style_text
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.formats.folded import SEPARATOR, pack, read_folded
+from tracetools.output.formats.names import suffix_of, with_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +109,7 @@ class Flamegrapher:
         """The graph file that would be written now; None if no file was given."""
         if self._graph_file is not None:
             return self._graph_file
-        return None if self.stack_file is None else self.stack_file.with_suffix(".svg")
+        return None if self.stack_file is None else with_suffix(self.stack_file, ".svg")
 
     def with_stack_file(self, path: StrPath) -> Self:
         """Choose the file to read. If there is none, it is the one with the suffix `.folded`."""
@@ -117,7 +118,7 @@ class Flamegrapher:
 
     def with_graph_file(self, path: StrPath) -> Self:
         """Choose the file to write, with the suffix `.svg`. Else it has the stack file's name."""
-        self._graph_file = _named(path, GraphFileError).with_suffix(".svg")
+        self._graph_file = with_suffix(_named(path, GraphFileError), ".svg")
         return self
 
     def with_before_file(self, path: StrPath) -> Self:
@@ -178,7 +179,7 @@ class Flamegrapher:
 
     def _checked_graph_file(self, stack_file: Path) -> Path:
         """Return the graph file, if it seems that it can be written."""
-        graph_file = self._graph_file or stack_file.with_suffix(".svg")
+        graph_file = self._graph_file or with_suffix(stack_file, ".svg")
         if not os.path.isdir(graph_file.parent):  # Path.is_dir raises on some paths
             raise GraphFileError(
                 f"no folder {graph_file.parent} for the graph {graph_file.name}: create it first"
@@ -272,8 +273,8 @@ def _find_stack_file(path: Path) -> Path:
     is_there = os.path.exists(path)  # Path.exists raises on some paths
     if is_there and not os.path.isdir(path):
         return path
-    written = path.with_suffix(".folded")
-    is_meant = os.path.exists(written) or not (is_there or path.suffix)
+    written = with_suffix(path, ".folded")
+    is_meant = os.path.exists(written) or not (is_there or suffix_of(path))
     return written if is_meant else path
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import convert, demo, diff, merge, render, run
+from tracetools.commands import UsageError, convert, demo, diff, merge, render, run
 from tracetools.core.errors import TracetoolsError
 from tracetools.core.native import why_not
 from tracetools.core.native.version import VERSION
@@ -61,6 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(sys.argv[1:] if arguments is None else arguments)
     try:
         status = _run(options)
+    except UsageError as error:
+        options.parser.print_usage(sys.stderr)
+        print(f"{options.parser.prog}: error:", *str(error).splitlines(), file=sys.stderr)  # noqa: T201
+        return _FAILED
     except TracetoolsError as error:
         print("tracetools:", *str(error).splitlines(), file=sys.stderr)  # noqa: T201
         return _FAILED
@@ -72,14 +77,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Take the command line apart; the part that is a program's own is left as it is."""
-    if arguments[:1] != ["run"]:
+    """Take the command line apart; the part that is a program's own is left as it is.
+
+    What a command does not know is refused by the command, with its own usage.
+    """
+    parser, commands = make_parsers()
+    own = list(arguments[1:])
+    program: list[str] = []
+    if arguments[:1] == ["run"]:
+        own, program = run.split(own)
+    else:
         _print_anything()
-        return _parser().parse_args(arguments)
-    ours, program = run.split(arguments[1:])
-    options = _parser().parse_args(["run", *ours])
-    options.program = program
+    options, unknown = parser.parse_known_args([*arguments[:1], *own])
+    options.parser = commands[options.command]
+    if unknown:
+        options.parser.error(_what_is_unknown(unknown[0], options.parser))
+    options.own, options.program = own, program
     return options
+
+
+def _what_is_unknown(word: str, parser: argparse.ArgumentParser) -> str:
+    if not word.startswith("-"):
+        return f"{word!r} is one word too many"
+    import difflib  # noqa: PLC0415  # takes a while
+
+    name = word.partition("=")[0]
+    known = [each for action in parser._actions for each in action.option_strings]  # noqa: SLF001
+    alike = difflib.get_close_matches(name, known, 1)
+    return f"there is no option {name}{f'; did you mean {alike[0]}?' if alike else ''}"
 
 
 def _run(options: argparse.Namespace) -> int | Callable[[], int]:
@@ -99,20 +124,30 @@ def _is_ctrl_c(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) or any(map(_is_ctrl_c, inner))
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser of the command line, and those of the commands by their names."""
     parser = argparse.ArgumentParser(
         prog="tracetools",
-        description="Where the time of a trio or anyio program goes, by task and by span.",
+        description="Where the time of a trio, asyncio or anyio program goes, by task and by span.",
     )
-    parser.add_argument("--version", action=_ShowVersion)
+    parser.add_argument("-V", "--version", action=_ShowVersion)
     commands = parser.add_subparsers(
         title="commands", dest="command", metavar="COMMAND", required=True
     )
+    made = {}
     for name, command in _COMMANDS.items():
-        command.add_options(
-            commands.add_parser(name, help=command.SUMMARY, description=command.SUMMARY)
+        made[name] = commands.add_parser(
+            name,
+            help=command.SUMMARY,
+            description=_sentence(command.SUMMARY),
+            allow_abbrev=command is not run,  # an option of the program must not be taken for ours
         )
-    return parser
+        command.add_options(made[name])
+    return parser, made
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[:1].upper()}{summary[1:]}."
 
 
 class _ShowVersion(argparse.Action):
@@ -120,7 +155,10 @@ class _ShowVersion(argparse.Action):
 
     def __init__(self, option_strings: Sequence[str], dest: str) -> None:
         super().__init__(
-            option_strings, dest, nargs=0, help="show the version of tracetools and exit"
+            option_strings,
+            dest,
+            nargs=0,
+            help="show the version, which core is in use, the Python, and exit",
         )
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
@@ -129,9 +167,10 @@ class _ShowVersion(argparse.Action):
 
 
 def _version() -> str:
-    """Return the version, and which core is in use; if it is not the native one, why not."""
+    """Return the version, the Python, and which core is in use; if not the native one, why not."""
     core = f"pure Python: {why_not}" if why_not else "native core"
-    return f"tracetools {VERSION} ({core})"
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return f"tracetools {VERSION} ({core}), {python}"
 
 
 def _print_anything() -> None:

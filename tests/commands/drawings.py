@@ -44,6 +44,8 @@ def failing(capsys, *arguments):
     assert sorted(Path().iterdir()) == before
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("tracetools: ")
+    *usage, error = said.err.splitlines()
+    assert error.startswith(("tracetools: ", "tracetools render: error: "))
+    assert "".join(usage[:1]).startswith("usage: tracetools render"[: 99 * len(usage)])
     assert "Traceback" not in said.err
     return said.err

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
@@ -78,7 +79,16 @@ def test_our_options_stand_before_the_program(line, ours):
 
 
 @pytest.mark.parametrize(
-    "line", ["--unknown app.py", "--lens other app.py", "--max-depth 0 app.py", "-o", "--lens", ""]
+    "line",
+    [
+        "--unknown app.py",
+        "--lens other app.py",
+        "--max-depth 0 app.py",
+        "-o",
+        "--lens",
+        "",
+        "-o x.png app.py",
+    ],
 )
 def test_wrong_options_end_with_2_before_anything_runs(tmp_path, line):
     (tmp_path / "app.py").write_text("print('running')")
@@ -104,12 +114,12 @@ def test_options_reach_the_recording(tmp_path):
     )
     (tmp_path / "app.py").write_text(program)
     run("-o", "a", "--task-names", "--max-depth", "5", "app.py", folder=tmp_path)
-    run("--output=b.x", "--labels", "location", "--lens=task", "app.py", folder=tmp_path)
+    location = ("--labels", "location", "--lens=task")
+    run("--output=b.folded", "-o", "b.svg", *location, "app.py", folder=tmp_path)
     assert any("task-9" in stack and "(deeper)" in stack for stack in stacks(tmp_path, "a"))
     assert any("app.py:2" in stack and "[idle]" in stack for stack in stacks(tmp_path, "b"))
     assert {path.name for path in tmp_path.glob("*.*")} == {
-        *("app.py", "a.folded", "a.svg", "b.folded", "b.svg"),
-        *("a.profile.json", "b.profile.json"),
+        *("app.py", "a.folded", "a.html", "a.profile.json", "b.folded", "b.svg")
     }
 
 
@@ -133,7 +143,7 @@ trio.run(trio.sleep, 0)
 @pytest.mark.parametrize("labels", ["name", "location"])
 def test_graph_marks_what_blocked_the_loop(tmp_path, labels):
     (tmp_path / "app.py").write_text(BLOCKED)
-    run("--lens", "task", "--labels", labels, "app.py", folder=tmp_path)
+    run("-o", "stack.svg", "--lens", "task", "--labels", labels, "app.py", folder=tmp_path)
     graph = ET.parse(tmp_path / "stack.svg")
     titles = [node.text or "" for node in graph.iter()]
     marked = [title for title in titles if title.endswith("; blocked the loop once, for 5 ns)")]
@@ -147,15 +157,15 @@ def test_graph_marks_what_blocked_the_loop(tmp_path, labels):
 def test_files_are_written_and_named(tmp_path, backend):
     said = assert_same(ENDS, backend, "return", folder=tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("stack.folded", "stack.profile.json", "stack.svg")
+        *("stack.folded", "stack.profile.json", "stack.html")
     }
     assert read_profile(tmp_path / "stack.profile.json").runs == 1
-    ET.parse(tmp_path / "stack.svg")
+    assert "<html" in (tmp_path / "stack.html").read_text()
     assert any(stack.startswith("all-spans|main") for stack in stacks(tmp_path))
     assert f"tracetools: recorded 1 loop ({backend.removeprefix('anyio-')})" in said
     assert "Most busy time, by stack" in said
     assert "all-spans > main (ends.py:" in said
-    assert "Written: stack.folded and stack.svg\nOpen stack.svg" in said
+    assert "Written: stack.folded and stack.html" in said
     assert max(map(len, said.splitlines())) <= 100
 
 
@@ -169,13 +179,13 @@ def test_what_stands_out_is_reported(tmp_path):
 def test_report_names_files_from_where_the_command_was_given(tmp_path):
     (tmp_path / "else").mkdir()
     (tmp_path / "app.py").write_text("import os, trio\nos.chdir('else')\ntrio.run(trio.sleep, 0)\n")
-    assert "Written: stack.folded and stack.svg\n" in run("app.py", folder=tmp_path).errors
-    assert (tmp_path / "stack.svg").exists()
+    assert "Written: stack.folded and stack.html\n" in run("app.py", folder=tmp_path).errors
+    assert (tmp_path / "stack.html").exists()
 
 
 def test_quiet_is_quiet(tmp_path):
     assert run("-q", ENDS, "trio", "return", folder=tmp_path) == (0, "working\n", "")
-    assert (tmp_path / "stack.svg").exists()
+    assert (tmp_path / "stack.html").exists()
     assert run("-q", ENDS, "none", "return", folder=tmp_path) == (0, "", "")
 
 
@@ -202,14 +212,14 @@ def test_stack_file_that_cannot_be_written_is_reported_before_anything_runs(tmp_
 
 
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
-def test_graph_that_cannot_be_written_is_reported_and_changes_nothing(tmp_path, quiet):
-    (tmp_path / "stack.svg").mkdir()
-    status, output, errors = run(*quiet, ENDS, "trio", "exit", folder=tmp_path)
+def test_a_report_that_cannot_be_written_is_reported_and_changes_nothing(tmp_path, quiet):
+    program = f"import os; os.mkdir('stack.html'); exec(open({ENDS!r}).read())"
+    status, output, errors = run(*quiet, "-c", program, "trio", "exit", folder=tmp_path)
     assert (status, output) == (3, "working\n")
-    assert "tracetools: cannot write graph" in errors
-    [graph] = re.findall("; it is in (.*svg)\n", errors)
-    ET.parse(graph)
-    shutil.rmtree(os.path.dirname(graph))
+    assert "tracetools: cannot write report" in errors
+    [report] = re.findall("; it is in (.*html)\n", errors)
+    assert "<html" in Path(report).read_text()
+    shutil.rmtree(os.path.dirname(report))
     assert ("Most busy time" in errors) == (not quiet)
     assert sum(stacks(tmp_path).values()) > 0
 
@@ -229,7 +239,7 @@ def test_folder_that_is_gone_at_the_end_is_reported_and_changes_nothing(tmp_path
     assert errors.count(f"; it is in {folder}/stack.") == 3
     assert read_profile(folder / "stack.profile.json").runs == 1
     assert {path.name for path in folder.iterdir()} == {
-        *("stack.folded", "stack.profile.json", "stack.svg")
+        *("stack.folded", "stack.profile.json", "stack.html")
     }
 
 
@@ -240,16 +250,16 @@ def test_modules_of_the_program_do_not_get_into_ours(tmp_path):
     with started(*installed(tmp_path), "run", "app.py", folder=tmp_path) as process:
         status, _, errors = end(process)
     assert status == 0
-    assert (tmp_path / "stack.svg").exists(), errors
+    assert (tmp_path / "stack.html").exists(), errors
 
 
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "ZeroDivisionError", "OSError"])
 def test_failure_of_ours_changes_nothing_but_our_report(tmp_path, error):
     program = f"""
         import sys, trio
-        from tracetools.output.flamegraph import flamegrapher
+        from tracetools.output.report import of_profile
         def fail(*_): raise {error}("a failure of ours")
-        flamegrapher.render_packed = fail
+        of_profile.report_of_profile = fail
         trio.run(trio.sleep, 0)
         sys.exit(3)
     """
@@ -262,7 +272,7 @@ def test_failure_of_ours_changes_nothing_but_our_report(tmp_path, error):
         assert said.count("\n") == 2
     else:
         assert "Most busy time" in said
-        assert f"stack.svg: {error}: a failure of ours\n" in said
+        assert f"stack.html: {error}: a failure of ours\n" in said
 
 
 FILLS_DESCRIPTORS = """\
@@ -292,7 +302,7 @@ def test_a_program_that_leaves_no_descriptors_is_reported_on(tmp_path, hard):
     if not hard:
         assert "cannot write" not in errors
         assert read_profile(tmp_path / "stack.profile.json").runs == 1
-        ET.parse(tmp_path / "stack.svg")
+        assert "<html" in (tmp_path / "stack.html").read_text()
     else:
         assert len(re.findall("cannot write .*Too many open files", errors)) == 3
 
@@ -310,7 +320,7 @@ def test_files_that_are_too_large_take_no_other_with_them(tmp_path):
     status, output, errors = run("app.py", folder=tmp_path, **variables)
     assert (status, output) == (0, "")
     assert "Most busy time" in errors
-    assert "stack.svg: File too large; allow larger files (ulimit -f)\n" in errors
+    assert "stack.html: File too large; allow larger files (ulimit -f)\n" in errors
     assert "Written: stack.folded\n" in errors
     assert read_profile(tmp_path / "stack.profile.json").runs == 1
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -342,6 +352,19 @@ def test_a_pipe_gets_the_stacks_once_and_nothing_else_is_written(tmp_path):
 
 
 @unix
+@pytest.mark.parametrize("name", ["-", "/dev/stdout"])
+def test_standard_output_gets_the_stacks_after_what_the_program_has_printed(tmp_path, name):
+    with (tmp_path / "out").open("wb") as out:
+        line = [sys.executable, *RECORDED, "-q", "-o", name, ENDS, "trio", "return"]
+        subprocess.run(line, cwd=tmp_path, stdout=out, check=True)
+    first, *lines = (tmp_path / "out").read_text().splitlines()
+    assert first == "working"
+    assert all(re.fullmatch("all-spans.* [0-9]+", line) for line in lines)
+    assert lines
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@unix
 def test_what_goes_to_no_file_makes_no_file(tmp_path):
     status, _, errors = run("-o", "/dev/null", ENDS, "trio", "return", folder=tmp_path)
     assert status == 0
@@ -352,10 +375,10 @@ def test_what_goes_to_no_file_makes_no_file(tmp_path):
 
 @unix
 def test_files_are_for_their_owner_and_keep_the_mode_that_they_had(tmp_path):
-    (tmp_path / "stack.svg").touch(0o640)
+    (tmp_path / "stack.html").touch(0o640)
     run(ENDS, "trio", "return", folder=tmp_path)
     modes = {path.suffix: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
-    assert modes == {".folded": 0o600, ".json": 0o600, ".svg": 0o640}
+    assert modes == {".folded": 0o600, ".json": 0o600, ".html": 0o640}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="anyio has no interpreters there")
@@ -425,7 +448,7 @@ def test_an_internal_error_of_trio_is_seen_and_what_was_recorded_is_there(tmp_pa
     assert "trio.TrioInternalError" in ended.errors
     assert "tracetools: recorded 1 loop (trio)" in ended.errors
     assert read_profile(tmp_path / "stack.profile.json").runs == 1
-    assert (tmp_path / "stack.svg").stat().st_size
+    assert (tmp_path / "stack.html").stat().st_size
 
 
 def test_recording_and_an_instrument_of_the_program_get_on(tmp_path):
@@ -440,7 +463,76 @@ def test_recording_and_an_instrument_of_the_program_get_on(tmp_path):
     (tmp_path / "app.py").write_text(textwrap.dedent(program))
     assert run("app.py", folder=tmp_path).status == 0
     for name in ("stack", "inner"):
-        assert "all-spans|main|part" in stacks(tmp_path, name)
+        assert any(stack.startswith("all-spans|main|part") for stack in stacks(tmp_path, name))
+
+
+# ------------------------------------------------------------------- what it is given and leaves
+
+
+def test_a_python_before_the_program_is_taken_off(tmp_path):
+    (tmp_path / "app.py").write_text("import sys, trio; print(sys.argv); trio.run(trio.sleep, 0)")
+    ended = run(sys.executable, "app.py", "x", folder=tmp_path)
+    assert (ended.status, ended.output) == (0, "['app.py', 'x']\n")
+    assert "recorded 1 loop" in ended.errors
+
+
+def test_our_options_after_the_program_are_told(tmp_path):
+    (tmp_path / "app.py").write_text("import trio; trio.run(trio.sleep, 0)")
+    errors = run("app.py", "-o", "x", folder=tmp_path).errors
+    assert "\n\ntracetools: -o after app.py went to the program." in errors
+    assert (tmp_path / "stack.html").exists()
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_files_of_another_program_are_replaced_with_a_word_before_it_starts(tmp_path, quiet):
+    program = "import sys, trio; print('runs', file=sys.stderr); trio.run(trio.sleep, 0)"
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(program)
+    assert run(*quiet, "one.py", folder=tmp_path).errors.startswith("runs\n")
+    assert run(*quiet, "one.py", folder=tmp_path).errors.startswith("runs\n")
+    said = run(*quiet, "two.py", folder=tmp_path).errors
+    first, second, *_ = said.splitlines()
+    assert first.startswith("tracetools: stack.profile.json")
+    assert "of one.py" in first
+    assert second == "runs"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-o", "notes", "app.py"), "notes.folded is there already and is no file of folded"),
+        (("-o", "app.py", "app.py"), "no format has the suffix .py"),
+        (("-o", "a", "-o", "a.html", "app.py"), "two outputs are named a.html"),
+        (("--functons", "app.py"), "there is no option --functons; did you mean --functions?"),
+        ((), "nothing to run"),
+        (("python",), "nothing to run"),
+        (("-m",), "-m needs a module after it"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_the_usage_of_run(tmp_path, words, said):
+    (tmp_path / "app.py").write_text("print('running')")
+    (tmp_path / "notes.folded").write_text("notes of mine\n")
+    status, output, errors = run(*words, folder=tmp_path)
+    assert (status, output) == (2, "")
+    assert said in errors
+    assert errors.startswith("usage: tracetools run [options] (script") == ("notes" not in words)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.py", "notes.folded"]
+
+
+@unix
+def test_a_program_that_is_killed_leaves_the_stacks_and_the_profile(tmp_path):
+    program = (
+        "import os, signal, time, trio\n"
+        "async def main():\n"
+        "    await trio.sleep(1.2)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "trio.run(main)\n"
+    )
+    (tmp_path / "app.py").write_text(program)
+    run("-o", "a", "-o", "a.svg", "app.py", folder=tmp_path)
+    assert read_profile(tmp_path / "a.profile.json").runs == 1
+    assert sum(stacks(tmp_path, "a").values()) > 0
+    assert not (tmp_path / "a.svg").exists()
 
 
 # ------------------------------------------------------------------------------- its end
@@ -459,7 +551,7 @@ def test_signal_ends_it_as_it_would_and_after_the_files_are_written(tmp_path, ba
     else:
         assert sum(stacks(tmp_path).values()) > 0
         assert "Written: stack.folded" in said
-    assert (tmp_path / "stack.svg").exists() == (backend != "none")
+    assert (tmp_path / "stack.html").exists() == (backend != "none")
 
 
 @unix
@@ -468,7 +560,7 @@ def test_broken_stderr_changes_nothing(tmp_path):
         process.stderr.close()
         process.wait(timeout=60)
     assert process.returncode == 3
-    assert (tmp_path / "stack.svg").exists()
+    assert (tmp_path / "stack.html").exists()
 
 
 @unix
@@ -477,7 +569,7 @@ def test_closed_streams(tmp_path, stream):
     line = [sys.executable, *RECORDED, ENDS, "trio", "exit"]
     shell = ["sh", "-c", f'"$@" {stream}', "sh", *line]
     assert subprocess.run(shell, cwd=tmp_path, capture_output=True, check=False).returncode == 3
-    assert (tmp_path / "stack.svg").exists()
+    assert (tmp_path / "stack.html").exists()
 
 
 @unix
@@ -581,7 +673,7 @@ def test_server_is_recorded_and_shuts_down_as_it_would(tmp_path, name, number):
             ended.append(end(one))
     assert ended[0].status == ended[1].status
     assert any("serve" in stack and "answer" in stack for stack in stacks(tmp_path)), ended[1]
-    assert "Written: stack.folded and stack.svg" in ended[1].errors
+    assert "Written: stack.folded and stack.html" in ended[1].errors
 
 
 def test_run_both_is_fair(tmp_path):

@@ -15,6 +15,7 @@ import pytest
 
 from tracetools import FlamegraphInstrument, record
 from tracetools.commands import run
+from tracetools.core.native import native
 from tracetools.session.options import (
     Options,
     describe,
@@ -52,13 +53,17 @@ def test_docstrings_describe_each_option(function, option):
     assert "{options}" not in words
 
 
+OF_THE_COMMAND = {"functions": native is not None, "scheduled": True}
+"""Defaults of the command that are other ones than those of `record`."""
+
+
 @by_option
 def test_the_command_has_each_option_with_its_default(option):
     parser = argparse.ArgumentParser()
     run.add_options(parser)
     defaults = vars(parser.parse_args([]))
     if option.metadata.get("command", True):
-        assert defaults[option.name] == option.default
+        assert defaults[option.name] == OF_THE_COMMAND.get(option.name, option.default)
     else:
         assert option.name not in defaults
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from tracetools.commands import CommandError, tables
+from tracetools.commands import CommandError, tables, values
 from tracetools.core.profile import LENSES
 from tracetools.output.formats.names import with_suffix
 
@@ -132,7 +132,7 @@ def _record_on_asyncio(
 
 
 def _request_count(text: str) -> int:
-    count = int(text) if text.isdecimal() else 0
+    count = values.whole(text)
     if not 1 <= count <= _MOST_REQUESTS:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {_MOST_REQUESTS}")
     return count

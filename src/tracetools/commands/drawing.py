@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.commands import CommandError
+from tracetools.commands import UsageError
 from tracetools.commands.inputs import STANDARD, lens_of, read_input, source_of
 from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.core.profile import Profile
@@ -17,6 +17,7 @@ from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import make_options
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.formats.folded import Folded, pack_clean
+from tracetools.output.formats.names import with_suffix
 from tracetools.output.report.of_profile import report_of_profile
 from tracetools.output.report.of_stacks import report_of_stacks
 from tracetools.output.stack_file import fold
@@ -45,7 +46,7 @@ def draw(
         flag_of: the flag of each option, for messages.
 
     Raises:
-        CommandError: the options make no sense together.
+        UsageError: the options make no sense together.
         StackFileError, NoStacksError, GraphFileError: a file cannot be read or written.
     """
     graph_options = _options(options, flag_of)
@@ -59,6 +60,8 @@ def draw(
     graph_options = _with_unit(inputs, graph_options)
     text = _page(inputs, graph_options) if is_page else _graph(inputs, given, graph_options)
     _write(target, text.encode())
+    if target != STANDARD:
+        print(f"Written: {target}", file=sys.stderr)
 
 
 def _options(options: Mapping[str, object], flag_of: Mapping[str, str]) -> GraphOptions:
@@ -67,7 +70,7 @@ def _options(options: Mapping[str, object], flag_of: Mapping[str, str]) -> Graph
     except ValueError as error:
         name, _, fault = str(error).partition("=")
         remedy = fault.partition(", or None")[0]  # which nobody can give here
-        raise CommandError(f"{flag_of[name]} {remedy}") from error
+        raise UsageError(f"{flag_of[name]} {remedy}") from error
 
 
 def _check_page(given: argparse.Namespace) -> None:
@@ -77,7 +80,7 @@ def _check_page(given: argparse.Namespace) -> None:
         (given.flame_chart, "flame chart"),
     ):
         if is_asked:
-            raise CommandError(f"a report shows no {what}: choose an -o that ends in .svg")
+            raise UsageError(f"a report shows no {what}: choose an -o that ends in .svg")
 
 
 def _target(given: argparse.Namespace) -> Path:
@@ -90,10 +93,8 @@ def _target(given: argparse.Namespace) -> Path:
     if first.name in ("", ".."):
         raise StackFileError(f"{first} is a folder: give the path of a file")
     if len(given.files) > 1:
-        raise CommandError("several files make one graph: name it with -o")
-    stem = first.name.removesuffix(".profile.json")
-    stem = stem if stem != first.name else first.stem
-    return first.with_name(f"{stem}.html" if given.html else f"{stem}.svg")
+        raise UsageError("several files make one graph: name it with -o")
+    return with_suffix(first, ".html" if given.html else ".svg")
 
 
 def _check_target(target: Path, given: argparse.Namespace) -> None:
@@ -209,7 +210,7 @@ def _sum_of_before(inputs: Sequence[_Input], stacks: Sequence[Folded]) -> dict[b
         return None
     if not all(differential):
         name = inputs[differential.index(True)].name
-        raise CommandError(
+        raise UsageError(
             f"{name} has two counts in each line and another file has one: draw them apart"
         )
     sums: dict[bytes, int] = {}
@@ -222,7 +223,7 @@ def _sum_of_before(inputs: Sequence[_Input], stacks: Sequence[Folded]) -> dict[b
 def _page(inputs: Sequence[_Input], options: GraphOptions) -> str:
     profiles = [one.content for one in inputs if isinstance(one.content, Profile)]
     if profiles and len(inputs) > 1:
-        raise CommandError("a report shows one profile: give it alone")
+        raise UsageError("a report shows one profile: give it alone")
     if profiles:
         return report_of_profile(profiles[0], options)
     names = [one.path.name if one.path != STANDARD else one.name for one in inputs]
@@ -232,7 +233,7 @@ def _page(inputs: Sequence[_Input], options: GraphOptions) -> str:
     for name, one in zip(names, inputs, strict=True):
         folded = one.stacks("busy")
         if folded.packed_before is not None:
-            raise CommandError("a report shows no difference: choose an -o that ends in .svg")
+            raise UsageError("a report shows no difference: choose an -o that ends in .svg")
         graph = graphs.setdefault(name, {})
         for stack, count in folded.stacks.items():
             graph[stack] = graph.get(stack, 0) + count

@@ -18,7 +18,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
-from tracetools.commands import CommandError
+from tracetools.commands import CommandError, UsageError
+from tracetools.commands.interpreter import command_of_python
 from tracetools.instruments import hidden_frames
 
 if TYPE_CHECKING:
@@ -41,20 +42,37 @@ class Program:
         execute: runs the code in ``__main__``, whose globals it is given.
         always: whether `folder` is wanted even in Python's safe path mode.
 
+        name: what it is called on the command line.
+        source: the text of a script.
+
     Attributes:
         words: what follows Python and its switches on a command line of its own.
+        words_after: its arguments.
+        names: the names by which a profile may know it.
         started: whether the program's code was ever reached.
+        note: what is different from what was asked for.
+        status: what it has given `sys.exit`, if that is a number.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what belongs to a program
         self,
         argv: Sequence[str],
         folder: str,
         execute: Callable[[dict[str, Any]], None],
         *,
         always: bool = False,
+        name: str = "",
+        source: bytes | None = None,
     ) -> None:
         self.started = False
+        self.note = ""
+        self.status: int | None = None
+        self.name = name or argv[0]
+        self.source = source
+        self.words_after = list(argv[1:])
+        last = self.name.rpartition(".")[2]
+        is_module = argv[0] == "-m"
+        self.names = [last, f"{last}.py"] if is_module else [os.path.basename(argv[0])]
         self._argv = list(argv)
         self._folder = folder
         self.words = list(argv)
@@ -68,7 +86,7 @@ class Program:
             BaseException: whatever the program raises. It must reach the interpreter, which will
                 show it without our frames.
         """
-        sys.orig_argv = [*_python(), *self.words]
+        sys.orig_argv = [*command_of_python(), *self.words]
         sys.argv = self._argv
         self._set_path()
         main = _new_main()
@@ -78,6 +96,8 @@ class Program:
         except BaseException as error:
             inner = _below_ours(error.__traceback__)
             self.started = _is_of_program(error, inner)
+            if isinstance(error, SystemExit) and isinstance(error.code, int):
+                self.status = error.code
             if not isinstance(error, SystemExit):
                 _show_without_ours(error, inner)
             raise
@@ -114,31 +134,58 @@ def find_program(words: Sequence[str]) -> Program:
         program.words = list(words)
         return program
     if not words:
-        raise CommandError("nothing to run: give a script, or -m and a module, or -c and code")
+        raise UsageError("nothing to run: give a script, or -m and a module, or -c and code")
     if words[0] == "-":
-        raise CommandError("a program cannot be read from standard input: give a script")
+        raise UsageError("a program cannot be read from standard input: give a script")
     return _find_script(*words)
 
 
 def _find_switch(switch: str, words: Sequence[str]) -> Program:
     if not words:
-        raise CommandError(f"{switch} needs {'a module' if switch == '-m' else 'code'} after it")
+        raise UsageError(f"{switch} needs {'a module' if switch == '-m' else 'code'} after it")
     what, *arguments = words
     if switch == "-m":  # runpy replaces the -m once it has found the module
-        return Program([switch, *arguments], os.getcwd(), partial(_run_module, what))
-    return Program([switch, *arguments], "", partial(_run_code, what))
+        run_module = partial(_run_module, what)
+        return Program([switch, *arguments], os.getcwd(), run_module, name=what)
+    return Program([switch, *arguments], "", partial(_run_code, what), source=what.encode())
 
 
 def _find_script(name: str, *arguments: str) -> Program:
-    if _is_folder_or_archive(name):
+    if _is_folder_or_archive(name) and not _is_command_beside_folder(name):
         whole = _absolute(name)
         return Program([name, *arguments], whole, _run_main_of_path, always=True)
-    path = name if os.path.lexists(name) else _find_command(name) or name
+    is_path = os.path.lexists(name) and not os.path.isdir(name)
+    path = name if is_path else _find_command(name) or name
+    if (path == name and not is_path) or (path != name and not _is_python(_read(path))):
+        run_entry = _find_entry_point(name)
+        if run_entry is not None:
+            return Program([path, *arguments], "", run_entry, name=name)
     source = _read(path)
     if path != name and not _is_python(source):
         raise CommandError(f"{path} is no Python script: only Python can be recorded")
     folder = os.path.dirname(os.path.realpath(path))
-    return Program([path, *arguments], folder, partial(_run_script, _absolute(path), source))
+    run_script = partial(_run_script, _absolute(path), source)
+    of_script = source if path == name else None  # an installed command has little of its own
+    return Program([path, *arguments], folder, run_script, name=name, source=of_script)
+
+
+def _is_command_beside_folder(name: str) -> bool:
+    """Whether a folder has the name of a command, and no ``__main__.py`` that could be meant."""
+    main = os.path.join(name, "__main__.py")
+    return os.path.isdir(name) and not os.path.exists(main) and _find_command(name) is not None
+
+
+def _find_entry_point(name: str) -> Callable[[dict[str, Any]], None] | None:
+    """Return what runs an installed command of which there is no script in Python."""
+    from importlib.metadata import entry_points
+
+    if os.path.dirname(name):
+        return None
+    for entry in entry_points(group="console_scripts"):
+        if entry.name == name:
+            code = f"import sys\nfrom {entry.module} import {entry.attr.partition('.')[0]}\n"
+            return partial(_run_code, f"{code}sys.exit({entry.attr}())\n")
+    return None
 
 
 # --------------------------------------------------------------------------------- finding files
@@ -196,16 +243,6 @@ def _new_main() -> ModuleType:
     _replaced.append(sys.modules["__main__"])
     sys.modules["__main__"] = main
     return main
-
-
-def _python() -> list[str]:
-    """Return the beginning of this command line: Python, and its switches.
-
-    A program that starts itself once more, by `sys.orig_argv`, then starts what it would.
-    """
-    ours = len(sys.argv) - 1
-    words = sys.orig_argv[: len(sys.orig_argv) - ours]
-    return words[:-2] if words[-2:-1] == ["-m"] else words[:-1]
 
 
 def _run_script(file: str, source: bytes, main: dict[str, Any]) -> None:

@@ -6,41 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+from tracetools.commands import values
 from tracetools.core.profile import LENSES
 
 __all__ = ["SUMMARY", "add_options", "run"]
 
 SUMMARY: Final = "draw folded stacks or a profile: a flame graph (SVG) or a report (HTML)"
 
-_ALL: Final = "all"
-
-
 # -- flags -------------------------------------------------------------------------------------
-
-
-def _percent(text: str) -> float:
-    try:
-        return float(text.removesuffix("%"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentage") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)
-
-
-def _whole_or_all(text: str) -> int | str:
-    return _ALL if text == _ALL else _whole(text)
-
 
 _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "title": (("--title",), {"help": "the heading (default: what the graph is)"}),
@@ -48,16 +21,16 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "notes": (("--notes",), {"help": "a text that is kept in the file and not shown"}),
     "image_width": (
         ("--image-width", "--width"),
-        {"type": _whole, "metavar": "PIXELS", "help": "the width (default: fill the window)"},
+        {"type": values.whole, "metavar": "PIXELS", "help": "the width (default: fill the window)"},
     ),
     "frame_height": (
         ("--frame-height", "--height"),
-        {"type": _whole, "metavar": "PIXELS", "help": "the height of a row (default: 16)"},
+        {"type": values.whole, "metavar": "PIXELS", "help": "the height of a row (default: 16)"},
     ),
     "min_width": (
         ("--min-width", "--minwidth"),
         {
-            "type": _percent,
+            "type": values.percent,
             "metavar": "PERCENT",
             "help": "leave narrower frames out (default: 0.01 percent of all)",
         },
@@ -65,7 +38,7 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "max_frames": (
         ("--max-frames",),
         {
-            "type": _whole_or_all,
+            "type": values.whole_or_all,
             "metavar": "N",
             "help": "draw the N widest frames, or `all` (default: 20,000)",
         },
@@ -73,11 +46,15 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
     "font_type": (("--font-type", "--fonttype"), {"metavar": "FONT", "help": "as CSS names it"}),
     "font_size": (
         ("--font-size", "--fontsize"),
-        {"type": _whole, "metavar": "PIXELS", "help": "default: 12"},
+        {"type": values.whole, "metavar": "PIXELS", "help": "default: 12"},
     ),
     "font_width": (
         ("--font-width", "--fontwidth"),
-        {"type": _number, "metavar": "RATIO", "help": "a letter's, by the size (default: 0.61)"},
+        {
+            "type": values.number,
+            "metavar": "RATIO",
+            "help": "a letter's, by the size (default: 0.61)",
+        },
     ),
     "count_name": (
         ("--count-name", "--countname"),
@@ -87,7 +64,10 @@ _FLAGS: Final[dict[str, tuple[tuple[str, ...], dict[str, Any]]]] = {
             "(default: µs for files of tracetools, else samples)",
         },
     ),
-    "factor": (("--factor",), {"type": _number, "help": "multiply the counts that are shown"}),
+    "factor": (
+        ("--factor",),
+        {"type": values.number, "help": "multiply the counts that are shown"},
+    ),
     "colors": (
         ("--colors", "--color", "-c"),
         {
@@ -193,7 +173,7 @@ def run(given: argparse.Namespace) -> int:
 
     flags = {name: getattr(given, name) for name in _FLAGS}
     chosen = {name: value for name, value in flags.items() if value is not None}
-    if given.max_frames == _ALL:
+    if given.max_frames == values.ALL:
         chosen["max_frames"] = None
     draw(given, chosen, {name: spellings[0] for name, (spellings, _) in _FLAGS.items()})
     return 0

@@ -59,7 +59,7 @@ def test_children_are_recorded_and_end_as_they_would(tmp_path, temporary, method
     said = assert_same(str(PROGRAMS / "spawns.py"), method, folder=tmp_path, TMPDIR=temporary)
     assert counted(said) == (5, "asyncio", 5)
     assert stacks(tmp_path) >= {"all-spans|step", "all-spans|sleep"}
-    assert (tmp_path / "stack.svg").exists()
+    assert (tmp_path / "stack.html").exists()
 
 
 POOL = """

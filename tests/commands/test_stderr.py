@@ -214,7 +214,7 @@ def test_a_program_whose_stderr_nobody_reads_ends(tmp_path):
     write(tmp_path, program)
     with started(*RECORDED, "app.py", folder=tmp_path, covered=True) as process:
         assert process.wait(60) == 0
-    assert (tmp_path / "stack.svg").exists()
+    assert (tmp_path / "stack.html").exists()
 
 
 def test_a_program_that_dies_of_a_broken_pipe_does_not_die_of_ours(tmp_path):

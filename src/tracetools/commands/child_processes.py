@@ -24,6 +24,7 @@ from tracetools import compat
 from tracetools.commands.ending import Ending
 from tracetools.commands.signals import DeadlySignals
 from tracetools.commands.stderr import Stderr
+from tracetools.commands.timed_record import TimedRecord
 from tracetools.commands.wakeup_fd import WakeupFd
 from tracetools.core.interruptions import Insist
 from tracetools.guest.messages import common
@@ -122,7 +123,7 @@ class Children(Follower):
     def _go_on(self) -> None:
         child = _Child(self._family)
         child.children = self
-        child.record.follow()
+        child.start()
         self._record = child.record
         self._ending.last_work = child.finish
         self._ending.before_exec = child.before_exec
@@ -192,7 +193,7 @@ def record_this_process(family: Family) -> None:
     ending = Ending(child.finish, child.before_exec)
     child.children = Children(family, child.record, ending)
     child.wakeup_fd = WakeupFd()
-    child.record.follow()
+    child.start()
     child.children.start()
     child.wakeup_fd.start()
     ending.start()
@@ -214,19 +215,34 @@ class _Child:
             family.new_name(), Options(**family.options), DeadlySignals(self.finish), stderr
         )
         self.record = Record(self._recording)
+        self._timed = TimedRecord(self.record, family.window, self._end)
         self.children: Children | None = None
         self.wakeup_fd: WakeupFd | None = None
         self._family = family
         self._over = False
 
+    def start(self) -> None:
+        """Record, as soon as it is to be."""
+        self._timed.start(self.record.follow)
+
     def finish(self) -> None:
         """End the recording and write the profile. A second time does nothing. Never raises."""
-        if self._over or os.getpid() != self._pid:
+        if os.getpid() != self._pid:
+            return
+        if not self._over:
+            self._timed.end()
+        self._end()
+        wakeup_fd, self.wakeup_fd = self.wakeup_fd, None
+        if wakeup_fd is not None:
+            with contextlib.suppress(Exception, KeyboardInterrupt):
+                wakeup_fd.end()
+
+    def _end(self) -> None:
+        """Do so, perhaps in a thread of ours while the program goes on."""
+        if self._over:
             return
         self._over = True
         with contextlib.suppress(Exception, KeyboardInterrupt), Insist(quietly=True) as insist:
-            if self.wakeup_fd is not None:
-                insist.do(self.wakeup_fd.end)
             if self.children is not None:
                 insist.do(self.children.end)
             insist.do(self.record.__exit__)

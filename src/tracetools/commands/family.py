@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.profile import Profile
 
-__all__ = ["VARIABLE", "Family", "Found"]
+__all__ = ["ALWAYS", "VARIABLE", "Family", "Found", "Window"]
 
 VARIABLE: Final = "TRACETOOLS_PROCESS"
 """The environment variable by which a process that is started finds the folder."""
@@ -68,6 +68,31 @@ class Found(NamedTuple):
     lost: Counter[str]
 
 
+class Window(NamedTuple):
+    """The time in which something is recorded.
+
+    Moments are those of `time.perf_counter_ns`, which is one clock for all processes of a machine.
+
+    Attributes:
+        begins: the moment of its begin; ``None`` if it has begun.
+        ends: the moment of its end; ``None`` for that of the program.
+    """
+
+    begins: int | None
+    ends: int | None
+
+    @classmethod
+    def from_now(cls, delay: float | None, duration: float | None) -> Self:
+        """Return the window that begins after `delay` seconds, and is `duration` seconds long."""
+        now = time.perf_counter_ns()
+        begins = now + round((delay or 0) * 1e9)
+        ends = None if duration is None else begins + round(duration * 1e9)
+        return cls(begins if delay else None, ends)
+
+
+ALWAYS: Final = Window(None, None)
+
+
 class Family:
     """The folder, and what is recorded.
 
@@ -76,18 +101,21 @@ class Family:
         path: the `sys.path` by which our own modules are found.
         everyone: whether each Python program that is started is recorded.
         command: what the first process needs to go on after `os.exec*`.
+        window: when it is recorded.
         folder: where it is; without one, it is made when it is needed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what processes have in common
         self,
         options: Mapping[str, Any],
         path: Sequence[str],
         *,
         everyone: bool = False,
         command: Mapping[str, Any] | None = None,
+        window: Window = ALWAYS,
         folder: str | None = None,
     ) -> None:
+        self.window = window
         self.options = dict(options)
         self.path = list(path)
         self.everyone = everyone
@@ -110,6 +138,7 @@ class Family:
             plan["path"],
             everyone=plan["everyone"],
             command=plan["command"],
+            window=Window(*plan["window"]),
             folder=folder,
         )
 
@@ -138,6 +167,7 @@ class Family:
             "options": {**self.options, "clock": clock},
             "path": self.path,
             "everyone": self.everyone,
+            "window": list(self.window),
             "command": {**self.command, "pid": self._pid},
         }
 

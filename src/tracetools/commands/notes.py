@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tracetools.commands.program import Program
     from tracetools.core.profile import Profile
 
-__all__ = ["our_options_after", "what_functions_would_show"]
+__all__ = ["our_options_after", "what_did_not_join", "what_functions_would_show"]
 
 _MOST: Final = 80
 """Per cent of the busy time from which on one frame hides what it is spent on."""
@@ -23,6 +23,14 @@ _WRONG_USE: Final = 2
 
 _COMMON: Final = ("-q", "--quiet", "-o", "--output", "--clock", "--labels", "--delay", "--duration")
 """Options that other programs have as well."""
+
+
+def what_did_not_join(loops: int) -> str:
+    """Return how many loops that ran before a delay were never recorded; else nothing."""
+    if not loops:
+        return ""
+    were = "1 loop was" if loops == 1 else f"{loops:,} loops were"
+    return f"{were} not recorded: from before the --delay on, no step of it ended"
 
 
 def what_functions_would_show(profile: Profile, *, is_on: bool) -> str:

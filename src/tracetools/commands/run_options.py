@@ -106,6 +106,17 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         "help": "record the Python programs that the program starts or becomes, too, by variables"
         " in their environment (TRACETOOLS_PROCESS, PYTHONPATH)",
     },
+    ("--delay",): {
+        "type": values.seconds,
+        "metavar": "SECONDS",
+        "help": "start to record so long after the program; loops that run by then join, each when"
+        " its step is over",
+    },
+    ("--duration",): {
+        "type": values.seconds,
+        "metavar": "SECONDS",
+        "help": "end the recording after so long, and write the files; the program goes on",
+    },
     ("-q", "--quiet"): {"action": "store_true", "help": "print nothing but errors"},
 }
 

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +43,9 @@ process nor in one that it forked, or started by multiprocessing.
 For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
 Python programs that this one starts are recorded with --subprocesses."""
 
+_TOO_EARLY: Final = """\
+tracetools: nothing was recorded: the program was over before its --delay was."""
+
 _REPLACED: Final = """\
 tracetools: the program becomes another one ({}), which is not recorded. Python programs are, with
 --subprocesses. This is what was recorded until now."""
@@ -72,7 +76,9 @@ class ProgramRecording:
         self._wakeup_fd: Any = None
         self._of_others: list[Profile] = []
         self._notes: list[str] = []
-        self._over = False
+        self._over = self._is_finished = False
+        self._timed: Any = None
+        self._lock = threading.RLock()  # a signal handler may finish while this thread does
 
     def start(self, path: list[str], family: Family | None = None) -> None:
         """Start to record, and have `finish` called however the program ends.
@@ -91,8 +97,9 @@ class ProgramRecording:
         with _sys_path(self._path):  # takes a while
             from tracetools.commands.child_processes import Children
             from tracetools.commands.ending import Ending
-            from tracetools.commands.family import Family
+            from tracetools.commands.family import Family, Window
             from tracetools.commands.run_files import RunRecording
+            from tracetools.commands.timed_record import TimedRecord
             from tracetools.commands.wakeup_fd import WakeupFd
             from tracetools.session.record import Record
 
@@ -104,12 +111,19 @@ class ProgramRecording:
         common.to = self._stderr
         self._recording = RunRecording(self._outputs, Options(**options), messages=self._stderr)
         self._record = Record(self._recording)
-        self._record.__enter__()
         self._recording.recorder.counts_forks = False
+        given = self._options
+        window = family.window if family else Window.from_now(given.delay, given.duration)
         ending = Ending(self.finish, self.before_exec)
         self._family = family or Family(
-            options, path, everyone=self._options.subprocesses, command=self._command()
+            options,
+            path,
+            everyone=self._options.subprocesses,
+            command=self._command(),
+            window=window,
         )
+        self._timed = TimedRecord(self._record, window, self.end_early)
+        self._timed.start(self._record.__enter__)
         self._children = Children(self._family, self._record, ending)
         self._children.start()
         self._wakeup_fd = WakeupFd()
@@ -143,6 +157,12 @@ class ProgramRecording:
         """
         if self._over or os.getpid() != self._pid:
             return _nothing
+        with self._lock:
+            return self._before_exec(path, argv, environment)
+
+    def _before_exec(
+        self, path: Any, argv: Sequence[Any], environment: Mapping[Any, Any] | None
+    ) -> Callable[[], object]:
         try:
             if isinstance(path, int) or not os.access(path, os.X_OK) or os.path.isdir(path):
                 return _nothing  # others may follow, on the shell's path
@@ -167,26 +187,45 @@ class ProgramRecording:
 
     def finish(self) -> None:
         """End the recording, write the files, report. A second time does nothing. Never raises."""
-        if self._over or os.getpid() != self._pid:
+        if os.getpid() != self._pid:
             return
-        self._over = True
-        try:
-            text = self._conclude()
-        except KeyboardInterrupt:
-            text = "tracetools: interrupted while the files were written"
-        except TracetoolsError as error:
-            text = _in_one_line(error)
-        except Exception as error:  # noqa: BLE001  # how the program ends is not ours to change
-            text = f"tracetools: the files could not be written: {type(error).__name__}: {error}"
-        if text:
-            self._stderr.report(text)
+        if not self._over:
+            self._timed.end()
+        self._end(goes_on=False)
+        if not self._is_finished:
+            self._is_finished = True
+            with contextlib.suppress(Exception):
+                self._wakeup_fd.end()
 
-    def _conclude(self) -> str:
+    def end_early(self) -> None:
+        """Do so while the program goes on, in a thread of ours."""
+        if os.getpid() == self._pid:
+            self._end(goes_on=True)
+
+    def _end(self, *, goes_on: bool) -> None:
+        with self._lock:
+            if self._over:
+                return
+            self._over = True
+            try:
+                text = self._conclude(goes_on=goes_on)
+            except KeyboardInterrupt:
+                text = "tracetools: interrupted while the files were written"
+            except TracetoolsError as error:
+                text = _in_one_line(error)
+            except Exception as error:  # noqa: BLE001  # how the program ends is not ours to change
+                what = f"{type(error).__name__}: {error}"
+                text = f"tracetools: the files could not be written: {what}"
+            if text:
+                self._stderr.report(text)
+
+    def _conclude(self, *, goes_on: bool) -> str:
         """Write the files, and return the report."""
         try:
             with Insist(quietly=True) as insist:
-                insist.do(_allow_more_descriptors)
-                insist.do(self._wakeup_fd.end)
+                if not goes_on:
+                    insist.do(_allow_more_descriptors)
+                    insist.do(self._wakeup_fd.end)
                 insist.do(self._children.end)
                 insist.do(partial(self._recording.close, write=False))
                 insist.do(self._record.__exit__)
@@ -195,7 +234,9 @@ class ProgramRecording:
             self._family.remove()
         text = self._conclude_with(self._recording.profile)
         started = self._program is None or self._program.started
-        return text or ("" if self._options.quiet or not started else _NOTHING_RECORDED)
+        if text or self._options.quiet or not started:
+            return text
+        return _NOTHING_RECORDED if self._timed.has_begun else _TOO_EARLY
 
     def _conclude_with(self, own: Profile) -> str:
         """Write the files of all processes, and return the report; nothing if there is nothing."""
@@ -240,6 +281,7 @@ class ProgramRecording:
     def _what_to_note(self, profile: Profile) -> str:
         """Return what would help the next time."""
         said = [
+            notes.what_did_not_join(self._timed.missing),
             notes.what_functions_would_show(profile, is_on=self._options.functions),
             notes.our_options_after(self._program),
         ]

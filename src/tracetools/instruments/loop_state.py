@@ -14,7 +14,14 @@ from tracetools import compat
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["is_closed", "is_of_library", "is_running", "set_task_factory", "task_factory"]
+__all__ = [
+    "call_soon_threadsafe",
+    "is_closed",
+    "is_of_library",
+    "is_running",
+    "set_task_factory",
+    "task_factory",
+]
 
 
 def is_running(loop: Any) -> bool:
@@ -45,6 +52,19 @@ def set_task_factory(loop: Any, factory: Any) -> None:
 def is_of_library(loop: Any) -> bool:
     """Whether a loop comes from a library, so that it can be asked."""
     return _method(loop, "is_running") is not None
+
+
+def call_soon_threadsafe(loop: Any, callback: Callable[[], object]) -> bool:
+    """Have a callback called in the thread of a loop; whether it comes from a library.
+
+    Raises:
+        RuntimeError: the loop is closed.
+    """
+    method = _method(loop, "call_soon_threadsafe")
+    if method is None:
+        return False
+    method(loop, callback)
+    return True
 
 
 def _method(loop: Any, name: str) -> Callable[..., Any] | None:

@@ -20,7 +20,7 @@ from tracetools.recording.forks import renew_in_child
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["listen", "unlisten"]
+__all__ = ["call_in_runs", "listen", "unlisten", "watch"]
 
 _PLACE: Final = "setup_runner"
 _run: Final = compat.trio_run_module()
@@ -52,6 +52,31 @@ def unlisten(instrument: trio.abc.Instrument) -> None:
         # A run that ended by an internal error has closed its socket, and does not say so.
         with suppress(trio.RunFinishedError, OSError):
             runner.entry_queue.run_sync_soon(_remove, runner, instrument)
+
+
+def watch() -> trio.abc.Instrument:
+    """Note the runs that begin from now on, and do nothing in them; return what ends that.
+
+    It is given to `unlisten`.
+    """
+    nothing = trio.abc.Instrument()
+    listen(nothing)
+    return nothing
+
+
+def call_in_runs(make: Callable[[], Callable[[], object]]) -> list[Callable[[], object]]:
+    """Have a function of its own called soon in each run that goes on. From any thread.
+
+    What it raises would crash the run. Returns the functions of runs that are over.
+    """
+    of_others = []
+    for runner in tuple(_runners):
+        function = make()
+        try:
+            runner.entry_queue.run_sync_soon(function)
+        except (trio.RunFinishedError, OSError):
+            of_others.append(function)
+    return of_others
 
 
 def _remove(runner: Any, instrument: trio.abc.Instrument) -> None:

@@ -146,6 +146,10 @@ class Recorder:
         self._here = threading.local()
         _known.add(self)
 
+    def start_now(self) -> None:
+        """Let the recording start now, not when it was made. No loop is recorded yet."""
+        self._start = time.time_ns()
+
     # ------------------------------------------------------------------ loops
 
     @property

@@ -110,6 +110,22 @@ class Record:
         if self._trio is not None and not is_in_trio_task() and compat.trio_is_guest():
             self._trio.join()
 
+    def join_loop(self, loop: AbstractEventLoop) -> None:
+        """Record a loop that runs, from a callback of it on. It was entered before."""
+        if self._asyncio is not None:
+            self._asyncio.starts(loop)
+
+    def join_run(self) -> None:
+        """Record the run of trio that this is called in, from a callback of it on."""
+        if self._trio is not None and self._recording.is_open:
+            self._trio.join()
+
+    def failed(self) -> None:
+        """Log the error that is being handled, which kept a loop from being recorded."""
+        self._recording.recorder.messages.exception(
+            "a loop could not be joined; the program goes on"
+        )
+
     def _begin(self, blocked: AbstractEventLoop | None, *, joins: bool) -> Recording:
         self._use()
         try:

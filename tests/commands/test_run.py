@@ -535,6 +535,73 @@ def test_a_program_that_is_killed_leaves_the_stacks_and_the_profile(tmp_path):
     assert not (tmp_path / "a.svg").exists()
 
 
+LASTS = """\
+import os, sys, threading, time
+def early(): spin()
+def late(): spin()
+def spin():
+    end = time.perf_counter() + 0.01
+    while time.perf_counter() < end: pass
+async def main(sleep):
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < 3 and not os.path.exists("stack.html"):
+        (early if time.perf_counter() - begun < 0.5 else late)()
+        await sleep(0.01)
+    print(sorted(os.listdir()))
+if sys.argv[1] == "trio":
+    import trio
+    trio.run(main, trio.sleep)
+else:
+    import asyncio, uvloop
+    run = uvloop.run if sys.argv[1] == "uvloop" else asyncio.run
+    run(main(asyncio.sleep))
+"""
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio", "uvloop"])
+def test_a_recording_may_begin_after_the_program_and_end_before_it(tmp_path, backend):
+    (tmp_path / "app.py").write_text(LASTS)
+    ended = run("--delay", "1.5", "--duration=0.5", "app.py", backend, folder=tmp_path)
+    names = ["app.py", "stack.folded", "stack.html", "stack.profile.json"]
+    assert (ended.status, ended.output) == (0, f"{names}\n")  # they were there before its end
+    assert ended.errors.count("recorded 1 loop") == 1
+    profile = read_profile(tmp_path / "stack.profile.json")
+    profile.check()
+    functions = {path[-1].name for path, times in profile.stacks.items() if times.busy}
+    assert "early" not in functions
+    assert 0 < profile.duration < 1.5e9
+
+
+def test_a_program_that_is_over_before_the_delay_is_told_so(tmp_path):
+    said = run("--delay", "60", ENDS, "trio", "return", folder=tmp_path).errors
+    assert "nothing was recorded: the program was over before its --delay was" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@unix
+def test_children_begin_and_end_with_the_program(tmp_path):
+    program = """
+        import asyncio, os, time
+        async def main(name, seconds):
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                await asyncio.sleep(0.01)
+        async def child(): await main("child", 3)
+        async def parent(): await main("parent", 2)
+        if os.fork():
+            asyncio.run(parent())
+            os.wait()
+        else:
+            asyncio.run(child())
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    ended = run("--delay", "1", "--duration", "0.5", "app.py", folder=tmp_path)
+    assert ended.status == 0, ended.errors
+    profile = read_profile(tmp_path / "stack.profile.json")
+    assert (profile.runs, profile.merged) == (2, 2), ended.errors
+    assert profile.duration < 2e9
+
+
 # ------------------------------------------------------------------------------- its end
 
 

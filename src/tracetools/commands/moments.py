@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from time import perf_counter_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tracetools.guest.threads import HiddenThread
 from tracetools.recording import forks
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 __all__ = ["Moments"]
+
+
+_new_event: Final = threading.Event
 
 
 class Moments(forks.Follower):
@@ -30,7 +33,7 @@ class Moments(forks.Follower):
         self._plan = sorted(plan, key=lambda each: each[0])
         self._pid = os.getpid()
         self._thread: threading.Thread | None = None
-        self._over = threading.Event()
+        self._over = _new_event()
 
     def start(self) -> None:
         """Begin to wait for the first moment.
@@ -71,7 +74,7 @@ class Moments(forks.Follower):
         self._plan, self._thread = [], None
 
     def _start(self) -> None:
-        self._over = threading.Event()
+        self._over = _new_event()
         self._thread = HiddenThread(
             target=self._wait, args=(self._over,), name="tracetools moments"
         )

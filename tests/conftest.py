@@ -24,6 +24,7 @@ MARKS = {
     "test_public.py": "edges",
     "test_testing.py": "edges",
     "commands/test_child_processes.py": "once",
+    "commands/test_completion.py": "once",
     "libraries/test_mcp.py": "once",
     "commands/test_demo.py": "once",
     "commands/test_real_programs.py": "once",

@@ -164,6 +164,7 @@ def test_what_the_face_imports_late_comes_from_where_types_say():
 TESTED_ELSEWHERE = {
     "__main__": "commands/test_main.py: the command line, from the outside",
     "commands.start_on_path.sitecustomize": "commands/test_startup.py: in processes of their own",
+    "commands.completion_scripts": "commands/test_completion.py: in the shells",
     "commands.run_recording": "commands/test_run.py: in processes of their own",
     "core.errors": "test_public.py: names only",
     "core.steps": "core/test_accounting.py: the accounts that are made of them",

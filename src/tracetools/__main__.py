@@ -12,7 +12,16 @@ import platform
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import UsageError, convert, demo, diff, merge, render, run
+from tracetools.commands import (
+    UsageError,
+    completion,
+    convert,
+    demo,
+    diff,
+    merge,
+    render,
+    run,
+)
 from tracetools.core.errors import TracetoolsError
 from tracetools.core.native import why_not
 from tracetools.core.native.version import VERSION
@@ -46,6 +55,7 @@ _COMMANDS: Final[dict[str, Command]] = {
     "merge": merge,
     "diff": diff,
     "demo": demo,
+    "completion": completion,
 }
 
 _FAILED: Final = 2
@@ -89,7 +99,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     else:
         _print_anything()
     options, unknown = parser.parse_known_args([*arguments[:1], *own])
-    options.parser = commands[options.command]
+    options.parser, options.parsers = commands[options.command], commands
     if unknown:
         options.parser.error(_what_is_unknown(unknown[0], options.parser))
     options.own, options.program = own, program

@@ -35,6 +35,21 @@ def test_graph_stands_beside_its_file(folder):
     ]
 
 
+def test_what_was_written_is_said_unless_it_is_standard_output(folder, capsys):
+    assert main(["render", "a.folded", "-o", "x.svg"]) == 0
+    assert capsys.readouterr() == ("", "Written: x.svg\n")
+    assert main(["render", "p.profile.json", "--html"]) == 0
+    assert capsys.readouterr() == ("", "Written: p.html\n")
+    assert main(["render", "a.folded", "-o", "-"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_with_a_dot_is_a_name(folder):
+    (folder / "run-1.2").write_text("a 1\n")
+    assert main(["render", "run-1.2"]) == 0
+    assert (folder / "run-1.2.svg").exists()
+
+
 def test_several_files_add_up(folder):
     assert main(["render", "a.folded", "b.folded", "-o", "sum.svg"]) == 0
     assert titles((folder / "sum.svg").read_text()) == [

@@ -63,6 +63,49 @@ def test_wrong_arguments_end_with_2(arguments, capsys):
     assert "usage: tracetools" in capsys.readouterr().err
 
 
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Be in a folder with a program of which nothing may run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").write_text("print()")
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize(
+    ("arguments", "usage", "said"),
+    [
+        (["run", "--unknown", "app.py"], "tracetools run [options]", "no option --unknown"),
+        (["run", "--funcions", "a"], "tracetools run", "did you mean --functions?"),
+        (["run", "--out", "x", "a"], "tracetools run", "no option --out; did you mean --output?"),
+        (["run"], "tracetools run", "tracetools run: error: nothing to run"),
+        (["run", "-o", "x.png", "a"], "tracetools run", "no format has the suffix .png"),
+        (["render", "--nosuch", "a"], "tracetools render", "no option --nosuch"),
+        (["render", "a", "b"], "tracetools render", "name it with -o"),
+        (["render", "a", "-o", "x.html", "--flame-chart"], "tracetools render", "no flame chart"),
+        (["demo", "extra"], "tracetools demo", "'extra' is one word too many"),
+        (["demo", "--requests", "x"], "tracetools demo", "'x' is no whole number"),
+        (["nothing"], "tracetools [-h]", "invalid choice: 'nothing'"),
+    ],
+)
+def test_wrong_use_shows_the_usage_of_the_command(arguments, usage, said, capsys):
+    try:
+        status = main(arguments)
+    except SystemExit as ended:
+        status = ended.code
+    printed = capsys.readouterr()
+    assert (status, printed.out) == (2, "")
+    assert printed.err.startswith(f"usage: {usage}")
+    assert said in printed.err
+
+
+def test_the_short_form_of_version(capsys):
+    for option in ("-V", "--version"):
+        with pytest.raises(SystemExit):
+            main([option])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == second
+
+
 class Command:
     """A command that does one thing."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tracetools.guest import threads as hidden_threads
+from tracetools.libraries import registry
 from tracetools.output import stack_file
 from tracetools.recording import current, spans
 from tracetools.recording.collector import on_collection
@@ -68,6 +69,7 @@ def nothing_survives():
             for method in (spans._DormantSpan.__enter__, spans._DormantSpan.__exit__)
             if inspect.isfunction(method)
         ],
+        "spans in libraries": registry.is_in(),
         "open spans": [known for known in spans._dormant.values() if known._opened],
     }
     _clean_up()

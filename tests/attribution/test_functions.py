@@ -17,8 +17,10 @@ from tracetools.attribution.functions import (
     is_step,
     owner_of,
     qualified_name,
+    register_opener,
     register_step,
 )
+from tracetools.core.labels import code_frame
 from tracetools.core.stacks import Frame, StackTree, frames_between
 
 
@@ -122,3 +124,36 @@ def test_a_register_step_what_was_noted():
     before = is_step(runner.__code__)
     register_step(runner.__code__)
     assert (before, is_step(runner.__code__), is_step(leaf.__code__)) == (False, True, False)
+
+
+def test_what_is_in_a_span_of_ours_begins_at_the_function_that_has_opened_it():
+    def outer(): ...
+
+    def opener(): ...
+
+    def inner(): ...
+
+    outer_code, opener_code, inner_code = (each.__code__ for each in (outer, opener, inner))
+    register_opener(opener_code)
+    tree = StackTree()
+    task = tree.child(tree.root, code_frame("task", outer_code))
+    span = tree.child(task, Frame("span", ""))
+    codes = [outer_code, inner_code, opener_code, inner_code]
+    [found] = FunctionStacks().frames(codes, task, span)
+    assert found.line == inner_code.co_firstlineno
+    assert len(FunctionStacks().frames(codes, task, task)) == 2  # it has opened none
+
+
+def test_a_span_at_the_line_of_a_function_that_it_is_around_is_its_frame():
+    def opener(): ...
+
+    def library(): ...
+
+    def endpoint(): ...
+
+    codes = [each.__code__ for each in (opener, library, endpoint)]
+    register_opener(codes[0])
+    tree = StackTree()
+    task = tree.child(tree.root, Frame("task", ""))
+    span = tree.child(task, code_frame("span", codes[2]))
+    assert FunctionStacks().frames(codes, task, span) == []

@@ -31,6 +31,7 @@ __all__ = [
     "is_step",
     "owner_of",
     "qualified_name",
+    "register_opener",
     "register_step",
 ]
 
@@ -55,20 +56,28 @@ _DEMO: Final = os.path.join(_OURS, "demo", "")
 
 
 class Shown:
-    """The frames that functions may have already; a chain is followed from the outermost in."""
+    """The frames that functions may have already; a chain is followed from the outermost in.
 
-    def __init__(self, frames: Iterable[Frame]) -> None:
+    Args:
+        frames: the frames, of which the first is the task's unless `below_task`.
+        below_task: whether the task's is not among them any more.
+    """
+
+    def __init__(self, frames: Iterable[Frame], *, below_task: bool = False) -> None:
         self._frames = tuple(frames)
+        self._below_task = below_task
 
     def after(self, code: CodeType) -> Shown | None:
         """Return what is shown within a function that has a frame; ``None`` if it has none.
 
-        A function has a frame as well if a span was opened in it. Each frame belongs to one call:
-        a function may call itself.
+        A function has a frame as well if a span was opened in it, or by it in our name. Each frame
+        belongs to one call: a function may call itself.
         """
+        if id(code) in _openers:
+            return self if self._frames[not self._below_task :] else None
         for index, (_, file, line) in enumerate(self._frames):
             if file == code.co_filename and _is_within(line, code):
-                return Shown(self._frames[index + 1 :])
+                return Shown(self._frames[index + 1 :], below_task=True)
         return None
 
 
@@ -188,6 +197,14 @@ class Sample(NamedTuple):
 
 
 _steps: Final[dict[int, CodeType]] = {}
+
+
+_openers: Final[dict[int, CodeType]] = {}
+
+
+def register_opener(code: CodeType) -> None:
+    """Register a function of ours that the program's calls are in while a span of ours is open."""
+    _openers[id(code)] = code
 
 
 def register_step(code: CodeType) -> None:

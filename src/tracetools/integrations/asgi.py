@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tracetools.core.stacks import Frame
 from tracetools.instruments.stepped import hide_frame
 from tracetools.libraries import registry
-from tracetools.libraries.spans import begin
+from tracetools.libraries.spans import begin, within
 from tracetools.libraries.starlette import endpoint_frame, method_of, mounted_template
-from tracetools.recording.current import close_span
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
@@ -42,12 +41,13 @@ class TracetoolsMiddleware:
         """Handle a request, in a span."""
         opened = begin(_frame, scope) if scope["type"] in _FIXED else None
         try:
-            await self.app(scope, receive, send)
+            if opened is None:
+                await self.app(scope, receive, send)
+            else:
+                await within(opened, self.app, scope, receive, send)
         except BaseException as error:
             hide_frame(error)
             raise
-        finally:
-            close_span(opened)
 
 
 _FIXED: Final = {

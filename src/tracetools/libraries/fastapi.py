@@ -12,8 +12,9 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools.attribution.functions import register_opener
 from tracetools.instruments.stepped import hide_frame
-from tracetools.libraries.spans import Frames, begin, frame_of
+from tracetools.libraries.spans import Frames, begin, frame_of, within
 from tracetools.libraries.starlette import route_handle
 from tracetools.recording.current import close_span, recorded_loops
 
@@ -78,7 +79,7 @@ def _solve_dependencies(original: Any) -> Any:
             around.end_call()
         token = _solving.set(this)
         try:
-            result = await original(**options)
+            result = await _solve(original, options)
         except BaseException as error:
             hide_frame(error)
             raise
@@ -92,6 +93,18 @@ def _solve_dependencies(original: Any) -> Any:
         return result
 
     return solve_dependencies
+
+
+async def _solve(original: Any, options: dict[str, Any]) -> Any:
+    """Call what solves dependencies; those that are called lie below their spans, by this frame."""
+    try:
+        return await original(**options)
+    except BaseException as error:
+        hide_frame(error)
+        raise
+
+
+register_opener(_solve.__code__)
 
 
 def _is_called(options: dict[str, Any], solved: Any) -> bool:
@@ -169,10 +182,9 @@ class _Leaving:
 
     async def __aexit__(self, *error: object) -> Any:
         opened = None if self._function is None else begin(_frame, self._function)
+        leave = self._manager.__aexit__
         try:
-            return await self._manager.__aexit__(*error)
+            return await (leave(*error) if opened is None else within(opened, leave, *error))
         except BaseException as raised:
             hide_frame(raised)
             raise
-        finally:
-            close_span(opened)

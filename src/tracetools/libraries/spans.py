@@ -9,6 +9,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
+from tracetools.attribution.functions import register_opener
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.stacks import Frame
 from tracetools.guest.messages import common
@@ -33,6 +34,7 @@ __all__ = [
     "method_of_class",
     "spanned",
     "spanned_once",
+    "within",
 ]
 
 _METHODS: Final = ("__init__", "__call__")
@@ -46,16 +48,33 @@ def spanned(name_call: FrameOf) -> Callable[[Any], Any]:
         async def call(*args: Any, **options: Any) -> Any:
             opened = begin(name_call, *args, **options)
             try:
-                return await original(*args, **options)
+                if opened is None:
+                    return await original(*args, **options)
+                return await within(opened, original, *args, **options)
             except BaseException as error:
                 hide_frame(error)
                 raise
-            finally:
-                close_span(opened)
 
         return call
 
     return replacement
+
+
+async def within(opened: Opening, function: Any, /, *args: Any, **options: Any) -> Any:
+    """Call an async function, and close a span that was opened for it.
+
+    What the function awaits lies below the span, by the frame of this.
+    """
+    try:
+        return await function(*args, **options)
+    except BaseException as error:
+        hide_frame(error)
+        raise
+    finally:
+        close_span(opened)
+
+
+register_opener(within.__code__)
 
 
 def spanned_once(name_call: FrameOf) -> Callable[[Any], Any]:
@@ -70,12 +89,12 @@ def spanned_once(name_call: FrameOf) -> Callable[[Any], Any]:
             is_first = _is_first(type(self), original.__name__, call)
             opened = begin(name_call, self, *args, **options) if is_first else None
             try:
-                return await original(self, *args, **options)
+                if opened is None:
+                    return await original(self, *args, **options)
+                return await within(opened, original, self, *args, **options)
             except BaseException as error:
                 hide_frame(error)
                 raise
-            finally:
-                close_span(opened)
 
         return call
 
@@ -111,21 +130,29 @@ class LateSpans:
             @functools.wraps(original)
             async def call(*args: Any, **options: Any) -> Any:
                 key = id(common_object(*args, **options)) if recorded_loops else 0
-                is_outermost = bool(key) and key not in self._calls
-                if is_outermost:
-                    self._calls[key] = None
                 try:
-                    return await original(*args, **options)
+                    if not key or key in self._calls:
+                        return await original(*args, **options)
+                    return await self._outermost(key, original, *args, **options)
                 except BaseException as error:
                     hide_frame(error)
                     raise
-                finally:
-                    if is_outermost:
-                        close_span(self._calls.pop(key, None))
 
             return call
 
         return replacement
+
+    async def _outermost(self, key: int, function: Any, /, *args: Any, **options: Any) -> Any:
+        self._calls[key] = None
+        try:
+            return await function(*args, **options)
+        except BaseException as error:
+            hide_frame(error)
+            raise
+        finally:
+            close_span(self._calls.pop(key, None))
+
+    register_opener(_outermost.__code__)
 
     def name(self, common_object: Any, name_call: FrameOf, *args: Any) -> None:
         """Open the span of the call that is around this, unless it has one, or there is none."""

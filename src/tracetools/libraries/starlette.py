@@ -20,8 +20,8 @@ from tracetools.libraries.spans import (
     http_method,
     method_of_class,
     spanned_once,
+    within,
 )
-from tracetools.recording.current import close_span
 
 if TYPE_CHECKING:
     from tracetools.core.stacks import Frame
@@ -105,12 +105,13 @@ def _mount_handle(original: Any) -> Any:
         opened = begin(_mount_frame, self, scope)
         mounted = _mounted.set(_below(self, scope))
         try:
-            return await original(self, scope, receive, send)
+            if opened is None:
+                return await original(self, scope, receive, send)
+            return await within(opened, original, self, scope, receive, send)
         except BaseException as error:
             hide_frame(error)
             raise
         finally:
-            close_span(opened)
             with suppress(ValueError):  # the coroutine is closed elsewhere
                 _mounted.reset(mounted)
 

@@ -30,6 +30,7 @@ MARKS = {
     "commands/test_demo.py": "once",
     "commands/test_real_programs.py": "once",
     "output/flamegraph/test_browser.py": "once",
+    "output/formats/test_consumers.py": "once",
     "output/report/test_browser.py": "once",
     "session/test_record_in_a_kernel.py": "once",
     "test_examples.py": "once",

@@ -304,3 +304,27 @@ def test_standard_output_that_fails_is_an_error_in_one_line(redirect):
     assert ended.returncode == 2
     assert ended.stderr.startswith("tracetools: cannot write to standard output: ")
     assert ended.stderr.count("\n") == 1
+
+
+# ------------------------------------------------------------------------------- files of any format
+
+
+def test_files_of_other_tools_are_drawn_in_their_unit(folder):
+    for name in ("p.speedscope.json", "p.pb.gz", "p.gecko.json"):
+        assert main(["convert", "p.profile.json", name]) == 0
+    assert main(["render", "p.speedscope.json", "-o", "s.svg"]) == 0
+    assert titles((folder / "s.svg").read_text()) == [
+        "all (3 ms, 100%)",
+        "all-spans (3 ms, 100.00%)",
+        "main (app.py:3) (2 ms, 66.67%)",
+    ]
+    assert main(["render", "p.pb.gz", "--lens", "idle", "-o", "i.svg"]) == 0
+    assert titles((folder / "i.svg").read_text())[-1] == "main (app.py:3) (5 ms, 100.00%)"
+    assert main(["render", "p.gecko.json", "--lens", "idle", "-o", "g.svg"]) == 0
+    assert titles((folder / "g.svg").read_text())[-1] == "main (app.py:3) (5 ms, 100.00%)"
+
+
+def test_files_with_different_units_of_time_are_not_drawn_as_one(folder):
+    assert main(["convert", "p.profile.json", "p.speedscope.json"]) == 0
+    assert main(["render", "p.speedscope.json", "p.profile.json", "-o", "s.svg"]) == 0
+    assert titles((folder / "s.svg").read_text())[0] == "all (6 ms, 100%)"

@@ -5,6 +5,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.output.formats.mutations import relaxed
 from tracetools.core.stacks import ALL_WAITING, ROOT
 from tracetools.output.difference import Change, Difference, growth, summed, without_waiting
 from tracetools.output.formats.folded import pack
@@ -39,6 +40,7 @@ def test_a_frame_that_calls_itself_counts_once():
     assert difference.frames[0].status == "shrank"
 
 
+@relaxed
 @given(COUNTS, COUNTS)
 def test_self_times_of_frames_make_up_the_total(before, after):
     difference = Difference(before, after)
@@ -46,6 +48,7 @@ def test_self_times_of_frames_make_up_the_total(before, after):
         assert sum(change[index] for change in difference.frames) == sum(counts.values())
 
 
+@relaxed
 @given(COUNTS, st.integers(1, 9))
 def test_scaled_files_are_equal_if_their_shares_are(counts, factor):
     more = {stack: factor * count for stack, count in counts.items()}

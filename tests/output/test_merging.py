@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.output.formats.mutations import PROFILE, read_bytes
+from tests.output.formats.mutations import PROFILE, read_bytes, relaxed
 from tests.strategies import PROFILES
 from tracetools import NoStacksError, StackFileError
 from tracetools.core.profile import Profile
@@ -24,6 +24,7 @@ def of(profile):
     return Content(profile, "nanoseconds", "a profile")
 
 
+@relaxed
 @given(st.lists(PROFILES, min_size=1, max_size=4))
 def test_profiles_make_one_profile(profiles):
     merger = merged(*map(of, profiles))

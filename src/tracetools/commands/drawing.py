@@ -15,6 +15,7 @@ from tracetools.core.profile import Profile
 from tracetools.output.flamegraph.flamegrapher import earlier_counts, render_packed
 from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import make_options
+from tracetools.output.formats.content import PER_NANOSECOND, scaled
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.formats.folded import Folded, pack_clean
 from tracetools.output.formats.names import with_suffix
@@ -172,7 +173,14 @@ class _Input(NamedTuple):
 
 
 def _read(path: Path, given: argparse.Namespace, options: GraphOptions) -> _Input:
-    return _Input(path, read_input(path, lens=given.lens, keep_order=options.flame_chart))
+    """Read a file. Where it is not alone, its times are in microseconds, as those of others are."""
+    content = read_input(path, lens=given.lens, keep_order=options.flame_chart)
+    is_alone = len(given.files) == 1 and given.before is None
+    if is_alone or isinstance(content.content, Profile) or content.unit not in PER_NANOSECOND:
+        return _Input(path, content)
+    packed = [*scaled(content.content.packed, content.unit, "microseconds")]
+    folded = replace(content.content, packed=packed)
+    return _Input(path, content._replace(content=folded, unit="microseconds"))
 
 
 def _with_unit(inputs: Sequence[_Input], options: GraphOptions) -> GraphOptions:

@@ -11,7 +11,7 @@ from tracetools.core.profile import LENSES
 
 __all__ = ["SUMMARY", "add_options", "run"]
 
-SUMMARY: Final = "draw folded stacks or a profile: a flame graph (SVG) or a report (HTML)"
+SUMMARY: Final = "draw a profile or stacks of any tool: a flame graph (SVG) or a report (HTML)"
 
 # -- flags -------------------------------------------------------------------------------------
 
@@ -127,7 +127,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="folded stacks, or a profile (.profile.json); several add up; - is standard input",
+        help="a profile, or stacks of any tool (see `tracetools convert --help`); several add up; "
+        "- is standard input",
     )
     parser.add_argument(
         "-o",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tests.output.formats.test_profile_json import GOOD
@@ -12,6 +13,9 @@ from tracetools.core.errors import TracetoolsError
 from tracetools.core.stacks import Times
 from tracetools.output.formats.content import Content
 from tracetools.output.formats.reading import load_content
+
+relaxed = settings(deadline=None)
+"""For tests that a busy machine may make slow."""
 
 PROFILE = replace(
     GOOD,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.output.formats.mutations import relaxed
 from tests.strategies import PROFILES
 from tracetools import NoStacksError
 from tracetools.core.stacks import Frame
@@ -25,6 +26,7 @@ from tracetools.output.stack_file import fold
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=9)
 
 
+@relaxed
 @given(NAMES, NAMES, st.integers(1, 10**17))
 def test_the_frame_of_a_label_with_a_location_has_that_label(name, file, line):
     frame = frame_of(Frame(name, file, line).label)
@@ -117,6 +119,7 @@ def test_times_are_scaled_half_up_and_nothing_else_is(unit, wanted, counts):
     assert [count for _, count in scaled(given, unit, wanted)] == counts
 
 
+@relaxed
 @given(PROFILES)
 def test_a_lens_by_locations_keeps_all_time(profile):
     found = of_lens(profile, "busy", "location")

@@ -5,7 +5,7 @@ import json
 import pytest
 from hypothesis import given
 
-from tests.output.formats.mutations import PROFILE, mutated, read_bytes, read_or_refuse
+from tests.output.formats.mutations import PROFILE, mutated, read_bytes, read_or_refuse, relaxed
 from tests.output.formats.test_speedscope import written
 from tests.strategies import PROFILES
 from tracetools.core.profile import LENSES, Profile
@@ -35,6 +35,7 @@ def file(*threads, interval=1, **more):
     return {"meta": {"interval": interval, "version": 27}, "threads": [*threads], **more}
 
 
+@relaxed
 @given(PROFILES)
 def test_times_are_true_to_within_an_interval(profile):
     text = format_gecko(profile, "")
@@ -141,6 +142,7 @@ def test_prefixes_that_multiply_are_bounded(monkeypatch):
     assert "more than 100 frames" in read_or_refuse(written(file(thread(range(50), rows))))
 
 
+@relaxed
 @given(mutated(format_gecko(Profile(stacks={(ROOT, A): Times(busy=5)}), "").encode()))
 def test_what_is_tampered_with_is_read_or_refused(data):
     read_or_refuse(data)

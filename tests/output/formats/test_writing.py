@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import given
 
-from tests.output.formats.mutations import PROFILE, read_bytes
+from tests.output.formats.mutations import PROFILE, read_bytes, relaxed
 from tests.strategies import PROFILES
 from tracetools import StackFileError
 from tracetools.core.profile import LENSES
@@ -40,6 +40,7 @@ def test_a_suffix_that_is_not_known_is_refused_with_those_that_are(name):
     assert all(suffix in str(caught.value) for suffix in SUFFIXES)
 
 
+@relaxed
 @given(PROFILES)
 def test_folded_text_is_that_of_a_stack_file(profile):
     for lens in LENSES:

@@ -20,6 +20,7 @@ from tracetools.commands import (
     diff,
     merge,
     render,
+    report,
     run,
 )
 from tracetools.core.errors import TracetoolsError
@@ -50,6 +51,7 @@ __all__ = ["main"]
 
 _COMMANDS: Final[dict[str, Command]] = {
     "run": run,
+    "report": report,
     "render": render,
     "convert": convert,
     "merge": merge,

@@ -269,8 +269,7 @@ class ProgramRecording:
             return "\n\n".join(filter(None, (lost, said)))
         parts = (
             f"tracetools: {tables.what_ran(profile)}",
-            tables.top_stacks(profile, options.lens),
-            tables.what_stands_out(profile),
+            summary.at_end(profile),
             lost,
             said,
             self._what_to_note(profile),

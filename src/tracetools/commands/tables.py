@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tracetools.output.lints import Lint
 
 __all__ = [
+    "lint_line",
     "shorten",
     "top_stacks",
     "totals",
@@ -131,7 +132,7 @@ def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
     shown = [lint for lint in found if lint.path is None or lint in chosen]
     if not shown:
         return ""
-    lines = ["What stands out:", *(_lint_line(lint, width) for lint in shown)]
+    lines = ["What stands out:", *(lint_line(lint, width) for lint in shown)]
     if more := len(found) + left_out - len(shown):
         lines.append(f"  ... and {more:,} more: see the report")
     blocking = [
@@ -178,7 +179,8 @@ def shorten(path: StackPath, width: int) -> str:
     return last if len(last) <= width else _CUT + last[len(_CUT) - width :]
 
 
-def _lint_line(lint: Lint, width: int) -> str:
+def lint_line(lint: Lint, width: int) -> str:
+    """Return a lint in one line: its kind, what was found, and the stack if there is one."""
     line = f"  {lint.kind}: {lint.finding}"
     if lint.path is None:
         return line

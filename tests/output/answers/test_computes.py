@@ -2,7 +2,7 @@
 
 from tests.output.answers.profiles import MAIN, MS, PLAIN, READ, REQUEST, SERVE, SERVER
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import CALLBACKS, ROOT, Frame, Times
+from tracetools.core.stacks import CALLBACKS, ROOT, RUNTIME, Frame, Times
 from tracetools.output.answers.computes import computes_of
 from tracetools.output.answers.places import Places
 
@@ -51,6 +51,14 @@ def test_without_functions_the_tasks_of_libraries_are_all_that_is_known():
     (first, second) = computes(Profile(stacks=stacks, origins=SERVER.origins)).answers
     assert (first.function, first.total, first.is_own) == (REQUEST[-1].name, 9, False)
     assert second.function == "Server.serve"
+
+
+def test_tasks_of_the_backend_are_never_answers():
+    init = Frame("Runner.init", "trio/_core/_run.py", 2144)
+    stacks = {(ROOT, RUNTIME, init): Times(busy=5, entries=1), (ROOT, MAIN): Times(entries=1)}
+    group = computes(Profile(stacks=stacks, origins={"trio/_core/_run.py": "library"}))
+    assert group.answers == ()
+    assert [answer.kind for answer in group.quiet] == ["libraries"]
 
 
 def test_callbacks_of_the_program_compute_too():

@@ -25,6 +25,8 @@ from tracetools.output.answers.wait_kinds import awaited, kind_of_wait
         ("TaskGroup", "task"),
         ("open_nursery", "task"),
         ("gather", "task"),
+        ("shield", "task"),
+        ("BaseProtocol.query", "io"),
         ("Task (fetch)", "task"),
         ("Nursery.start", "task"),
         ("sleep", "sleep"),

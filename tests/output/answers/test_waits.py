@@ -76,11 +76,12 @@ def test_an_unknown_await_is_one_too():
 
 
 def test_without_awaits_waits_are_by_task():
-    group = waits({(ROOT, MAIN, HANDLE): Times(entries=1, idle=5 * MS)})
+    group = waits({(ROOT, MAIN, HANDLE): Times(entries=1, idle=500 * MS)})
     assert group.note == "Awaits were not recorded, so this is by tasks and spans."
     assert [answer.sentence for answer in group.answers] == [
-        "handle (plain.py:11) waited 5 ms in all."
+        "handle (plain.py:11) waited 500 ms in all."
     ]
+    assert waits({(ROOT, MAIN, HANDLE): Times(entries=1, idle=5 * MS)}).note == ""
 
 
 def test_what_is_in_no_stack_of_its_own_is_no_answer():

@@ -61,7 +61,7 @@ def blocks_of(profile: Profile, places: Places, text_of_line: Callable[[str, int
         "blocks",
         "What blocks the loop",
         whole,
-        "the time that loops ran",
+        "that loops ran",
         tuple(ordered([*told, *_nobodys(profile, innocent)])),
         tuple(imports.answers(whole, lambda _, answer: _told_of_imports(answer))),
         _note(profile),
@@ -175,5 +175,5 @@ def _heaviest(found: Mapping[StackPath, Blocks]) -> Iterable[StackPath]:
 def _note(profile: Profile) -> str:
     threshold = profile.blocking_threshold
     if threshold is None:
-        return "Blocking steps were not counted: record with --blocking-threshold."
+        return "Blocking steps were not counted: record with --blocking."
     return f"Steps of more than {amount(threshold)} each."

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import ALL_CALLBACKS, COLLECTIONS, KINDS, is_of_loop
+from tracetools.core.stacks import ALL_CALLBACKS, COLLECTIONS, KINDS, RUNTIME, is_of_loop
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering, heaviest
 from tracetools.output.answers.places import Place, in_import
@@ -41,7 +41,10 @@ def computes_of(profile: Profile, places: Places) -> Group:
         if in_import(path):
             others.of("imports", Place(None, 0, "imports", 0)).add(path, time)
             continue
-        place = places.own(path) or (None if has_functions else places.entered(path))
+        is_backends = path[1] == RUNTIME
+        place = places.own(path)
+        if place is None and not has_functions and not is_backends:
+            place = places.entered(path)
         if place is None:
             others.of("libraries", Place(None, 0, "libraries", 0)).add(path, time)
             _add_packages(others, path, time, places)
@@ -54,7 +57,7 @@ def computes_of(profile: Profile, places: Places) -> Group:
         "computes",
         "What computes",
         profile.duration,
-        "the time that loops ran",
+        "that loops ran",
         tuple(lines.answers(profile.duration, _told)),
         tuple(others.answers(profile.duration, _told_of_others)),
         ""

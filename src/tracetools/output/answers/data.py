@@ -72,7 +72,7 @@ class Group:
         name: ``blocks``, ``waits``, ``computes`` or ``late``.
         heading: the question, in a few words.
         whole: what all shares are parts of, in nanoseconds.
-        of_what: what that whole is, such as ``the time the loop ran``.
+        of_what: what that whole is; goes on after its amount: ``5.2 s that loops ran``.
         answers: the entries, heaviest first.
         quiet: what is no answer, summed up: servers that wait for requests, libraries, imports.
         note: what a reader has to know, such as what was not recorded; may be empty.

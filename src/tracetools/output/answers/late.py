@@ -27,7 +27,7 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
 
     A task of a library is named too: a request is late there before any code of the program runs.
     """
-    heading, of_what = "What came late", "the time for which tasks were ready and did not step"
+    heading, of_what = "What came late", "that ready tasks waited"
     if not profile.scheduled_measured:
         note = "Not measured, so it is part of what is waited for: record with --scheduled."
         return Group("late", heading, of_what=of_what, note=note)

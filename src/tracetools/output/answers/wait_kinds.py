@@ -19,8 +19,8 @@ _OTHER: Final = "other"
 
 _KINDS: Final = {
     "thread": r"to_thread|to_process|to_interpreter|run_in_executor",
-    TASK: r"TaskGroup|open_nursery|Nursery|gather|wait|as_completed|Task|.*Nursery\.start|"
-    r"TaskGroup\..*|.*BlockingPortal.*",
+    TASK: r"open_nursery|Nursery(?:\.start)?|gather|shield|wait|wait_for|as_completed|Task"
+    r"|TaskGroup(?:\..*)?|.*BlockingPortal.*",
     LIMITED: r"(?:.*\.)?\w*(?:Lock|Semaphore|Limiter|Pool|Condition)(?:\.acquire\w*)?"
     r"|.*\.acquire\w*",
     "queue": r"\w*(?:Queue|Channel|MemoryObject\w*Stream)\.\w+",

@@ -28,6 +28,9 @@ _PART: Final = 10
 """Waits that something limits come first if they have at least this fraction (1/10) of the time of
 the heaviest."""
 
+_WORTH_A_NOTE: Final = 10**8
+"""From how many nanoseconds of waiting on it is said that awaits are missing."""
+
 _OTHER: Final = "other"
 _UNKNOWN: Final = "something unknown"
 
@@ -56,10 +59,10 @@ def waits_of(profile: Profile, places: Places) -> Group:
         "waits",
         "What is waited for",
         whole,
-        "all waiting of the program's own code",
+        "that the program's own code waited",
         tuple(_limited_first(lines.answers(whole, _told))),
         tuple(others.answers(whole + others.total, _told_of_others)),
-        "" if _sees_awaits(profile) else "Awaits were not recorded, so this is by tasks and spans.",
+        _note(profile, whole),
     )
 
 
@@ -132,6 +135,9 @@ def _told_of_others(_: Gathered, answer: Answer) -> Answer:
     return replace(answer, sentence=_OF_OTHERS[answer.kind].format(amount(answer.total)))
 
 
-def _sees_awaits(profile: Profile) -> bool:
+def _note(profile: Profile, whole: int) -> str:
+    """Return that awaits are missing, if they are; none are shown of short waits."""
     idle = [path for path, times in profile.stacks.items() if times.idle and path]
-    return not idle or any(map(_is_await, idle))
+    if whole < _WORTH_A_NOTE or any(map(_is_await, idle)):
+        return ""
+    return "Awaits were not recorded, so this is by tasks and spans."

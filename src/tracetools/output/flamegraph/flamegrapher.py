@@ -13,7 +13,7 @@ from tracetools.core.profile import IDLE, SCHEDULED
 from tracetools.output.flamegraph.amounts import unit_of
 from tracetools.output.flamegraph.iframe import iframe_of_svg
 from tracetools.output.flamegraph.layout import arrange, place
-from tracetools.output.flamegraph.marks import NO_MARKS, Marks, marks_of, place_marks, sentence_of
+from tracetools.output.flamegraph.marks import NO_MARKS, Marks, marks_of, place_marks
 from tracetools.output.flamegraph.markup import csp_source
 from tracetools.output.flamegraph.options import make_options
 from tracetools.output.flamegraph.svg import draw, script_text, style_text
@@ -233,7 +233,7 @@ def render_packed(
     if marked:
         lines = filter(None, (options.subtitle, marks.legend))
         options = replace(options, subtitle=" \u00b7 ".join(lines))
-    return draw(layout, options, {box: sentence_of(blocks) for box, blocks in marked.items()})
+    return draw(layout, options, marked)
 
 
 def _is_rearranged(options: GraphOptions) -> bool:

@@ -1,8 +1,8 @@
 """Marks on the frames of a graph that blocked the loop.
 
-The path of a blocking step goes down to a function and a line, which a graph may not draw. So a
-mark goes to the deepest frame that is drawn of the path. A frame that gets several marks has the
-sum of them.
+The path of a blocking step goes down to a function and a line. A mark is on the frame of that
+function. If functions were not recorded it is on the innermost frame around it, and says that the
+step was somewhere within. No other frame is ever marked: what a graph does not draw has no mark.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.labels import LabelPath, label_path
-from tracetools.core.stacks import Blocks
+from tracetools.core.stacks import BLOCKS_THE_LOOP, Blocks
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.formats.folded import clean_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tracetools.core.labels import Labels
     from tracetools.core.profile import Lens, Profile
+    from tracetools.core.stacks import StackPath
     from tracetools.output.flamegraph.layout import Box
 
 SYMBOL: Final = "\u26a0"
@@ -37,12 +38,15 @@ class Marks:
     """Blocking steps.
 
     Attributes:
-        blocks: how many there are and how long they took, by labels as in a folded file.
+        blocks: how many there are and how long they took, by labels as in a folded file: the stacks
+            of the functions that blocked.
         threshold: the blocking threshold, in nanoseconds; None if it is not known.
+        within: the same by the innermost stacks that are known, where functions were not recorded.
     """
 
     blocks: Mapping[LabelPath, Blocks] = field(default_factory=dict)
     threshold: int | None = None
+    within: Mapping[LabelPath, Blocks] = field(default_factory=dict)
 
     @property
     def legend(self) -> str:
@@ -55,61 +59,93 @@ class Marks:
 NO_MARKS: Final = Marks()
 
 
-def marks_of(profiles: Iterable[Profile], lens: Lens = "busy", labels: Labels = "name") -> Marks:
+def marks_of(
+    profiles: Iterable[Profile],
+    lens: Lens = "busy",
+    labels: Labels = "name",
+    transform: Callable[[StackPath], StackPath] = tuple,
+) -> Marks:
     """Return the marks of profiles, for their graph of one lens.
 
     Only busy time blocks a loop, so graphs without any have no marks. A step that something else
-    delayed, such as a collection of garbage, has none either.
+    delayed, such as a collection of garbage, has none either. `transform` is what was made of each
+    stack before it was drawn.
     """
     if lens not in _HOT:
         return NO_MARKS
-    summed: dict[LabelPath, Blocks] = {}
+    exact: dict[LabelPath, Blocks] = {}
+    within: dict[LabelPath, Blocks] = {}
     thresholds: list[int] = []
     for profile in profiles:
         if profile.blocking_threshold is not None:
             thresholds.append(profile.blocking_threshold)
         for path, blocks in profile.blocking.items():
             if blocks.count and not blocks.is_innocent(profile.blocking_threshold):
-                stack = tuple(map(clean_label, label_path(path, labels)))
-                summed[stack] = summed.get(stack, Blocks()).plus(blocks)
-    return Marks(summed, min(thresholds, default=None))
+                known = _known(path, profile)
+                stack = tuple(map(clean_label, label_path(transform(known), labels)))
+                summed = exact if _is_at_fault(known, path) else within
+                if len(known) > 1 and (summed is exact or not profile.samples):
+                    summed[stack] = summed.get(stack, Blocks()).plus(blocks)
+    return Marks(exact, min(thresholds, default=None), within)
 
 
-def place_marks(boxes: Sequence[Box], marks: Marks) -> dict[Box, Blocks]:
-    """Return the blocking steps of each box that is marked.
+def _known(path: StackPath, profile: Profile) -> StackPath:
+    """Return the innermost stack of a profile that has a path, without the line at the end."""
+    depths = range(len(path), 1, -1)
+    return next((path[:depth] for depth in depths if path[:depth] in profile.stacks), path[:1])
+
+
+def _is_at_fault(known: StackPath, path: StackPath) -> bool:
+    """Return whether a stack ends in the function that has the line of a path."""
+    return len(known) == len(path) - (path[-1].name == BLOCKS_THE_LOOP)
+
+
+def place_marks(boxes: Sequence[Box], marks: Marks) -> dict[Box, str]:
+    """Return a sentence for each box that is marked.
 
     Args:
         boxes: those of a layout of stacks from their roots, with children sorted by name.
-        marks: if no frame of a path is drawn, the root of the graph gets its mark.
+        marks: one whose frame is not drawn has no box.
     """
-    placed: dict[Box, Blocks] = {}
-    if marks.blocks:
-        rows: dict[tuple[int, str], list[Box]] = defaultdict(list)
+    rows: dict[tuple[int, str], list[Box]] = defaultdict(list)
+    if marks.blocks or marks.within:
         for box in boxes:
             rows[box.depth, box.name].append(box)
-        for stack, blocks in marks.blocks.items():
-            box = _deepest(rows, boxes[0], stack)
-            placed[box] = placed.get(box, Blocks()).plus(blocks)
+    placed: dict[Box, str] = {}
+    for stacks, say in ((marks.within, sentence_within), (marks.blocks, sentence_of)):
+        for stack, blocks in stacks.items():
+            found = _find(rows, boxes[0], stack)
+            if found is not None:
+                placed[found] = say(blocks)
     return placed
 
 
-def _deepest(rows: Mapping[tuple[int, str], list[Box]], root: Box, stack: LabelPath) -> Box:
-    """Return the box of the deepest frame of a stack that is drawn."""
+def _find(rows: Mapping[tuple[int, str], list[Box]], root: Box, stack: LabelPath) -> Box | None:
+    """Return the box of a stack, if it is drawn."""
     found = root
     for depth, name in enumerate(stack, start=1):
         row = rows.get((depth, name), [])
         index = bisect_left(row, found.start, key=lambda box: box.start)
         if index == len(row) or row[index].start >= found.start + found.width:
-            break
+            return None
         found = row[index]
-    return found
+    return found if stack else None
 
 
 def sentence_of(blocks: Blocks) -> str:
     """Return a sentence on the blocking steps of a frame, at least one."""
+    return f"blocked the loop {_amounts(blocks)}"
+
+
+def sentence_within(blocks: Blocks) -> str:
+    """Return a sentence on the blocking steps of functions that were not recorded."""
+    return f"somewhere within, the loop was blocked {_amounts(blocks)}"
+
+
+def _amounts(blocks: Blocks) -> str:
     if blocks.count == 1:
-        return f"blocked the loop once, for {_show_time(blocks.total)}"
+        return f"once, for {_show_time(blocks.total)}"
     return (
-        f"blocked the loop {blocks.count:,} times, {_show_time(blocks.total)} in all, "
+        f"{blocks.count:,} times, {_show_time(blocks.total)} in all, "
         f"at most {_show_time(blocks.max)}"
     )

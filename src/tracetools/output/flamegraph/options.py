@@ -36,7 +36,7 @@ class GraphKeywords(TypedDict, total=False):
     factor: float
     colors: str | None
     bgcolors: str | None
-    direction: Direction
+    direction: Direction | None
     reverse_stack_order: bool
     flame_chart: bool
     negate_differentials: bool
@@ -102,8 +102,9 @@ class GraphOptions:
     """The background: `yellow`, `blue`, `green`, `grey` or `#rrggbb`. None follows the reader's
     colour scheme, light or dark."""
 
-    direction: Direction = "straight"
-    """`inverted` for an icicle, with the root on top."""
+    direction: Direction | None = None
+    """`inverted` for an icicle, with the root on top; `straight` for a flame. None for an icicle in
+    reports, and else for a flame."""
 
     reverse_stack_order: bool = False
     """Whether stacks are merged from their leaves, which are then next to the root. So one sees
@@ -245,7 +246,7 @@ _LIMITS: Mapping[str, _Limit] = {
     "bgcolors": _Limit(
         _is_background, f"choose one of {', '.join(sorted(BACKGROUNDS))}, or give #rrggbb"
     ).or_none("None for the reader's colour scheme"),
-    "direction": _one_of(*get_args(Direction)),
+    "direction": _one_of(*get_args(Direction)).or_none("None for what is usual there"),
     "reverse_stack_order": _SWITCH,
     "flame_chart": _SWITCH,
     "negate_differentials": _SWITCH,

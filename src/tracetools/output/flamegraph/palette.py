@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TypeAlias
 
+    from tracetools.output.frame_kinds import FrameKind
+
     Palette: TypeAlias = Callable[[str], "Colour"]
 
 
@@ -196,6 +198,31 @@ _LENS = _rules(
     (r"^\[scheduled\]$", lambda _: Colour(250, 186, 20)),
     otherwise=_range(Colour(236, 150, 118), Colour(252, 190, 150)),
 )
+
+# Kinds of frames in hues that colour-blind readers can distinguish: orange and yellow for what the
+# program wrote, blue and purple for what it waits for and calls, grey for all else.
+_KINDS: Mapping[FrameKind, Palette] = {
+    "own": _range(Colour(238, 140, 62), Colour(248, 170, 92)),
+    "span": _range(Colour(244, 210, 82), Colour(250, 226, 112)),
+    "await": _range(Colour(132, 178, 238), Colour(156, 198, 248)),
+    "library": _range(Colour(190, 196, 214), Colour(210, 216, 232)),
+    "runtime": _range(Colour(216, 214, 210), Colour(230, 228, 224)),
+    "state": _range(Colour(196, 174, 214), Colour(210, 190, 226)),
+}
+
+
+def kind_colour(kind: FrameKind, name: str) -> Colour:
+    """Return the colour of a frame by its kind; names of one kind differ a little.
+
+    What a function does itself and what it awaits differ in hue, whatever the reader sees of it.
+    """
+    return _KINDS[kind](name)
+
+
+def kind_swatch(kind: FrameKind) -> Colour:
+    """Return the colour that stands for a kind in a legend."""
+    return _KINDS[kind]("")
+
 
 PALETTES: Mapping[str, Palette] = {
     name: _with_gaps(palette)

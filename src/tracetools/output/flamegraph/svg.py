@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from tracetools.output.flamegraph.layout import Box, Layout
     from tracetools.output.flamegraph.options import GraphOptions
+    from tracetools.output.flamegraph.palette import Palette
 
 MARGIN = 10
 """Pixels left and right of the frames, and between them and the details below."""
@@ -49,20 +50,33 @@ FLUID_WIDTH = 1200
 _NOTHING: Final[Mapping[Box, str]] = MappingProxyType({})
 
 
-def draw(layout: Layout, options: GraphOptions, marks: Mapping[Box, str] = _NOTHING) -> str:
+def draw(
+    layout: Layout,
+    options: GraphOptions,
+    marks: Mapping[Box, str] = _NOTHING,
+    *,
+    paint: Palette | None = None,
+    is_bare: bool = False,
+) -> str:
     """Return the whole document, its last line ended. The same arguments give the same text.
 
-    `marks` has the text of each marked box, which says why it is marked.
+    Args:
+        layout: the frames.
+        options: how it looks.
+        marks: the text of each marked box, which says why it is marked.
+        paint: the colours of frames by their names, if they are not those of a palette.
+        is_bare: whether styles and script are left out, for a page that has them.
     """
     sheet = _Sheet.of(layout, options)
     return "".join(
         [
             *_head(sheet, options),
+            *([] if is_bare else _style(options)),
             *_above(sheet, options),
             *_legend(layout, sheet, options),
-            *_frames(layout, sheet, options, marks),
+            *_frames(layout, _pen(layout, sheet, options, marks, paint), sheet),
             *_bar(layout.left_out, sheet),
-            *_script(options),
+            *([] if is_bare else _script(options)),
             "</svg>\n",
         ]
     )
@@ -75,8 +89,22 @@ def style_text() -> str:
 
 def script_text() -> str:
     """Return the script exactly as it is in the document, for a hash in a security policy."""
-    files = [_asset(name) for name in ("model.js", "drawing.js", "flamegraph.js")]
-    return "\n".join(["", "(() => {", '"use strict";', "", *files]) + "})();\n"
+    return f"\n{strict(graph_script(), START)}"
+
+
+def graph_script() -> str:
+    """Return the function `makeGraph`, which gives an `<svg>` its behaviour, and what it needs."""
+    files = [_asset(name) for name in ("drawing.js", "flamegraph.js")]
+    return "\n".join([_asset("model.js"), "function makeGraph(root) {", *files, "}\n"])
+
+
+START: Final = 'makeGraph(document.currentScript.closest("svg"));\n'
+"""Starts the graph that a script stands in."""
+
+
+def strict(*scripts: str) -> str:
+    """Return scripts as one that leaves no names behind."""
+    return "\n".join(["(() => {", '"use strict";', "", *scripts]) + "})();\n"
 
 
 # -- pixels ------------------------------------------------------------------------------------
@@ -138,6 +166,10 @@ def _head(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
     yield f"<title>{escape(options.heading)}</title>\n"
     if options.notes:
         yield f"<metadata>{escape(options.notes)}</metadata>\n"
+
+
+def _style(options: GraphOptions) -> Iterator[str]:
+    """Yield the styles."""
     yield f"<style{nonce_attribute(options.nonce)}><![CDATA[{style_text()}]]></style>\n"
 
 
@@ -185,7 +217,9 @@ def _above(sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
             f"{escape(options.subtitle)}</text>\n"
         )
     yield f'<text class="button reset" {_LEFT} y="{2 * line}"/>\n'
-    yield f'<text class="button search" {_RIGHT} y="{2 * line}"/>\n'
+    left_of_help = f'x="100%" dx="-{MARGIN + 2 * line}" text-anchor="end"'
+    yield f'<text class="button search" {left_of_help} y="{2 * line}"/>\n'
+    yield f'<text class="button help" {_RIGHT} y="{2 * line}"/>\n'
 
 
 def _legend(layout: Layout, sheet: _Sheet, options: GraphOptions) -> Iterator[str]:
@@ -253,11 +287,8 @@ def _hex(colour: Colour) -> str:
 _SHOWN_ROOT = "all"
 
 
-def _frames(
-    layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
-) -> Iterator[str]:
+def _frames(layout: Layout, pen: _Pen, sheet: _Sheet) -> Iterator[str]:
     """Yield the frames, row by row from the root."""
-    pen = (_DifferencePen if layout.differential else _Pen)(layout, sheet, options, marks)
     yield f'<svg class="frames" x="{MARGIN}" width="{sheet.frames_width}">\n'
     for depth, boxes in groupby(layout.boxes, key=lambda box: box.depth):
         yield f'<g class="row" transform="translate(0,{sheet.top_of(depth)})">\n'
@@ -266,16 +297,34 @@ def _frames(
     yield "</svg>\n"
 
 
+def _pen(
+    layout: Layout,
+    sheet: _Sheet,
+    options: GraphOptions,
+    marks: Mapping[Box, str],
+    paint: Palette | None,
+) -> _Pen:
+    """Return what draws the frames of a layout."""
+    if layout.differential:
+        return _DifferencePen(layout, sheet, options, marks)
+    return _Pen(layout, sheet, options, marks, paint)
+
+
 class _Pen:
     """Draws frames, and has what is the same for all of them."""
 
     def __init__(
-        self, layout: Layout, sheet: _Sheet, options: GraphOptions, marks: Mapping[Box, str]
+        self,
+        layout: Layout,
+        sheet: _Sheet,
+        options: GraphOptions,
+        marks: Mapping[Box, str],
+        paint: Palette | None = None,
     ) -> None:
         self._marks = marks
         self._total = layout.total
         self._whole = max(1, layout.total - layout.vanished)
-        self._palette = PALETTES[options.colors or "hot"]
+        self._palette = paint or PALETTES[options.colors or "hot"]
         self._amount = amount_formatter(
             "samples" if options.count_name is None else options.count_name, options.factor
         )

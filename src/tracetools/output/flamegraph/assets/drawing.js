@@ -1,4 +1,4 @@
-// The frames, rows and labels of one flame graph in its document, and how a zoom is drawn.
+// The frames, rows and labels of one flame graph, and how a zoom is drawn. `root` is its <svg>.
 
 const MARGIN = 10;
 const LABEL_PADDING = 3;
@@ -11,7 +11,6 @@ const MAX_STRETCH = 16;
 // Where a row of hidden frames is, in widths of the sheet.
 const OUT_OF_SIGHT = 2;
 
-const root = document.currentScript.closest("svg");
 const sheet = root.querySelector(".frames");
 const fluid = root.classList.contains("fluid");
 const fullHeight = parseFloat(root.getAttribute("height"));

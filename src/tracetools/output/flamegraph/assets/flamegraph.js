@@ -8,6 +8,8 @@ const FIELD_WIDTH = 330;
 const FIELD_TOP = 2;
 const NARROW = 240; // pixels of a field that has no room for words
 const PAUSE = 150; // milliseconds without a key before a search begins
+const FOUND_ROOM = 60; // pixels in which a frame that was asked for can be read
+const HELP_WIDTH = 340;
 
 const part = (name) => root.querySelector(`.${name}`);
 const heading = part("heading");
@@ -17,9 +19,22 @@ const details = part("details");
 const matched = part("matched");
 const resetButton = part("reset");
 const searchButton = part("search");
+const helpButton = part("help");
 const isAlone = document.documentElement === root && root.dataset.embedded === undefined;
 
 const firstSearch = root.dataset.search ?? "";
+
+// What the keys do. A graph in a page does not take those of the browser.
+const KEYS = [
+  ["Click, Enter", "zoom to the frame"],
+  ["Esc", "show the whole graph"],
+  ["Arrows", "go from frame to frame"],
+  ["Home, End", "go to the root, to the zoomed frame"],
+  ["Ctrl+F", isAlone ? "search names" : null],
+  ["F3, Shift+F3", isAlone ? "next, previous match" : null],
+  ["c, s", "copy the name, the stack"],
+  ["?", "show or close this list"],
+];
 
 let focused = whole;
 let pointed = null;
@@ -51,12 +66,18 @@ function fitTexts() {
   };
   const beside = (width) => (width ? width + 2 * MARGIN : 0);
   const left = beside(zoomed === whole ? 0 : measure(resetButton.textContent));
-  const right = beside(field.isOpen ? fieldWidth() : measure(searchButton.textContent));
+  const right = beside(field.isOpen ? fieldWidth() : buttonsWidth());
   const enlarged = heading.getAttribute("font-size") / root.getAttribute("font-size");
   put(heading, (pixels - 2 * Math.max(left, right)) / enlarged);
   if (subtitle) put(subtitle, pixels);
   put(matched, pixels / 2);
   put(details, pixels - beside(matched.textContent && measure(matched.textContent)));
+}
+
+// The width of the buttons on the right.
+function buttonsWidth() {
+  const beyond = -parseFloat(searchButton.getAttribute("dx")) - MARGIN;
+  return measure(searchButton.textContent) + beyond;
 }
 
 // A name that runs from right to left would reverse the text beside it, so both are kept apart.
@@ -135,13 +156,14 @@ function showZoomed(frame) {
 
 const field = makeField();
 
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(XHTML, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
 function makeField() {
-  const make = (tag, attributes = {}, ...children) => {
-    const element = document.createElementNS(XHTML, tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.append(...children);
-    return element;
-  };
   const input = make("input", {
     type: "text",
     class: "expression",
@@ -270,13 +292,73 @@ function step(direction) {
   if (within.length === 0) return;
   const from = within.indexOf(current);
   const next = from < 0 && direction < 0 ? within.length - 1 : from + direction;
+  goToMatch(within[(next + within.length) % within.length]);
+}
+
+function goToMatch(match) {
   current?.mark("current", false);
-  current = within[(next + within.length) % within.length];
+  current = match;
   current.mark("current", true);
   bringInSight(current);
   moveFocus(current);
   showMatches();
   showDetails(current);
+}
+
+// Search, and show the widest match: zoom to it if there would be no room for its label. Return how
+// many frames match.
+function find(text, anyCase) {
+  openField();
+  search(text, anyCase);
+  if (matches.length === 0) return 0;
+  const widest = matches.reduce((one, other) => (other.width > one.width ? other : one));
+  const room = pixels * share(widest.width, zoomed.width);
+  if (!isShown(widest) || room < FOUND_ROOM) zoom(room < FOUND_ROOM ? widest : whole);
+  goToMatch(widest);
+  return matches.length;
+}
+
+// -- help ----------------------------------------------------------------------------------------
+
+const helpBox = makeHelp();
+
+function makeHelp() {
+  const list = make("dl");
+  for (const [keys, what] of KEYS) {
+    if (what !== null) list.append(make("dt", {}, keys), make("dd", {}, what));
+  }
+  const close = make("button", { type: "button", title: "Close", "aria-label": "Close" }, "\u00d7");
+  close.addEventListener("click", closeHelp);
+  const inside = make("div", { role: "dialog", "aria-label": "Keys", tabindex: "-1" }, close, list);
+  const box = document.createElementNS(SVG, "foreignObject");
+  box.setAttribute("class", "keys");
+  box.append(inside);
+  box.addEventListener("keydown", onHelpKey);
+  return box;
+}
+
+function toggleHelp() {
+  if (helpBox.isConnected) closeHelp();
+  else openHelp();
+}
+
+function openHelp() {
+  helpBox.setAttribute("width", Math.max(1, Math.min(HELP_WIDTH, pixels)));
+  helpBox.setAttribute("x", MARGIN + Math.max(0, pixels - HELP_WIDTH));
+  helpBox.setAttribute("height", 1);
+  helpBox.setAttribute("y", Math.max(0, Math.min(barTop, -root.getBoundingClientRect().top)) + 3 * MARGIN);
+  root.append(helpBox);
+  helpBox.firstElementChild.focus({ preventScroll: true });
+}
+
+function closeHelp() {
+  helpBox.remove();
+  helpButton.focus({ preventScroll: true });
+}
+
+function onHelpKey(event) {
+  event.stopPropagation();
+  if (event.key === "Escape" || event.key === "?") closeHelp();
 }
 
 // -- the address ---------------------------------------------------------------------------------
@@ -402,6 +484,7 @@ function onFrameKey(event) {
   if (frame === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Enter" || event.key === " ") zoom(frame);
   else if (event.key === "Escape") zoom(whole);
+  else if (event.key === "?") toggleHelp();
   else if (event.key in goTo) goToFrame(goTo[event.key](frame) ?? frame);
   else if (!copyOnKey(event.key, pointed ?? frame)) return;
   event.preventDefault();
@@ -424,6 +507,7 @@ function onPageKey(event) {
     else askExpression();
   } else if (!command && !event.altKey && event.target.closest(".field") === null) {
     if (event.key === "Escape") zoom(whole);
+    else if (event.key === "?") toggleHelp();
     else if (pointed !== null) copyOnKey(event.key, pointed);
   }
 }
@@ -473,6 +557,8 @@ function reset() {
 function listen() {
   makeButton(resetButton, "Reset zoom", reset);
   makeButton(searchButton, "Search", askExpression);
+  makeButton(helpButton, "?", toggleHelp);
+  helpButton.setAttribute("aria-label", "Help: keys");
   field.input.addEventListener("input", searchSoon);
   field.anyCase.addEventListener("change", searchTyped);
   field.box.addEventListener("keydown", onFieldKey);
@@ -489,9 +575,7 @@ function listen() {
   sheet.addEventListener("focusout", () => showDetails(null));
   sheet.addEventListener("keydown", onFrameKey);
   root.addEventListener("tracetools:search", ({ detail }) => {
-    openField();
-    search(String(detail.expression), Boolean(detail.ignoreCase));
-    if (matches.length && !shownMatches().length) zoom(whole);
+    detail.found = find(String(detail.expression), Boolean(detail.ignoreCase));
   });
   window.addEventListener("popstate", () => recall());
   window.addEventListener("scroll", stayInSight, { passive: true, capture: true });
@@ -519,3 +603,5 @@ listen();
 fitWindow();
 recallSearch(firstSearch, false);
 recall();
+// The root of a flame is its lowest row, which a small window does not show by itself.
+if (isAlone && !isIcicle) bringInSight(zoomed);

@@ -237,12 +237,10 @@ def _page(inputs: Sequence[_Input], options: GraphOptions) -> str:
     names = [one.path.name if one.path != STANDARD else one.name for one in inputs]
     if len(set(names)) < len(names):
         names = [one.name for one in inputs]
-    graphs: dict[str, dict[tuple[str, ...], int]] = {}
+    graphs: dict[str, list[tuple[bytes, int]]] = {}
     for name, one in zip(names, inputs, strict=True):
         folded = one.stacks("busy")
         if folded.packed_before is not None:
             raise UsageError("a report shows no difference: choose an -o that ends in .svg")
-        graph = graphs.setdefault(name, {})
-        for stack, count in folded.stacks.items():
-            graph[stack] = graph.get(stack, 0) + count
+        graphs.setdefault(name, []).extend(folded.packed)
     return report_of_stacks(graphs, options)

@@ -6,13 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import ROOT
-from tracetools.output.formats.folded import clean_label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-    from tracetools.core.labels import LabelPath
-    from tracetools.core.stacks import Frame, StackPath
 
 MAX_ROWS: Final = 200
 """How many rows a table has at most, the heaviest ones."""
@@ -67,32 +63,23 @@ class Figures(NamedTuple):
         return self.total + self.scheduled + self.idle + self.thread
 
 
-def clean_stacks(paths: Iterable[StackPath]) -> dict[StackPath, LabelPath]:
-    """Return the labels of each stack as a folded file has them."""
-    labels: dict[Frame, str] = {}
-    stacks: dict[StackPath, LabelPath] = {}
-    for path in paths:
-        for frame in path:
-            if frame not in labels:
-                labels[frame] = clean_label(frame.label)
-        stacks[path] = tuple([labels[frame] for frame in path])
-    return stacks
-
-
-def sum_up(stacks: Iterable[tuple[LabelPath, Figures]]) -> dict[str, Figures]:
-    """Return the figures by label; `total` is computed from `busy`.
+def sum_up(stacks: Iterable[tuple[Iterable[str], Figures]]) -> dict[str, Figures]:
+    """Return the figures by label of at least one frame each; `total` is computed from `busy`.
 
     The root of tracetools' own stacks is left out: its time is the loop's, not a task's.
     """
-    own: dict[str, Figures] = defaultdict(Figures)
+    own: dict[str, Figures] = {}
     total: dict[str, int] = defaultdict(int)
     for stack, figures in stacks:
-        own[stack[-1]] = own[stack[-1]].plus(figures)
-        for label in set(stack):
-            total[label] += figures.busy
+        labels = tuple(stack)
+        known = own.get(labels[-1])
+        own[labels[-1]] = figures if known is None else known.plus(figures)
+        if figures.busy:
+            for label in {*labels}:
+                total[label] += figures.busy
     return {
-        label: own[label]._replace(total=busy)
-        for label, busy in total.items()
+        label: own.get(label, Figures())._replace(total=total.get(label, 0))
+        for label in own.keys() | total.keys()
         if label != ROOT.name
     }
 

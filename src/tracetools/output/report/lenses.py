@@ -3,77 +3,116 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.output.flamegraph.marks import NO_MARKS
+from tracetools.output.flamegraph.marks import NO_MARKS, Marks
 from tracetools.output.report.page import Graph
+from tracetools.output.report.pictures import draw_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-    from tracetools.core.labels import LabelPath
     from tracetools.core.profile import Lens
-    from tracetools.output.flamegraph.marks import Marks
     from tracetools.output.flamegraph.options import GraphOptions
+    from tracetools.output.report.pictures import Labelled, Picture
 
-ORDER: Final[tuple[Lens, ...]] = ("task", "busy", "idle", "scheduled")
+ORDER: Final[tuple[Lens, ...]] = ("busy", "idle", "task", "scheduled")
 """The order in which a report shows them. It opens with the first one that has any time."""
 
-_WORDS: Final[dict[Lens, tuple[str, str]]] = {
-    "task": (
+
+class Words(NamedTuple):
+    """The key of a graph in the page's address, its heading, and what its numbers are."""
+
+    key: str
+    heading: str
+    explanation: str = ""
+
+
+_WORDS: Final[dict[Lens, Words]] = {
+    "task": Words(
+        "task",
         "Task",
-        (
-            "All time of all tasks: busy as the stack itself, idle and scheduled as its leaves"
-            " [idle] and [scheduled]."
-        ),
+        "All time of all tasks: busy as the stack itself, idle and scheduled as its leaves"
+        " [idle] and [scheduled].",
     ),
-    "busy": (
+    "busy": Words(
+        "busy",
         "Busy",
-        (
-            "Where tasks kept the loop busy. The root's own time is the loop's waiting and"
-            " overhead, where it is known. The time of worker threads comes on top."
-        ),
+        "What kept the loop busy: the wider, the longer. While one step runs, no other task can.",
     ),
-    "idle": (
+    "idle": Words(
+        "idle",
         "Idle",
-        (
-            "Where tasks waited for something. This is the tasks' time: a hundred tasks that wait"
-            " for a second make a hundred seconds."
-        ),
+        "What tasks waited for. A hundred tasks that wait for a second make a hundred seconds.",
     ),
-    "scheduled": (
+    "scheduled": Words(
+        "scheduled",
         "Scheduled",
-        (
-            "Where tasks could step and did not yet. Long times mean that other tasks blocked the"
-            " loop."
-        ),
+        "Where tasks could step and did not yet, because others blocked the loop.",
     ),
 }
 
-_NOTHING: Final[Mapping[Lens, Marks]] = MappingProxyType({})
+
+class Variant(NamedTuple):
+    """Stacks as they are drawn, and the marks of a lens in them."""
+
+    of_lens: Callable[[Lens], Labelled]
+    marks_of: Callable[[Lens], Marks]
 
 
-def graphs_with_time(
-    stacks_of: Mapping[Lens, Mapping[LabelPath, int]],
-    options: GraphOptions,
-    marks_of: Mapping[Lens, Marks] = _NOTHING,
-) -> list[Graph]:
-    """Return a graph for each lens that has any time."""
-    return [
-        Graph(
-            name,
-            *_WORDS[name],
-            stacks,
-            _options(name, _WORDS[name][0], options),
-            marks_of.get(name, NO_MARKS),
-        )
-        for name in ORDER
-        if (stacks := stacks_of.get(name, {}))
+def no_marks(_: Lens) -> Marks:
+    """Return no marks, for stacks of which nothing more is known."""
+    return NO_MARKS
+
+
+def graphs_with_time(own: Variant, whole: Variant, options: GraphOptions) -> list[Graph]:
+    """Return a graph for each lens that has any time.
+
+    Args:
+        own: stacks in which frames of libraries are folded.
+        whole: the same stacks as they are.
+        options: of all graphs; each has an equal part of `max_frames`.
+    """
+    lenses: list[Lens] = [lens for lens in ORDER if whole.of_lens(lens).counts]
+    options = options_of_page(options, 2 * len(lenses))
+    return [draw_graph(_WORDS[lens], lens, (own, whole), options) for lens in lenses]
+
+
+def options_of_page(options: GraphOptions, graphs: int) -> GraphOptions:
+    """Return the options of one of the graphs of a page: an icicle, unless something else is asked.
+
+    So the root of each is in sight at once.
+    """
+    most = options.max_frames
+    return replace(
+        options,
+        max_frames=None if most is None else max(1, most // max(1, graphs)),
+        direction=options.direction or "inverted",
+        subtitle=None,
+        notes="",
+    )
+
+
+def draw_graph(
+    words: Words, lens: Lens, variants: tuple[Variant, Variant], options: GraphOptions
+) -> Graph:
+    """Return a graph of a lens, drawn with frames of libraries folded, and with all."""
+    options = replace(options, title=words.heading)
+    pictures = [
+        draw_picture(variant.of_lens(lens), options, variant.marks_of(lens)) for variant in variants
     ]
+    marks = variants[0].marks_of(lens)
+    return Graph(
+        **words._asdict(),
+        svg=pictures[0].svg,
+        whole_svg=pictures[1].svg if pictures[1].svg != pictures[0].svg else None,
+        kinds=_kinds(pictures, options),
+        mark=marks.legend if any(picture.is_marked for picture in pictures) else "",
+    )
 
 
-def _options(name: Lens, heading: str, options: GraphOptions) -> GraphOptions:
-    """Return the options of a graph. Without others, the lens `task` has colours by state."""
-    colors = options.colors or ("lens" if name == "task" else "hot")
-    return replace(options, title=heading, notes="", colors=colors)
+def _kinds(pictures: list[Picture], options: GraphOptions) -> frozenset[str]:
+    """Return the kinds of frames that a legend explains: none with a palette of other colours."""
+    if options.colors:
+        return frozenset()
+    return frozenset(kind for picture in pictures for kind in picture.kinds)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +14,14 @@ from tracetools.output.flamegraph.iframe import iframe_of_page
 from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import GraphOptions, make_options
 from tracetools.output.formats.files import explain, write_atomically
-from tracetools.output.report.figures import Column, Figures, clean_stacks, make_table, sum_up
+from tracetools.output.frame_kinds import kinds_of
+from tracetools.output.report.figures import Column, Figures, make_table, sum_up
 from tracetools.output.report.findings import blocking_steps_of, findings_of
-from tracetools.output.report.lenses import ORDER, graphs_with_time
+from tracetools.output.report.lens_counts import clean_label_of, stacks_by_lens
+from tracetools.output.report.lenses import Variant, graphs_with_time
 from tracetools.output.report.page import Report, write_page
+from tracetools.output.report.pictures import Labelled
+from tracetools.output.report.transforms import kinds_of_shown, transforms
 
 if TYPE_CHECKING:
     import os
@@ -26,9 +30,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tracetools.core.histogram import Histogram
-    from tracetools.core.labels import LabelPath
-    from tracetools.core.profile import Lens, Profile
-    from tracetools.core.stacks import StackPath
+    from tracetools.core.profile import Profile
+    from tracetools.core.stacks import StackPath, Times
     from tracetools.output.flamegraph.options import GraphKeywords
     from tracetools.output.report.figures import Table
 
@@ -87,16 +90,14 @@ def notebook_of_profile(profile: Profile) -> str:
 
 def make_report(profile: Profile, options: GraphOptions) -> Report:
     """Return what the page of a profile shows."""
-    labels = clean_stacks(profile.stacks)
-    stacks_of = {name: _time_by_labels(profile, name, labels) for name in ORDER}
+    graph_options = replace(options, count_name="ns", factor=1)
+    kind_of = kinds_of(profile.origins)
+    whole, own = (_variant(profile, transform) for transform in transforms(kind_of))
     return Report(
         title=_title(profile) if options.title is None else options.title,
-        graphs=graphs_with_time(
-            stacks_of,
-            replace(options, count_name="ns", factor=1),
-            {name: marks_of([profile], name) for name in ORDER},
-        ),
-        table=_table(profile, labels),
+        about=tuple(_about(profile)),
+        graphs=graphs_with_time(own, whole, graph_options),
+        table=_table(profile),
         metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],
         findings=findings_of(profile),
         blocking=blocking_steps_of(profile),
@@ -107,38 +108,49 @@ def _title(profile: Profile) -> str:
     return ", ".join(profile.programs) or "tracetools report"
 
 
-def _time_by_labels(
-    profile: Profile, lens: Lens, labels: dict[StackPath, LabelPath]
-) -> dict[LabelPath, int]:
-    """Return the time of a lens by labels. Leaves of the lens `task` are no stacks of a profile."""
-    shown: dict[LabelPath, int] = defaultdict(int)
-    for path, time in profile.lens(lens).items():
-        stack = labels.get(path)
-        if stack is None:
-            stack = labels[path[:-1]] + (path[-1].label,)
-        shown[stack] += time
-    return dict(shown)
+def _about(profile: Profile) -> Iterator[str]:
+    """Yield what the title says beside the program: how much, when, which Python."""
+    yield f"{_show_time(profile.duration)} recorded"
+    if profile.duration:
+        busy = profile.busy
+        yield f"loop busy {_show_time(busy)} ({100 * busy / profile.duration:.0f} %)"
+    yield from filter(None, [", ".join(profile.backends)])
+    if profile.pythons:
+        yield f"Python {', '.join(profile.pythons)}"
+    if profile.start:
+        yield _moment(profile.start)
+
+
+def _variant(profile: Profile, transform: Callable[[StackPath], StackPath]) -> Variant:
+    """Return the stacks of a profile as they are drawn after a transform."""
+    stacks = stacks_by_lens(profile.stacks.items(), transform)
+    kind_of = stacks.codes.kinds(kinds_of_shown(kinds_of(profile.origins)))
+    return Variant(
+        lambda lens: Labelled(stacks.counts[lens], stacks.codes.labels, kind_of),
+        lambda lens: marks_of([profile], lens, transform=transform),
+    )
 
 
 # -- the table ---------------------------------------------------------------------------------
 
 
-def _table(profile: Profile, labels: dict[StackPath, LabelPath]) -> Table:
+def _table(profile: Profile) -> Table:
+    label_of = lru_cache(maxsize=None)(clean_label_of)
     figures = sum_up(
-        (
-            labels[path],
-            Figures(
-                busy=times.busy,
-                scheduled=times.scheduled,
-                idle=times.idle,
-                thread=times.thread,
-                steps=times.steps,
-                entries=times.entries,
-            ),
-        )
-        for path, times in profile.stacks.items()
+        (map(label_of, path), _figures(times)) for path, times in profile.stacks.items()
     )
     return make_table(figures, _columns(profile))
+
+
+def _figures(times: Times) -> Figures:
+    return Figures(
+        busy=times.busy,
+        scheduled=times.scheduled,
+        idle=times.idle,
+        thread=times.thread,
+        steps=times.steps,
+        entries=times.entries,
+    )
 
 
 def _columns(profile: Profile) -> Iterator[tuple[Column, Callable[[Figures], int | None]]]:

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
+from tracetools.core.stacks import Frame, Times
 from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
+from tracetools.output.formats.folded import SEPARATOR
+from tracetools.output.frame_kinds import frame_of_label, kinds_by_guess
 from tracetools.output.report.figures import Column, Figures, make_table, sum_up
-from tracetools.output.report.lenses import graphs_with_time
-from tracetools.output.report.page import Graph, Report, write_page
+from tracetools.output.report.lens_counts import stacks_by_lens
+from tracetools.output.report.lenses import (
+    Variant,
+    Words,
+    draw_graph,
+    graphs_with_time,
+    no_marks,
+    options_of_page,
+)
+from tracetools.output.report.page import Report, write_page
+from tracetools.output.report.pictures import Labelled
+from tracetools.output.report.transforms import kinds_of_shown, transforms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-    from tracetools.core.labels import LabelPath
     from tracetools.core.profile import Lens
+    from tracetools.core.stacks import StackPath
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.report.figures import Table
+    from tracetools.output.report.page import Graph
+    from tracetools.output.report.transforms import Transform
 
-_STATES: Final[dict[str, Lens]] = {IDLE.label: "idle", SCHEDULED.label: "scheduled"}
+    Packed = list[tuple[bytes, int]]
+
+_STATES: Final[dict[Frame, str]] = {IDLE: "idle", SCHEDULED: "scheduled"}
 
 
-def report_of_stacks(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions) -> str:
-    """Return the page of folded stacks, one graph for each name.
+def report_of_stacks(graphs: Mapping[str, Packed], options: GraphOptions) -> str:
+    """Return the page of packed stacks, one graph for each name.
 
     If there is only one and it has leaves ``[idle]`` or ``[scheduled]``, it is of the lens
     ``task``, and the page shows all four lenses. Counts are positive, and there is at least one
@@ -35,61 +51,101 @@ def report_of_stacks(graphs: Mapping[str, Mapping[LabelPath, int]], options: Gra
     )
 
 
-def make_report(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions) -> Report:
+def make_report(graphs: Mapping[str, Packed], options: GraphOptions) -> Report:
     """Return what the page of folded stacks shows."""
     if options.count_name is None:
-        roots = {stack[0] for stacks in graphs.values() for stack in stacks}
-        options = replace(options, count_name=unit_of(roots))
-    states = _by_state(graphs)
+        roots = {stack.partition(SEPARATOR)[0] for counts in graphs.values() for stack, _ in counts}
+        options = replace(options, count_name=unit_of(root.decode() for root in roots))
+    read = {name: _Stacks(counts) for name, counts in graphs.items() if counts}
+    of_states = next((one for one in read.values() if len(graphs) == 1 and one.has_states), None)
     about = [("Stacks", f"{sum(map(len, graphs.values())):,}")]
     return Report(
         title=", ".join(graphs) if options.title is None else options.title,
-        graphs=graphs_with_time(states, options) if states else _plain(graphs, options),
-        table=_table(graphs, states, options),
+        graphs=_plain(read, options) if of_states is None else _by_state(of_states, options),
+        table=_table(read.values(), options),
         metadata=[*about, *([("Notes", options.notes)] if options.notes else [])],
     )
 
 
-def _plain(graphs: Mapping[str, Mapping[LabelPath, int]], options: GraphOptions) -> list[Graph]:
+class _Stacks:
+    """Packed stacks as paths of frames, with their counts by state."""
+
+    def __init__(self, counts: Packed) -> None:
+        self._frames: dict[bytes, Frame] = {}
+        self._labels: dict[Frame, str] = {}
+        self.rows = [self._row(packed, count) for packed, count in counts]
+        self.has_states = any(times.idle or times.scheduled for _, times in self.rows)
+
+    def _row(self, packed: bytes, count: int) -> tuple[StackPath, Times]:
+        frames = self._frames
+        labels = packed.split(SEPARATOR)
+        try:
+            path = tuple([frames[label] for label in labels])
+        except KeyError:
+            path = tuple(map(self._frame, labels))
+        state = _STATES.get(path[-1]) if len(path) > 1 else None
+        return (path, Times(count)) if state is None else (path[:-1], Times(**{state: count}))
+
+    def _frame(self, label: bytes) -> Frame:
+        frame = self._frames.get(label)
+        if frame is None:
+            text = label.decode()
+            frame = self._frames[label] = frame_of_label(text)
+            self._labels.setdefault(frame, text)
+        return frame
+
+    def label_of(self, frame: Frame) -> str:
+        """Return the label that a frame has in the file, or that of one for several."""
+        return self._labels.get(frame) or frame.label
+
+    def variants(self) -> tuple[Variant, Variant]:
+        """Return the stacks with frames of libraries folded, and as they are."""
+        kind_of = kinds_by_guess()
+        whole, own = (self._variant(transform) for transform in transforms(kind_of))
+        return own, whole
+
+    def _variant(self, transform: Transform) -> Variant:
+        stacks = stacks_by_lens(self.rows, transform, self.label_of, lambda _: False)
+        kinds = stacks.codes.kinds(kinds_of_shown(kinds_by_guess()))
+        return Variant(
+            lambda lens: Labelled(stacks.counts[lens], stacks.codes.labels, kinds), no_marks
+        )
+
+
+def _by_state(stacks: _Stacks, options: GraphOptions) -> list[Graph]:
+    """Return all four lenses of the stacks of the lens `task`."""
+    return graphs_with_time(*stacks.variants(), options)
+
+
+def _plain(read: Mapping[str, _Stacks], options: GraphOptions) -> list[Graph]:
+    """Return a graph for each name, of all its time."""
+    options = options_of_page(options, 2 * len(read))
     return [
-        Graph(f"graph-{number}", name, "", stacks, replace(options, title=name, notes=""))
-        for number, (name, stacks) in enumerate(graphs.items(), start=1)
-        if stacks
+        draw_graph(Words(f"graph-{number}", name), "busy", stacks.variants(), options)
+        for number, (name, stacks) in enumerate(read.items(), start=1)
     ]
 
 
-def _by_state(
-    graphs: Mapping[str, Mapping[LabelPath, int]],
-) -> dict[Lens, dict[LabelPath, int]]:
-    """Return all four lenses of the stacks of the lens `task`; nothing for any other stacks."""
-    if len(graphs) > 1:
-        return {}
-    stacks_of: dict[Lens, dict[LabelPath, int]] = {lens: {} for lens in LENSES}
-    for stacks in graphs.values():
-        stacks_of["task"].update(stacks)
-        for stack, count in stacks.items():
-            lens = _STATES.get(stack[-1], "busy") if len(stack) > 1 else "busy"
-            above = stack if lens == "busy" else stack[:-1]
-            stacks_of[lens][above] = stacks_of[lens].get(above, 0) + count
-    return stacks_of if stacks_of["idle"] or stacks_of["scheduled"] else {}
-
-
-def _table(
-    graphs: Mapping[str, Mapping[LabelPath, int]],
-    states: Mapping[Lens, Mapping[LabelPath, int]],
-    options: GraphOptions,
-) -> Table:
-    """Return sums by state, if the states are known."""
+def _table(read: Collection[_Stacks], options: GraphOptions) -> Table:
+    """Return sums by label, and by state if the states are known."""
     show = amount_formatter(options.count_name or "", options.factor)
-    if not states:
-        return _plain_table(graphs, show)
-    shown: list[Lens] = [name for name in LENSES if name != "task" and states.get(name)]
     figures = sum_up(
-        (stack, Figures()._replace(**{name: count}))
-        for name in shown
-        for stack, count in states[name].items()
+        ((stacks.label_of(frame) for frame in path), _figures(times))
+        for stacks in read
+        for path, times in stacks.rows
     )
+    if not any(stacks.has_states for stacks in read):
+        return make_table(figures, _plain_columns(show))
+    shown = [
+        lens
+        for lens in LENSES
+        if any(getattr(times, lens, 0) for stacks in read for _, times in stacks.rows)
+    ]
     return make_table(figures, _columns(shown, show))
+
+
+def _figures(times: Times) -> Figures:
+    return Figures(busy=times.busy, scheduled=times.scheduled, idle=times.idle)
 
 
 def _columns(
@@ -104,19 +160,8 @@ def _columns(
         yield Column("Idle", "Waiting for something", show), lambda row: row.idle
 
 
-def _plain_table(
-    graphs: Mapping[str, Mapping[LabelPath, int]], show: Callable[[int], str]
-) -> Table:
-    """Return the sums of all graphs: of each frame with all that is below it, and without."""
-    merged: dict[LabelPath, int] = defaultdict(int)
-    for stacks in graphs.values():
-        for stack, count in stacks.items():
-            merged[stack] += count
-    figures = sum_up((stack, Figures(busy=count)) for stack, count in merged.items())
-    return make_table(
-        figures,
-        [
-            (Column("Total", "With all stacks below", show), lambda row: row.total),
-            (Column("Self", "Without the stacks below", show), lambda row: row.busy),
-        ],
-    )
+def _plain_columns(
+    show: Callable[[int], str],
+) -> Iterable[tuple[Column, Callable[[Figures], int | None]]]:
+    yield Column("Total", "With all stacks below", show), lambda row: row.total
+    yield Column("Self", "Without the stacks below", show), lambda row: row.busy

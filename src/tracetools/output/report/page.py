@@ -6,16 +6,14 @@ copied as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-from tracetools.core.labels import LabelPath
-from tracetools.output.flamegraph.flamegrapher import Flamegrapher, render
-from tracetools.output.flamegraph.marks import NO_MARKS, Marks
 from tracetools.output.flamegraph.markup import asset, csp_source, escape, nonce_attribute
-from tracetools.output.flamegraph.options import GraphOptions
-from tracetools.output.flamegraph.svg import shown_name
+from tracetools.output.flamegraph.svg import graph_script, shown_name, strict
+from tracetools.output.flamegraph.svg import style_text as graph_styles
+from tracetools.output.report.answering import EntryGroup
 from tracetools.output.report.figures import Table
 from tracetools.output.report.findings import (
     NO_BLOCKING_STEPS,
@@ -23,12 +21,21 @@ from tracetools.output.report.findings import (
     BlockingSteps,
     Findings,
 )
-from tracetools.output.report.sections import blocking_section, findings_section, frame_name
+from tracetools.output.report.sections import (
+    answers_section,
+    blocking_section,
+    findings_section,
+    frame_name,
+    legend,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracetools.output.report.figures import Row
+
+_IN_SIGHT: Final = 2
+"""How many graphs a page has when it opens. The others are made when they are shown."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +46,19 @@ class Graph:
         key: its name in the page's address: letters, digits and hyphens.
         heading: its name for readers.
         explanation: one line that says what its numbers are.
-        stacks: what is drawn: at least one stack, with positive counts.
-        options: how it is drawn.
-        marks: which of its frames are marked.
+        svg: the graph, without styles and script.
+        whole_svg: the same with all frames of libraries; None if there are none that are folded.
+        kinds: the kinds of frames that a legend explains.
+        mark: what the sign on frames means; empty if there is none.
     """
 
     key: str
     heading: str
     explanation: str
-    stacks: Mapping[LabelPath, int]
-    options: GraphOptions
-    marks: Marks = NO_MARKS
+    svg: str
+    whole_svg: str | None = None
+    kinds: frozenset[str] = frozenset()
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,8 @@ class Report:
         graphs: the page opens with the first.
         table: the heaviest tasks and spans.
         metadata: names and values, in the order in which they are shown.
+        about: what is said beside the title, in a few words each.
+        answers: in words, by question.
         findings: what stands out.
         blocking: what blocked the loop.
     """
@@ -69,6 +80,8 @@ class Report:
     graphs: Sequence[Graph]
     table: Table
     metadata: Sequence[tuple[str, str]]
+    about: Sequence[str] = ()
+    answers: Sequence[EntryGroup] = ()
     findings: Findings = NO_FINDINGS
     blocking: BlockingSteps = NO_BLOCKING_STEPS
 
@@ -78,46 +91,52 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
     attribute = nonce_attribute(nonce)
     script = "" if no_javascript else f"<script{attribute}>{script_text()}</script>\n"
     title = escape(report.title)
+    about = f'<p class="about-line">{" · ".join(map(escape, report.about))}</p>'
     return "".join(
         [
             '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n',
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n',
             '<meta name="color-scheme" content="light dark">\n',
-            f"<title>{title}</title>\n",
+            f"<title>{escape(_title(report))}</title>\n",
             f"<style{attribute}>{style_text()}</style>\n</head>\n<body>\n",
-            f"<header><h1>{title}</h1></header>\n<main>\n",
+            f"<header><h1>{title}</h1>{about if report.about else ''}</header>\n<main>\n",
+            *answers_section(report.answers),
+            *_graphs(report.graphs, is_live=not no_javascript),
             *findings_section(report.findings),
-            *_graphs(report.graphs),
-            *blocking_section(report.blocking),
             *_table(report.table),
+            *blocking_section(report.blocking),
             *_metadata(report.metadata),
             f"</main>\n{script}</body>\n</html>\n",
         ]
     )
 
 
+def _title(report: Report) -> str:
+    """Return the title of the document: the program, the lens that it opens with, and the rest."""
+    lens = [graph.heading.lower() for graph in report.graphs[:1] if report.about]
+    return ", ".join([report.title, *lens, *report.about])
+
+
 def style_text() -> str:
-    """Return the page's own styles exactly as they are in it, for a hash in a security policy."""
-    return f"\n{_asset('report.css')}"
+    """Return the page's styles exactly as they are in it, for a hash in a security policy."""
+    return f"{graph_styles()}\n{_asset('report.css')}"
 
 
 def script_text() -> str:
-    """Return the page's own script exactly as it is in it, for a hash in a security policy."""
-    return f"\n{_asset('report.js')}"
+    """Return the page's script exactly as it is in it, for a hash in a security policy."""
+    return f"\n{strict(graph_script(), _asset('report.js'))}"
 
 
 def csp_sources() -> dict[str, str]:
     """Return what a content security policy must allow for reports, by directive.
 
-    There are `script-src` and `style-src`, each with two hashes: one for every page that this
-    version of tracetools writes, and one for the graphs in it.
+    There are `script-src` and `style-src`, each with the SHA-256 hash that is the same for all
+    reports of this version of tracetools.
     """
-    of_graphs = Flamegrapher.csp_sources()
-    own = {"script-src": csp_source(script_text()), "style-src": csp_source(style_text())}
-    return {directive: f"{source} {of_graphs[directive]}" for directive, source in own.items()}
+    return {"script-src": csp_source(script_text()), "style-src": csp_source(style_text())}
 
 
-def _graphs(graphs: Sequence[Graph]) -> Iterator[str]:
+def _graphs(graphs: Sequence[Graph], *, is_live: bool) -> Iterator[str]:
     """Yield all graphs, one below another; the script puts them behind tabs."""
     yield '<section class="graphs" aria-label="Graphs">\n'
     if not graphs:
@@ -125,22 +144,35 @@ def _graphs(graphs: Sequence[Graph]) -> Iterator[str]:
     for number, graph in enumerate(graphs, start=1):
         yield (
             f'<section class="lens" id="graph-{number}" data-lens="{escape(graph.key)}">\n'
-            f"<h2>{escape(graph.heading)}</h2>\n<p>{escape(graph.explanation)}</p>\n"
-            f'<div class="graph">\n{_drawn(graph, len(graphs))}</div>\n</section>\n'
+            f'<h2 id="heading-{number}">{escape(graph.heading)}</h2>\n'
+            f'<p class="explanation">{escape(graph.explanation)}</p>\n'
+            f"{legend(graph.kinds, graph.mark)}"
         )
+        yield from _drawn(graph, is_live=is_live, is_inert=is_live and number > _IN_SIGHT)
+        yield "</section>\n"
     yield "</section>\n"
 
 
-def _drawn(graph: Graph, graph_count: int) -> str:
-    """Draw a graph, which keeps its state in the page's address under its own key.
+def _drawn(graph: Graph, *, is_live: bool, is_inert: bool) -> Iterator[str]:
+    """Yield a graph, and for the script the same with all frames.
 
-    `max_frames` is for the page as a whole, so each of its graphs has an equal part of it.
+    What is inert costs nothing before the script shows it. Browsers without scripts show what is in
+    `noscript`.
     """
-    most = graph.options.max_frames
-    part = None if most is None else max(1, most // graph_count)
-    options = replace(graph.options, embedded=True, max_frames=part)
-    text = render(graph.stacks, options, graph.marks)
-    return text.replace("<svg ", f'<svg data-state="{escape(graph.key)}" ', 1)
+    svg = _with_state(graph.svg, graph.key)
+    yield f'<div class="graph">\n{_inert(svg) if is_inert else svg}</div>\n'
+    if is_live and graph.whole_svg is not None:
+        text = _with_state(graph.whole_svg, graph.key)
+        yield f'<script type="image/svg+xml" class="whole">\n{text}</script>\n'
+
+
+def _inert(svg: str) -> str:
+    return f"<noscript>\n{svg}</noscript>\n"
+
+
+def _with_state(svg: str, key: str) -> str:
+    """Let a graph keep its state in the page's address under its own key."""
+    return svg.replace("<svg ", f'<svg data-state="{escape(key)}" ', 1)
 
 
 # -- the table ---------------------------------------------------------------------------------

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.markup import escape
+from tracetools.output.flamegraph.palette import kind_swatch
 from tracetools.output.flamegraph.svg import shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
+    from tracetools.output.frame_kinds import FrameKind
+    from tracetools.output.report.answering import Entry, EntryGroup
     from tracetools.output.report.findings import (
         BlockingRow,
         BlockingSteps,
@@ -38,6 +41,71 @@ def frame_name(name: str) -> str:
     if found is None:
         return escape(name)
     return f'{escape(found[1])} <span class="location">{escape(found[2])}</span>'
+
+
+def answers_section(groups: Sequence[EntryGroup]) -> Iterator[str]:
+    """Yield the answers in words, a box for each question."""
+    if not groups:
+        return
+    yield '<section class="answers" aria-label="Answers">\n'
+    for group in groups:
+        yield f'<section data-lens="{group.lens}">\n<h2>{escape(group.heading)}</h2>\n'
+        yield from _entries(group.entries)
+        if group.others:
+            yield f"<details>\n<summary>{len(group.others):,} more</summary>\n"
+            yield from _entries(group.others)
+            yield "</details>\n"
+        if group.note:
+            yield f'<p class="note">{escape(group.note)}</p>\n'
+        yield "</section>\n"
+    yield "</section>\n"
+
+
+def _entries(entries: Sequence[Entry]) -> Iterator[str]:
+    if entries:
+        yield f"<ol>\n{''.join(map(_entry, entries))}</ol>\n"
+
+
+def _entry(entry: Entry) -> str:
+    """Return an answer: how much, where, and in small letters what and for whom."""
+    name = escape(entry.function) or escape(entry.details)
+    where = f' <span class="location">{escape(entry.location)}</span>' if entry.location else ""
+    details = [entry.details] if entry.function and entry.details else []
+    details += [f"for {entry.for_whom}"] if entry.for_whom else []
+    small = f' <span class="details">{escape("; ".join(details))}</span>' if details else ""
+    frame = f' data-frame="{escape(shown_name(entry.frame))}"' if entry.frame else ""
+    return (
+        f'<li title="{escape(entry.sentence)}"><span class="amount">{escape(entry.amount)}</span>'
+        f'<span class="share">{escape(entry.share)}</span>'
+        f'<span class="what"><span{frame}>{name}{where}</span>{small}</span></li>\n'
+    )
+
+
+def legend(kinds: Collection[str], mark: str) -> str:
+    """Return what the colours and the sign of a graph mean; nothing if it has none of them."""
+    items = [
+        f"<li>{_swatch(kind)}{text}</li>" for kind, text in _KINDS.items() if kind in kinds
+    ] + [f"<li>{escape(each)}</li>" for each in [mark] if each]
+    return f'<ul class="legend" aria-label="Legend">{"".join(items)}</ul>\n' if items else ""
+
+
+def _swatch(kind: FrameKind) -> str:
+    colour = f"#{bytes(kind_swatch(kind)).hex()}"
+    return (
+        '<svg class="swatch" width="12" height="12" aria-hidden="true">'
+        f'<rect width="12" height="12" fill="{colour}"/></svg>'
+    )
+
+
+_KINDS: Final[dict[FrameKind, str]] = {
+    "own": "your code",
+    "span": "spans",
+    "await": "awaits",
+    "library": "libraries",
+    "runtime": "Python",
+    "state": "states",
+}
+"""What a legend calls the kinds of frames, in its order."""
 
 
 def findings_section(findings: Findings) -> Iterator[str]:

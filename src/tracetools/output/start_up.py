@@ -1,0 +1,27 @@
+"""Sets start-up apart: what a step imports is not the work of its task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tracetools.core.stacks import IMPORTING, Frame
+from tracetools.output.frame_kinds import is_of_import
+
+if TYPE_CHECKING:
+    from tracetools.core.stacks import StackPath
+
+__all__ = ["START_UP", "start_up_apart"]
+
+START_UP: Final = Frame("(start-up)", "")
+"""The frame below the root of all imports within steps."""
+
+
+def start_up_apart(path: StackPath) -> StackPath:
+    """Return a stack in which an import is below `START_UP`; any other stack stays as it is.
+
+    The frames above the import are left out. Stacks may be folded before.
+    """
+    for depth, frame in enumerate(path):
+        if depth and is_of_import(frame):
+            return (path[0], START_UP, *path[depth + (frame == IMPORTING) :])
+    return path

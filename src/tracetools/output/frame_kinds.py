@@ -134,6 +134,7 @@ def is_of_import(frame: Frame) -> bool:
     return frame == IMPORTING or (frame.file or "").startswith("<frozen importlib")
 
 
+@lru_cache(maxsize=4096)
 def package_of(file: str) -> str:
     """Return the name of the package or module that a file belongs to; nothing if it has none.
 

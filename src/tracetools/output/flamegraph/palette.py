@@ -205,9 +205,9 @@ _KINDS: Mapping[FrameKind, Palette] = {
     "own": _range(Colour(238, 140, 62), Colour(248, 170, 92)),
     "span": _range(Colour(244, 210, 82), Colour(250, 226, 112)),
     "await": _range(Colour(132, 178, 238), Colour(156, 198, 248)),
-    "library": _range(Colour(190, 196, 214), Colour(210, 216, 232)),
-    "runtime": _range(Colour(216, 214, 210), Colour(230, 228, 224)),
-    "state": _range(Colour(196, 174, 214), Colour(210, 190, 226)),
+    "library": _range(Colour(186, 188, 192), Colour(200, 202, 206)),
+    "runtime": _range(Colour(214, 216, 218), Colour(226, 228, 230)),
+    "state": _range(Colour(176, 148, 206), Colour(188, 160, 218)),
 }
 
 

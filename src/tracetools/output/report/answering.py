@@ -127,6 +127,6 @@ def _frame(
         until = len(path) - (path[-1].name in (BLOCKS_THE_LOOP, HOLDS_THE_GIL))
         depths = range(until, 1, -1)
         known = next((path[:depth] for depth in depths if path[:depth] in profile.stacks), ())
-        if known:
+        if known and transform(known):
             return clean_label(transform(known)[-1].label)
     return ""

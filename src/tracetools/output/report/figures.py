@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.stacks import ROOT
+from tracetools.core.stacks import ROOT, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from tracetools.output.report.tree import Tree
 
 MAX_ROWS: Final = 200
 """How many rows a table has at most, the heaviest ones."""
@@ -63,25 +65,60 @@ class Figures(NamedTuple):
         return self.total + self.scheduled + self.idle + self.thread
 
 
-def sum_up(stacks: Iterable[tuple[Iterable[str], Figures]]) -> dict[str, Figures]:
-    """Return the figures by label of at least one frame each; `total` is computed from `busy`.
+class FiguresOfNodes(NamedTuple):
+    """The figures of the stacks of a tree, and the labels of its frames."""
+
+    tree: Tree
+    figures: Iterable[tuple[int, Figures]]
+    label_of: Callable[[Frame], str]
+
+
+def sum_up(trees: Iterable[FiguresOfNodes]) -> dict[str, Figures]:
+    """Return the figures by label; `total` is computed from `busy`.
 
     The root of tracetools' own stacks is left out: its time is the loop's, not a task's.
     """
-    own: dict[str, Figures] = {}
-    total: dict[str, int] = defaultdict(int)
-    for stack, figures in stacks:
-        labels = tuple(stack)
-        known = own.get(labels[-1])
-        own[labels[-1]] = figures if known is None else known.plus(figures)
-        if figures.busy:
-            for label in {*labels}:
-                total[label] += figures.busy
-    return {
-        label: own.get(label, Figures())._replace(total=total.get(label, 0))
-        for label in own.keys() | total.keys()
-        if label != ROOT.name
+    sums: dict[str, Figures] = defaultdict(Figures)
+    for one in trees:
+        _add_tree(sums, one)
+    sums.pop(ROOT.name, None)
+    return dict(sums)
+
+
+def _add_tree(sums: dict[str, Figures], one: FiguresOfNodes) -> None:
+    frames, parents = one.tree.frames, one.tree.parents
+    texts: dict[str, str] = {}  # so that equal labels are one object
+    label_of = {
+        frame: texts.setdefault(label, label)
+        for frame in {*frames}
+        for label in [one.label_of(frame)]
     }
+    labels = [label_of[frame] for frame in frames]
+    below = [0] * len(frames)
+    for node, figures in one.figures:
+        below[node] += figures.busy
+        if node:
+            known = sums.get(labels[node])
+            sums[labels[node]] = figures if known is None else known.plus(figures)
+    for node in range(len(frames) - 1, 0, -1):
+        below[parents[node]] += below[node]
+    totals: dict[str, int] = defaultdict(int)
+    for node in range(1, len(frames)):
+        if not _is_repeated(node, labels, parents):
+            totals[labels[node]] += below[node]
+    for label, total in totals.items():
+        sums[label] = sums[label]._replace(total=sums[label].total + total)
+
+
+def _is_repeated(node: int, labels: list[str], parents: list[int]) -> bool:
+    """Return whether a stack has the label of its innermost frame further out as well."""
+    label = labels[node]
+    node = parents[node]
+    while node:
+        if labels[node] is label:
+            return True
+        node = parents[node]
+    return False
 
 
 def make_table(

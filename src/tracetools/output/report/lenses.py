@@ -6,15 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.output.flamegraph.marks import NO_MARKS, Marks
+from tracetools.output.report.packing import PackedTree, clean_label_of
 from tracetools.output.report.page import Graph
-from tracetools.output.report.pictures import draw_picture
+from tracetools.output.report.pictures import Labelled, draw_picture
+from tracetools.output.report.tree import reversed_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracetools.core.profile import Lens
+    from tracetools.core.stacks import Frame
     from tracetools.output.flamegraph.options import GraphOptions
-    from tracetools.output.report.pictures import Labelled, Picture
+    from tracetools.output.report.pictures import Picture
+    from tracetools.output.report.transforms import KindOf
+    from tracetools.output.report.tree import Tree
 
 ORDER: Final[tuple[Lens, ...]] = ("busy", "idle", "task", "scheduled")
 """The order in which a report shows them. It opens with the first one that has any time."""
@@ -65,17 +70,37 @@ def no_marks(_: Lens) -> Marks:
     return NO_MARKS
 
 
-def graphs_with_time(own: Variant, whole: Variant, options: GraphOptions) -> list[Graph]:
+def make_variant(
+    tree: Tree,
+    kind_of: KindOf,
+    options: GraphOptions,
+    label_of: Callable[[Frame], str] = clean_label_of,
+    marks: Callable[[Lens], Marks] = no_marks,
+) -> Variant:
+    """Return the stacks of a tree as they are drawn; reversed, they have no marks."""
+    is_reversed = options.reverse_stack_order
+    packed = PackedTree(reversed_tree(tree) if is_reversed else tree, label_of)
+    kinds = packed.kinds(kind_of)
+    return Variant(
+        lambda lens: Labelled(packed.of_lens(lens), packed.labels, kinds),
+        no_marks if is_reversed else marks,
+    )
+
+
+def graphs_with_time(variants: tuple[Variant, Variant], options: GraphOptions) -> list[Graph]:
     """Return a graph for each lens that has any time.
 
     Args:
-        own: stacks in which frames of libraries are folded.
-        whole: the same stacks as they are.
+        variants: stacks in which frames of libraries are folded, and the same as they are.
         options: of all graphs; each has an equal part of `max_frames`.
     """
-    lenses: list[Lens] = [lens for lens in ORDER if whole.of_lens(lens).counts]
+    drawn = {lens: [variant.of_lens(lens) for variant in variants] for lens in ORDER}
+    lenses: list[Lens] = [lens for lens in ORDER if drawn[lens][0].counts]
     options = options_of_page(options, 2 * len(lenses))
-    return [draw_graph(_WORDS[lens], lens, (own, whole), options) for lens in lenses]
+    return [
+        draw_graph(_WORDS[lens], drawn[lens], [each.marks_of(lens) for each in variants], options)
+        for lens in lenses
+    ]
 
 
 def options_of_page(options: GraphOptions, graphs: int) -> GraphOptions:
@@ -94,20 +119,20 @@ def options_of_page(options: GraphOptions, graphs: int) -> GraphOptions:
 
 
 def draw_graph(
-    words: Words, lens: Lens, variants: tuple[Variant, Variant], options: GraphOptions
+    words: Words, variants: list[Labelled], marks: list[Marks], options: GraphOptions
 ) -> Graph:
     """Return a graph of a lens, drawn with frames of libraries folded, and with all."""
     options = replace(options, title=words.heading)
     pictures = [
-        draw_picture(variant.of_lens(lens), options, variant.marks_of(lens)) for variant in variants
+        draw_picture(stacks, options, marked)
+        for stacks, marked in zip(variants, marks, strict=True)
     ]
-    marks = variants[0].marks_of(lens)
     return Graph(
         **words._asdict(),
         svg=pictures[0].svg,
         whole_svg=pictures[1].svg if pictures[1].svg != pictures[0].svg else None,
         kinds=_kinds(pictures, options),
-        mark=marks.legend if any(picture.is_marked for picture in pictures) else "",
+        mark=marks[0].legend if any(picture.is_marked for picture in pictures) else "",
     )
 
 

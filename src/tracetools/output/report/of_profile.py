@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.errors import GraphFileError
+from tracetools.core.stacks import is_of_loop
+from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.iframe import iframe_of_page
 from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import GraphOptions, make_options
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.frame_kinds import kinds_of
-from tracetools.output.report.figures import Column, Figures, make_table, sum_up
+from tracetools.output.report.answering import answer_groups
+from tracetools.output.report.figures import Column, Figures, FiguresOfNodes, make_table, sum_up
 from tracetools.output.report.findings import blocking_steps_of, findings_of
-from tracetools.output.report.lens_counts import clean_label_of, stacks_by_lens
-from tracetools.output.report.lenses import Variant, graphs_with_time
+from tracetools.output.report.lenses import Variant, graphs_with_time, make_variant
+from tracetools.output.report.packing import clean_label_of
 from tracetools.output.report.page import Report, write_page
-from tracetools.output.report.pictures import Labelled
-from tracetools.output.report.transforms import kinds_of_shown, transforms
+from tracetools.output.report.transforms import (
+    all_frames,
+    kinds_of_shown,
+    own_first,
+    variants_of,
+)
+from tracetools.output.report.tree import Counts, Tree
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.histogram import Histogram
     from tracetools.core.profile import Profile
-    from tracetools.core.stacks import StackPath, Times
+    from tracetools.core.stacks import Times
     from tracetools.output.flamegraph.options import GraphKeywords
     from tracetools.output.report.figures import Table
 
@@ -91,13 +99,14 @@ def notebook_of_profile(profile: Profile) -> str:
 def make_report(profile: Profile, options: GraphOptions) -> Report:
     """Return what the page of a profile shows."""
     graph_options = replace(options, count_name="ns", factor=1)
-    kind_of = kinds_of(profile.origins)
-    whole, own = (_variant(profile, transform) for transform in transforms(kind_of))
+    tree, figures = _tree_of(profile)
+    own = partial(own_first, kind_of=kinds_of(profile.origins))
     return Report(
         title=_title(profile) if options.title is None else options.title,
         about=tuple(_about(profile)),
-        graphs=graphs_with_time(own, whole, graph_options),
-        table=_table(profile),
+        answers=answer_groups(answers_of(profile), profile, own),
+        graphs=graphs_with_time(_variants(profile, tree, options), graph_options),
+        table=_table(tree, figures, profile),
         metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],
         findings=findings_of(profile),
         blocking=blocking_steps_of(profile),
@@ -121,25 +130,39 @@ def _about(profile: Profile) -> Iterator[str]:
         yield _moment(profile.start)
 
 
-def _variant(profile: Profile, transform: Callable[[StackPath], StackPath]) -> Variant:
-    """Return the stacks of a profile as they are drawn after a transform."""
-    stacks = stacks_by_lens(profile.stacks.items(), transform)
-    kind_of = stacks.codes.kinds(kinds_of_shown(kinds_of(profile.origins)))
-    return Variant(
-        lambda lens: Labelled(stacks.counts[lens], stacks.codes.labels, kind_of),
-        lambda lens: marks_of([profile], lens, transform=transform),
+def _tree_of(profile: Profile) -> tuple[Tree, list[tuple[int, Figures]]]:
+    """Return the tree of a profile's stacks, with the counts of `Profile.lens`, and all figures."""
+    tree = Tree()
+    figures: list[tuple[int, Figures]] = []
+    for path, times in profile.stacks.items():
+        node = tree.walk(path)
+        if any(times):
+            busy = times.busy + times.thread
+            task = 0 if is_of_loop(path) else busy
+            tree.add(node, Counts(busy, times.idle, times.scheduled, task))
+            figures.append((node, _figures(times)))
+    return tree, figures
+
+
+def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> tuple[Variant, Variant]:
+    """Return what is drawn of a profile: with frames of libraries folded, and all."""
+    kind_of = kinds_of(profile.origins)
+    kinds = kinds_of_shown(kind_of)
+    own, whole = variants_of(tree, kind_of)
+    marks_of_own = partial(marks_of, [profile], transform=partial(own_first, kind_of=kind_of))
+    marks_of_all = partial(marks_of, [profile], transform=all_frames)
+    return (
+        make_variant(own, kinds, options, marks=marks_of_own),
+        make_variant(whole, kinds, options, marks=marks_of_all),
     )
 
 
 # -- the table ---------------------------------------------------------------------------------
 
 
-def _table(profile: Profile) -> Table:
-    label_of = lru_cache(maxsize=None)(clean_label_of)
-    figures = sum_up(
-        (map(label_of, path), _figures(times)) for path, times in profile.stacks.items()
-    )
-    return make_table(figures, _columns(profile))
+def _table(tree: Tree, figures: list[tuple[int, Figures]], profile: Profile) -> Table:
+    rows = sum_up([FiguresOfNodes(tree, figures, clean_label_of)])
+    return make_table(rows, _columns(profile))
 
 
 def _figures(times: Times) -> Figures:

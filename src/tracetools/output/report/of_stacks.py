@@ -6,33 +6,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
-from tracetools.core.stacks import Frame, Times
 from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
+from tracetools.output.flamegraph.marks import NO_MARKS
 from tracetools.output.formats.folded import SEPARATOR
 from tracetools.output.frame_kinds import frame_of_label, kinds_by_guess
-from tracetools.output.report.figures import Column, Figures, make_table, sum_up
-from tracetools.output.report.lens_counts import stacks_by_lens
+from tracetools.output.report.figures import Column, Figures, FiguresOfNodes, make_table, sum_up
 from tracetools.output.report.lenses import (
     Variant,
     Words,
     draw_graph,
     graphs_with_time,
-    no_marks,
+    make_variant,
     options_of_page,
 )
 from tracetools.output.report.page import Report, write_page
-from tracetools.output.report.pictures import Labelled
-from tracetools.output.report.transforms import kinds_of_shown, transforms
+from tracetools.output.report.transforms import kinds_of_shown, variants_of
+from tracetools.output.report.tree import Counts, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tracetools.core.profile import Lens
-    from tracetools.core.stacks import StackPath
+    from tracetools.core.stacks import Frame
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.report.figures import Table
     from tracetools.output.report.page import Graph
-    from tracetools.output.report.transforms import Transform
 
     Packed = list[tuple[bytes, int]]
 
@@ -68,23 +66,28 @@ def make_report(graphs: Mapping[str, Packed], options: GraphOptions) -> Report:
 
 
 class _Stacks:
-    """Packed stacks as paths of frames, with their counts by state."""
+    """The tree of packed stacks, with their counts by state."""
 
     def __init__(self, counts: Packed) -> None:
         self._frames: dict[bytes, Frame] = {}
         self._labels: dict[Frame, str] = {}
-        self.rows = [self._row(packed, count) for packed, count in counts]
-        self.has_states = any(times.idle or times.scheduled for _, times in self.rows)
+        self.tree = Tree()
+        for packed, count in counts:
+            self._add(packed, count)
+        self.has_states = any(counts.idle or counts.scheduled for counts in self.tree.counts)
 
-    def _row(self, packed: bytes, count: int) -> tuple[StackPath, Times]:
+    def _add(self, packed: bytes, count: int) -> None:
         frames = self._frames
         labels = packed.split(SEPARATOR)
         try:
-            path = tuple([frames[label] for label in labels])
+            path = [frames[label] for label in labels]
         except KeyError:
-            path = tuple(map(self._frame, labels))
+            path = [self._frame(label) for label in labels]
         state = _STATES.get(path[-1]) if len(path) > 1 else None
-        return (path, Times(count)) if state is None else (path[:-1], Times(**{state: count}))
+        if state is None:
+            self.tree.add(self.tree.walk(path), Counts(busy=count, task=count))
+        else:
+            self.tree.add(self.tree.walk(path[:-1]), Counts(**{state: count}))
 
     def _frame(self, label: bytes) -> Frame:
         frame = self._frames.get(label)
@@ -94,34 +97,42 @@ class _Stacks:
             self._labels.setdefault(frame, text)
         return frame
 
+    def figures(self) -> Iterator[tuple[int, Figures]]:
+        """Yield the figures of all nodes that have any."""
+        for node, counts in enumerate(self.tree.counts):
+            if any(counts):
+                yield node, Figures(counts.busy, 0, counts.scheduled, counts.idle)
+
     def label_of(self, frame: Frame) -> str:
         """Return the label that a frame has in the file, or that of one for several."""
         return self._labels.get(frame) or frame.label
 
-    def variants(self) -> tuple[Variant, Variant]:
+    def variants(self, options: GraphOptions) -> tuple[Variant, Variant]:
         """Return the stacks with frames of libraries folded, and as they are."""
         kind_of = kinds_by_guess()
-        whole, own = (self._variant(transform) for transform in transforms(kind_of))
-        return own, whole
-
-    def _variant(self, transform: Transform) -> Variant:
-        stacks = stacks_by_lens(self.rows, transform, self.label_of, lambda _: False)
-        kinds = stacks.codes.kinds(kinds_of_shown(kinds_by_guess()))
-        return Variant(
-            lambda lens: Labelled(stacks.counts[lens], stacks.codes.labels, kinds), no_marks
+        own, whole = variants_of(self.tree, kind_of)
+        kinds = kinds_of_shown(kind_of)
+        return (
+            make_variant(own, kinds, options, self.label_of),
+            make_variant(whole, kinds, options, self.label_of),
         )
 
 
 def _by_state(stacks: _Stacks, options: GraphOptions) -> list[Graph]:
     """Return all four lenses of the stacks of the lens `task`."""
-    return graphs_with_time(*stacks.variants(), options)
+    return graphs_with_time(stacks.variants(options), options)
 
 
 def _plain(read: Mapping[str, _Stacks], options: GraphOptions) -> list[Graph]:
     """Return a graph for each name, of all its time."""
     options = options_of_page(options, 2 * len(read))
     return [
-        draw_graph(Words(f"graph-{number}", name), "busy", stacks.variants(), options)
+        draw_graph(
+            Words(f"graph-{number}", name),
+            [variant.of_lens("busy") for variant in stacks.variants(options)],
+            [NO_MARKS, NO_MARKS],
+            options,
+        )
         for number, (name, stacks) in enumerate(read.items(), start=1)
     ]
 
@@ -129,23 +140,15 @@ def _plain(read: Mapping[str, _Stacks], options: GraphOptions) -> list[Graph]:
 def _table(read: Collection[_Stacks], options: GraphOptions) -> Table:
     """Return sums by label, and by state if the states are known."""
     show = amount_formatter(options.count_name or "", options.factor)
-    figures = sum_up(
-        ((stacks.label_of(frame) for frame in path), _figures(times))
-        for stacks in read
-        for path, times in stacks.rows
-    )
+    figures = sum_up(FiguresOfNodes(one.tree, one.figures(), one.label_of) for one in read)
     if not any(stacks.has_states for stacks in read):
         return make_table(figures, _plain_columns(show))
-    shown = [
+    shown: list[Lens] = [
         lens
         for lens in LENSES
-        if any(getattr(times, lens, 0) for stacks in read for _, times in stacks.rows)
+        if lens != "task" and any(getattr(each, lens) for each in figures.values())
     ]
     return make_table(figures, _columns(shown, show))
-
-
-def _figures(times: Times) -> Figures:
-    return Figures(busy=times.busy, scheduled=times.scheduled, idle=times.idle)
 
 
 def _columns(

@@ -48,7 +48,7 @@ def draw_picture(stacks: Labelled, options: GraphOptions, marks: Marks = NO_MARK
 
     Without a palette in the options, colours are those of the kinds of frames.
     """
-    columns = arrange(stacks.counts, reverse=options.reverse_stack_order)
+    columns = arrange(stacks.counts)
     layout = place(columns, options.min_width, options.max_frames)
     layout = _with_labels(layout, stacks.labels)
     marked = {} if options.reverse_stack_order else place_marks(layout.boxes, marks)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import ROOT, Blocks, Frame
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.formats.folded import write_folded
 
@@ -336,7 +336,8 @@ def test_paper_has_the_whole_width(graph):
 
 def test_paper_has_no_floating_bar(open_graph):
     graph = open_graph({tuple(f"f{depth}" for depth in range(100)): 1})
-    assert graph.page.locator(".floating").count() == 1
+    graph.page.evaluate("scrollTo(0, 0)")
+    graph.page.wait_for_selector(".floating")
     graph.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert graph.page.locator(".floating").count() == 0
     graph.page.evaluate("dispatchEvent(new Event('afterprint'))")
@@ -440,8 +441,58 @@ def test_a_search_from_outside_zooms_out_to_its_matches(graph):
         """() => document.documentElement.dispatchEvent(new CustomEvent(
             "tracetools:search", { detail: { expression: "parse", ignoreCase: false } }))"""
     )
-    assert graph.said() == "1 match"
+    assert graph.said() == "1 of 1 match"
     assert_shown(graph, STACKS)
+
+
+def test_a_search_from_outside_says_how_many_frames_it_found(graph):
+    found = graph.page.evaluate(
+        """() => ["parse", "nothing"].map((expression) => {
+            const detail = { expression, ignoreCase: false };
+            const event = new CustomEvent("tracetools:search", { detail });
+            document.documentElement.dispatchEvent(event);
+            return detail.found;
+        })"""
+    )
+    assert found == [1, 0]
+
+
+def test_a_search_from_outside_zooms_to_a_frame_without_room_for_its_label(open_graph):
+    graph = open_graph({("wide",): 1000, ("narrow",): 5})
+    graph.page.evaluate(
+        """() => document.documentElement.dispatchEvent(new CustomEvent(
+            "tracetools:search", { detail: { expression: "narrow", ignoreCase: false } }))"""
+    )
+    assert "narrow" in graph.labels()
+
+
+# -- help --------------------------------------------------------------------------------------
+
+
+def test_the_question_mark_lists_the_keys_and_closes_the_list(graph):
+    keys = graph.page.get_by_role("dialog", name="Keys")
+    graph.button("help").click()
+    assert "zoom to the frame" in keys.text_content()
+    assert "Ctrl+F" in keys.text_content()
+    graph.page.keyboard.press("Escape")
+    assert keys.count() == 0
+    graph.page.keyboard.press("?")
+    assert keys.count() == 1
+    graph.page.keyboard.press("?")
+    assert keys.count() == 0
+
+
+def test_the_root_is_in_sight_when_a_tall_graph_opens(open_graph):
+    graph = open_graph({tuple(f"f{depth}" for depth in range(100)): 1})
+    assert graph.page.evaluate(
+        """() => {
+            const { top, bottom } = document.querySelector(".row > g").getBoundingClientRect();
+            return top >= 0 && bottom <= innerHeight;
+        }"""
+    )
+
+
+# -- search, continued -------------------------------------------------------------------------
 
 
 def test_an_invalid_expression_is_explained_beside_the_field(graph):
@@ -662,6 +713,8 @@ def test_only_the_buttons_and_one_frame_are_stops_of_tab(graph):
     graph.page.keyboard.press("Tab")
     assert graph.page.evaluate("document.activeElement.matches('.search')")
     graph.page.keyboard.press("Tab")
+    assert graph.page.evaluate("document.activeElement.matches('.help')")
+    graph.page.keyboard.press("Tab")
     assert graph.page.evaluate("document.activeElement.matches('.row > g')")
     graph.frame(TICK).click()
     graph.button("reset").focus()
@@ -769,6 +822,10 @@ def test_graph_works_under_a_policy_that_allows_it(open_graph, browser, allowed)
 # -- marks -------------------------------------------------------------------------------------
 
 MARKED = Profile(
+    stacks={
+        (ROOT, Frame("tick", "app/main.py", 5)): Times(busy=1),
+        (ROOT, Frame("serve", "app/server.py", 30), Frame("query", "app/db.py", 8)): Times(busy=1),
+    },
     blocking_threshold=100,
     blocking={
         (ROOT, Frame("tick", "app/main.py", 5)): Blocks(1, 203, 203),

@@ -4,7 +4,7 @@ import pytest
 
 from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import ROOT, Blocks, Frame
+from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.flamegraph.options import GraphOptions
 
@@ -85,18 +85,20 @@ def test_without_files_the_paths_are_none():
 
 def test_frames_are_marked_by_the_blocking_steps_of_a_profile(tmp_path):
     (tmp_path / "stack.folded").write_text("all-spans;a (app.py:1) 5\n")
-    profile = Profile(blocking={(ROOT, Frame("a", "app.py", 1), Frame("b")): Blocks(1, 7, 7)})
+    task = (ROOT, Frame("a", "app.py", 1))
+    profile = Profile({task: Times(busy=5)}, blocking={(*task, Frame("b")): Blocks(1, 7, 7)})
     grapher = Flamegrapher(tmp_path / "stack")
     assert grapher.with_marks_of(profile) is grapher
-    assert "blocked the loop once, for 7 ns" in grapher.write_flamegraph().read_text()
-    assert "blocked the loop once" in grapher._repr_html_()
+    assert "within, the loop was blocked once, for 7 ns" in grapher.write_flamegraph().read_text()
+    assert "loop was blocked once" in grapher._repr_html_()
     grapher.with_marks_of(profile, lens="idle")
     assert ">\u26a0" not in grapher.write_flamegraph().read_text()
 
 
 def test_labels_of_marks_are_those_of_the_stack_file(tmp_path):
     (tmp_path / "stack.folded").write_text("all-spans;app.py:1 5\n")
-    profile = Profile(blocking={(ROOT, Frame("a", "app.py", 1)): Blocks(1, 7, 7)})
+    task = (ROOT, Frame("a", "app.py", 1))
+    profile = Profile({task: Times(busy=5)}, blocking={task: Blocks(1, 7, 7)})
     grapher = Flamegrapher(tmp_path / "stack").with_marks_of(profile, labels="location")
     assert "app.py:1 (5 \u00b5s, 100.00%; blocked" in grapher.write_flamegraph().read_text()
 

@@ -5,9 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetools.core.profile import LENSES, Profile
-from tracetools.core.stacks import ROOT, Blocks, Frame
+from tracetools.core.stacks import BLOCKS_THE_LOOP, ROOT, Blocks, Frame, Times
 from tracetools.output.flamegraph.layout import Box
-from tracetools.output.flamegraph.marks import NO_MARKS, Marks, marks_of, place_marks, sentence_of
+from tracetools.output.flamegraph.marks import (
+    NO_MARKS,
+    Marks,
+    marks_of,
+    place_marks,
+    sentence_of,
+    sentence_within,
+)
 
 from .reading import lay_out
 from .strategies import identifiers, relaxed, stacks
@@ -17,6 +24,7 @@ MS = 1_000_000
 ONCE = Blocks(1, 203 * MS, 203 * MS)
 THRICE = Blocks(3, 612 * MS, 206 * MS)
 PROFILE = Profile(
+    {path: Times(busy=1) for path in [(ROOT, SERVE), (ROOT, SERVE, QUERY), (ROOT, QUERY)]},
     blocking_threshold=100 * MS,
     blocking={(ROOT, SERVE): ONCE, (ROOT, SERVE, QUERY): THRICE, (ROOT, QUERY): Blocks()},
 )
@@ -36,7 +44,8 @@ def test_stacks_have_the_labels_of_a_folded_file_and_those_that_never_blocked_ar
 
 
 def test_stacks_with_the_same_labels_add_up():
-    other = Profile(blocking={(ROOT, SERVE._replace(name="x")): Blocks(1, MS, MS)})
+    path = (ROOT, SERVE._replace(name="x"))
+    other = Profile({path: Times(busy=1)}, blocking={path: Blocks(1, MS, MS)})
     marks = marks_of([PROFILE, other], labels="location")
     assert marks.blocks["all-spans", "app/server.py:30"] == Blocks(2, 204 * MS, 203 * MS)
 
@@ -52,6 +61,35 @@ def test_graphs_without_busy_time_have_no_marks(lens):
     assert (marks_of([PROFILE], lens) == NO_MARKS) == (lens in ("idle", "scheduled"))
 
 
+LINE = Frame(BLOCKS_THE_LOOP, "app/db.py", 9)
+READ = Frame("read", "app/db.py", 8)
+SERVED = ("all-spans", "serve (app/server.py:30)")
+
+
+def test_the_line_of_a_path_is_no_frame_of_a_graph():
+    profile = Profile(PROFILE.stacks, blocking={(ROOT, SERVE, LINE): ONCE})
+    assert marks_of([profile]) == Marks({SERVED: ONCE})
+
+
+def test_without_functions_a_mark_is_within_the_innermost_frame_that_is_known():
+    profile = Profile(PROFILE.stacks, blocking={(ROOT, SERVE, READ, LINE): ONCE})
+    assert marks_of([profile]) == Marks(within={SERVED: ONCE})
+
+
+def test_with_functions_no_other_frame_is_marked_for_one_that_is_not_known():
+    profile = Profile(PROFILE.stacks, blocking={(ROOT, SERVE, READ, LINE): ONCE}, samples=7)
+    assert marks_of([profile]) == NO_MARKS
+
+
+def test_of_a_task_that_is_not_known_nothing_is_marked():
+    assert marks_of([Profile({}, blocking={(ROOT, READ, LINE): ONCE})]) == NO_MARKS
+
+
+def test_a_stack_is_marked_as_it_was_transformed():
+    marks = marks_of([PROFILE], transform=lambda path: path[1:])
+    assert set(marks.blocks) == {SERVED[1:], (*SERVED[1:], "a:b (app/db.py:8)")}
+
+
 # -- words -------------------------------------------------------------------------------------
 
 
@@ -65,6 +103,10 @@ def test_graphs_without_busy_time_have_no_marks(lens):
 )
 def test_a_mark_says_how_often_and_how_long(blocks, sentence):
     assert sentence_of(blocks) == sentence
+
+
+def test_a_mark_of_a_frame_around_it_says_so():
+    assert sentence_within(ONCE) == "somewhere within, the loop was blocked once, for 203 ms"
 
 
 def test_the_legend_has_the_threshold_if_it_is_known():
@@ -83,9 +125,9 @@ STACKS = {
 }
 
 
-def placed(marks, min_width=2, **more):
+def placed(marks, min_width=2, within=(), **more):
     boxes = lay_out(STACKS, min_width, **more).boxes
-    return place_marks(boxes, Marks(marks))
+    return place_marks(boxes, Marks(marks, within=dict(within)))
 
 
 @pytest.mark.parametrize(
@@ -94,26 +136,36 @@ def placed(marks, min_width=2, **more):
         (("a",), Box(1, 0, 60, "a")),
         (("a", "x"), Box(2, 10, 50, "x")),
         (("a", "x", "z"), Box(3, 30, 30, "z")),
-        (("a", "x", "z", "deeper"), Box(3, 30, 30, "z")),
-        (("a", "other", "z"), Box(1, 0, 60, "a")),
         (("b", "x"), Box(2, 60, 41, "x")),
-        (("b", "x", "z"), Box(2, 60, 41, "x")),
-        (("b", "x", "thin"), Box(2, 60, 41, "x")),
-        (("nowhere", "x"), Box(0, 0, 101, "")),
-        ((), Box(0, 0, 101, "")),
     ],
 )
-def test_a_mark_goes_to_the_deepest_frame_that_is_drawn(stack, box):
-    assert placed({stack: ONCE}) == {box: ONCE}
+def test_a_mark_goes_to_the_frame_of_its_stack(stack, box):
+    assert placed({stack: ONCE}) == {box: sentence_of(ONCE)}
+    assert placed({}, within={stack: ONCE}) == {box: sentence_within(ONCE)}
 
 
-def test_marks_on_one_frame_add_up():
-    marks = {("b", "x"): ONCE, ("b", "x", "thin"): THRICE, ("b", "x", "y", "y"): ONCE}
-    assert placed(marks) == {Box(2, 60, 41, "x"): Blocks(5, 1018 * MS, 206 * MS)}
+@pytest.mark.parametrize(
+    "stack",
+    [
+        ("a", "x", "z", "deeper"),
+        ("a", "other", "z"),
+        ("b", "x", "z"),
+        ("b", "x", "thin"),
+        ("nowhere", "x"),
+        (),
+    ],
+)
+def test_no_other_frame_is_marked_for_one_that_is_not_drawn(stack):
+    assert placed({stack: ONCE}, within={stack: ONCE}) == {}
 
 
-def test_the_mark_of_a_frame_that_is_left_out_goes_to_the_one_below():
-    assert placed({("a", "x", "z"): ONCE}, 0, max_frames=2) == {Box(1, 0, 60, "a"): ONCE}
+def test_a_frame_that_is_left_out_has_no_mark():
+    assert placed({("a", "x", "z"): ONCE}, 0, max_frames=2) == {}
+
+
+def test_a_frame_that_blocked_itself_says_that():
+    stack = ("b", "x")
+    assert placed({stack: ONCE}, within={stack: THRICE}) == {Box(2, 60, 41, "x"): sentence_of(ONCE)}
 
 
 def test_without_blocking_steps_no_frame_is_marked():
@@ -139,13 +191,11 @@ def path_of(box, boxes):
     ),
     st.floats(0, 30),
 )
-def test_no_mark_is_lost_and_each_is_on_a_frame_of_its_stack(graph, blocks, min_width):
+def test_marks_are_on_the_frames_of_their_stacks_alone(graph, blocks, min_width):
     boxes = lay_out(graph, min_width).boxes
     marks = blocks | {stack: Blocks(1, 2, 2) for stack in list(graph)[:3]}
     found = place_marks(boxes, Marks(marks))
-    assert sum(each.total for each in found.values()) == sum(b.total for b in marks.values())
-    assert sum(each.count for each in found.values()) == sum(b.count for b in marks.values())
-    paths = {path_of(box, boxes): box for box in boxes}
-    for stack in marks:
-        deepest = max((path for path in paths if stack[: len(path)] == path), key=len)
-        assert paths[deepest] in found
+    paths = {path_of(box, boxes): box for box in boxes[1:]}
+    assert found == {
+        paths[stack]: sentence_of(each) for stack, each in marks.items() if stack in paths
+    }

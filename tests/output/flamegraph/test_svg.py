@@ -39,7 +39,7 @@ def draw(stacks, before=None, marks=NO_MARKS, **options):
 
 MARKS = Marks(
     {
-        ("all-spans", "serve (app/server.py:30)", "query <users> & 'more' (app/db.py:8)", "x"): (
+        ("all-spans", "serve (app/server.py:30)", "query <users> & 'more' (app/db.py:8)"): (
             Blocks(3, 612_000_000, 206_000_000)
         ),
         ("all-spans", "tick (app/main.py:5)", "too narrow"): Blocks(1, 203_000_000, 203_000_000),

@@ -1,15 +1,17 @@
 """The rows of a report's table: whole numbers, each time counted once."""
 
-from tracetools.core.stacks import ROOT, Frame
+from tracetools.core.stacks import Frame
 from tracetools.output.report.figures import (
     MAX_ROWS,
     Column,
     Figures,
+    FiguresOfNodes,
     Row,
-    clean_stacks,
     make_table,
     sum_up,
 )
+from tracetools.output.report.packing import clean_label_of
+from tracetools.output.report.tree import Tree
 
 BUSY = Column("Busy", "Busy time", str)
 IDLE = Column("Idle", "Idle time", str)
@@ -23,9 +25,11 @@ def idle(figures):
     return figures.idle or None
 
 
-def test_stacks_have_the_labels_of_a_folded_file():
-    path = (ROOT, Frame("a;b", "x.py", 1), Frame("c"))
-    assert clean_stacks([path]) == {path: ("all-spans", "a:b (x.py:1)", "c (unknown)")}
+def sums(*stacks):
+    """Return the figures by label of stacks of labels."""
+    tree = Tree()
+    nodes = [(tree.walk(Frame(label, "") for label in stack), each) for stack, each in stacks]
+    return sum_up([FiguresOfNodes(tree, nodes, lambda frame: frame.label.lower())])
 
 
 def test_figures_add_up_number_by_number():
@@ -35,16 +39,32 @@ def test_figures_add_up_number_by_number():
 
 def test_a_label_has_the_busy_time_below_it_once():
     stacks = [(("a",), Figures(busy=1)), (("a", "b", "a"), Figures(busy=2, steps=1))]
-    assert sum_up(stacks) == {
+    assert sums(*stacks) == {
         "a": Figures(busy=3, total=3, steps=1),
         "b": Figures(total=2),
     }
 
 
 def test_the_root_of_our_own_stacks_is_left_out():
-    assert sum_up([(("all-spans",), Figures(busy=1)), (("all-spans", "a"), Figures(busy=2))]) == {
-        "a": Figures(busy=2, total=2)
+    stacks = [(("all-spans",), Figures(busy=1)), (("all-spans", "a"), Figures(busy=2))]
+    assert sums(*stacks) == {"a": Figures(busy=2, total=2)}
+
+
+def test_frames_with_the_same_label_are_one_row():
+    stacks = [(("a", "A"), Figures(busy=1)), (("A", "b"), Figures(busy=2))]
+    assert sums(*stacks) == {
+        "a": Figures(busy=1, total=3),
+        "b": Figures(busy=2, total=2),
     }
+
+
+def test_several_trees_add_up():
+    trees = []
+    for count in (1, 2):
+        tree = Tree()
+        node = tree.walk([Frame("a", "")])
+        trees.append(FiguresOfNodes(tree, [(node, Figures(busy=count))], clean_label_of))
+    assert sum_up(trees) == {"a": Figures(busy=3, total=3)}
 
 
 def test_rows_are_sorted_by_one_column():

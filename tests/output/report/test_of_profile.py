@@ -11,6 +11,8 @@ from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.formats.folded import clean_label
 from tracetools.output.report.of_profile import make_report, notebook_of_profile
 
+from .drawn import frames_of, stacks_of
+
 SERVE = "serve (app/server.py:30)"
 QUERY = "query (app/db.py:8)"
 
@@ -28,15 +30,44 @@ def metadata(profile):
 
 def test_the_graphs_are_the_lenses_of_the_profile(profile):
     report = make_report(profile, GraphOptions())
-    assert [graph.key for graph in report.graphs] == ["task", "busy", "idle", "scheduled"]
+    assert [graph.key for graph in report.graphs] == ["busy", "idle", "task", "scheduled"]
     for graph in report.graphs:
-        assert sum(graph.stacks.values()) == sum(profile.lens(graph.key).values())
-        assert graph.options.count_name == "ns"
+        total = sum(profile.lens(graph.key).values())
+        assert frames_of(graph.svg)[0][2] == total
+        assert f"<title>{graph.heading}, {total:,} ns</title>" in graph.svg or total >= 1000
 
 
-def test_given_colours_are_those_of_all_graphs(profile):
-    report = make_report(profile, GraphOptions(colors="hot"))
-    assert {graph.options.colors for graph in report.graphs} == {"hot"}
+def test_frames_of_libraries_are_folded_in_the_graph_and_there_in_the_other(profile):
+    known = replace(profile, origins={"app/db.py": "library"})
+    busy, *_ = make_report(known, GraphOptions(colors="hot")).graphs
+    assert ("(app)",) in stacks_of(busy.svg)
+    assert (QUERY,) in stacks_of(busy.whole_svg)
+
+
+def test_what_blocked_is_marked_though_stacks_are_folded(profile):
+    line = Frame("blocks the loop", "app/server.py", 31)
+    stack = (ROOT, *(Frame(*each) for each in [("serve", "app/server.py", 30)]))
+    known = replace(profile, blocking={(*stack, line): Blocks(1, 40, 40)}, samples=9)
+    busy, *_ = make_report(known, GraphOptions()).graphs
+    [title] = [each[3] for each in frames_of(busy.svg) if "blocked" in each[3]]
+    assert title.startswith(SERVE)
+
+
+def test_what_is_beside_the_title_says_how_much_when_and_which_python(profile):
+    known = replace(profile, pythons=("3.13.5",))
+    assert list(make_report(known, GraphOptions()).about) == [
+        "537 ns recorded",
+        "loop busy 137 ns (26 %)",
+        "trio",
+        "Python 3.13.5",
+        "2023-11-14T22:13:20Z",
+    ]
+
+
+def test_the_answers_are_those_of_the_profile(eventful):
+    report = make_report(eventful, GraphOptions())
+    assert [group.lens for group in report.answers] == ["busy", "idle", "busy", "scheduled"]
+    assert any("lib.py:7" in entry.location for entry in report.answers[0].entries)
 
 
 def test_the_title_is_what_was_run_unless_one_is_given(profile):
@@ -149,7 +180,7 @@ def test_a_start_beyond_the_calendar_is_shown_in_nanoseconds():
 
 def test_in_a_notebook_the_whole_report_is_in_a_frame(profile):
     [frame] = Page(notebook_of_profile(profile)).all("iframe")
-    assert Page(frame["srcdoc"]).values("data-lens") == ["task", "busy", "idle", "scheduled"]
+    assert Page(frame["srcdoc"]).values("data-lens") == ["busy", "idle", "task", "scheduled"]
 
 
 def test_in_a_notebook_an_empty_profile_is_a_sentence():

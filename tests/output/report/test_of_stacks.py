@@ -3,7 +3,25 @@
 from tests.output.page_reading import Page
 from tests.output.report.reading import cells, headings
 from tracetools.output.flamegraph.options import GraphOptions
-from tracetools.output.report.of_stacks import make_report, report_of_stacks
+from tracetools.output.formats.folded import pack
+from tracetools.output.report import of_stacks
+
+from .drawn import stacks_of
+
+
+def packed(graphs):
+    return {
+        name: [(pack(stack), count) for stack, count in stacks.items()]
+        for name, stacks in graphs.items()
+    }
+
+
+def make_report(graphs, options):
+    return of_stacks.make_report(packed(graphs), options)
+
+
+def report_of_stacks(graphs, options):
+    return of_stacks.report_of_stacks(packed(graphs), options)
 
 
 def test_a_file_of_the_task_lens_gives_all_lenses_and_all_states():
@@ -14,11 +32,12 @@ def test_a_file_of_the_task_lens_gives_all_lenses_and_all_states():
         ("all-spans", "a", "b", "[scheduled]"): 3,
     }
     report = make_report({"demo": stacks}, GraphOptions())
-    assert [graph.key for graph in report.graphs] == ["task", "busy", "idle", "scheduled"]
-    assert [dict(graph.stacks) for graph in report.graphs[1:]] == [
-        {("all-spans", "a"): 10, ("all-spans", "a", "b"): 5},
-        {("all-spans", "a"): 200},
-        {("all-spans", "a", "b"): 3},
+    assert [graph.key for graph in report.graphs] == ["busy", "idle", "task", "scheduled"]
+    assert [stacks_of(graph.svg) for graph in report.graphs] == [
+        {("a",): 15, ("a", "b"): 5},
+        {("a",): 200},
+        {("a",): 218, ("a", "[idle]"): 200, ("a", "b"): 8, ("a", "b", "[scheduled]"): 3},
+        {("a",): 3, ("a", "b"): 3},
     ]
     assert headings(report) == ["Busy, total", "Busy, self", "Scheduled", "Idle"]
     assert cells(report) == {"a": (15, 10, 0, 200), "b": (5, 5, 3, 0)}

@@ -10,6 +10,7 @@ from tracetools.core.errors import GraphFileError
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Frame, Times
 from tracetools.output.flamegraph.options import GraphOptions
+from tracetools.output.formats.folded import pack
 from tracetools.output.report import write_report
 from tracetools.output.report.of_profile import report_of_profile
 from tracetools.output.report.of_stacks import report_of_stacks
@@ -44,8 +45,8 @@ def test_no_name_title_or_note_becomes_markup(profile, attack):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_no_name_of_a_file_becomes_markup(attack):
-    plain = Page(report_of_stacks({"a": {("b",): 1}}, GraphOptions()))
-    page = Page(report_of_stacks({attack: {(attack,): 1}}, GraphOptions()))
+    plain = Page(report_of_stacks({"a": [(b"b", 1)]}, GraphOptions()))
+    page = Page(report_of_stacks({attack: [(pack((attack,)), 1)]}, GraphOptions()))
     tags = [tag for tag, _ in page.elements if tag not in ("span", "text")]
     assert tags == [tag for tag, _ in plain.elements if tag not in ("span", "text")]
 
@@ -80,7 +81,7 @@ def test_a_nonce_stands_on_the_pages_styles_and_script(profile):
 
 def test_each_graph_keeps_its_state_under_the_name_of_its_lens(profile):
     page = Page(report_of_profile(profile, GraphOptions()))
-    assert page.values("data-state") == ["task", "busy", "idle", "scheduled"]
+    assert page.values("data-state") == ["busy", "idle", "task", "scheduled"]
 
 
 def test_the_same_profile_gives_the_same_page(eventful):
@@ -92,9 +93,9 @@ def test_the_same_profile_gives_the_same_page(eventful):
     assert report_of_profile(eventful, GraphOptions()) == report_of_profile(turned, GraphOptions())
 
 
-def test_findings_come_before_the_graphs_and_blocking_steps_after_them(eventful):
+def test_answers_come_first_then_the_graphs_and_all_else_after_them(eventful):
     page = Page(report_of_profile(eventful, GraphOptions()))
-    kinds = ["findings", "graphs", "blocking", "figures", "about"]
+    kinds = ["answers", "graphs", "findings", "figures", "blocking", "about"]
     assert [one.get("class") for one in page.all("section") if one.get("class") in kinds] == kinds
 
 

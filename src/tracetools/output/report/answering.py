@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_SHOWN: Final = 4
 """How many entries of a group are in sight at once."""
 
+MOST_LISTED: Final = 40
+"""How many more a reader can open."""
+
 _LENSES: Final[dict[str, Lens]] = {
     "blocks": "busy",
     "waits": "idle",
@@ -65,6 +68,7 @@ class EntryGroup(NamedTuple):
     entries: tuple[Entry, ...]
     others: tuple[Entry, ...] = ()
     note: str = ""
+    left_out: int = 0
 
 
 def answer_groups(
@@ -80,15 +84,14 @@ def answer_groups(
 def _group(
     group: Group, profile: Profile, transform: Callable[[StackPath], StackPath]
 ) -> EntryGroup:
-    entries = tuple(_entry(answer, profile, transform) for answer in group.answers)
-    quiet = tuple(_entry(answer, profile, transform) for answer in group.quiet)
-    note = group.note or ("" if entries or quiet else _NOTHING[group.name])
+    shown, others = group.answers[:MOST_SHOWN], (*group.answers[MOST_SHOWN:], *group.quiet)
     return EntryGroup(
         group.heading,
         _LENSES[group.name],
-        entries[:MOST_SHOWN],
-        entries[MOST_SHOWN:] + quiet,
-        note,
+        tuple(_entry(answer, profile, transform) for answer in shown),
+        tuple(_entry(answer, profile, transform) for answer in others[:MOST_LISTED]),
+        group.note or ("" if shown or others else _NOTHING[group.name]),
+        len(others[MOST_LISTED:]),
     )
 
 

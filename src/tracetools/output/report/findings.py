@@ -84,12 +84,22 @@ class BlockingSteps(NamedTuple):
 NO_BLOCKING_STEPS: Final = BlockingSteps(None, (), 0)
 
 
+ANSWERED: Final = frozenset(
+    {"blocks", "garbage-collection", "gil-held", "stopped", "starved", "scheduling-delay"}
+)
+"""The kinds of lints that the answers of a page say already."""
+
+
 def findings_of(profile: Profile) -> Findings:
-    """Return the lints of a profile by kind, the kind with the heaviest lint first."""
+    """Return the lints of a profile by kind, the kind with the heaviest lint first.
+
+    Those that the answers say already are left out.
+    """
     shown, left_out = find_lints(profile)
     by_kind: dict[str, list[Lint]] = {}
     for lint in shown:
-        by_kind.setdefault(lint.kind, []).append(lint)
+        if lint.kind not in ANSWERED:
+            by_kind.setdefault(lint.kind, []).append(lint)
     return Findings(
         tuple(_kind(kind, lints, profile) for kind, lints in by_kind.items()),
         left_out,

@@ -49,11 +49,14 @@ def answers_section(groups: Sequence[EntryGroup]) -> Iterator[str]:
         return
     yield '<section class="answers" aria-label="Answers">\n'
     for group in groups:
-        yield f'<section data-lens="{group.lens}">\n<h2>{escape(group.heading)}</h2>\n'
+        yield f'<section data-graph="{group.lens}">\n<h2>{escape(group.heading)}</h2>\n'
         yield from _entries(group.entries)
         if group.others:
-            yield f"<details>\n<summary>{len(group.others):,} more</summary>\n"
+            more = len(group.others) + group.left_out
+            yield f"<details>\n<summary>{more:,} more</summary>\n"
             yield from _entries(group.others)
+            if group.left_out:
+                yield f"<p>{group.left_out:,} lighter ones are left out.</p>\n"
             yield "</details>\n"
         if group.note:
             yield f'<p class="note">{escape(group.note)}</p>\n'

@@ -237,7 +237,7 @@ function lensFor(key) {
 function makeNamesLive() {
   for (const node of document.querySelectorAll("[data-frame]")) {
     const button = make("button", { type: "button" }, ...node.childNodes);
-    const key = node.closest(".answers [data-lens]")?.dataset.lens;
+    const key = node.closest("[data-graph]")?.dataset.graph;
     button.title = "Show it in the graph";
     button.addEventListener("click", () => searchGraph(node.dataset.frame, key));
     node.append(button);

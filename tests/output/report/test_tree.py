@@ -1,0 +1,69 @@
+"""The tree of a page: the same stacks and counts as the transforms of paths give."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracetools.core.stacks import IMPORTING, ROOT, Frame
+from tracetools.output.frame_kinds import kinds_of
+from tracetools.output.report.transforms import all_frames, own_first, variants_of
+from tracetools.output.report.tree import Counts, Tree, reversed_tree
+
+FRAMES = [
+    Frame("a", "app.py", 1),
+    Frame("b", "app.py", 2),
+    Frame("GET /", ""),
+    Frame("Router.app", "starlette/routing.py", 3),
+    Frame("Route.handle", "starlette/routing.py", 4),
+    Frame("dumps", "json/__init__.py", 5),
+    Frame("_find_and_load", "<frozen importlib._bootstrap>", 6),
+    Frame("await Event.wait", "app.py", 7),
+    IMPORTING,
+]
+KIND_OF = kinds_of(
+    {"starlette/routing.py": "library", "json/__init__.py": "runtime"}
+    | {"<frozen importlib._bootstrap>": "runtime"}
+)
+paths = st.lists(st.sampled_from(FRAMES), max_size=7).map(lambda some: (ROOT, *some))
+all_counts = st.builds(Counts, *[st.integers(0, 9)] * 4)
+
+
+def tree_of(stacks):
+    tree = Tree()
+    for path, counts in stacks.items():
+        tree.add(tree.walk(path), counts)
+    return tree
+
+
+def summed(stacks):
+    sums = Counter()
+    for path, counts in stacks:
+        for lens, count in zip(Counts._fields, counts, strict=True):
+            if count:
+                sums[path, lens] += count
+    return sums
+
+
+@pytest.mark.parametrize("index", [0, 1])
+@given(stacks=st.dictionaries(paths, all_counts, max_size=12))
+def test_a_variant_has_the_stacks_that_its_transform_makes_of_each(index, stacks):
+    transform = [lambda path: own_first(path, KIND_OF), all_frames][index]
+    variant = variants_of(tree_of(stacks), KIND_OF)[index]
+    expected = summed((transform(path), counts) for path, counts in stacks.items())
+    assert summed(variant.rows()) == expected
+
+
+@given(stacks=st.dictionaries(paths, all_counts, max_size=9))
+def test_a_reversed_tree_has_each_stack_the_other_way_round(stacks):
+    expected = summed((path[::-1], counts) for path, counts in stacks.items())
+    assert summed(reversed_tree(tree_of(stacks)).rows()) == expected
+
+
+def test_a_stack_is_one_node_and_its_counts_add_up():
+    tree = Tree()
+    for _ in range(2):
+        tree.add(tree.walk(FRAMES[:2]), Counts(1, 2, 3, 4))
+    assert len(tree.frames) == 3
+    assert [*tree.rows()] == [((FRAMES[0], FRAMES[1]), Counts(2, 4, 6, 8))]

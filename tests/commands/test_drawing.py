@@ -306,7 +306,7 @@ def test_standard_output_that_fails_is_an_error_in_one_line(redirect):
     assert ended.stderr.count("\n") == 1
 
 
-# ------------------------------------------------------------------------------- files of any format
+# ------------------------------------------------------------------------------ files of any format
 
 
 def test_files_of_other_tools_are_drawn_in_their_unit(folder):

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import notes, tables
+from tracetools.commands import notes, summary, tables
 from tracetools.commands.run_formats import Look
 from tracetools.commands.run_options import RECORDED
 from tracetools.commands.run_outputs import Outputs

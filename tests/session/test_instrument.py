@@ -6,7 +6,11 @@ import functools
 
 import pytest
 import trio
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
+from tests.libraries.apps import get
 from tracetools import FlamegraphInstrument, StackFileError
 from tracetools.output.formats.folded import read_folded
 from tracetools.testing import FakeClock
@@ -66,3 +70,17 @@ def test_the_profile_and_the_file_can_be_had_while_it_runs(make, clock, tmp_path
     trio.run(main, instruments=[instrument])
     assert instrument.profile.busy == 7_000
     assert sum(read_folded(tmp_path / "stack.folded").stacks.values()) == 7
+
+
+def test_routes_are_spans_as_in_other_recordings(make):
+    async def report(request):
+        return PlainTextResponse("report")
+
+    def main(**options):
+        instrument = make(**options)
+        app = Starlette(routes=[Route("/report/{year}", report)])
+        trio.run(get, app, "/report/2024", instruments=[instrument])
+        return {path[-1].name for path in instrument.profile.stacks}
+
+    assert "GET /report/{year}" in main()
+    assert "GET /report/{year}" not in main(integrations=False)

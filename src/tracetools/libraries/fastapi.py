@@ -41,25 +41,35 @@ def install(places: Places) -> None:
 
 
 class _Solving:
-    """The solving of the dependencies of one function, in one request.
+    """The solving of the dependencies of a request.
 
     Attributes:
         request: the identity of the request; 0 when it is over.
     """
 
-    __slots__ = ("_opened", "request")
+    __slots__ = ("_calls", "request")
 
     def __init__(self, request: int) -> None:
         self.request = request
-        self._opened: Opening | None = None
+        self._calls: list[Opening | None] = []
+
+    def begin(self) -> None:
+        """Begin to solve the dependencies of a function, before which a call is over."""
+        if self._calls:
+            self.end_call()
+        self._calls.append(None)
+
+    def end(self) -> None:
+        """End what was begun last."""
+        close_span(self._calls.pop())
 
     def call(self, function: Any) -> None:
         """Open the span of a dependency, which is called next."""
-        self._opened = begin(_frame, function)
+        self._calls[-1] = begin(_frame, function)
 
     def end_call(self) -> None:
         """Close the dependency that was called, if one was."""
-        opened, self._opened = self._opened, None
+        opened, self._calls[-1] = self._calls[-1], None
         close_span(opened)
 
 
@@ -70,41 +80,44 @@ _solving: Final[ContextVar[_Solving | None]] = ContextVar("tracetools_solving", 
 def _solve_dependencies(original: Any) -> Any:
     @functools.wraps(original)
     async def solve_dependencies(*args: Any, **options: Any) -> Any:
-        if not recorded_loops or args:
-            return await original(*args, **options)
-        this, around = _Solving(id(options.get("request"))), _solving.get()
-        if around is not None:
-            around = around if around.request == this.request else None
-        if around is not None:
-            around.end_call()
-        token = _solving.set(this)
+        solving, request = _solving.get(), id(options.get("request"))
         try:
-            result = await _solve(original, options)
+            if solving is None or solving.request != request:
+                if not recorded_loops or args:
+                    return await original(*args, **options)
+                return await _solve_all(_Solving(request), original, options)
+            solving.begin()
+            try:
+                result = await original(**options)
+            finally:
+                solving.end()
         except BaseException as error:
             hide_frame(error)
             raise
-        finally:
-            this.end_call()
-            this.request = 0
-            with suppress(ValueError):  # the coroutine is closed elsewhere
-                _solving.reset(token)
-        if around is not None and _is_called(options, result):
-            around.call(options["dependant"].call)
+        if _is_called(options, result):
+            solving.call(options["dependant"].call)
         return result
 
     return solve_dependencies
 
 
-async def _solve(original: Any, options: dict[str, Any]) -> Any:
-    """Call what solves dependencies; those that are called lie below their spans, by this frame."""
+async def _solve_all(solving: _Solving, original: Any, options: dict[str, Any]) -> Any:
+    """Solve the dependencies of an endpoint; those that are called lie below their spans."""
+    token = _solving.set(solving)
+    solving.begin()
     try:
         return await original(**options)
     except BaseException as error:
         hide_frame(error)
         raise
+    finally:
+        solving.end()
+        solving.request = 0
+        with suppress(ValueError):  # the coroutine is closed elsewhere
+            _solving.reset(token)
 
 
-register_opener(_solve.__code__)
+register_opener(_solve_all.__code__)
 
 
 def _is_called(options: dict[str, Any], solved: Any) -> bool:
@@ -120,7 +133,7 @@ def _request_params_to_args(original: Any) -> Any:
     @functools.wraps(original)
     def request_params_to_args(*args: Any, **options: Any) -> Any:
         solving = _solving.get()
-        if solving is not None:
+        if solving is not None and solving.request:
             solving.end_call()
         try:
             return original(*args, **options)

@@ -14,8 +14,8 @@ from tracetools.core.stacks import Times
 from tracetools.output.formats.content import Content
 from tracetools.output.formats.reading import load_content
 
-relaxed = settings(deadline=None)
-"""For tests that a busy machine may make slow."""
+relaxed = settings(deadline=None, max_examples=50)
+"""For tests whose values take long to draw."""
 
 PROFILE = replace(
     GOOD,

@@ -18,11 +18,13 @@ from tracetools.output.formats.content import (
     label_of,
     number_of,
     of_lens,
+    ordered,
     scaled,
     weighed,
 )
 from tracetools.output.stack_file import fold
 
+A, B, C = Frame("a", "x", 1), Frame("b", "x", 1), Frame("b")
 NAMES = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=9)
 
 
@@ -132,3 +134,11 @@ def test_stacks_of_labels_become_paths_of_frames():
     folded = Sums()
     folded.add([b"all-spans", b"a (b.py:7)"], 5, "")
     assert weighed(folded.folded()) == {(Frame("all-spans", ""), Frame("a", "b.py", 7)): 5}
+
+
+@relaxed
+@given(st.permutations([(A,), (A, B), (A, C), (B, A), (C,)]))
+def test_the_order_of_stacks_depends_on_their_frames_alone(paths):
+    assert [path for path, _ in ordered(dict.fromkeys(paths, 1))] == [
+        *((A,), (A, C), (A, B), (C,), (B, A))
+    ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from tracetools.core.errors import NoStacksError
 from tracetools.core.stacks import Frame
@@ -33,6 +33,7 @@ __all__ = [
     "label_of",
     "number_of",
     "of_lens",
+    "ordered",
     "packed_label",
     "scaled",
     "weighed",
@@ -52,6 +53,8 @@ PER_NANOSECOND: Final[Mapping[str, int]] = {
 MAX_PACKED_BYTES: Final = 1 << 28
 """How long all distinct stacks of a file may be together, of a format that has tables. Without this
 bound, a small file can ask for more memory than there is."""
+
+_Value = TypeVar("_Value")
 
 MAX_NUMBER: Final = 10**100
 """The largest number that is read. Folded text has no longer ones."""
@@ -189,6 +192,17 @@ def weighed(content: Folded) -> dict[StackPath, int]:
         path = tuple([known[label] for label in labels])
         stacks[path] = stacks.get(path, 0) + count
     return stacks
+
+
+def ordered(stacks: Mapping[StackPath, _Value]) -> list[tuple[StackPath, _Value]]:
+    """Return stacks in an order that depends on their frames alone, parents first."""
+    frames = {frame for path in stacks for frame in path}
+    rank = {frame: index for index, frame in enumerate(sorted(frames, key=_order))}
+    return sorted(stacks.items(), key=lambda item: [rank[frame] for frame in item[0]])
+
+
+def _order(frame: Frame) -> tuple[str, bool, str, int]:
+    return frame.name, frame.file is not None, frame.file or "", frame.line
 
 
 def scaled(

@@ -23,6 +23,7 @@ from tracetools.output.formats.content import (
     Sums,
     number_of,
     of_lens,
+    ordered,
     packed_label,
     weighed,
 )
@@ -164,7 +165,7 @@ class _Thread:
     def _samples(self, stacks: Mapping[StackPath, int]) -> Iterator[tuple[int, float]]:
         """Yield the stack at the middle of each interval, and when that is, in milliseconds."""
         end = taken = 0
-        for path, time in sorted(stacks.items(), key=lambda each: [f.label for f in each[0]]):
+        for path, time in ordered(stacks):
             end += time
             until = (2 * end + self._interval) // (2 * self._interval)
             stack = self._stack(path) if taken < until else 0

@@ -37,6 +37,7 @@ from tracetools.output.formats.content import (
     Content,
     MalformedError,
     Sums,
+    ordered,
     weighed,
 )
 from tracetools.output.formats.pprof_tables import OURS, read_tables
@@ -81,15 +82,11 @@ def format_pprof(content: Profile | Folded, unit: str, *, compressed: bool = Tru
         body = _profile(writer, content)
     else:
         types = [_type_of(unit)]
-        stacks = sorted(weighed(content).items(), key=_order)
+        stacks = ordered(weighed(content))
         body = [writer.sample(path, [count]) for path, count in stacks]
         body.append(writer.tables(types))
     data = b"".join(body)
     return gzip.compress(data, compresslevel=6, mtime=0) if compressed else data
-
-
-def _order(item: tuple[StackPath, object]) -> list[tuple[str, str, int]]:
-    return [(frame.name, frame.file or "", frame.line) for frame in item[0]]
 
 
 def _type_of(unit: str) -> tuple[str, str]:
@@ -105,7 +102,7 @@ def _profile(writer: _Writer, profile: Profile) -> list[bytes]:
     owners = {path for path, times in profile.stacks.items() if times.entries}
     backend = profile.backends[0] if len(profile.backends) == 1 else ""
     parts = []
-    for path, times in sorted(profile.stacks.items(), key=_order):
+    for path, times in ordered(profile.stacks):
         about = {**_owners(path, owners), "backend": backend}
         for state, values in _states(times):
             parts.append(writer.sample(path, values, {**about, "state": state}))

@@ -21,6 +21,7 @@ from tracetools.output.formats.content import (
     label_of,
     number_of,
     of_lens,
+    ordered,
     packed_label,
     weighed,
 )
@@ -109,15 +110,15 @@ def _row(frame: Frame) -> dict[str, Any]:
 def _sampled(
     frames: _Frames, name: str, unit: str, stacks: Mapping[StackPath, int]
 ) -> dict[str, Any]:
-    ordered = sorted(stacks.items(), key=lambda item: [frame.label for frame in item[0]])
+    in_order = ordered(stacks)
     return {
         "type": "sampled",
         "name": name,
         "unit": unit if unit in _UNITS else "none",
         "startValue": 0,
         "endValue": sum(stacks.values()),
-        "samples": [[frames.index(frame) for frame in path] for path, _ in ordered],
-        "weights": [weight for _, weight in ordered],
+        "samples": [[frames.index(frame) for frame in path] for path, _ in in_order],
+        "weights": [weight for _, weight in in_order],
     }
 
 

@@ -5,6 +5,7 @@ https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from tracetools.output.formats.content import MalformedError
@@ -25,6 +26,7 @@ _MASK: Final = (1 << 64) - 1
 # -- writing -----------------------------------------------------------------------------------
 
 
+@lru_cache(1 << 14)
 def varint(value: int) -> bytes:
     """Return a number of 64 bits; a negative one as its two's complement."""
     value &= _MASK

@@ -38,6 +38,7 @@ __all__ = [
     "is_of_kernel",
     "notebook_name",
     "show_after_cell",
+    "shows_html",
 ]
 
 _RUNS_CELLS: Final = "run_code", "IPython.core.interactiveshell"
@@ -152,17 +153,22 @@ def notebook_name() -> str | None:
     return os.path.basename(str(path or "")) or "notebook"
 
 
+def shows_html() -> bool:
+    """Whether a cell runs whose output may be HTML."""
+    formatter = getattr(_shell(), "display_formatter", None)
+    return calling_code() is not None and "text/html" in getattr(formatter, "active_types", ())
+
+
 def show_after_cell(recording: Showable) -> None:
     """Show a recording below the cell that calls, when that has ended, unless it was shown by then.
 
     Nothing is done outside of cells, and where nothing but text can be shown. Of many recordings of
     one cell only the first are shown, for each makes the notebook larger.
     """
-    shell = _shell()
-    if calling_code() is None or "text/html" not in shell.display_formatter.active_types:
+    if not shows_html():
         return
     if not _to_show:
-        shell.events.register("post_execute", _show)
+        _shell().events.register("post_execute", _show)
     _to_show.append(recording if len(_to_show) < _MOST_SHOWN else None)
 
 

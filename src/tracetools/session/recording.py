@@ -75,10 +75,9 @@ class Recording(Follower):
         )
         self._sampler = Sampler(self.recorder, interval if options.functions else None)
         self.task_names = options.task_names
-        self.makes_spans = getattr(options, "integrations", True)
+        self.makes_spans = options.integrations
         self._is_closed = False
         self._closes = closes
-        self._integrations = options.integrations
         self._lens, self._labels = options.lens, options.labels
         self._was_shown = False
         how: dict[str, Any] = {
@@ -155,7 +154,7 @@ class Recording(Follower):
         """Start the sampler and the flushes of the stack file, unless they go on already."""
         _warn_of_missing_names(self.recorder.messages)
         hidden_frames.hide(self)
-        if self._integrations:
+        if self.makes_spans:
             registry.put_in(self)
         self._file.start()
         self._sampler.start()

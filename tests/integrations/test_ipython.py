@@ -100,7 +100,7 @@ def test_an_error_of_a_cell_is_its_own_and_at_its_own_line(shell):
 def test_a_file_is_written_and_named(shell, tmp_path):
     [[text, _, _]] = shell("%%tracetools -o out --lens idle\nawait main()")
     assert f"Written: {tmp_path / 'out.folded'}" in text
-    assert "main" in (tmp_path / "out.folded").read_text(encoding="utf-8")
+    assert "cell (In [3]:1)" in (tmp_path / "out.folded").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

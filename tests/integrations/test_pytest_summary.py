@@ -35,3 +35,11 @@ def test_a_screen_has_room_for_the_tests_of_a_large_run():
         for n in range(1000)
     ]
     assert len(list(summary(tests, "out"))) <= 24
+
+
+def test_a_line_of_code_ends_where_the_terminal_does():
+    test = Figures("t.py::" + "x" * 60, "x.html", SECOND, SECOND, 1, "app.py:7: " + "y" * 60)
+    lines = list(summary([test], "out", 60))
+    [cut] = [line for line in lines if "app.py" in line]
+    assert cut == "            1 step, at app.py:7: " + "y" * 24 + "..."
+    assert f"       1 s  t.py::{'x' * 60}" in lines

@@ -165,7 +165,8 @@ class TestRecorder:
             return
         folder = _shown_path(self._folder, self._config.invocation_params.dir)
         terminalreporter.section("tracetools")
-        for line in summary(list(self._tests.values()), folder):
+        width = self._config.get_terminal_writer().fullwidth
+        for line in summary(list(self._tests.values()), folder, width):
             terminalreporter.line(line)
 
     def pytest_unconfigure(self) -> None:

@@ -48,8 +48,11 @@ class Figures(NamedTuple):
         return cls(test, file, profile.busy, blocked.total, blocked.steps, blocked.where, delay)
 
 
-def summary(tests: Sequence[Figures], folder: str) -> Iterator[str]:
-    """Yield the lines: three lists, and the files of the tests in them."""
+def summary(tests: Sequence[Figures], folder: str, width: int = 80) -> Iterator[str]:
+    """Yield the lines: three lists, and the files of the tests in them.
+
+    Names are shown whole. The text of a line of code ends where the terminal does.
+    """
     listed: dict[str, Figures] = {}
     for heading, most, value, more in _LISTS:
         heaviest = sorted(tests, key=lambda test: (-value(test), test.test))[:most]
@@ -59,7 +62,9 @@ def summary(tests: Sequence[Figures], folder: str) -> Iterator[str]:
         for test in found:
             listed[test.file] = test
             yield f"{amount(value(test)):>10}  {test.test}"
-            yield from more(test)
+            yield from (
+                line if len(line) <= width else f"{line[: width - 3]}..." for line in more(test)
+            )
     reports = "1 report" if len(tests) == 1 else f"{len(tests):,} reports"
     yield f"{reports} in {folder}{':' * bool(listed)}"
     for file in listed:

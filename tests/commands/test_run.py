@@ -485,6 +485,14 @@ def test_our_options_after_the_program_are_told(tmp_path):
     assert (tmp_path / "stack.html").exists()
 
 
+def test_a_program_that_refuses_our_option_is_told_where_it_belongs(tmp_path):
+    (tmp_path / "app.py").write_text("import sys; print('no -o'); sys.exit(2)")
+    status, output, errors = run("app.py", "-o", "x", folder=tmp_path)
+    assert (status, output) == (2, "no -o\n")
+    assert errors.startswith("\ntracetools: -o after app.py went to the program.")
+    assert "nothing was recorded" not in errors
+
+
 @pytest.mark.parametrize("quiet", [(), ("-q",)])
 def test_files_of_another_program_are_replaced_with_a_word_before_it_starts(tmp_path, quiet):
     program = "import sys, trio; print('runs', file=sys.stderr); trio.run(trio.sleep, 0)"

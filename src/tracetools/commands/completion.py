@@ -23,7 +23,7 @@ _EPILOG: Final = """\
 bash: eval "$(tracetools completion bash)" in ~/.bashrc. zsh: eval "$(tracetools completion zsh)"
 after compinit in ~/.zshrc. fish: tracetools completion fish | source in config.fish."""
 
-_FILES: Final = ("FILE", "OUT", "NAME", "DIR")
+_FILES: Final = ("FILE", "OUT", "DIR")
 """What the values of options are called that are files."""
 
 
@@ -86,7 +86,7 @@ def _takes(action: argparse.Action) -> str | tuple[str, ...]:
     metavar = str(action.metavar)
     if re.fullmatch(r"[a-z]+(\|[a-z]+)+", metavar):
         return tuple(metavar.split("|"))
-    return "files" if metavar in _FILES else "any"
+    return "files" if metavar in _FILES or action.dest == "output" else "any"
 
 
 def _text(parser: argparse.ArgumentParser, action: argparse.Action) -> str:

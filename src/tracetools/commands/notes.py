@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from tracetools.commands.program import Program
     from tracetools.core.profile import Profile
 
-__all__ = ["our_options_after", "what_did_not_join", "what_functions_would_show"]
+__all__ = ["WRONG_USE", "our_options_after", "what_did_not_join", "what_functions_would_show"]
 
 _MOST: Final = 80
 """Per cent of the busy time from which on one frame hides what it is spent on."""
 
-_WRONG_USE: Final = 2
+WRONG_USE: Final = 2
 """The exit status by which programs say that they were called wrongly."""
 
 _COMMON: Final = ("-q", "--quiet", "-o", "--output", "--clock", "--labels", "--delay", "--duration")
@@ -70,7 +70,7 @@ def our_options_after(program: Program | None) -> str:
 
 
 def _is_lost(word: str, program: Program) -> bool:
-    if program.status == _WRONG_USE:
+    if program.status == WRONG_USE:
         return True
     if program.source is not None:
         quoted = (f"{quote}{word}{quote}".encode() for quote in "'\"")

@@ -23,7 +23,8 @@ USAGE: Final = "tracetools run [options] (script | command | -m module | -c code
 
 _EPILOG: Final = """\
 What follows the script, the command, the module or the code belongs to the program. A python before
-it may stay: tracetools run python app.py."""
+it may stay. Examples: tracetools run app.py; tracetools run -o api -m uvicorn app:app --port 8000;
+tracetools run -o busy.svg python app.py."""
 
 
 def _seconds_of(name: str, text: str) -> float | None:
@@ -96,9 +97,10 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
     ("-o", "--output"): {
         "action": "append",
         "metavar": "NAME",
-        "help": "write NAME.html (the report), NAME.folded and NAME.profile.json (default: stack);"
-        " a name with the suffix of a format makes that file alone, as app.svg does. May be given"
-        " several times. A device or a pipe gets the stacks",
+        "help": "write NAME.html (the report), NAME.folded and NAME.profile.json (default: stack)."
+        " A name with the suffix of a format makes that file alone: .html, .svg, .folded, .json,"
+        " .speedscope.json, .pb.gz, .gecko.json, .pstats. May be given several times. A device or"
+        " a pipe gets the stacks, and so does - for standard output",
     },
     **{("--" + name.replace("_", "-"),): _switch(option) for name, option in RECORDED.items()},
     ("--subprocesses",): {

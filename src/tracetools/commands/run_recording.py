@@ -23,6 +23,7 @@ from tracetools.commands.signals import DeadlySignals
 from tracetools.commands.stderr import Stderr
 from tracetools.core.errors import LawError, TracetoolsError
 from tracetools.core.interruptions import Insist
+from tracetools.core.profile import Profile
 from tracetools.guest.messages import common
 from tracetools.output.formats.files import Rescue
 from tracetools.session.options import Options
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from tracetools.commands.family import Family
     from tracetools.commands.program import Program
-    from tracetools.core.profile import Profile
 
 __all__ = ["ProgramRecording"]
 
@@ -45,6 +45,9 @@ Python programs that this one starts are recorded with --subprocesses."""
 
 _TOO_EARLY: Final = """\
 tracetools: nothing was recorded: the program was over before its --delay was."""
+
+_TOO_SHORT: Final = """\
+tracetools: nothing was recorded: no loop had run when the --duration was over."""
 
 _REPLACED: Final = """\
 tracetools: the program becomes another one ({}), which is not recorded. Python programs are, with
@@ -236,7 +239,19 @@ class ProgramRecording:
         started = self._program is None or self._program.started
         if text or self._options.quiet or not started:
             return text
-        return _NOTHING_RECORDED if self._timed.has_begun else _TOO_EARLY
+        note = self._what_to_note(Profile())
+        is_misused = self._program is not None and self._program.status == notes.WRONG_USE
+        return (
+            note
+            if note and is_misused
+            else "\n\n".join(filter(None, (self._why_nothing(goes_on=goes_on), note)))
+        )
+
+    def _why_nothing(self, *, goes_on: bool) -> str:
+        """Return why there is nothing to write."""
+        if not self._timed.has_begun:
+            return _TOO_EARLY
+        return _TOO_SHORT if goes_on else _NOTHING_RECORDED
 
     def _conclude_with(self, own: Profile) -> str:
         """Write the files of all processes, and return the report; nothing if there is nothing."""

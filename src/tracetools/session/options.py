@@ -77,7 +77,8 @@ class Options:
     scheduled: bool | None = field(
         default=None,
         metadata=_option(
-            "tell scheduled time from idle time. By default this is done where the lens shows it"
+            "tell scheduled time from idle time. By default this is done where the lens shows it",
+            command="tell scheduled time, in which a task could step, from idle time",
         ),
     )
     await_stacks: bool = field(

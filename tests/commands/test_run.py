@@ -169,12 +169,10 @@ def test_files_are_written_and_named(tmp_path, backend):
     assert max(map(len, said.splitlines())) <= 100
 
 
-def test_the_line_that_blocks_is_reported(tmp_path):
+def test_what_blocks_is_reported(tmp_path):
     (tmp_path / "app.py").write_text(BLOCKED)
     said = run("app.py", folder=tmp_path).errors
-    answer = next(line for line in said.splitlines() if " (app.py:" in line)
-    assert ": time.sleep(" in answer
-    parts = ("recorded 1 loop", "What blocks the loop (parts of", answer, "Written:")
+    parts = ("recorded 1 loop", "What blocks the loop (parts of", ": once\n", "Written:")
     assert [said.index(part) for part in parts] == sorted(said.index(part) for part in parts)
 
 

@@ -27,6 +27,7 @@ from tracetools.core.origins import guessed_origin, merged_origins, origin_of
         ("<string>", "own"),
         ("cell 3", "own"),
         (tracetools.__file__, "library"),
+        (tracetools.__file__.replace("__init__.py", "demo/app.py"), "own"),
     ],
 )
 def test_the_origin_of_an_absolute_path(file, origin):

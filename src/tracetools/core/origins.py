@@ -30,6 +30,8 @@ def _folder_of(file: str) -> str:
 _STANDARD_LIBRARY: Final = _folder_of(os.__file__)
 _ZIPPED: Final = f"python{sys.version_info[0]}{sys.version_info[1]}.zip/"
 _OURS: Final = _folder_of(os.path.join(__file__, os.pardir))
+_DEMO: Final = _OURS + "demo/"
+"""The program of `tracetools demo`, which is a program like any other."""
 
 
 def origin_of(file: str) -> Origin:
@@ -40,6 +42,8 @@ def origin_of(file: str) -> Origin:
     if file.startswith("<"):
         return "runtime" if file.startswith("<frozen ") else "own"
     path = file.replace(os.sep, "/")
+    if path.startswith(_DEMO):
+        return "own"
     if _INSTALLED.search(path) or path.endswith(_COMPILED) or path.startswith(_OURS):
         return "library"
     if path.startswith(_STANDARD_LIBRARY) or _ZIPPED in path:

@@ -104,6 +104,27 @@ def is_golden(text, name):
     )
 
 
+def test_a_difference_explains_its_colours_and_other_graphs_have_none_to_explain():
+    legend = 'class="legend"'
+    text = draw(EXAMPLE, BEFORE)
+    assert legend in text
+    for words in ("less than before", "as before", "more than before"):
+        assert words in text
+    assert legend not in draw(EXAMPLE)
+
+
+def test_the_legend_of_a_difference_stands_apart_from_subtitle_and_frames():
+    for options, top in (({}, 48), ({"subtitle": "s"}, 72)):
+        root = parse(draw(EXAMPLE, BEFORE, **options))
+        [legend] = root.findall(f"{SVG}text[@class='legend']")
+        highest = min(
+            int(row.get("transform").partition(",")[2].rstrip(")"))
+            for row in root.iter(f"{SVG}g")
+            if row.get("class") == "row"
+        )
+        assert int(legend.get("y")) == top < highest
+
+
 def test_same_stacks_in_any_order_give_the_same_text():
     assert draw(dict(reversed(EXAMPLE.items()))) == draw(EXAMPLE)
 

@@ -207,7 +207,7 @@ _KINDS: Mapping[FrameKind, Palette] = {
     "await": _range(Colour(132, 178, 238), Colour(156, 198, 248)),
     "library": _range(Colour(186, 188, 192), Colour(200, 202, 206)),
     "runtime": _range(Colour(214, 216, 218), Colour(226, 228, 230)),
-    "state": _range(Colour(176, 148, 206), Colour(188, 160, 218)),
+    "state": _range(Colour(200, 178, 226), Colour(208, 188, 234)),
 }
 
 

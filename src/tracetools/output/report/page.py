@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tracetools.output.report.figures import Row
 
-_IN_SIGHT: Final = 2
+_IN_SIGHT: Final = 1
 """How many graphs a page has when it opens. The others are made when they are shown."""
 
 

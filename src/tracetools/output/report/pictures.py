@@ -9,7 +9,7 @@ from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.layout import arrange, place
 from tracetools.output.flamegraph.marks import NO_MARKS, place_marks
 from tracetools.output.flamegraph.palette import kind_colour
-from tracetools.output.flamegraph.svg import draw
+from tracetools.output.flamegraph.svg import SHOWN_ROOT, draw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,4 +68,4 @@ def _with_labels(layout: Layout, labels: Mapping[str, str]) -> Layout:
 
 
 def _painter(kind_of: Callable[[str], FrameKind]) -> Callable[[str], Colour]:
-    return lambda name: kind_colour(kind_of(name), name)
+    return lambda name: kind_colour("runtime" if name == SHOWN_ROOT else kind_of(name), name)

@@ -75,7 +75,7 @@ def _entry(entry: Entry) -> str:
     where = f' <span class="location">{escape(entry.location)}</span>' if entry.location else ""
     details = [entry.details] if entry.function and entry.details else []
     details += [f"for {entry.for_whom}"] if entry.for_whom else []
-    small = f' <span class="details">{escape("; ".join(details))}</span>' if details else ""
+    small = f' <span class="details">· {escape("; ".join(details))}</span>' if details else ""
     frame = f' data-frame="{escape(shown_name(entry.frame))}"' if entry.frame else ""
     return (
         f'<li title="{escape(entry.sentence)}"><span class="amount">{escape(entry.amount)}</span>'

@@ -29,6 +29,7 @@ MARKS = {
     "libraries/test_mcp.py": "once",
     "commands/test_demo.py": "once",
     "commands/test_real_programs.py": "once",
+    "docs/": "once",
     "output/flamegraph/test_browser.py": "once",
     "output/formats/test_consumers.py": "once",
     "output/report/test_browser.py": "once",

@@ -1,4 +1,4 @@
-"""Where the time of a trio or anyio program goes: by task and by span, as a flame graph.
+"""Where the time of a trio, anyio or asyncio program goes: by task and by span, as a flame graph.
 
 Names only: each is imported when it is asked for. So pytest, which imports our plugin wherever
 tracetools is installed, does not pay for what it does not use.

@@ -140,7 +140,7 @@ def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
     """Return the parser of the command line, and those of the commands by their names."""
     parser = argparse.ArgumentParser(
         prog="tracetools",
-        description="Where the time of a trio, asyncio or anyio program goes, by task and by span.",
+        description="Where the time of a trio, anyio or asyncio program goes, by task and by span.",
     )
     parser.add_argument("-V", "--version", action=_ShowVersion)
     commands = parser.add_subparsers(

@@ -1,0 +1,45 @@
+"""The same web application with Quart: one route computes, one blocks the loop, one waits."""
+
+import asyncio
+import hashlib
+import time
+
+from quart import Quart
+
+app = Quart(__name__)
+pool = asyncio.Semaphore(2)  # two connections to a database
+
+
+@app.get("/report/<int:year>")
+async def show_report(year):
+    return {"year": year, "seal": seal(20_000)}
+
+
+def seal(rounds):
+    data = b"report"
+    for _ in range(rounds):
+        data = hashlib.sha256(data).digest()
+    return data.hex()
+
+
+@app.get("/settings")
+async def show_settings():
+    return read_settings()
+
+
+def read_settings():
+    time.sleep(0.15)  # stands for a slow disk
+    return {"dark": True}
+
+
+@app.get("/book/<int:number>")
+async def show_book(number):
+    async with pool:
+        await asyncio.sleep(0.05)  # stands for a query
+    return {"number": number}
+
+
+@app.get("/cover/<int:number>")
+def draw_cover(number):  # not async: it runs in a worker thread
+    time.sleep(0.01)
+    return {"cover": number}

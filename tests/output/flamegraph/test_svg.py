@@ -108,7 +108,7 @@ def test_a_difference_explains_its_colours_and_other_graphs_have_none_to_explain
     legend = 'class="legend"'
     text = draw(EXAMPLE, BEFORE)
     assert legend in text
-    for words in ("less than before", "as before", "more than before"):
+    for words in ("self time grew", "self time shrank"):
         assert words in text
     assert legend not in draw(EXAMPLE)
 

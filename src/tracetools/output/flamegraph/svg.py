@@ -284,7 +284,8 @@ def _hex(colour: Colour) -> str:
 
 # -- frames ------------------------------------------------------------------------------------
 
-_SHOWN_ROOT = "all"
+SHOWN_ROOT = "all"
+"""What the root is called."""
 
 
 def _frames(layout: Layout, pen: _Pen, sheet: _Sheet) -> Iterator[str]:
@@ -336,7 +337,7 @@ class _Pen:
 
     def frame(self, box: Box) -> str:
         """Return one frame: its title, its rectangle, and its label if one fits."""
-        name = shown_name(box.name) if box.depth else _SHOWN_ROOT
+        name = shown_name(box.name) if box.depth else SHOWN_ROOT
         left = f"{100 * box.start / self._total:.4f}%"
         width = f"{100 * box.width / self._total:.4f}%"
         title, label, symbol = self._title(box, name), self._text(box, name), ""
@@ -361,7 +362,7 @@ class _Pen:
         return f"{100 * count / self._whole:.2f}%"
 
     def _colour(self, box: Box) -> Colour:
-        return self._palette(box.name or _SHOWN_ROOT)
+        return self._palette(box.name or SHOWN_ROOT)
 
     def _counts(self, box: Box, name: str) -> str:
         return f'data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'

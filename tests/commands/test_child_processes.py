@@ -33,8 +33,10 @@ def temporary():
 
 
 def stacks(folder):
+    """Return all stacks, also those whose time is that of functions below."""
     counts = read_folded(folder / "stack.folded").stacks
-    return {"|".join(frame.split(" (")[0] for frame in path) for path in counts}
+    names = (tuple(frame.split(" (")[0] for frame in path) for path in counts)
+    return {"|".join(path[:end]) for path in names for end in range(1, len(path) + 1)}
 
 
 def counted(said):

@@ -41,7 +41,7 @@ def folder(tmp_path):
 
 
 CASES = {
-    "tracetools co": {"completion"},
+    "tracetools comp": {"completion"},
     "tracetools --ver": {"--version"},
     "tracetools run --len": {"--lens"},
     "tracetools run --lens i": {"idle"},

@@ -33,6 +33,8 @@ def plan(monkeypatch):
     yield make
     for each in made:
         each.end()
+    for thread in running():
+        thread.join(10)  # one that has ended itself
     assert not running()
     assert not any(each in forks._followers for each in made)
 

@@ -18,12 +18,12 @@ def profile(main, other):
 def test_a_frame_with_nearly_all_busy_time_may_be_divided(monkeypatch):
     monkeypatch.setattr(notes, "why_not", "")
     assert notes.what_functions_would_show(profile(81, 19), is_on=False) == (
-        "main (app.py:3) has 81 % of the busy time; --functions divides it by functions."
+        "main (app.py:3) has 81 % of the busy time; --functions shows the functions in it."
     )
     monkeypatch.setattr(notes, "why_not", "it was installed without a compiler")
     said = notes.what_functions_would_show(profile(0, 5), is_on=False)
     assert said.startswith("other (app.py:9) has 100 % of the busy time")
-    assert said.endswith("without the native core: it was installed without a compiler.")
+    assert said.endswith("off by default: it was installed without a compiler.")
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ def test_files_of_another_program_are_named_before_they_are_replaced(folder):
     assert outputs.of_others(["app.py"]) == ""
     write_profile(folder / "x.profile.json", replace(PROFILE, programs=("app.py", "b,.py")))
     assert outputs.of_others(["uvicorn", "app.py"]) == ""
+    assert outputs.of_others(["p.py"]) != ""
     assert outputs.of_others(["other.py"]) == (
         "x.profile.json of app.py and b,.py is going to be replaced"
     )

@@ -45,8 +45,8 @@ def what_functions_would_show(profile: Profile, *, is_on: bool) -> str:
     share = 100 * busy[most] // sum(busy.values()) if busy[most] else 0
     if share <= _MOST:
         return ""
-    core = f" They are off by default without the native core: {why_not}." if why_not else ""
-    return f"{most} has {share} % of the busy time; --functions divides it by functions.{core}"
+    core = f" Without the native core they are off by default: {why_not}." if why_not else ""
+    return f"{most} has {share} % of the busy time; --functions shows the functions in it.{core}"
 
 
 def our_options_after(program: Program | None) -> str:

@@ -21,6 +21,9 @@ __all__ = ["FORMATS", "Format", "Look", "format_named", "known_suffixes"]
 _START: Final = 1 << 16
 """How many bytes of a file are read to know what it is."""
 
+_START_OF_PAGE: Final = 1 << 22
+"""Likewise, of a page: styles and scripts may come first."""
+
 
 class Look(NamedTuple):
     """How a profile is shown, where the format shows one lens, or labels.
@@ -138,13 +141,13 @@ def _write_profile(path: Path, profile: Profile, _: Look) -> None:
 # -- knowing what is there ---------------------------------------------------------------------
 
 
-def _start(path: Path) -> bytes:
+def _start(path: Path, most: int = _START) -> bytes:
     with path.open("rb") as file:
-        return file.read(_START)
+        return file.read(most)
 
 
 def _is_page(path: Path) -> bool:
-    start = _start(path)
+    start = _start(path, _START_OF_PAGE)
     return b"<html" in start and b"tracetools" in start
 
 

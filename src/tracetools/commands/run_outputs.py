@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import tempfile
 from functools import partial
@@ -132,7 +133,7 @@ class Outputs:
         for output in self:
             is_there = output.path.exists() and not output.is_stream
             known = output.format.programs(output.path) if is_there else []
-            if known and not any(name in each for each in known for name in program):
+            if known and not any(_names(each, name) for each in known for name in program):
                 replaced.append(output.path.name)
                 others += known
         if not replaced:
@@ -226,6 +227,11 @@ def _is_other(output: Output) -> bool:
     if output.is_stream or not path.exists() or not path.stat().st_size:
         return False
     return not output.format.is_one(path)
+
+
+def _names(text: str, program: str) -> bool:
+    """Whether a text, a name or the title of a report, names a program."""
+    return re.search(rf"(?<![\w.-]){re.escape(program)}(?![\w.-])", text) is not None
 
 
 def _joined(names: Iterable[str]) -> str:

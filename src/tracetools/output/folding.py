@@ -7,6 +7,7 @@ up.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -47,7 +48,7 @@ def fold_libraries(path: StackPath, kind_of: Callable[[Frame], FrameKind]) -> St
     for is_folded, run in runs:
         is_one = run is runs[-1][1] and len(run) == 1
         is_called = is_one and bool(folded) and kind_of(folded[-1]) in _CALLERS
-        folded += [_one_for(run)] if is_folded and not is_called else run
+        folded += [_one_for(tuple(run))] if is_folded and not is_called else run
     return tuple(folded)
 
 
@@ -79,9 +80,9 @@ def fold_labels(stacks: Mapping[LabelPath, int]) -> dict[LabelPath, int]:
     return summed
 
 
-def _one_for(run: Iterable[Frame]) -> Frame:
+@lru_cache(maxsize=1 << 13)
+def _one_for(frames: StackPath) -> Frame:
     """Return the frame that stands for several."""
-    frames = [*run]
     if len(frames) == 1 and frames[0].file == "":  # it was folded before
         return frames[0]
     if any(map(is_of_import, frames)):

@@ -39,6 +39,23 @@ class Place(NamedTuple):
     is_own: bool = True
 
 
+class _Node(NamedTuple):
+    """What is known of a stack: it follows from its parent and its last frame.
+
+    Attributes:
+        own: the innermost place of the program's own; None if there is none.
+        entered: the innermost task or span, whosever it is.
+        first, second: the outermost tasks or spans of the program.
+        route: the outermost span with a name that no function has.
+    """
+
+    own: Place | None = None
+    entered: Place | None = None
+    first: Frame | None = None
+    second: Frame | None = None
+    route: Frame | None = None
+
+
 class Places:
     """Finds places in the stacks of one profile.
 
@@ -49,7 +66,9 @@ class Places:
     """
 
     def __init__(self, profile: Profile) -> None:
-        self._entered = {path for path, times in profile.stacks.items() if times.entries}
+        self._stacks = profile.stacks
+        self._nodes: dict[StackPath, _Node] = {}
+        self._of_others: dict[str, bool] = {}
         self.is_guessed = not _sees_own(profile)
         origins = _without_unknown(profile.origins) if self.is_guessed else profile.origins
         self.kind_of = kinds_of(origins)
@@ -60,16 +79,7 @@ class Places:
         A task of a library is the program's if the program started it; what that task starts, and
         all tasks of servers, are not.
         """
-        for depth in range(len(path), 1, -1):
-            frame = path[depth - 1]
-            kind = self.kind_of(frame)
-            if kind == "own" or (kind == "span" and frame.file and not self.is_of_others(frame)):
-                return Place(frame.file, frame.line, frame.name, depth)
-            if kind in _FOLDED and path[:depth] in self._entered:
-                above = self.kind_of(path[depth - 2])
-                if above not in _OWN or is_of_server(frame):
-                    return None
-        return None
+        return self._node(path).own
 
     def line(self, path: StackPath) -> Place | None:
         """Return the place of a path that ends in a line: an await, or what blocks the loop.
@@ -85,30 +95,56 @@ class Places:
 
     def entered(self, path: StackPath) -> Place | None:
         """Return the innermost task or span, whosever it is."""
-        for depth in range(len(path), 1, -1):
-            if path[:depth] in self._entered:
-                frame = path[depth - 1]
-                return Place(frame.file or None, frame.line, frame.name, depth, is_own=False)
-        return None
-
-    def is_task_or_span(self, path: StackPath) -> bool:
-        """Whether tasks were spawned or spans opened with this stack."""
-        return path in self._entered
+        return self._node(path).entered
 
     def for_whom(self, path: StackPath, depth: int) -> str:
         """Return the route, span or task that work is done for; nothing if it is the place itself.
 
         That is the outermost one, but for the task in which all others were started.
         """
-        found: list[Frame] = []
-        for until in range(2, depth + 1):
-            frame = path[until - 1]
-            if self.kind_of(frame) in _OWN and path[:until] in self._entered:
-                found.append(frame)
-        routes = [frame for frame in found if self.kind_of(frame) == "span"]
-        others = found[1:] if len(found) > 1 and found[0] == path[1] else found
-        chosen = (routes or others)[:1]
-        return chosen[0].name if chosen and chosen[0] is not path[depth - 1] else ""
+        node = self._node(path[:depth])
+        is_first_of_all = node.second is not None and node.first == path[1]
+        chosen = node.route or (node.second if is_first_of_all else node.first)
+        return chosen.name if chosen is not None and chosen is not path[depth - 1] else ""
+
+    def _node(self, path: StackPath) -> _Node:
+        """Return what is known of a stack. It is found once for all stacks below it."""
+        missing: list[StackPath] = []
+        above = path
+        node = self._nodes.get(above)
+        while node is None and len(above) > 1:
+            missing.append(above)
+            above = above[:-1]
+            node = self._nodes.get(above)
+        node = node or _Node()
+        for below in reversed(missing):
+            node = self._nodes[below] = self._below(node, below)
+        return node
+
+    def _below(self, above: _Node, path: StackPath) -> _Node:
+        """Return what is known of a stack, by its parent."""
+        frame = path[-1]
+        kind = self.kind_of(frame)
+        times = self._stacks.get(path)
+        is_entered = times is not None and times.entries > 0
+        own = above.own
+        if kind == "own" or (kind == "span" and frame.file and not self.is_of_others(frame)):
+            own = Place(frame.file, frame.line, frame.name, len(path))
+        elif kind in _FOLDED and is_entered:
+            is_started_by_own = self.kind_of(path[-2]) in _OWN and not is_of_server(frame)
+            own = own if is_started_by_own else None
+        if not is_entered:
+            return above._replace(own=own)
+        entered = Place(frame.file or None, frame.line, frame.name, len(path), is_own=False)
+        if kind not in _OWN:
+            return above._replace(own=own, entered=entered)
+        return _Node(
+            own,
+            entered,
+            above.first or frame,
+            above.second or (frame if above.first else None),
+            above.route or (frame if kind == "span" else None),
+        )
 
     def packages_below(self, path: StackPath, depth: int) -> list[str]:
         """Return the packages whose functions run below a place, the outermost first."""
@@ -118,7 +154,12 @@ class Places:
 
     def is_of_others(self, frame: Frame) -> bool:
         """Whether the file of a frame belongs to a library or to Python."""
-        return self.kind_of(frame._replace(name="f")) in _FOLDED
+        file = frame.file or ""
+        known = self._of_others.get(file)
+        if known is None:
+            known = self.kind_of(frame._replace(name="f")) in _FOLDED
+            self._of_others[file] = known
+        return known
 
 
 def in_import(path: StackPath) -> bool:

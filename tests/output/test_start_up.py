@@ -20,6 +20,7 @@ def test_other_stacks_stay_as_they_are():
     assert start_up_apart((ROOT, TASK, MODULE)) == (ROOT, TASK, MODULE)
     assert start_up_apart((ROOT,)) == (ROOT,)
     assert start_up_apart(()) == ()
+    assert start_up_apart((TASK, IMPORT, MODULE)) == (TASK, IMPORT, MODULE)
 
 
 def test_doing_it_twice_changes_nothing():

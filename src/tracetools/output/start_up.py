@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import IMPORTING, Frame
+from tracetools.core.stacks import IMPORTING, ROOT, Frame
 from tracetools.output.frame_kinds import is_of_import
 
 if TYPE_CHECKING:
@@ -19,9 +19,12 @@ START_UP: Final = Frame("(start-up)", "")
 def start_up_apart(path: StackPath) -> StackPath:
     """Return a stack in which an import is below `START_UP`; any other stack stays as it is.
 
-    The frames above the import are left out. Stacks may be folded before.
+    The frames above the import are left out. Stacks may be folded before. Those that do not begin
+    with tracetools' own root are another tool's, and stay.
     """
+    if path[:1] != (ROOT,):
+        return path
     for depth, frame in enumerate(path):
-        if depth and is_of_import(frame):
-            return (path[0], START_UP, *path[depth + (frame == IMPORTING) :])
+        if is_of_import(frame):
+            return (ROOT, START_UP, *path[depth + (frame == IMPORTING) :])
     return path

@@ -260,8 +260,9 @@ def test_without_frames_of_libraries_there_is_no_switch(open_page, text):
     assert open_page(text).get_by_label("Show library frames").count() == 0
 
 
-def test_a_frame_that_is_folded_is_found_among_all_frames(open_page, mixed):
-    page = open_page(report_of_profile(mixed, GraphOptions()))
+def test_a_frame_that_is_folded_is_found_among_all_frames(open_page, profile):
+    libraries = dict.fromkeys(("app/db.py", "app/server.py"), "library")
+    page = open_page(report_of_profile(replace(profile, origins=libraries), GraphOptions()))
     page.locator(".figures tbody").get_by_role("button", name="query").click()
     assert page.get_by_label("Show library frames").is_checked()
     assert page.locator(".lens:not([hidden]) .match").count() > 0

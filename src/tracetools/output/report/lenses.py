@@ -9,7 +9,6 @@ from tracetools.output.flamegraph.marks import NO_MARKS, Marks
 from tracetools.output.report.packing import PackedTree, clean_label_of
 from tracetools.output.report.page import Graph
 from tracetools.output.report.pictures import Labelled, draw_picture
-from tracetools.output.report.tree import reversed_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,12 +77,11 @@ def make_variant(
     marks: Callable[[Lens], Marks] = no_marks,
 ) -> Variant:
     """Return the stacks of a tree as they are drawn; reversed, they have no marks."""
-    is_reversed = options.reverse_stack_order
-    packed = PackedTree(reversed_tree(tree) if is_reversed else tree, label_of)
+    packed = PackedTree(tree, label_of)
     kinds = packed.kinds(kind_of)
     return Variant(
         lambda lens: Labelled(packed.of_lens(lens), packed.labels, kinds),
-        no_marks if is_reversed else marks,
+        no_marks if options.reverse_stack_order else marks,
     )
 
 

@@ -6,35 +6,38 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
+from tracetools.core.stacks import ROOT
 from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
 from tracetools.output.flamegraph.marks import NO_MARKS
 from tracetools.output.formats.folded import SEPARATOR
-from tracetools.output.frame_kinds import frame_of_label, kinds_by_guess
-from tracetools.output.report.figures import Column, Figures, FiguresOfNodes, make_table, sum_up
+from tracetools.output.report.figures import Column, Figures, make_table
 from tracetools.output.report.lenses import (
     Variant,
     Words,
     draw_graph,
     graphs_with_time,
-    make_variant,
+    no_marks,
     options_of_page,
 )
+from tracetools.output.report.packed_folding import PackedFolding
 from tracetools.output.report.page import Report, write_page
-from tracetools.output.report.transforms import kinds_of_shown, variants_of
-from tracetools.output.report.tree import Counts, Tree
+from tracetools.output.report.pictures import Labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tracetools.core.profile import Lens
-    from tracetools.core.stacks import Frame
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.report.figures import Table
     from tracetools.output.report.page import Graph
 
     Packed = list[tuple[bytes, int]]
 
-_STATES: Final[dict[Frame, str]] = {IDLE: "idle", SCHEDULED: "scheduled"}
+_LEAVES: Final[tuple[tuple[Lens, bytes], ...]] = (
+    ("idle", SEPARATOR + IDLE.label.encode()),
+    ("scheduled", SEPARATOR + SCHEDULED.label.encode()),
+)
+_ROOT: Final = ROOT.label.encode()
 
 
 def report_of_stacks(graphs: Mapping[str, Packed], options: GraphOptions) -> str:
@@ -66,61 +69,44 @@ def make_report(graphs: Mapping[str, Packed], options: GraphOptions) -> Report:
 
 
 class _Stacks:
-    """The tree of packed stacks, with their counts by state."""
+    """Packed stacks by state, as they are in a file, and their figures."""
 
     def __init__(self, counts: Packed) -> None:
-        self._frames: dict[bytes, Frame] = {}
-        self._labels: dict[Frame, str] = {}
-        self.tree = Tree()
+        self.of_lens: dict[Lens, Packed] = {lens: [] for lens in LENSES}
+        self.of_lens["task"] = counts
         for packed, count in counts:
-            self._add(packed, count)
-        self.has_states = any(counts.idle or counts.scheduled for counts in self.tree.counts)
+            lens, stack = _state_of(packed)
+            self.of_lens[lens].append((stack, count))
+        self.has_states = bool(self.of_lens["idle"] or self.of_lens["scheduled"])
 
-    def _add(self, packed: bytes, count: int) -> None:
-        frames = self._frames
-        labels = packed.split(SEPARATOR)
-        try:
-            path = [frames[label] for label in labels]
-        except KeyError:
-            path = [self._frame(label) for label in labels]
-        state = _STATES.get(path[-1]) if len(path) > 1 else None
-        if state is None:
-            self.tree.add(self.tree.walk(path), Counts(busy=count, task=count))
-        else:
-            self.tree.add(self.tree.walk(path[:-1]), Counts(**{state: count}))
-
-    def _frame(self, label: bytes) -> Frame:
-        frame = self._frames.get(label)
-        if frame is None:
-            text = label.decode()
-            frame = self._frames[label] = frame_of_label(text)
-            self._labels.setdefault(frame, text)
-        return frame
-
-    def figures(self) -> Iterator[tuple[int, Figures]]:
-        """Yield the figures of all nodes that have any."""
-        for node, counts in enumerate(self.tree.counts):
-            if any(counts):
-                yield node, Figures(counts.busy, 0, counts.scheduled, counts.idle)
-
-    def label_of(self, frame: Frame) -> str:
-        """Return the label that a frame has in the file, or that of one for several."""
-        return self._labels.get(frame) or frame.label
-
-    def variants(self, options: GraphOptions) -> tuple[Variant, Variant]:
+    def variants(self) -> tuple[Variant, Variant]:
         """Return the stacks with frames of libraries folded, and as they are."""
-        kind_of = kinds_by_guess()
-        own, whole = variants_of(self.tree, kind_of)
-        kinds = kinds_of_shown(kind_of)
-        return (
-            make_variant(own, kinds, options, self.label_of),
-            make_variant(whole, kinds, options, self.label_of),
-        )
+        folding = PackedFolding()
+
+        def variant(transform: Callable[[bytes], bytes]) -> Variant:
+            return Variant(
+                lambda lens: Labelled(
+                    [(transform(stack), count) for stack, count in self.of_lens[lens]],
+                    None,
+                    folding.kind_of,
+                ),
+                no_marks,
+            )
+
+        return variant(folding.own_first), variant(folding.all_frames)
+
+
+def _state_of(packed: bytes) -> tuple[Lens, bytes]:
+    """Return the state that a stack ends in, busy without one, and the stack without it."""
+    for lens, leaf in _LEAVES:
+        if packed.endswith(leaf) and packed != leaf:
+            return lens, packed.removesuffix(leaf)
+    return "busy", packed
 
 
 def _by_state(stacks: _Stacks, options: GraphOptions) -> list[Graph]:
     """Return all four lenses of the stacks of the lens `task`."""
-    return graphs_with_time(stacks.variants(options), options)
+    return graphs_with_time(stacks.variants(), options)
 
 
 def _plain(read: Mapping[str, _Stacks], options: GraphOptions) -> list[Graph]:
@@ -129,7 +115,7 @@ def _plain(read: Mapping[str, _Stacks], options: GraphOptions) -> list[Graph]:
     return [
         draw_graph(
             Words(f"graph-{number}", name),
-            [variant.of_lens("busy") for variant in stacks.variants(options)],
+            [variant.of_lens("task") for variant in stacks.variants()],
             [NO_MARKS, NO_MARKS],
             options,
         )
@@ -140,15 +126,37 @@ def _plain(read: Mapping[str, _Stacks], options: GraphOptions) -> list[Graph]:
 def _table(read: Collection[_Stacks], options: GraphOptions) -> Table:
     """Return sums by label, and by state if the states are known."""
     show = amount_formatter(options.count_name or "", options.factor)
-    figures = sum_up(FiguresOfNodes(one.tree, one.figures(), one.label_of) for one in read)
     if not any(stacks.has_states for stacks in read):
+        figures = _sum_up(("busy", stacks.of_lens["task"]) for stacks in read)
         return make_table(figures, _plain_columns(show))
     shown: list[Lens] = [
-        lens
-        for lens in LENSES
-        if lens != "task" and any(getattr(each, lens) for each in figures.values())
+        lens for lens in LENSES if lens != "task" and any(one.of_lens[lens] for one in read)
     ]
+    figures = _sum_up((lens, one.of_lens[lens]) for lens in shown for one in read)
     return make_table(figures, _columns(shown, show))
+
+
+def _sum_up(counts: Iterable[tuple[Lens, Packed]]) -> dict[str, Figures]:
+    """Return the figures by label, in one pass over packed stacks."""
+    own: dict[Lens, dict[bytes, int]] = {lens: {} for lens in LENSES}
+    total: dict[bytes, int] = {}
+    for lens, stacks in counts:
+        of_lens = own[lens]
+        for packed, count in stacks:
+            labels = packed.split(SEPARATOR)
+            of_lens[labels[-1]] = of_lens.get(labels[-1], 0) + count
+            for label in {*labels}:
+                total[label] = total.get(label, 0) + (count if lens == "busy" else 0)
+    return {
+        label.decode(): Figures(
+            busy=own["busy"].get(label, 0),
+            total=total[label],
+            scheduled=own["scheduled"].get(label, 0),
+            idle=own["idle"].get(label, 0),
+        )
+        for label in total
+        if label != _ROOT
+    }
 
 
 def _columns(

@@ -34,12 +34,12 @@ class Labelled(NamedTuple):
 
     Attributes:
         counts: equal stacks add up.
-        labels: the label of each code.
+        labels: the label of each code; None if labels are packed themselves.
         kind_of: returns what kind of frame a label is.
     """
 
     counts: list[tuple[bytes, int]]
-    labels: Mapping[str, str]
+    labels: Mapping[str, str] | None
     kind_of: Callable[[str], FrameKind]
 
 
@@ -48,9 +48,10 @@ def draw_picture(stacks: Labelled, options: GraphOptions, marks: Marks = NO_MARK
 
     Without a palette in the options, colours are those of the kinds of frames.
     """
-    columns = arrange(stacks.counts)
+    columns = arrange(stacks.counts, reverse=options.reverse_stack_order)
     layout = place(columns, options.min_width, options.max_frames)
-    layout = _with_labels(layout, stacks.labels)
+    if stacks.labels is not None:
+        layout = _with_labels(layout, stacks.labels)
     marked = {} if options.reverse_stack_order else place_marks(layout.boxes, marks)
     amount = amount_formatter(options.count_name or "samples", options.factor)
     title = f"{options.heading}, {amount(layout.total)}"

@@ -124,25 +124,19 @@ def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
 
 def start_up_tree(tree: Tree) -> Tree:
     """Return the tree of all stacks as `start_up_apart` sets them apart, without their root."""
-    is_apart = [False]
+    is_ours, is_apart = [False], [False]
 
     def place(new: Tree, node: int, places: list[int]) -> int:
         parent, frame = tree.parents[node], tree.frames[node]
-        starts = bool(parent) and not is_apart[parent] and is_of_import(frame)
+        is_root = not parent and frame == ROOT
+        starts = is_ours[parent] and not is_apart[parent] and is_of_import(frame)
+        is_ours.append(is_ours[parent] or is_root)
         is_apart.append(is_apart[parent] or starts)
         if starts:
             start = new.child(0, START_UP)
             return start if frame == IMPORTING else new.child(start, frame)
-        if parent == 0 and frame == ROOT:
+        if is_root:
             return 0
         return new.child(places[parent], frame)
 
     return grown(tree, place)
-
-
-def reversed_tree(tree: Tree) -> Tree:
-    """Return the tree of all stacks from their innermost frames."""
-    new = Tree()
-    for path, counts in tree.rows():
-        new.add(new.walk(reversed(path)), counts)
-    return new

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import time
 
+import anyio
 import pytest
 
-from tracetools import observe
+from tracetools import observe, record
+from tracetools.core.labels import code_frame
 from tracetools.core.stacks import Frame
 from tracetools.recording import current
+from tracetools.recording.current import close_span, open_span
 from tracetools.recording.thread_work import work_of_task
 from tracetools.testing import ScriptedLoop
 
@@ -130,3 +133,27 @@ def test_an_error_of_ours_ends_the_recording_and_nothing_else(loop, caplog):
     work.end()
     assert loop.recorder.stopped
     assert "the work of a thread could not be recorded" in caplog.text
+
+
+def test_a_thread_works_in_the_span_of_its_function_that_the_task_has():
+    def work(): ...
+
+    frame = code_frame(work.__qualname__, work.__code__)
+
+    async def main():
+        opened = open_span(frame)
+        await anyio.to_thread.run_sync(work)
+        close_span(opened)
+        await anyio.to_thread.run_sync(work)
+
+    with record(await_stacks=False) as recording:
+        anyio.run(main)
+    recording.profile.check()
+    names = [
+        (tuple(each.name for each in path), times.entries)
+        for path, times in recording.profile.stacks.items()
+        if path[-1].name == work.__qualname__
+    ]
+    [(path, entries)] = names  # below the task, and not below itself
+    assert path.count(work.__qualname__) == 1
+    assert entries == 3

@@ -31,8 +31,11 @@ def test_a_profile_comes_back_without_loss(folder, suffix):
     assert read_profile(folder / "again.profile.json") == PROFILE
 
 
-def test_a_lens_is_chosen(folder):
+def test_a_lens_is_chosen(folder, capsys):
     assert main(["convert", "p.profile.json", "x.folded", "--lens", "idle"]) == 0
+    assert capsys.readouterr().err == (
+        "tracetools: wrote x.folded from a profile, with idle time\n"
+    )
     assert (folder / "x.folded").read_text() == "all-spans;main (app.py:3) 5000\n"
     assert main(["convert", "p.profile.json", "x.speedscope.json"]) == 0
     assert main(["convert", "x.speedscope.json", "y.folded", "--lens", "idle"]) == 0

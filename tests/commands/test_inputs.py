@@ -55,8 +55,8 @@ def test_what_was_read_is_not_replaced(folder):
 
 
 def test_what_a_file_was_taken_for_is_said(folder):
-    assert described(read_input(folder / "a.folded"), "busy") == (
+    assert described(read_input(folder / "a.folded")) == (
         "folded stacks of tracetools (microseconds)"
     )
-    assert described(read_input(folder / "b.folded"), "busy").startswith("folded stacks (of an unk")
-    assert "idle time" in described(read_input(folder / "p.profile.json"), "idle")
+    assert described(read_input(folder / "b.folded")).startswith("folded stacks (of an unknown")
+    assert described(read_input(folder / "p.profile.json")) == "a profile"

@@ -1,5 +1,7 @@
 """Files that add up."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +70,23 @@ def test_what_has_no_unit_counts_as_samples():
 def test_units_that_differ_do_not_add_up():
     with pytest.raises(StackFileError, match="file 1 has samples and file 0 has nanoseconds"):
         merged(of(PROFILE), read_bytes(b"x 2\n"))
+
+
+def peak_of(files):
+    """Return the most memory that it takes to add up as many files, in bytes."""
+    text = b"".join(b"all-spans;%d;%d 5\n" % (index, index % 97) for index in range(5000))
+    merger = Merger()
+    tracemalloc.start()
+    for index in range(files):
+        merger.add(read_bytes(text), f"file {index}")
+    try:
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_files_take_no_more_memory_than_two():
+    assert peak_of(12) < 1.2 * peak_of(2)
 
 
 def test_a_difference_adds_to_nothing():

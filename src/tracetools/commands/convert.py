@@ -59,6 +59,7 @@ def run(given: argparse.Namespace) -> int:
         say,
         source_of,
     )
+    from tracetools.core.profile import Profile
     from tracetools.output.formats.writing import format_of, write
     from tracetools.output.merging import stacks_of
 
@@ -66,8 +67,10 @@ def run(given: argparse.Namespace) -> int:
     check_not_read(given.output, [given.input])
     content = read_input(given.input, lens=given.lens)
     lens = lens_of(given.lens, [content])
-    if format_of(given.output) == "folded":
+    is_one_lens = format_of(given.output) in ("folded", "pstats")
+    if is_one_lens:
         stacks_of(content, lens, source_of(given.input))  # which says so if there are none
     write(given.output, content.content, lens=lens, unit=content.unit)
-    say(f"wrote {given.output} from {described(content, lens)}")
+    shown = f", with {lens} time" if isinstance(content.content, Profile) and is_one_lens else ""
+    say(f"wrote {given.output} from {described(content)}{shown}")
     return 0

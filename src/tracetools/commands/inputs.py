@@ -85,10 +85,10 @@ def check_not_read(target: Path, read: Iterable[Path]) -> None:
             raise CommandError(f"{target} would replace what it is made from: choose another name")
 
 
-def described(content: Content, lens: Lens) -> str:
+def described(content: Content) -> str:
     """Return in words what a file was taken for, and what its numbers are."""
     if isinstance(content.content, Profile):
-        return f"{content.description} ({lens} time where one is asked for)"
+        return content.description
     return f"{content.description} ({content.unit or 'of an unknown unit, kept as it is'})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.output.formats.test_profile_json import GOOD
@@ -14,7 +14,11 @@ from tracetools.core.stacks import Times
 from tracetools.output.formats.content import Content
 from tracetools.output.formats.reading import load_content
 
-relaxed = settings(deadline=None, max_examples=50)
+relaxed = settings(
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 """For tests whose values take long to draw."""
 
 PROFILE = replace(

@@ -130,6 +130,14 @@ def test_a_lens_by_locations_keeps_all_time(profile):
     assert labels == fold(profile, "busy", "location").keys()
 
 
+def test_the_frames_of_all_samples_are_bounded(monkeypatch):
+    monkeypatch.setattr(content, "MAX_FRAMES_READ", 5)
+    sums = Sums()
+    sums.add([b"a"] * 3, 1, "here")
+    with pytest.raises(MalformedError, match=r"^there: its stacks have more than 5 frames"):
+        sums.add([b"a"] * 3, 1, "there")
+
+
 def test_stacks_of_labels_become_paths_of_frames():
     folded = Sums()
     folded.add([b"all-spans", b"a (b.py:7)"], 5, "")

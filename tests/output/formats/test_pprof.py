@@ -62,15 +62,17 @@ def foreign(*samples, types=("samples/count", "cpu/nanoseconds"), default=""):
 # ------------------------------------------------------------------------------------- round trips
 
 
-def small(profile):
-    """Return whether each number fits into 63 bits, with worker threads' time added."""
-    return all(
-        max(*times, times.busy + times.thread) <= LARGEST for times in profile.stacks.values()
-    )
+def within_63_bits(profile):
+    """Return a profile with numbers that pprof can hold, with worker threads' time added."""
+    half = LARGEST // 2
+    stacks = {
+        path: Times(*(min(each, half) for each in times)) for path, times in profile.stacks.items()
+    }
+    return replace(profile, stacks=stacks)
 
 
 @relaxed
-@given(PROFILES.filter(small))
+@given(PROFILES.map(within_63_bits))
 def test_any_profile_is_read_as_it_was_written(profile):
     assert parse_pprof(format_pprof(profile, "", compressed=False)).content == profile
 
@@ -153,7 +155,7 @@ def test_functions_have_no_system_name():
 def test_the_last_type_is_read_and_inlined_functions_are_frames():
     content = read_bytes(foreign(([2], [1, 10]), ([2, 1], [3, 30]), ([3, 1], [0, 5])))
     assert content.unit == "nanoseconds"
-    assert content.description == "pprof: cpu (nanoseconds)"
+    assert content.description == "pprof: cpu"
     assert sorted(content.content.packed) == [
         (b"main (a.py:7)\x000xbeef", 5),
         (b"main (a.py:7)\0main (a.py:7)\0work", 30),

@@ -54,6 +54,10 @@ MAX_PACKED_BYTES: Final = 1 << 28
 """How long all distinct stacks of a file may be together, of a format that has tables. Without this
 bound, a small file can ask for more memory than there is."""
 
+MAX_FRAMES_READ: Final = 100_000_000
+"""How many frames the stacks of all samples of such a file may have. Without this bound, a small
+file can ask for hours."""
+
 _Value = TypeVar("_Value")
 
 MAX_NUMBER: Final = 10**100
@@ -135,6 +139,7 @@ class Sums:
     def __init__(self) -> None:
         self._sums: dict[bytes, int | Fraction] = {}
         self._bytes = 0
+        self._frames = 0
 
     def add(self, labels: Iterable[bytes], value: int | Fraction, where: str) -> None:
         """Add the number of a stack, whose labels come from the root.
@@ -149,6 +154,9 @@ class Sums:
             parts.append(label)
             if length > MAX_PACKED_BYTES:
                 raise self._too_much(where)
+        self._frames += len(parts)
+        if self._frames > MAX_FRAMES_READ:
+            raise MalformedError(f"{where}: its stacks have more than {MAX_FRAMES_READ:,} frames")
         packed = SEPARATOR.join(parts)
         if packed not in self._sums:
             self._bytes += length

@@ -241,7 +241,7 @@ def parse_pprof(data: bytes, lens: str | None = None) -> Content:
     scale = PER_NANOSECOND.get(unit, 1)
     shown = NANOSECONDS if unit in PER_NANOSECOND else SAMPLES if unit == "count" else unit
     stacks = _stacks(tables, chosen, scale)
-    return Content(stacks, shown, f"pprof: {wanted} ({unit})", tuple(names))
+    return Content(stacks, shown, f"pprof: {wanted}", tuple(names))
 
 
 def _stacks(tables: Tables, chosen: int, scale: int) -> Folded:

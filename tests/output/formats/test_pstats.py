@@ -88,7 +88,8 @@ def test_what_cprofile_writes_is_read(tmp_path):
         return sum(range(number))
 
     def outer():
-        return [inner(10_000) for _ in range(20)]
+        for _ in range(20):
+            inner(10_000)
 
     profiler = cProfile.Profile()
     profiler.runcall(outer)

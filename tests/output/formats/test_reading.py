@@ -14,7 +14,7 @@ from tracetools.output.formats.reading import load_content, read
 from tracetools.output.formats.writing import encode
 
 KINDS = {
-    ".folded": "folded stacks",
+    ".folded": "folded stacks of tracetools",
     ".profile.json": "a profile",
     ".speedscope.json": "speedscope: busy",
     ".pb": "pprof of tracetools",

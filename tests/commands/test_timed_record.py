@@ -64,7 +64,8 @@ def runs(recording):
 def test_without_a_window_it_is_entered_at_once(make, clock):
     recording, timed, _ = make(ALWAYS)
     assert timed.has_begun
-    timed.start(recording.__enter__)
+    timed.enter(recording.__enter__)
+    timed.start()
     asyncio.run(work(clock))
     timed.end()
     recording.__exit__()
@@ -75,7 +76,8 @@ def test_without_a_window_it_is_entered_at_once(make, clock):
 def test_it_begins_and_ends_at_its_moments(make, clock):
     window = Window.from_now(1, 2)
     recording, timed, ended = make(window)
-    timed.start(recording.__enter__)
+    timed.enter(recording.__enter__)
+    timed.start()
     asyncio.run(work(clock))
     assert not timed.has_begun
     (begins, begin), (ends, end) = timed._moments.plan
@@ -93,7 +95,8 @@ def test_a_window_that_has_begun_is_entered_at_once(make, clock):
     window = Window.from_now(1, None)
     clock.tick(2_000_000_000)
     recording, timed, _ = make(window)
-    timed.start(recording.__enter__)
+    timed.enter(recording.__enter__)
+    timed.start()
     assert recording._is_used
     timed.end()
     recording.__exit__()
@@ -102,7 +105,8 @@ def test_a_window_that_has_begun_is_entered_at_once(make, clock):
 @pytest.mark.parametrize("how", ["end", "forked"])
 def test_nothing_is_left_of_what_did_not_begin(make, how):
     recording, timed, _ = make(Window.from_now(1, None))
-    timed.start(recording.__enter__)
+    timed.enter(recording.__enter__)
+    timed.start()
     getattr(timed, how)()
     assert (asyncio_patches._listeners, trio_patches._instruments) == ((), ())
     assert not recording._is_used

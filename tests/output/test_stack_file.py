@@ -22,7 +22,6 @@ from tracetools.guest import threads as hidden_threads
 from tracetools.guest.threads import running
 from tracetools.output import stack_file
 from tracetools.output.formats.folded import read_folded
-from tracetools.output.formats.profile_json import read_profile
 from tracetools.output.stack_file import NoStackFile, StackFile, fold
 
 
@@ -30,11 +29,8 @@ def profile(microseconds: int = 1) -> Profile:
     return Profile(stacks={(ROOT,): Times(busy=1000 * microseconds)}, duration=1000 * microseconds)
 
 
-def make(path, snapshot=profile, *, with_profile=False, **options) -> StackFile:
-    file = StackFile(path, snapshot, **{"flush_interval": None, **options})
-    if with_profile:
-        file.add_profile()
-    return file
+def make(path, snapshot=profile, **options) -> StackFile:
+    return StackFile(path, snapshot, **{"flush_interval": None, **options})
 
 
 def names_in(folder: Path) -> list[str]:
@@ -310,7 +306,7 @@ def test_a_new_file_is_for_its_owner_alone(tmp_path):
 
 def test_a_pipe_is_not_opened_before_it_is_written(tmp_path):
     os.mkfifo(tmp_path / "stack.folded")
-    file = make(tmp_path / "stack", with_profile=True, flush_interval=5)
+    file = make(tmp_path / "stack", flush_interval=5)
     threads = len(hidden_threads.running())
     file.start()
     assert len(hidden_threads.running()) == threads
@@ -319,12 +315,12 @@ def test_a_pipe_is_not_opened_before_it_is_written(tmp_path):
     file.close()
     assert os.read(reading, 100) == b"all-spans 1\n"
     os.close(reading)
-    assert names_in(tmp_path) == ["stack.folded", "stack.profile.json"]
+    assert names_in(tmp_path) == ["stack.folded"]
 
 
 def test_beside_a_device_that_was_given_no_file_is_made():
-    file = make("/dev/null", with_profile=True)
-    assert (file.path, file.profile_path) == (Path("/dev/null"), None)
+    file = make("/dev/null")
+    assert file.path == Path("/dev/null")
     file.close()
     assert not os.path.exists("/dev/null.folded")
 
@@ -506,23 +502,6 @@ def test_a_file_that_ends_during_a_pause_is_not_flushed_any_more(tmp_path):
     assert running() == ()
 
 
-def test_the_profile_is_written_with_the_stacks_of_the_same_moment(tmp_path):
-    counts = iter(range(1, 100))
-    file = make(tmp_path / "stack", lambda: profile(next(counts)), with_profile=True)
-    for expected in (1, 2):
-        file.write()
-        assert read_profile(tmp_path / "stack.profile.json") == profile(expected)
-        assert file.path.read_text() == f"all-spans {expected}\n"
-
-
-def test_a_profile_that_cannot_be_written_does_not_take_the_stacks_with_it(tmp_path):
-    file = make(tmp_path / "stack", with_profile=True)
-    (tmp_path / "stack.profile.json").mkdir()
-    with pytest.raises(StackFileError, match="cannot write profile"):
-        file.write()
-    assert file.path.read_text() == "all-spans 1\n"
-
-
 def test_without_an_interval_there_is_no_thread(tmp_path):
     file = make(tmp_path / "stack")
     threads = len(hidden_threads.running())
@@ -609,20 +588,18 @@ def test_an_end_that_cannot_write_is_logged_and_does_not_raise(tmp_path, full_di
     assert len(errors()) == 1
 
 
-def test_a_close_that_cannot_write_puts_the_files_elsewhere(tmp_path, errors, monkeypatch):
+def test_a_close_that_cannot_write_puts_the_file_elsewhere(tmp_path, errors, monkeypatch):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "b"))
-    file = make(tmp_path / "a" / "stack", with_profile=True)
+    file = make(tmp_path / "a" / "stack")
     file.path.unlink()
     file.path.parent.rmdir()
     file.close()
     [folder] = (tmp_path / "b").iterdir()
-    assert names_in(folder) == ["stack.folded", "stack.profile.json"]
-    assert [said.partition("; it is in ")[2] for said in errors()] == [
-        f"{folder}/stack.profile.json",
-        f"{folder}/stack.folded",
-    ]
+    assert names_in(folder) == ["stack.folded"]
+    [said] = errors()
+    assert said.endswith(f"; it is in {folder}/stack.folded")
     file.close()
     assert names_in(tmp_path / "b") == [folder.name]
 

@@ -127,6 +127,7 @@ class Children(Follower):
         self._record = child.record
         self._ending.last_work = child.finish
         self._ending.before_exec = child.before_exec
+        child.wait()
 
     def _before_exec(
         self, path: Any, argv: Sequence[Any], environment: Mapping[Any, Any] | None
@@ -197,6 +198,7 @@ def record_this_process(family: Family) -> None:
     child.children.start()
     child.wakeup_fd.start()
     ending.start()
+    child.wait()
 
 
 class _Child:
@@ -223,7 +225,12 @@ class _Child:
 
     def start(self) -> None:
         """Record, as soon as it is to be."""
-        self._timed.start(self.record.follow)
+        self._timed.enter(self.record.follow)
+
+    def wait(self) -> None:
+        """Wait for the moments of the recording, if it has any."""
+        with contextlib.suppress(RuntimeError):  # no thread can be started: it lasts to the end
+            self._timed.start()
 
     def finish(self) -> None:
         """End the recording and write the profile. A second time does nothing. Never raises."""

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import notes, summary, tables
+from tracetools.commands import CommandError, notes, summary, tables
 from tracetools.commands.run_formats import Look
 from tracetools.commands.run_options import RECORDED
 from tracetools.commands.run_outputs import Outputs
@@ -126,7 +126,7 @@ class ProgramRecording:
             window=window,
         )
         self._timed = TimedRecord(self._record, window, self.end_early)
-        self._timed.start(self._record.__enter__)
+        self._timed.enter(self._record.__enter__)
         self._children = Children(self._family, self._record, ending)
         self._children.start()
         self._wakeup_fd = WakeupFd()
@@ -136,6 +136,10 @@ class ProgramRecording:
             with contextlib.suppress(OSError):
                 os.environ.update(self._family.environment(expected=False))
         DeadlySignals(self.finish).catch()
+        try:
+            self._timed.start()
+        except RuntimeError as error:
+            raise CommandError(f"--delay and --duration need a thread: {error}") from error
 
     def _command(self) -> dict[str, Any]:
         """Return what the program needs that this one may become."""

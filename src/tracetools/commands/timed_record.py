@@ -44,17 +44,20 @@ class TimedRecord(forks.Follower):
         """How many loops that ran before the window have not joined yet."""
         return 0 if self._late is None else self._late.missing
 
-    def start(self, enter: Callable[[], object]) -> None:
-        """Enter the recording by `enter`, unless it begins later.
-
-        Raises:
-            RuntimeError: no thread can be started.
-        """
+    def enter(self, enter: Callable[[], object]) -> None:
+        """Enter the recording by `enter`, unless it begins later: then list loops until then."""
         if self._late is None:
             enter()
         else:
             forks.follow(self)
             self._late.watch()
+
+    def start(self) -> None:
+        """Wait for the moments from now on: all is prepared for them.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
         self._moments.start()
 
     def end(self) -> None:

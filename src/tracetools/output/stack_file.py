@@ -2,7 +2,7 @@
 
 The file is always complete: a killed process leaves that of the last flush. A failing write is
 logged once and never stops the program; the last good file stays. What cannot be written at the end
-goes into a temporary folder. With the stack file goes the profile, if that is wanted.
+goes into a temporary folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from tracetools.guest.threads import HiddenThread
 from tracetools.output.formats.files import PRIVATE, Rescue, explain, is_device_or_pipe
 from tracetools.output.formats.folded import write_folded
 from tracetools.output.formats.names import with_suffix
-from tracetools.output.formats.profile_json import write_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +76,6 @@ class StackFile:
 
     Attributes:
         path: of the file.
-        profile_path: of the profile; ``None`` if that is not written.
         messages: where messages go.
         is_alone: whether the given path is a device or a pipe, so that no file can stand beside it.
 
@@ -99,7 +97,6 @@ class StackFile:
         _check_options(lens, labels, flush_interval)
         self.is_alone = is_device_or_pipe(path)
         self.path = _absolute(Path(path) if self.is_alone else _with_suffix(path))
-        self.profile_path: Path | None = None
         self._is_stream = is_device_or_pipe(self.path)
         self._was_made = self._was_written = self._is_left = False
         self._snapshot = snapshot
@@ -118,11 +115,6 @@ class StackFile:
         self._is_paused = self._failing = False
         self._create()
 
-    def add_profile(self) -> None:
-        """Write all of the profile as well, beside the file, if anything can stand there."""
-        if not self.is_alone:
-            self.profile_path = with_suffix(self.path, ".profile.json")
-
     def write(self) -> Path:
         """Write the file now. In a forked copy of the process this does nothing.
 
@@ -138,12 +130,7 @@ class StackFile:
         return self.path
 
     def _store(self, profile: Profile) -> None:
-        """Write each file, also if another one cannot be written."""
-        try:
-            if self.profile_path is not None:
-                write_profile(self.profile_path, profile)
-        finally:
-            self._store_stacks(self.path, profile)
+        self._store_stacks(self.path, profile)
 
     def _store_stacks(self, path: Path, profile: Profile) -> None:
         write_folded(path, fold(profile, self._lens, self._labels))
@@ -270,8 +257,6 @@ class StackFile:
     def _rescue(self) -> None:
         """Write what cannot be written into a temporary folder. Log where it is then."""
         rescue, profile = Rescue(), self._snapshot()
-        if self.profile_path is not None:
-            rescue.write(self.profile_path, partial(write_profile, profile=profile))
         rescue.write(self.path, partial(self._store_stacks, profile=profile))
         for sentence in rescue.said:
             self.messages.error("%s", sentence)

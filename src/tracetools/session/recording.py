@@ -41,7 +41,6 @@ class Recording(Follower):
         options: what is recorded.
         closes: whether it is going to be closed; then the file need not be written each time that
             no loop is left, which may be often.
-        with_profile: whether all of the profile is written as well, beside the stack file.
         messages: where messages go.
 
     Attributes:
@@ -56,7 +55,6 @@ class Recording(Follower):
         options: Options,
         *,
         closes: bool = False,
-        with_profile: bool = False,
         messages: Messages = to_log,
     ) -> None:
         _check_interpreter()
@@ -91,8 +89,6 @@ class Recording(Follower):
             else StackFile(stack_file, self.recorder.profile, **how)
         )
         self._file.messages = messages
-        if with_profile:
-            self.file.add_profile()
 
     def __repr__(self) -> str:
         profile = self.profile

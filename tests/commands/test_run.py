@@ -165,7 +165,7 @@ def test_files_are_written_and_named(tmp_path, backend):
     assert f"tracetools: recorded 1 loop ({backend.removeprefix('anyio-')})" in said
     assert "What computes (parts of" in said
     assert "What is waited for" in said
-    assert "Written: stack.folded and stack.html" in said
+    assert "Written: stack.folded and stack.html\nOpen stack.html in a browser" in said
     assert max(map(len, said.splitlines())) <= 100
 
 

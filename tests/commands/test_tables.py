@@ -236,6 +236,12 @@ def test_what_to_open_is_relative_to_the_folder(here, folder):
 
 
 def test_what_was_not_written_is_not_named():
+    report = [Path("/a/app.profile.json"), Path("/a/app.folded"), Path("/a/app.html")]
+    assert what_to_open(report, Path("/a")).splitlines() == [
+        "Written: app.profile.json; for more: tracetools report app.profile.json",
+        "Written: app.folded and app.html",
+        "Open app.html in a browser; click a frame to zoom in.",
+    ]
     assert what_to_open([Path("/a/app.folded")], Path("/home")) == "Written: /a/app.folded"
     assert what_to_open([], Path("/home")) == ""
 

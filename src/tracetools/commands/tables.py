@@ -148,19 +148,23 @@ def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
 
 
 def what_to_open(files: Sequence[Path], here: Path) -> str:
-    """Return where files are, relative to a folder, and how to open a profile and a graph."""
+    """Return where files are, relative to a folder, and how to open a profile and pictures."""
     shown = [path.relative_to(here) if path.is_relative_to(here) else path for path in files]
-    profile, graph = (
+    profile, report, graph = (
         next((path for path in shown if path.name.endswith(ending)), None)
-        for ending in (".profile.json", ".svg")
+        for ending in (".profile.json", ".html", ".svg")
     )
     lines = []
     if profile is not None:
-        lines.append(f"Written: {profile}; for a report: tracetools render {profile} --html")
+        how = f"for more: tracetools report {profile}"
+        if report is None:
+            how = f"for a report: tracetools render {profile} --html"
+        lines.append(f"Written: {profile}; {how}")
     if others := " and ".join(str(path) for path in shown if path is not profile):
         lines.append(f"Written: {others}")
-    if graph is not None:
-        lines.append(f"Open {graph} in a browser; click a frame to zoom in.")
+    picture = report or graph
+    if picture is not None:
+        lines.append(f"Open {picture} in a browser; click a frame to zoom in.")
     return "\n".join(lines)
 
 

@@ -131,7 +131,7 @@ def test_stacks_that_count_something_else_are_a_table(capsys):
         (["bad.folded"], "bad.folded"),
         (["."], "cannot read ."),
         (["s.profile.json", "s.folded"], "do not add up"),
-        (["s.folded", "other.folded"], "files in samples and in "),
+        (["s.folded", "other.folded"], "in samples do not add up"),
         (["s.profile.json", "--sort", "self"], "--sort orders a table"),
         (["s.profile.json", "--libraries"], "--libraries unfolds"),
         (["s.profile.json", "--lens", "idle"], "--lens chooses"),

@@ -1,23 +1,21 @@
 """Tables as text, letter by letter."""
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tracetools import LawError, Profile
 from tracetools.commands.tables import (
+    lint_line,
     shorten,
     top_stacks,
     totals,
     what_is_left_out,
     what_ran,
-    what_stands_out,
     what_to_open,
 )
-from tracetools.core.buckets import bucket_of
-from tracetools.core.histogram import Histogram
-from tracetools.core.stacks import KINDS, ROOT, Blocks, Frame, Times
+from tracetools.core.stacks import ROOT, Frame, Times
+from tracetools.output.lints import Lint
 
 MAIN = Frame("main", "/home/me/app.py", 3)
 PART = Frame("Shop.load_part", "src\\shop\\parts.py", 120)
@@ -108,118 +106,25 @@ def test_what_ran(profile, text):
 LINE = Frame("blocks the loop", "shop/parts.py", 127)
 
 
-def test_without_lints_there_is_no_text():
-    assert what_stands_out(PROFILE) == what_stands_out(Profile()) == ""
-
-
-def blocks_of(*maxima):
-    """Return as many blocking steps, each of a function of its own."""
-    return {
-        (ROOT, Frame(f"f{index}", "app.py", index)): Blocks(1, most * MS, most * MS)
-        for index, most in enumerate(maxima)
-    }
-
-
-def test_the_heaviest_lints_are_shown():
-    profile = Profile(blocking=blocks_of(500, 400, 300), blocking_threshold=100 * MS)
-    assert what_stands_out(profile).splitlines() == [
-        "What stands out:",
-        "  blocks: 1 step over 100 ms, which took 500 ms: all-spans > f0 (app.py:0)",
-        "  blocks: 1 step over 100 ms, which took 400 ms: all-spans > f1 (app.py:1)",
-        "  blocks: 1 step over 100 ms, which took 300 ms: all-spans > f2 (app.py:2)",
-    ]
-
-
-def test_what_concerns_the_whole_program_takes_no_room_from_lines_to_mend():
-    """As on a busy machine, where tasks are delayed, and nothing may run for some time."""
-    kinds = ("growing-queue", "scheduling-delay", "stopped", "starved", "untracked", "forks")
-    profile = Profile(
-        duration=4000 * MS,
-        blocking_threshold=100 * MS,
-        blocking=blocks_of(900, 700, 500, 400, 300, 200),
-        stalls={(Frame(KINDS[kind], ""),): Blocks(1, 600 * MS, 600 * MS) for kind in kinds[2:4]},
-        queue_trend=tuple(range(0, 10**6, 10**5)),
-        scheduling_delay=Histogram(200 * 800 * MS, 800 * MS, {bucket_of(800 * MS): 200}),
-        untracked=1,
-        forks=1,
-    )
-    _, *lines, more = what_stands_out(profile).splitlines()
-    found = Counter(line.split(":")[0].strip() for line in lines)
-    assert found == {"blocks": 5} | dict.fromkeys(kinds, 1)
-    assert more == "  ... and 1 more: see the report"
-
-
-def test_lints_of_all_kinds_are_shown_first():
-    profile = Profile(
-        stacks={
-            (ROOT, MAIN): Times(busy=2 * 10**9, steps=1, entries=1),
-            (ROOT, QUERY): Times(left_open=2),
-        },
-        blocking_threshold=100 * MS,
-        blocking={
-            (ROOT, MAIN, PART, LINE): Blocks(3, 900 * MS, 400 * MS),
-            **blocks_of(400, 300),
-        },
-        untracked=1,
-    )
-    assert what_stands_out(profile).splitlines() == [
-        "What stands out:",
-        "  never-yielded: ran for 2 s, with at most one pause: all-spans > main (app.py:3)",
-        (
-            "  blocks: 3 steps over 100 ms, 900 ms in all, at most 400 ms:"
-            " ... > Shop.load_part (parts.py:127)"
-        ),
-        "  blocks: 1 step over 100 ms, which took 400 ms: all-spans > f0 (app.py:0)",
-        "  blocks: 1 step over 100 ms, which took 300 ms: all-spans > f1 (app.py:1)",
-        "  left-open: 2 spans were open when the task had finished: all-spans > query (unknown)",
-        "  untracked: 1 task could not be tracked",
-    ]
-
-
-def test_the_longest_blocking_step_is_shown_if_its_stack_is_not():
-    frames = [Frame(f"g{index}", "app.py", index) for index in range(5)]
-    heaviest = {(ROOT, frame): Blocks(9, 9000 * MS, 1000 * MS) for frame in frames}
-    profile = Profile(blocking=heaviest | {(ROOT, PART, LINE): Blocks(1, 1500 * MS, 1500 * MS)})
-    assert what_stands_out(profile).splitlines() == [
-        "What stands out:",
-        *(
-            f"  blocks: 9 steps, 9 s in all, at most 1 s: all-spans > g{index} (app.py:{index})"
-            for index in range(5)
-        ),
-        "  ... and 1 more: see the report",
-        "The longest blocking step took 1.5 s: all-spans > Shop.load_part (parts.py:127)",
-    ]
-
-
 @pytest.mark.parametrize(
     ("path", "end"),
     [
-        ((ROOT, MAIN, Frame("blocks the loop")), "all-spans > main (app.py:3)"),
-        ((Frame("blocks the loop"),), "blocks the loop (unknown)"),
-        ((LINE,), "blocks the loop (parts.py:127)"),
+        (None, ""),
+        ((ROOT, MAIN, PART, LINE), ": all-spans > main > Shop.load_part (parts.py:127)"),
+        ((ROOT, MAIN, Frame("blocks the loop")), ": all-spans > main (app.py:3)"),
+        ((Frame("blocks the loop"),), ": blocks the loop (unknown)"),
+        ((LINE,), ": blocks the loop (parts.py:127)"),
     ],
 )
-def test_a_blocking_step_without_a_line_or_a_function(path, end):
-    profile = Profile(blocking={path: Blocks(1, 5 * MS, 5 * MS)})
-    assert what_stands_out(profile).endswith(f"  blocks: 1 step, which took 5 ms: {end}")
+def test_a_lint_ends_with_its_stack(path, end):
+    lint = Lint("never-yielded", path, "ran for 2 s", "", "")
+    assert lint_line(lint, 100) == f"  never-yielded: ran for 2 s{end}"
 
 
 @pytest.mark.parametrize("name", ["f", "function" * 20])
-def test_what_stands_out_fits_into_the_width(name):
-    path = (ROOT, MAIN, Frame(name, "app.py", 9), LINE)
-    profile = Profile(
-        blocking_threshold=100 * MS,
-        blocking={path: Blocks(1234, 1234 * 10**9, 12 * 10**9)},
-        stacks={path[:3]: Times(busy=9 * 10**9, steps=1_000_000, self_wakes=900_000, entries=1)},
-        queue_trend=tuple(range(0, 10**6, 10**5)),
-    )
-    lines = what_stands_out(profile).splitlines()
-    assert [line.split(":")[0] for line in lines[1:]] == [
-        "  blocks",
-        "  self-wakes",
-        "  growing-queue",
-    ]
-    assert max(map(len, lines)) <= 100
+def test_a_lint_fits_into_the_width(name):
+    lint = Lint("self-wakes", (ROOT, MAIN, Frame(name, "app.py", 9)), "woke itself", "", "")
+    assert len(lint_line(lint, 60)) <= 60
 
 
 @pytest.mark.parametrize(
@@ -229,9 +134,17 @@ def test_what_to_open_is_relative_to_the_folder(here, folder):
     profile = f"{folder}app.profile.json"
     files = [Path("/home/me/out/app" + suffix) for suffix in (".profile.json", ".folded", ".svg")]
     assert what_to_open(files, Path(here)).splitlines() == [
-        f"Written: {profile}; for a report: tracetools render {profile} --html",
+        f"Written: {profile}; to print this again: tracetools report {profile}",
         f"Written: {folder}app.folded and {folder}app.svg",
         f"Open {folder}app.svg in a browser; click a frame to zoom in.",
+    ]
+
+
+def test_a_report_is_opened_rather_than_a_graph():
+    files = [Path("/a/app.folded"), Path("/a/app.html"), Path("/a/app.svg")]
+    assert what_to_open(files, Path("/a")).splitlines() == [
+        "Written: app.folded and app.html and app.svg",
+        "Open app.html in a browser.",
     ]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import IMPORTING, ROOT
-from tracetools.output.lints import LAST_FRAMES, amount, find_lints, line_at_fault
+from tracetools.core.stacks import ROOT
+from tracetools.output.lints import LAST_FRAMES, line_at_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,16 +22,12 @@ __all__ = [
     "totals",
     "what_is_left_out",
     "what_ran",
-    "what_stands_out",
     "what_to_open",
 ]
 
 _WIDTH: Final = 100
 _ARROW: Final = " > "
 _CUT: Final = "..."
-_MOST_LINTS: Final = 5
-"""How many lints that have a stack are shown at most."""
-
 _LEAST_WIDTH: Final = 24
 
 
@@ -112,39 +108,6 @@ def what_is_left_out(unread: int, running: int, lost: Mapping[str, int]) -> list
 
 def _processes(count: int) -> str:
     return "1 process" if count == 1 else f"{count:,} processes"
-
-
-def what_stands_out(profile: Profile, width: int = _WIDTH) -> str:
-    """Return the heaviest lints, a line for each, and the longest blocking step.
-
-    Those of the whole program are all shown: on a busy machine they would take the room of the
-    lines to mend. Of those that have a stack, there are some of as many kinds as possible. The
-    other lints are counted. Without any lint, this returns an empty text.
-    """
-    found, left_out = find_lints(profile)
-    kinds: dict[str, Lint] = {}
-    for lint in found:
-        if lint.path is not None:
-            kinds.setdefault(lint.kind, lint)
-    heaviest = list(kinds.values())
-    others = [lint for lint in found if lint.path is not None and lint not in heaviest]
-    chosen = [*heaviest, *others][:_MOST_LINTS]
-    shown = [lint for lint in found if lint.path is None or lint in chosen]
-    if not shown:
-        return ""
-    lines = ["What stands out:", *(lint_line(lint, width) for lint in shown)]
-    if more := len(found) + left_out - len(shown):
-        lines.append(f"  ... and {more:,} more: see the report")
-    blocking = [
-        path
-        for path, blocks in profile.blocking.items()
-        if not blocks.is_innocent(profile.blocking_threshold) and IMPORTING not in path
-    ]
-    longest = max(blocking, key=lambda path: profile.blocking[path].max, default=None)
-    if longest is not None and longest not in [lint.path for lint in shown]:
-        start = f"The longest blocking step took {amount(profile.blocking[longest].max)}: "
-        lines.append(start + shorten(_to_line(longest), width - len(start)))
-    return "\n".join(lines)
 
 
 def what_to_open(files: Sequence[Path], here: Path) -> str:

@@ -41,8 +41,8 @@ times without a processor are usual where other programs run."""
 def blocks_of(profile: Profile, places: Places, text_of_line: Callable[[str, int], str]) -> Group:
     """Return what blocks the loop.
 
-    Steps that imported are start-up, and quiet. Those that something else delayed are summed up by
-    what that was, without a line; but a thread that held the GIL has one.
+    Steps that imported are start-up, and quiet. Those that something else delayed come last, summed
+    up by what that was, without a line; but a thread that held the GIL has one.
     """
     lines, imports = Gathering(), Gathering()
     innocent: dict[StackPath, Blocks] = {}
@@ -62,7 +62,7 @@ def blocks_of(profile: Profile, places: Places, text_of_line: Callable[[str, int
         "What blocks the loop",
         whole,
         "that loops ran",
-        tuple(ordered([*told, *_nobodys(profile, innocent)])),
+        (*told, *ordered(_nobodys(profile, innocent))),
         tuple(imports.answers(whole, lambda _, answer: _told_of_imports(answer))),
         _note(profile),
     )

@@ -121,14 +121,14 @@ def draw_graph(
 ) -> Graph:
     """Return a graph of a lens, drawn with frames of libraries folded, and with all."""
     options = replace(options, title=words.heading)
-    pictures = [
-        draw_picture(stacks, options, marked)
-        for stacks, marked in zip(variants, marks, strict=True)
-    ]
+    folded, whole = variants
+    pictures = [draw_picture(folded, options, marks[0])]
+    if (folded.counts, folded.labels) != (whole.counts, whole.labels):
+        pictures.append(draw_picture(whole, options, marks[1]))
     return Graph(
         **words._asdict(),
         svg=pictures[0].svg,
-        whole_svg=pictures[1].svg if pictures[1].svg != pictures[0].svg else None,
+        whole_svg=pictures[1].svg if len(pictures) > 1 else None,
         kinds=_kinds(pictures, options),
         mark=marks[0].legend if any(picture.is_marked for picture in pictures) else "",
     )

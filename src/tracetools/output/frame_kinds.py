@@ -129,6 +129,7 @@ def frame_of_label(label: str) -> Frame:
     return Frame(name, file, int(line[:9]) if line else 0)
 
 
+@lru_cache(maxsize=1 << 14)
 def is_of_import(frame: Frame) -> bool:
     """Whether a frame is one of Python's import system, or says that something is imported."""
     return frame == IMPORTING or (frame.file or "").startswith("<frozen importlib")

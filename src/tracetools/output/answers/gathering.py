@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from tracetools.core.stacks import StackPath
@@ -100,7 +101,7 @@ def _answer(sums: Gathered, whole: int) -> Answer:
         max=sums.max,
         count=sums.count,
         share=part_of(sums.total, whole),
-        paths=tuple(sorted(sums.by_path, key=lambda path: (-sums.by_path[path], _names(path)))),
+        paths=_heaviest_paths(sums.by_path),
         is_own=place.is_own,
     )
 
@@ -108,6 +109,17 @@ def _answer(sums: Gathered, whole: int) -> Answer:
 def heaviest(times: Mapping[str, int]) -> list[str]:
     """Return names, those with the most time first."""
     return sorted(times, key=lambda name: (-times[name], name))
+
+
+def _heaviest_paths(times: Mapping[StackPath, int]) -> tuple[StackPath, ...]:
+    """Return paths, those with the most time first; names are compared only where it is equal."""
+    by_time = sorted(times, key=times.__getitem__, reverse=True)
+    groups = ([*equal] for _, equal in groupby(by_time, key=times.__getitem__))
+    return tuple(path for equal in groups for path in _by_names(equal))
+
+
+def _by_names(paths: list[StackPath]) -> list[StackPath]:
+    return paths if len(paths) == 1 else sorted(paths, key=_names)
 
 
 def _names(path: StackPath) -> list[tuple[str, int]]:

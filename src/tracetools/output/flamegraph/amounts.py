@@ -58,14 +58,22 @@ def _format_count(factor: Fraction, unit: str, count: int) -> str:
 
 
 def _format_time(factor: Fraction, unit: int, count: int) -> str:
-    value = factor * count
-    while value >= _NEXT_UNIT and unit + 1 < len(_TIME_UNITS):
-        value, unit = value / _NEXT_UNIT, unit + 1
-    decimals = max(0, _DIGITS - len(str(int(value))))
-    rounded = round(value, decimals)
-    if rounded >= _NEXT_UNIT and unit + 1 < len(_TIME_UNITS):  # 999.96 becomes 1000.0
-        rounded, unit = rounded / _NEXT_UNIT, unit + 1
-    shown = f"{float(rounded):,.{decimals}f}" if rounded.denominator != 1 else f"{int(rounded):,}"
-    if "." in shown:
-        shown = shown.rstrip("0").rstrip(".")
+    """Return a time in the unit that fits. Whole numbers are exact, and faster than fractions."""
+    if count < 0:
+        return f"-{_format_time(factor, unit, -count)}"
+    time, parts = factor.numerator * count, factor.denominator
+    while time >= _NEXT_UNIT * parts and unit + 1 < len(_TIME_UNITS):
+        parts, unit = _NEXT_UNIT * parts, unit + 1
+    decimals = max(0, _DIGITS - len(str(time // parts)))
+    rounded = _divided(time * 10**decimals, parts)
+    if rounded >= _NEXT_UNIT * 10**decimals and unit + 1 < len(_TIME_UNITS):  # 999.96 is 1000.0
+        rounded, unit = rounded // _NEXT_UNIT, unit + 1
+    whole, rest = divmod(rounded, 10**decimals)
+    shown = f"{whole:,}.{rest:0{decimals}}".rstrip("0") if rest else f"{whole:,}"
     return f"{shown} {_TIME_UNITS[unit]}"
+
+
+def _divided(number: int, parts: int) -> int:
+    """Return a quotient, rounded half to even."""
+    quotient, rest = divmod(number, parts)
+    return quotient + (2 * rest > parts or (2 * rest == parts and quotient % 2))

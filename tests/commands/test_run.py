@@ -165,7 +165,7 @@ def test_files_are_written_and_named(tmp_path, backend):
     assert f"tracetools: recorded 1 loop ({backend.removeprefix('anyio-')})" in said
     assert "What computes (parts of" in said
     assert "What is waited for" in said
-    assert "Written: stack.folded and stack.html\nOpen stack.html in a browser" in said
+    assert "Written: stack.profile.json, stack.folded, stack.html\nOpen stack.html in a browser" in said
     assert max(map(len, said.splitlines())) <= 100
 
 
@@ -179,7 +179,7 @@ def test_what_blocks_is_reported(tmp_path):
 def test_report_names_files_from_where_the_command_was_given(tmp_path):
     (tmp_path / "else").mkdir()
     (tmp_path / "app.py").write_text("import os, trio\nos.chdir('else')\ntrio.run(trio.sleep, 0)\n")
-    assert "Written: stack.folded and stack.html\n" in run("app.py", folder=tmp_path).errors
+    assert "Written: stack.profile.json, stack.folded, stack.html\n" in run("app.py", folder=tmp_path).errors
     assert (tmp_path / "stack.html").exists()
 
 
@@ -321,7 +321,7 @@ def test_files_that_are_too_large_take_no_other_with_them(tmp_path):
     assert (status, output) == (0, "")
     assert "What computes" in errors
     assert "stack.html: File too large; allow larger files (ulimit -f)\n" in errors
-    assert "Written: stack.folded\n" in errors
+    assert "Written: stack.profile.json, stack.folded\n" in errors
     assert read_profile(tmp_path / "stack.profile.json").runs == 1
     assert {path.name for path in tmp_path.iterdir()} == {
         *("app.py", "temporary", "stack.folded", "stack.profile.json")
@@ -625,7 +625,7 @@ def test_signal_ends_it_as_it_would_and_after_the_files_are_written(tmp_path, ba
         assert "nothing was recorded" in said
     else:
         assert sum(stacks(tmp_path).values()) > 0
-        assert "Written: stack.folded" in said
+        assert "Written: stack.profile.json" in said
     assert (tmp_path / "stack.html").exists() == (backend != "none")
 
 
@@ -748,7 +748,7 @@ def test_server_is_recorded_and_shuts_down_as_it_would(tmp_path, name, number):
             ended.append(end(one))
     assert ended[0].status == ended[1].status
     assert any("serve" in stack and "answer" in stack for stack in stacks(tmp_path)), ended[1]
-    assert "Written: stack.folded and stack.html" in ended[1].errors
+    assert "Written: stack.profile.json, stack.folded, stack.html" in ended[1].errors
 
 
 def test_run_both_is_fair(tmp_path):

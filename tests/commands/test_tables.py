@@ -134,27 +134,23 @@ def test_what_to_open_is_relative_to_the_folder(here, folder):
     profile = f"{folder}app.profile.json"
     files = [Path("/home/me/out/app" + suffix) for suffix in (".profile.json", ".folded", ".svg")]
     assert what_to_open(files, Path(here)).splitlines() == [
-        f"Written: {profile}; to print this again: tracetools report {profile}",
-        f"Written: {folder}app.folded and {folder}app.svg",
+        f"Written: {profile}, {folder}app.folded, {folder}app.svg",
         f"Open {folder}app.svg in a browser; click a frame to zoom in.",
+        f"To print this again, or more of it: tracetools report {profile};"
+        f" as a page: tracetools render {profile} --html",
     ]
 
 
 def test_a_report_is_opened_rather_than_a_graph():
-    files = [Path("/a/app.folded"), Path("/a/app.html"), Path("/a/app.svg")]
+    files = [Path("/a/app.profile.json"), Path("/a/app.html"), Path("/a/app.svg")]
     assert what_to_open(files, Path("/a")).splitlines() == [
-        "Written: app.folded and app.html and app.svg",
-        "Open app.html in a browser.",
+        "Written: app.profile.json, app.html, app.svg",
+        "Open app.html in a browser; click a frame to zoom in.",
+        "To print this again, or more of it: tracetools report app.profile.json",
     ]
 
 
 def test_what_was_not_written_is_not_named():
-    report = [Path("/a/app.profile.json"), Path("/a/app.folded"), Path("/a/app.html")]
-    assert what_to_open(report, Path("/a")).splitlines() == [
-        "Written: app.profile.json; for more: tracetools report app.profile.json",
-        "Written: app.folded and app.html",
-        "Open app.html in a browser; click a frame to zoom in.",
-    ]
     assert what_to_open([Path("/a/app.folded")], Path("/home")) == "Written: /a/app.folded"
     assert what_to_open([], Path("/home")) == ""
 

@@ -111,23 +111,21 @@ def _processes(count: int) -> str:
 
 
 def what_to_open(files: Sequence[Path], here: Path) -> str:
-    """Return where files are, relative to a folder, and how to open a profile and pictures."""
+    """Return where files are, relative to a folder, and what to do with them next."""
     shown = [path.relative_to(here) if path.is_relative_to(here) else path for path in files]
-    profile, report, graph = (
+    profile, page, graph = (
         next((path for path in shown if path.name.endswith(ending)), None)
         for ending in (".profile.json", ".html", ".svg")
     )
     lines = []
-    if profile is not None:
-        how = f"for more: tracetools report {profile}"
-        if report is None:
-            how = f"for a report: tracetools render {profile} --html"
-        lines.append(f"Written: {profile}; {how}")
-    if others := " and ".join(str(path) for path in shown if path is not profile):
-        lines.append(f"Written: {others}")
-    picture = report or graph
+    if shown:
+        lines.append(f"Written: {', '.join(map(str, shown))}")
+    picture = page or graph
     if picture is not None:
         lines.append(f"Open {picture} in a browser; click a frame to zoom in.")
+    if profile is not None:
+        again = "" if page else f"; as a page: tracetools render {profile} --html"
+        lines.append(f"To print this again, or more of it: tracetools report {profile}{again}")
     return "\n".join(lines)
 
 

@@ -209,7 +209,9 @@ class TestRecorder:
                 self._warn(item, messages.error_text)
             profile = replace(recording.profile, programs=(item.nodeid,))
             if profile.runs:
-                item.stash[_figures] = self._keep(item, profile)
+                figures = item.stash[_figures] = self._keep(item, profile)
+                if not self._is_worker:  # one that is interrupted is not reported by pytest
+                    self._tests[item.nodeid] = Figures(**figures)
         except Exception as error:  # noqa: BLE001  # likewise
             self._warn(item, error)
             return None

@@ -61,6 +61,8 @@ def test_labels_are_guessed_right(frame, kind):
         ("f (venv/lib/python3.13/site-packages/shop/a.py:3)", "library"),
         ("Loop.run (uvloop/loop.pyx:3)", "library"),
         ("f (shop/a.py:3)", "own"),
+        ("f (tracetools/demo/app.py:3)", "own"),
+        ("f (tracetools/core/stacks.py:3)", "library"),
         ("f (asyncio/events.py:3)", "runtime"),
         ("main", "span"),
     ],

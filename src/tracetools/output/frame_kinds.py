@@ -58,6 +58,9 @@ FrameKind: TypeAlias = Literal["own", "library", "runtime", "await", "state", "s
 
 FRAME_KINDS: Final[tuple[FrameKind, ...]] = get_args(FrameKind)
 
+_DEMO: Final = "tracetools/demo/"
+"""Where the program of `tracetools demo` is, which is a program like any other."""
+
 AWAIT: Final = "await "
 """How the names of frames begin that say what a task waits for."""
 
@@ -179,5 +182,7 @@ def _own(frame: Frame, origin: Origin) -> FrameKind:
 
 
 def _guessed(file: str) -> Origin:
+    if file.startswith(_DEMO):
+        return "own"
     origin = guessed_origin(file)
     return "library" if origin == "own" and package_of(file) in KNOWN_PACKAGES else origin

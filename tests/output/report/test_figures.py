@@ -85,3 +85,9 @@ def test_of_too_many_rows_those_of_most_time_in_all_states_are_shown():
     assert table.left_out == 6
     assert table.rows[0].name == f"f{MAX_ROWS + 4}"
     assert table.rows[-1].name == "sleeper"
+
+
+def test_rows_of_zeros_are_left_out():
+    table = make_table({"a": Figures(busy=1), "b": Figures()}, [(BUSY, busy), (IDLE, idle)])
+    assert [row.name for row in table.rows] == ["a"]
+    assert table.left_out == 0

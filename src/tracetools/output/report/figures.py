@@ -126,9 +126,13 @@ def make_table(
     columns: Iterable[tuple[Column, Callable[[Figures], int | None]]],
     sorted_by: int = 0,
 ) -> Table:
-    """Return the heaviest rows, sorted by one of the columns, the largest number first."""
+    """Return the heaviest rows, sorted by one of the columns, the largest number first.
+
+    Rows of zeros are left out.
+    """
     columns = tuple(columns)
-    heaviest = sorted(figures, key=lambda label: (-figures[label].weight, label))
+    shown = [label for label, each in figures.items() if any(each)]
+    heaviest = sorted(shown, key=lambda label: (-figures[label].weight, label))
     rows = [
         Row(label, tuple(read(figures[label]) for _, read in columns))
         for label in heaviest[:MAX_ROWS]

@@ -214,8 +214,10 @@ def _metadata(profile: Profile) -> Iterator[tuple[str, str]]:
         yield "Start", _moment(profile.start)
     yield "Duration", _show_time(profile.duration)
     yield "Loop's own time", _show_time(profile.own)
-    yield "  of it waiting for events", _show_time(profile.waiting)
-    yield "  of it in callbacks", _show_time(profile.callbacks)
+    if profile.waiting:
+        yield "  of it waiting for events", _show_time(profile.waiting)
+    if profile.callbacks:
+        yield "  of it in callbacks", _show_time(profile.callbacks)
     if profile.collecting:
         yield "Garbage collection", _show_time(profile.collecting)
     yield "Task time", _show_time(profile.task_time)

@@ -208,7 +208,7 @@ def _row(row: Row, table: Table) -> str:
     cells = "".join(
         "<td></td>"
         if cell is None
-        else f'<td data-value="{cell}">{escape(column.show(cell)) if cell else "0"}</td>'
+        else f'<td data-value="{cell}">{escape(column.show(cell)) if cell else ""}</td>'
         for column, cell in zip(table.columns, row.cells, strict=True)
     )
     name = shown_name(row.name)

@@ -21,6 +21,11 @@ PAGE: Final = HERE.parents[1] / "docs" / "explanation" / "which-tool.md"
 PLACE: Final = re.compile(r"(?s)(?<=<!-- measured -->\n).*?(?=<!-- end of measured -->)")
 
 
+NOISY: Final = """\
+**The machine did other work meanwhile**, so the ratios are rough: some are below 1, which cannot be. Whether
+a thing is named is hardly touched by that; a sampler that gets no processor counts too little time."""
+
+
 def tables(found: Mapping[str, Any]) -> str:
     """Return what stands in the page: what was measured with, what is answered, what it costs."""
     tools = found["tools"]
@@ -28,8 +33,10 @@ def tables(found: Mapping[str, Any]) -> str:
     busy = " and ".join(map(str, found["load average"]))
     about = (
         f"Measured on {found['date']}: {found['machine']}, load average {busy} at the start and the"
-        f" end, {found['rounds']} rounds. {versions}."
+        f" end, rounds: {found['rounds']}. {versions}."
     )
+    if max(found["load average"]) > 1:
+        about += f"\n\n{NOISY}"
     return "\n".join(["", *_lines(_answers(tools)), "", *_lines(_costs(tools)), "", about, "", ""])
 
 

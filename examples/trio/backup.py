@@ -29,7 +29,7 @@ async def check_image(number):
 
 
 def store():
-    time.sleep(0.15)  # stands for a slow disk
+    time.sleep(0.4)  # stands for a slow disk
 
 
 async def main():

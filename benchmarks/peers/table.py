@@ -22,8 +22,9 @@ PLACE: Final = re.compile(r"(?s)(?<=<!-- measured -->\n).*?(?=<!-- end of measur
 
 
 NOISY: Final = """\
-**The machine did other work meanwhile**, so the ratios are rough: some are below 1, which cannot be. Whether
-a thing is named is hardly touched by that; a sampler that gets no processor counts too little time."""
+**The machine did other work meanwhile**, so the ratios are rough: some are below 1, which cannot
+be. Whether a thing is named is hardly touched by that; a sampler that gets no processor counts too
+little time."""
 
 
 def tables(found: Mapping[str, Any]) -> str:

@@ -165,7 +165,10 @@ def test_files_are_written_and_named(tmp_path, backend):
     assert f"tracetools: recorded 1 loop ({backend.removeprefix('anyio-')})" in said
     assert "What computes (parts of" in said
     assert "What is waited for" in said
-    assert "Written: stack.profile.json, stack.folded, stack.html\nOpen stack.html in a browser" in said
+    assert (
+        "Written: stack.profile.json, stack.folded, stack.html\nOpen stack.html in a browser"
+        in said
+    )
     assert max(map(len, said.splitlines())) <= 100
 
 
@@ -179,7 +182,8 @@ def test_what_blocks_is_reported(tmp_path):
 def test_report_names_files_from_where_the_command_was_given(tmp_path):
     (tmp_path / "else").mkdir()
     (tmp_path / "app.py").write_text("import os, trio\nos.chdir('else')\ntrio.run(trio.sleep, 0)\n")
-    assert "Written: stack.profile.json, stack.folded, stack.html\n" in run("app.py", folder=tmp_path).errors
+    said = run("app.py", folder=tmp_path).errors
+    assert "Written: stack.profile.json, stack.folded, stack.html\n" in said
     assert (tmp_path / "stack.html").exists()
 
 

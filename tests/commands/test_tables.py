@@ -131,13 +131,15 @@ def test_a_lint_fits_into_the_width(name):
     ("here", "folder"), [("/home/me", "out/"), ("/home/me/out", ""), ("/home/you", "/home/me/out/")]
 )
 def test_what_to_open_is_relative_to_the_folder(here, folder):
-    profile = f"{folder}app.profile.json"
+    again, profile = (
+        "To print this again, or more of it: tracetools report",
+        f"{folder}app.profile.json",
+    )
     files = [Path("/home/me/out/app" + suffix) for suffix in (".profile.json", ".folded", ".svg")]
     assert what_to_open(files, Path(here)).splitlines() == [
         f"Written: {profile}, {folder}app.folded, {folder}app.svg",
         f"Open {folder}app.svg in a browser; click a frame to zoom in.",
-        f"To print this again, or more of it: tracetools report {profile};"
-        f" as a page: tracetools render {profile} --html",
+        f"{again} {profile}; as a page: tracetools render {profile} --html",
     ]
 
 

@@ -90,7 +90,8 @@ def test_signal_that_interrupts_nothing_ends_a_loop_that_waits(tmp_path, way):
             main()
     """
     (tmp_path / "app.py").write_text(textwrap.dedent(program))
-    assert "Written: stack.profile.json" in assert_same("app.py", way, folder=tmp_path, covered=False)
+    said = assert_same("app.py", way, folder=tmp_path, covered=False)
+    assert "Written: stack.profile.json" in said
 
 
 def test_program_finds_no_wakeup_fd_and_may_put_that_back_at_any_time(tmp_path):

@@ -29,7 +29,7 @@ from tracetools.core.labels import stable_name
 from tracetools.core.stacks import RUNTIME
 from tracetools.instruments import asyncio_callbacks, asyncio_patches, event_waits
 from tracetools.instruments.asyncio_spawns import AsyncioSpawns
-from tracetools.instruments.libraries import portals
+from tracetools.instruments.library_calls import portals
 from tracetools.instruments.listener import Listener
 from tracetools.instruments.loop_state import is_of_library, is_running
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame, stepped_of

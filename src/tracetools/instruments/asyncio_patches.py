@@ -32,7 +32,7 @@ from tracetools.instruments import (
     wakeups,
 )
 from tracetools.instruments import stepped as steps
-from tracetools.instruments.libraries import Watch
+from tracetools.instruments.library_calls import Watch
 from tracetools.instruments.patching import Patches, lock
 from tracetools.instruments.stepped import hide_frame
 

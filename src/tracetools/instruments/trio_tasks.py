@@ -25,7 +25,7 @@ from tracetools.core.interruptions import is_interruption
 from tracetools.core.native import native
 from tracetools.core.stacks import RUNTIME
 from tracetools.instruments import event_waits
-from tracetools.instruments.libraries import portals
+from tracetools.instruments.library_calls import portals
 from tracetools.instruments.stepped import SteppedCoroutine, stepped_of
 from tracetools.instruments.task_functions import is_of_runtime, plain_frame
 from tracetools.instruments.task_parents import parent_of_adopted, parent_of_runtime, spawner

@@ -16,7 +16,7 @@ from tests.backends import NestingLoop
 from tests.instruments.test_asyncio import run
 from tests.instruments.test_task_classes import coroutine_for, named
 from tracetools import record
-from tracetools.instruments.libraries import Watch
+from tracetools.instruments.library_calls import Watch
 from tracetools.testing import FakeClock
 
 

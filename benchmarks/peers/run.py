@@ -43,6 +43,8 @@ from reading import (
     of_viztracer,
 )
 
+from tracetools.core.native import why_not
+
 HERE: Final = Path(__file__).parent
 SERVER: Final = HERE / "server.py"
 TASKS: Final = HERE / "tasks.py"
@@ -410,6 +412,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("-o", "--output", type=Path, default=HERE / "found.json")
     options = parser.parse_args()
+    if why_not:
+        parser.error(f"tracetools has no native core here: {why_not}; install it anew")
     pythons = {False: sys.executable, True: options.newest}
     load = os.getloadavg()[0]
     for number, found in enumerate(measure_all(pythons, options.rounds), start=1):

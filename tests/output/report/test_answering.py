@@ -62,7 +62,17 @@ def test_a_group_without_answers_says_so():
 
 
 def test_the_heaviest_are_in_sight_and_the_others_can_be_opened():
-    many = tuple(Answer("task", "a.py", line, "f", total=1) for line in range(100))
+    many = tuple(Answer("task", "a.py", line, "f", total=1, share=0.01) for line in range(100))
     group = answered(waits={"answers": many, "quiet": many[:1]})[1]
     assert (len(group.entries), len(group.others)) == (MOST_SHOWN, MOST_LISTED)
     assert group.left_out == 101 - MOST_SHOWN - MOST_LISTED
+
+
+def test_small_parts_are_not_in_sight_at_once_but_for_the_heaviest():
+    answers = tuple(
+        Answer("sleep", "app.py", line, "read", total=9, share=share)
+        for line, share in enumerate([0.004, 0.003, 0.9, 0.005])
+    )
+    group = answered(waits={"answers": answers})[1]
+    assert [entry.location for entry in group.entries] == ["app.py", "app.py:2", "app.py:3"]
+    assert [entry.location for entry in group.others] == ["app.py:1"]

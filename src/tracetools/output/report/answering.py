@@ -21,6 +21,9 @@ MOST_SHOWN: Final = 4
 MOST_LISTED: Final = 40
 """How many more a reader can open."""
 
+LEAST_SHARE: Final = 0.005
+"""What is a smaller part of the whole is not in sight at once, unless it is the heaviest."""
+
 _LENSES: Final[dict[str, Lens]] = {
     "blocks": "busy",
     "waits": "idle",
@@ -84,7 +87,9 @@ def answer_groups(
 def _group(
     group: Group, profile: Profile, transform: Callable[[StackPath], StackPath]
 ) -> EntryGroup:
-    shown, others = group.answers[:MOST_SHOWN], (*group.answers[MOST_SHOWN:], *group.quiet)
+    most = group.answers[:MOST_SHOWN]
+    shown = [answer for answer in most if answer is most[0] or answer.share >= LEAST_SHARE]
+    others = (*(answer for answer in group.answers if answer not in shown), *group.quiet)
     return EntryGroup(
         group.heading,
         _LENSES[group.name],

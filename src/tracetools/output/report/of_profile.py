@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tracetools.core.errors import GraphFileError
 from tracetools.core.stacks import is_of_loop
 from tracetools.output.answers.of_profile import answers_of
+from tracetools.output.answers.source import lines_of
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.iframe import iframe_of_page
 from tracetools.output.flamegraph.marks import marks_of
@@ -104,7 +105,7 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
     return Report(
         title=_title(profile) if options.title is None else options.title,
         about=tuple(_about(profile)),
-        answers=answer_groups(answers_of(profile), profile, own),
+        answers=answer_groups(answers_of(profile, lines_of(profile)), profile, own),
         graphs=graphs_with_time(_variants(profile, tree, options), graph_options),
         table=_table(tree, figures, profile),
         metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],

@@ -69,7 +69,7 @@ def test_notes_are_for_the_page_and_not_for_its_graphs():
 
 
 def test_all_graphs_of_a_page_share_the_most_frames():
-    found = graphs(Counts(1, 2), GraphOptions(max_frames=12))
+    found = graphs(Counts(1, 2), GraphOptions(max_frames=6))
     assert [len(frames_of(graph.svg)) for graph in found] == [2, 2, 2]
 
 

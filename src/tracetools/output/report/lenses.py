@@ -92,13 +92,20 @@ def graphs_with_time(variants: tuple[Variant, Variant], options: GraphOptions) -
         variants: stacks in which frames of libraries are folded, and the same as they are.
         options: of all graphs; each has an equal part of `max_frames`.
     """
-    drawn = {lens: [variant.of_lens(lens) for variant in variants] for lens in ORDER}
+    drawn = {lens: distinct([each.of_lens(lens) for each in variants]) for lens in ORDER}
     lenses: list[Lens] = [lens for lens in ORDER if drawn[lens][0].counts]
-    options = options_of_page(options, 2 * len(lenses))
+    options = options_of_page(options, sum(len(drawn[lens]) for lens in lenses))
     return [
         draw_graph(_WORDS[lens], drawn[lens], [each.marks_of(lens) for each in variants], options)
         for lens in lenses
     ]
+
+
+def distinct(variants: list[Labelled]) -> list[Labelled]:
+    """Return the first of two variants, and the second one if it differs."""
+    folded, whole = variants
+    is_one = (folded.counts, folded.labels) == (whole.counts, whole.labels)
+    return [folded] if is_one else variants
 
 
 def options_of_page(options: GraphOptions, graphs: int) -> GraphOptions:
@@ -119,12 +126,17 @@ def options_of_page(options: GraphOptions, graphs: int) -> GraphOptions:
 def draw_graph(
     words: Words, variants: list[Labelled], marks: list[Marks], options: GraphOptions
 ) -> Graph:
-    """Return a graph of a lens, drawn with frames of libraries folded, and with all."""
+    """Return a graph of a lens, drawn with frames of libraries folded, and with all.
+
+    Args:
+        words: what is said of it.
+        variants: those that are `distinct`.
+        marks: of each variant.
+        options: of its pictures.
+    """
     options = replace(options, title=words.heading)
-    folded, whole = variants
-    pictures = [draw_picture(folded, options, marks[0])]
-    if (folded.counts, folded.labels) != (whole.counts, whole.labels):
-        pictures.append(draw_picture(whole, options, marks[1]))
+    marked = zip(variants, marks)  # noqa: B905  # one variant leaves the marks of the other
+    pictures = [draw_picture(variant, options, each) for variant, each in marked]
     return Graph(
         **words._asdict(),
         svg=pictures[0].svg,

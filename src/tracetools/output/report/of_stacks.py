@@ -14,6 +14,7 @@ from tracetools.output.report.figures import Column, Figures, make_table
 from tracetools.output.report.lenses import (
     Variant,
     Words,
+    distinct,
     draw_graph,
     graphs_with_time,
     no_marks,
@@ -111,15 +112,14 @@ def _by_state(stacks: _Stacks, options: GraphOptions) -> list[Graph]:
 
 def _plain(read: Mapping[str, _Stacks], options: GraphOptions) -> list[Graph]:
     """Return a graph for each name, of all its time."""
-    options = options_of_page(options, 2 * len(read))
+    drawn = {
+        name: distinct([variant.of_lens("task") for variant in stacks.variants()])
+        for name, stacks in read.items()
+    }
+    options = options_of_page(options, sum(map(len, drawn.values())))
     return [
-        draw_graph(
-            Words(f"graph-{number}", name),
-            [variant.of_lens("task") for variant in stacks.variants()],
-            [NO_MARKS, NO_MARKS],
-            options,
-        )
-        for number, (name, stacks) in enumerate(read.items(), start=1)
+        draw_graph(Words(f"graph-{number}", name), variants, [NO_MARKS, NO_MARKS], options)
+        for number, (name, variants) in enumerate(drawn.items(), start=1)
     ]
 
 

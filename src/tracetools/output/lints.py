@@ -7,9 +7,8 @@ at a checkpoint, or which stacks a frame such as ``(other)`` has taken in.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -29,11 +28,14 @@ from tracetools.core.stacks import (
     StackPath,
     Times,
 )
+from tracetools.output.nodes import NO_PARENT, Nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tracetools.core.profile import Profile
+
+    _Find = Callable[["_Seen"], Iterator["_Finding"]]
 
 __all__ = ["Lint", "Lints", "amount", "find_lints", "line_at_fault"]
 
@@ -106,13 +108,17 @@ class Lints(NamedTuple):
     left_out: int = 0
 
 
-def find_lints(profile: Profile) -> Lints:
-    """Return what stands out in a profile, at most `MOST_OF_A_KIND` of each kind."""
+def find_lints(profile: Profile, nodes: Nodes | None = None) -> Lints:
+    """Return what stands out in a profile, at most `MOST_OF_A_KIND` of each kind.
+
+    `nodes` are those of the profile, where they are known already.
+    """
     shown: list[Lint] = []
     left_out = 0
+    seen = _Seen(nodes or Nodes(profile))
     words = _words(profile.backends)
     for rule in _RULES:
-        findings = sorted(rule.find(profile), key=_order)
+        findings = sorted(rule.find(seen), key=_order)
         remedy = rule.remedy.format(**words)
         shown += [
             Lint(rule.kind, finding.path, finding.text, rule.why, remedy, finding.weight)
@@ -163,9 +169,44 @@ class _Rule(NamedTuple):
     """How one kind of lint is found, and its texts; the remedy names the backend's own calls."""
 
     kind: str
-    find: Callable[[Profile], Iterator[_Finding]]
+    find: Callable[[_Seen], Iterator[_Finding]]
     why: str
     remedy: str
+
+
+class _Seen:
+    """What rules look at: a profile, its stacks by number, and sums over stacks, made once."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self.nodes = nodes
+        self.profile = nodes.profile
+
+    @cached_property
+    def own_busy(self) -> list[int]:
+        """The busy time of stacks with that of the functions below, which have no entries."""
+        return self._gathered([not times.entries and not times.steps for times in self.nodes.times])
+
+    @cached_property
+    def busy_in_steps(self) -> list[int]:
+        """The busy time of stacks with that of all stacks below in which no step ended."""
+        return self._gathered([not times.steps for times in self.nodes.times])
+
+    def _gathered(self, belongs: list[bool]) -> list[int]:
+        """Return the busy time of stacks; that of one that `belongs` to its parent is added to it.
+
+        What has no parent is added to one more place at the end.
+        """
+        busy = [*(times.busy for times in self.nodes.times), 0]
+        parents = self.nodes.parents
+        for number in self.nodes.from_below:
+            if belongs[number]:
+                busy[parents[number]] += busy[number]
+        return busy
+
+
+def _of_profile(find: Callable[[Profile], Iterator[_Finding]]) -> _Find:
+    """Return a rule that needs no sums over stacks."""
+    return lambda seen: find(seen.profile)
 
 
 # -- rules for the whole loop ----------------------------------------------------------------------
@@ -291,47 +332,50 @@ def _other_kinds(blocks: Blocks) -> str:
     return "".join(others)
 
 
-def _never_yielded(profile: Profile) -> Iterator[_Finding]:
+def _never_yielded(seen: _Seen) -> Iterator[_Finding]:
     """Find stacks that run for long and in which, or below which, no step ends.
 
     A profile does not say whether a frame is a task's or a span's. A task of one step never yields;
     a span in which one step ends has yielded once.
     """
-    own = _own_busy(profile)
-    for path, struck in _struck(profile):
-        own[path] -= struck
-    yielded = _with_steps_below(profile)
-    for path, times in _of_one(profile):
-        if not times.entries or times.steps > times.entries or path in yielded:
+    own = [*seen.own_busy]
+    for number, struck in _struck(seen):
+        own[number] -= struck
+    yielded = _with_steps_below(seen.nodes)
+    for number, times in enumerate(seen.nodes.times):
+        if not times.entries or own[number] < LONG_RUN * times.entries:
+            continue
+        path = seen.nodes.paths[number]
+        if times.steps > times.entries or number in yielded or not _is_of_one(path):
             continue
         if path[1:2] == (RUNTIME,):  # nobody can change it; a notebook's kernel runs whole cells
             continue
-        if own[path] >= LONG_RUN * times.entries:
-            each = amount(own[path] // times.entries)
-            how = "with at most one pause" if times.steps else "without a pause"
-            often = "" if times.entries == 1 else f" each time, {times.entries:,} times"
-            yield _Finding(path, f"ran for {each}{often}, {how}", own[path], times.entries)
+        each = amount(own[number] // times.entries)
+        how = "with at most one pause" if times.steps else "without a pause"
+        often = "" if times.entries == 1 else f" each time, {times.entries:,} times"
+        yield _Finding(path, f"ran for {each}{often}, {how}", own[number], times.entries)
 
 
-def _struck(profile: Profile) -> Iterator[tuple[StackPath, int]]:
+def _struck(seen: _Seen) -> Iterator[tuple[int, int]]:
     """Yield for how long steps of a stack imported, or could not run though they did not wait."""
-    for path, blocks in profile.blocking.items():
+    for path, blocks in seen.profile.blocking.items():
         depths = range(len(path), 0, -1)
-        entered = (path[:depth] for depth in depths if _is_entered(profile, path[:depth]))
+        entered = (path[:depth] for depth in depths if _is_entered(seen.profile, path[:depth]))
         innocent = blocks.gil + blocks.stopped + blocks.starved
-        yield next(entered, ()), blocks.total if IMPORTING in path else innocent
+        number = seen.nodes.numbers.get(next(entered, ()), NO_PARENT)
+        yield number, blocks.total if IMPORTING in path else innocent
 
 
 def _is_entered(profile: Profile, path: StackPath) -> bool:
     return profile.stacks.get(path, Times()).entries > 0
 
 
-def _self_wakes(profile: Profile) -> Iterator[_Finding]:
+def _self_wakes(seen: _Seen) -> Iterator[_Finding]:
     """Find stacks whose steps do little and whose tasks are at once ready for the next step.
 
     Work in spans that open and close within a step is work of that step.
     """
-    for path, busy, times in _spinning(profile):
+    for path, busy, times in _spinning(seen):
         steps, woken = times.steps, times.self_wakes
         if path[1:2] != (CALLBACKS,) and busy < MOST_BUSY * steps:
             yield _Finding(
@@ -343,31 +387,30 @@ def _self_wakes(profile: Profile) -> Iterator[_Finding]:
             )
 
 
-def _rearms(profile: Profile) -> Iterator[_Finding]:
+def _rearms(seen: _Seen) -> Iterator[_Finding]:
     """Find callbacks that do little and have themselves called again at once.
 
     The loop's own work is told beside, for most of it is done to call them.
     """
-    busy = _busy_in_steps(profile)
-    work = profile.stacks.get((ROOT,), Times()).busy
-    for path, times in _of_one(profile):
+    work = seen.profile.stacks.get((ROOT,), Times()).busy
+    for path, busy, times in _waking(seen):
         calls, again = times.steps, times.self_wakes
-        if path[1:2] != (CALLBACKS,) or _cancels(path) or calls < MIN_STEPS or 2 * again <= calls:
+        if path[1:2] != (CALLBACKS,) or _cancels(path):
             continue
-        whole = busy[path] + work
-        if busy[path] < MOST_BUSY * calls and LEAST_PART * whole >= profile.duration:
+        whole = busy + work
+        if busy < MOST_BUSY * calls and LEAST_PART * whole >= seen.profile.duration:
             yield _Finding(
                 path,
                 f"re-arms itself in {100 * again // calls} % of {calls:,} calls:"
-                f" {amount(busy[path])}, and {amount(work)} of the loop",
+                f" {amount(busy)}, and {amount(work)} of the loop",
                 whole,
                 again,
             )
 
 
-def _cancel_spins(profile: Profile) -> Iterator[_Finding]:
+def _cancel_spins(seen: _Seen) -> Iterator[_Finding]:
     """Find cancellations that are delivered again and again, for a task does not end."""
-    for path, busy, times in _spinning(profile):
+    for path, busy, times in _spinning(seen):
         if _cancels(path):
             text = f"delivered {times.steps:,} times, {amount(busy)} busy"
             yield _Finding(path, text, busy, times.steps)
@@ -377,15 +420,20 @@ def _cancels(path: StackPath) -> bool:
     return path[1:2] == (CALLBACKS,) and path[-1].name.startswith(CANCELS)
 
 
-def _spinning(profile: Profile) -> Iterator[tuple[StackPath, int, Times]]:
+def _spinning(seen: _Seen) -> Iterator[tuple[StackPath, int, Times]]:
+    """Yield the stacks of `_waking` that have a part of the time worth a report."""
+    for path, busy, times in _waking(seen):
+        if LEAST_PART * busy >= seen.profile.duration:
+            yield path, busy, times
+
+
+def _waking(seen: _Seen) -> Iterator[tuple[StackPath, int, Times]]:
     """Yield stacks that wake themselves in most of their steps, and for how long they are busy."""
-    busy = _busy_in_steps(profile)
-    for path, times in _of_one(profile):
+    nodes = seen.nodes
+    for number, times in enumerate(nodes.times):
         steps = times.steps
-        if steps < MIN_STEPS or 2 * times.self_wakes <= steps:
-            continue
-        if LEAST_PART * busy[path] >= profile.duration:
-            yield path, busy[path], times
+        if steps >= MIN_STEPS and 2 * times.self_wakes > steps and _is_of_one(nodes.paths[number]):
+            yield nodes.paths[number], seen.busy_in_steps[number], times
 
 
 def _limiter_saturated(profile: Profile) -> Iterator[_Finding]:
@@ -409,48 +457,21 @@ def _left_open(profile: Profile) -> Iterator[_Finding]:
             yield _Finding(path, f"{were} open when the task had finished", 0, count)
 
 
-def _of_one(profile: Profile) -> Iterator[tuple[StackPath, Times]]:
-    """Yield the stacks that end in one task or span, not in a frame for several or for none."""
-    for path, times in profile.stacks.items():
-        if path and path[-1] not in _OF_SEVERAL:
-            yield path, times
+def _is_of_one(path: StackPath) -> bool:
+    """Whether a stack ends in one task or span, not in a frame for several or for none."""
+    return bool(path) and path[-1] not in _OF_SEVERAL
 
 
 _OF_SEVERAL: Final = (ROOT, OTHER, DEEPER, *COLLECTIONS)
 
 
-def _with_steps_below(profile: Profile) -> set[StackPath]:
+def _with_steps_below(nodes: Nodes) -> set[int]:
     """Return the stacks below which a step ended."""
-    found: set[StackPath] = set()
-    for path in _from_below(profile):
-        if profile.stacks[path].steps or path in found:
-            found.add(path[:-1])
+    found: set[int] = set()
+    for number in nodes.from_below:
+        if nodes.times[number].steps or number in found:
+            found.add(nodes.parents[number])
     return found
-
-
-def _own_busy(profile: Profile) -> dict[StackPath, int]:
-    """Return the busy time of stacks with that of the functions below, which have no entries."""
-    return _gathered(profile, lambda times: not times.entries and not times.steps)
-
-
-def _busy_in_steps(profile: Profile) -> dict[StackPath, int]:
-    """Return the busy time of stacks with that of all stacks below in which no step ended."""
-    return _gathered(profile, lambda times: not times.steps)
-
-
-def _gathered(profile: Profile, belongs: Callable[[Times], bool]) -> dict[StackPath, int]:
-    """Return the busy time of stacks; a stack that `belongs` to its parent is added to it."""
-    busy: dict[StackPath, int] = defaultdict(int)
-    for path in _from_below(profile):
-        times = profile.stacks[path]
-        busy[path] += times.busy
-        if belongs(times):
-            busy[path[:-1]] += busy[path]
-    return busy
-
-
-def _from_below(profile: Profile) -> list[StackPath]:
-    return sorted(profile.stacks, key=len, reverse=True)
 
 
 # -- words -----------------------------------------------------------------------------------------
@@ -460,7 +481,7 @@ _IMPORTS: Final = "importing"
 _RULES: Final = (
     _Rule(
         "growing-queue",
-        _growing_queue,
+        _of_profile(_growing_queue),
         "The loop is given more to do than it can do. Every task waits longer and longer"
         " until it steps, memory grows, and it does not end by itself.",
         "Take in less: bound how many tasks run at a time, bound queues so that senders have to"
@@ -468,7 +489,7 @@ _RULES: Final = (
     ),
     _Rule(
         "blocks",
-        _blocks,
+        _of_profile(_blocks),
         "While a step runs, no other task does: requests, timeouts and cancellation all wait until"
         " it ends.",
         "If the line waits for something outside (a file, a database, another service, a lock),"
@@ -477,7 +498,7 @@ _RULES: Final = (
     ),
     _Rule(
         _IMPORTS,
-        _imports,
+        _of_profile(_imports),
         "While a module is imported, no task steps. A module is imported once, most often as the"
         " program starts; later, a request waits for it.",
         "Import at the top of modules, before the loop starts. What is rarely needed may be"
@@ -485,7 +506,7 @@ _RULES: Final = (
     ),
     _Rule(
         "garbage-collection",
-        _collects,
+        _of_profile(_collects),
         "Python stops the whole program while it looks for objects that refer to each other and are"
         " not used any more. The more objects live, the longer it takes. The step that it falls"
         " into is not to blame.",
@@ -495,7 +516,7 @@ _RULES: Final = (
     ),
     _Rule(
         "gil-held",
-        partial(_stalls, "gil"),
+        _of_profile(partial(_stalls, "gil")),
         "Of all threads, only the one that has the GIL runs Python code. C code may keep it for as"
         " long as it computes: sorting, summing, matching a regular expression, parsing. Then the"
         " loop cannot go on, whatever thread that is in.",
@@ -504,14 +525,14 @@ _RULES: Final = (
     ),
     _Rule(
         "stopped",
-        partial(_stalls, "stopped"),
+        _of_profile(partial(_stalls, "stopped")),
         "Nothing of the program ran: a signal such as SIGSTOP had stopped it, a debugger, or the"
         " machine slept. No task is to blame.",
         "See what stops it. Leave such times out when you compare figures.",
     ),
     _Rule(
         "starved",
-        partial(_stalls, "starved"),
+        _of_profile(partial(_stalls, "starved")),
         "The program could run, and the operating system gave the processors to others. No task is"
         " to blame.",
         "Run less on the same machine, give the program more processors or a larger share, or raise"
@@ -554,14 +575,14 @@ _RULES: Final = (
     ),
     _Rule(
         "scheduling-delay",
-        _scheduling_delay,
+        _of_profile(_scheduling_delay),
         "For so long, tasks that could step did not. It is added to whatever their users wait for.",
         "See what blocks the loop. If nothing does, more tasks are ready than one loop can serve:"
         " the lens Scheduled shows which ones.",
     ),
     _Rule(
         "limiter-saturated",
-        _limiter_saturated,
+        _of_profile(_limiter_saturated),
         "A limiter lets so many tasks go on, or so many threads run, and no more. The others wait"
         " in line, though the loop may have nothing to do.",
         "If what the limiter protects can take more, give it more tokens. The threads of all calls"
@@ -570,7 +591,7 @@ _RULES: Final = (
     ),
     _Rule(
         "left-open",
-        _left_open,
+        _of_profile(_left_open),
         "Nobody closed the span, so its time runs until its task ends. What the task did after the"
         " span may stand below it, not beside it.",
         "Open spans by `with` or `@observe`, so that they close on every way out. Close generators"
@@ -578,7 +599,7 @@ _RULES: Final = (
     ),
     _Rule(
         "untracked",
-        _untracked,
+        _of_profile(_untracked),
         "What these tasks did is in no stack. It counts as the loop's own time.",
         "These are tasks of a class that is not asyncio's and does not tell asyncio when it steps:"
         " make them by `asyncio.create_task` or in a task group. Where Python has no `ctypes`, so"
@@ -587,7 +608,7 @@ _RULES: Final = (
     ),
     _Rule(
         "forks",
-        _forks,
+        _of_profile(_forks),
         "A forked process has a copy of the recording, and must not write over the file of its"
         " parent. So what it did is in no stack.",
         "Run the program by `tracetools run`: it records forked processes too, and adds them up.",

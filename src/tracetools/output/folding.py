@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import StackPath
     from tracetools.output.frame_kinds import FrameKind
 
-__all__ = ["fold_labels", "fold_libraries", "fold_times"]
+__all__ = ["families", "fold_labels", "fold_libraries", "fold_times", "one_for"]
 
 _FOLDED: Final = ("library", "runtime")
 _CALLERS: Final = ("own", "span")
@@ -48,7 +48,7 @@ def fold_libraries(path: StackPath, kind_of: Callable[[Frame], FrameKind]) -> St
     for is_folded, run in runs:
         is_one = run is runs[-1][1] and len(run) == 1
         is_called = is_one and bool(folded) and kind_of(folded[-1]) in _CALLERS
-        folded += [_one_for(tuple(run))] if is_folded and not is_called else run
+        folded += [one_for(tuple(run))] if is_folded and not is_called else run
     return tuple(folded)
 
 
@@ -81,7 +81,7 @@ def fold_labels(stacks: Mapping[LabelPath, int]) -> dict[LabelPath, int]:
 
 
 @lru_cache(maxsize=1 << 13)
-def _one_for(frames: StackPath) -> Frame:
+def one_for(frames: StackPath) -> Frame:
     """Return the frame that stands for several."""
     if len(frames) == 1 and frames[0].file == "":  # it was folded before
         return frames[0]
@@ -91,6 +91,21 @@ def _one_for(frames: StackPath) -> Frame:
     shown = [*names][:_MOST_NAMES]
     more = ["..."] if len(names) > _MOST_NAMES else []
     return Frame(f"({', '.join(shown + more) or _NO_NAME})", "")
+
+
+def families() -> Callable[[Frame], Frame]:
+    """Return a function from frames to ones that stand for their packages in `one_for`.
+
+    Of equal ones in a run, only the first is needed.
+    """
+    of_packages: dict[str, Frame] = {}
+
+    def family_of(frame: Frame) -> Frame:
+        if not frame.file or is_of_import(frame):
+            return frame
+        return of_packages.setdefault(package_of(frame.file), frame)
+
+    return lru_cache(maxsize=None)(family_of)
 
 
 def _names(frame: Frame) -> Iterable[str]:

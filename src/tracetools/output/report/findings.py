@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import Blocks, StackPath
     from tracetools.output.lints import Lint
+    from tracetools.output.nodes import Nodes
 
 MAX_BLOCKING_ROWS: Final = 20
 """How many rows the table of blocking steps has at most, the heaviest first."""
@@ -90,12 +91,13 @@ ANSWERED: Final = frozenset(
 """The kinds of lints that the answers of a page say already."""
 
 
-def findings_of(profile: Profile) -> Findings:
+def findings_of(profile: Profile, nodes: Nodes | None = None) -> Findings:
     """Return the lints of a profile by kind, the kind with the heaviest lint first.
 
-    Those that the answers say already are left out.
+    Those that the answers say already are left out. `nodes` are those of the profile, where they
+    are known already.
     """
-    shown, left_out = find_lints(profile)
+    shown, left_out = find_lints(profile, nodes)
     by_kind: dict[str, list[Lint]] = {}
     for lint in shown:
         if lint.kind not in ANSWERED:

@@ -18,6 +18,7 @@ from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import GraphOptions, make_options
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.frame_kinds import kinds_of
+from tracetools.output.nodes import Nodes
 from tracetools.output.report.answering import answer_groups
 from tracetools.output.report.figures import Column, Figures, FiguresOfNodes, make_table, sum_up
 from tracetools.output.report.findings import blocking_steps_of, findings_of
@@ -30,7 +31,7 @@ from tracetools.output.report.transforms import (
     own_first,
     variants_of,
 )
-from tracetools.output.report.tree import Counts, Tree
+from tracetools.output.report.tree import Counts, Tree, tree_of
 
 if TYPE_CHECKING:
     import os
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.histogram import Histogram
     from tracetools.core.profile import Profile
-    from tracetools.core.stacks import Times
+    from tracetools.core.stacks import StackPath, Times
     from tracetools.output.flamegraph.options import GraphKeywords
     from tracetools.output.report.figures import Table
 
@@ -100,7 +101,8 @@ def notebook_of_profile(profile: Profile) -> str:
 def make_report(profile: Profile, options: GraphOptions) -> Report:
     """Return what the page of a profile shows."""
     graph_options = replace(options, count_name="ns", factor=1)
-    tree, figures = _tree_of(profile)
+    nodes = Nodes(profile)
+    tree, figures = _tree_of(nodes)
     own = partial(own_first, kind_of=kinds_of(profile.origins))
     return Report(
         title=_title(profile) if options.title is None else options.title,
@@ -108,8 +110,11 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         answers=answer_groups(answers_of(profile, lines_of(profile)), profile, own),
         graphs=graphs_with_time(_variants(profile, tree, options), graph_options),
         table=_table(tree, figures, profile),
-        metadata=[*_metadata(profile), *([("Notes", options.notes)] if options.notes else [])],
-        findings=findings_of(profile),
+        metadata=[
+            *_metadata(profile, tree),
+            *([("Notes", options.notes)] if options.notes else []),
+        ],
+        findings=findings_of(profile, nodes),
         blocking=blocking_steps_of(profile),
     )
 
@@ -131,18 +136,20 @@ def _about(profile: Profile) -> Iterator[str]:
         yield _moment(profile.start)
 
 
-def _tree_of(profile: Profile) -> tuple[Tree, list[tuple[int, Figures]]]:
+def _tree_of(nodes: Nodes) -> tuple[Tree, list[tuple[int, Figures]]]:
     """Return the tree of a profile's stacks, with the counts of `Profile.lens`, and all figures."""
-    tree = Tree()
-    figures: list[tuple[int, Figures]] = []
-    for path, times in profile.stacks.items():
-        node = tree.walk(path)
-        if any(times):
-            busy = times.busy + times.thread
-            task = 0 if is_of_loop(path) else busy
-            tree.add(node, Counts(busy, times.idle, times.scheduled, task))
-            figures.append((node, _figures(times)))
+    tree, places = tree_of(nodes, _counts)
+    figures = [
+        (place, _figures(times))
+        for place, times in zip(places, nodes.times, strict=True)
+        if any(times)
+    ]
     return tree, figures
+
+
+def _counts(path: StackPath, times: Times) -> Counts:
+    busy = times.busy + times.thread
+    return Counts(busy, times.idle, times.scheduled, 0 if is_of_loop(path) else busy)
 
 
 def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> tuple[Variant, Variant]:
@@ -206,7 +213,7 @@ def _busy_per_step(row: Figures) -> int | None:
 # -- the metadata ------------------------------------------------------------------------------
 
 
-def _metadata(profile: Profile) -> Iterator[tuple[str, str]]:
+def _metadata(profile: Profile, tree: Tree) -> Iterator[tuple[str, str]]:
     if profile.programs:
         yield "Programs", ", ".join(profile.programs)
     if profile.backends:
@@ -230,7 +237,7 @@ def _metadata(profile: Profile) -> Iterator[tuple[str, str]]:
     yield "Scheduled time", "measured" if profile.scheduled_measured else "part of the idle time"
     yield from _about_the_loop(profile)
     yield "Stacks", f"{len(profile.stacks):,}{_truncation(profile)}"
-    yield "Frames", f"{len({frame for path in profile.stacks for frame in path}):,}"
+    yield "Frames", f"{len({*tree.frames[1:]}):,}"
 
 
 def _about_the_loop(profile: Profile) -> Iterator[tuple[str, str]]:

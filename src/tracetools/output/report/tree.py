@@ -9,19 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import IMPORTING, ROOT
-from tracetools.output.folding import fold_libraries
+from tracetools.output.folding import families, one_for
 from tracetools.output.frame_kinds import is_of_import
+from tracetools.output.nodes import NO_PARENT
 from tracetools.output.start_up import START_UP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tracetools.core.stacks import Frame, StackPath
+    from tracetools.core.stacks import Frame, StackPath, Times
     from tracetools.output.frame_kinds import FrameKind
+    from tracetools.output.nodes import Nodes
 
     KindOf = Callable[[Frame], FrameKind]
 
 _FOLDED: Final = ("library", "runtime")
+_CALLERS: Final = ("own", "span")
 
 
 class Counts(NamedTuple):
@@ -31,6 +34,10 @@ class Counts(NamedTuple):
     idle: int = 0
     scheduled: int = 0
     task: int = 0
+
+
+_NO_COUNTS: Final = Counts()
+_BITS: Final = 32
 
 
 class Tree:
@@ -45,32 +52,34 @@ class Tree:
     def __init__(self) -> None:
         self.parents = [0]
         self.frames = [ROOT]
-        self.counts = [Counts()]
-        self._children: list[dict[Frame, int]] = [{}]
+        self.counts = [_NO_COUNTS]
+        # Children by their parent and the number of their frame, which is one whole number.
+        self._children: dict[int, int] = {}
+        self._numbers: dict[Frame, int] = {}
 
     def child(self, node: int, frame: Frame) -> int:
         """Return the node of a frame below another; it is made if there is none."""
-        found = self._children[node].get(frame)
+        number = self._numbers.setdefault(frame, len(self._numbers))
+        key = node << _BITS | number
+        found = self._children.get(key)
         if found is None:
-            found = self._children[node][frame] = len(self.frames)
+            found = self._children[key] = len(self.frames)
             self.parents.append(node)
             self.frames.append(frame)
-            self.counts.append(Counts())
-            self._children.append({})
+            self.counts.append(_NO_COUNTS)
         return found
 
     def walk(self, path: Iterable[Frame], node: int = 0) -> int:
         """Return the node of a path below a node; missing nodes are made."""
         for frame in path:
-            found = self._children[node].get(frame)
-            node = self.child(node, frame) if found is None else found
+            node = self.child(node, frame)
         return node
 
     def add(self, node: int, counts: Counts) -> None:
         """Add the counts of a stack to its node."""
         known = self.counts[node]
         self.counts[node] = (
-            counts if not any(known) else Counts(*[a + b for a, b in zip(known, counts)])  # noqa: B905  # of one length
+            counts if known is _NO_COUNTS else Counts(*[a + b for a, b in zip(known, counts)])  # noqa: B905  # of one length
         )
 
     def rows(self) -> Iterator[tuple[StackPath, Counts]]:
@@ -104,20 +113,48 @@ def grown(tree: Tree, place: Callable[[Tree, int, list[int]], int]) -> Tree:
     return new
 
 
+def tree_of(
+    nodes: Nodes, counts_of: Callable[[StackPath, Times], Counts]
+) -> tuple[Tree, list[int]]:
+    """Return the tree of the stacks of a profile, and the node of each stack.
+
+    `counts_of` returns the counts of a stack that has any numbers.
+    """
+    tree = Tree()
+    places: list[int] = []
+    parents, paths, all_times = nodes.parents, nodes.paths, nodes.times
+    for number, (path, times) in enumerate(zip(paths, all_times, strict=True)):
+        parent = parents[number]
+        is_known = NO_PARENT < parent < number  # its place comes before this one
+        place = tree.child(places[parent], path[-1]) if is_known else tree.walk(path)
+        places.append(place)
+        if any(times):
+            tree.add(place, counts_of(path, times))
+    return tree, places
+
+
 def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
     """Return the tree of all stacks as `fold_libraries` folds them."""
-    # For each node, where its last run of folded frames hangs, and the frame before with that run.
+    # For each node: where its last run of folded frames hangs, and that run.
     anchors = [0]
-    runs: list[StackPath] = [(ROOT,)]
+    runs: list[StackPath] = [()]
+    # In a run, one frame of each package is enough for its name. So there are few different runs.
+    family_of = families()
 
     def place(new: Tree, node: int, _: list[int]) -> int:
         parent, frame = tree.parents[node], tree.frames[node]
-        run = (*runs[parent], frame)
-        here = new.walk(fold_libraries(run, kind_of)[1:], anchors[parent])
-        is_folded = kind_of(frame) in _FOLDED
-        anchors.append(anchors[parent] if is_folded else here)
-        runs.append(run if is_folded else (frame,))
-        return here
+        anchor, run = anchors[parent], runs[parent]
+        if kind_of(frame) not in _FOLDED:
+            here = new.child(new.child(anchor, one_for(run)) if run else anchor, frame)
+            anchors.append(here)
+            runs.append(())
+            return here
+        family = family_of(frame)
+        longer = run if family in run else (*run, family)
+        anchors.append(anchor)
+        runs.append(longer)
+        is_called = not run and kind_of(tree.frames[parent]) in _CALLERS
+        return new.child(anchor, frame if is_called else one_for(longer))
 
     return grown(tree, place)
 

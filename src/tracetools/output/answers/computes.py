@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import StackPath
     from tracetools.output.answers.gathering import Gathered
     from tracetools.output.answers.places import Places
+    from tracetools.output.nodes import Nodes
 
 __all__ = ["computes_of"]
 
@@ -37,20 +38,21 @@ def computes_of(profile: Profile, places: Places) -> Group:
     has_functions = profile.samples > 0
     lines, others = Gathering(), Gathering()
     calling = _calling(profile, places)
-    for path, time in _busy(profile):
-        if in_import(path):
+    for number, time in _busy(places.nodes):
+        path, known = places.nodes.paths[number], places.known[number]
+        if places.imports[number]:
             others.of("imports", Place(None, 0, "imports", 0)).add(path, time)
             continue
         is_backends = path[1] == RUNTIME
-        place = places.own(path)
+        place, whom = known.own, known.own_for
         if place is None and not has_functions and not is_backends:
-            place = places.entered(path)
+            place, whom = known.entered, known.entered_for
         if place is None:
             others.of("libraries", Place(None, 0, "libraries", 0)).add(path, time)
             _add_packages(others, path, time, places)
             continue
         sums = lines.of("function" if has_functions else "stack", place)
-        sums.add(path, time, places.for_whom(path, place.depth))
+        sums.add(path, time, whom)
         sums.by_what[_by_what(path, place, places)] += time
     lines.subtract(calling)
     return Group(
@@ -66,12 +68,14 @@ def computes_of(profile: Profile, places: Places) -> Group:
     )
 
 
-def _busy(profile: Profile) -> Iterator[tuple[StackPath, int]]:
-    """Yield the busy time of tasks and of callbacks."""
-    for path, times in profile.stacks.items():
-        is_callback = path[1:2] != () and path[1] in ALL_CALLBACKS
-        if times.busy and path and (is_callback or not is_of_loop(path)):
-            yield path, times.busy
+def _busy(nodes: Nodes) -> Iterator[tuple[int, int]]:
+    """Yield the busy time of the stacks of tasks and of callbacks, by number."""
+    for number, times in enumerate(nodes.times):
+        path = nodes.paths[number]
+        if not times.busy or not path:
+            continue
+        if not is_of_loop(path) or (path[1:2] != () and path[1] in ALL_CALLBACKS):
+            yield number, times.busy
 
 
 def _calling(profile: Profile, places: Places) -> dict[tuple[str | None, str], int]:

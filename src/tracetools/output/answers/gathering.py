@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tracetools.core.stacks import StackPath
@@ -27,14 +28,17 @@ class Gathered:
     total: int = 0
     max: int = 0
     count: int = 0
-    by_path: dict[StackPath, int] = field(default_factory=lambda: defaultdict(int))
+    by_path: list[tuple[StackPath, int]] = field(default_factory=list)
     by_whom: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     by_what: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, path: StackPath, time: int, whom: str = "") -> None:
-        """Add time of a path. Without a name for `whom`, it is done for nobody in particular."""
+        """Add time of a path, which is not among them yet.
+
+        Without a name for `whom`, it is done for nobody in particular.
+        """
         self.total += time
-        self.by_path[path] += time
+        self.by_path.append((path, time))
         if whom:
             self.by_whom[whom] += time
 
@@ -111,10 +115,10 @@ def heaviest(times: Mapping[str, int]) -> list[str]:
     return sorted(times, key=lambda name: (-times[name], name))
 
 
-def _heaviest_paths(times: Mapping[StackPath, int]) -> tuple[StackPath, ...]:
+def _heaviest_paths(times: list[tuple[StackPath, int]]) -> tuple[StackPath, ...]:
     """Return paths, those with the most time first; names are compared only where it is equal."""
-    by_time = sorted(times, key=times.__getitem__, reverse=True)
-    groups = ([*equal] for _, equal in groupby(by_time, key=times.__getitem__))
+    by_time = sorted(times, key=itemgetter(1), reverse=True)
+    groups = ([path for path, _ in equal] for _, equal in groupby(by_time, key=itemgetter(1)))
     return tuple(path for equal in groups for path in _by_names(equal))
 
 

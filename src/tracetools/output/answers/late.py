@@ -32,16 +32,18 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
         note = "Not measured, so it is part of what is waited for: record with --scheduled."
         return Group("late", heading, of_what=of_what, note=note)
     lines, quiet = Gathering(), Gathering()
-    for path, times in profile.stacks.items():
+    stacks = zip(places.nodes.paths, places.nodes.times, places.known, strict=True)
+    for path, times, known in stacks:
         if not times.scheduled or not path[1:]:
             continue
-        place = places.own(path) or places.entered(path)
+        place = known.own or known.entered
         if place is None or path[1] == RUNTIME:
             quiet.of("servers", _QUIET).add(path, times.scheduled)
             continue
         kind = "span" if places.kind_of(path[place.depth - 1]) == "span" else "task"
         sums = lines.of(kind, place)
-        sums.add(path, times.scheduled, places.for_whom(path, place.depth))
+        whom = known.own_for if known.own else known.entered_for
+        sums.add(path, times.scheduled, whom)
         sums.count += times.steps
     whole = lines.total
     return Group(

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracetools.core.profile import Profile
+    from tracetools.output.nodes import Nodes
 
 __all__ = ["answers_of"]
 
 
-def answers_of(profile: Profile, text_of_line: Callable[[str, int], str] | None = None) -> Answers:
+def answers_of(
+    profile: Profile,
+    text_of_line: Callable[[str, int], str] | None = None,
+    nodes: Nodes | None = None,
+) -> Answers:
     """Return what blocks the loop, what is waited for, what computes, and what came late.
 
     There is one entry for each line of the program's own code, the heaviest first. Where the line
@@ -29,8 +34,9 @@ def answers_of(profile: Profile, text_of_line: Callable[[str, int], str] | None 
     Args:
         profile: what was recorded.
         text_of_line: returns the text of a line of a file, or nothing; see `source.lines_of`.
+        nodes: the stacks of the profile by number, where they are known already.
     """
-    places = Places(profile)
+    places = Places(profile, nodes)
     computes = computes_of(profile, places)
     return Answers(
         blocks_of(profile, places, text_of_line or _no_text),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import RUNTIME
 from tracetools.output.frame_kinds import KNOWN_PACKAGES, is_of_import, kinds_of, package_of
+from tracetools.output.nodes import NO_PARENT, Nodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import Frame, StackPath
 
-__all__ = ["Place", "Places", "in_import", "is_of_server"]
+__all__ = ["Known", "Place", "Places", "in_import", "is_of_server"]
 
 _SERVERS: Final = frozenset({"daphne", "granian", "gunicorn", "hypercorn", "uvicorn"})
 _OWN: Final = ("own", "span")
@@ -39,18 +40,22 @@ class Place(NamedTuple):
     is_own: bool = True
 
 
-class _Node(NamedTuple):
+class Known(NamedTuple):
     """What is known of a stack: it follows from its parent and its last frame.
 
     Attributes:
         own: the innermost place of the program's own; None if there is none.
+        own_for: for whom the work there is done; see `Places.for_whom`.
         entered: the innermost task or span, whosever it is.
+        entered_for: for whom the work there is done.
         first, second: the outermost tasks or spans of the program.
         route: the outermost span with a name that no function has.
     """
 
     own: Place | None = None
+    own_for: str = ""
     entered: Place | None = None
+    entered_for: str = ""
     first: Frame | None = None
     second: Frame | None = None
     route: Frame | None = None
@@ -59,19 +64,45 @@ class _Node(NamedTuple):
 class Places:
     """Finds places in the stacks of one profile.
 
+    Args:
+        profile: the profile.
+        nodes: its stacks by number, where they are known already.
+
     Attributes:
+        nodes: its stacks by number.
         kind_of: the kind of a frame.
         is_guessed: whether no file of the program's own was seen. Then installed packages that are
             not well known are taken for its own.
+        known: what is known of each stack, by number.
+        imports: whether something is imported in a stack, by number.
     """
 
-    def __init__(self, profile: Profile) -> None:
-        self._stacks = profile.stacks
-        self._nodes: dict[StackPath, _Node] = {}
+    def __init__(self, profile: Profile, nodes: Nodes | None = None) -> None:
+        self.nodes = nodes or Nodes(profile)
+        self._others: dict[StackPath, Known] = {}  # that are no stacks of the profile
         self._of_others: dict[str, bool] = {}
-        self.is_guessed = not _sees_own(profile)
+        self._packages: dict[Frame, str] = {}
+        self.is_guessed = not _sees_own(self.nodes)
         origins = _without_unknown(profile.origins) if self.is_guessed else profile.origins
         self.kind_of = kinds_of(origins)
+        count = len(self.nodes.paths)
+        self.known = [Known()] * count
+        self.imports = [False] * count
+        for number in reversed(self.nodes.from_below):
+            self._learn(number)
+
+    def _learn(self, number: int) -> None:
+        """Note what is known of a stack; its parent is known already."""
+        path, parent = self.nodes.paths[number], self.nodes.parents[number]
+        if parent == NO_PARENT:
+            self.imports[number] = in_import(path)
+            above = self._node(path[:-1])
+        else:
+            self.imports[number] = self.imports[parent] or is_of_import(path[-1])
+            above = self.known[parent]
+        if len(path) > 1:
+            is_entered = self.nodes.times[number].entries > 0
+            self.known[number] = self._below(above, path, is_entered=is_entered)
 
     def own(self, path: StackPath) -> Place | None:
         """Return the innermost place of the program's own; None if what runs there is not its.
@@ -102,55 +133,64 @@ class Places:
 
         That is the outermost one, but for the task in which all others were started.
         """
-        node = self._node(path[:depth])
-        is_first_of_all = node.second is not None and node.first == path[1]
-        chosen = node.route or (node.second if is_first_of_all else node.first)
-        return chosen.name if chosen is not None and chosen is not path[depth - 1] else ""
+        return _whom(self._node(path[:depth]), path[:depth])
 
-    def _node(self, path: StackPath) -> _Node:
+    def _node(self, path: StackPath) -> Known:
         """Return what is known of a stack. It is found once for all stacks below it."""
         missing: list[StackPath] = []
-        above = path
-        node = self._nodes.get(above)
-        while node is None and len(above) > 1:
-            missing.append(above)
-            above = above[:-1]
-            node = self._nodes.get(above)
-        node = node or _Node()
+        node = self._found(path)
+        while node is None:
+            missing.append(path)
+            path = path[:-1]
+            node = self._found(path)
         for below in reversed(missing):
-            node = self._nodes[below] = self._below(node, below)
+            node = self._others[below] = self._below(node, below, is_entered=False)
         return node
 
-    def _below(self, above: _Node, path: StackPath) -> _Node:
+    def _found(self, path: StackPath) -> Known | None:
+        if len(path) <= 1:
+            return Known()
+        number = self.nodes.numbers.get(path)
+        return self._others.get(path) if number is None else self.known[number]
+
+    def _below(self, above: Known, path: StackPath, *, is_entered: bool) -> Known:
         """Return what is known of a stack, by its parent."""
         frame = path[-1]
         kind = self.kind_of(frame)
-        times = self._stacks.get(path)
-        is_entered = times is not None and times.entries > 0
         own = above.own
         if kind == "own" or (kind == "span" and frame.file and not self.is_of_others(frame)):
             own = Place(frame.file, frame.line, frame.name, len(path))
         elif kind in _FOLDED and is_entered:
             is_started_by_own = self.kind_of(path[-2]) in _OWN and not is_of_server(frame)
             own = own if is_started_by_own else None
-        if not is_entered:
-            return above._replace(own=own)
-        entered = Place(frame.file or None, frame.line, frame.name, len(path), is_own=False)
-        if kind not in _OWN:
-            return above._replace(own=own, entered=entered)
-        return _Node(
-            own,
-            entered,
-            above.first or frame,
-            above.second or (frame if above.first else None),
-            above.route or (frame if kind == "span" else None),
+        if not is_entered and own is above.own:
+            return above
+        entered, first, second, route = above.entered, above.first, above.second, above.route
+        if is_entered:
+            entered = Place(frame.file or None, frame.line, frame.name, len(path), is_own=False)
+        if is_entered and kind in _OWN:
+            second = second or (frame if first else None)
+            first = first or frame
+            route = route or (frame if kind == "span" else None)
+        known = Known(own, above.own_for, entered, above.entered_for, first, second, route)
+        whom = _whom(known, path)
+        return known._replace(
+            own_for=above.own_for if own is above.own else whom,
+            entered_for=above.entered_for if entered is above.entered else whom,
         )
 
     def packages_below(self, path: StackPath, depth: int) -> list[str]:
         """Return the packages whose functions run below a place, the outermost first."""
-        frames = [frame for frame in path[depth:] if self.kind_of(frame) in _FOLDED]
-        names = (package_of(frame.file or "") for frame in frames)
-        return [*dict.fromkeys(filter(None, names))]
+        names = {self._package(frame): None for frame in path[depth:]}
+        return [*filter(None, names)]
+
+    def _package(self, frame: Frame) -> str:
+        """Return the package of a frame of a library or of Python; nothing for any other."""
+        name = self._packages.get(frame)
+        if name is None:
+            is_folded = self.kind_of(frame) in _FOLDED
+            name = self._packages[frame] = package_of(frame.file or "") if is_folded else ""
+        return name
 
     def is_of_others(self, frame: Frame) -> bool:
         """Whether the file of a frame belongs to a library or to Python."""
@@ -172,15 +212,27 @@ def is_of_server(frame: Frame) -> bool:
     return frame == RUNTIME or package_of(frame.file or "") in _SERVERS
 
 
-def _sees_own(profile: Profile) -> bool:
+def _sees_own(nodes: Nodes) -> bool:
     """Whether any file is the program's own. Python makes functions in ``<string>``, too."""
-    tasks = {path[-1] for path, times in profile.stacks.items() if times.entries}
-    frames = {frame for path in (*profile.stacks, *profile.blocking) for frame in path}
+    profile = nodes.profile
+    entered = zip(nodes.paths, nodes.times, strict=True)
+    tasks = {path[-1] for path, times in entered if times.entries}
+    stacks = zip(nodes.paths, nodes.parents, strict=True)
+    whole = [path for path, parent in stacks if parent == NO_PARENT]
+    frames = {frame for path in (*whole, *profile.blocking) for frame in path}
+    frames.update(path[-1] for path in nodes.paths if path)
     return any(
         frame.file and frame.file not in profile.origins
         for frame in frames
         if frame.file != "<string>" or frame in tasks
     )
+
+
+def _whom(known: Known, path: StackPath) -> str:
+    """Return for whom the work is done in a stack; nothing if it is its last frame itself."""
+    is_first_of_all = known.second is not None and known.first == path[1]
+    chosen = known.route or (known.second if is_first_of_all else known.first)
+    return chosen.name if chosen is not None and chosen is not path[-1] else ""
 
 
 def _without_unknown(origins: Mapping[str, Origin]) -> dict[str, Origin]:

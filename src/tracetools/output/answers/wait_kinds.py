@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from tracetools.output.frame_kinds import AWAIT
@@ -39,6 +40,7 @@ def awaited(name: str) -> str:
     return name.removeprefix(AWAIT)
 
 
+@lru_cache(maxsize=1 << 12)
 def kind_of_wait(what: str) -> str:
     """Return the kind of a wait by what is awaited; see `Answer.kind`."""
     name = what.partition(" (")[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tracetools.core.stacks import DEEPER, OTHER, is_of_loop
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering
-from tracetools.output.answers.places import Place, in_import, is_of_server
+from tracetools.output.answers.places import Place, is_of_server
 from tracetools.output.answers.wait_kinds import LIMITED, TASK, awaited, kind_of_wait
 from tracetools.output.answers.words import at_line, for_whom
 from tracetools.output.frame_kinds import package_of
@@ -43,10 +43,11 @@ def waits_of(profile: Profile, places: Places) -> Group:
     program's own, since what that one waits for is here.
     """
     lines, others = Gathering(), Gathering()
-    for path, times in profile.stacks.items():
+    for number, times in enumerate(places.nodes.times):
+        path = places.nodes.paths[number]
         if not times.idle or is_of_loop(path) or _waits_for_own_task(path, places):
             continue
-        place = _place(path, places)
+        place = None if places.imports[number] else _place(path, places)
         if place is None:
             kind = "servers" if any(map(is_of_server, (path[1], path[-1]))) else "libraries"
             others.of(kind, Place(None, 0, kind, 0)).add(path, times.idle)
@@ -79,7 +80,7 @@ def _is_await(path: StackPath) -> bool:
 def _place(path: StackPath, places: Places) -> Place | None:
     """Return the line that waits; None if that is no answer."""
     last = path[-1]
-    if last in (OTHER, DEEPER) or in_import(path):
+    if last in (OTHER, DEEPER):
         return None
     if not _is_await(path):
         return places.own(path)

@@ -107,7 +107,7 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
     return Report(
         title=_title(profile) if options.title is None else options.title,
         about=tuple(_about(profile)),
-        answers=answer_groups(answers_of(profile, lines_of(profile)), profile, own),
+        answers=answer_groups(answers_of(profile, lines_of(profile), nodes), profile, own),
         graphs=graphs_with_time(_variants(profile, tree, options), graph_options),
         table=_table(tree, figures, profile),
         metadata=[

@@ -283,7 +283,7 @@ def test_an_app_is_not_kept_alive(recorded):
 
 
 def test_after_the_recording_all_is_as_before(recorded, app):
-    names = ("solve_dependencies", "request_params_to_args", "asynccontextmanager")
+    names = ("solve_dependencies", "asynccontextmanager")
     before = [getattr(solving, name) for name in names], APIRoute.handle
     recorded(get, app, "/v1/api/report/1")
     assert ([getattr(solving, name) for name in names], APIRoute.handle) == before

@@ -1,15 +1,14 @@
 """Spans of FastAPI's dependencies, and of its routes where they are not handled as Starlette's.
 
-FastAPI solves the dependencies of one before it calls it, by one function that calls itself. So
-what happens from the end of such a call to the next event in the calling one is the call of the
-dependency. Nothing is changed that the program can see: not the dependency, nor what knows it.
+FastAPI solves the dependencies of one before it calls it, by one function that calls itself, with a
+cache of what was called in the request. It looks into the cache before and after each call. So the
+cache of ours knows when a dependency is called. Nothing is changed that the program can see: not
+the dependency, nor what knows it.
 """
 
 from __future__ import annotations
 
 import functools
-from contextlib import suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.attribution.functions import register_opener
@@ -35,113 +34,131 @@ def install(places: Places) -> None:
     wanted = ("dependant", "dependency_cache")
     for module in (_SOLVING, _ROUTING):
         places.wrap(module, "solve_dependencies", wanted, _solve_dependencies)
-    places.wrap(_SOLVING, "request_params_to_args", (), _request_params_to_args)
     places.wrap(_SOLVING, "asynccontextmanager", ("func",), _asynccontextmanager)
     places.wrap(_SOLVING, "contextmanager_in_threadpool", ("cm",), _contextmanager_in_threadpool)
 
 
-class _Solving:
-    """The solving of the dependencies of a request.
+class _Level:
+    """The dependencies of one function, which are called one after the other.
 
     Attributes:
-        request: the identity of the request; 0 when it is over.
+        next: the dependency whose call comes next, if the cache has it not; None while it goes on.
     """
 
-    __slots__ = ("_calls", "request")
+    __slots__ = ("_opened", "_rest", "next")
 
-    def __init__(self, request: int) -> None:
-        self.request = request
-        self._calls: list[Opening | None] = []
+    def __init__(self, dependant: Any) -> None:
+        self._rest = iter(dependant.dependencies)
+        self._opened: Opening | None = None
+        self.next: Any = None
 
-    def begin(self) -> None:
-        """Begin to solve the dependencies of a function, before which a call is over."""
-        if self._calls:
-            self.end_call()
-        self._calls.append(None)
+    def take(self) -> Any:
+        """Return what FastAPI knows of the dependency that is solved next."""
+        return next(self._rest, None)
 
-    def end(self) -> None:
-        """End what was begun last."""
-        close_span(self._calls.pop())
+    def open(self, function: Any) -> None:
+        """Open the span of a dependency that is called now."""
+        self.next = None
+        self._opened = begin(_frame, function)
 
-    def call(self, function: Any) -> None:
-        """Open the span of a dependency, which is called next."""
-        self._calls[-1] = begin(_frame, function)
-
-    def end_call(self) -> None:
-        """Close the dependency that was called, if one was."""
-        opened, self._calls[-1] = self._calls[-1], None
+    def close(self) -> None:
+        """Close it, if it is open."""
+        opened, self._opened = self._opened, None
         close_span(opened)
 
 
-_solving: Final[ContextVar[_Solving | None]] = ContextVar("tracetools_solving", default=None)
-"""What is solved in this context just now."""
+class _Cache(dict[Any, Any]):
+    """The cache of the dependencies of a request, which FastAPI looks into around each call."""
+
+    __slots__ = ("levels",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels: list[_Level] = []
+
+    def __bool__(self) -> bool:
+        """Return True: older versions make a cache of their own in place of an empty one."""
+        return True
+
+    def __contains__(self, key: object) -> bool:
+        found = dict.__contains__(self, key)
+        if self.levels:
+            level = self.levels[-1]
+            function, level.next = level.next, None
+            if function is None:
+                level.close()
+            elif not found:
+                level.open(function)
+        return found
 
 
 def _solve_dependencies(original: Any) -> Any:
     @functools.wraps(original)
     async def solve_dependencies(*args: Any, **options: Any) -> Any:
-        solving, request = _solving.get(), id(options.get("request"))
+        cache, dependant = options.get("dependency_cache"), options.get("dependant")
         try:
-            if solving is None or solving.request != request:
-                if not recorded_loops or args:
-                    return await original(*args, **options)
-                return await _solve_all(_Solving(request), original, options)
-            solving.begin()
-            try:
-                result = await original(**options)
-            finally:
-                solving.end()
+            if type(cache) is _Cache and cache.levels:
+                return await _solve_one(cache, original, options)
+            if cache is None and recorded_loops and getattr(dependant, "dependencies", None):
+                options["dependency_cache"] = cache = _Cache()
+                return await _solve_all(cache, original, options)
+            return await original(*args, **options)
         except BaseException as error:
             hide_frame(error)
             raise
-        if _is_called(options, result):
-            solving.call(options["dependant"].call)
-        return result
 
     return solve_dependencies
 
 
-async def _solve_all(solving: _Solving, original: Any, options: dict[str, Any]) -> Any:
-    """Solve the dependencies of an endpoint; those that are called lie below their spans."""
-    token = _solving.set(solving)
-    solving.begin()
+async def _solve_all(cache: _Cache, original: Any, options: dict[str, Any]) -> Any:
+    """Solve the dependencies of a function; those that are called lie below their spans."""
+    level = _Level(options["dependant"])
+    cache.levels.append(level)
     try:
         return await original(**options)
     except BaseException as error:
         hide_frame(error)
         raise
     finally:
-        solving.end()
-        solving.request = 0
-        with suppress(ValueError):  # the coroutine is closed elsewhere
-            _solving.reset(token)
+        cache.levels.pop()
+        level.close()
 
 
 register_opener(_solve_all.__code__)
 
 
-def _is_called(options: dict[str, Any], solved: Any) -> bool:
-    """Whether a dependency is going to be called, after its own ones were solved."""
-    errors = solved[1] if isinstance(solved, tuple) else getattr(solved, "errors", None)
-    dependant, cache = options["dependant"], options.get("dependency_cache") or ()
-    call = dependant.call
-    is_known = dependant.use_cache and any(key[0] is call for key in cache)
-    return not errors and not is_known
+async def _solve_one(cache: _Cache, original: Any, options: dict[str, Any]) -> Any:
+    """Solve the dependencies of a dependency, which is called next."""
+    outer, dependant = cache.levels[-1], options["dependant"]
+    outer.close()
+    outer.next = None
+    known = outer.take()
+    try:
+        if dependant.dependencies:
+            inner = _Level(dependant)
+            cache.levels.append(inner)
+            try:
+                result = await original(**options)
+            finally:
+                cache.levels.pop()
+                inner.close()
+        else:
+            result = await original(**options)
+    except BaseException as error:
+        hide_frame(error)
+        raise
+    if _has_errors(result):
+        return result
+    if known is None or known.use_cache:
+        outer.next = dependant.call
+    else:  # the cache is not asked
+        outer.open(dependant.call)
+    return result
 
 
-def _request_params_to_args(original: Any) -> Any:
-    @functools.wraps(original)
-    def request_params_to_args(*args: Any, **options: Any) -> Any:
-        solving = _solving.get()
-        if solving is not None and solving.request:
-            solving.end_call()
-        try:
-            return original(*args, **options)
-        except BaseException as error:
-            hide_frame(error)
-            raise
-
-    return request_params_to_args
+def _has_errors(solved: Any) -> bool:
+    """Whether a dependency is not called, for its arguments are wrong."""
+    return bool(solved[1] if isinstance(solved, tuple) else getattr(solved, "errors", None))
 
 
 _frames: Final = Frames()

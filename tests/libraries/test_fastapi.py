@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import Annotated
 
 import anyio
 import fastapi.dependencies.utils as solving
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, WebSocket
 from fastapi.routing import APIRoute
+from pydantic import AfterValidator
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from tests.libraries.apps import connect, get, here
-from tracetools import span
+from tracetools import record, span
+from tracetools.testing import FakeClock
 
 
 async def user():
@@ -48,6 +51,11 @@ class Paging:
 class Allowed:
     async def __call__(self):
         return True
+
+
+def check(value: str) -> str:
+    with span("checks"):
+        return value
 
 
 router = APIRouter(prefix="/api")
@@ -308,3 +316,83 @@ def test_a_dependency_that_is_cancelled_ends_its_span(recorded):
     left = [times.left_open for times in found.profile.stacks.values()]
     assert sum(left) == 0
     assert any(stack.endswith("waits") for stack in found.entries())
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_dependency_without_cache_has_a_span_for_each_call(recorded, is_replaced):
+    app = FastAPI()
+
+    async def fresh():
+        with span("called"):
+            return 1
+
+    async def other():
+        with span("called"):
+            return 2
+
+    @app.get("/x")
+    async def endpoint(
+        one: int = Depends(fresh, use_cache=False),
+        two: int = Depends(fresh, use_cache=False),
+        three: int = Depends(fresh),
+    ):
+        with span("work"):
+            return one + two + three
+
+    if is_replaced:
+        app.dependency_overrides[fresh] = other
+    found = recorded(get, app, "/x").entries()
+    name = (other if is_replaced else fresh).__qualname__
+    assert found == {
+        "GET /x": 1,
+        f"GET /x;{name}": 2,
+        f"GET /x;{name};called": 2,
+        "GET /x;work": 1,
+    }
+
+
+def test_parameters_are_parsed_when_the_dependency_is_over(recorded):
+    app = FastAPI()
+    async def dependency(): ...
+
+    @app.get("/x/{name}")
+    async def endpoint(
+        name: Annotated[str, AfterValidator(check)],
+        one: None = Depends(dependency, use_cache=False),
+        two: None = Depends(dependency, use_cache=False),
+    ): ...
+
+    found = recorded(get, app, "/x/a").entries()
+    assert found["GET /x/{name};checks"] == 1
+
+
+def test_a_recording_may_begin_and_end_within_a_dependency(backend):
+    app = FastAPI()
+    recordings = []
+
+    async def begins():
+        recordings.insert(0, record(clock=FakeClock(), await_stacks=False))
+        await recordings[0].__aenter__()
+
+    async def between(value: None = Depends(begins)): ...
+
+    async def ends(value: None = Depends(between)):
+        await recordings[0].__aexit__(None, None, None)
+
+    async def after(value: None = Depends(ends)): ...
+
+    @app.get("/x")
+    async def endpoint(value: None = Depends(after)): ...
+
+    @app.get("/y")
+    async def other(value: None = Depends(ends)): ...
+
+    async def main(path):
+        assert await get(app, path) == [200]
+
+    anyio.run(main, "/x", backend=backend)
+    before = solving.solve_dependencies
+    with record(clock=FakeClock(), await_stacks=False) as around:
+        anyio.run(main, "/y", backend=backend)
+    around.profile.check()
+    assert solving.solve_dependencies is before

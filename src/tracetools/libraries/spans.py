@@ -103,6 +103,8 @@ def spanned_once(name_call: FrameOf) -> Callable[[Any], Any]:
 
 def _is_first(kind: type, name: str, method: Any) -> bool:
     """Whether, of the methods that are made here, a class has this one first."""
+    if getattr(kind, name, None) is method:
+        return True
     for each in kind.__mro__:
         found = vars(each).get(name)
         if getattr(found, "__code__", None) is method.__code__:

@@ -13,6 +13,7 @@ from tests.libraries.apps import here
 from tracetools import span
 from tracetools.instruments.patching import Patches
 from tracetools.libraries import mcp as ours
+from tracetools.libraries import spans
 from tracetools.libraries.places import Places
 
 
@@ -153,9 +154,9 @@ def test_a_server_of_the_low_level_has_spans_at_the_line_of_its_handler(names):
 
 
 def test_names_that_clients_make_up_are_bounded(monkeypatch):
-    monkeypatch.setattr(ours, "_names", set())
+    monkeypatch.setattr(ours, "_names", spans.Names())
     made = {ours._told_apart("tool", str(number)) for number in range(1000)}
-    assert len(made) == ours._MOST_NAMES + 1
+    assert len(made) == spans._MOST_NAMES + 1
     assert ours._told_apart("resource", None) == "resource"
 
 

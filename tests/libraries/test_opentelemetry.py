@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from tracetools import record, span
 from tracetools.libraries import opentelemetry as ours
+from tracetools.libraries import spans
 
 
 @pytest.fixture
@@ -39,6 +40,22 @@ def test_a_span_that_says_its_line_has_it(recorded, tracer):
             pass
 
     assert recorded(main).line("said") == ("/elsewhere/app.py", 12)
+
+
+def test_names_with_numbers_do_not_make_stacks_without_end(recorded, tracer):
+    most = spans._MOST_NAMES
+
+    async def main():
+        for number in range(most + 10):
+            with tracer.start_as_current_span(f"job {number}"):
+                pass
+        with tracer.start_as_current_span("elsewhere"):
+            pass
+
+    found = recorded(main).entries()
+    assert len(found) == most + 2
+    assert found["(other spans)"] == 10
+    assert found[f"job {most - 1}"] == found["elsewhere"] == 1
 
 
 def test_its_trace_is_known_while_it_is_open(recorded, tracer):

@@ -12,9 +12,11 @@ import pytest
 from tests.libraries.apps import here
 from tracetools.core.labels import PathShortener
 from tracetools.core.stacks import Frame
+from tracetools.libraries import spans
 from tracetools.libraries.spans import (
     Frames,
     LateSpans,
+    Names,
     begin,
     frame_of,
     http_method,
@@ -203,3 +205,13 @@ def test_frames_are_bounded(monkeypatch):
     for owner in owners:
         frames.of(owner)["key"] = Frame("name")
     assert len(frames._known) <= 3
+
+
+def test_only_so_many_names_and_places_are_told_apart(monkeypatch):
+    monkeypatch.setattr(spans, "_MOST_NAMES", 2)
+    monkeypatch.setattr(spans, "_MOST_OWNERS", 3)
+    names = Names()
+    found = [names.told_apart("here", name, "other") for name in "abcab"]
+    assert found == ["a", "b", "other", "a", "b"]
+    assert [names.told_apart(place, "c", "other") for place in range(100)] == ["c"] * 100
+    assert len(names._known) <= 3

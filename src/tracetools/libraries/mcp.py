@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.attribution.awaits import closed_over
-from tracetools.libraries.spans import Frames, frame_of, spanned, spanned_once
+from tracetools.libraries.spans import Frames, Names, frame_of, spanned, spanned_once
 
 if TYPE_CHECKING:
     from tracetools.core.stacks import Frame
@@ -85,8 +85,7 @@ _REQUESTS: Final = {
     "GetPromptRequest": "prompts/get",
     "ReadResourceRequest": "resources/read",
 }
-_MOST_NAMES: Final = 256
-_names: Final[set[str]] = set()
+_names: Final = Names()
 
 
 def install_low_level(places: Places) -> None:
@@ -135,8 +134,4 @@ def _told_apart(what: str, name: Any) -> str:
     """Return the name of a span; the same for all names that come after so many."""
     if not isinstance(name, str):
         return what
-    full = f"{what} {name}"
-    if full not in _names and len(_names) >= _MOST_NAMES:
-        return f"{what} (other)"
-    _names.add(full)
-    return full
+    return _names.told_apart(None, f"{what} {name}", f"{what} (other)")

@@ -20,7 +20,7 @@ from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import stable_name
 from tracetools.core.stacks import Frame
 from tracetools.instruments.stepped import hide_frame
-from tracetools.libraries.spans import begin
+from tracetools.libraries.spans import Names, begin
 from tracetools.recording.current import close_span
 
 if TYPE_CHECKING:
@@ -141,7 +141,12 @@ def _frame(span: Any) -> Frame:
     file, line = _said(attributes, _FILES), _said(attributes, _LINES)
     if not isinstance(file, str) or not isinstance(line, int):
         file, line = _caller()
-    return Frame(stable_name(span.name), file, line)
+    return Frame(_names.told_apart((file, line), stable_name(span.name), _OTHER), file, line)
+
+
+_names: Final = Names()
+_OTHER: Final = "(other spans)"
+"""The name of those that a place starts after many others, as with a number in each name."""
 
 
 _FILES: Final = ("code.file.path", "code.filepath")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Frames",
     "LateSpans",
+    "Names",
     "begin",
     "frame_of",
     "http_method",
@@ -241,7 +242,28 @@ def method_of_class(endpoint: Any, names: tuple[str, ...]) -> Any:
     return next(own, inner)
 
 
+_MOST_NAMES: Final = 256
 _MOST_OWNERS: Final = 4096
+
+
+class Names:
+    """Tells only so many names apart at each place, for names may have what clients send in them."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, set[str]] = {}
+
+    def told_apart(self, place: Hashable, name: str, other: str) -> str:
+        """Return a name; `other` for all that come after so many at a place."""
+        known = self._known.get(place)
+        if known is None:
+            if len(self._known) >= _MOST_OWNERS:
+                self._known.clear()
+            known = self._known[place] = set()
+        if name not in known:
+            if len(known) >= _MOST_NAMES:
+                return other
+            known.add(name)
+        return name
 
 
 class Frames:

@@ -353,6 +353,7 @@ def test_a_dependency_without_cache_has_a_span_for_each_call(recorded, is_replac
 
 def test_parameters_are_parsed_when_the_dependency_is_over(recorded):
     app = FastAPI()
+
     async def dependency(): ...
 
     @app.get("/x/{name}")

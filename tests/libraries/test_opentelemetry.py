@@ -226,3 +226,25 @@ def test_after_the_recording_all_is_as_before(recorded, tracer):
 
     recorded(main)
     assert (Span.start, Span.end) == before
+
+
+def test_a_span_in_a_thread_is_not_in_a_recording_without_integrations(backend, tracer):
+    def work():
+        with tracer.start_as_current_span("library"), span("own"):
+            pass
+
+    async def main():
+        await anyio.to_thread.run_sync(work)
+
+    with (
+        record(await_stacks=False) as showing,
+        record(await_stacks=False, integrations=False) as plain,
+    ):
+        anyio.run(main, backend=backend)
+    found = []
+    for recording in (showing, plain):
+        recording.profile.check()
+        found.append({frame.name for path in recording.profile.stacks for frame in path})
+    assert {"library", "own"} <= found[0]
+    assert "library" not in found[1]
+    assert "own" in found[1]

@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 
 from tests.libraries.apps import client_of, connect, get, here
 from tracetools import record, span
+from tracetools.testing import FakeClock
 
 
 async def report(request):
@@ -282,6 +283,23 @@ def test_two_recordings_have_each_span_once(backend):
             if path[-1].name == "GET /report/{year:int}"
         ]
         assert times.entries == 1
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_recording_without_integrations_has_no_spans_of_another(backend, is_first):
+    options = {"await_stacks": False, "clock": FakeClock()}
+    with (
+        record(**options, integrations=is_first) as one,
+        record(**options, integrations=not is_first) as other,
+    ):
+        anyio.run(get, APP, "/report/2024", "/thread", backend=backend)
+    with_spans, without = (one, other) if is_first else (other, one)
+    for recording in (one, other):
+        recording.profile.check()
+    names = {path[-1].name for path in with_spans.profile.stacks}
+    plain = {path[-1].name for path in without.profile.stacks}
+    assert names - plain == {"GET /report/{year:int}", "GET /thread"}
+    assert "work" in plain
 
 
 def test_a_recording_that_begins_in_a_request_is_no_error(backend):

@@ -142,3 +142,14 @@ def test_the_first_task_of_a_loop_below_too_deep_a_span_is_still_counted():
         asyncio.run(main())
     recording.profile.check()
     assert recording.profile.truncated
+
+
+def test_a_recording_without_integrations_stands_below_none():
+    with (
+        record(await_stacks=False) as showing,
+        record(await_stacks=False, integrations=False) as plain,
+        OuterSpan(OUTER),
+    ):
+        asyncio.run(main())
+    assert any(path.startswith("outer;") for path in paths(showing.profile))
+    assert not any("outer" in path.split(";") for path in paths(plain.profile))

@@ -14,7 +14,7 @@ from tracetools.core.interruptions import is_interruption
 from tracetools.core.stacks import Frame
 from tracetools.guest.messages import common
 from tracetools.instruments.stepped import hide_frame
-from tracetools.recording.current import close_span, open_span, recorded_loops
+from tracetools.recording.current import close_span, open_library_span, recorded_loops
 from tracetools.recording.spans import function_frame
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def begin(name_call: FrameOf, *args: Any, **options: Any) -> Opening | None:
             raise
         _complain(name_call, error)
         return None
-    return None if frame is None else open_span(frame)
+    return None if frame is None else open_library_span(frame)
 
 
 _complained: Final[set[str]] = set()
@@ -247,7 +247,7 @@ _MOST_OWNERS: Final = 4096
 
 
 class Names:
-    """Tells only so many names apart at each place, for names may have what clients send in them."""
+    """Tells only so many names apart at each place: names may have what clients send in them."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, set[str]] = {}

@@ -18,7 +18,7 @@ from tracetools.recording.loops import RecordedLoop
 from tracetools.recording.running import is_in_trio_task, running_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from tracetools.core.stacks import Frame
     from tracetools.recording.loops import Owner
@@ -29,6 +29,7 @@ __all__ = [
     "follow",
     "is_here",
     "loops_here",
+    "open_library_span",
     "open_span",
     "recorded_loops",
     "recorders",
@@ -130,6 +131,25 @@ def open_span(frame: Frame, entries: int = 1) -> Opening | None:
         return None
 
 
+def open_library_span(frame: Frame) -> Opening | None:
+    """Open a span of a library likewise, but only for the recordings that show such.
+
+    If none does, whoever opens it was put there by hand: then it is for all.
+    """
+    known = tuple(recorders)
+    showing = [owner for owner in known if owner.shows_libraries]
+    if not showing or len(showing) == len(known):
+        return open_span(frame)
+    try:
+        return _open_several(_loops_in(get_ident()) or None, frame, 1, only=showing)
+    except RecursionError:  # as above
+        return None
+    except BaseException as error:
+        if _failed(error):
+            raise
+        return None
+
+
 @accelerated
 def close_span(opened: Opening | None) -> None:
     """Close what `open_span` opened; from anywhere, in any order, more than once.
@@ -210,15 +230,20 @@ def is_here(opened: Opening) -> bool:
     return bool(account.owner.is_here(account))
 
 
-def _open_several(loops: Any, frame: Frame, entries: int) -> list[Opened] | None:
+def _open_several(
+    loops: Any, frame: Frame, entries: int, only: Collection[Owner] | None = None
+) -> list[Opened] | None:
     """Open a span in each of several loops in this thread, or in this worker thread."""
     if loops is None:
         if running_loop() is not None or is_in_trio_task():  # of a loop that nobody records
             return None
-        return [recorder.open_in_thread(frame, entries) for recorder in tuple(recorders)] or None
+        owners = tuple(recorders) if only is None else only
+        return [owner.open_in_thread(frame, entries) for owner in owners] or None
     opened: list[Opened] = []
     try:
         for loop in loops:
+            if only is not None and loop.owner not in only:
+                continue
             task = loop.current
             one = None if task is None else task.open(frame, loop.clock(), entries)
             opened += [one] if one is not None else []

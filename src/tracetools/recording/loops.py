@@ -83,6 +83,10 @@ if TYPE_CHECKING:
             """Whether busy time is divided over functions."""
 
         @property
+        def shows_libraries(self) -> bool:
+            """Whether what libraries do for the program has spans of its own."""
+
+        @property
         def watch(self) -> Watch | None:
             """What takes samples just now."""
 

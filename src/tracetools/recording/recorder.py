@@ -117,6 +117,7 @@ class Recorder:
         self.threshold = threshold
         self.functions = FunctionStacks()
         self.shows_functions = False
+        self.shows_libraries = True
         self.pulse = Pulse()
         self._stalls: dict[StackPath, Blocks] = {}
         self._work: dict[int, tuple[Frame, int]] = {}
@@ -180,7 +181,7 @@ class Recorder:
                 waits=self.waits,
             )
             self._loops[loop] = None
-            loop.tree.stand_below(outer_spans.spans_here())
+            loop.tree.stand_below(self._outer_spans())
             loop.is_guest = is_guest
             guests = ([loop] if host else []) if is_guest else self._guests_here()
             for guest in guests:
@@ -226,14 +227,18 @@ class Recorder:
             if isinstance(loop.clock, _ClockOfThread):
                 loop.clock.move_to(loop.thread, loop.paused)
             loop.resume()
-            loop.tree.stand_below(outer_spans.spans_here())
+            loop.tree.stand_below(self._outer_spans())
             self._follow(loop)
+
+    def _outer_spans(self) -> StackPath:
+        """Return the frames of the spans around the runs in this thread, if they are shown."""
+        return outer_spans.spans_here() if self.shows_libraries else ()
 
     def outer_spans_changed(self) -> None:
         """Note that spans around the runs in this thread were opened or closed."""
         for loop in self.loops:
             if loop.thread == get_ident():
-                loop.tree.stand_below(outer_spans.spans_here())
+                loop.tree.stand_below(self._outer_spans())
 
     def end_loop(self, loop: RecordedLoop, now: int) -> None:
         """End the recording of a loop. A second time does nothing."""

@@ -73,7 +73,7 @@ class Recording(Follower):
         )
         self._sampler = Sampler(self.recorder, interval if options.functions else None)
         self.task_names = options.task_names
-        self.makes_spans = options.integrations
+        self.makes_spans = self.recorder.shows_libraries = options.integrations
         self._is_closed = False
         self._closes = closes
         self._lens, self._labels = options.lens, options.labels

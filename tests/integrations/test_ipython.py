@@ -166,3 +166,15 @@ def test_a_kernel_shows_the_report_below_the_cell(tmp_path):
     assert ran["error"] == "RuntimeError"  # a loop runs already, as without us
     assert len(profile["html"]) == 2  # the recording and its profile
     assert failed["error"] == "ZeroDivisionError"
+
+
+def test_the_value_of_a_cell_is_not_kept_alive(shell):
+    cells = shell(
+        "import gc, weakref\nclass Value: ...\nvalue = Value(); known = weakref.ref(value)",
+        "%%tracetools\nvalue is known()",
+        "%%tracetools\nawait main()\nvalue;",
+        "del value\n[name for name in dir() if 'tracetools' in name]",
+    )
+    assert [error for _, _, error in cells] == ["NoneType"] * 4
+    assert cells[1][1] == "True"
+    assert cells[3][1] == "[]"

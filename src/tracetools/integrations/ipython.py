@@ -23,6 +23,9 @@ from tracetools.session.record import Record, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeVar
+
+    _Node = TypeVar("_Node", bound=ast.AST)
 
     from tracetools.core.profile import Profile
     from tracetools.session.recording import Recording
@@ -32,6 +35,9 @@ __all__ = ["load_ipython_extension", "recorded", "text_of", "unload_ipython_exte
 _NAME: Final = "tracetools"
 _MARK: Final = "__tracetools_cell__"
 _VALUE: Final = "__tracetools_value__"
+_TAKE_VALUE: Final = f"__import__('builtins').locals().pop({_VALUE!r})"
+"""Shows what a cell ends with, and leaves no name of ours behind, which would keep it alive."""
+
 _MOST: Final = 3
 """Answers of each kind that a terminal shows."""
 
@@ -99,16 +105,23 @@ class _Wrapper:
         if isinstance(value, ast.Expr):
             kept = ast.Assign([ast.Name(_VALUE, ast.Store())], value.value)
             body[-1] = ast.copy_location(kept, value)
-            shown = ast.Expr(ast.Name(_VALUE, ast.Load()))
-            after = [ast.copy_location(shown, value)]
+            after = [_placed(ast.Expr(_parsed(_TAKE_VALUE)), value)]
         call = f"__import__({__name__!r}, fromlist=['recorded']).recorded({options!r})"
-        context = ast.parse(call, mode="eval").body
-        for node in ast.walk(context):
-            ast.copy_location(node, mark)
-        item = ast.withitem(context)
+        item = ast.withitem(_placed(_parsed(call), mark))
         around = ast.copy_location(ast.With([item], body or [ast.Pass()]), mark)
         tree.body = [around, *after]
         return ast.fix_missing_locations(tree)
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def _placed(tree: _Node, place: ast.AST) -> _Node:
+    """Give all of a tree the place of another node."""
+    for node in ast.walk(tree):
+        ast.copy_location(node, place)
+    return tree
 
 
 def _marked(tree: ast.Module) -> tuple[str | None, bool]:

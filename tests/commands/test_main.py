@@ -83,7 +83,7 @@ def program(tmp_path, monkeypatch):
         (["render", "a", "b"], "tracetools render", "name it with -o"),
         (["render", "a", "-o", "x.html", "--flame-chart"], "tracetools render", "no flame chart"),
         (["demo", "extra"], "tracetools demo", "'extra' is one word too many"),
-        (["demo", "--requests", "x"], "tracetools demo", "'x' is no whole number"),
+        (["demo", "--requests", "x"], "tracetools demo", "'x' is no number from 1 to 100000"),
         (["nothing"], "tracetools [-h]", "invalid choice: 'nothing'"),
     ],
 )
@@ -196,3 +196,8 @@ def test_reader_that_goes_away_causes_no_traceback(tmp_path):
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (2, "")
+
+
+def test_errors_cannot_move_the_cursor(capsys):
+    assert main(["report", "no\x1b[2Jsuch\u202e"]) == 2
+    assert capsys.readouterr().err == "tracetools: no file no?[2Jsuch?: check the path\n"

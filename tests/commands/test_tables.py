@@ -4,12 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tracetools import LawError, Profile
+from tracetools import Profile
 from tracetools.commands.tables import (
     lint_line,
     shorten,
-    top_stacks,
-    totals,
     what_is_left_out,
     what_ran,
     what_to_open,
@@ -21,64 +19,6 @@ MAIN = Frame("main", "/home/me/app.py", 3)
 PART = Frame("Shop.load_part", "src\\shop\\parts.py", 120)
 QUERY = Frame("query")
 MS = 10**6
-
-PROFILE = Profile(
-    stacks={
-        (ROOT,): Times(busy=500 * MS),
-        (ROOT, MAIN): Times(busy=20 * MS, idle=1500 * MS),
-        (ROOT, MAIN, PART): Times(busy=380 * MS, idle=100 * MS, thread=100 * MS),
-        (ROOT, MAIN, PART, QUERY): Times(idle=400 * MS),
-    },
-    duration=900 * MS,
-    task_time=2400 * MS,
-)
-
-
-def test_busy_table():
-    assert top_stacks(PROFILE, "busy").splitlines() == [
-        "Most busy time, by stack (self time; 100 % = 1.00 s, of which the loop itself 500.0 ms):",
-        "      480.0 ms  48.0 %  all-spans > main > Shop.load_part (parts.py:120)",
-        "       20.0 ms   2.0 %  all-spans > main (app.py:3)",
-    ]
-
-
-def test_idle_table():
-    assert top_stacks(PROFILE, "idle", count=2).splitlines() == [
-        "Most idle time, by stack (self time; 100 % = 2.00 s of all tasks):",
-        "    1,500.0 ms  75.0 %  all-spans > main (app.py:3)",
-        "      400.0 ms  20.0 %  all-spans > main > Shop.load_part > query (unknown)",
-    ]
-
-
-def test_the_table_of_an_empty_profile_is_its_heading():
-    assert top_stacks(Profile(), "busy").count("\n") == 0
-    assert top_stacks(Profile(), "scheduled").count("\n") == 0
-
-
-def test_rows_fit_into_the_width():
-    for width in (50, 60, 80):
-        _, *rows = top_stacks(PROFILE, "idle", width=width).splitlines()
-        assert max(map(len, rows)) <= width
-
-
-def test_totals():
-    assert totals(PROFILE).splitlines() == [
-        "In worker threads, beside the loop: 100.0 ms.",
-        "Both laws of time hold, to the nanosecond:",
-        "  the loop's: 400,000,000 busy + 500,000,000 its own = 900,000,000",
-        "  the tasks': 400,000,000 busy + 2,000,000,000 waiting = 2,400,000,000",
-        "Scheduled time was not measured; it is part of the idle time.",
-    ]
-
-
-def test_totals_say_that_stacks_were_cut():
-    profile = Profile(scheduled_measured=True, truncated=True)
-    assert totals(profile).splitlines()[-1].startswith("There were too many stacks")
-
-
-def test_totals_of_a_profile_that_breaks_a_law():
-    with pytest.raises(LawError):
-        totals(Profile(duration=1))
 
 
 @pytest.mark.parametrize(
@@ -180,6 +120,7 @@ def test_shorten_of_the_root_alone():
 def test_names_cannot_move_the_cursor():
     evil = Frame("a\x1b[2Jb\nc\ud800", "x\ty.py", 1)
     assert shorten((evil, evil), 80) == "a?[2Jb?c? > a?[2Jb?c? (x?y.py:1)"
+    assert lint_line(Lint("kind", None, "found \x1b[2J", "", ""), 80) == "  kind: found ?[2J"
 
 
 def test_what_is_left_out_of_other_processes_is_said():

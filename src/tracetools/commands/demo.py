@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tracetools.commands import CommandError, tables, values
+from tracetools.commands import CommandError, summary, tables, values
 from tracetools.core.profile import LENSES
 from tracetools.output.formats.names import with_suffix
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
     from typing import Protocol
 
     from tracetools.core.profile import Profile
     from tracetools.demo.drive import Backend, Outcome
-    from tracetools.output.flamegraph import Flamegrapher
 
     class Recorded(Protocol):
         """What has recorded the shop."""
@@ -25,16 +26,13 @@ if TYPE_CHECKING:
         def profile(self) -> Profile:
             """All that was recorded."""
 
-        @property
-        def flamegrapher(self) -> Flamegrapher:
-            """What draws it."""
-
 
 __all__ = ["SUMMARY", "add_options", "run"]
 
 SUMMARY: Final = "profile a real web application under load: see what a profile looks like"
 
 _MOST_REQUESTS: Final = 100_000
+_STDOUT: Final = 1
 _SERVERS: Final[dict[Backend, str]] = {"trio": "hypercorn's trio worker", "asyncio": "uvicorn"}
 
 
@@ -59,13 +57,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--output",
         default="stack",
         metavar="NAME",
-        help="write NAME.folded, NAME.profile.json and NAME.svg (default: %(default)s)",
+        help="write NAME.folded, NAME.profile.json and NAME.html (default: %(default)s)",
     )
     parser.add_argument(
         "--lens",
         choices=LENSES,
         default="busy",
-        help="which time the graph and the folded file show (default: %(default)s)",
+        help="which time the folded file shows (default: %(default)s)",
     )
 
 
@@ -79,19 +77,39 @@ def run(options: argparse.Namespace) -> int:
         CommandError: a package of the extra ``demo`` is missing.
         StackFileError, GraphFileError: a file cannot be written.
         LawError: a bug in tracetools.
-        KeyboardInterrupt: the stack file has been written; the graph has not.
+        KeyboardInterrupt: the stack file has been written; the report has not.
     """
     run_shop = _load_shop(options.backend)
     record_shop = _record_on_trio if options.backend == "trio" else _record_on_asyncio
-    outcome, recorded = record_shop(run_shop, options)
+    with _unlogged():
+        outcome, recorded = record_shop(run_shop, options)
     profile = recorded.profile
     profile.check()
-    graph = recorded.flamegrapher.with_marks_of(profile, options.lens).write_flamegraph()
-    from tracetools.output.formats.profile_json import write_profile  # not before the run
-
-    write_profile(with_suffix(graph, ".profile.json"), profile)
-    print(_report(outcome, options.backend, profile, graph))  # what it is for
+    written = _write(profile, options)
+    print(_report(outcome, options.backend, profile, written))  # what it is for
     return 1 if outcome.failures else 0
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Say nothing while the shop runs, as what blocks it is said at the end."""
+    logger, silence = logging.getLogger("tracetools"), logging.NullHandler()
+    logger.addHandler(silence)
+    try:
+        yield
+    finally:
+        logger.removeHandler(silence)
+
+
+def _write(profile: Profile, options: argparse.Namespace) -> list[Path]:
+    """Write the profile and the report beside the stack file, and return all three."""
+    from tracetools.commands.run_formats import FORMATS, Look  # not before the run
+
+    stack_file = with_suffix(Path(options.output).absolute(), ".folded")
+    written = [with_suffix(stack_file, suffix) for suffix in (".profile.json", ".folded", ".html")]
+    for path, suffix in (written[0], ".profile.json"), (written[2], ".html"):
+        FORMATS[suffix].write(path, profile, Look(options.lens, "name"))
+    return written
 
 
 def _load_shop(backend: Backend) -> Callable[..., Outcome]:
@@ -116,7 +134,9 @@ def _record_on_trio(
     """Run the shop with an instrument, as a program does that starts trio itself."""
     from tracetools import FlamegraphInstrument  # imports trio
 
-    instrument = FlamegraphInstrument(options.output, lens=options.lens, blocking=None)
+    instrument = FlamegraphInstrument(
+        options.output, lens=options.lens, functions=True, scheduled=True
+    )
     return run_shop(options.requests, "trio", instruments=[instrument]), instrument
 
 
@@ -126,26 +146,27 @@ def _record_on_asyncio(
     """Run the shop within `record`, for asyncio takes no instruments."""
     from tracetools import record  # imports asyncio
 
-    with record(options.output, lens=options.lens, blocking=None) as recording:
+    with record(options.output, lens=options.lens, functions=True, scheduled=True) as recording:
         outcome = run_shop(options.requests, "asyncio")
     return outcome, recording
 
 
 def _request_count(text: str) -> int:
-    count = values.whole(text)
+    try:
+        count = values.whole(text)
+    except argparse.ArgumentTypeError:
+        count = 0
     if not 1 <= count <= _MOST_REQUESTS:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {_MOST_REQUESTS}")
     return count
 
 
-def _report(outcome: Outcome, backend: Backend, profile: Profile, graph: Path) -> str:
-    written = [with_suffix(graph, suffix) for suffix in (".profile.json", ".folded", ".svg")]
+def _report(outcome: Outcome, backend: Backend, profile: Profile, written: list[Path]) -> str:
     parts = (
         _what_ran(outcome, _SERVERS[backend]),
-        tables.top_stacks(profile, "busy"),
-        tables.top_stacks(profile, "idle"),
-        tables.totals(profile),
-        tables.what_to_open(written, graph.cwd()),
+        f"tracetools: {tables.what_ran(profile)}",
+        summary.at_end(profile, _STDOUT),
+        tables.what_to_open(written, Path.cwd()),
     )
     return "\n\n".join(parts)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tracetools.commands.tables import lint_line
-from tracetools.commands.terminal import Screen, printable, style_of, width_of, wrapped
+from tracetools.commands.terminal import Screen, style_of, width_of, wrapped
 from tracetools.core.stacks import KINDS
 from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.answers.source import lines_of
@@ -49,10 +49,15 @@ _UNSAID: Final = ("Not measured", "Folded stacks", "Blocking steps were not")
 """How notes begin that say why a group has no entries."""
 
 
-def at_end(profile: Profile) -> str:
-    """Return what `tracetools run` writes to stderr of a profile: in a part of a screen."""
+def at_end(profile: Profile, fd: int = _STDERR) -> str:
+    """Return what is written of a profile after its program, in a part of a screen.
+
+    Args:
+        profile: what was recorded.
+        fd: the descriptor that it is written to: stderr, or another one.
+    """
     answers = answers_of(profile, lines_of(profile))
-    return summary(profile, answers, Screen(width_of(_STDERR), style_of(_STDERR), _LINES))
+    return summary(profile, answers, Screen(width_of(fd), style_of(fd), _LINES))
 
 
 def summary(profile: Profile, answers: Answers, screen: Screen) -> str:
@@ -156,7 +161,7 @@ def _entry(group: Group, answer: Answer, screen: Screen) -> list[str]:
     name = _name(answer, screen.width - _NUMBERS)
     details = ", ".join(_details(group, answer))
     whom = f", for {listed(answer.for_whom)}" if answer.for_whom else ""
-    text = printable(f"{name}: {details}{whom}" if details else f"{name}{whom}")
+    text = f"{name}: {details}{whom}" if details else f"{name}{whom}"
     first, *rest = wrapped(text, screen.width - len(numbers))
     return [screen.style(group.name, numbers) + first, *(" " * len(numbers) + ln for ln in rest)]
 

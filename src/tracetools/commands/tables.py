@@ -4,72 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import ROOT
+from tracetools.commands.terminal import printable
 from tracetools.output.lints import LAST_FRAMES, line_at_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from tracetools.core.profile import Lens, Profile
+    from tracetools.core.profile import Profile
     from tracetools.core.stacks import Frame, StackPath
     from tracetools.output.lints import Lint
 
 __all__ = [
     "lint_line",
     "shorten",
-    "top_stacks",
-    "totals",
     "what_is_left_out",
     "what_ran",
     "what_to_open",
 ]
 
-_WIDTH: Final = 100
 _ARROW: Final = " > "
 _CUT: Final = "..."
 _LEAST_WIDTH: Final = 24
-
-
-def top_stacks(profile: Profile, lens: Lens, count: int = 10, width: int = _WIDTH) -> str:
-    """Return a table of the stacks with the most self time, as one lens shows it.
-
-    Percentages are of all time of that lens. The root's self time is the loop's waiting: it is in
-    the heading, not in a row.
-
-    Args:
-        profile: what was recorded.
-        lens: which time is shown.
-        count: how many stacks are shown at most.
-        width: how many columns a line has at most; 50 or more.
-    """
-    times = profile.lens(lens)
-    whole = sum(times.values())
-    waiting = times.pop((ROOT,), 0)
-    largest = sorted(times, key=lambda path: (-times[path], path))[:count]
-    rows = [_row(times[path], whole, path, width) for path in largest]
-    return "\n".join([_heading(lens, whole, waiting), *rows])
-
-
-def totals(profile: Profile) -> str:
-    """Return the totals of a profile in sentences: threads, tasks, and the two laws.
-
-    Raises:
-        LawError: a law does not hold.
-    """
-    profile.check()
-    waited = profile.task_time - profile.busy
-    lines = [
-        f"In worker threads, beside the loop: {_amount(profile.thread_time)}.",
-        "Both laws of time hold, to the nanosecond:",
-        f"  the loop's: {profile.busy:,} busy + {profile.own:,} its own = {profile.duration:,}",
-        f"  the tasks': {profile.busy:,} busy + {waited:,} waiting = {profile.task_time:,}",
-    ]
-    if not profile.scheduled_measured:
-        lines.append("Scheduled time was not measured; it is part of the idle time.")
-    if profile.truncated:
-        lines.append("There were too many stacks or too deep ones: see (other) and (deeper).")
-    return "\n".join(lines)
 
 
 def what_ran(profile: Profile) -> str:
@@ -134,8 +90,8 @@ def shorten(path: StackPath, width: int) -> str:
 
     The last frame has its location, without the folder. The others have their names alone.
     """
-    above = [_printable(frame.name) for frame in path[:-1]]
-    last = _printable(_name_and_location(path[-1]))
+    above = [printable(frame.name) for frame in path[:-1]]
+    last = printable(_name_and_location(path[-1]))
     for start in range(len(path)):
         cut = [_CUT] if start else []
         line = _ARROW.join([*cut, *above[start:], last])
@@ -146,7 +102,7 @@ def shorten(path: StackPath, width: int) -> str:
 
 def lint_line(lint: Lint, width: int) -> str:
     """Return a lint in one line: its kind, what was found, and the stack if there is one."""
-    line = f"  {lint.kind}: {lint.finding}"
+    line = printable(f"  {lint.kind}: {lint.finding}")
     if lint.path is None:
         return line
     return f"{line}: {shorten(_to_line(lint.path), max(_LEAST_WIDTH, width - len(line) - 2))}"
@@ -169,20 +125,6 @@ def _to_line(path: StackPath) -> StackPath:
     return (*functions[:end], line._replace(name=functions[end].name))
 
 
-def _heading(lens: Lens, whole: int, waiting: int) -> str:
-    if lens == "busy":
-        return (
-            f"Most busy time, by stack (self time; 100 % = {_amount(whole)}, of which the loop"
-            f" itself {_amount(waiting)}):"
-        )
-    return f"Most {lens} time, by stack (self time; 100 % = {_amount(whole)} of all tasks):"
-
-
-def _row(time: int, whole: int, path: StackPath, width: int) -> str:
-    numbers = f"{time / 1e6:>11,.1f} ms {100 * time / whole:5.1f} %  "
-    return numbers + shorten(path, width - len(numbers))
-
-
 def _amount(time: int) -> str:
     return f"{time / 1e9:.2f} s" if time >= 10**9 else f"{time / 1e6:.1f} ms"
 
@@ -191,8 +133,3 @@ def _name_and_location(frame: Frame) -> str:
     if not frame.file:
         return frame.label
     return f"{frame.name} ({frame.file.replace(chr(92), '/').rpartition('/')[2]}:{frame.line})"
-
-
-def _printable(text: str) -> str:
-    """Return `text` with ``?`` for whatever would move the cursor or cannot be encoded."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -14,7 +14,8 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("limit", "status"), [("10%", 0), ("10", 0), ("9.9%", 1), ("0", 1), ("1e3", 0)]
+    ("limit", "status"),
+    [("10%", 0), ("10", 0), ("9.9%", 1), ("0", 1), ("1e3", 0), ("1e-999999999", 1)],
 )
 def test_growth_above_the_limit_ends_with_status_1(limit, status):
     assert main(["diff", "a.folded", "b.folded", "--fail-over", limit]) == status
@@ -31,6 +32,8 @@ def test_without_a_limit_growth_is_no_failure():
         (["a.folded", "b.folded", "--fail-over", "x"], "'x' is no percentage"),
         (["a.folded", "b.folded", "--fail-over", "1/0"], "'1/0' is no percentage"),
         (["a.folded", "b.folded", "--fail-over=-1"], "'-1' is negative"),
+        (["a.folded", "b.folded", "--fail-over", "1e999999999"], "is no percentage"),
+        (["a.folded", "b.folded", "-n", "9" * 5000], "9' is no whole number"),
         (["a.folded", "b.folded", "-n", "x"], "'x' is no whole number"),
         (["a.folded", "b.folded", "--sort", "x"], "--sort"),
     ],

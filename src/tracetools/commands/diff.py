@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
+from tracetools.commands import values
 from tracetools.commands.convert import add_lens
 
 __all__ = ["SUMMARY", "add_options", "run"]
@@ -31,19 +32,10 @@ Shares differ a little from run to run: choose P well above that. With
 
 def _percent(text: str) -> Fraction:
     """Return a percentage as a part of one."""
-    try:
-        value = Fraction(text.strip().removesuffix("%")) / 100
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentage") from None
+    value = Fraction(repr(values.percent(text))) / 100  # 1e-999999999 itself would take forever
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is negative")
     return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
-    return int(text)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +72,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="order frames by the change of their self time (default) or of their total",
     )
     parser.add_argument(
-        "-n", "--limit", type=_count, default=10, metavar="N", help="rows of a list (default: 10)"
+        "-n",
+        "--limit",
+        type=values.whole,
+        default=10,
+        metavar="N",
+        help="rows of a list (default: 10)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, with all frames")
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from tracetools.commands import values
 from tracetools.core.profile import LENSES
 
 __all__ = ["SUMMARY", "add_options", "run"]
@@ -14,12 +15,6 @@ __all__ = ["SUMMARY", "add_options", "run"]
 _COLUMNS: Final = ("total", "self", "idle", "scheduled", "thread", "steps", "entries")
 
 SUMMARY: Final = "print what a profile or folded stacks say: answers, a call tree or a table"
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not int(text[:9]):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 up")
-    return int(text[:9])
 
 
 def _expression(text: str) -> re.Pattern[str]:
@@ -69,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--limit",
-        type=_count,
+        type=values.count,
         metavar="N",
         help="print at most N rows, or N entries of each answer (default: 40 rows, 5 entries)",
     )
@@ -82,7 +77,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--width",
-        type=_count,
+        type=values.count,
         metavar="COLUMNS",
         help="how wide lines are (default: as the terminal; where there is none, they are not"
         " broken)",
@@ -96,7 +91,8 @@ def run(given: argparse.Namespace) -> int:
         0.
 
     Raises:
-        CommandError: the options make no sense together.
+        UsageError: the options make no sense together.
+        CommandError: the files do not add up, or nothing is left of them.
         StackFileError, NoStacksError: a file cannot be read, or makes no sense.
     """
     from tracetools.commands.reporting import report  # `--help` does not need it

@@ -76,16 +76,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = _run(options)
     except UsageError as error:
         options.parser.print_usage(sys.stderr)
-        print(f"{options.parser.prog}: error:", *str(error).splitlines(), file=sys.stderr)  # noqa: T201
+        print(f"{options.parser.prog}: error:", _in_one_line(error), file=sys.stderr)  # noqa: T201
         return _FAILED
     except TracetoolsError as error:
-        print("tracetools:", *str(error).splitlines(), file=sys.stderr)  # noqa: T201
+        print("tracetools:", _in_one_line(error), file=sys.stderr)  # noqa: T201
         return _FAILED
     except BaseException as error:
         if not _is_ctrl_c(error):
             raise
         return _INTERRUPTED
     return status if isinstance(status, int) else status()
+
+
+def _in_one_line(error: TracetoolsError) -> str:
+    """Return what an error says; names of files and frames in it cannot move the cursor."""
+    from tracetools.commands.terminal import printable  # noqa: PLC0415  # takes a while
+
+    return printable(" ".join(str(error).splitlines()))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -183,3 +183,12 @@ def test_what_cannot_be_done_is_said(folder, arguments, said, capsys):
 def test_shares_of_other_units_can_be_compared(folder):
     (folder / "other.folded").write_text("all-spans;x 5\nmain 5\n")
     assert main(["diff", "before.folded", "other.folded", "--normalise"]) == 0
+
+
+def test_names_cannot_move_the_cursor(folder, capsys):
+    (folder / "evil.folded").write_text("all-spans;x\x1b[2J\u202e 500\n")
+    assert main(["diff", "before.folded", "evil.folded", "--fail-over", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "x?[2J?" in said
+    assert "\x1b" not in said
+    assert "\u202e" not in said

@@ -1,6 +1,7 @@
 """`tracetools report` from the outside."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -132,15 +133,33 @@ def test_stacks_that_count_something_else_are_a_table(capsys):
         (["."], "cannot read ."),
         (["s.profile.json", "s.folded"], "do not add up"),
         (["s.folded", "other.folded"], "in samples do not add up"),
-        (["s.profile.json", "--sort", "self"], "--sort orders a table"),
-        (["s.profile.json", "--libraries"], "--libraries unfolds"),
-        (["s.profile.json", "--lens", "idle"], "--lens chooses"),
         (["other.folded", "--table", "--lens", "idle"], "no idle time in it"),
         (["s.folded", "--filter", "no such"], "no stack has a frame that matches --filter"),
     ],
 )
 def test_bad_input_is_refused(capsys, arguments, message):
     assert message in refused(capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (["--sort", "self"], "--sort orders a table"),
+        (["--libraries"], "--libraries unfolds"),
+        (["--lens", "idle"], "--lens chooses"),
+    ],
+)
+def test_wrong_use_is_said_with_the_usage(capsys, option, message):
+    assert main(["report", "s.profile.json", *option]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: tracetools report ")
+    assert f"tracetools report: error: {message}" in said
+
+
+def test_names_cannot_move_the_cursor(capsys):
+    evil = replace(SERVER, programs=("a\x1b[2J\n\u202e.py",))
+    write_profile("s.profile.json", evil)
+    assert printed(capsys, "s.profile.json")[0].startswith("a?[2J??.py: recorded 1 loop")
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,7 @@ def test_names_and_numbers_stay_whole():
 
 def test_what_moves_the_cursor_is_not_printed():
     assert printable("a\x1b[1m\nb\ud800") == "a?[1m?b?"
+
+
+def test_what_is_wrapped_cannot_move_the_cursor():
+    assert wrapped("a\x1b[2J b\u202e\x9b", 80) == ["a?[2J b??"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tracetools.commands import CommandError
+from tracetools.commands import CommandError, UsageError
 from tracetools.commands.inputs import check_not_read, lens_of, read_input, say, source_of
+from tracetools.commands.terminal import printable
 from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.core.profile import Profile
 from tracetools.output.difference import Change, Difference, growth, summed, without_waiting
@@ -38,7 +39,7 @@ def compare(given: argparse.Namespace) -> int:
     """
     if given.output is not None:
         if given.output.suffix != ".svg":
-            raise CommandError(f"a difference is drawn as SVG: end {given.output} in .svg")
+            raise UsageError(f"a difference is drawn as SVG: end {given.output} in .svg")
         check_not_read(given.output, [given.before, given.after])
     before = read_input(given.before, lens=given.lens)
     after = read_input(given.after, lens=given.lens)
@@ -161,7 +162,7 @@ def _order(change: Change, *, by_self: bool) -> tuple[int, int, bytes]:
 def _rows(changes: Sequence[Change], amount: Any, *, is_stack: bool) -> Iterable[str]:
     """Yield a row for each change; a stack is one line, its frames separated by `;`."""
     for change in changes:
-        name = _name(change.name)
+        name = printable(_name(change.name))
         own = _delta(change.self_before, change.self_after, amount)
         if is_stack:
             yield f"  {own}  {name}"
@@ -182,7 +183,7 @@ def _verdict(failures: Sequence[Change], given: argparse.Namespace) -> Iterable[
     limit = float(100 * given.fail_over)
     yield f"grew by more than {limit:g} %:"
     for change in failures[: given.limit]:
-        name = _name(change.name) or "the total"
+        name = printable(_name(change.name)) or "the total"
         yield f"  {_percentage(change.before, change.after)}  {name}"
     if len(failures) > given.limit:
         yield f"  and {len(failures) - given.limit} more"

@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import CommandError
+from tracetools.commands import CommandError, UsageError
+from tracetools.commands.progress import progress
+from tracetools.commands.terminal import printable
 from tracetools.core.errors import StackFileError
 from tracetools.core.profile import LENSES, Profile
 from tracetools.output.formats.files import explain
@@ -33,13 +35,17 @@ def source_of(path: Path) -> str:
 def read_input(path: Path, *, lens: str | None = None, keep_order: bool = False) -> Content:
     """Read a file of any format, or standard input; see `tracetools.output.formats.reading.read`.
 
+    A progress bar is shown if it takes long.
+
     Raises:
         StackFileError, NoStacksError: it cannot be read, or makes no sense.
     """
     source = source_of(path)
     try:
-        with _opened(path) as opened:
-            return load_content(opened, source, lens=lens, keep_order=keep_order)
+        with _opened(path) as file:
+            size = os.fstat(file.fileno()).st_size or None
+            with progress(f"reading {source}", size) as shown:
+                return load_content(shown.reading(file), source, lens=lens, keep_order=keep_order)
     except FileNotFoundError as error:
         raise StackFileError(f"no file {source}: check the path") from error
     except (OSError, ValueError) as error:
@@ -54,7 +60,7 @@ def lens_of(given: str | None, contents: Iterable[Content]) -> Lens:
     """Return the lens by which profiles are taken: the one that was given, or else busy.
 
     Raises:
-        CommandError: it is no lens though there is a profile, or nothing can be chosen.
+        UsageError: it is no lens though there is a profile, or nothing can be chosen.
     """
     contents = [*contents]
     has_profile = any(isinstance(each.content, Profile) for each in contents)
@@ -64,11 +70,9 @@ def lens_of(given: str | None, contents: Iterable[Content]) -> Lens:
         if lens == given:
             if has_profile or any(each.choices for each in contents):
                 return lens
-            raise CommandError(
-                "--lens chooses from a profile, and folded stacks have just one lens"
-            )
+            raise UsageError("--lens chooses from a profile, and folded stacks have just one lens")
     if has_profile:
-        raise CommandError(f"no lens is named {given!r}; choose one of {', '.join(LENSES)}")
+        raise UsageError(f"no lens is named {given!r}; choose one of {', '.join(LENSES)}")
     return "busy"
 
 
@@ -94,4 +98,4 @@ def described(content: Content) -> str:
 
 def say(text: str) -> None:
     """Write a line to stderr, where notes go."""
-    print("tracetools:", text, file=sys.stderr)
+    print("tracetools:", printable(text), file=sys.stderr)

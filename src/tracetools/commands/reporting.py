@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tracetools.commands import CommandError
-from tracetools.commands.progress import progress
+from tracetools.commands import CommandError, UsageError
+from tracetools.commands.inputs import read_input
 from tracetools.commands.report_json import about_json, answers_json
 from tracetools.commands.stack_rows import rows_of, table_lines, tree_lines
 from tracetools.commands.summary import answers_in_lines, what_else_stands_out
 from tracetools.commands.tables import what_ran
 from tracetools.commands.terminal import Screen, is_terminal, style_of, width_of, wrapped
-from tracetools.core.errors import StackFileError
 from tracetools.core.profile import Profile
 from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_stacks
@@ -23,8 +20,6 @@ from tracetools.output.answers.source import lines_of
 from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
 from tracetools.output.folding import fold_libraries, fold_times
 from tracetools.output.formats.content import PER_NANOSECOND, weighed
-from tracetools.output.formats.files import explain
-from tracetools.output.formats.reading import load_content
 from tracetools.output.frame_kinds import kinds_by_guess, kinds_of
 from tracetools.output.lints import amount
 
@@ -38,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reported", "report", "reported"]
 
-_STANDARD: Final = Path("-")
 _STDOUT: Final = 1
 _UNBROKEN: Final = 10_000
 _ROWS: Final = 40
@@ -63,11 +57,12 @@ def report(given: argparse.Namespace) -> str:
     """Return what is to be printed.
 
     Raises:
-        CommandError: the options make no sense together.
+        UsageError: the options make no sense together.
+        CommandError: the files do not add up, or nothing is left of them.
         StackFileError, NoStacksError: a file cannot be read, or makes no sense.
     """
     _check(given)
-    found = reported([_read(path) for path in given.files])
+    found = reported([read_input(path) for path in given.files])
     whole = found.profile
     if given.filter is not None:
         found = found._replace(profile=_filtered(whole, given))
@@ -82,31 +77,14 @@ def report(given: argparse.Namespace) -> str:
 
 def _check(given: argparse.Namespace) -> None:
     if given.sort is not None and not (given.table or given.json):
-        raise CommandError("--sort orders a table: add --table or --json")
+        raise UsageError("--sort orders a table: add --table or --json")
     if given.libraries and not (given.tree or given.table or given.json):
-        raise CommandError("--libraries unfolds frames of a --tree, a --table or --json: add one")
+        raise UsageError("--libraries unfolds frames of a --tree, a --table or --json: add one")
     if given.lens and not (given.tree or given.table or given.json):
-        raise CommandError("--lens chooses the time of a --tree, a --table or --json: add one")
+        raise UsageError("--lens chooses the time of a --tree, a --table or --json: add one")
 
 
 # -- reading ---------------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> Content:
-    source = "standard input" if path == _STANDARD else str(path)
-    try:
-        with _opened(path) as file:
-            size = os.fstat(file.fileno()).st_size or None
-            with progress(f"reading {source}", size) as shown:
-                return load_content(shown.reading(file), source)
-    except FileNotFoundError as error:
-        raise StackFileError(f"no file {source}: check the path") from error
-    except (OSError, ValueError) as error:
-        raise StackFileError(f"cannot read {source}: {explain(error)}") from error
-
-
-def _opened(path: Path) -> Any:
-    return open(0, "rb", closefd=False) if path == _STANDARD else path.open("rb")
 
 
 def reported(contents: list[Content]) -> Reported:

@@ -109,11 +109,11 @@ def is_terminal(fd: int) -> bool:
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
     """Return text in lines of at most `width` columns. Those after the first one are indented.
 
-    A word that is too long has a line of its own, and is not cut.
+    A word that is too long has a line of its own, and is not cut. Nothing moves the cursor.
     """
     lines: list[str] = []
     line = ""
-    for word in _words(text):
+    for word in _words(printable(text)):
         if line.strip() and len(line) + 1 + len(word) > max(width, len(indent) + _LEAST_TEXT):
             lines.append(line)
             line = indent + word

@@ -384,7 +384,7 @@ def test_what_a_cell_that_raises_has_recorded_is_shown(run):
 
 
 def test_an_error_of_the_display_does_not_take_the_place_of_the_programs(run, caplog):
-    run.notebook.shell.display_formatter = None
+    run.notebook.shell.display_formatter.active_types = 3
     with pytest.raises(ZeroDivisionError):
         run("with record() as r: await asyncio.sleep(0); 1 / 0")
     assert "could not be ended as it should" in caplog.text

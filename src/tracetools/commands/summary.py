@@ -45,8 +45,8 @@ _NUMBERS: Final = 20
 """How many columns the numbers of an entry take."""
 
 _STEPS: Final = "Steps of "
-_UNSAID: Final = ("Not measured", "Folded stacks", "Blocking steps were not")
-"""How notes begin that say why a group has no entries."""
+_UNSAID: Final = ("Not measured", "Folded stacks", "Blocking steps were not", "No step")
+"""How notes begin that say all there is to say of a group without entries."""
 
 
 def at_end(profile: Profile, fd: int = _STDERR) -> str:
@@ -138,8 +138,6 @@ def _nothing(group: Group) -> str:
     """Return what is said of a group without entries."""
     if group.note.startswith(_UNSAID):
         return group.note[:1].lower() + group.note[1:]
-    if group.name == "blocks":
-        return f"no step took {_length(group)}."
     if group.name == "late":
         return "no task."
     return f"nothing of the program's own. {group.note}".rstrip()

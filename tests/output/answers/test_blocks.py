@@ -111,3 +111,8 @@ def test_a_thread_that_holds_the_gil_is_named():
 
 def test_without_a_threshold_blocking_steps_were_not_counted():
     assert blocks(replace(SERVER, blocking_threshold=None)).note.startswith("Blocking steps were")
+
+
+def test_that_nothing_blocked_is_said():
+    group = blocks(Profile(blocking_threshold=100 * MS))
+    assert (group.answers, group.note) == ((), "No step took more than 100 ms.")

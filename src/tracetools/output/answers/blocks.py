@@ -57,6 +57,7 @@ def blocks_of(profile: Profile, places: Places, text_of_line: Callable[[str, int
             _add(_line(lines, path, places), path, blocks, places)
     whole = profile.duration
     told = lines.answers(whole, lambda sums, answer: _told(sums, answer, text_of_line))
+    answers = tuple(ordered([*told, *_nobodys(profile, innocent)]))
     return Group(
         "blocks",
         "What blocks the loop",
@@ -64,7 +65,7 @@ def blocks_of(profile: Profile, places: Places, text_of_line: Callable[[str, int
         "that loops ran",
         (*told, *ordered(_nobodys(profile, innocent))),
         tuple(imports.answers(whole, lambda _, answer: _told_of_imports(answer))),
-        _note(profile),
+        _note(profile, found=bool(answers)),
     )
 
 
@@ -172,8 +173,10 @@ def _heaviest(found: Mapping[StackPath, Blocks]) -> Iterable[StackPath]:
     return sorted(found, key=lambda path: (-found[path].total, [frame.label for frame in path]))
 
 
-def _note(profile: Profile) -> str:
+def _note(profile: Profile, *, found: bool) -> str:
     threshold = profile.blocking_threshold
     if threshold is None:
         return "Blocking steps were not counted: record with --blocking."
+    if not found:
+        return f"No step took more than {amount(threshold)}."
     return f"Steps of more than {amount(threshold)} each."

@@ -76,3 +76,12 @@ def test_small_parts_are_not_in_sight_at_once_but_for_the_heaviest():
     group = answered(waits={"answers": answers})[1]
     assert [entry.location for entry in group.entries] == ["app.py", "app.py:2", "app.py:3"]
     assert [entry.location for entry in group.others] == ["app.py:1"]
+
+
+def test_a_group_says_what_its_shares_are_parts_of():
+    answer = Answer("sleep", "app.py", 9, "read", total=5, share=0.5)
+    whole = {"whole": 2_000_000_000, "of_what": "that loops ran"}
+    assert (
+        answered(blocks={"answers": (answer,), **whole})[0].parts == "parts of 2 s that loops ran"
+    )
+    assert answered(blocks=whole)[0].parts == ""

@@ -33,6 +33,9 @@ _STABLE: Final = {
 """What `Answer.kind` is, by the attributes of `Blocks`."""
 
 _INNOCENT: Final = ("gil", "collecting", "stopped", "starved")
+_IN_WORDS: Final = {"starved": f"{KINDS['starved']}: other programs had the processors"}
+"""What is said of a kind, where its own words do not say what it is."""
+
 _LEAST_PART: Final = 20
 """What is no line's doing is said if it took at least this fraction (1/20) of the time. Shorter
 times without a processor are usual where other programs run."""
@@ -151,7 +154,7 @@ def _stalls(
         end.file if end else None,
         end.line if end else 0,
         _thread(next(iter(found))) if end else "",
-        KINDS[name],
+        _IN_WORDS.get(name, KINDS[name]),
         total=total,
         max=most,
         count=count,

@@ -10,7 +10,7 @@ from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering, part_of
 from tracetools.output.answers.places import Place
 from tracetools.output.answers.words import at_line, for_whom, percent
-from tracetools.output.lints import amount
+from tracetools.output.lints import MIN_DELAYS, amount
 
 if TYPE_CHECKING:
     from tracetools.core.profile import Profile
@@ -73,10 +73,9 @@ def _note(profile: Profile, computes: Group) -> str:
     """Return how long steps were delayed, and behind what, if there was one loop."""
     said = []
     delays = profile.scheduling_delay
-    if delays.count:
-        often = "1 step" if delays.count == 1 else f"{delays.count:,} steps"
+    if delays.count >= MIN_DELAYS:
         said.append(
-            f"Of {often}, one in a hundred waited {amount(delays.quantile(0.99))} or more,"
+            f"Of {delays.count:,} steps, one in a hundred waited {amount(delays.quantile(0.99))} or more,"
             f" at most {amount(delays.max)}."
         )
     busy = profile.busy

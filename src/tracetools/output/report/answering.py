@@ -64,9 +64,16 @@ class Entry(NamedTuple):
 
 
 class EntryGroup(NamedTuple):
-    """The answers to one question; `lens` is the graph that shows them."""
+    """The answers to one question.
+
+    Attributes:
+        heading: the question.
+        parts: what all shares are parts of; empty if there are none.
+        lens: the graph that shows them.
+    """
 
     heading: str
+    parts: str
     lens: Lens
     entries: tuple[Entry, ...]
     others: tuple[Entry, ...] = ()
@@ -92,6 +99,7 @@ def _group(
     others = (*(answer for answer in group.answers if answer not in shown), *group.quiet)
     return EntryGroup(
         group.heading,
+        f"parts of {_show_time(group.whole)} {group.of_what}" if shown and group.whole else "",
         _LENSES[group.name],
         tuple(_entry(answer, profile, transform) for answer in shown),
         tuple(_entry(answer, profile, transform) for answer in others[:MOST_LISTED]),

@@ -42,7 +42,10 @@ _WORDS: Final[dict[Lens, Words]] = {
     "busy": Words(
         "busy",
         "Busy",
-        "What kept the loop busy: the wider, the longer. While one step runs, no other task can.",
+        (
+            "The loop's time: what kept it busy, and how long it waited for events. While one step"
+            " runs, no other task can. Time in worker threads comes on top."
+        ),
     ),
     "idle": Words(
         "idle",

@@ -49,7 +49,8 @@ def answers_section(groups: Sequence[EntryGroup]) -> Iterator[str]:
         return
     yield '<section class="answers" aria-label="Answers">\n'
     for group in groups:
-        yield f'<section data-graph="{group.lens}">\n<h2>{escape(group.heading)}</h2>\n'
+        parts = f" <small>{escape(group.parts)}</small>" if group.parts else ""
+        yield f'<section data-graph="{group.lens}">\n<h2>{escape(group.heading)}{parts}</h2>\n'
         yield from _entries(group.entries)
         if group.others:
             more = len(group.others) + group.left_out

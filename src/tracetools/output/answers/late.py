@@ -74,8 +74,9 @@ def _note(profile: Profile, computes: Group) -> str:
     said = []
     delays = profile.scheduling_delay
     if delays.count >= MIN_DELAYS:
+        late = amount(delays.quantile(0.99))
         said.append(
-            f"Of {delays.count:,} steps, one in a hundred waited {amount(delays.quantile(0.99))} or more,"
+            f"Of {delays.count:,} steps, one in a hundred waited {late} or more,"
             f" at most {amount(delays.max)}."
         )
     busy = profile.busy

@@ -109,7 +109,13 @@ def test_order_of_input_does_not_matter(stacks, random):
 
 @relaxed
 @given(
-    st.lists(st.tuples(st.lists(st.sampled_from("ab"), max_size=4), st.integers(1, 9)), min_size=1),
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(["a", "b", "a" * 127, "b" * 200]), max_size=4),
+            st.integers(1, 9),
+        ),
+        min_size=1,
+    ),
     st.booleans(),
     st.sampled_from([0, 20, 40]),
     st.one_of(st.none(), st.integers(1, 6)),

@@ -263,19 +263,42 @@ def _delta(columns: Columns, frame: _Range) -> int:
 def _count_frames(columns: Columns) -> int:
     """Count all frames that could be drawn: each that a stack does not share with the one before.
 
-    The first difference of two stacks is found by comparing them as numbers, which is fast.
+    The first difference of two stacks is found by comparing them as numbers, which is fast; of long
+    stacks, their beginnings are compared first.
     """
     frames = 0
     last, last_number = b"", 0
     for stack, count in zip(columns.stacks, columns.counts, strict=True):
         if not count or stack == last:
             continue
-        number = int.from_bytes(stack, "little")
+        number = int.from_bytes(stack[:_WINDOW], "little")
         differing = number ^ last_number
-        alike = (differing & -differing).bit_length() - 1 >> 3
+        alike = _first_byte(differing) if differing else _alike(stack, last)
         if stack and alike <= len(stack):  # else the last stack begins with all of it
             frames += stack.count(SEPARATOR, alike)
             if stack[alike : alike + 1] not in _ENDS or last[alike : alike + 1] not in _ENDS:
                 frames += 1
         last, last_number = stack, number
     return frames
+
+
+_WINDOW = 128
+"""How many bytes of stacks are compared at once."""
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """Return in how many bytes two different stacks begin alike, with separators after an end."""
+    since = 0
+    left, right = one[:_WINDOW], other[:_WINDOW]
+    while left == right:
+        since += _WINDOW
+        left, right = one[since : since + _WINDOW], other[since : since + _WINDOW]
+    differing = int.from_bytes(left, "little") ^ int.from_bytes(right, "little")
+    if not differing:  # one ends here, and the other one has a separator
+        return since + max(len(left), len(right))
+    return since + _first_byte(differing)
+
+
+def _first_byte(number: int) -> int:
+    """Return the place of the first byte of a positive number that is not 0."""
+    return (number & -number).bit_length() - 1 >> 3

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import gc
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import values
 from tracetools.core.profile import LENSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["SUMMARY", "add_options", "run"]
 
@@ -176,5 +181,18 @@ def run(given: argparse.Namespace) -> int:
     chosen = {name: value for name, value in flags.items() if value is not None}
     if given.max_frames == values.ALL:
         chosen["max_frames"] = None
-    draw(given, chosen, {name: spellings[0] for name, (spellings, _) in _FLAGS.items()})
+    with _no_collections():
+        draw(given, chosen, {name: spellings[0] for name, (spellings, _) in _FLAGS.items()})
     return 0
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Collect no garbage meanwhile: all that is read lives until the end, and nothing is freed."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 
@@ -153,3 +154,29 @@ def test_a_recording_without_integrations_stands_below_none():
         asyncio.run(main())
     assert any(path.startswith("outer;") for path in paths(showing.profile))
     assert not any("outer" in path.split(";") for path in paths(plain.profile))
+
+
+def test_a_recording_that_begins_in_a_span_does_not_have_it():
+    with OuterSpan(OUTER), record(await_stacks=False) as recording:
+        asyncio.run(main())
+        with OuterSpan(INNER), contextlib.closing(asyncio.new_event_loop()) as loop:
+            for _ in range(3):
+                loop.run_until_complete(main())
+    found = paths(recording.profile)
+    assert any(path.startswith("inner;") for path in found)
+    [times] = [times for path, times in recording.profile.stacks.items() if path[-1] == INNER]
+    assert times.entries == 1
+    assert not any("outer" in path.split(";") for path in found)
+
+
+def test_a_recording_that_outlives_the_span_it_began_in_has_it_the_next_time():
+    with OuterSpan(OUTER):
+        recorded = record(await_stacks=False)
+        recording = recorded.__enter__()
+        asyncio.run(main())
+    asyncio.run(main())
+    assert not any("outer" in path.split(";") for path in paths(recording.profile))
+    with OuterSpan(OUTER):
+        asyncio.run(main())
+    recorded.__exit__(None, None, None)
+    assert any(path.startswith("outer;") for path in paths(recording.profile))

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import Frame, StackPath
 
-__all__ = ["OuterSpan", "are_wanted", "spans_here", "want", "want_no_more", "when_changed"]
+__all__ = [
+    "OpenedSince",
+    "OuterSpan",
+    "are_wanted",
+    "spans_here",
+    "want",
+    "want_no_more",
+    "when_changed",
+]
 
 
 class OuterSpan:
@@ -53,6 +61,30 @@ def spans_here() -> StackPath:
     A tree is told of them when its loop begins, or runs again, and when they change.
     """
     return _open.get(get_ident(), ())
+
+
+class OpenedSince:
+    """Tells those spans that were opened since this was made: a recording has no others."""
+
+    def __init__(self) -> None:
+        self._before = dict(_open)
+        self._known: dict[int, tuple[StackPath, StackPath]] = {}
+
+    def here(self) -> StackPath:
+        """Return the frames of those that are open in this thread, as `spans_here` does."""
+        here, thread = spans_here(), get_ident()
+        before = self._before.get(thread)
+        if before is None:
+            return here
+        whole, since = self._known.get(thread, ((), ()))
+        if whole is here:
+            return since
+        if here[: len(before)] != before:  # they are over
+            del self._before[thread]
+            return here
+        since = here[len(before) :]
+        self._known[thread] = here, since
+        return since
 
 
 def when_changed(tell: Callable[[], None]) -> None:

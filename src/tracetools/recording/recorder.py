@@ -136,6 +136,7 @@ class Recorder:
         self._shorten = PathShortener(cell_of_file=notebooks.cell_of_file)
         self._shown: dict[Frame, Frame] = {}
         self._start = time.time_ns()
+        self._opened_since = outer_spans.OpenedSince()
         self._pid = os.getpid()
         self.watch: Watch | None = None
         self._loops: dict[RecordedLoop, None] = {}
@@ -232,13 +233,14 @@ class Recorder:
 
     def _outer_spans(self) -> StackPath:
         """Return the frames of the spans around the runs in this thread, if they are shown."""
-        return outer_spans.spans_here() if self.shows_libraries else ()
+        return self._opened_since.here() if self.shows_libraries else ()
 
     def outer_spans_changed(self) -> None:
         """Note that spans around the runs in this thread were opened or closed."""
+        here = self._outer_spans()
         for loop in self.loops:
             if loop.thread == get_ident():
-                loop.tree.stand_below(self._outer_spans())
+                loop.tree.stand_below(here)
 
     def end_loop(self, loop: RecordedLoop, now: int) -> None:
         """End the recording of a loop. A second time does nothing."""

@@ -2,7 +2,7 @@
 
 from tests.output.answers.profiles import DIGEST, GET_ROW, MAIN, MS, POOL, REPORT, ROUTER, ROW
 from tracetools.core.profile import IDLE, SCHEDULED
-from tracetools.core.stacks import ROOT, WAITING, Times
+from tracetools.core.stacks import DEEPER, ROOT, WAITING, Frame, Times
 from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_stacks
 
 STACKS = {
@@ -43,3 +43,13 @@ def test_what_stacks_do_not_say():
 def test_no_stacks():
     assert profile_of_stacks({}).duration == 0
     assert profile_of_stacks({(): 5}).duration == 5
+
+
+def test_what_is_too_deep_is_one_frame():
+    frames = [Frame(f"f{number}") for number in range(60_000)]
+    profile = profile_of_stacks({(ROOT, *frames): 5, (ROOT, *frames[:3_000], IDLE): 2, (ROOT,): 1})
+    [path] = [path for path in profile.stacks if len(path) > 1]
+    assert (len(path), path[-1], profile.stacks[path]) == (2_001, DEEPER, Times(busy=5, idle=2))
+    assert profile.truncated
+    assert answers_of_stacks(profile).computes.whole == 6
+    profile.check()

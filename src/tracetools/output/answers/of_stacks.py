@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracetools.core.origins import guessed_origin
 from tracetools.core.profile import IDLE, SCHEDULED, Profile
-from tracetools.core.stacks import Frame, StackPath, Times, is_of_loop
+from tracetools.core.stacks import DEEPER, Frame, StackPath, Times, is_of_loop
 from tracetools.output.answers.data import Answers
 from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.frame_kinds import AWAIT, kinds_by_guess
@@ -21,6 +21,9 @@ __all__ = ["answers_of_stacks", "profile_of_stacks"]
 
 _STATES: Final = {IDLE.name: "idle", SCHEDULED.name: "scheduled"}
 
+
+_MOST_DEEP: Final = 2_000
+"""How many frames a stack has. What is known of each of them takes as much memory as it is deep."""
 
 _UNSAID: Final = "Folded stacks do not say: give a profile."
 
@@ -40,13 +43,18 @@ def profile_of_stacks(stacks: Mapping[StackPath, int]) -> Profile:
     """Return a profile of stacks whose counts are nanoseconds, or of any other unit.
 
     All of it is busy time, but for leaves ``[idle]`` and ``[scheduled]``, and for awaits, which are
-    idle. Files of well-known packages are libraries. Nothing is known of blocking steps.
+    idle. Files of well-known packages are libraries. Nothing is known of blocking steps. What is
+    deeper than 2,000 frames is charged to ``(deeper)``.
     """
     found: dict[StackPath, Times] = {}
+    truncated = False
     for path, count in stacks.items():
         last = path[-1].name if path else ""
         state = _STATES.get(last) or ("idle" if last.startswith(AWAIT) else "busy")
         above = path[:-1] if last in _STATES else path
+        is_cut = len(above) > _MOST_DEEP
+        truncated = truncated or is_cut
+        above = (*above[:_MOST_DEEP], DEEPER) if is_cut else above
         known = found.get(above, Times())
         found[above] = known._replace(**{state: getattr(known, state) + count})
     lived = sum(sum(each) for path, each in found.items() if not is_of_loop(path))
@@ -56,6 +64,7 @@ def profile_of_stacks(stacks: Mapping[StackPath, int]) -> Profile:
         task_time=lived,
         runs=1,
         samples=1,
+        truncated=truncated,
         scheduled_measured=any(each.scheduled for each in found.values()),
         origins=_guessed({frame for path in found for frame in path}),
     )

@@ -53,7 +53,7 @@ def test_the_two_lines_that_make_a_program_slow_are_named(shop, tmp_path):
     heaviest = max(profile.blocking, key=lambda path: profile.blocking[path].total)
     assert line_at_fault(heaviest) == call
     assert re.search(rf"(?m)^tracetools: the loop is blocked .* at {call}: return httpx.get", said)
-    assert re.search(rf"(?s)What blocks the loop \(.*read \({call}\): return httpx.get", said)
+    assert re.search(rf"(?s)\nWhat blocks the loop \(.* get \({call}\): return\s+httpx.get", said)
 
 
 def test_where_both_are_mended_none_is_named(shop, tmp_path):

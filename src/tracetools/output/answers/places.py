@@ -133,7 +133,8 @@ class Places:
 
         That is the outermost one, but for the task in which all others were started.
         """
-        return _whom(self._node(path[:depth]), path[:depth])
+        known = self._node(path[:depth])
+        return _whom(path[:depth], known.first, known.second, known.route)
 
     def _node(self, path: StackPath) -> Known:
         """Return what is known of a stack. It is found once for all stacks below it."""
@@ -172,11 +173,15 @@ class Places:
             second = second or (frame if first else None)
             first = first or frame
             route = route or (frame if kind == "span" else None)
-        known = Known(own, above.own_for, entered, above.entered_for, first, second, route)
-        whom = _whom(known, path)
-        return known._replace(
-            own_for=above.own_for if own is above.own else whom,
-            entered_for=above.entered_for if entered is above.entered else whom,
+        whom = _whom(path, first, second, route)
+        return Known(
+            own,
+            above.own_for if own is above.own else whom,
+            entered,
+            above.entered_for if entered is above.entered else whom,
+            first,
+            second,
+            route,
         )
 
     def packages_below(self, path: StackPath, depth: int) -> list[str]:
@@ -228,10 +233,10 @@ def _sees_own(nodes: Nodes) -> bool:
     )
 
 
-def _whom(known: Known, path: StackPath) -> str:
+def _whom(path: StackPath, first: Frame | None, second: Frame | None, route: Frame | None) -> str:
     """Return for whom the work is done in a stack; nothing if it is its last frame itself."""
-    is_first_of_all = known.second is not None and known.first == path[1]
-    chosen = known.route or (known.second if is_first_of_all else known.first)
+    is_first_of_all = second is not None and first == path[1]
+    chosen = route or (second if is_first_of_all else first)
     return chosen.name if chosen is not None and chosen is not path[-1] else ""
 
 

@@ -10,12 +10,17 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tracetools.guest import threads as hidden_threads
 from tracetools.libraries import registry
 from tracetools.output import stack_file
 from tracetools.recording import current, spans
 from tracetools.recording.collector import on_collection
+
+if "CI" not in os.environ:  # there, hypothesis has a profile of its own, without a deadline either
+    settings.register_profile("busy machines", deadline=None)
+    settings.load_profile("busy machines")
 
 MARKS = {
     "commands/": "edges",

@@ -47,7 +47,7 @@ def check_core(wanted: str) -> None:
         check=True,
     ).stdout
     sys.stdout.write(said)
-    assert said.endswith(f" ({f'pure Python: {why_not}' if why_not else 'native core'})\n")
+    assert f" ({f'pure Python: {why_not}' if why_not else 'native core'}), CPython 3." in said
 
 
 def check_record(backend: str) -> None:
@@ -70,6 +70,7 @@ def check_command(folder: Path) -> None:
 
     run("run", "-o", "meal", str(PROGRAM), "eat")
     run("render", "meal.profile.json", "--html", "-o", "meal.html")
+    run("render", "meal.profile.json")
     for name in ("meal.folded", "meal.svg", "meal.html"):
         assert "chew" in (folder / name).read_text("utf-8"), name
 

@@ -139,7 +139,13 @@ def test_a_low_screen_gets_fewer_entries():
     lines = answers_in_lines(ANSWERS, Screen(80, lines=17))
     assert len(lines) <= 17
     assert [line for line in lines if " 12 %" in line] == []
-    assert [line for line in lines if line.startswith("  ... and")] == ["  ... and 1 more"] * 3
+    assert [line for line in lines if line.startswith("  ... and")] == []
+
+
+def test_lines_that_block_and_have_no_room_are_counted():
+    blocking = replace(ANSWERS.blocks, answers=ANSWERS.blocks.answers[:1] * 5)
+    lines = answers_in_lines(ANSWERS._replace(blocks=blocking), Screen(80))
+    assert "  ... and 2 more" in lines
 
 
 def test_rows_of_nothing_are_left_out():

@@ -114,7 +114,8 @@ def _group(group: Group, screen: Screen, most: int, *, has_quiet: bool) -> list[
         lines = _heading(f"{group.heading}: {_nothing(group)}", screen)
     for answer in shown[:most]:
         lines += _entry(group, answer, screen)
-    if more := len(shown[most:]):
+    more = len(shown[most:])
+    if more and group.name == "blocks":  # each of them is to be mended
         lines.append(screen.style("dim", f"  ... and {more:,} more"))
     for text in filter(None, (note, *quiet)):
         lines += [screen.style("dim", line) for line in wrapped(f"  {text}", screen.width, "  ")]

@@ -10,7 +10,7 @@ from tracetools.output.report.figures import (
     make_table,
     sum_up,
 )
-from tracetools.output.report.packing import clean_label_of
+from tracetools.output.report.labelled import clean_label_of
 from tracetools.output.report.tree import Tree
 
 BUSY = Column("Busy", "Busy time", str)

@@ -4,6 +4,7 @@ from tracetools.core.stacks import Blocks, Frame
 from tracetools.output.flamegraph.marks import Marks
 from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.frame_kinds import kinds_by_guess
+from tracetools.output.report.labelled import LabelledTree
 from tracetools.output.report.lenses import graphs_with_time, make_variant
 from tracetools.output.report.tree import Counts, Tree
 
@@ -17,8 +18,8 @@ def graphs(counts, options=None, **more):
     tree = Tree()
     tree.add(tree.walk([OWN]), counts)
     tree.add(tree.walk([OWN, LIBRARY]), counts)
-    variant = make_variant(tree, kinds_by_guess(), options, **more)
-    return graphs_with_time((variant, variant), options)
+    variant = make_variant(LabelledTree(tree), kinds_by_guess(), options, **more)
+    return graphs_with_time([variant], options)
 
 
 def test_the_order_is_always_the_same():

@@ -1,24 +1,33 @@
 """Graphs of packed stacks as SVG text."""
 
-from tracetools.core.stacks import Blocks
+from tracetools.core.stacks import Blocks, Frame
 from tracetools.output.flamegraph.marks import Marks
 from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.flamegraph.palette import kind_colour
-from tracetools.output.report.pictures import Labelled, draw_picture
+from tracetools.output.report.labelled import LabelledTree
+from tracetools.output.report.pictures import PackedStacks, TreeStacks, draw_picture
+from tracetools.output.report.tree import Counts, Tree
 
 from .drawn import stacks_of
 
-STACKS = Labelled(
-    [(b"1", 6), (b"1\x002", 4)],
-    {"1": "serve <b>", "2": "await Lock"},
+STACKS = PackedStacks(
+    [(b"serve <b>", 6), (b"serve <b>\0await Lock", 4)],
     lambda label: {"serve <b>": "own", "await Lock": "await"}.get(label, "state"),
 )
 
 
-def test_codes_are_drawn_as_their_labels():
+def test_stacks_are_drawn_with_their_labels():
     picture = draw_picture(STACKS, GraphOptions())
     assert stacks_of(picture.svg) == {("serve <b>",): 10, ("serve <b>", "await Lock"): 4}
     assert picture.kinds == {"own", "await"}
+
+
+def test_stacks_of_a_tree_are_drawn_as_packed_ones():
+    tree = Tree()
+    for path, count in (("serve <b>",), 6), (("serve <b>", "await Lock"), 4):
+        tree.add(tree.walk(Frame(name, "") for name in path), Counts(busy=count))
+    stacks = TreeStacks(LabelledTree(tree), "busy", STACKS.kind_of)
+    assert draw_picture(stacks, GraphOptions()) == draw_picture(STACKS, GraphOptions())
 
 
 def test_frames_have_the_colours_of_their_kinds():

@@ -146,7 +146,7 @@ def place(columns: Columns, min_width: float, max_frames: int | None = None) -> 
     """
     ends = [0, *accumulate(columns.counts)]
     total = ends[-1]
-    narrowest = _narrowest(total - columns.vanished, min_width)
+    narrowest = narrowest_width(total - columns.vanished, min_width)
     boxes: list[Box] = []
     for box in _widest_first(columns, ends, max(1, narrowest)):
         if max_frames is not None and len(boxes) >= max_frames:
@@ -158,7 +158,7 @@ def place(columns: Columns, min_width: float, max_frames: int | None = None) -> 
     return Layout(boxes, total, boxes[-1].depth + 1, left_out, is_difference, columns.vanished)
 
 
-def _narrowest(total: int, min_width: float) -> int:
+def narrowest_width(total: int, min_width: float) -> int:
     """Return the least count that is at least `min_width` percent of the total."""
     return -(-total * round(min_width * _BILLION) // (100 * _BILLION))
 

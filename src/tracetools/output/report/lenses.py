@@ -6,19 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.output.flamegraph.marks import NO_MARKS, Marks
-from tracetools.output.report.packing import PackedTree, clean_label_of
 from tracetools.output.report.page import Graph
-from tracetools.output.report.pictures import Labelled, draw_picture
+from tracetools.output.report.pictures import TreeStacks, draw_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tracetools.core.profile import Lens
-    from tracetools.core.stacks import Frame
     from tracetools.output.flamegraph.options import GraphOptions
-    from tracetools.output.report.pictures import Picture
+    from tracetools.output.report.labelled import LabelledTree
+    from tracetools.output.report.pictures import Picture, Stacks
     from tracetools.output.report.transforms import KindOf
-    from tracetools.output.report.tree import Tree
 
 ORDER: Final[tuple[Lens, ...]] = ("busy", "idle", "task", "scheduled")
 """The order in which a report shows them. It opens with the first one that has any time."""
@@ -61,9 +59,14 @@ _WORDS: Final[dict[Lens, Words]] = {
 
 
 class Variant(NamedTuple):
-    """Stacks as they are drawn, and the marks of a lens in them."""
+    """Stacks as they are drawn.
 
-    of_lens: Callable[[Lens], Labelled]
+    Attributes:
+        of_lens: returns the stacks of a lens; None if they have no time.
+        marks_of: returns the marks of a lens in them.
+    """
+
+    of_lens: Callable[[Lens], Stacks | None]
     marks_of: Callable[[Lens], Marks]
 
 
@@ -73,42 +76,34 @@ def no_marks(_: Lens) -> Marks:
 
 
 def make_variant(
-    tree: Tree,
+    tree: LabelledTree,
     kind_of: KindOf,
     options: GraphOptions,
-    label_of: Callable[[Frame], str] = clean_label_of,
     marks: Callable[[Lens], Marks] = no_marks,
 ) -> Variant:
     """Return the stacks of a tree as they are drawn; reversed, they have no marks."""
-    packed = PackedTree(tree, label_of)
-    kinds = packed.kinds(kind_of)
+    kinds = tree.kinds(kind_of)
     return Variant(
-        lambda lens: Labelled(packed.of_lens(lens), packed.labels, kinds),
+        lambda lens: TreeStacks(tree, lens, kinds) if tree.has_time(lens) else None,
         no_marks if options.reverse_stack_order else marks,
     )
 
 
-def graphs_with_time(variants: tuple[Variant, Variant], options: GraphOptions) -> list[Graph]:
+def graphs_with_time(variants: Sequence[Variant], options: GraphOptions) -> list[Graph]:
     """Return a graph for each lens that has any time.
 
     Args:
-        variants: stacks in which frames of libraries are folded, and the same as they are.
+        variants: stacks in which frames of libraries are folded, and the same as they are; the
+            first alone if no frame is folded.
         options: of all graphs; each has an equal part of `max_frames`.
     """
-    drawn = {lens: distinct([each.of_lens(lens) for each in variants]) for lens in ORDER}
-    lenses: list[Lens] = [lens for lens in ORDER if drawn[lens][0].counts]
-    options = options_of_page(options, sum(len(drawn[lens]) for lens in lenses))
+    drawn = {lens: [found for each in variants if (found := each.of_lens(lens))] for lens in ORDER}
+    options = options_of_page(options, sum(map(len, drawn.values())))
     return [
-        draw_graph(_WORDS[lens], drawn[lens], [each.marks_of(lens) for each in variants], options)
-        for lens in lenses
+        draw_graph(_WORDS[lens], stacks, [each.marks_of(lens) for each in variants], options)
+        for lens, stacks in drawn.items()
+        if stacks
     ]
-
-
-def distinct(variants: list[Labelled]) -> list[Labelled]:
-    """Return the first of two variants, and the second one if it differs."""
-    folded, whole = variants
-    is_one = (folded.counts, folded.labels) == (whole.counts, whole.labels)
-    return [folded] if is_one else variants
 
 
 def options_of_page(options: GraphOptions, graphs: int) -> GraphOptions:
@@ -127,19 +122,14 @@ def options_of_page(options: GraphOptions, graphs: int) -> GraphOptions:
 
 
 def draw_graph(
-    words: Words, variants: list[Labelled], marks: list[Marks], options: GraphOptions
+    words: Words, variants: Sequence[Stacks], marks: Sequence[Marks], options: GraphOptions
 ) -> Graph:
-    """Return a graph of a lens, drawn with frames of libraries folded, and with all.
-
-    Args:
-        words: what is said of it.
-        variants: those that are `distinct`.
-        marks: of each variant.
-        options: of its pictures.
-    """
+    """Return a graph of a lens, drawn with frames of libraries folded, and with all."""
     options = replace(options, title=words.heading)
-    marked = zip(variants, marks)  # noqa: B905  # one variant leaves the marks of the other
-    pictures = [draw_picture(variant, options, each) for variant, each in marked]
+    pictures = [
+        draw_picture(stacks, options, of_stacks)
+        for stacks, of_stacks in zip(variants, marks)  # noqa: B905  # there may be more marks
+    ]
     return Graph(
         **words._asdict(),
         svg=pictures[0].svg,

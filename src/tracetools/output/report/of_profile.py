@@ -22,8 +22,8 @@ from tracetools.output.nodes import Nodes
 from tracetools.output.report.answering import answer_groups
 from tracetools.output.report.figures import Column, Figures, FiguresOfNodes, make_table, sum_up
 from tracetools.output.report.findings import blocking_steps_of, findings_of
+from tracetools.output.report.labelled import LabelledTree, clean_label_of
 from tracetools.output.report.lenses import Variant, graphs_with_time, make_variant
-from tracetools.output.report.packing import clean_label_of
 from tracetools.output.report.page import Report, write_page
 from tracetools.output.report.transforms import (
     all_frames,
@@ -152,17 +152,17 @@ def _counts(path: StackPath, times: Times) -> Counts:
     return Counts(busy, times.idle, times.scheduled, 0 if is_of_loop(path) else busy)
 
 
-def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> tuple[Variant, Variant]:
-    """Return what is drawn of a profile: with frames of libraries folded, and all."""
+def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> list[Variant]:
+    """Return what is drawn: stacks with frames of libraries folded, and all if they differ."""
     kind_of = kinds_of(profile.origins)
     kinds = kinds_of_shown(kind_of)
-    own, whole = variants_of(tree, kind_of)
+    own, whole = map(LabelledTree, variants_of(tree, kind_of))
     marks_of_own = partial(marks_of, [profile], transform=partial(own_first, kind_of=kind_of))
     marks_of_all = partial(marks_of, [profile], transform=all_frames)
-    return (
-        make_variant(own, kinds, options, marks=marks_of_own),
-        make_variant(whole, kinds, options, marks=marks_of_all),
-    )
+    folded = make_variant(own, kinds, options, marks=marks_of_own)
+    if own.is_same(whole):
+        return [folded]
+    return [folded, make_variant(whole, kinds, options, marks=marks_of_all)]
 
 
 # -- the table ---------------------------------------------------------------------------------

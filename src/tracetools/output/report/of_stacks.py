@@ -14,7 +14,6 @@ from tracetools.output.report.figures import Column, Figures, make_table
 from tracetools.output.report.lenses import (
     Variant,
     Words,
-    distinct,
     draw_graph,
     graphs_with_time,
     no_marks,
@@ -22,13 +21,14 @@ from tracetools.output.report.lenses import (
 )
 from tracetools.output.report.packed_folding import PackedFolding
 from tracetools.output.report.page import Report, write_page
-from tracetools.output.report.pictures import Labelled
+from tracetools.output.report.pictures import PackedStacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from tracetools.core.profile import Lens
     from tracetools.output.flamegraph.options import GraphOptions
+    from tracetools.output.frame_kinds import FrameKind
     from tracetools.output.report.figures import Table
     from tracetools.output.report.page import Graph
 
@@ -80,21 +80,28 @@ class _Stacks:
             self.of_lens[lens].append((stack, count))
         self.has_states = bool(self.of_lens["idle"] or self.of_lens["scheduled"])
 
-    def variants(self) -> tuple[Variant, Variant]:
-        """Return the stacks with frames of libraries folded, and as they are."""
+    def variants(self) -> list[Variant]:
+        """Return the stacks with frames of libraries folded, and as they are if that differs."""
         folding = PackedFolding()
+        made = [
+            {
+                lens: [(transform(stack), count) for stack, count in counts]
+                for lens, counts in self.of_lens.items()
+                if counts
+            }
+            for transform in (folding.own_first, folding.all_frames)
+        ]
+        folded, whole = made
+        return [
+            _variant(stacks, folding.kind_of) for stacks in ([folded] if folded == whole else made)
+        ]
 
-        def variant(transform: Callable[[bytes], bytes]) -> Variant:
-            return Variant(
-                lambda lens: Labelled(
-                    [(transform(stack), count) for stack, count in self.of_lens[lens]],
-                    None,
-                    folding.kind_of,
-                ),
-                no_marks,
-            )
 
-        return variant(folding.own_first), variant(folding.all_frames)
+def _variant(made: Mapping[Lens, Packed], kind_of: Callable[[str], FrameKind]) -> Variant:
+    def of_lens(lens: Lens) -> PackedStacks | None:
+        return PackedStacks(made[lens], kind_of) if lens in made else None
+
+    return Variant(of_lens, no_marks)
 
 
 def _state_of(packed: bytes) -> tuple[Lens, bytes]:
@@ -113,7 +120,7 @@ def _by_state(stacks: _Stacks, options: GraphOptions) -> list[Graph]:
 def _plain(read: Mapping[str, _Stacks], options: GraphOptions) -> list[Graph]:
     """Return a graph for each name, of all its time."""
     drawn = {
-        name: distinct([variant.of_lens("task") for variant in stacks.variants()])
+        name: [found for each in stacks.variants() if (found := each.of_lens("task"))]
         for name, stacks in read.items()
     }
     options = options_of_page(options, sum(map(len, drawn.values())))

@@ -1,9 +1,9 @@
-"""The graphs of a page: packed stacks as boxes, colours and SVG text."""
+"""The graphs of a page: stacks as boxes, colours and SVG text."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.layout import arrange, place
@@ -12,13 +12,15 @@ from tracetools.output.flamegraph.palette import kind_colour
 from tracetools.output.flamegraph.svg import SHOWN_ROOT, draw
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
+    from tracetools.core.profile import Lens
     from tracetools.output.flamegraph.layout import Layout
     from tracetools.output.flamegraph.marks import Marks
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.flamegraph.palette import Colour
     from tracetools.output.frame_kinds import FrameKind
+    from tracetools.output.report.labelled import LabelledTree
 
 
 class Picture(NamedTuple):
@@ -29,29 +31,47 @@ class Picture(NamedTuple):
     is_marked: bool
 
 
-class Labelled(NamedTuple):
-    """Packed stacks with their counts, and what their codes mean.
+class Stacks(Protocol):
+    """The stacks of one graph, at least one of them."""
 
-    Attributes:
-        counts: equal stacks add up.
-        labels: the label of each code; None if labels are packed themselves.
-        kind_of: returns what kind of frame a label is.
-    """
+    @property
+    def kind_of(self) -> Callable[[str], FrameKind]:
+        """Returns what kind of frame a label is."""
+
+    def layout(self, options: GraphOptions, /) -> Layout:
+        """Return the boxes of the graph."""
+
+
+class PackedStacks(NamedTuple):
+    """Packed stacks with their counts; equal stacks add up."""
 
     counts: list[tuple[bytes, int]]
-    labels: Mapping[str, str] | None
     kind_of: Callable[[str], FrameKind]
 
+    def layout(self, options: GraphOptions) -> Layout:
+        """Return the boxes of the graph."""
+        columns = arrange(self.counts, reverse=options.reverse_stack_order)
+        return place(columns, options.min_width, options.max_frames)
 
-def draw_picture(stacks: Labelled, options: GraphOptions, marks: Marks = NO_MARKS) -> Picture:
+
+class TreeStacks(NamedTuple):
+    """The stacks of a tree in one lens."""
+
+    tree: LabelledTree
+    lens: Lens
+    kind_of: Callable[[str], FrameKind]
+
+    def layout(self, options: GraphOptions) -> Layout:
+        """Return the boxes of the graph."""
+        return self.tree.layout(self.lens, options)
+
+
+def draw_picture(stacks: Stacks, options: GraphOptions, marks: Marks = NO_MARKS) -> Picture:
     """Draw at least one stack, for a page that has styles and script of graphs.
 
     Without a palette in the options, colours are those of the kinds of frames.
     """
-    columns = arrange(stacks.counts, reverse=options.reverse_stack_order)
-    layout = place(columns, options.min_width, options.max_frames)
-    if stacks.labels is not None:
-        layout = _with_labels(layout, stacks.labels)
+    layout = stacks.layout(options)
     marked = {} if options.reverse_stack_order else place_marks(layout.boxes, marks)
     amount = amount_formatter(options.count_name or "samples", options.factor)
     title = f"{options.heading}, {amount(layout.total)}"
@@ -59,13 +79,6 @@ def draw_picture(stacks: Labelled, options: GraphOptions, marks: Marks = NO_MARK
     paint = None if options.colors else _painter(stacks.kind_of)
     kinds = frozenset(stacks.kind_of(box.name) for box in layout.boxes[1:])
     return Picture(draw(layout, options, marked, paint=paint, is_bare=True), kinds, bool(marked))
-
-
-def _with_labels(layout: Layout, labels: Mapping[str, str]) -> Layout:
-    """Return the layout with labels for codes."""
-    root, *others = layout.boxes
-    boxes = [root, *(box._replace(name=labels[box.name]) for box in others)]
-    return layout._replace(boxes=boxes)
 
 
 def _painter(kind_of: Callable[[str], FrameKind]) -> Callable[[str], Colour]:

@@ -7,7 +7,8 @@ already: no stack is packed or compared, and only children of frames that are dr
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING, Final, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 from tracetools.core.profile import IDLE, SCHEDULED
 from tracetools.output.flamegraph.layout import (
@@ -21,7 +22,7 @@ from tracetools.output.flamegraph.layout import (
 from tracetools.output.formats.folded import clean_label, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from tracetools.core.profile import Lens
     from tracetools.core.stacks import Frame
@@ -38,20 +39,6 @@ def clean_label_of(frame: Frame) -> str:
     return clean_label(frame.label)
 
 
-class _Shape(NamedTuple):
-    """The nodes of a graph by number, each after its parent; the root is 0.
-
-    Attributes:
-        parents: the parent of each.
-        ranks: the place of its label among all labels in order.
-        own: the counts of each stack itself.
-    """
-
-    parents: Sequence[int]
-    ranks: Sequence[int]
-    own: Sequence[int]
-
-
 class LabelledTree:
     """A tree whose nodes have labels. Frames below one stack that have one label are one node."""
 
@@ -66,6 +53,8 @@ class LabelledTree:
         self._nodes: list[int] = [0]
         self._parents: list[int] = [0]
         self._ranks: list[int] = [-1]  # the root has no label
+        self._children: list[list[int]] = [[]]
+        self._sorted: set[int] = set()
         self._merge()
 
     def _merge(self) -> None:
@@ -79,6 +68,8 @@ class LabelledTree:
                 node = known[key] = len(self._parents)
                 self._parents.append(key[0])
                 self._ranks.append(key[1])
+                self._children[key[0]].append(node)
+                self._children.append([])
             nodes.append(node)
 
     def kinds(self, kind_of: Callable[[Frame], FrameKind]) -> Callable[[str], FrameKind]:
@@ -106,91 +97,117 @@ class LabelledTree:
 
     def layout(self, lens: Lens, options: GraphOptions) -> Layout:
         """Return the layout of the graph of a lens that has any time."""
+        graph = _Graph(self, lens)
         if options.reverse_stack_order:
-            columns = arrange(self._packed(lens), reverse=True)
-            return place(columns, options.min_width, options.max_frames)
-        return _place(self._shape(lens), self._labels, options)
+            return place(
+                arrange(graph.packed(), reverse=True), options.min_width, options.max_frames
+            )
+        return graph.layout(options.min_width, options.max_frames)
 
-    def _shape(self, lens: Lens) -> _Shape:
-        parents, ranks = self._parents, self._ranks
-        own = [0] * len(parents)
-        at = _INDEX[lens]
+    def children(self, node: int) -> list[int]:
+        """Return the nodes below a node, sorted by their labels."""
+        children = self._children[node]
+        if node not in self._sorted:
+            self._sorted.add(node)
+            children.sort(key=self._ranks.__getitem__)
+        return children
+
+    def own(self, index: int) -> list[int]:
+        """Return one of the numbers of `Counts` of each node itself."""
+        own = [0] * len(self._parents)
         for node, counts in zip(self._nodes, self._tree.counts, strict=True):
-            own[node] += counts[at]
-        if lens != "task":
-            return _Shape(parents, ranks, own)
-        parents, ranks = [*parents], [*ranks]
-        for state, index in _LEAVES:
-            rank = self._rank_of[state]
-            leaves = {parents[node]: node for node, found in enumerate(ranks) if found == rank}
-            for node, counts in zip(self._nodes, self._tree.counts, strict=True):
-                if not counts[index]:
-                    continue
-                leaf = leaves.get(node)
-                if leaf is None:
-                    leaf = leaves[node] = len(own)
-                    parents.append(node)
-                    ranks.append(rank)
-                    own.append(0)
-                own[leaf] += counts[index]
-        return _Shape(parents, ranks, own)
+            own[node] += counts[index]
+        return own
 
-    def _packed(self, lens: Lens) -> Iterator[tuple[bytes, int]]:
+    def labelled(self, label: str) -> dict[int, int]:
+        """Return the nodes that have a label, by their parents."""
+        wanted = self._labels.index(label)
+        found = (node for node, rank in enumerate(self._ranks) if rank == wanted)
+        return {self._parents[node]: node for node in found}
+
+    def label(self, node: int) -> str:
+        """Return the label of a node."""
+        return self._labels[self._ranks[node]] if node else ROOT_NAME
+
+    @property
+    def parents(self) -> list[int]:
+        """The parent of each node; the root is 0, and comes first."""
+        return self._parents
+
+
+class _Graph:
+    """The nodes of a tree in one lens, and in the lens `task` leaves for the states.
+
+    A leaf is numbered after all nodes. If a node below the same parent has its label, the leaf is
+    that node.
+    """
+
+    def __init__(self, tree: LabelledTree, lens: Lens) -> None:
+        self._tree = tree
+        self._own = tree.own(_INDEX[lens])
+        self._parents = tree.parents
+        self._labels: list[str] = []
+        self._leaves: dict[int, list[int]] = {}
+        if lens == "task":
+            self._parents = [*tree.parents]
+            for state, index in _LEAVES:
+                self._add_leaves(clean_label_of(state), tree.own(index))
+        self._widths = [*self._own]
+        for node in range(len(self._widths) - 1, 0, -1):
+            self._widths[self._parents[node]] += self._widths[node]
+
+    def _add_leaves(self, label: str, times: list[int]) -> None:
+        same = self._tree.labelled(label)
+        for node, time in enumerate(times):
+            if not time:
+                continue
+            if node in same:
+                self._own[same[node]] += time
+                continue
+            self._leaves.setdefault(node, []).append(len(self._own))
+            self._own.append(time)
+            self._parents.append(node)
+            self._labels.append(label)
+
+    def _label(self, node: int) -> str:
+        beyond = node - len(self._tree.parents)
+        return self._tree.label(node) if beyond < 0 else self._labels[beyond]
+
+    def _children(self, node: int) -> Iterable[int]:
+        if node >= len(self._tree.parents):
+            return ()
+        children, leaves = self._tree.children(node), self._leaves.get(node)
+        return sorted([*children, *leaves], key=self._label) if leaves else children
+
+    def layout(self, min_width: float, max_frames: int | None) -> Layout:
+        """Return the frames that are wide enough, as `layout.place` does."""
+        total = self._widths[0]
+        widest = self._widest_first(max(1, narrowest_width(total, min_width)))
+        boxes = sorted(islice(widest, max_frames))
+        left_out = sum(map(bool, self._widths)) - len(boxes)
+        return Layout(boxes, total, boxes[-1].depth + 1, left_out)
+
+    def _widest_first(self, least: int) -> Iterator[Box]:
+        """Yield the boxes of frames that are wide enough, each frame before those above it."""
+        widths = self._widths
+        frames = [(-widths[0], 0, 0, 0)]
+        while frames:
+            narrowness, depth, start, node = heapq.heappop(frames)
+            yield Box(depth, start, -narrowness, self._label(node))
+            start += self._own[node]
+            for child in self._children(node):
+                width = widths[child]
+                if width >= least:
+                    heapq.heappush(frames, (-width, depth + 1, start, child))
+                start += width
+
+    def packed(self) -> Iterator[tuple[bytes, int]]:
         """Yield packed stacks with their counts, in no order."""
-        shape = self._shape(lens)
         paths: list[tuple[str, ...]] = [()]
-        for node in range(1, len(shape.parents)):
-            paths.append((*paths[shape.parents[node]], self._labels[shape.ranks[node]]))
-        return ((pack(path), own) for path, own in zip(paths, shape.own, strict=True) if own)
+        for node in range(1, len(self._parents)):
+            paths.append((*paths[self._parents[node]], self._label(node)))
+        return ((pack(path), own) for path, own in zip(paths, self._own, strict=True) if own)
 
 
 _INDEX: Final[dict[Lens, int]] = {"busy": 0, "idle": 1, "scheduled": 2, "task": 3}
 """Where the number of a lens is in `Counts`."""
-
-
-def _place(shape: _Shape, labels: Sequence[str], options: GraphOptions) -> Layout:
-    widths = _widths(shape)
-    least = max(1, narrowest_width(widths[0], options.min_width))
-    most = len(widths) if options.max_frames is None else options.max_frames
-    boxes: list[Box] = []
-    for box in _widest_first(shape, labels, widths, least):
-        if len(boxes) >= most:
-            break
-        boxes.append(box)
-    boxes.sort()
-    left_out = sum(map(bool, widths)) - len(boxes)
-    return Layout(boxes, widths[0], boxes[-1].depth + 1, left_out)
-
-
-def _widths(shape: _Shape) -> list[int]:
-    """Return the counts of each node with all nodes below it."""
-    widths = [*shape.own]
-    parents = shape.parents
-    for node in range(len(widths) - 1, 0, -1):
-        widths[parents[node]] += widths[node]
-    return widths
-
-
-def _widest_first(
-    shape: _Shape, labels: Sequence[str], widths: Sequence[int], least: int
-) -> Iterator[Box]:
-    """Yield the boxes of frames that are wide enough, each frame before those above it."""
-    children = _children(shape, widths)
-    frames = [(-widths[0], 0, 0, 0)]
-    while frames:
-        narrowness, depth, start, node = heapq.heappop(frames)
-        name = labels[shape.ranks[node]] if node else ROOT_NAME
-        yield Box(depth, start, -narrowness, name)
-        start += shape.own[node]
-        for child in sorted(children.get(node, ()), key=shape.ranks.__getitem__):
-            if widths[child] >= least:
-                heapq.heappush(frames, (-widths[child], depth + 1, start, child))
-            start += widths[child]
-
-
-def _children(shape: _Shape, widths: Sequence[int]) -> dict[int, list[int]]:
-    children: dict[int, list[int]] = {}
-    for node, parent in enumerate(shape.parents):
-        if node and widths[node]:
-            children.setdefault(parent, []).append(node)
-    return children

@@ -15,7 +15,7 @@ from tracetools.output.nodes import NO_PARENT
 from tracetools.output.start_up import START_UP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tracetools.core.stacks import Frame, StackPath, Times
     from tracetools.output.frame_kinds import FrameKind
@@ -37,7 +37,6 @@ class Counts(NamedTuple):
 
 
 _NO_COUNTS: Final = Counts()
-_BITS: Final = 32
 
 
 class Tree:
@@ -53,17 +52,13 @@ class Tree:
         self.parents = [0]
         self.frames = [ROOT]
         self.counts = [_NO_COUNTS]
-        # Children by their parent and the number of their frame, which is one whole number.
-        self._children: dict[int, int] = {}
-        self._numbers: dict[Frame, int] = {}
+        self._children: dict[tuple[int, Frame], int] = {}
 
     def child(self, node: int, frame: Frame) -> int:
         """Return the node of a frame below another; it is made if there is none."""
-        number = self._numbers.setdefault(frame, len(self._numbers))
-        key = node << _BITS | number
-        found = self._children.get(key)
+        found = self._children.get((node, frame))
         if found is None:
-            found = self._children[key] = len(self.frames)
+            found = self._children[node, frame] = len(self.frames)
             self.parents.append(node)
             self.frames.append(frame)
             self.counts.append(_NO_COUNTS)
@@ -97,19 +92,11 @@ class Tree:
         return tuple(reversed(frames))
 
 
-def grown(tree: Tree, place: Callable[[Tree, int, list[int]], int]) -> Tree:
-    """Return a tree in which each node has another place.
-
-    `place` makes the place of a node in the new tree; it gets that tree, the node, and the places
-    of the nodes before.
-    """
-    new = Tree()
-    places = [0]
-    for node in range(1, len(tree.frames)):
-        places.append(place(new, node, places))
-    for node, counts in enumerate(tree.counts):
-        if any(counts):
-            new.add(places[node], counts)
+def _add_all(new: Tree, places: Sequence[int], tree: Tree) -> Tree:
+    """Give the counts of a tree to another one, in which each of its nodes has a place."""
+    for place, counts in zip(places, tree.counts, strict=True):
+        if counts is not _NO_COUNTS:
+            new.add(place, counts)
     return new
 
 
@@ -135,45 +122,47 @@ def tree_of(
 
 def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
     """Return the tree of all stacks as `fold_libraries` folds them."""
+    kinds = {frame: kind_of(frame) for frame in {*tree.frames}}
+    # In a run, one frame of each package is enough for its name. So there are few different runs.
+    family_of = families()
+    new = Tree()
+    places = [0]
     # For each node: where its last run of folded frames hangs, and that run.
     anchors = [0]
     runs: list[StackPath] = [()]
-    # In a run, one frame of each package is enough for its name. So there are few different runs.
-    family_of = families()
-
-    def place(new: Tree, node: int, _: list[int]) -> int:
-        parent, frame = tree.parents[node], tree.frames[node]
+    for parent, frame in zip(tree.parents[1:], tree.frames[1:], strict=True):
         anchor, run = anchors[parent], runs[parent]
-        if kind_of(frame) not in _FOLDED:
-            here = new.child(new.child(anchor, one_for(run)) if run else anchor, frame)
-            anchors.append(here)
+        if kinds[frame] not in _FOLDED:
+            anchor = new.child(
+                places[parent] if not run else new.child(anchor, one_for(run)), frame
+            )
+            places.append(anchor)
+            anchors.append(anchor)
             runs.append(())
-            return here
+            continue
         family = family_of(frame)
         longer = run if family in run else (*run, family)
         anchors.append(anchor)
         runs.append(longer)
-        is_called = not run and kind_of(tree.frames[parent]) in _CALLERS
-        return new.child(anchor, frame if is_called else one_for(longer))
-
-    return grown(tree, place)
+        is_called = not run and kinds[tree.frames[parent]] in _CALLERS
+        places.append(new.child(anchor, frame if is_called else one_for(longer)))
+    return _add_all(new, places, tree)
 
 
 def start_up_tree(tree: Tree) -> Tree:
     """Return the tree of all stacks as `start_up_apart` sets them apart, without their root."""
+    starts = {frame for frame in {*tree.frames} if is_of_import(frame)}
+    new = Tree()
+    places = [0]
     is_ours, is_apart = [False], [False]
-
-    def place(new: Tree, node: int, places: list[int]) -> int:
-        parent, frame = tree.parents[node], tree.frames[node]
+    for parent, frame in zip(tree.parents[1:], tree.frames[1:], strict=True):
         is_root = not parent and frame == ROOT
-        starts = is_ours[parent] and not is_apart[parent] and is_of_import(frame)
+        is_start = bool(starts) and is_ours[parent] and not is_apart[parent] and frame in starts
         is_ours.append(is_ours[parent] or is_root)
-        is_apart.append(is_apart[parent] or starts)
-        if starts:
+        is_apart.append(is_apart[parent] or is_start)
+        if is_start:
             start = new.child(0, START_UP)
-            return start if frame == IMPORTING else new.child(start, frame)
-        if is_root:
-            return 0
-        return new.child(places[parent], frame)
-
-    return grown(tree, place)
+            places.append(start if frame == IMPORTING else new.child(start, frame))
+        else:
+            places.append(0 if is_root else new.child(places[parent], frame))
+    return _add_all(new, places, tree)

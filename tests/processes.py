@@ -32,7 +32,7 @@ def run(
     """
     source = str(Path(tracetools.__file__).parent.parent)
     path = os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")]))
-    return subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", setup + code],
         cwd=folder,
         env={
@@ -41,9 +41,11 @@ def run(
         },
         capture_output=True,
         text=True,
-        check=check,
+        check=False,
         timeout=120,
     )
+    assert not (check and ended.returncode), f"status {ended.returncode}: {ended.stderr}"
+    return ended
 
 
 def _is_ours(variable: str) -> bool:

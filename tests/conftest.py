@@ -32,6 +32,7 @@ MARKS = {
     "commands/test_child_processes.py": "once",
     "commands/test_completion.py": "once",
     "libraries/test_mcp.py": "once",
+    "libraries/test_quart.py": "once",
     "commands/test_demo.py": "once",
     "commands/test_real_programs.py": "once",
     "docs/": "once",

@@ -21,10 +21,22 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import StackPath
     from tracetools.output.frame_kinds import FrameKind
 
-__all__ = ["families", "fold_labels", "fold_libraries", "fold_times", "one_for"]
+__all__ = [
+    "CALLERS",
+    "FOLDED",
+    "families",
+    "fold_labels",
+    "fold_libraries",
+    "fold_times",
+    "one_for",
+]
 
-_FOLDED: Final = ("library", "runtime")
-_CALLERS: Final = ("own", "span")
+FOLDED: Final = ("library", "runtime")
+"""The kinds of frames that are folded."""
+
+CALLERS: Final = ("own", "span")
+"""The kinds of frames that stay, and say what a library is called for."""
+
 _MOST_NAMES: Final = 4
 _NO_NAME: Final = "runtime functions"
 
@@ -42,12 +54,10 @@ def fold_libraries(path: StackPath, kind_of: Callable[[Frame], FrameKind]) -> St
         kind_of: such as `frame_kinds.kinds_of` of the origins of a profile.
     """
     folded: list[Frame] = []
-    runs = [
-        (is_folded, [*run]) for is_folded, run in groupby(path, lambda f: kind_of(f) in _FOLDED)
-    ]
+    runs = [(is_folded, [*run]) for is_folded, run in groupby(path, lambda f: kind_of(f) in FOLDED)]
     for is_folded, run in runs:
         is_one = run is runs[-1][1] and len(run) == 1
-        is_called = is_one and bool(folded) and kind_of(folded[-1]) in _CALLERS
+        is_called = is_one and bool(folded) and kind_of(folded[-1]) in CALLERS
         folded += [one_for(tuple(run))] if is_folded and not is_called else run
     return tuple(folded)
 

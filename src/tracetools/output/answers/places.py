@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import RUNTIME
+from tracetools.output.folding import CALLERS, FOLDED
 from tracetools.output.frame_kinds import KNOWN_PACKAGES, is_of_import, kinds_of, package_of
 from tracetools.output.nodes import NO_PARENT, Nodes
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Known", "Place", "Places", "in_import", "is_of_server"]
 
 _SERVERS: Final = frozenset({"daphne", "granian", "gunicorn", "hypercorn", "uvicorn"})
-_OWN: Final = ("own", "span")
-_FOLDED: Final = ("library", "runtime")
 
 
 class Place(NamedTuple):
@@ -161,15 +160,15 @@ class Places:
         own = above.own
         if kind == "own" or (kind == "span" and frame.file and not self.is_of_others(frame)):
             own = Place(frame.file, frame.line, frame.name, len(path))
-        elif kind in _FOLDED and is_entered:
-            is_started_by_own = self.kind_of(path[-2]) in _OWN and not is_of_server(frame)
+        elif kind in FOLDED and is_entered:
+            is_started_by_own = self.kind_of(path[-2]) in CALLERS and not is_of_server(frame)
             own = own if is_started_by_own else None
         if not is_entered and own is above.own:
             return above
         entered, first, second, route = above.entered, above.first, above.second, above.route
         if is_entered:
             entered = Place(frame.file or None, frame.line, frame.name, len(path), is_own=False)
-        if is_entered and kind in _OWN:
+        if is_entered and kind in CALLERS:
             second = second or (frame if first else None)
             first = first or frame
             route = route or (frame if kind == "span" else None)
@@ -193,7 +192,7 @@ class Places:
         """Return the package of a frame of a library or of Python; nothing for any other."""
         name = self._packages.get(frame)
         if name is None:
-            is_folded = self.kind_of(frame) in _FOLDED
+            is_folded = self.kind_of(frame) in FOLDED
             name = self._packages[frame] = package_of(frame.file or "") if is_folded else ""
         return name
 
@@ -202,7 +201,7 @@ class Places:
         file = frame.file or ""
         known = self._of_others.get(file)
         if known is None:
-            known = self.kind_of(frame._replace(name="f")) in _FOLDED
+            known = self.kind_of(frame._replace(name="f")) in FOLDED
             self._of_others[file] = known
         return known
 

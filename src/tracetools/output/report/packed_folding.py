@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import IMPORTING, ROOT
-from tracetools.output.folding import fold_libraries
+from tracetools.output.folding import CALLERS, FOLDED, fold_libraries
 from tracetools.output.formats.folded import SEPARATOR
 from tracetools.output.frame_kinds import frame_of_label, is_of_import, kinds_by_guess
 from tracetools.output.start_up import START_UP
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     Packed = list[tuple[bytes, int]]
 
-_FOLDED: Final = ("library", "runtime")
-_CALLERS: Final = ("own", "span")
 _IMPORT: Final = b"<frozen importlib"
 _START_UP: Final = START_UP.label.encode()
 _IMPORTING: Final = IMPORTING.label.encode()
@@ -66,7 +64,7 @@ class PackedFolding:
                 folded.append(self._one_for(run))
                 run = []
             folded.append(label)
-            caller = found.kind in _CALLERS
+            caller = found.kind in CALLERS
         if run:
             folded.append(run[0] if len(run) == 1 and caller else self._one_for(run))
         return SEPARATOR.join(self._apart(folded))
@@ -82,7 +80,7 @@ class PackedFolding:
     def _learn(self, label: bytes) -> _Known:
         frame = frame_of_label(label.decode())
         kind = self._kind_of(frame)
-        family = frame if kind in _FOLDED else None
+        family = frame if kind in FOLDED else None
         known = _Known(frame, kind, family, is_of_import(frame))
         self._known[label] = known
         return known

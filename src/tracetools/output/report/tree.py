@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import IMPORTING, ROOT
-from tracetools.output.folding import families, one_for
+from tracetools.output.folding import CALLERS, FOLDED, families, one_for
 from tracetools.output.frame_kinds import is_of_import
 from tracetools.output.nodes import NO_PARENT
 from tracetools.output.start_up import START_UP
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from tracetools.output.nodes import Nodes
 
     KindOf = Callable[[Frame], FrameKind]
-
-_FOLDED: Final = ("library", "runtime")
-_CALLERS: Final = ("own", "span")
 
 
 class Counts(NamedTuple):
@@ -132,7 +129,7 @@ def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
     runs: list[StackPath] = [()]
     for parent, frame in zip(tree.parents[1:], tree.frames[1:], strict=True):
         anchor, run = anchors[parent], runs[parent]
-        if kinds[frame] not in _FOLDED:
+        if kinds[frame] not in FOLDED:
             anchor = new.child(
                 places[parent] if not run else new.child(anchor, one_for(run)), frame
             )
@@ -144,7 +141,7 @@ def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
         longer = run if family in run else (*run, family)
         anchors.append(anchor)
         runs.append(longer)
-        is_called = not run and kinds[tree.frames[parent]] in _CALLERS
+        is_called = not run and kinds[tree.frames[parent]] in CALLERS
         places.append(new.child(anchor, frame if is_called else one_for(longer)))
     return _add_all(new, places, tree)
 

@@ -873,3 +873,42 @@ def test_a_collection_that_strikes_the_end_of_a_loop_is_within_its_duration():
     profile = recorder.profile()
     profile.check()
     assert profile.duration == 110
+
+
+@pytest.mark.parametrize("act", ["end_loop", "pause_loop"])
+def test_a_collection_may_strike_anywhere_as_a_loop_ends(act):
+    for call in itertools.count():
+        clock = FakeClock()
+        recorder = Recorder(clock=clock)
+        loop = recorder.begin_loop()
+        task = loop.spawn(loop.tree.root, Frame("task"), clock())
+        task.begin_step(clock())
+        clock.tick(10)
+        struck = strike_at_call(call, loop, clock, getattr(recorder, act), loop, clock())
+        clock.tick(1000)
+        recorder.end_loop(loop, clock())
+        recorder.profile().check()
+        if not struck:
+            break
+    assert call > 20
+
+
+def strike_at_call(number, loop, clock, act, *arguments):
+    """Call a function; let a collection strike its call or return of that number, if any."""
+    remaining = number
+
+    def profile(*_):
+        nonlocal remaining
+        remaining -= 1
+        if remaining == -1:
+            begin_collection(loop, clock())
+            clock.tick(100)
+            end_collection(loop, 2, clock())
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        act(*arguments)
+    finally:
+        sys.setprofile(before)
+    return remaining < 0

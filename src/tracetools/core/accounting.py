@@ -319,16 +319,23 @@ class LoopAccount(LoopSteps):
 
     def pause(self, now: int) -> None:
         """Let the loop stand still until it is resumed or finished."""
-        now = max(now, self.collected)
-        self._end_all_steps(now)
-        self.running = False
+        now = self._end_all_steps(now)
         self.usual_wait = None
         self.plain_wait = ALWAYS
         self.paused = now
 
-    def _end_all_steps(self, now: int) -> None:
+    def _end_all_steps(self, now: int) -> int:
+        """End what goes on, and run no more.
+
+        Returns:
+            When that is done. A collection may strike anywhere up to that, and none is charged
+            later.
+        """
         while self.current is not None:
-            self.current.end_step(now)
+            self.current.end_step(max(now, self.collected))
+        self.running = False
+        collected: int = self.collected
+        return max(now, collected)
 
     def resume(self) -> None:
         """Let the loop run again."""
@@ -389,8 +396,7 @@ class LoopAccount(LoopSteps):
         """End the recording of this loop, and of all tasks that are still alive in it."""
         if self.end is not None:
             return
-        now = max(now, self.collected)
-        self._end_all_steps(now)
+        now = self._end_all_steps(now)
         for task in list(self.tasks):
             self.exit(task, now, over=False)
         for callback in self.callbacks.values():

@@ -1,5 +1,7 @@
 """The program's own line in a stack."""
 
+import itertools
+
 import pytest
 
 from tests.output.answers.profiles import (
@@ -26,8 +28,10 @@ from tests.output.answers.profiles import (
     THREAD,
 )
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import IMPORTING, ROOT, RUNTIME, Frame, Times
-from tracetools.output.answers.places import Place, Places, in_import, is_of_server
+from tracetools.core.stacks import IMPORTING, ROOT, Frame, Times
+from tracetools.output.answers import places as places_module
+from tracetools.output.answers.places import NOWHERE, Place, Places, in_import
+from tracetools.output.frame_kinds import kind_of_frame
 
 SERVERS = Places(SERVER)
 
@@ -109,8 +113,9 @@ def test_without_a_route_work_is_done_for_a_task_below_the_first_one():
 
 def test_entered_stacks():
     place = Place("uvicorn/protocols/h11_impl.py", 409, CYCLE.name, 3, is_own=False)
-    assert SERVERS.entered((*REQUEST, ROUTER, ROUTER)) == place
-    assert SERVERS.entered((ROOT, ROUTER)) is None
+    number = SERVERS.number((*REQUEST, ROUTER, ROUTER))
+    assert SERVERS.place(SERVERS.entered[number]) == place
+    assert SERVERS.entered[SERVERS.number((ROOT, ROUTER))] == NOWHERE
 
 
 def test_packages_below_a_place():
@@ -139,10 +144,24 @@ def test_code_that_python_makes_is_no_program():
     assert not Places(Profile(stacks={(ROOT, task): Times(entries=1)})).is_guessed
 
 
-def test_imports_and_servers():
+def test_imports():
     assert in_import((ROOT, SERVE, LOAD, REPORT))
     assert in_import((ROOT, SERVE, IMPORTING, REPORT))
     assert not in_import((ROOT, SERVE, REPORT))
-    assert is_of_server(SERVE)
-    assert is_of_server(RUNTIME)
-    assert not is_of_server(ROUTER)
+
+
+def test_frames_are_looked_at_once_however_many_stacks_there_are(monkeypatch):
+    asked = []
+
+    def kinds_of(origins):
+        def kind_of(frame):
+            asked.append(frame)
+            return kind_of_frame(frame, origins)
+
+        return kind_of
+
+    monkeypatch.setattr(places_module, "kinds_of", kinds_of)
+    frames = [Frame(f"f{number}", "app.py", number) for number in range(3)]
+    stacks = {(ROOT, *path): Times(busy=1) for path in itertools.product(frames, repeat=6)}
+    Places(Profile(stacks=stacks))
+    assert 0 < len(asked) <= 2 * len([ROOT, *frames])

@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import ALL_CALLBACKS, COLLECTIONS, KINDS, RUNTIME, is_of_loop
+from tracetools.core.stacks import COLLECTIONS, KINDS, RUNTIME
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering, heaviest
-from tracetools.output.answers.places import Place, in_import
+from tracetools.output.answers.places import NOWHERE, Place, in_import
 from tracetools.output.answers.words import at_line, for_whom, listed, percent
 from tracetools.output.lints import LAST_FRAMES, amount
 
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tracetools.core.profile import Profile
-    from tracetools.core.stacks import StackPath
     from tracetools.output.answers.gathering import Gathered
     from tracetools.output.answers.places import Places
-    from tracetools.output.nodes import Nodes
 
 __all__ = ["computes_of"]
 
@@ -36,24 +34,27 @@ def computes_of(profile: Profile, places: Places) -> Group:
     What functions waited in calls that blocked the loop is not counted: it is told there.
     """
     has_functions = profile.samples > 0
-    lines, others = Gathering(), Gathering()
+    lines = Gathering("function" if has_functions else "stack")
+    others = Gathering()
     calling = _calling(profile, places)
-    for number, time in _busy(places.nodes):
-        path, known = places.nodes.paths[number], places.known[number]
+    paths = places.nodes.paths
+    for number, time in _busy(places):
+        path = paths[number]
         if places.imports[number]:
             others.of("imports", Place(None, 0, "imports", 0)).add(path, time)
             continue
-        is_backends = path[1] == RUNTIME
-        place, whom = known.own, known.own_for
-        if place is None and not has_functions and not is_backends:
-            place, whom = known.entered, known.entered_for
-        if place is None:
-            others.of("libraries", Place(None, 0, "libraries", 0)).add(path, time)
-            _add_packages(others, path, time, places)
+        place = places.owns[number]
+        is_backends = places.tops[number].frame == RUNTIME
+        if place == NOWHERE and not has_functions and not is_backends:
+            place = places.entered[number]
+        if place == NOWHERE:
+            sums = others.of("libraries", Place(None, 0, "libraries", 0))
+            sums.add(path, time)
+            sums.by_what[places.innermost_package(path)] += time
             continue
-        sums = lines.of("function" if has_functions else "stack", place)
-        sums.add(path, time, whom)
-        sums.by_what[_by_what(path, place, places)] += time
+        sums = lines.of_frame(place, places)
+        sums.add(path, time, places.whom(place))
+        sums.by_what[_by_what(number, place, places)] += time
     lines.subtract(calling)
     return Group(
         "computes",
@@ -68,13 +69,11 @@ def computes_of(profile: Profile, places: Places) -> Group:
     )
 
 
-def _busy(nodes: Nodes) -> Iterator[tuple[int, int]]:
+def _busy(places: Places) -> Iterator[tuple[int, int]]:
     """Yield the busy time of the stacks of tasks and of callbacks, by number."""
-    for number, times in enumerate(nodes.times):
-        path = nodes.paths[number]
-        if not times.busy or not path:
-            continue
-        if not is_of_loop(path) or (path[1:2] != () and path[1] in ALL_CALLBACKS):
+    stacks = zip(places.nodes.times, places.tops, places.depths, strict=False)  # others have none
+    for number, (times, top, depth) in enumerate(stacks):
+        if times.busy and depth > 1 and (not top.is_loop or top.is_callback):
             yield number, times.busy
 
 
@@ -88,17 +87,13 @@ def _calling(profile: Profile, places: Places) -> dict[tuple[str | None, str], i
     return found
 
 
-def _add_packages(others: Gathering, path: StackPath, time: int, places: Places) -> None:
-    sums = others.of("libraries", Place(None, 0, "libraries", 0))
-    packages = places.packages_below(path, 1)
-    sums.by_what[packages[-1] if packages else ""] += time
-
-
-def _by_what(path: StackPath, place: Place, places: Places) -> str:
-    """Return in what the time was spent, below the place."""
-    if path[-1] in COLLECTIONS:
+def _by_what(number: int, place: int, places: Places) -> str:
+    """Return in what the time of a stack was spent, below its place."""
+    if places.last[number].frame in COLLECTIONS:
         return _COLLECTING
-    packages = places.packages_below(path, place.depth)
+    if place == places.owns[number]:
+        return places.libraries[number] or _ITSELF
+    packages = places.packages_below(places.nodes.paths[number], places.depths[place])
     return packages[0] if packages else _ITSELF
 
 

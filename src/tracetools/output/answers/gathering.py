@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,9 @@ from tracetools.output.answers.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from tracetools.core.stacks import Frame
+    from tracetools.output.answers.places import Places
 
 __all__ = ["Gathered", "Gathering", "heaviest", "ordered", "part_of"]
 
@@ -44,10 +47,16 @@ class Gathered:
 
 
 class Gathering:
-    """The sums of all lines of a group, by kind, place and what they do."""
+    """The sums of all lines of a group, by kind, place and what they do.
 
-    def __init__(self) -> None:
+    Args:
+        kind: of the places that are found by their frame.
+    """
+
+    def __init__(self, kind: str = "") -> None:
+        self._kind = kind
         self._sums: dict[tuple[object, ...], Gathered] = {}
+        self._by_frame: dict[Frame, Gathered] = {}
 
     def of(self, kind: str, place: Place, what: str = "") -> Gathered:
         """Return the sums of a line, which start with zero."""
@@ -55,6 +64,14 @@ class Gathering:
         found = self._sums.get(key)
         if found is None:
             found = self._sums[key] = Gathered(kind, place, what)
+        return found
+
+    def of_frame(self, number: int, places: Places) -> Gathered:
+        """Return the sums of the place that a stack ends in, whatever stands above it."""
+        frame = places.last[number].frame
+        found = self._by_frame.get(frame)
+        if found is None:
+            found = self._by_frame[frame] = self.of(self._kind, places.place(number))
         return found
 
     def subtract(self, times: Mapping[tuple[str | None, str], int]) -> None:
@@ -118,13 +135,14 @@ def heaviest(times: Mapping[str, int]) -> list[str]:
 def _heaviest_paths(times: list[tuple[StackPath, int]]) -> tuple[StackPath, ...]:
     """Return paths, those with the most time first; names are compared only where it is equal."""
     by_time = sorted(times, key=itemgetter(1), reverse=True)
-    groups = ([path for path, _ in equal] for _, equal in groupby(by_time, key=itemgetter(1)))
-    return tuple(path for equal in groups for path in _by_names(equal))
+    paths = [path for path, _ in by_time]
+    ends = [n for n, (one, other) in enumerate(pairwise(by_time), 1) if one[1] != other[1]]
+    if len(ends) + 1 < len(paths):
+        for start, end in zip([0, *ends], [*ends, len(paths)], strict=True):
+            if end > start + 1:
+                paths[start:end] = sorted(paths[start:end], key=_names)
+    return tuple(paths)
 
 
-def _by_names(paths: list[StackPath]) -> list[StackPath]:
-    return paths if len(paths) == 1 else sorted(paths, key=_names)
-
-
-def _names(path: StackPath) -> list[tuple[str, int]]:
-    return [(frame.label, frame.line) for frame in path]
+def _names(path: StackPath) -> list[tuple[str, str, int]]:
+    return [(name, file or "", line) for name, file, line in path]

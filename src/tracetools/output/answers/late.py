@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tracetools.core.stacks import RUNTIME
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering, part_of
-from tracetools.output.answers.places import Place
+from tracetools.output.answers.places import NOWHERE, Place
 from tracetools.output.answers.words import at_line, for_whom, percent
 from tracetools.output.lints import MIN_DELAYS, amount
 
@@ -31,19 +31,20 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
     if not profile.scheduled_measured:
         note = "Not measured, so it is part of what is waited for: record with --scheduled."
         return Group("late", heading, of_what=of_what, note=note)
-    lines, quiet = Gathering(), Gathering()
-    stacks = zip(places.nodes.paths, places.nodes.times, places.known, strict=True)
-    for path, times, known in stacks:
-        if not times.scheduled or not path[1:]:
+    lines, quiet = Gathering("task"), Gathering()
+    paths = places.nodes.paths
+    for number, times in enumerate(places.nodes.times):
+        if not times.scheduled or places.depths[number] <= 1:
             continue
-        place = known.own or known.entered
-        if place is None or path[1] == RUNTIME:
-            quiet.of("servers", _QUIET).add(path, times.scheduled)
+        place = places.owns[number]
+        if place == NOWHERE:
+            place = places.entered[number]
+        if place == NOWHERE or places.tops[number].frame == RUNTIME:
+            quiet.of("servers", _QUIET).add(paths[number], times.scheduled)
             continue
-        kind = "span" if places.kind_of(path[place.depth - 1]) == "span" else "task"
-        sums = lines.of(kind, place)
-        whom = known.own_for if known.own else known.entered_for
-        sums.add(path, times.scheduled, whom)
+        sums = lines.of_frame(place, places)
+        sums.kind = "span" if places.last[place].is_span else "task"
+        sums.add(paths[number], times.scheduled, places.whom(place))
         sums.count += times.steps
     whole = lines.total
     return Group(

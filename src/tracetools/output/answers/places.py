@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.stacks import RUNTIME
-from tracetools.output.folding import CALLERS, FOLDED
+from tracetools.core.stacks import ROOT
+from tracetools.output.answers.traits import TraitsOfFrames
 from tracetools.output.frame_kinds import KNOWN_PACKAGES, is_of_import, kinds_of, package_of
 from tracetools.output.nodes import NO_PARENT, Nodes
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from tracetools.core.origins import Origin
     from tracetools.core.profile import Profile
-    from tracetools.core.stacks import Frame, StackPath
+    from tracetools.core.stacks import StackPath
 
-__all__ = ["Known", "Place", "Places", "in_import", "is_of_server"]
+__all__ = ["NOWHERE", "Place", "Places", "in_import"]
 
-_SERVERS: Final = frozenset({"daphne", "granian", "gunicorn", "hypercorn", "uvicorn"})
+NOWHERE: Final = -1
+"""The number of no stack."""
 
 
 class Place(NamedTuple):
@@ -39,29 +40,30 @@ class Place(NamedTuple):
     is_own: bool = True
 
 
-class Known(NamedTuple):
-    """What is known of a stack: it follows from its parent and its last frame.
+class Callers(NamedTuple):
+    """The tasks and spans of the program in a stack, by the numbers of their stacks.
 
     Attributes:
-        own: the innermost place of the program's own; None if there is none.
-        own_for: for whom the work there is done; see `Places.for_whom`.
-        entered: the innermost task or span, whosever it is.
-        entered_for: for whom the work there is done.
-        first, second: the outermost tasks or spans of the program.
+        first, second: the outermost ones.
         route: the outermost span with a name that no function has.
+        chosen: the one that work is done for.
     """
 
-    own: Place | None = None
-    own_for: str = ""
-    entered: Place | None = None
-    entered_for: str = ""
-    first: Frame | None = None
-    second: Frame | None = None
-    route: Frame | None = None
+    first: int = NOWHERE
+    second: int = NOWHERE
+    route: int = NOWHERE
+    chosen: int = NOWHERE
+
+
+_NOBODY: Final = Callers()
 
 
 class Places:
     """Finds places in the stacks of one profile.
+
+    What is known of a stack follows from its parent and its last frame. So there are columns, with
+    a row for each stack by its number; further rows are those of stacks that the profile does not
+    have, but only parts of, or what lies below.
 
     Args:
         profile: the profile.
@@ -69,47 +71,132 @@ class Places:
 
     Attributes:
         nodes: its stacks by number.
-        kind_of: the kind of a frame.
         is_guessed: whether no file of the program's own was seen. Then installed packages that are
             not well known are taken for its own.
-        known: what is known of each stack, by number.
-        imports: whether something is imported in a stack, by number.
+        parents: the parent of each stack.
+        last: what is known of the last frame of each stack.
+        depths: how many frames each stack has.
+        tops: what is known of the frame below the root.
+        owns: the stack of the innermost place of the program's own. Where what runs there is not
+            its, that is `NOWHERE`. A task of a library is the program's if the program started it;
+            what that task starts, and all tasks of servers, are not.
+        entered: the stack of the innermost task or span, whosever it is.
+        libraries: the package of the outermost function that runs below the program's own place.
+        imports: whether something is imported there.
     """
 
     def __init__(self, profile: Profile, nodes: Nodes | None = None) -> None:
         self.nodes = nodes or Nodes(profile)
-        self._others: dict[StackPath, Known] = {}  # that are no stacks of the profile
-        self._of_others: dict[str, bool] = {}
-        self._packages: dict[Frame, str] = {}
         self.is_guessed = not _sees_own(self.nodes)
         origins = _without_unknown(profile.origins) if self.is_guessed else profile.origins
-        self.kind_of = kinds_of(origins)
-        count = len(self.nodes.paths)
-        self.known = [Known()] * count
+        self.traits = TraitsOfFrames(kinds_of(origins))
+        self._others: dict[StackPath, int] = {}
+        paths = self.nodes.paths
+        count = len(paths)
+        self.parents = [*self.nodes.parents]
+        nothing = self.traits[ROOT]
+        self.last = [self.traits[path[-1]] if path else nothing for path in paths]
+        self.depths = [len(path) for path in paths]
+        self.tops = [nothing] * count
+        self.owns = [NOWHERE] * count
+        self.entered = [NOWHERE] * count
+        self.libraries = [""] * count
         self.imports = [False] * count
+        self._callers = [_NOBODY] * count
+        times = self.nodes.times
         for number in reversed(self.nodes.from_below):
-            self._learn(number)
+            if self.depths[number] > 1:
+                parent = self.parents[number]
+                if parent == NO_PARENT:
+                    parent = self.parents[number] = self.number(paths[number][:-1])
+                self._learn(number, parent, is_entered=times[number].entries > 0)
+            elif paths[number]:
+                self.imports[number] = self.last[number].is_import
 
-    def _learn(self, number: int) -> None:
-        """Note what is known of a stack; its parent is known already."""
-        path, parent = self.nodes.paths[number], self.nodes.parents[number]
-        if parent == NO_PARENT:
-            self.imports[number] = in_import(path)
-            above = self._node(path[:-1])
+    def _learn(self, number: int, parent: int, *, is_entered: bool) -> None:
+        """Note what is known of a stack, by its parent."""
+        last = self.last[number]
+        self.tops[number] = last if self.depths[number] <= _OF_TOP else self.tops[parent]
+        self.imports[number] = self.imports[parent] or last.is_import
+        own, callers = self.owns[parent], self._callers[parent]
+        if last.is_own:
+            own = number
+        elif last.is_folded and is_entered:
+            is_started_by_own = self.last[parent].is_caller and not last.is_server
+            own = own if is_started_by_own else NOWHERE
+        if own not in (number, NOWHERE):
+            self.libraries[number] = self.libraries[parent] or last.package
+        if is_entered:
+            self.entered[number] = number
+            if last.is_caller:
+                callers = self._with_caller(callers, number, is_span=last.is_span)
         else:
-            self.imports[number] = self.imports[parent] or is_of_import(path[-1])
-            above = self.known[parent]
+            self.entered[number] = self.entered[parent]
+        self.owns[number], self._callers[number] = own, callers
+
+    def _with_caller(self, above: Callers, number: int, *, is_span: bool) -> Callers:
+        """Return the callers of a stack that ends in one.
+
+        Work is done for the outermost one, but for the task in which all others were started.
+        """
+        first, second, route, _ = above
+        if NOWHERE not in (first, second) and (route != NOWHERE or not is_span):
+            return above
+        if first == NOWHERE:
+            first = number
+        elif second == NOWHERE:
+            second = number
+        if route == NOWHERE and is_span:
+            route = number
+        is_first_of_all = second != NOWHERE and self.depths[first] <= _OF_TOP
+        outermost = second if is_first_of_all else first
+        return Callers(first, second, route, outermost if route == NOWHERE else route)
+
+    def number(self, path: StackPath) -> int:
+        """Return the number of any stack; it gets one if it has none."""
+        missing: list[StackPath] = []
+        number = self._found(path)
+        while number is None:
+            missing.append(path)
+            path = path[:-1]
+            number = self._found(path)
+        for below in reversed(missing):
+            number = self._add(below, number)
+        return number
+
+    def _found(self, path: StackPath) -> int | None:
+        number = self.nodes.numbers.get(path)
+        if number is None:
+            number = self._others.get(path)
+        return self._add(path, NOWHERE) if number is None and len(path) <= 1 else number
+
+    def _add(self, path: StackPath, parent: int) -> int:
+        """Give a number to a stack that the profile does not have."""
+        number = self._others[path] = len(self.last)
+        last = self.traits[path[-1] if path else ROOT]
+        self.parents.append(parent)
+        self.last.append(last)
+        self.depths.append(len(path))
+        self.tops.append(last)
+        self.owns.append(NOWHERE)
+        self.entered.append(NOWHERE)
+        self.libraries.append("")
+        self.imports.append(last.is_import)
+        self._callers.append(_NOBODY)
         if len(path) > 1:
-            is_entered = self.nodes.times[number].entries > 0
-            self.known[number] = self._below(above, path, is_entered=is_entered)
+            self._learn(number, parent, is_entered=False)
+        return number
+
+    def place(self, number: int) -> Place:
+        """Return the place that a stack ends in."""
+        last = self.last[number]
+        file, line, name = last.frame.file, last.frame.line, last.frame.name
+        return Place(file or None, line, name, self.depths[number], is_own=last.is_own)
 
     def own(self, path: StackPath) -> Place | None:
-        """Return the innermost place of the program's own; None if what runs there is not its.
-
-        A task of a library is the program's if the program started it; what that task starts, and
-        all tasks of servers, are not.
-        """
-        return self._node(path).own
+        """Return the innermost place of the program's own; None if what runs there is not its."""
+        own = self.owns[self.number(path)]
+        return None if own == NOWHERE else self.place(own)
 
     def line(self, path: StackPath) -> Place | None:
         """Return the place of a path that ends in a line: an await, or what blocks the loop.
@@ -117,103 +204,42 @@ class Places:
         If the line is not the program's own, that is the function of the program around it.
         """
         above, last = path[:-1], path[-1]
-        if not last.file or self.is_of_others(last):
+        if not last.file or self.traits[last].is_of_others:
             return self.own(above)
         frames = [f for f in above[1:] if f.file == last.file and f.line <= last.line]
         function = frames[-1].name if frames else above[-1].name if above[1:] else last.name
         return Place(last.file, last.line, function, len(path))
 
-    def entered(self, path: StackPath) -> Place | None:
-        """Return the innermost task or span, whosever it is."""
-        return self._node(path).entered
+    def whom(self, number: int) -> str:
+        """Return the route, span or task that work in a stack is done for.
+
+        Nothing is returned if it is done for nobody in particular, or for the stack itself.
+        """
+        chosen = self._callers[number].chosen
+        return "" if chosen in (NOWHERE, number) else self.last[chosen].frame.name
 
     def for_whom(self, path: StackPath, depth: int) -> str:
-        """Return the route, span or task that work is done for; nothing if it is the place itself.
-
-        That is the outermost one, but for the task in which all others were started.
-        """
-        known = self._node(path[:depth])
-        return _whom(path[:depth], known.first, known.second, known.route)
-
-    def _node(self, path: StackPath) -> Known:
-        """Return what is known of a stack. It is found once for all stacks below it."""
-        missing: list[StackPath] = []
-        node = self._found(path)
-        while node is None:
-            missing.append(path)
-            path = path[:-1]
-            node = self._found(path)
-        for below in reversed(missing):
-            node = self._others[below] = self._below(node, below, is_entered=False)
-        return node
-
-    def _found(self, path: StackPath) -> Known | None:
-        if len(path) <= 1:
-            return Known()
-        number = self.nodes.numbers.get(path)
-        return self._others.get(path) if number is None else self.known[number]
-
-    def _below(self, above: Known, path: StackPath, *, is_entered: bool) -> Known:
-        """Return what is known of a stack, by its parent."""
-        frame = path[-1]
-        kind = self.kind_of(frame)
-        own = above.own
-        if kind == "own" or (kind == "span" and frame.file and not self.is_of_others(frame)):
-            own = Place(frame.file, frame.line, frame.name, len(path))
-        elif kind in FOLDED and is_entered:
-            is_started_by_own = self.kind_of(path[-2]) in CALLERS and not is_of_server(frame)
-            own = own if is_started_by_own else None
-        if not is_entered and own is above.own:
-            return above
-        entered, first, second, route = above.entered, above.first, above.second, above.route
-        if is_entered:
-            entered = Place(frame.file or None, frame.line, frame.name, len(path), is_own=False)
-        if is_entered and kind in CALLERS:
-            second = second or (frame if first else None)
-            first = first or frame
-            route = route or (frame if kind == "span" else None)
-        whom = _whom(path, first, second, route)
-        return Known(
-            own,
-            above.own_for if own is above.own else whom,
-            entered,
-            above.entered_for if entered is above.entered else whom,
-            first,
-            second,
-            route,
-        )
+        """Return the same of the first `depth` frames of a stack."""
+        return self.whom(self.number(path[:depth]))
 
     def packages_below(self, path: StackPath, depth: int) -> list[str]:
         """Return the packages whose functions run below a place, the outermost first."""
-        names = {self._package(frame): None for frame in path[depth:]}
+        names = {self.traits[frame].package: None for frame in path[depth:]}
         return [*filter(None, names)]
 
-    def _package(self, frame: Frame) -> str:
-        """Return the package of a frame of a library or of Python; nothing for any other."""
-        name = self._packages.get(frame)
-        if name is None:
-            is_folded = self.kind_of(frame) in FOLDED
-            name = self._packages[frame] = package_of(frame.file or "") if is_folded else ""
-        return name
+    def innermost_package(self, path: StackPath) -> str:
+        """Return the package whose functions run innermost; nothing if there is none."""
+        packages = (self.traits[frame].package for frame in reversed(path[1:]))
+        return next(filter(None, packages), "")
 
-    def is_of_others(self, frame: Frame) -> bool:
-        """Whether the file of a frame belongs to a library or to Python."""
-        file = frame.file or ""
-        known = self._of_others.get(file)
-        if known is None:
-            known = self.kind_of(frame._replace(name="f")) in FOLDED
-            self._of_others[file] = known
-        return known
+
+_OF_TOP: Final = 2
+"""How many frames a stack right below the root has."""
 
 
 def in_import(path: StackPath) -> bool:
     """Whether something is imported in a stack."""
     return any(map(is_of_import, path))
-
-
-def is_of_server(frame: Frame) -> bool:
-    """Whether a frame is a server's, or the backend's own."""
-    return frame == RUNTIME or package_of(frame.file or "") in _SERVERS
 
 
 def _sees_own(nodes: Nodes) -> bool:
@@ -230,13 +256,6 @@ def _sees_own(nodes: Nodes) -> bool:
         for frame in frames
         if frame.file != "<string>" or frame in tasks
     )
-
-
-def _whom(path: StackPath, first: Frame | None, second: Frame | None, route: Frame | None) -> str:
-    """Return for whom the work is done in a stack; nothing if it is its last frame itself."""
-    is_first_of_all = second is not None and first == path[1]
-    chosen = route or (second if is_first_of_all else first)
-    return chosen.name if chosen is not None and chosen is not path[-1] else ""
 
 
 def _without_unknown(origins: Mapping[str, Origin]) -> dict[str, Origin]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import DEEPER, OTHER, is_of_loop
+from tracetools.core.stacks import DEEPER, OTHER
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering
-from tracetools.output.answers.places import Place, is_of_server
-from tracetools.output.answers.wait_kinds import LIMITED, TASK, awaited, kind_of_wait
+from tracetools.output.answers.places import NOWHERE, Place
+from tracetools.output.answers.wait_kinds import LIMITED, TASK
 from tracetools.output.answers.words import at_line, for_whom
 from tracetools.output.frame_kinds import package_of
 from tracetools.output.lints import amount
@@ -42,19 +42,24 @@ def waits_of(profile: Profile, places: Places) -> Group:
     come first, unless they are small. The wait for a task is left out where that task is the
     program's own, since what that one waits for is here.
     """
-    lines, others = Gathering(), Gathering()
+    lines, others = Gathering(_OTHER), Gathering()
+    limiters = {places.number(path): tokens for path, tokens in profile.limiters.items()}
+    paths = places.nodes.paths
     for number, times in enumerate(places.nodes.times):
-        path = places.nodes.paths[number]
-        if not times.idle or is_of_loop(path) or _waits_for_own_task(path, places):
+        if not times.idle or places.depths[number] <= 1 or places.tops[number].is_loop:
             continue
-        place = None if places.imports[number] else _place(path, places)
-        if place is None:
-            kind = "servers" if any(map(is_of_server, (path[1], path[-1]))) else "libraries"
+        path, last = paths[number], places.last[number]
+        if last.wait == TASK and last.frame.file and not last.is_of_others:
+            continue
+        found = None if places.imports[number] else _line(lines, number, places)
+        if found is None:
+            is_server = places.tops[number].is_server or last.is_server
+            kind = "servers" if is_server else "libraries"
             others.of(kind, Place(None, 0, kind, 0)).add(path, times.idle)
         else:
-            sums = _sums(lines, path, place, places)
-            sums.add(path, times.idle, places.for_whom(path, min(place.depth, len(path) - 1)))
-            _note_tokens(sums, profile.limiters.get(path))
+            sums, stack = found
+            sums.add(path, times.idle, places.whom(stack))
+            _note_tokens(sums, limiters.get(number))
     whole = lines.total
     return Group(
         "waits",
@@ -63,34 +68,28 @@ def waits_of(profile: Profile, places: Places) -> Group:
         "that the program's own code waited",
         tuple(_limited_first(lines.answers(whole, _told))),
         tuple(others.answers(whole + others.total, _told_of_others)),
-        _note(profile, whole),
+        _note(places, whole),
     )
 
 
-def _waits_for_own_task(path: StackPath, places: Places) -> bool:
-    last = path[-1]
-    is_task = _is_await(path) and kind_of_wait(awaited(last.name)) == TASK
-    return is_task and bool(last.file) and not places.is_of_others(last)
+def _line(lines: Gathering, number: int, places: Places) -> tuple[Gathered, int] | None:
+    """Return the sums of the line that waits, and the stack of who waits there.
 
-
-def _is_await(path: StackPath) -> bool:
-    return awaited(path[-1].name) != path[-1].name
-
-
-def _place(path: StackPath, places: Places) -> Place | None:
-    """Return the line that waits; None if that is no answer."""
-    last = path[-1]
-    if last in (OTHER, DEEPER):
+    Nothing is returned if that is no answer.
+    """
+    last, own = places.last[number], places.owns[number]
+    if last.frame in (OTHER, DEEPER) or (last.wait and last.is_server):
         return None
-    if not _is_await(path):
-        return places.own(path)
-    return None if is_of_server(last) else places.line(path)
-
-
-def _sums(lines: Gathering, path: StackPath, place: Place, places: Places) -> Gathered:
-    if not _is_await(path):
-        return lines.of(_OTHER, place)
-    return lines.of(kind_of_wait(awaited(path[-1].name)), place, _what(path, place, places))
+    around = places.parents[number] if own == number else own
+    if not last.wait:
+        return None if own == NOWHERE else (lines.of_frame(own, places), around)
+    path = places.nodes.paths[number]
+    place = places.line(path)
+    if place is None:
+        return None
+    if place.depth == len(path):
+        around = places.parents[number]
+    return lines.of(last.wait, place, _what(path, place, places)), around
 
 
 def _note_tokens(sums: Gathered, tokens: Tokens | None) -> None:
@@ -102,13 +101,13 @@ def _note_tokens(sums: Gathered, tokens: Tokens | None) -> None:
 
 def _what(path: StackPath, place: Place, places: Places) -> str:
     """Return what is awaited; and if a library awaits it, what the program called."""
-    last = path[-1]
-    what = awaited(last.name)
-    if place.depth == len(path) or kind_of_wait(what) == "thread":
+    last = places.traits[path[-1]]
+    what = last.awaited
+    if place.depth == len(path) or last.wait == "thread":
         return _UNKNOWN if what == "?" else what
     called = path[place.depth]
-    if places.kind_of(path[place.depth - 1]) == "span" or called == last:
-        return f"{what} in {package_of(last.file or '')}"
+    if places.traits[path[place.depth - 1]].is_span or called == last.frame:
+        return f"{what} in {package_of(last.frame.file or '')}"
     return f"{called.name} of {package_of(called.file or '')}: {what}"
 
 
@@ -136,9 +135,10 @@ def _told_of_others(_: Gathered, answer: Answer) -> Answer:
     return replace(answer, sentence=_OF_OTHERS[answer.kind].format(amount(answer.total)))
 
 
-def _note(profile: Profile, whole: int) -> str:
+def _note(places: Places, whole: int) -> str:
     """Return that awaits are missing, if they are; none are shown of short waits."""
-    idle = [path for path, times in profile.stacks.items() if times.idle and path]
-    if whole < _WORTH_A_NOTE or any(map(_is_await, idle)):
+    if whole < _WORTH_A_NOTE:
         return ""
-    return "Awaits were not recorded, so this is by tasks and spans."
+    stacks = zip(places.nodes.times, places.last, strict=False)  # others have no times
+    is_known = any(times.idle and last.wait for times, last in stacks)
+    return "" if is_known else "Awaits were not recorded, so this is by tasks and spans."

@@ -29,6 +29,8 @@ class Nodes:
         parents: the number of the parent of each stack, or `NO_PARENT`.
         numbers: the number of each path.
         from_below: all numbers, those of the deepest stacks first.
+        is_whole: whether each stack comes after its parent, and only the first has none, which is
+            one frame. So it is in what was recorded.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -40,3 +42,5 @@ class Nodes:
         self.parents = [find(path[:-1], NO_PARENT) if path else NO_PARENT for path in self.paths]
         depths = [len(path) for path in self.paths]
         self.from_below = sorted(range(len(depths)), key=depths.__getitem__, reverse=True)
+        parents = enumerate(self.parents[1:], 1)
+        self.is_whole = depths[:1] == [1] and all(NO_PARENT < parent < n for n, parent in parents)

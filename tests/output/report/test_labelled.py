@@ -9,7 +9,7 @@ from tracetools.output.flamegraph.layout import arrange, place
 from tracetools.output.flamegraph.options import make_options
 from tracetools.output.formats.folded import clean_label, pack
 from tracetools.output.report.labelled import LabelledTree
-from tracetools.output.report.tree import Counts, Tree
+from tracetools.output.report.tree import Counts, GrowingTree
 
 names = (
     st.text(max_size=3) | st.integers(0, 300).map(str) | st.sampled_from(["[idle]", "a\n", "a "])
@@ -19,7 +19,7 @@ all_stacks = st.dictionaries(paths, st.builds(Counts, *[st.integers(0, 9)] * 4),
 
 
 def tree_of(stacks):
-    tree = Tree()
+    tree = GrowingTree()
     for path, counts in stacks.items():
         tree.add(tree.walk(path), counts)
     return tree
@@ -61,7 +61,7 @@ def test_trees_are_the_same_if_their_stacks_are(one, other):
 
 
 def test_frames_have_the_kind_of_their_label():
-    tree = Tree()
+    tree = GrowingTree()
     tree.walk([Frame("a", "app.py", 1)])
     kind_of = LabelledTree(tree).kinds(lambda frame: "own" if frame.file else "state")
     assert [kind_of("a (app.py:1)"), kind_of("[idle]"), kind_of("all")] == ["own", "state", "state"]

@@ -6,7 +6,7 @@ from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.frame_kinds import kinds_by_guess
 from tracetools.output.report.labelled import LabelledTree
 from tracetools.output.report.lenses import graphs_with_time, make_variant
-from tracetools.output.report.tree import Counts, Tree
+from tracetools.output.report.tree import Counts, GrowingTree
 
 from .drawn import frames_of, stacks_of
 
@@ -15,7 +15,7 @@ OWN, LIBRARY = Frame("a", "app.py", 1), Frame("b", "json/decoder.py", 2)
 
 def graphs(counts, options=None, **more):
     options = options or GraphOptions()
-    tree = Tree()
+    tree = GrowingTree()
     tree.add(tree.walk([OWN]), counts)
     tree.add(tree.walk([OWN, LIBRARY]), counts)
     variant = make_variant(LabelledTree(tree), kinds_by_guess(), options, **more)

@@ -6,7 +6,7 @@ from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.flamegraph.palette import kind_colour
 from tracetools.output.report.labelled import LabelledTree
 from tracetools.output.report.pictures import PackedStacks, TreeStacks, draw_picture
-from tracetools.output.report.tree import Counts, Tree
+from tracetools.output.report.tree import Counts, GrowingTree
 
 from .drawn import stacks_of
 
@@ -23,7 +23,7 @@ def test_stacks_are_drawn_with_their_labels():
 
 
 def test_stacks_of_a_tree_are_drawn_as_packed_ones():
-    tree = Tree()
+    tree = GrowingTree()
     for path, count in (("serve <b>",), 6), (("serve <b>", "await Lock"), 4):
         tree.add(tree.walk(Frame(name, "") for name in path), Counts(busy=count))
     stacks = TreeStacks(LabelledTree(tree), "busy", STACKS.kind_of)

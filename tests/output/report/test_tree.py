@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetools.core.stacks import IMPORTING, ROOT, Frame
-from tracetools.output.frame_kinds import kinds_of
+from tracetools.core.profile import Profile
+from tracetools.core.stacks import IMPORTING, ROOT, Frame, Times
+from tracetools.output.frame_kinds import is_of_import, kinds_of
+from tracetools.output.nodes import Nodes
 from tracetools.output.report.transforms import all_frames, own_first, variants_of
-from tracetools.output.report.tree import Counts, Tree
+from tracetools.output.report.tree import Counts, GrowingTree
+from tracetools.output.report.tree import tree_of as tree_of_nodes
 
 FRAMES = [
     Frame("a", "app.py", 1),
@@ -32,7 +35,7 @@ all_counts = st.builds(Counts, *[st.integers(0, 9)] * 4)
 
 
 def tree_of(stacks):
-    tree = Tree()
+    tree = GrowingTree()
     for path, counts in stacks.items():
         tree.add(tree.walk(path), counts)
     return tree
@@ -57,8 +60,27 @@ def test_a_variant_has_the_stacks_that_its_transform_makes_of_each(index, stacks
 
 
 def test_a_stack_is_one_node_and_its_counts_add_up():
-    tree = Tree()
+    tree = GrowingTree()
     for _ in range(2):
         tree.add(tree.walk(FRAMES[:2]), Counts(1, 2, 3, 4))
     assert len(tree.frames) == 3
     assert [*tree.rows()] == [((FRAMES[0], FRAMES[1]), Counts(2, 4, 6, 8))]
+
+
+@given(stacks=st.dictionaries(paths.filter(lambda path: path[0] == ROOT), all_counts))
+def test_trees_below_one_root_without_imports_are_cut_at_it(stacks):
+    stacks = {path: counts for path, counts in stacks.items() if not any(map(is_of_import, path))}
+    variant = variants_of(tree_of(stacks), KIND_OF)[1]
+    assert summed(variant.rows()) == summed((path[1:], each) for path, each in stacks.items())
+
+
+@given(stacks=st.lists(paths), is_whole=st.booleans())
+def test_the_tree_of_a_profile_has_its_stacks(stacks, is_whole):
+    if is_whole:
+        stacks = [path[:depth] for path in stacks for depth in range(1, 1 + len(path))]
+    times = {path: Times(busy=number, idle=number % 3) for number, path in enumerate(stacks, 1)}
+    nodes = Nodes(Profile(stacks=times))
+    tree, places = tree_of_nodes(nodes, lambda _, each: Counts(each.busy, each.idle))
+    assert [tree.path(place) for place in places] == nodes.paths
+    assert dict(tree.rows()) == {path: Counts(each.busy, each.idle) for path, each in times.items()}
+    assert all(parent < node for node, parent in enumerate(tree.parents[1:], 1))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.stacks import ROOT, Frame
+from tracetools.core.stacks import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tracetools.core.stacks import Frame, Times
     from tracetools.output.report.tree import Tree
 
 MAX_ROWS: Final = 200
@@ -55,59 +55,53 @@ class Figures(NamedTuple):
     steps: int = 0
     entries: int = 0
 
-    def plus(self, other: Figures) -> Figures:
-        """Return the sums, number by number."""
-        return Figures(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
-
     @property
     def weight(self) -> int:
         """Where there are too many rows, those of the largest weight are shown."""
         return self.total + self.scheduled + self.idle + self.thread
 
 
-class FiguresOfNodes(NamedTuple):
-    """The figures of the stacks of a tree, and the labels of its frames."""
-
-    tree: Tree
-    figures: Iterable[tuple[int, Figures]]
-    label_of: Callable[[Frame], str]
-
-
-def sum_up(trees: Iterable[FiguresOfNodes]) -> dict[str, Figures]:
-    """Return the figures by label; `total` is computed from `busy`.
+def sum_up(
+    tree: Tree, stacks: Iterable[tuple[int, Times]], label_of: Callable[[Frame], str]
+) -> dict[str, Figures]:
+    """Return the figures by label.
 
     The root of tracetools' own stacks is left out: its time is the loop's, not a task's.
+
+    Args:
+        tree: a tree.
+        stacks: the numbers of its nodes.
+        label_of: the label of a frame.
     """
-    sums: dict[str, Figures] = defaultdict(Figures)
-    for one in trees:
-        _add_tree(sums, one)
-    sums.pop(ROOT.name, None)
-    return dict(sums)
-
-
-def _add_tree(sums: dict[str, Figures], one: FiguresOfNodes) -> None:
-    frames, parents = one.tree.frames, one.tree.parents
-    texts: dict[str, str] = {}  # so that equal labels are one object
-    label_of = {
-        frame: texts.setdefault(label, label)
-        for frame in {*frames}
-        for label in [one.label_of(frame)]
-    }
-    labels = [label_of[frame] for frame in frames]
-    below = [0] * len(frames)
-    for node, figures in one.figures:
-        below[node] += figures.busy
+    labels = _labels(tree.frames, label_of)
+    sums: dict[str, list[int]] = {label: [0] * len(Figures._fields) for label in {*labels[1:]}}
+    below = [0] * len(labels)
+    for node, times in stacks:
+        below[node] += times.busy
         if node:
-            known = sums.get(labels[node])
-            sums[labels[node]] = figures if known is None else known.plus(figures)
-    for node in range(len(frames) - 1, 0, -1):
-        below[parents[node]] += below[node]
-    totals: dict[str, int] = defaultdict(int)
-    for node in range(1, len(frames)):
-        if not _is_repeated(node, labels, parents):
-            totals[labels[node]] += below[node]
-    for label, total in totals.items():
-        sums[label] = sums[label]._replace(total=sums[label].total + total)
+            row = sums[labels[node]]
+            row[0] += times.busy
+            row[2] += times.scheduled
+            row[3] += times.idle
+            row[4] += times.thread
+            row[5] += times.steps
+            row[6] += times.entries
+    for node in range(len(labels) - 1, 0, -1):
+        below[tree.parents[node]] += below[node]
+    for node in range(1, len(labels)):
+        if below[node] and not _is_repeated(node, labels, tree.parents):
+            sums[labels[node]][1] += below[node]
+    sums.pop(ROOT.name, None)
+    return {label: Figures(*row) for label, row in sums.items()}
+
+
+def _labels(frames: list[Frame], label_of: Callable[[Frame], str]) -> list[str]:
+    """Return the labels of frames; equal ones are one object."""
+    texts: dict[str, str] = {}
+    label_of_frame = {
+        frame: texts.setdefault(label, label) for frame in {*frames} for label in [label_of(frame)]
+    }
+    return [label_of_frame[frame] for frame in frames]
 
 
 def _is_repeated(node: int, labels: list[str], parents: list[int]) -> bool:

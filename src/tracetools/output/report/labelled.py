@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tracetools.output.frame_kinds import FrameKind
     from tracetools.output.report.tree import Tree
 
+_NO_LABEL: Final = -1
+"""The rank of the root, which has no label."""
+
 _LEAVES: Final = ((IDLE, 1), (SCHEDULED, 2))
 """The frames of states in the lens `task`, and where their numbers are in `Counts`."""
 
@@ -50,27 +53,35 @@ class LabelledTree:
         ranks = {label: rank for rank, label in enumerate(self._labels)}
         self._rank_of = {frame: ranks[label] for frame, label in self._label_of_frame.items()}
         self._tree = tree
-        self._nodes: list[int] = [0]
-        self._parents: list[int] = [0]
-        self._ranks: list[int] = [-1]  # the root has no label
-        self._children: list[list[int]] = [[]]
+        if len(self._labels) == len(self._rank_of):  # then no two nodes are one
+            self._nodes = [*range(len(tree.frames))]
+            self._parents = tree.parents
+            self._ranks = [_NO_LABEL, *map(self._rank_of.__getitem__, tree.frames[1:])]
+        else:
+            self._nodes, self._parents, self._ranks = self._merged()
+        self._children: list[list[int]] = [[] for _ in self._parents]
+        for node in range(1, len(self._parents)):
+            self._children[self._parents[node]].append(node)
         self._sorted: set[int] = set()
-        self._merge()
 
-    def _merge(self) -> None:
-        """Number the nodes by their labels."""
-        tree, rank_of, nodes = self._tree, self._rank_of, self._nodes
+    def _merged(self) -> tuple[list[int], list[int], list[int]]:
+        """Number the nodes by their labels.
+
+        Returns:
+            The new number of each node, and the parents and the ranks by new number.
+        """
+        tree, rank_of = self._tree, self._rank_of
+        nodes, parents, ranks = [0], [0], [_NO_LABEL]
         known: dict[tuple[int, int], int] = {}
         for parent, frame in zip(tree.parents[1:], tree.frames[1:], strict=True):
             key = (nodes[parent], rank_of[frame])
             node = known.get(key)
             if node is None:
-                node = known[key] = len(self._parents)
-                self._parents.append(key[0])
-                self._ranks.append(key[1])
-                self._children[key[0]].append(node)
-                self._children.append([])
+                node = known[key] = len(parents)
+                parents.append(key[0])
+                ranks.append(key[1])
             nodes.append(node)
+        return nodes, parents, ranks
 
     def kinds(self, kind_of: Callable[[Frame], FrameKind]) -> Callable[[str], FrameKind]:
         """Return a function from labels to the kinds of their frames."""
@@ -138,65 +149,69 @@ class LabelledTree:
 class _Graph:
     """The nodes of a tree in one lens, and in the lens `task` leaves for the states.
 
-    A leaf is numbered after all nodes. If a node below the same parent has its label, the leaf is
-    that node.
+    The leaves of the first state are numbered after all nodes, in the order of their parents, and
+    those of the second one after these. If a node below the same parent has the label of a leaf,
+    the leaf is that node.
     """
 
     def __init__(self, tree: LabelledTree, lens: Lens) -> None:
         self._tree = tree
         self._own = tree.own(_INDEX[lens])
-        self._parents = tree.parents
-        self._labels: list[str] = []
-        self._leaves: dict[int, list[int]] = {}
-        if lens == "task":
-            self._parents = [*tree.parents]
-            for state, index in _LEAVES:
-                self._add_leaves(clean_label_of(state), tree.own(index))
-        self._widths = [*self._own]
-        for node in range(len(self._widths) - 1, 0, -1):
-            self._widths[self._parents[node]] += self._widths[node]
+        self._count = len(self._own)
+        self._leaves = [self._state(*each) for each in _LEAVES] if lens == "task" else []
+        self._widths = [*map(sum, zip(self._own, *(times for _, times in self._leaves)))]  # noqa: B905  # of one length
+        parents = tree.parents
+        for node in range(self._count - 1, 0, -1):
+            self._widths[parents[node]] += self._widths[node]
 
-    def _add_leaves(self, label: str, times: list[int]) -> None:
-        same = self._tree.labelled(label)
-        for node, time in enumerate(times):
-            if not time:
-                continue
-            if node in same:
-                self._own[same[node]] += time
-                continue
-            self._leaves.setdefault(node, []).append(len(self._own))
-            self._own.append(time)
-            self._parents.append(node)
-            self._labels.append(label)
+    def _state(self, frame: Frame, index: int) -> tuple[str, list[int]]:
+        """Return the label of the leaves of a state, and the time of each node's leaf."""
+        label, times = clean_label_of(frame), self._tree.own(index)
+        for parent, node in self._tree.labelled(label).items():
+            self._own[node] += times[parent]
+            times[parent] = 0
+        return label, times
 
     def _label(self, node: int) -> str:
-        beyond = node - len(self._tree.parents)
-        return self._tree.label(node) if beyond < 0 else self._labels[beyond]
+        leaf, node = divmod(node, self._count)
+        return self._leaves[leaf - 1][0] if leaf else self._tree.label(node)
 
-    def _children(self, node: int) -> Iterable[int]:
-        if node >= len(self._tree.parents):
-            return ()
-        children, leaves = self._tree.children(node), self._leaves.get(node)
-        return sorted([*children, *leaves], key=self._label) if leaves else children
+    def _children(self, node: int) -> Iterable[tuple[int, int]]:
+        """Yield what is below a node, sorted by labels, with the widths."""
+        if node >= self._count:
+            return
+        children = [(child, self._widths[child]) for child in self._tree.children(node)]
+        leaves = [
+            (leaf * self._count + node, times[node])
+            for leaf, (_, times) in enumerate(self._leaves, 1)
+            if times[node]
+        ]
+        if leaves:
+            children = sorted([*children, *leaves], key=lambda child: self._label(child[0]))
+        yield from children
 
     def layout(self, min_width: float, max_frames: int | None) -> Layout:
         """Return the frames that are wide enough, as `layout.place` does."""
         total = self._widths[0]
         widest = self._widest_first(max(1, narrowest_width(total, min_width)))
         boxes = sorted(islice(widest, max_frames))
-        left_out = sum(map(bool, self._widths)) - len(boxes)
-        return Layout(boxes, total, boxes[-1].depth + 1, left_out)
+        frames = sum(len(column) - column.count(0) for column in self._columns())
+        return Layout(boxes, total, boxes[-1].depth + 1, frames - len(boxes))
+
+    def _columns(self) -> Iterator[list[int]]:
+        """Yield the widths of all nodes, and those of all leaves."""
+        yield self._widths
+        for _, times in self._leaves:
+            yield times
 
     def _widest_first(self, least: int) -> Iterator[Box]:
         """Yield the boxes of frames that are wide enough, each frame before those above it."""
-        widths = self._widths
-        frames = [(-widths[0], 0, 0, 0)]
+        frames = [(-self._widths[0], 0, 0, 0)]
         while frames:
             narrowness, depth, start, node = heapq.heappop(frames)
             yield Box(depth, start, -narrowness, self._label(node))
-            start += self._own[node]
-            for child in self._children(node):
-                width = widths[child]
+            start += self._own[node] if node < self._count else 0
+            for child, width in self._children(node):
                 if width >= least:
                     heapq.heappush(frames, (-width, depth + 1, start, child))
                 start += width
@@ -204,9 +219,15 @@ class _Graph:
     def packed(self) -> Iterator[tuple[bytes, int]]:
         """Yield packed stacks with their counts, in no order."""
         paths: list[tuple[str, ...]] = [()]
-        for node in range(1, len(self._parents)):
-            paths.append((*paths[self._parents[node]], self._label(node)))
-        return ((pack(path), own) for path, own in zip(paths, self._own, strict=True) if own)
+        for node in range(1, self._count):
+            paths.append((*paths[self._tree.parents[node]], self._label(node)))
+        for path, own in zip(paths, self._own, strict=True):
+            if own:
+                yield pack(path), own
+        for label, times in self._leaves:
+            for path, time in zip(paths, times, strict=True):
+                if time:
+                    yield pack((*path, label)), time
 
 
 _INDEX: Final[dict[Lens, int]] = {"busy": 0, "idle": 1, "scheduled": 2, "task": 3}

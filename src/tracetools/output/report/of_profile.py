@@ -20,7 +20,7 @@ from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.frame_kinds import kinds_of
 from tracetools.output.nodes import Nodes
 from tracetools.output.report.answering import answer_groups
-from tracetools.output.report.figures import Column, Figures, FiguresOfNodes, make_table, sum_up
+from tracetools.output.report.figures import Column, make_table, sum_up
 from tracetools.output.report.findings import blocking_steps_of, findings_of
 from tracetools.output.report.labelled import LabelledTree, clean_label_of
 from tracetools.output.report.lenses import Variant, graphs_with_time, make_variant
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import StackPath, Times
     from tracetools.output.flamegraph.options import GraphKeywords
-    from tracetools.output.report.figures import Table
+    from tracetools.output.report.figures import Figures, Table
 
 NOTEBOOK_FRAMES: Final = 5_000
 """How many frames all graphs of a notebook's page have at most. Notebooks keep the page in their
@@ -102,14 +102,14 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
     """Return what the page of a profile shows."""
     graph_options = replace(options, count_name="ns", factor=1)
     nodes = Nodes(profile)
-    tree, figures = _tree_of(nodes)
+    tree, stacks = _tree_of(nodes)
     own = partial(own_first, kind_of=kinds_of(profile.origins))
     return Report(
         title=_title(profile) if options.title is None else options.title,
         about=tuple(_about(profile)),
         answers=answer_groups(answers_of(profile, lines_of(profile), nodes), profile, own),
         graphs=graphs_with_time(_variants(profile, tree, options), graph_options),
-        table=_table(tree, figures, profile),
+        table=_table(tree, stacks, profile),
         metadata=[
             *_metadata(profile, tree),
             *([("Notes", options.notes)] if options.notes else []),
@@ -136,15 +136,10 @@ def _about(profile: Profile) -> Iterator[str]:
         yield _moment(profile.start)
 
 
-def _tree_of(nodes: Nodes) -> tuple[Tree, list[tuple[int, Figures]]]:
-    """Return the tree of a profile's stacks, with the counts of `Profile.lens`, and all figures."""
+def _tree_of(nodes: Nodes) -> tuple[Tree, list[tuple[int, Times]]]:
+    """Return the tree of a profile's stacks, with the counts of `Profile.lens`, and the numbers."""
     tree, places = tree_of(nodes, _counts)
-    figures = [
-        (place, _figures(times))
-        for place, times in zip(places, nodes.times, strict=True)
-        if any(times)
-    ]
-    return tree, figures
+    return tree, [*zip(places, nodes.times, strict=True)]
 
 
 def _counts(path: StackPath, times: Times) -> Counts:
@@ -168,20 +163,8 @@ def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> list[Varia
 # -- the table ---------------------------------------------------------------------------------
 
 
-def _table(tree: Tree, figures: list[tuple[int, Figures]], profile: Profile) -> Table:
-    rows = sum_up([FiguresOfNodes(tree, figures, clean_label_of)])
-    return make_table(rows, _columns(profile))
-
-
-def _figures(times: Times) -> Figures:
-    return Figures(
-        busy=times.busy,
-        scheduled=times.scheduled,
-        idle=times.idle,
-        thread=times.thread,
-        steps=times.steps,
-        entries=times.entries,
-    )
+def _table(tree: Tree, stacks: list[tuple[int, Times]], profile: Profile) -> Table:
+    return make_table(sum_up(tree, stacks, clean_label_of), _columns(profile))
 
 
 def _columns(profile: Profile) -> Iterator[tuple[Column, Callable[[Figures], int | None]]]:

@@ -6,12 +6,12 @@ frame of each stack.
 
 from __future__ import annotations
 
+from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import IMPORTING, ROOT
 from tracetools.output.folding import CALLERS, FOLDED, families, one_for
 from tracetools.output.frame_kinds import is_of_import
-from tracetools.output.nodes import NO_PARENT
 from tracetools.output.start_up import START_UP
 
 if TYPE_CHECKING:
@@ -45,10 +45,39 @@ class Tree:
         counts: the counts of each node.
     """
 
+    def __init__(self, parents: list[int], frames: list[Frame], counts: list[Counts]) -> None:
+        self.parents = parents
+        self.frames = frames
+        self.counts = counts
+
+    def without_root(self) -> Tree:
+        """Return the tree below the only child of the root, whose counts become the root's."""
+        return Tree(
+            [max(parent - 1, 0) for parent in self.parents[1:]],
+            [ROOT, *self.frames[2:]],
+            [_plus(*self.counts[:2]), *self.counts[2:]],
+        )
+
+    def rows(self) -> Iterator[tuple[StackPath, Counts]]:
+        """Yield each stack that has any counts, from its outermost frame."""
+        for node, counts in enumerate(self.counts):
+            if any(counts):
+                yield self.path(node), counts
+
+    def path(self, node: int) -> StackPath:
+        """Return the frames of a node, from the outermost."""
+        frames: list[Frame] = []
+        while node:
+            frames.append(self.frames[node])
+            node = self.parents[node]
+        return tuple(reversed(frames))
+
+
+class GrowingTree(Tree):
+    """A tree that nodes are added to; it begins with the root alone."""
+
     def __init__(self) -> None:
-        self.parents = [0]
-        self.frames = [ROOT]
-        self.counts = [_NO_COUNTS]
+        super().__init__([0], [ROOT], [_NO_COUNTS])
         self._children: dict[tuple[int, Frame], int] = {}
 
     def child(self, node: int, frame: Frame) -> int:
@@ -69,32 +98,21 @@ class Tree:
 
     def add(self, node: int, counts: Counts) -> None:
         """Add the counts of a stack to its node."""
-        known = self.counts[node]
-        self.counts[node] = (
-            counts if known is _NO_COUNTS else Counts(*[a + b for a, b in zip(known, counts)])  # noqa: B905  # of one length
-        )
-
-    def rows(self) -> Iterator[tuple[StackPath, Counts]]:
-        """Yield each stack that has any counts, from its outermost frame."""
-        for node, counts in enumerate(self.counts):
-            if any(counts):
-                yield self.path(node), counts
-
-    def path(self, node: int) -> StackPath:
-        """Return the frames of a node, from the outermost."""
-        frames: list[Frame] = []
-        while node:
-            frames.append(self.frames[node])
-            node = self.parents[node]
-        return tuple(reversed(frames))
+        self.counts[node] = _plus(self.counts[node], counts)
 
 
-def _add_all(new: Tree, places: Sequence[int], tree: Tree) -> Tree:
-    """Give the counts of a tree to another one, in which each of its nodes has a place."""
-    for place, counts in zip(places, tree.counts, strict=True):
-        if counts is not _NO_COUNTS:
-            new.add(place, counts)
-    return new
+def _plus(one: Counts, other: Counts) -> Counts:
+    if one is _NO_COUNTS or other is _NO_COUNTS:
+        return other if one is _NO_COUNTS else one
+    return Counts(*map(add, one, other))
+
+
+def _add_all(tree: GrowingTree, places: Sequence[int], counts: Sequence[Counts]) -> Tree:
+    """Add counts to a tree in which each of them has a place."""
+    for place, each in zip(places, counts, strict=True):
+        if each is not _NO_COUNTS:
+            tree.add(place, each)
+    return tree
 
 
 def tree_of(
@@ -104,17 +122,17 @@ def tree_of(
 
     `counts_of` returns the counts of a stack that has any numbers.
     """
-    tree = Tree()
-    places: list[int] = []
-    parents, paths, all_times = nodes.parents, nodes.paths, nodes.times
-    for number, (path, times) in enumerate(zip(paths, all_times, strict=True)):
-        parent = parents[number]
-        is_known = NO_PARENT < parent < number  # its place comes before this one
-        place = tree.child(places[parent], path[-1]) if is_known else tree.walk(path)
-        places.append(place)
-        if any(times):
-            tree.add(place, counts_of(path, times))
-    return tree, places
+    counts = [
+        counts_of(path, times) if any(times) else _NO_COUNTS
+        for path, times in zip(nodes.paths, nodes.times, strict=True)
+    ]
+    if nodes.is_whole:
+        parents = [0, *(parent + 1 for parent in nodes.parents)]  # 0 is that of the first one
+        frames = [ROOT, *(path[-1] for path in nodes.paths)]
+        return Tree(parents, frames, [_NO_COUNTS, *counts]), [*range(1, len(parents))]
+    tree = GrowingTree()
+    places = [tree.walk(path) for path in nodes.paths]
+    return _add_all(tree, places, counts), places
 
 
 def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
@@ -122,7 +140,7 @@ def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
     kinds = {frame: kind_of(frame) for frame in {*tree.frames}}
     # In a run, one frame of each package is enough for its name. So there are few different runs.
     family_of = families()
-    new = Tree()
+    new = GrowingTree()
     places = [0]
     # For each node: where its last run of folded frames hangs, and that run.
     anchors = [0]
@@ -143,13 +161,15 @@ def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
         runs.append(longer)
         is_called = not run and kinds[tree.frames[parent]] in CALLERS
         places.append(new.child(anchor, frame if is_called else one_for(longer)))
-    return _add_all(new, places, tree)
+    return _add_all(new, places, tree.counts)
 
 
 def start_up_tree(tree: Tree) -> Tree:
     """Return the tree of all stacks as `start_up_apart` sets them apart, without their root."""
     starts = {frame for frame in {*tree.frames} if is_of_import(frame)}
-    new = Tree()
+    if not starts and tree.frames[1:2] == [ROOT] and tree.parents.count(0) == _ROOTS:
+        return tree.without_root()
+    new = GrowingTree()
     places = [0]
     is_ours, is_apart = [False], [False]
     for parent, frame in zip(tree.parents[1:], tree.frames[1:], strict=True):
@@ -162,4 +182,8 @@ def start_up_tree(tree: Tree) -> Tree:
             places.append(start if frame == IMPORTING else new.child(start, frame))
         else:
             places.append(0 if is_root else new.child(places[parent], frame))
-    return _add_all(new, places, tree)
+    return _add_all(new, places, tree.counts)
+
+
+_ROOTS: Final = 2
+"""How many nodes have the root as their parent, where it has one child: it is its own parent."""

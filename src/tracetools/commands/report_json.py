@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["VERSION", "about_json", "answers_json"]
 
 VERSION: Final = 1
-_MOST_PATHS: Final = 5
-"""How many stacks an answer has at most, the heaviest first."""
 
 
 def about_json(profile: Profile, *, unit: str, is_profile: bool) -> dict[str, Any]:
@@ -114,7 +112,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
         "for_whom": [*answer.for_whom],
         "is_own": answer.is_own,
         "sentence": answer.sentence,
-        "stacks": [_stack(path) for path in answer.paths[:_MOST_PATHS]],
+        "stacks": [_stack(path) for path in answer.paths],
     }
 
 

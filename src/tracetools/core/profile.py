@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import reduce
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, reduce
 from itertools import chain
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
@@ -116,15 +116,16 @@ class Profile:
 
     def __reduce__(self) -> tuple[object, ...]:
         # A mapping proxy cannot be pickled, or copied deeply; the dictionary behind it can.
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
-        return type(self), tuple((vars(self) | mappings).values())
+        return type(self), tuple((values | mappings).values())
 
-    @property
+    @cached_property
     def busy(self) -> int:
         """The time in which loops stepped tasks, in nanoseconds."""
         return sum(times.busy for path, times in self.stacks.items() if not is_of_loop(path))
 
-    @property
+    @cached_property
     def own(self) -> int:
         """The loops' own time, in nanoseconds: all of `duration` in which no task stepped.
 
@@ -132,26 +133,26 @@ class Profile:
         root's self time. The latter is the loops' own work, and with it what cannot be measured
         apart.
         """
-        return sum(times.busy for path, times in self.stacks.items() if is_of_loop(path))
+        return sum(times.busy for times in self.stacks.values()) - self.busy
 
     @property
     def waiting(self) -> int:
         """The time in which loops waited for events, in nanoseconds; on uvloop an estimate."""
         return sum(self.stacks.get((ROOT, frame), Times()).busy for frame in ALL_WAITING)
 
-    @property
+    @cached_property
     def callbacks(self) -> int:
         """The time in callbacks outside of tasks, in nanoseconds; on uvloop an estimate."""
         frames = ((path[1:2], times.busy) for path, times in self.stacks.items())
         return sum(busy for found, busy in frames if found and found[0] in ALL_CALLBACKS)
 
-    @property
+    @cached_property
     def collecting(self) -> int:
         """The time in which loops stood still for collections of garbage, in nanoseconds."""
         struck = (times.busy for path, times in self.stacks.items() if path[-1:] in _COLLECTIONS)
         return sum(struck)
 
-    @property
+    @cached_property
     def thread_time(self) -> int:
         """The time of spans in worker threads, in nanoseconds. It runs beside the loop's."""
         return sum(times.thread for times in self.stacks.values())

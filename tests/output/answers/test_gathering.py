@@ -1,6 +1,7 @@
 """What belongs to one line adds up."""
 
 from tracetools.core.stacks import ROOT, Frame
+from tracetools.output.answers.data import MOST_PATHS
 from tracetools.output.answers.gathering import Gathering, heaviest, ordered, part_of
 from tracetools.output.answers.places import Place
 
@@ -26,6 +27,18 @@ def test_the_heaviest_line_comes_first_and_its_heaviest_path_too():
     assert first.for_whom == ("GET /a", "GET /b")
     assert (second.function, second.total) == ("g", 5)
     assert second.for_whom == ()  # it is g itself
+
+
+def test_an_answer_has_the_heaviest_paths_in_a_steady_order():
+    paths = [(ROOT, Frame(f"{number:02}")) for number in range(20)]
+    times = [7 if number % 3 else number for number in range(20)]
+    expected = sorted(zip(times, paths, strict=True), key=lambda each: (-each[0], each[1]))
+    for order in (1, -1):
+        lines = Gathering()
+        for path, time in [*zip(paths, times, strict=True)][::order]:
+            lines.of("kind", HERE).add(path, time)
+        (answer,) = lines.answers(1, lambda _, answer: answer)
+        assert answer.paths == tuple(path for _, path in expected[:MOST_PATHS])
 
 
 def test_lines_have_a_sum():

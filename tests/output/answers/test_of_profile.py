@@ -1,11 +1,13 @@
 """All four answers of a profile."""
 
+import pytest
 from hypothesis import given
 
 from tests.output.answers.profiles import PLAIN, SERVER
 from tests.strategies import PROFILES
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import is_of_loop
+from tracetools.output.answers import gathering
 from tracetools.output.answers.of_profile import answers_of
 
 
@@ -93,7 +95,9 @@ def test_answers_of_any_profile(profile):
 
 @given(PROFILES)
 def test_each_nanosecond_is_in_one_entry_at_most(profile):
-    found = answers_of(profile)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gathering, "MOST_PATHS", len(profile.stacks))
+        found = answers_of(profile)
     for group, lens in ((found.computes, "busy"), (found.waits, "idle"), (found.late, "scheduled")):
         entries = (*group.answers, *group.quiet)
         paths = [path for answer in entries for path in answer.paths]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import COLLECTIONS, KINDS, RUNTIME
+from tracetools.core.stacks import KINDS
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering, heaviest
 from tracetools.output.answers.places import NOWHERE, Place, in_import
@@ -44,8 +44,7 @@ def computes_of(profile: Profile, places: Places) -> Group:
             others.of("imports", Place(None, 0, "imports", 0)).add(path, time)
             continue
         place = places.owns[number]
-        is_backends = places.tops[number].frame == RUNTIME
-        if place == NOWHERE and not has_functions and not is_backends:
+        if place == NOWHERE and not has_functions and not places.tops[number].is_backend:
             place = places.entered[number]
         if place == NOWHERE:
             sums = others.of("libraries", Place(None, 0, "libraries", 0))
@@ -89,7 +88,7 @@ def _calling(profile: Profile, places: Places) -> dict[tuple[str | None, str], i
 
 def _by_what(number: int, place: int, places: Places) -> str:
     """Return in what the time of a stack was spent, below its place."""
-    if places.last[number].frame in COLLECTIONS:
+    if places.last[number].is_collection:
         return _COLLECTING
     if place == places.owns[number]:
         return places.libraries[number] or _ITSELF

@@ -10,7 +10,10 @@ from tracetools.core.stacks import StackPath
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["NOTHING", "Answer", "Answers", "Group"]
+__all__ = ["MOST_PATHS", "NOTHING", "Answer", "Answers", "Group"]
+
+MOST_PATHS: Final = 5
+"""How many stacks an answer has at most."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class Answer:
         max: how long it took at most, once; 0 if that is not known.
         count: how often; 0 if that is not known.
         share: the part of the whole of its group, from 0 to 1.
-        paths: the stacks that the entry sums up, those with the most time first. They are among
-            `Profile.stacks`, those of `Answers.blocks` among `Profile.blocking` or
-            `Profile.stalls`.
+        paths: of the stacks that the entry sums up, the `MOST_PATHS` with the most time, that with
+            the most first. They are among `Profile.stacks`, those of `Answers.blocks` among
+            `Profile.blocking` or `Profile.stalls`.
         sentence: all of that in one sentence of ASCII, but for names.
         is_own: whether the line is the program's own.
     """

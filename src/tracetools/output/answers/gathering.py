@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from tracetools.core.stacks import StackPath
-from tracetools.output.answers.data import Answer
+from tracetools.output.answers.data import MOST_PATHS, Answer
 from tracetools.output.answers.places import Place
 
 if TYPE_CHECKING:
@@ -133,15 +133,11 @@ def heaviest(times: Mapping[str, int]) -> list[str]:
 
 
 def _heaviest_paths(times: list[tuple[StackPath, int]]) -> tuple[StackPath, ...]:
-    """Return paths, those with the most time first; names are compared only where it is equal."""
-    by_time = sorted(times, key=itemgetter(1), reverse=True)
-    paths = [path for path, _ in by_time]
-    ends = [n for n, (one, other) in enumerate(pairwise(by_time), 1) if one[1] != other[1]]
-    if len(ends) + 1 < len(paths):
-        for start, end in zip([0, *ends], [*ends, len(paths)], strict=True):
-            if end > start + 1:
-                paths[start:end] = sorted(paths[start:end], key=_names)
-    return tuple(paths)
+    """Return the paths with the most time; names are compared only where it is equal."""
+    least = heapq.nlargest(MOST_PATHS, map(itemgetter(1), times))[-1]
+    heavy = [(path, time) for path, time in times if time >= least]
+    heavy.sort(key=lambda each: (-each[1], _names(each[0])))
+    return tuple(path for path, _ in heavy[:MOST_PATHS])
 
 
 def _names(path: StackPath) -> list[tuple[str, str, int]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tracetools.core.stacks import RUNTIME
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering, part_of
 from tracetools.output.answers.places import NOWHERE, Place
@@ -39,7 +38,7 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
         place = places.owns[number]
         if place == NOWHERE:
             place = places.entered[number]
-        if place == NOWHERE or places.tops[number].frame == RUNTIME:
+        if place == NOWHERE or places.tops[number].is_backend:
             quiet.of("servers", _QUIET).add(paths[number], times.scheduled)
             continue
         sums = lines.of_frame(place, places)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetools.core.stacks import ALL_CALLBACKS, OF_LOOP, RUNTIME
+from tracetools.core.stacks import ALL_CALLBACKS, COLLECTIONS, DEEPER, OF_LOOP, OTHER, RUNTIME
 from tracetools.output.answers.wait_kinds import awaited, kind_of_wait
 from tracetools.output.folding import CALLERS, FOLDED
 from tracetools.output.frame_kinds import is_of_import, package_of
@@ -32,6 +32,9 @@ class Traits(NamedTuple):
         is_caller: whether libraries are called for it.
         is_span: whether it is a span with a name that no function has.
         is_server: whether it is a server's, or the backend's own.
+        is_backend: whether it is the backend's own.
+        is_collection: whether it is a collection of garbage.
+        is_cut: whether it stands for what a bound has left out.
         is_import: whether something is imported there.
         is_of_others: whether its file belongs to a library or to Python.
         is_loop: whether what stands below it, right below the root, is of the loop and of no task.
@@ -48,6 +51,9 @@ class Traits(NamedTuple):
     is_caller: bool
     is_span: bool
     is_server: bool
+    is_backend: bool
+    is_collection: bool
+    is_cut: bool
     is_import: bool
     is_of_others: bool
     is_loop: bool
@@ -84,6 +90,9 @@ class TraitsOfFrames(dict["Frame", Traits]):
             is_caller=kind in CALLERS,
             is_span=kind == "span",
             is_server=is_of_server(frame),
+            is_backend=frame == RUNTIME,
+            is_collection=frame in COLLECTIONS,
+            is_cut=frame in (OTHER, DEEPER),
             is_import=is_of_import(frame),
             is_of_others=is_of_others,
             is_loop=frame in OF_LOOP,

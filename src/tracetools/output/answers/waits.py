@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from tracetools.core.stacks import DEEPER, OTHER
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering
 from tracetools.output.answers.places import NOWHERE, Place
@@ -78,7 +77,7 @@ def _line(lines: Gathering, number: int, places: Places) -> tuple[Gathered, int]
     Nothing is returned if that is no answer.
     """
     last, own = places.last[number], places.owns[number]
-    if last.frame in (OTHER, DEEPER) or (last.wait and last.is_server):
+    if last.is_cut or (last.wait and last.is_server):
         return None
     around = places.parents[number] if own == number else own
     if not last.wait:

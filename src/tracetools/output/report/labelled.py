@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from itertools import islice
+from operator import add
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.profile import IDLE, SCHEDULED
@@ -125,9 +126,12 @@ class LabelledTree:
 
     def own(self, index: int) -> list[int]:
         """Return one of the numbers of `Counts` of each node itself."""
+        numbers = [counts[index] for counts in self._tree.counts]
+        if len(numbers) == len(self._parents):
+            return numbers
         own = [0] * len(self._parents)
-        for node, counts in zip(self._nodes, self._tree.counts, strict=True):
-            own[node] += counts[index]
+        for node, number in zip(self._nodes, numbers, strict=True):
+            own[node] += number
         return own
 
     def labelled(self, label: str) -> dict[int, int]:
@@ -159,7 +163,9 @@ class _Graph:
         self._own = tree.own(_INDEX[lens])
         self._count = len(self._own)
         self._leaves = [self._state(*each) for each in _LEAVES] if lens == "task" else []
-        self._widths = [*map(sum, zip(self._own, *(times for _, times in self._leaves)))]  # noqa: B905  # of one length
+        self._widths = [*self._own]
+        for _, times in self._leaves:
+            self._widths = [*map(add, self._widths, times)]
         parents = tree.parents
         for node in range(self._count - 1, 0, -1):
             self._widths[parents[node]] += self._widths[node]

@@ -61,6 +61,7 @@ __all__ = [
     "is_limiter",
     "is_of_asyncio",
     "is_of_tornado",
+    "mark_coroutine_function",
     "missing",
     "native_thread",
     "pending_call",
@@ -551,6 +552,22 @@ def asyncio_coroutine(task: Any) -> Any:
         return object.__getattribute__(task, "_coro")
     except AttributeError:
         return getattr(task, "get_coro", _nothing)()
+
+
+def mark_coroutine_function(function: Any) -> Any:
+    """Return a function that returns coroutines, known as a coroutine function from now on.
+
+    Before Python 3.12 only asyncio and those who ask it can be told.
+    """
+    import inspect  # noqa: PLC0415  # dear to import, and needed only here
+
+    mark = getattr(inspect, "markcoroutinefunction", None)
+    if mark is not None:
+        return mark(function)
+    marker = getattr(sys.modules.get("asyncio.coroutines"), "_is_coroutine", None)
+    if marker is not None:
+        function._is_coroutine = marker  # noqa: SLF001  # what asyncio looks at
+    return function
 
 
 def _nothing() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import gc
+import inspect
+import sys
 import weakref
 
 import anyio
@@ -215,3 +218,28 @@ def test_only_so_many_names_and_places_are_told_apart(monkeypatch):
     assert found == ["a", "b", "other", "a", "b"]
     assert [names.told_apart(place, "c", "other") for place in range(100)] == ["c"] * 100
     assert len(names._known) <= 3
+
+
+@pytest.mark.parametrize("make", [spanned, spanned_once])
+def test_a_call_with_a_span_is_still_known_as_a_coroutine_function(make):
+    call = make(named)(nothing)
+    of = inspect if sys.version_info >= (3, 12) else asyncio
+    assert of.iscoroutinefunction(call)
+
+
+@pytest.mark.parametrize("name_call", [named, lambda *_: None])
+@pytest.mark.parametrize("arguments", [(1,), (1, 2)])
+@pytest.mark.parametrize("make", [spanned, spanned_once])
+def test_tracebacks_have_no_frame_of_ours(recorded, make, arguments, name_call):
+    async def work(number):
+        raise ValueError(number)
+
+    async def main():
+        with pytest.raises((ValueError, TypeError)) as raised:  # there may be one too many
+            await make(name_call)(work)(*arguments)
+        raised_in.extend(entry.path.name for entry in raised.traceback)
+
+    raised_in = []
+    recorded(main)
+    assert "test_spans.py" in raised_in
+    assert "spans.py" not in raised_in

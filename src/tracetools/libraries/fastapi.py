@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools import compat
 from tracetools.attribution.functions import register_opener
 from tracetools.instruments.stepped import hide_frame
 from tracetools.libraries.spans import Frames, begin, frame_of, within
@@ -94,20 +95,25 @@ class _Cache(dict[Any, Any]):
 
 def _solve_dependencies(original: Any) -> Any:
     @functools.wraps(original)
-    async def solve_dependencies(*args: Any, **options: Any) -> Any:
-        cache, dependant = options.get("dependency_cache"), options.get("dependant")
+    def solve_dependencies(*args: Any, **options: Any) -> Any:
         try:
+            cache = options.get("dependency_cache")
             if type(cache) is _Cache and cache.levels:
-                return await _solve_one(cache, original, options)
-            if cache is None and recorded_loops and getattr(dependant, "dependencies", None):
+                return _solve_one(cache, original, options)
+            if cache is None and recorded_loops and _has_any(options.get("dependant")):
                 options["dependency_cache"] = cache = _Cache()
-                return await _solve_all(cache, original, options)
-            return await original(*args, **options)
+                return _solve_all(cache, original, options)
+            return original(*args, **options)
         except BaseException as error:
             hide_frame(error)
             raise
 
-    return solve_dependencies
+    return compat.mark_coroutine_function(solve_dependencies)
+
+
+def _has_any(dependant: Any) -> bool:
+    """Whether a function has dependencies."""
+    return bool(getattr(dependant, "dependencies", None))
 
 
 async def _solve_all(cache: _Cache, original: Any, options: dict[str, Any]) -> Any:

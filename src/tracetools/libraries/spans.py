@@ -9,6 +9,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
+from tracetools import compat
 from tracetools.attribution.functions import register_opener
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.stacks import Frame
@@ -46,19 +47,38 @@ def spanned(name_call: FrameOf) -> Callable[[Any], Any]:
 
     def replacement(original: Any) -> Any:
         @functools.wraps(original)
-        async def call(*args: Any, **options: Any) -> Any:
-            opened = begin(name_call, *args, **options)
+        def call(*args: Any, **options: Any) -> Any:
             try:
-                if opened is None:
-                    return await original(*args, **options)
-                return await within(opened, original, *args, **options)
+                frame = _named(name_call, args, options) if recorded_loops else None
+                if frame is None:
+                    return original(*args, **options)
             except BaseException as error:
                 hide_frame(error)
                 raise
+            return _call_in_span(frame, original, *args, **options)
 
-        return call
+        return compat.mark_coroutine_function(call)
 
     return replacement
+
+
+async def _call_in_span(frame: Frame, function: Any, /, *args: Any, **options: Any) -> Any:
+    """Call an async function in a span. What it awaits lies below the span, by the frame of this.
+
+    There is one coroutine of ours to a call, and none where there is no span: each costs as much as
+    the span itself.
+    """
+    opened = open_library_span(frame)
+    try:
+        return await function(*args, **options)
+    except BaseException as error:
+        hide_frame(error)
+        raise
+    finally:
+        close_span(opened)
+
+
+register_opener(_call_in_span.__code__)
 
 
 async def within(opened: Opening, function: Any, /, *args: Any, **options: Any) -> Any:
@@ -86,18 +106,19 @@ def spanned_once(name_call: FrameOf) -> Callable[[Any], Any]:
 
     def replacement(original: Any) -> Any:
         @functools.wraps(original)
-        async def call(self: Any, *args: Any, **options: Any) -> Any:
-            is_first = _is_first(type(self), original.__name__, call)
-            opened = begin(name_call, self, *args, **options) if is_first else None
+        def call(self: Any, *args: Any, **options: Any) -> Any:
+            frame = None
             try:
-                if opened is None:
-                    return await original(self, *args, **options)
-                return await within(opened, original, self, *args, **options)
+                if recorded_loops and _is_first(type(self), original.__name__, call):
+                    frame = _named(name_call, (self, *args), options)
+                if frame is None:
+                    return original(self, *args, **options)
             except BaseException as error:
                 hide_frame(error)
                 raise
+            return _call_in_span(frame, original, self, *args, **options)
 
-        return call
+        return compat.mark_coroutine_function(call)
 
     return replacement
 
@@ -171,16 +192,19 @@ def begin(name_call: FrameOf, *args: Any, **options: Any) -> Opening | None:
         BaseException: what a signal handler of the program's raised meanwhile; no span is open
             then. Nothing of our own.
     """
-    if not recorded_loops:
-        return None
+    frame = _named(name_call, args, options) if recorded_loops else None
+    return None if frame is None else open_library_span(frame)
+
+
+def _named(name_call: FrameOf, args: tuple[Any, ...], options: dict[str, Any]) -> Frame | None:
+    """Return the frame of the span of a call; None if there is none, or none can be found."""
     try:
-        frame = name_call(*args, **options)
+        return name_call(*args, **options)
     except Exception as error:
         if is_interruption(error):
             raise
         _complain(name_call, error)
         return None
-    return None if frame is None else open_library_span(frame)
 
 
 _complained: Final[set[str]] = set()

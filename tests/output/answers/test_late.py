@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.output.answers.profiles import MS, PLAIN, SERVER
+from tests.output.answers.profiles import MS, PLAIN, REQUEST, SERVER
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
 from tracetools.output.answers.computes import computes_of
@@ -20,10 +20,6 @@ def test_sentences():
     assert group.whole == 480 * MS
     assert [answer.sentence for answer in group.answers] == [
         (
-            "RequestResponseCycle.run_asgi (uvicorn/protocols/h11_impl.py:409) was ready and had to"
-            " wait 300 ms in all, 3 ms before each of 100 steps."
-        ),
-        (
             "GET /row/{n} (app.py:29) was ready and had to wait 120 ms in all,"
             " 1 ms before each of 120 steps."
         ),
@@ -31,8 +27,13 @@ def test_sentences():
             "GET /report/{year} (app.py:17) was ready and had to wait 60 ms in all,"
             " 1.5 ms before each of 40 steps."
         ),
+        (
+            "tasks of uvicorn, outside of own code, were ready and had to wait 300 ms in all,"
+            " 3 ms before each of 100 steps."
+        ),
     ]
-    assert [answer.is_own for answer in group.answers] == [False, True, True]
+    assert [answer.is_own for answer in group.answers] == [True, True, False]
+    assert group.answers[-1].paths == (REQUEST,)
     assert [answer.sentence for answer in group.quiet] == [
         "Tasks of the runtime were late by 1 ms."
     ]

@@ -43,12 +43,9 @@ def test_a_server():
         ("function", "app.py:20", "read_settings", "", ("GET /settings",), 40 * MS),
     ]
     assert heads(found.late) == [
-        (
-            *("task", "uvicorn/protocols/h11_impl.py:409", "RequestResponseCycle.run_asgi"),
-            *("", (), 300 * MS),
-        ),
         ("span", "app.py:29", "GET /row/{n}", "", (), 120 * MS),
         ("span", "app.py:17", "GET /report/{year}", "", (), 60 * MS),
+        ("task", "", "tasks of uvicorn", "outside of own code", (), 300 * MS),
     ]
 
 

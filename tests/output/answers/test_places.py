@@ -1,6 +1,7 @@
 """The program's own line in a stack."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -108,7 +109,13 @@ def test_work_is_done_for_the_route_that_it_is_part_of():
 def test_without_a_route_work_is_done_for_a_task_below_the_first_one():
     path = (ROOT, MAIN, HANDLE, FETCH)
     assert Places(PLAIN).for_whom(path, 4) == "handle"
-    assert Places(PLAIN).for_whom((ROOT, MAIN, FETCH), 3) == "main"
+
+
+def test_the_only_task_that_nobody_started_says_nothing():
+    path = (ROOT, MAIN, FETCH)
+    assert Places(PLAIN).for_whom(path, 3) == ""
+    two = replace(PLAIN, stacks={**PLAIN.stacks, (ROOT, HANDLE): Times(entries=1)})
+    assert Places(two).for_whom(path, 3) == "main"
 
 
 def test_entered_stacks():

@@ -3,10 +3,12 @@
 import html
 from dataclasses import replace
 
+import pytest
+
 from tests.output.page_reading import Page
 from tests.output.report.reading import cells, headings
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import ROOT, Blocks, Frame, Times
+from tracetools.core.stacks import ROOT, WAITING, Blocks, Frame, Times
 from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.formats.folded import clean_label
 from tracetools.output.report.of_profile import make_report, notebook_of_profile
@@ -34,7 +36,18 @@ def test_the_graphs_are_the_lenses_of_the_profile(profile):
     for graph in report.graphs:
         total = sum(profile.lens(graph.key).values())
         assert frames_of(graph.svg)[0][2] == total
-        assert f"<title>{graph.heading}, {total:,} ns</title>" in graph.svg or total >= 1000
+        title = f"{graph.heading}, {total} ns"
+        if graph.key == "busy":
+            title = f"Busy {profile.busy} ns of {profile.duration} ns that loops ran"
+        assert f"<title>{title}" in graph.svg or total >= 1000
+
+
+@pytest.mark.parametrize(("thread", "more"), [(0, ""), (7, ", and 7 ns in threads")])
+def test_the_title_of_busy_time_says_how_much_of_it_was_work(thread, more):
+    stacks = {(ROOT,): Times(busy=2), (ROOT, WAITING): Times(busy=5)}
+    stacks[ROOT, Frame("task", "app.py", 1)] = Times(busy=3, thread=thread)
+    (busy, *_) = make_report(Profile(stacks=stacks, duration=10), GraphOptions()).graphs
+    assert f"<title>Busy 3 ns of 10 ns that loops ran{more}</title>" in busy.svg
 
 
 def test_frames_of_libraries_are_folded_in_the_graph_and_there_in_the_other(profile):

@@ -24,13 +24,14 @@ _QUIET = Place(None, 0, "servers", 0)
 def late_of(profile: Profile, places: Places, computes: Group) -> Group:
     """Return which tasks and spans were ready and had to wait, and behind what.
 
-    A task of a library is named too: a request is late there before any code of the program runs.
+    Tasks of a library come last, as one entry: a request is late there before any code of the
+    program runs, and no line of the program can be named.
     """
     heading, of_what = "What came late", "that ready tasks waited"
     if not profile.scheduled_measured:
         note = "Not measured, so it is part of what is waited for: record with --scheduled."
         return Group("late", heading, of_what=of_what, note=note)
-    lines, quiet = Gathering("task"), Gathering()
+    lines, libraries, quiet = Gathering("task"), Gathering(), Gathering()
     paths = places.nodes.paths
     for number, times in enumerate(places.nodes.times):
         if not times.scheduled or places.depths[number] <= 1:
@@ -41,27 +42,38 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
         if place == NOWHERE or places.tops[number].is_backend:
             quiet.of("servers", _QUIET).add(paths[number], times.scheduled)
             continue
-        sums = lines.of_frame(place, places)
-        sums.kind = "span" if places.last[place].is_span else "task"
+        if places.last[place].is_own:
+            sums = lines.of_frame(place, places)
+            sums.kind = "span" if places.last[place].is_span else "task"
+        else:
+            package = places.last[place].package
+            name = f"tasks of {package}" if package else places.last[place].frame.name
+            sums = libraries.of("task", Place(None, 0, name, 0, is_own=False))
         sums.add(paths[number], times.scheduled, places.whom(place))
         sums.count += times.steps
-    whole = lines.total
+    whole = lines.total + libraries.total
     return Group(
         "late",
         heading,
         whole,
         of_what,
-        tuple(lines.answers(whole, _told)),
+        (*lines.answers(whole, _told), *libraries.answers(whole, _told_of_libraries)),
         tuple(quiet.answers(whole + quiet.total, _told_of_quiet)),
         _note(profile, computes),
     )
+
+
+def _told_of_libraries(sums: Gathered, answer: Answer) -> Answer:
+    return _told(sums, replace(answer, what="outside of own code"))
 
 
 def _told(_: Gathered, answer: Answer) -> Answer:
     steps = "1 step" if answer.count == 1 else f"{answer.count:,} steps"
     mean = amount(answer.total // max(1, answer.count))
     each = f", {mean} before each of {steps}" if answer.count else ""
-    sentence = f"{at_line(answer)} was ready and had to wait {amount(answer.total)} in all{each}"
+    who = f"{at_line(answer)}, {answer.what}," if answer.what else at_line(answer)
+    verb = "was" if answer.is_own else "were"
+    sentence = f"{who} {verb} ready and had to wait {amount(answer.total)} in all{each}"
     return replace(answer, sentence=f"{sentence}{for_whom(answer.for_whom)}.")
 
 

@@ -103,6 +103,10 @@ class Places:
         self.libraries = [""] * count
         self.imports = [False] * count
         self._callers = [_NOBODY] * count
+        self._has_one_main = 1 == sum(  # noqa: SIM300  # what it counts is long
+            times.entries > 0 and depth == _OF_TOP and last.is_caller
+            for times, depth, last in zip(self.nodes.times, self.depths, self.last, strict=True)
+        )
         times = self.nodes.times
         for number in reversed(self.nodes.from_below):
             if self.depths[number] > 1:
@@ -137,7 +141,8 @@ class Places:
     def _with_caller(self, above: Callers, number: int, *, is_span: bool) -> Callers:
         """Return the callers of a stack that ends in one.
 
-        Work is done for the outermost one, but for the task in which all others were started.
+        Work is done for the outermost one, but for the task in which all others were started. If
+        there is one such task in the whole program, it says nothing.
         """
         first, second, route, _ = above
         if NOWHERE not in (first, second) and (route != NOWHERE or not is_span):
@@ -148,7 +153,8 @@ class Places:
             second = number
         if route == NOWHERE and is_span:
             route = number
-        is_first_of_all = second != NOWHERE and self.depths[first] <= _OF_TOP
+        is_main = self._has_one_main or second != NOWHERE
+        is_first_of_all = is_main and self.depths[first] <= _OF_TOP
         outermost = second if is_first_of_all else first
         return Callers(first, second, route, outermost if route == NOWHERE else route)
 

@@ -14,8 +14,6 @@ from tracetools.output.frame_kinds import package_of
 from tracetools.output.lints import amount
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import StackPath, Tokens
     from tracetools.output.answers.gathering import Gathered
@@ -29,6 +27,8 @@ the heaviest."""
 
 _WORTH_A_NOTE: Final = 10**8
 """From how many nanoseconds of waiting on it is said that awaits are missing."""
+
+_ORDER: Final = "Limits first, such as locks and pools; then the rest."
 
 _OTHER: Final = "other"
 _UNKNOWN: Final = "something unknown"
@@ -60,14 +60,17 @@ def waits_of(profile: Profile, places: Places) -> Group:
             sums.add(path, times.idle, places.whom(stack))
             _note_tokens(sums, limiters.get(number))
     whole = lines.total
+    by_time = lines.answers(whole, _told)
+    answers = _limited_first(by_time)
+    order = "" if answers == by_time else _ORDER
     return Group(
         "waits",
         "What is waited for",
         whole,
         "that the program's own code waited",
-        tuple(_limited_first(lines.answers(whole, _told))),
+        tuple(answers),
         tuple(others.answers(whole + others.total, _told_of_others)),
-        _note(places, whole),
+        " ".join(filter(None, (order, _note(places, whole)))),
     )
 
 
@@ -110,7 +113,7 @@ def _what(path: StackPath, place: Place, places: Places) -> str:
     return f"{called.name} of {package_of(called.file or '')}: {what}"
 
 
-def _limited_first(answers: Sequence[Answer]) -> Sequence[Answer]:
+def _limited_first(answers: list[Answer]) -> list[Answer]:
     most = max((answer.total for answer in answers), default=0)
     limited = [a for a in answers if a.kind == LIMITED and _PART * a.total >= most]
     return [*limited, *(answer for answer in answers if answer not in limited)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.output.flamegraph.marks import NO_MARKS, Marks
@@ -10,7 +11,7 @@ from tracetools.output.report.page import Graph
 from tracetools.output.report.pictures import TreeStacks, draw_picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tracetools.core.profile import Lens
     from tracetools.output.flamegraph.options import GraphOptions
@@ -58,6 +59,9 @@ _WORDS: Final[dict[Lens, Words]] = {
 }
 
 
+_NO_TITLES: Final[Mapping[Lens, str]] = MappingProxyType({})
+
+
 class Variant(NamedTuple):
     """Stacks as they are drawn.
 
@@ -89,18 +93,27 @@ def make_variant(
     )
 
 
-def graphs_with_time(variants: Sequence[Variant], options: GraphOptions) -> list[Graph]:
+def graphs_with_time(
+    variants: Sequence[Variant], options: GraphOptions, titles: Mapping[Lens, str] = _NO_TITLES
+) -> list[Graph]:
     """Return a graph for each lens that has any time.
 
     Args:
         variants: stacks in which frames of libraries are folded, and the same as they are; the
             first alone if no frame is folded.
         options: of all graphs; each has an equal part of `max_frames`.
+        titles: what the graph of a lens shows, where its total alone does not say that.
     """
     drawn = {lens: [found for each in variants if (found := each.of_lens(lens))] for lens in ORDER}
     options = options_of_page(options, sum(map(len, drawn.values())))
     return [
-        draw_graph(_WORDS[lens], stacks, [each.marks_of(lens) for each in variants], options)
+        draw_graph(
+            _WORDS[lens],
+            stacks,
+            [each.marks_of(lens) for each in variants],
+            options,
+            titles.get(lens, ""),
+        )
         for lens, stacks in drawn.items()
         if stacks
     ]
@@ -122,12 +135,19 @@ def options_of_page(options: GraphOptions, graphs: int) -> GraphOptions:
 
 
 def draw_graph(
-    words: Words, variants: Sequence[Stacks], marks: Sequence[Marks], options: GraphOptions
+    words: Words,
+    variants: Sequence[Stacks],
+    marks: Sequence[Marks],
+    options: GraphOptions,
+    title: str = "",
 ) -> Graph:
-    """Return a graph of a lens, drawn with frames of libraries folded, and with all."""
+    """Return a graph of a lens, drawn with frames of libraries folded, and with all.
+
+    Without a title, its heading and its total are the title.
+    """
     options = replace(options, title=words.heading)
     pictures = [
-        draw_picture(stacks, options, of_stacks)
+        draw_picture(stacks, options, of_stacks, title)
         for stacks, of_stacks in zip(variants, marks)  # noqa: B905  # there may be more marks
     ]
     return Graph(

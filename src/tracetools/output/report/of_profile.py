@@ -108,7 +108,9 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         title=_title(profile) if options.title is None else options.title,
         about=tuple(_about(profile)),
         answers=answer_groups(answers_of(profile, lines_of(profile), nodes), profile, own),
-        graphs=graphs_with_time(_variants(profile, tree, options), graph_options),
+        graphs=graphs_with_time(
+            _variants(profile, tree, options), graph_options, {"busy": _busy_title(profile)}
+        ),
         table=_table(tree, stacks, profile),
         metadata=[
             *_metadata(profile, tree),
@@ -134,6 +136,13 @@ def _about(profile: Profile) -> Iterator[str]:
         yield f"Python {', '.join(profile.pythons)}"
     if profile.start:
         yield _moment(profile.start)
+
+
+def _busy_title(profile: Profile) -> str:
+    """Return what the graph of busy time shows, for most of it may be waiting for events."""
+    busy, whole, beside = map(_show_time, (profile.busy, profile.duration, profile.thread_time))
+    in_threads = f", and {beside} in threads" if profile.thread_time else ""
+    return f"Busy {busy} of {whole} that loops ran{in_threads}"
 
 
 def _tree_of(nodes: Nodes) -> tuple[Tree, list[tuple[int, Times]]]:

@@ -66,15 +66,18 @@ class TreeStacks(NamedTuple):
         return self.tree.layout(self.lens, options)
 
 
-def draw_picture(stacks: Stacks, options: GraphOptions, marks: Marks = NO_MARKS) -> Picture:
+def draw_picture(
+    stacks: Stacks, options: GraphOptions, marks: Marks = NO_MARKS, title: str = ""
+) -> Picture:
     """Draw at least one stack, for a page that has styles and script of graphs.
 
-    Without a palette in the options, colours are those of the kinds of frames.
+    Without a title, that is the heading of the options with the total. Without a palette in the
+    options, colours are those of the kinds of frames.
     """
     layout = stacks.layout(options)
     marked = {} if options.reverse_stack_order else place_marks(layout.boxes, marks)
     amount = amount_formatter(options.count_name or "samples", options.factor)
-    title = f"{options.heading}, {amount(layout.total)}"
+    title = title or f"{options.heading}, {amount(layout.total)}"
     options = replace(options, title=title, embedded=True)
     paint = None if options.colors else _painter(stacks.kind_of)
     kinds = frozenset(stacks.kind_of(box.name) for box in layout.boxes[1:])

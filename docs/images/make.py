@@ -93,7 +93,8 @@ def take(browser: Any, name: str, page: Path) -> None:
             tab.goto(page.as_uri())
             tab.screenshot(path=HERE / f"{name}-{scheme}-{width}.png")
             tab.close()
-    shutil.copy(HERE / f"{name}-light-1200.png", HERE / f"{name}.png")
+    if name == "report":
+        shutil.copy(HERE / f"{name}-light-1200.png", HERE / f"{name}.png")
 
 
 def take_slow_program(browser: Any) -> None:

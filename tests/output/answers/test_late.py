@@ -5,6 +5,7 @@ from dataclasses import replace
 from tests.output.answers.profiles import MS, PLAIN, REQUEST, SERVER
 from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
+from tracetools.core.stacks import ROOT, Frame, Times
 from tracetools.output.answers.computes import computes_of
 from tracetools.output.answers.late import late_of
 from tracetools.output.answers.places import Places
@@ -36,6 +37,15 @@ def test_sentences():
     assert group.answers[-1].paths == (REQUEST,)
     assert [answer.sentence for answer in group.quiet] == [
         "Tasks of the runtime were late by 1 ms."
+    ]
+
+
+def test_a_span_of_no_library_and_no_file_is_late_by_its_name():
+    times = Times(scheduled=3 * MS, steps=1, entries=1)
+    group = late(replace(PLAIN, stacks={(ROOT, Frame("query")): times}, scheduled_measured=True))
+    assert [answer.sentence for answer in group.answers] == [
+        "query, outside of own code, was ready and had to wait 3 ms in all, 3 ms before each of"
+        " 1 step."
     ]
 
 

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["late_of"]
 
 _QUIET = Place(None, 0, "servers", 0)
+_TASKS_OF = "tasks of "
 
 
 def late_of(profile: Profile, places: Places, computes: Group) -> Group:
     """Return which tasks and spans were ready and had to wait, and behind what.
 
-    Tasks of a library come last, as one entry: a request is late there before any code of the
-    program runs, and no line of the program can be named.
+    Tasks of libraries come last, with one entry a library: a request is late there before any code
+    of the program runs, and no line of the program can be named.
     """
     heading, of_what = "What came late", "that ready tasks waited"
     if not profile.scheduled_measured:
@@ -47,7 +48,7 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
             sums.kind = "span" if places.last[place].is_span else "task"
         else:
             package = places.last[place].package
-            name = f"tasks of {package}" if package else places.last[place].frame.name
+            name = f"{_TASKS_OF}{package}" if package else places.last[place].frame.name
             sums = libraries.of("task", Place(None, 0, name, 0, is_own=False))
         sums.add(paths[number], times.scheduled, places.whom(place))
         sums.count += times.steps
@@ -72,7 +73,7 @@ def _told(_: Gathered, answer: Answer) -> Answer:
     mean = amount(answer.total // max(1, answer.count))
     each = f", {mean} before each of {steps}" if answer.count else ""
     who = f"{at_line(answer)}, {answer.what}," if answer.what else at_line(answer)
-    verb = "was" if answer.is_own else "were"
+    verb = "were" if answer.function.startswith(_TASKS_OF) else "was"
     sentence = f"{who} {verb} ready and had to wait {amount(answer.total)} in all{each}"
     return replace(answer, sentence=f"{sentence}{for_whom(answer.for_whom)}.")
 

@@ -10,7 +10,7 @@ from tracetools.commands.terminal import Screen, style_of, width_of, wrapped
 from tracetools.core.stacks import KINDS
 from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.answers.source import lines_of
-from tracetools.output.answers.words import listed, percent
+from tracetools.output.answers.words import before_steps, listed, percent
 from tracetools.output.lints import amount, find_lints
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _details(group: Group, answer: Answer) -> Iterator[str]:
     if group.name == "blocks":
         yield _often(answer)
     if group.name == "late" and answer.count:
-        yield f"{amount(answer.total // answer.count)} before each of {answer.count:,} steps"
+        yield before_steps(answer.count, answer.total)
     if group.name == "waits" and answer.count:
         yield f"wanted by {answer.count:,} tasks at one time"
 

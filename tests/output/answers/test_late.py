@@ -44,8 +44,7 @@ def test_a_span_of_no_library_and_no_file_is_late_by_its_name():
     times = Times(scheduled=3 * MS, steps=1, entries=1)
     group = late(replace(PLAIN, stacks={(ROOT, Frame("query")): times}, scheduled_measured=True))
     assert [answer.sentence for answer in group.answers] == [
-        "query, outside of own code, was ready and had to wait 3 ms in all, 3 ms before each of"
-        " 1 step."
+        "query, outside of own code, was ready and had to wait 3 ms in all, 3 ms before 1 step."
     ]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tracetools.output.answers.data import Answer
-from tracetools.output.answers.words import at_line, for_whom, listed, percent, times
+from tracetools.output.answers.words import at_line, before_steps, for_whom, listed, percent, times
 
 MS = 10**6
 
@@ -29,3 +29,9 @@ def test_percent(share, text):
 def test_how_often():
     assert times(1, 5 * MS, 5 * MS) == "once, for 5 ms"
     assert times(1200, 5 * MS, 2 * MS) == "1,200 times, for 5 ms in all and 2 ms at most"
+
+
+def test_how_long_before_each_step():
+    assert before_steps(1, 5 * MS) == "5 ms before 1 step"
+    assert before_steps(1200, 2400 * MS) == "2 ms before each of 1,200 steps"
+    assert before_steps(0, 0) == "0 ms before each of 0 steps"

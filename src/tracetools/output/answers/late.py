@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tracetools.output.answers.data import Answer, Group
 from tracetools.output.answers.gathering import Gathering, part_of
 from tracetools.output.answers.places import NOWHERE, Place
-from tracetools.output.answers.words import at_line, for_whom, percent
+from tracetools.output.answers.words import at_line, before_steps, for_whom, percent
 from tracetools.output.lints import MIN_DELAYS, amount
 
 if TYPE_CHECKING:
@@ -69,9 +69,7 @@ def _told_of_libraries(sums: Gathered, answer: Answer) -> Answer:
 
 
 def _told(_: Gathered, answer: Answer) -> Answer:
-    steps = "1 step" if answer.count == 1 else f"{answer.count:,} steps"
-    mean = amount(answer.total // max(1, answer.count))
-    each = f", {mean} before each of {steps}" if answer.count else ""
+    each = f", {before_steps(answer.count, answer.total)}" if answer.count else ""
     who = f"{at_line(answer)}, {answer.what}," if answer.what else at_line(answer)
     verb = "were" if answer.function.startswith(_TASKS_OF) else "was"
     sentence = f"{who} {verb} ready and had to wait {amount(answer.total)} in all{each}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tracetools.output.answers.data import Answer
 
-__all__ = ["at_line", "for_whom", "listed", "percent", "times"]
+__all__ = ["at_line", "before_steps", "for_whom", "listed", "percent", "times"]
 
 _MOST_NAMES = 3
 
@@ -39,6 +39,12 @@ def percent(share: float) -> str:
     """Return a share in percent: whole from 10 % on, else with one decimal."""
     value = 100 * share
     return f"{value:.0f} %" if value >= 9.95 else f"{value:.1f} %"  # noqa: PLR2004
+
+
+def before_steps(count: int, total: int) -> str:
+    """Return how long something waited for its steps: ``3 ms before each of 100 steps``."""
+    each = amount(total // max(1, count))
+    return f"{each} before 1 step" if count == 1 else f"{each} before each of {count:,} steps"
 
 
 def times(count: int, total: int, most: int) -> str:

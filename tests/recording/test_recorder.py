@@ -893,6 +893,108 @@ def test_a_collection_may_strike_anywhere_as_a_loop_ends(act):
     assert call > 20
 
 
+def _spawns(recorder, loop, clock):
+    loop.spawn(loop.current.stack, Frame("child"), clock())
+
+
+def _exits(recorder, loop, clock):
+    task, now = loop.current, clock()
+    task.end_step(now)
+    loop.exit(task, now)
+
+
+def _opens_and_closes(recorder, loop, clock):
+    task = loop.current
+    outer = task.open(Frame("outer"), clock())
+    inner = task.open(Frame("inner"), clock())
+    task.close(outer, clock())
+    task.close(inner, clock())
+
+
+def _works_elsewhere(recorder, loop, clock):
+    opened = recorder.open_in_thread(Frame("work"), 1)
+    opened.account.close(opened, clock())
+
+
+def _steps(recorder, loop, clock):
+    task = loop.current
+    task.end_step(clock())
+    clock.tick(10)
+    loop.wake(task, clock())
+    clock.tick(10)
+    task.begin_step(clock())
+
+
+def _waits(recorder, loop, clock):
+    loop.current.end_step(clock())
+    began = clock()
+    clock.tick(1000)
+    loop.waited(began, clock())
+
+
+def _calls_back(recorder, loop, clock):
+    loop.current.end_step(clock())
+    callback = loop.callback(Frame("callback"), clock())
+    callback.begin_step(clock())
+    callback.open(Frame("left open"), clock())
+    clock.tick(10)
+    loop.end_callback(callback, clock())
+
+
+def _pauses_and_resumes(recorder, loop, clock):
+    recorder.pause_loop(loop, clock())
+    clock.tick(10)
+    recorder.resume_loop(loop)
+
+
+def _begins_another(recorder, loop, clock):
+    recorder.end_loop(loop, clock())
+    another = recorder.begin_loop()
+    recorder.end_loop(another, clock())
+
+
+def _profiles(recorder, loop, clock):
+    recorder.profile().check()
+
+
+@pytest.mark.parametrize("later", [0, 10], ids=["at once", "later"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        _spawns,
+        _exits,
+        _opens_and_closes,
+        _works_elsewhere,
+        _steps,
+        _waits,
+        _calls_back,
+        _pauses_and_resumes,
+        _begins_another,
+        _profiles,
+    ],
+)
+def test_a_collection_may_strike_anywhere_in_an_act(act, later):
+    for call in itertools.count():
+        clock = FakeClock()
+        recorder, begun = Recorder(clock=clock), clock()
+        loop = recorder.begin_loop()
+        task = loop.spawn(loop.tree.root, Frame("task"), clock())
+        task.begin_step(clock())
+        clock.tick(10)
+        struck = strike_at_call(call, loop, clock, act, recorder, loop, clock)
+        clock.tick(later)
+        recorder.profile().check()
+        recorder.end_loop(loop, clock())
+        profile = recorder.profile()
+        profile.check()
+        assert min(times.busy for times in profile.stacks.values()) >= 0
+        if act is not _begins_another:
+            assert profile.duration == clock() - begun
+        if not struck:
+            break
+    assert call > 5
+
+
 def strike_at_call(number, loop, clock, act, *arguments):
     """Call a function; let a collection strike its call or return of that number, if any."""
     remaining = number

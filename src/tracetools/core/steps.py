@@ -155,6 +155,8 @@ class TaskSteps:
             now = loop.begin_other_step(self, now)
             if now is None:
                 return
+            collected = loop.collected  # perhaps as that returned
+            now = collected if now < collected else now  # noqa: FURB136  # a call may collect
         self.busy -= now
         loop.began = now
         loop.current = self

@@ -957,6 +957,10 @@ def _profiles(recorder, loop, clock):
     recorder.profile().check()
 
 
+def _closes(recorder, loop, clock):
+    recorder.close()
+
+
 @pytest.mark.parametrize("later", [0, 10], ids=["at once", "later"])
 @pytest.mark.parametrize(
     "act",
@@ -971,6 +975,7 @@ def _profiles(recorder, loop, clock):
         _pauses_and_resumes,
         _begins_another,
         _profiles,
+        _closes,
     ],
 )
 def test_a_collection_may_strike_anywhere_in_an_act(act, later):
@@ -988,7 +993,7 @@ def test_a_collection_may_strike_anywhere_in_an_act(act, later):
         profile = recorder.profile()
         profile.check()
         assert min(times.busy for times in profile.stacks.values()) >= 0
-        if act is not _begins_another:
+        if act not in (_begins_another, _closes):
             assert profile.duration == clock() - begun
         if not struck:
             break

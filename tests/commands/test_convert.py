@@ -48,7 +48,9 @@ def test_a_lens_is_chosen(folder, capsys):
         (["a.folded", "x.yz"], "unclear what x.yz should be: end it in one of .collapsed"),
         (["a.folded", "x.json"], "folded stacks are no profile"),
         (["a.folded", "a.folded"], "would replace what it is made from"),
+        (["a.folded", "x.yz"], "usage: tracetools convert"),
         (["a.folded", "none/x.folded"], "no folder none"),
+        (["a.folded", "folder.folded"], "cannot write folder.folded: "),
         (["none", "x.folded"], "no file none"),
         (["a.folded", "x.pb", "--lens", "idle"], "just one lens"),
         (["p.profile.json", "x.folded", "--lens", "x"], "no lens is named 'x'"),
@@ -56,6 +58,7 @@ def test_a_lens_is_chosen(folder, capsys):
     ],
 )
 def test_what_cannot_be_done_is_said_and_leaves_no_file(folder, arguments, said, capsys):
+    (folder / "folder.folded").mkdir()
     before = sorted(folder.iterdir())
     assert main(["convert", *arguments]) == 2
     assert said in capsys.readouterr().err

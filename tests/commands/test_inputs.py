@@ -7,7 +7,6 @@ from tracetools import StackFileError
 from tracetools.commands import CommandError
 from tracetools.commands.inputs import (
     STANDARD,
-    check_not_read,
     described,
     lens_of,
     read_input,
@@ -45,13 +44,6 @@ def test_a_lens_is_chosen_where_there_is_a_choice(folder):
         lens_of("x", [profile])
     with pytest.raises(CommandError, match="folded stacks have just one lens"):
         lens_of("idle", [folded])
-
-
-def test_what_was_read_is_not_replaced(folder):
-    with pytest.raises(CommandError, match="would replace what it is made from"):
-        check_not_read(folder / "a.folded", [folder / "b.folded", folder / "a.folded"])
-    with pytest.raises(CommandError, match=r"no folder .*: create it first"):
-        check_not_read(folder / "none" / "x.folded", [])
 
 
 def test_what_a_file_was_taken_for_is_said(folder):

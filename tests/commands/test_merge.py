@@ -41,6 +41,7 @@ def test_the_lens_of_profiles_may_be_chosen_beside_stacks(folder):
         (["a.folded", "b.folded", "-o", "m.folded"], "which do not add up"),
         (["a.folded", "-o", "a.folded"], "would replace what it is made from"),
         (["a.folded", "-o", "m.xyz"], "unclear what m.xyz should be"),
+        (["a.folded", "-o", "m.xyz"], "usage: tracetools merge"),
         (["p.profile.json", "a.folded", "-o", "m.json"], "folded stacks are no profile"),
         (["p.profile.json", "-o", "m.json", "--lens", "x"], "no lens is named 'x'"),
     ],

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tracetools.commands import CommandError, UsageError
-from tracetools.commands.inputs import check_not_read, lens_of, read_input, say, source_of
+from tracetools.commands.inputs import lens_of, read_input, say, source_of
+from tracetools.commands.targets import check_target
 from tracetools.commands.terminal import printable
 from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.core.profile import Profile
@@ -40,7 +41,7 @@ def compare(given: argparse.Namespace) -> int:
     if given.output is not None:
         if given.output.suffix != ".svg":
             raise UsageError(f"a difference is drawn as SVG: end {given.output} in .svg")
-        check_not_read(given.output, [given.before, given.after])
+        check_target(given.output, [given.before, given.after])
     before = read_input(given.before, lens=given.lens)
     after = read_input(given.after, lens=given.lens)
     lens = lens_of(given.lens, [before, after])

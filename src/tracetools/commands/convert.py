@@ -52,22 +52,22 @@ def run(given: argparse.Namespace) -> int:
         CommandError, StackFileError, NoStacksError: a file cannot be read or written.
     """
     from tracetools.commands.inputs import (
-        check_not_read,
         described,
         lens_of,
         read_input,
         say,
         source_of,
     )
+    from tracetools.commands.targets import check_target, format_of_target
     from tracetools.core.profile import Profile
-    from tracetools.output.formats.writing import format_of, write
+    from tracetools.output.formats.writing import write
     from tracetools.output.merging import stacks_of
 
-    format_of(given.output)
-    check_not_read(given.output, [given.input])
+    target = format_of_target(given.output)
+    check_target(given.output, [given.input])
     content = read_input(given.input, lens=given.lens)
     lens = lens_of(given.lens, [content])
-    is_one_lens = format_of(given.output) in ("folded", "pstats")
+    is_one_lens = target in ("folded", "pstats")
     if is_one_lens:
         stacks_of(content, lens, source_of(given.input))  # which says so if there are none
     write(given.output, content.content, lens=lens, unit=content.unit)

@@ -1,4 +1,4 @@
-"""The files that commands read, standard input among them, and what they say of their outputs."""
+"""The files that commands read, standard input among them, and what is said of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools.commands import CommandError, UsageError
+from tracetools.commands import UsageError
 from tracetools.commands.progress import progress
 from tracetools.commands.terminal import printable
 from tracetools.core.errors import StackFileError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Lens
     from tracetools.output.formats.content import Content
 
-__all__ = ["STANDARD", "check_not_read", "described", "lens_of", "read_input", "say", "source_of"]
+__all__ = ["STANDARD", "described", "lens_of", "read_input", "say", "source_of"]
 
 STANDARD: Final = Path("-")
 """Standard input or output."""
@@ -74,19 +74,6 @@ def lens_of(given: str | None, contents: Iterable[Content]) -> Lens:
     if has_profile:
         raise UsageError(f"no lens is named {given!r}; choose one of {', '.join(LENSES)}")
     return "busy"
-
-
-def check_not_read(target: Path, read: Iterable[Path]) -> None:
-    """Refuse an output that would replace an input, or that has no folder.
-
-    Raises:
-        CommandError: it would.
-    """
-    if not os.path.isdir(target.parent):
-        raise CommandError(f"no folder {target.parent} for {target.name}: create it first")
-    for path in read:
-        if os.path.exists(target) and os.path.exists(path) and target.samefile(path):
-            raise CommandError(f"{target} would replace what it is made from: choose another name")
 
 
 def described(content: Content) -> str:

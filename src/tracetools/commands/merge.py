@@ -46,13 +46,14 @@ def run(given: argparse.Namespace) -> int:
         CommandError, StackFileError, NoStacksError: a file cannot be read or written, or the files
             do not add up.
     """
-    from tracetools.commands.inputs import check_not_read, lens_of, read_input, say, source_of
+    from tracetools.commands.inputs import lens_of, read_input, say, source_of
+    from tracetools.commands.targets import check_target, format_of_target
     from tracetools.core.profile import Profile
-    from tracetools.output.formats.writing import format_of, write
+    from tracetools.output.formats.writing import write
     from tracetools.output.merging import Merger
 
-    format_of(given.output)
-    check_not_read(given.output, given.files)
+    format_of_target(given.output)
+    check_target(given.output, given.files)
     merger = Merger()
     for path in given.files:
         content = read_input(path, lens=given.lens)

@@ -8,7 +8,6 @@ refused before the program starts.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.commands import CommandError, UsageError
 from tracetools.commands.run_formats import FORMATS, Format, Look, format_named, known_suffixes
+from tracetools.commands.targets import check_writable
 from tracetools.output.formats.files import explain, is_device_or_pipe
 from tracetools.output.formats.names import suffix_of, with_suffix
 
@@ -194,18 +194,7 @@ def _check_writable(path: Path) -> None:
     if str(path) in _STREAMS:
         os.fstat(_STREAMS[str(path)])
         return
-    if is_device_or_pipe(path):  # opening a pipe waits for its reader, and closing it is its end
-        if not os.access(path, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        return
-    is_new = not os.path.lexists(path)
-    with path.open("ab"):
-        pass
-    if is_new:
-        path.unlink()
-    folder = os.path.dirname(os.path.realpath(path))
-    if not os.access(folder, os.W_OK):  # each write replaces the file by a new one
-        raise PermissionError(errno.EACCES, "its folder may not be written to")
+    check_writable(path)
 
 
 def _flush_streams() -> None:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
-from tests.commands.programs.servers import free_port
 from tests.commands.test_real_programs import PATIENCE, wait_until_it_listens
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,8 @@ from tests.commands.programs import (
     started,
     what_we_said,
 )
-from tests.commands.programs.servers import APP, ask, free_port
+from tests.commands.programs.servers import APP, ask
+from tests.ports import free_port
 from tracetools.output.formats.folded import read_folded
 
 unix = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")

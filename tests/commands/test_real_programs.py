@@ -26,6 +26,7 @@ from trio_websocket import open_websocket
 
 from tests.commands.programs import RECORDED, Ended, end, started
 from tests.output.flamegraph.reading import read_frames
+from tests.ports import free_port
 from tracetools.output.formats.folded import read_folded
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="a matter of Unix: signals, uvloop")
@@ -130,12 +131,6 @@ def without_numbers(ended):
     """Leave out the ports and process numbers that a program prints."""
     numbers = re.compile(r"(?<=127\.0\.0\.1:)\d+|(?<=process \[)\d+|^\[.*?\] \[\d+\]", re.MULTILINE)
     return Ended(ended.status, numbers.sub("N", ended.output), numbers.sub("N", ended.errors))
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def wait_until_it_listens(port, process):

@@ -23,7 +23,8 @@ from tests.commands.programs import (
     started,
     what_we_said,
 )
-from tests.commands.programs.servers import APP, ask, free_port
+from tests.commands.programs.servers import APP, ask
+from tests.ports import free_port
 from tracetools.commands.run import split
 from tracetools.output.formats.folded import read_folded
 from tracetools.output.formats.profile_json import read_profile

@@ -25,12 +25,12 @@ import pytest
 
 from tests.commands.loads import ASKED, BLOCKING, BY_HAND, NAMES, PROGRAMS, Program
 from tests.commands.programs import RECORDED, Ended, started
-from tests.commands.programs.servers import free_port
 from tests.commands.test_real_programs import (
     PATIENCE,
     asked_to_end_if_this_fails,
     wait_until_it_listens,
 )
+from tests.ports import free_port
 from tracetools.core.stacks import RUNTIME, Blocks
 from tracetools.output.formats.profile_json import read_profile
 from tracetools.output.lints import find_lints, line_at_fault

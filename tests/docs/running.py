@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 
 import tracetools
 from tests.docs.blocks import CHECKOUT, Block, Command, blocks_of, commands_of, file_name, says
+from tests.ports import free_port
 
 SECONDS: Final = 100
 """The longest that a command may take."""
@@ -64,7 +65,7 @@ class Page:
     def __init__(self, path: Path, folder: Path) -> None:
         self.path = path
         self._home = self._folder = folder
-        self._port = _free_port()
+        self._port = str(free_port())
         self._cells: list[str] = []
         self._background = contextlib.ExitStack()
         self._environment = {
@@ -222,11 +223,6 @@ class Page:
 
     def _with_port(self, text: str) -> str:
         return re.sub(rf"\b{PORT}\b", self._port, text)
-
-
-def _free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return str(server.getsockname()[1])
 
 
 def check_install(command: str) -> None:

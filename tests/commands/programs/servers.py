@@ -28,12 +28,6 @@ async def answer(send):
 """
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
-
-
 def ask(port: int, process: subprocess.Popen, workers: int = 1) -> bytes:
     """Ask a server that is about to come up, when all its workers have."""
     for _ in range(workers):

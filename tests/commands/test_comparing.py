@@ -192,3 +192,16 @@ def test_names_cannot_move_the_cursor(folder, capsys):
     assert "x?[2J?" in said
     assert "\x1b" not in said
     assert "\u202e" not in said
+
+
+def test_what_the_coarser_unit_cannot_tell_apart_is_the_same(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main_frame, short = Frame("main", "app.py", 3), Frame("short", "app.py", 9)
+    stacks = {(ROOT,): Times(busy=1499), (ROOT, main_frame): Times(busy=2501)}
+    stacks[ROOT, main_frame, short] = Times(busy=499)
+    write_profile("a.profile.json", Profile(stacks=stacks, duration=4499, runs=1))
+    assert main(["convert", "a.profile.json", "a.folded"]) == 0
+    for files in (("a.profile.json", "a.folded"), ("a.folded", "a.profile.json")):
+        capsys.readouterr()
+        assert main(["diff", *files, "--fail-over", "0%"]) == 0
+        assert capsys.readouterr().out == "total: 4 \u00b5s -> 4 \u00b5s (+0.0 %)\n"

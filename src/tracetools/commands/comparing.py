@@ -46,8 +46,9 @@ def compare(given: argparse.Namespace) -> int:
     after = read_input(given.after, lens=given.lens)
     lens = lens_of(given.lens, [before, after])
     unit = _unit(before, after, is_normalised=given.normalise)
+    coarsest = max(map(_counted_in, (before, after)), key=_length)
     counts = [
-        _counts(content, lens, source_of(path), keep_lines=given.lines)
+        _counts(content, lens, source_of(path), coarsest, keep_lines=given.lines)
         for content, path in ((before, given.before), (after, given.after))
     ]
     difference = Difference(*counts, normalise=given.normalise)
@@ -78,13 +79,29 @@ def _shown_unit(content: Content) -> str:
     return NANOSECONDS if content.unit in PER_NANOSECOND else content.unit or SAMPLES
 
 
-def _counts(content: Content, lens: Lens, source: str, *, keep_lines: bool) -> dict[bytes, int]:
-    """Return the counts of a file as they are compared."""
+def _counted_in(content: Content) -> str:
+    """Return the unit of the counts of a file; empty if it is not known."""
+    return NANOSECONDS if isinstance(content.content, Profile) else content.unit
+
+
+def _length(unit: str) -> int:
+    """Return how many nanoseconds a unit is; 0 if it is no time."""
+    return PER_NANOSECOND.get(unit, 0)
+
+
+def _counts(
+    content: Content, lens: Lens, source: str, coarsest: str, *, keep_lines: bool
+) -> dict[bytes, int]:
+    """Return the counts of a file as they are compared.
+
+    Times are rounded to the coarsest unit of both files, or that alone would be a difference.
+    """
     folded = stacks_of(content, lens, source)
     if folded.packed_before is not None:
         raise StackFileError(f"{source} is a difference itself, with two counts in each line")
-    unit = NANOSECONDS if isinstance(content.content, Profile) else content.unit
-    counts = without_waiting(summed(scaled(folded.packed, unit, NANOSECONDS)))
+    rounded = scaled(folded.packed, _counted_in(content), coarsest)
+    times = scaled(rounded, coarsest, NANOSECONDS)
+    counts = without_waiting(summed((stack, time) for stack, time in times if time))
     if not counts:
         raise NoStacksError(f"{source}: the loop did nothing but wait for events")
     if keep_lines:

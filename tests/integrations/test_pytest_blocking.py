@@ -17,10 +17,13 @@ MILLISECOND = 10**6
 TASK = Frame("main", "app.py", 1)
 
 
-def test_of(marker):
+def test_of(marker, *markers):
     found = None if marker is None else marker.mark
     return SimpleNamespace(
-        name="test_x", location=("test_a.py", 41, ""), get_closest_marker=lambda _: found
+        name="test_x",
+        location=("test_a.py", 41, ""),
+        get_closest_marker=lambda _: found,
+        config=SimpleNamespace(getini=lambda _: ["slow", "max_blocking(seconds): ours", *markers]),
     )
 
 
@@ -29,6 +32,12 @@ test_of.__test__ = False
 
 def test_a_test_without_the_marker_has_no_limit():
     assert limit_of(test_of(None)) is None
+
+
+@pytest.mark.parametrize("other", ["max_blocking", "max_blocking: how long", "max_blocking (ms)"])
+def test_a_marker_of_the_project_may_have_other_arguments(other):
+    assert limit_of(test_of(pytest.mark.max_blocking(ms=50), other)) is None
+    assert limit_of(test_of(pytest.mark.max_blocking(0.05), other)) == 0.05
 
 
 @pytest.mark.parametrize("number", [0.05, 1, 0.001])

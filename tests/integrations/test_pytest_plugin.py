@@ -83,6 +83,24 @@ def test_wrong_arguments_of_the_marker_are_wrong_use(tmp_path, workers):
     assert done.returncode != 0
 
 
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["one process", "xdist"])
+def test_a_marker_of_the_project_with_that_name_is_left_alone(tmp_path, workers):
+    text = """
+    import pytest
+
+    @pytest.mark.max_blocking("50ms", device="disk")
+    def test_right():
+        pass
+    """
+    folder = make(tmp_path, test_right=textwrap.dedent(text))
+    (folder / "pytest.ini").write_text(
+        "[pytest]\nmarkers =\n    max_blocking(time, device): ours\n"
+    )
+    done = run_pytest(folder, *workers)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 def test_the_marker_is_listed(tmp_path):
     done = run_pytest(make(tmp_path), "--markers")
     assert "@pytest.mark.max_blocking(seconds): fail the test if one step blocks" in done.stdout

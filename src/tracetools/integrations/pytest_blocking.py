@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -45,7 +46,9 @@ class Blocked(NamedTuple):
 
 
 def limit_of(item: pytest.Item) -> float | None:
-    """Return the seconds of the test's marker; None if it has none.
+    """Return the seconds of the test's marker; None if it has none of ours.
+
+    A project may have registered a marker of this name itself, with other arguments.
 
     Raises:
         pytest.UsageError: it has wrong arguments. The message has the location of the test.
@@ -56,6 +59,8 @@ def limit_of(item: pytest.Item) -> float | None:
     given = [*marker.args, *(marker.kwargs.get(name) for name in marker.kwargs)]
     is_named = set(marker.kwargs) <= {"seconds"}
     if len(given) != 1 or not is_named or not _is_limit(given[0]):
+        if _is_of_project(item.config):
+            return None
         path, line, _ = item.location
         said = [*map(repr, marker.args), *(f"{k}={v!r}" for k, v in marker.kwargs.items())]
         raise pytest.UsageError(
@@ -63,6 +68,12 @@ def limit_of(item: pytest.Item) -> float | None:
             f" it takes seconds, from {LEAST} on, as in {MARKER}(0.05)"
         )
     return float(given[0])
+
+
+def _is_of_project(config: pytest.Config) -> bool:
+    """Whether the project or another plugin has registered a marker of this name as well."""
+    names = [re.split(r"[:(]", line, maxsplit=1)[0].strip() for line in config.getini("markers")]
+    return names.count(MARKER) > 1
 
 
 def _is_limit(value: object) -> bool:

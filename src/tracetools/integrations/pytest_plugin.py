@@ -79,9 +79,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         from tracetools.integrations.pytest_blocking import limit_of  # noqa: PLC0415  # see above
 
         if not hasattr(config, "workerinput"):  # a worker of xdist would crash: its test fails
-            for item in marked:
-                limit_of(item)
-        _record_tests(config)
+            marked = [item for item in marked if limit_of(item) is not None]
+        if marked:
+            _record_tests(config)
 
 
 def _record_tests(config: pytest.Config) -> None:

@@ -24,12 +24,11 @@ What blocks the loop (parts of 1.5 s that loops ran; steps
 
 What is waited for (parts of 10 s that the program's own
   code waited)
+        5 s   50 %  row (app.py:32): sleep, for GET /row/{n}
         4 s   40 %  row (app.py:31): Semaphore, for
                     GET /row/{n}
-        5 s   50 %  row (app.py:32): sleep, for GET /row/{n}
         1 s   10 %  GET /static (app.py:35): to_thread
                     (static)
-  Limits first, such as locks and pools; then the rest.
 
 What computes (parts of 1.5 s that loops ran)
      720 ms   48 %  digest (app.py:11), for
@@ -40,12 +39,12 @@ What computes (parts of 1.5 s that loops ran)
                     GET /settings
 
 What came late (parts of 480 ms that ready tasks waited)
+     300 ms   62 %  tasks of uvicorn: outside of own code,
+                    3 ms before each of 100 steps
      120 ms   25 %  GET /row/{n} (app.py:29): 1 ms before
                     each of 120 steps
       60 ms   12 %  GET /report/{year} (app.py:17): 1.5 ms
                     before each of 40 steps
-     300 ms   62 %  tasks of uvicorn: outside of own code,
-                    3 ms before each of 100 steps
   Meanwhile the loop ran digest (app.py:11) for 52 % of its
   busy time."""
 
@@ -55,10 +54,9 @@ What blocks the loop (parts of 1.5 s that loops ran; steps of more than 100 ms)
                     at most, for GET /settings
 
 What is waited for (parts of 10 s that the program's own code waited)
-        4 s   40 %  row (app.py:31): Semaphore, for GET /row/{n}
         5 s   50 %  row (app.py:32): sleep, for GET /row/{n}
+        4 s   40 %  row (app.py:31): Semaphore, for GET /row/{n}
         1 s   10 %  GET /static (app.py:35): to_thread (static)
-  Limits first, such as locks and pools; then the rest.
 
 What computes (parts of 1.5 s that loops ran)
      720 ms   48 %  digest (app.py:11), for GET /report/{year}, GET /settings
@@ -66,11 +64,11 @@ What computes (parts of 1.5 s that loops ran)
       40 ms  2.7 %  read_settings (app.py:20), for GET /settings
 
 What came late (parts of 480 ms that ready tasks waited)
+     300 ms   62 %  tasks of uvicorn: outside of own code, 3 ms before each of
+                    100 steps
      120 ms   25 %  GET /row/{n} (app.py:29): 1 ms before each of 120 steps
       60 ms   12 %  GET /report/{year} (app.py:17): 1.5 ms before each of 40
                     steps
-     300 ms   62 %  tasks of uvicorn: outside of own code, 3 ms before each of
-                    100 steps
   Meanwhile the loop ran digest (app.py:11) for 52 % of its busy time."""
 
 WIDE = """\
@@ -78,10 +76,9 @@ What blocks the loop (parts of 1.5 s that loops ran; steps of more than 100 ms)
      470 ms   31 %  read_settings (app.py:22): time.sleep(0.15), 3 times, 160 ms at most, for GET /settings
 
 What is waited for (parts of 10 s that the program's own code waited)
-        4 s   40 %  row (app.py:31): Semaphore, for GET /row/{n}
         5 s   50 %  row (app.py:32): sleep, for GET /row/{n}
+        4 s   40 %  row (app.py:31): Semaphore, for GET /row/{n}
         1 s   10 %  GET /static (app.py:35): to_thread (static)
-  Limits first, such as locks and pools; then the rest.
 
 What computes (parts of 1.5 s that loops ran)
      720 ms   48 %  digest (app.py:11), for GET /report/{year}, GET /settings
@@ -89,9 +86,9 @@ What computes (parts of 1.5 s that loops ran)
       40 ms  2.7 %  read_settings (app.py:20), for GET /settings
 
 What came late (parts of 480 ms that ready tasks waited)
+     300 ms   62 %  tasks of uvicorn: outside of own code, 3 ms before each of 100 steps
      120 ms   25 %  GET /row/{n} (app.py:29): 1 ms before each of 120 steps
       60 ms   12 %  GET /report/{year} (app.py:17): 1.5 ms before each of 40 steps
-     300 ms   62 %  tasks of uvicorn: outside of own code, 3 ms before each of 100 steps
   Meanwhile the loop ran digest (app.py:11) for 52 % of its busy time."""  # noqa: E501
 
 

@@ -21,6 +21,10 @@ def test_sentences():
     assert group.whole == 480 * MS
     assert [answer.sentence for answer in group.answers] == [
         (
+            "tasks of uvicorn, outside of own code, were ready and had to wait 300 ms in all,"
+            " 3 ms before each of 100 steps."
+        ),
+        (
             "GET /row/{n} (app.py:29) was ready and had to wait 120 ms in all,"
             " 1 ms before each of 120 steps."
         ),
@@ -28,13 +32,9 @@ def test_sentences():
             "GET /report/{year} (app.py:17) was ready and had to wait 60 ms in all,"
             " 1.5 ms before each of 40 steps."
         ),
-        (
-            "tasks of uvicorn, outside of own code, were ready and had to wait 300 ms in all,"
-            " 3 ms before each of 100 steps."
-        ),
     ]
-    assert [answer.is_own for answer in group.answers] == [True, True, False]
-    assert group.answers[-1].paths == (REQUEST,)
+    assert [answer.is_own for answer in group.answers] == [False, True, True]
+    assert group.answers[0].paths == (REQUEST,)
     assert [answer.sentence for answer in group.quiet] == [
         "Tasks of the runtime were late by 1 ms."
     ]

@@ -30,8 +30,8 @@ def test_a_server():
         )
     ]
     assert heads(found.waits) == [
-        ("limited", "app.py:31", "row", "Semaphore", ("GET /row/{n}",), 4000 * MS),
         ("sleep", "app.py:32", "row", "sleep", ("GET /row/{n}",), 5000 * MS),
+        ("limited", "app.py:31", "row", "Semaphore", ("GET /row/{n}",), 4000 * MS),
         ("thread", "app.py:35", "GET /static", "to_thread (static)", (), 1000 * MS),
     ]
     assert heads(found.computes) == [
@@ -43,9 +43,9 @@ def test_a_server():
         ("function", "app.py:20", "read_settings", "", ("GET /settings",), 40 * MS),
     ]
     assert heads(found.late) == [
+        ("task", "", "tasks of uvicorn", "outside of own code", (), 300 * MS),
         ("span", "app.py:29", "GET /row/{n}", "", (), 120 * MS),
         ("span", "app.py:17", "GET /report/{year}", "", (), 60 * MS),
-        ("task", "", "tasks of uvicorn", "outside of own code", (), 300 * MS),
     ]
 
 

@@ -46,8 +46,9 @@ def test_a_label_has_the_busy_time_below_it_once():
     }
 
 
-def test_the_root_of_our_own_stacks_is_left_out():
+def test_the_root_of_our_own_stacks_is_left_out_and_so_is_waiting():
     stacks = [(("all-spans",), Times(busy=1)), (("all-spans", "a"), Times(busy=2))]
+    stacks.append((("all-spans", "(waiting for events)"), Times(busy=9)))
     assert sums(*stacks) == {"a": Figures(busy=2, total=2)}
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tracetools.output.answers.data import Answer, Group
-from tracetools.output.answers.gathering import Gathering, part_of
+from tracetools.output.answers.gathering import Gathering, ordered, part_of
 from tracetools.output.answers.places import NOWHERE, Place
 from tracetools.output.answers.words import at_line, before_steps, for_whom, percent
 from tracetools.output.lints import MIN_DELAYS, amount
@@ -20,13 +20,14 @@ __all__ = ["late_of"]
 
 _QUIET = Place(None, 0, "servers", 0)
 _TASKS_OF = "tasks of "
+_OUTSIDE = "outside of own code"
 
 
 def late_of(profile: Profile, places: Places, computes: Group) -> Group:
     """Return which tasks and spans were ready and had to wait, and behind what.
 
-    Tasks of libraries come last, with one entry a library: a request is late there before any code
-    of the program runs, and no line of the program can be named.
+    Tasks of libraries have one entry a library: a request is late there before any code of the
+    program runs, and no line of the program can be named.
     """
     heading, of_what = "What came late", "that ready tasks waited"
     if not profile.scheduled_measured:
@@ -49,7 +50,7 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
         else:
             package = places.last[place].package
             name = f"{_TASKS_OF}{package}" if package else places.last[place].frame.name
-            sums = libraries.of("task", Place(None, 0, name, 0, is_own=False))
+            sums = libraries.of("task", Place(None, 0, name, 0, is_own=False), _OUTSIDE)
         sums.add(paths[number], times.scheduled, places.whom(place))
         sums.count += times.steps
     whole = lines.total + libraries.total
@@ -58,14 +59,10 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
         heading,
         whole,
         of_what,
-        (*lines.answers(whole, _told), *libraries.answers(whole, _told_of_libraries)),
+        tuple(ordered([*lines.answers(whole, _told), *libraries.answers(whole, _told)])),
         tuple(quiet.answers(whole + quiet.total, _told_of_quiet)),
         _note(profile, computes),
     )
-
-
-def _told_of_libraries(sums: Gathered, answer: Answer) -> Answer:
-    return _told(sums, replace(answer, what="outside of own code"))
 
 
 def _told(_: Gathered, answer: Answer) -> Answer:

@@ -21,14 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["waits_of"]
 
-_PART: Final = 10
-"""Waits that something limits come first if they have at least this fraction (1/10) of the time of
-the heaviest."""
-
 _WORTH_A_NOTE: Final = 10**8
 """From how many nanoseconds of waiting on it is said that awaits are missing."""
-
-_ORDER: Final = "Limits first, such as locks and pools; then the rest."
 
 _OTHER: Final = "other"
 _UNKNOWN: Final = "something unknown"
@@ -37,9 +31,8 @@ _UNKNOWN: Final = "something unknown"
 def waits_of(profile: Profile, places: Places) -> Group:
     """Return what the program's tasks wait for, by line.
 
-    The program can do most about waits that it limits itself, by locks, pools and the like: they
-    come first, unless they are small. The wait for a task is left out where that task is the
-    program's own, since what that one waits for is here.
+    The wait for a task is left out where that task is the program's own, since what that one waits
+    for is here.
     """
     lines, others = Gathering(_OTHER), Gathering()
     limiters = {places.number(path): tokens for path, tokens in profile.limiters.items()}
@@ -60,17 +53,14 @@ def waits_of(profile: Profile, places: Places) -> Group:
             sums.add(path, times.idle, places.whom(stack))
             _note_tokens(sums, limiters.get(number))
     whole = lines.total
-    by_time = lines.answers(whole, _told)
-    answers = _limited_first(by_time)
-    order = "" if answers == by_time else _ORDER
     return Group(
         "waits",
         "What is waited for",
         whole,
         "that the program's own code waited",
-        tuple(answers),
+        tuple(lines.answers(whole, _told)),
         tuple(others.answers(whole + others.total, _told_of_others)),
-        " ".join(filter(None, (order, _note(places, whole)))),
+        _note(places, whole),
     )
 
 
@@ -111,12 +101,6 @@ def _what(path: StackPath, place: Place, places: Places) -> str:
     if places.traits[path[place.depth - 1]].is_span or called == last.frame:
         return f"{what} in {package_of(last.frame.file or '')}"
     return f"{called.name} of {package_of(called.file or '')}: {what}"
-
-
-def _limited_first(answers: list[Answer]) -> list[Answer]:
-    most = max((answer.total for answer in answers), default=0)
-    limited = [a for a in answers if a.kind == LIMITED and _PART * a.total >= most]
-    return [*limited, *(answer for answer in answers if answer not in limited)]
 
 
 def _told(sums: Gathered, answer: Answer) -> Answer:

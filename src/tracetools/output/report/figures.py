@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.core.stacks import ROOT
+from tracetools.core.stacks import ALL_WAITING, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -66,7 +66,8 @@ def sum_up(
 ) -> dict[str, Figures]:
     """Return the figures by label.
 
-    The root of tracetools' own stacks is left out: its time is the loop's, not a task's.
+    The root of tracetools' own stacks is left out, and where the loop waits for events: that is no
+    time of a task.
 
     Args:
         tree: a tree.
@@ -91,7 +92,8 @@ def sum_up(
     for node in range(1, len(labels)):
         if below[node] and not _is_repeated(node, labels, tree.parents):
             sums[labels[node]][1] += below[node]
-    sums.pop(ROOT.name, None)
+    for frame in (ROOT, *ALL_WAITING):
+        sums.pop(frame.label, None)
     return {label: Figures(*row) for label, row in sums.items()}
 
 

@@ -242,4 +242,5 @@ def test_tracebacks_have_no_frame_of_ours(recorded, make, arguments, name_call):
     raised_in = []
     recorded(main)
     assert "test_spans.py" in raised_in
-    assert "spans.py" not in raised_in
+    if sys.version_info >= (3, 11):  # before, an error that is raised again has the frame anew
+        assert "spans.py" not in raised_in

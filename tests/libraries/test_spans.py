@@ -25,7 +25,6 @@ from tracetools.libraries.spans import (
     http_method,
     method_of_class,
     spanned,
-    spanned_once,
 )
 from tracetools.recording.current import close_span
 
@@ -106,7 +105,7 @@ def test_a_method_that_calls_the_one_of_its_base_is_one_span(recorded):
             await super().work()
 
     for kind in (Base, Derived):
-        kind.work = spanned_once(named)(kind.work)
+        kind.work = spanned(named, once=True)(kind.work)
 
     async def main():
         await Derived().work()
@@ -220,7 +219,7 @@ def test_only_so_many_names_and_places_are_told_apart(monkeypatch):
     assert len(names._known) <= 3
 
 
-@pytest.mark.parametrize("make", [spanned, spanned_once])
+@pytest.mark.parametrize("make", [spanned, functools.partial(spanned, once=True)])
 def test_a_call_with_a_span_is_still_known_as_a_coroutine_function(make):
     call = make(named)(nothing)
     of = inspect if sys.version_info >= (3, 12) else asyncio
@@ -229,7 +228,7 @@ def test_a_call_with_a_span_is_still_known_as_a_coroutine_function(make):
 
 @pytest.mark.parametrize("name_call", [named, lambda *_: None])
 @pytest.mark.parametrize("arguments", [(1,), (1, 2)])
-@pytest.mark.parametrize("make", [spanned, spanned_once])
+@pytest.mark.parametrize("make", [spanned, functools.partial(spanned, once=True)])
 def test_tracebacks_have_no_frame_of_ours(recorded, make, arguments, name_call):
     async def work(number):
         raise ValueError(number)

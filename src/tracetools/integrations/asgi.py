@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tracetools.core.stacks import Frame
 from tracetools.instruments.stepped import hide_frame
 from tracetools.libraries import registry
-from tracetools.libraries.spans import begin, within
+from tracetools.libraries.spans import call_in_span, frame_of_call
 from tracetools.libraries.starlette import endpoint_frame, method_of, mounted_template
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class TracetoolsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, in a span."""
-        opened = begin(_frame, scope) if scope["type"] in _FIXED else None
+        frame = frame_of_call(_frame, scope) if scope["type"] in _FIXED else None
         try:
-            if opened is None:
+            if frame is None:
                 await self.app(scope, receive, send)
             else:
-                await within(opened, self.app, scope, receive, send)
+                await call_in_span(frame, self.app, scope, receive, send)
         except BaseException as error:
             hide_frame(error)
             raise

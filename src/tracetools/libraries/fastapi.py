@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracetools import compat
 from tracetools.attribution.functions import register_opener
 from tracetools.instruments.stepped import hide_frame
-from tracetools.libraries.spans import Frames, begin, frame_of, within
+from tracetools.libraries.spans import Frames, begin, call_in_span, frame_of, frame_of_call
 from tracetools.libraries.starlette import route_handle
 from tracetools.recording.current import close_span, recorded_loops
 
@@ -217,10 +217,10 @@ class _Leaving:
         return self._manager.__aenter__()
 
     async def __aexit__(self, *error: object) -> Any:
-        opened = None if self._function is None else begin(_frame, self._function)
+        frame = None if self._function is None else frame_of_call(_frame, self._function)
         leave = self._manager.__aexit__
         try:
-            return await (leave(*error) if opened is None else within(opened, leave, *error))
+            return await (leave(*error) if frame is None else call_in_span(frame, leave, *error))
         except BaseException as raised:
             hide_frame(raised)
             raise

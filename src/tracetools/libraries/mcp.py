@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.attribution.awaits import closed_over
-from tracetools.libraries.spans import Frames, Names, frame_of, spanned, spanned_once
+from tracetools.libraries.spans import Frames, Names, frame_of, spanned
 
 if TYPE_CHECKING:
     from tracetools.core.stacks import Frame
@@ -33,11 +33,13 @@ def install_version_1(places: Places) -> None:
 def _install(places: Places, package: str) -> None:
     prompts, resources = f"{package}.prompts.base", f"{package}.resources"
     templates, types = f"{resources}.templates", f"{resources}.types"
-    places.wrap(f"{package}.tools.base", "Tool.run", ("self",), spanned_once(_tool))
-    places.wrap(prompts, "Prompt.render", ("self",), spanned_once(_prompt))
-    places.wrap(templates, "ResourceTemplate.create_resource", ("self",), spanned_once(_template))
+    places.wrap(f"{package}.tools.base", "Tool.run", ("self",), spanned(_tool, once=True))
+    places.wrap(prompts, "Prompt.render", ("self",), spanned(_prompt, once=True))
+    places.wrap(
+        templates, "ResourceTemplate.create_resource", ("self",), spanned(_template, once=True)
+    )
     for kind in ("FunctionResource", "FileResource", "HttpResource", "DirectoryResource"):
-        places.wrap(types, f"{kind}.read", ("self",), spanned_once(_resource))
+        places.wrap(types, f"{kind}.read", ("self",), spanned(_resource, once=True))
 
 
 _frames: Final = Frames()

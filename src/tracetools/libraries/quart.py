@@ -10,7 +10,7 @@ import functools
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.instruments.stepped import hide_frame
-from tracetools.libraries.spans import Frames, LateSpans, frame_of, http_method, spanned_once
+from tracetools.libraries.spans import Frames, LateSpans, frame_of, http_method, spanned
 
 if TYPE_CHECKING:
     from tracetools.core.stacks import Frame
@@ -96,4 +96,4 @@ def _websocket_frame(app: Any, context: Any = None) -> Frame | None:
     return None if websocket is None else _rule_frame(app, websocket, "WebSocket")
 
 
-_dispatch_websocket: Final = spanned_once(_websocket_frame)
+_dispatch_websocket: Final = spanned(_websocket_frame, once=True)

@@ -31,38 +31,47 @@ __all__ = [
     "LateSpans",
     "Names",
     "begin",
+    "call_in_span",
     "frame_of",
+    "frame_of_call",
     "http_method",
     "method_of_class",
     "spanned",
-    "spanned_once",
-    "within",
 ]
 
 _METHODS: Final = ("__init__", "__call__")
 
 
-def spanned(name_call: FrameOf) -> Callable[[Any], Any]:
-    """Return what makes of an async function one with a span around each call."""
+def spanned(name_call: FrameOf, *, once: bool = False) -> Callable[[Any], Any]:
+    """Return what makes of an async function one with a span around each call.
+
+    Args:
+        name_call: finds the frame of the span.
+        once: the functions are methods, and a class and one derived from it may have both. One that
+            calls the other makes one span.
+    """
 
     def replacement(original: Any) -> Any:
         @functools.wraps(original)
         def call(*args: Any, **options: Any) -> Any:
+            frame = None
             try:
-                frame = _named(name_call, args, options) if recorded_loops else None
+                if recorded_loops:
+                    is_inner = once and args and _is_inner(args[0], original.__name__, call)
+                    frame = None if is_inner else frame_of_call(name_call, *args, **options)
                 if frame is None:
                     return original(*args, **options)
             except BaseException as error:
                 hide_frame(error)
                 raise
-            return _call_in_span(frame, original, *args, **options)
+            return call_in_span(frame, original, *args, **options)
 
         return compat.mark_coroutine_function(call)
 
     return replacement
 
 
-async def _call_in_span(frame: Frame, function: Any, /, *args: Any, **options: Any) -> Any:
+async def call_in_span(frame: Frame, function: Any, /, *args: Any, **options: Any) -> Any:
     """Call an async function in a span. What it awaits lies below the span, by the frame of this.
 
     There is one coroutine of ours to a call, and none where there is no span: each costs as much as
@@ -78,60 +87,19 @@ async def _call_in_span(frame: Frame, function: Any, /, *args: Any, **options: A
         close_span(opened)
 
 
-register_opener(_call_in_span.__code__)
+register_opener(call_in_span.__code__)
 
 
-async def within(opened: Opening, function: Any, /, *args: Any, **options: Any) -> Any:
-    """Call an async function, and close a span that was opened for it.
-
-    What the function awaits lies below the span, by the frame of this.
-    """
-    try:
-        return await function(*args, **options)
-    except BaseException as error:
-        hide_frame(error)
-        raise
-    finally:
-        close_span(opened)
-
-
-register_opener(within.__code__)
-
-
-def spanned_once(name_call: FrameOf) -> Callable[[Any], Any]:
-    """Return the same for async methods, where a class and one derived from it may have both.
-
-    One that calls the other makes one span.
-    """
-
-    def replacement(original: Any) -> Any:
-        @functools.wraps(original)
-        def call(self: Any, *args: Any, **options: Any) -> Any:
-            frame = None
-            try:
-                if recorded_loops and _is_first(type(self), original.__name__, call):
-                    frame = _named(name_call, (self, *args), options)
-                if frame is None:
-                    return original(self, *args, **options)
-            except BaseException as error:
-                hide_frame(error)
-                raise
-            return _call_in_span(frame, original, self, *args, **options)
-
-        return compat.mark_coroutine_function(call)
-
-    return replacement
-
-
-def _is_first(kind: type, name: str, method: Any) -> bool:
-    """Whether, of the methods that are made here, a class has this one first."""
+def _is_inner(owner: Any, name: str, method: Any) -> bool:
+    """Whether, of the methods that are made here, the class of an object has another one first."""
+    kind = type(owner)
     if getattr(kind, name, None) is method:
-        return True
+        return False
     for each in kind.__mro__:
         found = vars(each).get(name)
         if getattr(found, "__code__", None) is method.__code__:
-            return found is method
-    return True
+            return found is not method
+    return False
 
 
 class LateSpans:
@@ -192,12 +160,14 @@ def begin(name_call: FrameOf, *args: Any, **options: Any) -> Opening | None:
         BaseException: what a signal handler of the program's raised meanwhile; no span is open
             then. Nothing of our own.
     """
-    frame = _named(name_call, args, options) if recorded_loops else None
+    frame = frame_of_call(name_call, *args, **options)
     return None if frame is None else open_library_span(frame)
 
 
-def _named(name_call: FrameOf, args: tuple[Any, ...], options: dict[str, Any]) -> Frame | None:
-    """Return the frame of the span of a call; None if there is none, or none can be found."""
+def frame_of_call(name_call: FrameOf, /, *args: Any, **options: Any) -> Frame | None:
+    """Return the frame of the span of a call; None if nothing is recorded, or none can be found."""
+    if not recorded_loops:
+        return None
     try:
         return name_call(*args, **options)
     except Exception as error:

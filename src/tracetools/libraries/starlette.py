@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 from tracetools.instruments.stepped import hide_frame
 from tracetools.libraries.spans import (
     Frames,
-    begin,
+    call_in_span,
     frame_of,
+    frame_of_call,
     http_method,
     method_of_class,
-    spanned_once,
-    within,
+    spanned,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ _OF_WEBSOCKETS: Final = ("on_receive", "on_connect", "on_disconnect")
 
 _frames: Final = Frames()
 
-route_handle: Final = spanned_once(_route_frame)
+route_handle: Final = spanned(_route_frame, once=True)
 """Puts a span around the `handle` of a class of routes."""
 
 
@@ -102,12 +102,12 @@ _OUTERMOST: Final = ("", "")
 def _mount_handle(original: Any) -> Any:
     @functools.wraps(original)
     async def handle(self: Any, scope: Any, receive: Any, send: Any) -> Any:
-        opened = begin(_mount_frame, self, scope)
+        frame = frame_of_call(_mount_frame, self, scope)
         mounted = _mounted.set(_below(self, scope))
         try:
-            if opened is None:
+            if frame is None:
                 return await original(self, scope, receive, send)
-            return await within(opened, original, self, scope, receive, send)
+            return await call_in_span(frame, original, self, scope, receive, send)
         except BaseException as error:
             hide_frame(error)
             raise

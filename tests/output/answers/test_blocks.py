@@ -16,6 +16,7 @@ from tests.output.answers.profiles import (
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import KINDS, ROOT, Blocks, Frame
 from tracetools.output.answers.blocks import blocks_of
+from tracetools.output.answers.data import MOST_PATHS
 from tracetools.output.answers.places import Places
 
 
@@ -107,6 +108,13 @@ def test_a_thread_that_holds_the_gil_is_named():
         "No line of the loop is to blame: another thread held the GIL 2 times, for 500 ms in all"
         " and 300 ms at most: crunch (w.py:5)."
     )
+
+
+def test_many_stalls_have_their_heaviest_stacks():
+    paths = [(Frame(KINDS["gil"], ""), Frame(f"thread {n}", "")) for n in range(9)]
+    stalls = {path: Blocks(1, n * MS, n * MS, gil=n * MS) for n, path in enumerate(paths, 1)}
+    (answer,) = blocks(Profile(duration=10**9, stalls=stalls, blocking_threshold=MS)).answers
+    assert answer.paths == tuple(reversed(paths[-MOST_PATHS:]))
 
 
 def test_without_a_threshold_blocking_steps_were_not_counted():

@@ -10,7 +10,7 @@ TRAITS = TraitsOfFrames(kinds_of(ORIGINS))
 
 def test_functions_of_the_program_and_of_libraries():
     own, library = TRAITS[REPORT], TRAITS[ROUTER]
-    assert (own.kind, own.is_own, own.is_caller, own.is_folded) == ("own", True, True, False)
+    assert (own.is_own, own.is_caller, own.is_folded) == (True, True, False)
     assert (own.package, own.is_of_others) == ("", False)
     assert (library.is_own, library.is_caller, library.is_folded) == (False, False, True)
     assert (library.package, library.is_of_others) == ("starlette", True)

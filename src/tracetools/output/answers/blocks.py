@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.stacks import HOLDS_THE_GIL, KINDS, Blocks, StackPath
-from tracetools.output.answers.data import Answer, Group
+from tracetools.output.answers.data import MOST_PATHS, Answer, Group
 from tracetools.output.answers.gathering import Gathering, ordered, part_of
 from tracetools.output.answers.places import Place, in_import
 from tracetools.output.answers.words import at_line, for_whom, times
@@ -159,7 +159,7 @@ def _stalls(
         max=most,
         count=count,
         share=part_of(total, profile.duration),
-        paths=tuple(_heaviest(found)),
+        paths=tuple(_heaviest(found))[:MOST_PATHS],
         sentence=f"No line of the loop is to blame: {KINDS[name]} {times(count, total, most)}"
         f"{where}{f' ({end.location})' if end else ''}.",
         is_own=False,

@@ -26,7 +26,6 @@ class Traits(NamedTuple):
 
     Attributes:
         frame: the frame.
-        kind: what kind of frame it is.
         is_own: whether it is a place of the program's own.
         is_folded: whether it is a library's, or Python's.
         is_caller: whether libraries are called for it.
@@ -45,7 +44,6 @@ class Traits(NamedTuple):
     """
 
     frame: Frame
-    kind: FrameKind
     is_own: bool
     is_folded: bool
     is_caller: bool
@@ -84,7 +82,6 @@ class TraitsOfFrames(dict["Frame", Traits]):
         is_await = what != frame.name
         self[frame] = found = Traits(
             frame,
-            kind,
             is_own=kind == "own" or (kind == "span" and bool(frame.file) and not is_of_others),
             is_folded=is_folded,
             is_caller=kind in CALLERS,

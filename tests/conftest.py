@@ -84,6 +84,16 @@ def nothing_survives():
     assert {what: found for what, found in left.items() if found} == {}
 
 
+@pytest.fixture
+def no_collections():
+    """Collect no garbage, where a test plays the collector: it never runs within itself."""
+    enabled = gc.isenabled()
+    gc.disable()
+    yield
+    if enabled:
+        gc.enable()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def programs_hear_signals():
     """Let SIGINT and SIGHUP end the programs that tests start, as they do by default.

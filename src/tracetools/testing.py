@@ -5,6 +5,7 @@ The project's own core is tested with nothing else.
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 from tracetools.core.garbage import begin_collection, end_collection
@@ -114,9 +115,13 @@ class ScriptedLoop:
 
     def collect(self, nanoseconds: int, generation: int = 2) -> None:
         """Let a collection of garbage strike whatever goes on, for so long."""
+        enabled = gc.isenabled()
+        gc.disable()  # a real one would end it
         begin_collection(self.loop, self.clock())
         self.tick(nanoseconds)
         end_collection(self.loop, generation, self.clock())
+        if enabled:
+            gc.enable()
 
     def pause(self) -> None:
         """Let the loop stand still, between two steps."""

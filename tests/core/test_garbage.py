@@ -10,6 +10,8 @@ from tracetools.core.garbage import begin_collection, end_collection
 from tracetools.core.stacks import COLLECTIONS, WAITING, Frame, StackTree, Times
 from tracetools.testing import ScriptedLoop
 
+pytestmark = pytest.mark.usefixtures("no_collections")
+
 OLD, YOUNG = COLLECTIONS[2].name, COLLECTIONS[0].name
 
 

@@ -876,6 +876,7 @@ def test_a_collection_that_strikes_the_end_of_a_loop_is_within_its_duration():
 
 
 @pytest.mark.parametrize("act", ["end_loop", "pause_loop"])
+@pytest.mark.usefixtures("no_collections")
 def test_a_collection_may_strike_anywhere_as_a_loop_ends(act):
     for call in itertools.count():
         clock = FakeClock()
@@ -961,43 +962,92 @@ def _closes(recorder, loop, clock):
     recorder.close()
 
 
+ACTS = [
+    _spawns,
+    _exits,
+    _opens_and_closes,
+    _works_elsewhere,
+    _steps,
+    _waits,
+    _calls_back,
+    _pauses_and_resumes,
+    _begins_another,
+    _profiles,
+    _closes,
+]
+
+
+@pytest.mark.usefixtures("no_collections")
 @pytest.mark.parametrize("later", [0, 10], ids=["at once", "later"])
-@pytest.mark.parametrize(
-    "act",
-    [
-        _spawns,
-        _exits,
-        _opens_and_closes,
-        _works_elsewhere,
-        _steps,
-        _waits,
-        _calls_back,
-        _pauses_and_resumes,
-        _begins_another,
-        _profiles,
-        _closes,
-    ],
-)
+@pytest.mark.parametrize("act", ACTS)
 def test_a_collection_may_strike_anywhere_in_an_act(act, later):
     for call in itertools.count():
-        clock = FakeClock()
-        recorder, begun = Recorder(clock=clock), clock()
-        loop = recorder.begin_loop()
-        task = loop.spawn(loop.tree.root, Frame("task"), clock())
-        task.begin_step(clock())
-        clock.tick(10)
+        clock, recorder, loop = loop_in_a_step()
         struck = strike_at_call(call, loop, clock, act, recorder, loop, clock)
         clock.tick(later)
-        recorder.profile().check()
-        recorder.end_loop(loop, clock())
-        profile = recorder.profile()
-        profile.check()
-        assert min(times.busy for times in profile.stacks.values()) >= 0
-        if act not in (_begins_another, _closes):
-            assert profile.duration == clock() - begun
+        check_all_time(recorder, loop, clock, act)
         if not struck:
             break
     assert call > 5
+
+
+@pytest.mark.usefixtures("no_collections")
+@pytest.mark.parametrize("act", ACTS)
+def test_a_collection_may_strike_when_an_act_makes_objects(act):
+    for count in itertools.count(1):
+        clock, recorder, loop = loop_in_a_step()
+        struck = strike_after_objects(count, clock, act, recorder, loop, clock)
+        check_all_time(recorder, loop, clock, act)
+        if not struck:
+            break
+
+
+def loop_in_a_step():
+    """Return a clock, a recorder and its loop, which is in a step of a task."""
+    clock = FakeClock()
+    recorder = Recorder(clock=clock)
+    loop = recorder.begin_loop()
+    task = loop.spawn(loop.tree.root, Frame("task"), clock())
+    task.begin_step(clock())
+    clock.tick(10)
+    return clock, recorder, loop
+
+
+def check_all_time(recorder, loop, clock, act):
+    """Check that a recording which began at 0 and ends now has all time up to now."""
+    recorder.profile().check()
+    recorder.end_loop(loop, clock())
+    profile = recorder.profile()
+    profile.check()
+    if act not in (_begins_another, _closes):
+        assert profile.duration == clock() - FakeClock()()
+    recorder.close()
+
+
+def strike_after_objects(count, clock, act, *arguments):
+    """Call a function; let real collections, of 100 each, strike after each so many new objects.
+
+    Return whether any did.
+    """
+    struck = []
+
+    def take_time(phase, _):
+        if phase == "start":
+            clock.tick(100)
+            struck.append(phase)
+
+    thresholds = gc.get_threshold()
+    gc.collect(0)  # from now on objects are counted
+    gc.callbacks.append(take_time)  # after the recorder's own
+    gc.set_threshold(count, 1000, 1000)
+    gc.enable()
+    try:
+        act(*arguments)
+    finally:
+        gc.disable()
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(take_time)
+    return bool(struck)
 
 
 def strike_at_call(number, loop, clock, act, *arguments):

@@ -144,9 +144,17 @@ static PyObject *
 task_get_closed(TaskSteps *self, void *Py_UNUSED(closure))
 {
     if (self->closed == NULL) {
-        self->closed = PyDict_New();
+        PyObject *made = PyDict_New(); /* it may collect garbage, which may need the dict as well */
+        if (made == NULL) {
+            return NULL;
+        }
+        if (self->closed == NULL) {
+            self->closed = made;
+        } else {
+            Py_DECREF(made);
+        }
     }
-    Py_XINCREF(self->closed);
+    Py_INCREF(self->closed);
     return self->closed;
 }
 

@@ -53,9 +53,16 @@ class _Level:
         self._opened: Opening | None = None
         self.next: Any = None
 
-    def take(self) -> Any:
-        """Return what FastAPI knows of the dependency that is solved next."""
-        return next(self._rest, None)
+    def expect(self, dependant: Any) -> bool:
+        """Expect the call of the dependency that is solved now; return if the cache tells of it.
+
+        If its arguments are wrong, it is not called. Then the cache is not asked before the next.
+        """
+        self.close()
+        known = next(self._rest, None)
+        asks_cache = known is None or known.use_cache
+        self.next = dependant.call if asks_cache else None
+        return bool(asks_cache)
 
     def open(self, function: Any) -> None:
         """Open the span of a dependency that is called now."""
@@ -99,6 +106,9 @@ def _solve_dependencies(original: Any) -> Any:
         try:
             cache = options.get("dependency_cache")
             if type(cache) is _Cache and cache.levels:
+                dependant = options["dependant"]
+                if cache.levels[-1].expect(dependant) and not dependant.dependencies:
+                    return original(*args, **options)
                 return _solve_one(cache, original, options)
             if cache is None and recorded_loops and _has_any(options.get("dependant")):
                 options["dependency_cache"] = cache = _Cache()
@@ -136,28 +146,22 @@ register_opener(_solve_all.__code__)
 async def _solve_one(cache: _Cache, original: Any, options: dict[str, Any]) -> Any:
     """Solve the dependencies of a dependency, which is called next."""
     outer, dependant = cache.levels[-1], options["dependant"]
-    outer.close()
-    outer.next = None
-    known = outer.take()
+    asks_cache, outer.next = outer.next is not None, None
+    inner = _Level(dependant)
+    cache.levels.append(inner)
     try:
-        if dependant.dependencies:
-            inner = _Level(dependant)
-            cache.levels.append(inner)
-            try:
-                result = await original(**options)
-            finally:
-                cache.levels.pop()
-                inner.close()
-        else:
-            result = await original(**options)
+        result = await original(**options)
     except BaseException as error:
         hide_frame(error)
         raise
+    finally:
+        cache.levels.pop()
+        inner.close()
     if _has_errors(result):
         return result
-    if known is None or known.use_cache:
+    if asks_cache:
         outer.next = dependant.call
-    else:  # the cache is not asked
+    else:
         outer.open(dependant.call)
     return result
 

@@ -44,7 +44,8 @@ def install(places: Places) -> None:
 
 
 def _route_frame(route: Any, scope: Any, *_: Any, **__: Any) -> Frame:
-    path = _path_in_included_router(route, scope) or route.path
+    path = _path_in_included_router(route, scope) if "fastapi" in scope else None
+    path = path or route.path
     method, prefix = method_of(scope), mounted_template(scope)
     frames = _frames.of(route)
     key = (method, prefix, path)

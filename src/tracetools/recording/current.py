@@ -136,6 +136,8 @@ def open_library_span(frame: Frame) -> Opening | None:
 
     If none does, whoever opens it was put there by hand: then it is for all.
     """
+    if len(recorders) < 2:
+        return open_span(frame)
     known = tuple(recorders)
     showing = [owner for owner in known if owner.shows_libraries]
     if not showing or len(showing) == len(known):

@@ -136,7 +136,7 @@ def open_library_span(frame: Frame) -> Opening | None:
 
     If none does, whoever opens it was put there by hand: then it is for all.
     """
-    if len(recorders) < 2:
+    if len(recorders) <= 1:
         return open_span(frame)
     known = tuple(recorders)
     showing = [owner for owner in known if owner.shows_libraries]

@@ -29,7 +29,7 @@ MARKS = {
     "output/": "edges",
     "test_public.py": "edges",
     "test_testing.py": "edges",
-    "commands/test_child_processes.py": "once",
+    "commands/running/test_child_processes.py": "once",
     "commands/test_completion.py": "once",
     "libraries/test_mcp.py": "once",
     "libraries/test_quart.py": "once",

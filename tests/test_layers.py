@@ -114,6 +114,22 @@ def test_output_imports_nothing_of_ours_but_itself_the_core_and_the_guest(name):
     assert others == set()
 
 
+ROOMS_OF_COMMANDS = ["terminal", "files", "running"]
+"""From the lowest to the highest; the commands themselves are above them."""
+
+
+def test_commands_use_their_rooms_and_rooms_those_below():
+    def height(name: str) -> int:
+        inner = name.split(".")[1:-1]
+        return ROOMS_OF_COMMANDS.index(inner[0]) if inner else len(ROOMS_OF_COMMANDS)
+
+    arrows = {arrow for arrow in ARROWS if set(map(room, arrow)) == {"commands"}}
+    allowed = {("commands.running.startup", "commands.run")}  # a process that goes on with it
+    shared = {"commands", "commands.values"}
+    wrong = {(importer, found) for importer, found in arrows if height(importer) < height(found)}
+    assert {arrow for arrow in wrong - allowed if arrow[1] not in shared} == set()
+
+
 @pytest.mark.parametrize("name", in_rooms("demo"))
 def test_the_demo_uses_tracetools_as_any_program_does(name):
     assert {room(found) for found in HOUSE.arrows[name]} <= {"demo", "__init__"}
@@ -163,9 +179,9 @@ def test_what_the_face_imports_late_comes_from_where_types_say():
 
 TESTED_ELSEWHERE = {
     "__main__": "commands/test_main.py: the command line, from the outside",
-    "commands.start_on_path.sitecustomize": "commands/test_startup.py: in processes of their own",
+    "commands.running.start_on_path.sitecustomize": "commands/running/test_startup.py",
     "commands.completion_scripts": "commands/test_completion.py: in the shells",
-    "commands.run_recording": "commands/test_run.py: in processes of their own",
+    "commands.running.recording": "commands/test_run.py: in processes of their own",
     "core.errors": "test_public.py: names only",
     "core.steps": "core/test_accounting.py: the accounts that are made of them",
     "integrations.pytest_names": "integrations/test_pytest_plugin.py: names only",

@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _in_one_line(error: TracetoolsError) -> str:
     """Return what an error says; names of files and frames in it cannot move the cursor."""
-    from tracetools.commands.terminal import printable  # noqa: PLC0415  # takes a while
+    from tracetools.commands.terminal.screen import printable  # noqa: PLC0415  # takes a while
 
     return printable(" ".join(str(error).splitlines()))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.commands.drawings import PROFILE, write_files
-from tests.commands.running import run_command
+from tests.commands.starting import run_command
 from tracetools.__main__ import main
 from tracetools.output.formats.profile_json import read_profile
 from tracetools.output.formats.reading import read

@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.commands.running import run_command, start_command
+from tests.commands.starting import run_command, start_command
 from tracetools import FlamegraphInstrument, StackFileError
 from tracetools.__main__ import main
 from tracetools.commands import demo

@@ -10,7 +10,7 @@ from importlib import metadata
 import pytest
 import trio
 
-from tests.commands.running import run_command, start_command
+from tests.commands.starting import run_command, start_command
 from tracetools import TracetoolsError, __main__
 from tracetools.__main__ import main
 

@@ -1,6 +1,8 @@
-"""The commands of the command line, one module each, and what several of them share.
+"""The commands of the command line, one module each: what each takes.
 
-A command is a module with `SUMMARY`, `add_options` and `run`, listed in `tracetools.__main__`.
+A command is a module with `SUMMARY`, `add_options` and `run`, listed in `tracetools.__main__`. What
+`run` does is in `running`; what the others do with files, in `files`; what a terminal shows, in
+`terminal`.
 """
 
 from tracetools.core.errors import TracetoolsError

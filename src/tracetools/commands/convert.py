@@ -51,14 +51,14 @@ def run(given: argparse.Namespace) -> int:
     Raises:
         CommandError, StackFileError, NoStacksError: a file cannot be read or written.
     """
-    from tracetools.commands.inputs import (
+    from tracetools.commands.files.inputs import (
         described,
         lens_of,
         read_input,
         say,
         source_of,
     )
-    from tracetools.commands.targets import check_target, format_of_target
+    from tracetools.commands.files.targets import check_target, format_of_target
     from tracetools.core.profile import Profile
     from tracetools.output.formats.writing import write
     from tracetools.output.merging import stacks_of

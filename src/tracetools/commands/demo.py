@@ -8,7 +8,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tracetools.commands import CommandError, summary, tables, values
+from tracetools.commands import CommandError, values
+from tracetools.commands.terminal import summary, tables
 from tracetools.core.profile import LENSES
 from tracetools.output.formats.names import with_suffix
 
@@ -103,7 +104,7 @@ def _unlogged() -> Iterator[None]:
 
 def _write(profile: Profile, options: argparse.Namespace) -> list[Path]:
     """Write the profile and the report beside the stack file, and return all three."""
-    from tracetools.commands.run_formats import FORMATS, Look  # not before the run
+    from tracetools.commands.running.formats import FORMATS, Look  # not before the run
 
     stack_file = with_suffix(Path(options.output).absolute(), ".folded")
     written = [with_suffix(stack_file, suffix) for suffix in (".profile.json", ".folded", ".html")]

@@ -1,4 +1,4 @@
-"""`tracetools diff`: its flags. `comparing` does what they ask for."""
+"""`tracetools diff`: its flags. `files.comparing` does what they ask for."""
 
 from __future__ import annotations
 
@@ -92,6 +92,6 @@ def run(given: argparse.Namespace) -> int:
         CommandError, StackFileError, NoStacksError, GraphFileError: a file cannot be read or
             written, or the two cannot be compared.
     """
-    from tracetools.commands.comparing import compare  # `--help` does not need it
+    from tracetools.commands.files.comparing import compare  # `--help` does not need it
 
     return compare(given)

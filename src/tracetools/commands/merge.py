@@ -46,8 +46,8 @@ def run(given: argparse.Namespace) -> int:
         CommandError, StackFileError, NoStacksError: a file cannot be read or written, or the files
             do not add up.
     """
-    from tracetools.commands.inputs import lens_of, read_input, say, source_of
-    from tracetools.commands.targets import check_target, format_of_target
+    from tracetools.commands.files.inputs import lens_of, read_input, say, source_of
+    from tracetools.commands.files.targets import check_target, format_of_target
     from tracetools.core.profile import Profile
     from tracetools.output.formats.writing import write
     from tracetools.output.merging import Merger

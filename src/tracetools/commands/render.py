@@ -1,4 +1,4 @@
-"""`tracetools render`: its flags. `drawing` does what they ask for."""
+"""`tracetools render`: its flags. `files.drawing` does what they ask for."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def run(given: argparse.Namespace) -> int:
         CommandError: the options make no sense together.
         StackFileError, NoStacksError, GraphFileError: a file cannot be read or written.
     """
-    from tracetools.commands.drawing import draw  # `--help` does not need it
+    from tracetools.commands.files.drawing import draw  # `--help` does not need it
 
     flags = {name: getattr(given, name) for name in _FLAGS}
     chosen = {name: value for name, value in flags.items() if value is not None}

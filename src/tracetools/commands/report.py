@@ -1,4 +1,4 @@
-"""`tracetools report`: its flags. `reporting` does what they ask for."""
+"""`tracetools report`: its flags. `files.reporting` does what they ask for."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def run(given: argparse.Namespace) -> int:
         CommandError: the files do not add up, or nothing is left of them.
         StackFileError, NoStacksError: a file cannot be read, or makes no sense.
     """
-    from tracetools.commands.reporting import report  # `--help` does not need it
+    from tracetools.commands.files.reporting import report  # `--help` does not need it
 
     print(report(given))  # what it is for
     return 0

@@ -9,15 +9,15 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tracetools.commands.interpreter import start_again, take_off
-from tracetools.commands.program import find_program, is_path_safe
-from tracetools.commands.run_options import add_options, split
-from tracetools.commands.run_recording import ProgramRecording
+from tracetools.commands.running.interpreter import start_again, take_off
+from tracetools.commands.running.options import add_options, split
+from tracetools.commands.running.program import find_program, is_path_safe
+from tracetools.commands.running.recording import ProgramRecording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tracetools.commands.family import Family
+    from tracetools.commands.running.family import Family
 
 __all__ = ["SUMMARY", "add_options", "run", "split"]
 

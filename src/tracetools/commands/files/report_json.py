@@ -1,0 +1,140 @@
+"""The JSON of `tracetools report --json`. Its keys stay the same from version to version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from tracetools.output.answers.of_profile import answers_of
+from tracetools.output.answers.source import lines_of
+from tracetools.output.lints import find_lints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracetools.commands.terminal.stack_rows import Row
+    from tracetools.core.profile import Profile
+    from tracetools.core.stacks import StackPath
+    from tracetools.output.answers.data import Answer, Group
+
+__all__ = ["VERSION", "about_json", "answers_json"]
+
+VERSION: Final = 1
+
+
+def about_json(profile: Profile, *, unit: str, is_profile: bool) -> dict[str, Any]:
+    """Return what was recorded, the totals and both laws.
+
+    - ``tracetools-report``: 1, the version of these keys.
+    - ``kind``: ``profile`` or ``stacks``.
+    - ``unit``: of all amounts: ``ns``, or what folded stacks count, such as ``samples``.
+    - ``programs``, ``backends``, ``pythons``, ``start``: what ran, and when (nanoseconds since the
+      Unix epoch).
+    - ``totals``: ``duration``, ``busy``, ``own`` (of the loop), ``waiting`` (of the loop),
+      ``task_time``, ``idle``, ``scheduled``, ``thread_time``, ``runs``, ``merged``, ``samples``.
+    - ``laws``: ``loop`` and ``tasks``, each with ``parts``, ``whole`` and ``holds``.
+    """
+    return {
+        "tracetools-report": VERSION,
+        "kind": "profile" if is_profile else "stacks",
+        "unit": unit,
+        "programs": [*profile.programs],
+        "backends": [*profile.backends],
+        "pythons": [*profile.pythons],
+        "start": profile.start,
+        "totals": _totals(profile),
+        "laws": _laws(profile),
+    }
+
+
+def answers_json(profile: Profile, rows: Iterable[Row]) -> dict[str, Any]:
+    """Return the answers, the lints and the table; of the stacks that a filter has left.
+
+    - ``answers``: ``blocks``, ``waits``, ``computes`` and ``late``, each with ``heading``,
+      ``whole``, ``of_what``, ``note``, and the lists ``answers`` and ``quiet``. An answer has
+      ``kind``, ``file``, ``line``, ``function``, ``what``, ``for_whom``, ``total``, ``max``,
+      ``count``, ``share``, ``is_own``, ``sentence`` and ``stacks``, the heaviest of them.
+    - ``lints``: a list, each with ``kind``, ``finding``, ``why``, ``remedy``, ``weight``,
+      ``stack``.
+    - ``table``: a list of rows with ``frame``, ``file``, ``line``, ``total``, ``self``, ``idle``,
+      ``scheduled``, ``thread``, ``steps`` and ``entries``.
+    """
+    answers = answers_of(profile, lines_of(profile))
+    return {
+        "answers": {group.name: _group(group) for group in answers},
+        "lints": _lints(profile),
+        "table": [_row(row) for row in rows],
+    }
+
+
+def _totals(profile: Profile) -> dict[str, int]:
+    return {
+        "duration": profile.duration,
+        "busy": profile.busy,
+        "own": profile.own,
+        "waiting": profile.waiting,
+        "task_time": profile.task_time,
+        "idle": sum(times.idle for times in profile.stacks.values()),
+        "scheduled": sum(times.scheduled for times in profile.stacks.values()),
+        "thread_time": profile.thread_time,
+        "runs": profile.runs,
+        "merged": profile.merged,
+        "samples": profile.samples,
+    }
+
+
+def _laws(profile: Profile) -> dict[str, Any]:
+    waited = sum(times.idle + times.scheduled for times in profile.stacks.values())
+    return {
+        "loop": _law([profile.busy, profile.own], profile.duration),
+        "tasks": _law([profile.busy, waited], profile.task_time),
+    }
+
+
+def _law(parts: list[int], whole: int) -> dict[str, Any]:
+    return {"parts": parts, "whole": whole, "holds": sum(parts) == whole}
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "heading": group.heading,
+        "whole": group.whole,
+        "of_what": group.of_what,
+        "note": group.note,
+        "answers": [_answer(answer) for answer in group.answers],
+        "quiet": [_answer(answer) for answer in group.quiet],
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    names = ("kind", "file", "line", "function", "what", "total", "max", "count", "share")
+    return {
+        **{name: getattr(answer, name) for name in names},
+        "for_whom": [*answer.for_whom],
+        "is_own": answer.is_own,
+        "sentence": answer.sentence,
+        "stacks": [_stack(path) for path in answer.paths],
+    }
+
+
+def _lints(profile: Profile) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": lint.kind,
+            "finding": lint.finding,
+            "why": lint.why,
+            "remedy": lint.remedy,
+            "weight": lint.weight,
+            "stack": None if lint.path is None else _stack(lint.path),
+        }
+        for lint in find_lints(profile).shown
+    ]
+
+
+def _row(row: Row) -> dict[str, Any]:
+    frame, *numbers = row
+    named = dict(zip(row._fields[1:], numbers, strict=True))
+    return {"frame": frame.name, "file": frame.file or None, "line": frame.line, **named}
+
+
+def _stack(path: StackPath) -> list[str]:
+    return [frame.label for frame in path]

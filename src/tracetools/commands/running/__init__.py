@@ -1,0 +1,1 @@
+"""What `tracetools run` does: runs a program in this process, records it and its processes."""

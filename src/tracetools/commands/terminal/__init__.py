@@ -1,0 +1,1 @@
+"""Profiles and their answers as text on a terminal, and what terminals can show."""

@@ -1,0 +1,65 @@
+"""Which words are options of `tracetools run`, and what they are by default."""
+
+import argparse
+
+import pytest
+
+from tracetools.commands.running import options
+from tracetools.core.native import native
+
+
+def parsed(*words):
+    parser = argparse.ArgumentParser()
+    options.add_options(parser)
+    return parser.parse_args(words)
+
+
+def test_functions_and_scheduled_time_are_recorded_unless_switched_off():
+    assert parsed().scheduled is True
+    assert parsed().functions is (native is not None)
+    off = parsed("--no-functions", "--no-scheduled")
+    assert (off.functions, off.scheduled) == (False, False)
+    assert parsed("--functions").functions is True
+
+
+def test_outputs_are_collected():
+    assert parsed().output is None
+    assert parsed("-o", "a", "--output=b.svg").output == ["a", "b.svg"]
+
+
+@pytest.mark.parametrize(
+    ("word", "is_ours"),
+    [
+        ("-o", True),
+        ("--output", True),
+        ("--output=x", True),
+        ("--functions", True),
+        ("--no-functions", True),
+        ("--lens", True),
+        ("-q", True),
+        ("-ox", False),
+        ("--out", False),
+        ("--no-lens", False),
+        ("--port", False),
+        ("-m", False),
+        ("o", False),
+    ],
+)
+def test_an_option_is_ours_if_it_is_spelled_in_full(word, is_ours):
+    assert options.is_ours(word) == is_ours
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--max-stacks", "0"], "'0' is no whole number from 1 up"),
+        (["--max-depth", "deep"], "'deep' is no whole number from 1 up"),
+        (["--blocking", "soon"], "'soon' is no number of seconds"),
+        (["--blocking", "nan"], "blocking is a number of seconds from"),
+    ],
+)
+def test_values_that_make_no_sense_are_refused_in_words(words, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        parsed(*words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

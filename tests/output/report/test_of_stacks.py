@@ -1,5 +1,7 @@
 """Reports of folded stacks: of tracetools' own and of any others."""
 
+import pytest
+
 from tests.output.page_reading import Page
 from tests.output.report.reading import cells, headings
 from tracetools.output.flamegraph.options import GraphOptions
@@ -63,6 +65,40 @@ def test_a_file_without_stacks_has_no_graph():
 def test_counts_of_our_own_stacks_are_microseconds():
     report = make_report({"own": {("all-spans", "a"): 1}}, GraphOptions())
     assert report.table.columns[0].show(1_500) == "1.5 ms"
+
+
+def test_stacks_of_time_have_answers():
+    stacks = {
+        ("all-spans", "GET / (app.py:3)", "compute (app.py:9)"): 2_000_000,
+        ("all-spans", "GET / (app.py:3)", "await Lock.acquire (app.py:5)"): 1_000_000,
+    }
+    blocks, waits, computes, late = make_report({"own": stacks}, GraphOptions()).answers
+    [computed], [waited] = computes.entries, waits.entries
+    assert (computed.amount, computed.function, computed.location) == ("2 s", "compute", "app.py:9")
+    assert computed.frame == "compute (app.py:9)"
+    assert (waited.amount, waited.location) == ("1 s", "app.py:5")
+    assert not blocks.entries
+    assert not late.entries
+
+
+def test_a_factor_holds_for_answers_as_for_graphs():
+    stacks = {("all-spans", "compute (app.py:9)"): 1_000}
+    report = make_report({"own": stacks}, GraphOptions(factor=2))
+    assert [entry.amount for entry in report.answers[2].entries] == ["2 ms"]
+
+
+@pytest.mark.parametrize(
+    ("graphs", "options"),
+    [
+        ({"a": {("other", "compute"): 1}}, GraphOptions()),
+        ({"a": {("all-spans", "compute"): 1}}, GraphOptions(count_name="bytes")),
+        ({"a": {("all-spans", "a"): 1}, "b": {("all-spans", "a"): 1}}, GraphOptions()),
+        ({"a": {("all-spans", f"{n}"): 1 for n in range(10_001)}}, GraphOptions()),
+    ],
+    ids=["samples", "bytes", "several files", "many stacks"],
+)
+def test_no_other_stacks_have_answers(graphs, options):
+    assert make_report(graphs, options).answers == ()
 
 
 def test_the_title_is_the_names_unless_one_is_given():

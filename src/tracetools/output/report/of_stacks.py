@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
 from tracetools.core.stacks import ROOT
+from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_stacks
 from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
 from tracetools.output.flamegraph.marks import NO_MARKS
+from tracetools.output.formats.content import PER_NANOSECOND
 from tracetools.output.formats.folded import SEPARATOR
+from tracetools.output.frame_kinds import frame_of_label, kinds_by_guess
+from tracetools.output.report.answering import answer_groups
 from tracetools.output.report.figures import Column, Figures, make_table
 from tracetools.output.report.lenses import (
     Variant,
@@ -22,13 +27,16 @@ from tracetools.output.report.lenses import (
 from tracetools.output.report.packed_folding import PackedFolding
 from tracetools.output.report.page import Report, write_page
 from tracetools.output.report.pictures import PackedStacks
+from tracetools.output.report.transforms import own_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from tracetools.core.profile import Lens
+    from tracetools.core.stacks import Frame, StackPath
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.frame_kinds import FrameKind
+    from tracetools.output.report.answering import EntryGroup
     from tracetools.output.report.figures import Table
     from tracetools.output.report.page import Graph
 
@@ -40,13 +48,18 @@ _LEAVES: Final[tuple[tuple[Lens, bytes], ...]] = (
 )
 _ROOT: Final = ROOT.label.encode()
 
+_MOST_ANSWERED: Final = 10_000
+"""Of how many stacks a page has the answers: as many as a recording has. They need all stacks as
+paths, which the graphs and the table do without."""
+
 
 def report_of_stacks(graphs: Mapping[str, Packed], options: GraphOptions) -> str:
     """Return the page of packed stacks, one graph for each name.
 
     If there is only one and it has leaves ``[idle]`` or ``[scheduled]``, it is of the lens
-    ``task``, and the page shows all four lenses. Counts are positive, and there is at least one
-    stack. Without a title in the options, the title is the names.
+    ``task``, and the page shows all four lenses. If its counts are time, it opens with the answers,
+    unless there are more than 10,000 stacks. Counts are positive, and there is at least one stack.
+    Without a title in the options, the title is the names.
     """
     return write_page(
         make_report(graphs, options), nonce=options.nonce, no_javascript=options.no_javascript
@@ -63,10 +76,34 @@ def make_report(graphs: Mapping[str, Packed], options: GraphOptions) -> Report:
     about = [("Stacks", f"{sum(map(len, graphs.values())):,}")]
     return Report(
         title=", ".join(graphs) if options.title is None else options.title,
+        answers=_answers([*graphs.values()], options),
         graphs=_plain(read, options) if of_states is None else _by_state(of_states, options),
         table=_table(read.values(), options),
         metadata=[*about, *([("Notes", options.notes)] if options.notes else [])],
     )
+
+
+def _answers(graphs: Sequence[Packed], options: GraphOptions) -> Sequence[EntryGroup]:
+    """Return the answers of a graph of time, unless it has too many stacks."""
+    unit = options.count_name or ""
+    unit = _LONG.get(unit, unit)
+    if len(graphs) != 1 or unit not in PER_NANOSECOND or len(graphs[0]) > _MOST_ANSWERED:
+        return ()
+    frames: dict[bytes, Frame] = {}
+    stacks: dict[StackPath, int] = {}
+    for packed, count in graphs[0]:
+        labels = packed.split(SEPARATOR)
+        for label in labels:
+            if label not in frames:
+                frames[label] = frame_of_label(label.decode())
+        path = tuple([frames[label] for label in labels])
+        stacks[path] = stacks.get(path, 0) + round(options.factor * count * PER_NANOSECOND[unit])
+    profile = profile_of_stacks(stacks)
+    own = partial(own_first, kind_of=kinds_by_guess())
+    return answer_groups(answers_of_stacks(profile), profile, own)
+
+
+_LONG: Final = {"ns": "nanoseconds", "µs": "microseconds"}
 
 
 class _Stacks:

@@ -59,6 +59,7 @@ def run(given: argparse.Namespace) -> int:
         source_of,
     )
     from tracetools.commands.files.targets import check_target, format_of_target
+    from tracetools.commands.terminal.progress import pulse
     from tracetools.core.profile import Profile
     from tracetools.output.formats.writing import write
     from tracetools.output.merging import stacks_of
@@ -70,7 +71,8 @@ def run(given: argparse.Namespace) -> int:
     is_one_lens = target in ("folded", "pstats")
     if is_one_lens:
         stacks_of(content, lens, source_of(given.input))  # which says so if there are none
-    write(given.output, content.content, lens=lens, unit=content.unit)
+    with pulse(f"writing {given.output}"):
+        write(given.output, content.content, lens=lens, unit=content.unit)
     shown = f", with {lens} time" if isinstance(content.content, Profile) and is_one_lens else ""
     say(f"wrote {given.output} from {described(content)}{shown}")
     return 0

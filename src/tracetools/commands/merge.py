@@ -48,6 +48,7 @@ def run(given: argparse.Namespace) -> int:
     """
     from tracetools.commands.files.inputs import lens_of, read_input, say, source_of
     from tracetools.commands.files.targets import check_target, format_of_target
+    from tracetools.commands.terminal.progress import pulse
     from tracetools.core.profile import Profile
     from tracetools.output.formats.writing import write
     from tracetools.output.merging import Merger
@@ -63,6 +64,7 @@ def run(given: argparse.Namespace) -> int:
     for note in merger.notes:
         say(note)
     merged = merger.result()
-    write(given.output, merged.content, lens=merger.lens, unit=merged.unit)
+    with pulse(f"writing {given.output}"):
+        write(given.output, merged.content, lens=merger.lens, unit=merged.unit)
     say(f"wrote {given.output}: {merged.description} of {len(given.files)} files")
     return 0

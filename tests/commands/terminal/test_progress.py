@@ -2,8 +2,10 @@
 
 import io
 
+import pytest
+
 from tracetools.commands.terminal import progress as module
-from tracetools.commands.terminal.progress import Progress, progress
+from tracetools.commands.terminal.progress import Progress, Pulse, progress, pulse
 
 
 class Bar:
@@ -61,10 +63,71 @@ def test_a_file_advances_by_what_is_read_of_it():
     assert bars[0].said[1:] == [6]
 
 
+class Timer:
+    """One whose time comes when a test says so."""
+
+    def __init__(self, seconds, call):
+        self.seconds, self.call = seconds, call
+        self.said = []
+
+    def start(self):
+        self.said.append("start")
+
+    def cancel(self):
+        self.said.append("cancel")
+
+
+def begun_pulse():
+    bars, timers = [], []
+
+    def make_bar(title, total):
+        bars.append(Bar(title, total))
+        return bars[-1]
+
+    def make_timer(*about):
+        timers.append(Timer(*about))
+        return timers[-1]
+
+    return Pulse("writing", make_bar, make_timer), timers[0], bars
+
+
+def test_a_pulse_comes_after_a_second_and_goes_with_the_work():
+    shown, timer, bars = begun_pulse()
+    assert (timer.seconds, timer.said, bars) == (1.0, ["start"], [])
+    timer.call()
+    shown.end()
+    [bar] = bars
+    assert bar.said == [("writing", None), "end"]
+
+
+def test_work_that_ends_before_has_no_pulse():
+    shown, timer, bars = begun_pulse()
+    shown.end()
+    timer.call()  # it was on its way
+    assert (timer.said, bars) == (["start", "cancel"], [])
+
+
+def test_work_that_fails_has_no_pulse_left(monkeypatch):
+    monkeypatch.setattr(module, "_bar_maker", lambda: Bar)
+    shown, timer, _ = begun_pulse()
+    monkeypatch.setattr(module, "Pulse", lambda *_: shown)
+    with pytest.raises(LookupError), pulse("writing"):
+        raise LookupError
+    assert timer.said == ["start", "cancel"]
+
+
 def test_nobody_sees_a_bar_where_stderr_is_no_terminal(monkeypatch):
     monkeypatch.setattr(module, "is_terminal", lambda _: False)
     with progress("reading", 3) as shown:
         shown.advance(3)
+    with pulse("writing"):
+        pass
+    assert module._bar_maker() is None
+
+
+def test_without_rich_there_is_no_bar(monkeypatch):
+    monkeypatch.setattr(module, "is_terminal", lambda _: True)
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
     assert module._bar_maker() is None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.commands import UsageError
 from tracetools.commands.files.inputs import STANDARD, lens_of, read_input, source_of
+from tracetools.commands.terminal.progress import pulse
 from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.core.profile import Profile
 from tracetools.output.flamegraph.flamegrapher import earlier_counts, render_packed
@@ -59,7 +60,8 @@ def draw(
     inputs = [_read(path, given, graph_options) for path in given.files]
     lens_of(given.lens, [one.read for one in inputs])
     graph_options = _with_unit(inputs, graph_options)
-    text = _page(inputs, graph_options) if is_page else _graph(inputs, given, graph_options)
+    with pulse(f"drawing {source_of(target)}"):
+        text = _page(inputs, graph_options) if is_page else _graph(inputs, given, graph_options)
     _write(target, text.encode())
     if target != STANDARD:
         print(f"Written: {target}", file=sys.stderr)

@@ -6,6 +6,8 @@ It is drawn on stderr, and only if that is a terminal. Without rich, or elsewher
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsRead
 
-__all__ = ["Progress", "progress"]
+    MakeBar = Callable[[str, int | None], Any]
+
+__all__ = ["Progress", "Pulse", "progress", "pulse"]
 
 _PATIENCE: Final = 1.0
 """Seconds until a bar is shown."""
@@ -38,7 +42,7 @@ class Progress:
         self,
         title: str,
         total: int | None,
-        make_bar: Callable[[str, int | None], Any] | None,
+        make_bar: MakeBar | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._title, self._total = title, total
@@ -80,6 +84,58 @@ def progress(title: str, total: int | None = None) -> Iterator[Progress]:
         shown.end()
 
 
+class Pulse:
+    """Says that work goes on of which nobody knows how far it is, once it has taken a second.
+
+    Args:
+        title: what is done, such as ``writing big.html``.
+        make_bar: makes the bar.
+        make_timer: makes what calls a function after so many seconds, in a thread of its own.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        make_bar: MakeBar,
+        make_timer: Callable[[float, Callable[[], None]], threading.Timer] = threading.Timer,
+    ) -> None:
+        self._title = title
+        self._make_bar = make_bar
+        self._lock = threading.Lock()
+        self._bar: Any = None
+        self._has_ended = False
+        self._timer = make_timer(_PATIENCE, self._appear)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _appear(self) -> None:
+        with self._lock:
+            if not self._has_ended:
+                self._bar = self._make_bar(self._title, None)
+
+    def end(self) -> None:
+        """Remove the bar, if there is one."""
+        self._timer.cancel()
+        with self._lock:
+            self._has_ended = True
+            if self._bar is not None:
+                self._bar.end()
+
+
+@contextlib.contextmanager
+def pulse(title: str) -> Iterator[None]:
+    """Show that the work within goes on, if it takes long and somebody is there to see it."""
+    make_bar = _bar_maker()
+    if make_bar is None:
+        yield
+        return
+    shown = Pulse(title, make_bar)
+    try:
+        yield
+    finally:
+        shown.end()
+
+
 class _Reading:
     """Counts the bytes that are read of a file."""
 
@@ -117,12 +173,8 @@ class _Bar:
         self._progress.stop()
 
 
-def _bar_maker() -> Callable[[str, int | None], Any] | None:
+def _bar_maker() -> MakeBar | None:
     """Return what makes a bar; None if nobody would see it, or rich is not installed."""
     if not is_terminal(_STDERR):
         return None
-    try:
-        import rich.progress  # noqa: F401
-    except ImportError:
-        return None
-    return _Bar
+    return _Bar if importlib.util.find_spec("rich") else None

@@ -148,7 +148,7 @@ def test_where_the_api_is_used_it_is_logged(tmp_path):
 def pipe(monkeypatch):
     """A pipe that stands for stderr: its end to read from."""
     reading, writing = os.pipe()
-    monkeypatch.setattr("tracetools.commands.stderr._FD", writing)
+    monkeypatch.setattr("tracetools.commands.running.stderr._FD", writing)
     yield reading
     for fd in (reading, writing):
         os.close(fd)
@@ -181,14 +181,14 @@ def test_the_report_waits_for_its_reader(pipe):
 
 
 def test_the_report_gives_up_if_nobody_reads(pipe, monkeypatch):
-    monkeypatch.setattr("tracetools.commands.stderr._PATIENCE", 0)
+    monkeypatch.setattr("tracetools.commands.running.stderr._PATIENCE", 0)
     Stderr().report("x" * 300_000)
     assert os.read(pipe, 1 << 20).startswith(b"\nxxx")
 
 
 def test_a_pipe_that_nobody_can_read_any_more_takes_nothing(monkeypatch):
     reading, writing = os.pipe()
-    monkeypatch.setattr("tracetools.commands.stderr._FD", writing)
+    monkeypatch.setattr("tracetools.commands.running.stderr._FD", writing)
     stderr = Stderr()
     os.close(reading)
     stderr.warning("lost")  # SIGPIPE would be raised by a write

@@ -14,10 +14,12 @@ from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.made_later import MadeLater
 from tracetools.core.notebook import html_of
 from tracetools.core.origins import Origin, merged_origins
+from tracetools.core.stack_rows import StackRows
 from tracetools.core.stacks import (
     ALL_CALLBACKS,
     ALL_WAITING,
     COLLECTIONS,
+    OF_LOOP,
     ROOT,
     Blocks,
     Frame,
@@ -121,11 +123,22 @@ class Profile:
         return type(self), tuple((values | mappings).values())
 
     @cached_property
+    def _busy_by_top(self) -> Mapping[Frame | None, int]:
+        """The busy time by the frame below the root; that of the root itself has None."""
+        if isinstance(self.stacks, StackRows):
+            return self.stacks.busy_by_top()
+        found: dict[Frame | None, int] = {}
+        for path, times in self.stacks.items():
+            top = path[1] if len(path) > 1 else None
+            found[top] = found.get(top, 0) + times.busy
+        return found
+
+    @property
     def busy(self) -> int:
         """The time in which loops stepped tasks, in nanoseconds."""
-        return sum(times.busy for path, times in self.stacks.items() if not is_of_loop(path))
+        return sum(self._busy_by_top.values()) - self.own
 
-    @cached_property
+    @property
     def own(self) -> int:
         """The loops' own time, in nanoseconds: all of `duration` in which no task stepped.
 
@@ -133,28 +146,31 @@ class Profile:
         root's self time. The latter is the loops' own work, and with it what cannot be measured
         apart.
         """
-        return sum(times.busy for times in self.stacks.values()) - self.busy
+        return sum(self._busy_by_top.get(top, 0) for top in (None, *OF_LOOP))
 
     @property
     def waiting(self) -> int:
         """The time in which loops waited for events, in nanoseconds; on uvloop an estimate."""
         return sum(self.stacks.get((ROOT, frame), Times()).busy for frame in ALL_WAITING)
 
-    @cached_property
+    @property
     def callbacks(self) -> int:
         """The time in callbacks outside of tasks, in nanoseconds; on uvloop an estimate."""
-        frames = ((path[1:2], times.busy) for path, times in self.stacks.items())
-        return sum(busy for found, busy in frames if found and found[0] in ALL_CALLBACKS)
+        return sum(self._busy_by_top.get(top, 0) for top in ALL_CALLBACKS)
 
     @cached_property
     def collecting(self) -> int:
         """The time in which loops stood still for collections of garbage, in nanoseconds."""
+        if isinstance(self.stacks, StackRows):
+            return self.stacks.busy_of(COLLECTIONS)
         struck = (times.busy for path, times in self.stacks.items() if path[-1:] in _COLLECTIONS)
         return sum(struck)
 
     @cached_property
     def thread_time(self) -> int:
         """The time of spans in worker threads, in nanoseconds. It runs beside the loop's."""
+        if isinstance(self.stacks, StackRows):
+            return sum(self.stacks.columns[Times._fields.index("thread")])
         return sum(times.thread for times in self.stacks.values())
 
     def lens(self, lens: Lens) -> dict[StackPath, int]:

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain
+from operator import lt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -25,6 +27,7 @@ from tracetools.core.errors import StackFileError
 from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
+from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
 from tracetools.output.formats.files import explain, write_atomically
 
@@ -79,7 +82,6 @@ _OPTIONAL: Final[dict[str, Any]] = {
 _MAX_BUCKET: Final = 1 << 16
 """That of a value of 618 digits. A value is shifted by its bucket, so a file must not name any."""
 
-_NO_PARENT: Final = -1
 _NUMBERS_WITHOUT_WAKES: Final = 6
 _LENGTHS: Final = [2 + numbers for numbers in (0, _NUMBERS_WITHOUT_WAKES, len(Times._fields))]
 """How long the rows of stacks may be: a parent and a frame, and perhaps numbers."""
@@ -167,7 +169,7 @@ def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> l
     numbers = {tuple(index_of[frame] for frame in path): stacks[path] for path in stacks}
     missing = {path[:length] for path in numbers for length in range(1, len(path))}
     rows: list[list[int]] = []
-    row_of: dict[tuple[int, ...], int] = {(): _NO_PARENT}
+    row_of: dict[tuple[int, ...], int] = {(): NO_PARENT}
     for path in sorted(missing | numbers.keys()):
         row_of[path] = len(rows)
         rows.append([row_of[path[:-1]], path[-1], *numbers.get(path, ())])
@@ -312,21 +314,48 @@ def _frame(row: Any, index: int) -> Frame:
     raise _MalformedError(f"frame {index} is not [name, file or null, line]")
 
 
-def _stacks(rows: Iterable[Any], frames: list[Frame]) -> dict[StackPath, Times]:
+def _stacks(rows: list[Any], frames: list[Frame]) -> Mapping[StackPath, Times]:
     """Return the stacks. Each is built on its parent, whose row must come first."""
+    found = _in_rows(rows, frames)
+    return _one_by_one(rows, frames) if found is None else found
+
+
+def _in_rows(rows: list[Any], frames: list[Frame]) -> StackRows | None:
+    """Return the stacks if all have numbers and make sense, else None; without a step for each."""
+    if not rows or {*map(type, rows)} != {list} or not {*map(len, rows)} <= {*_LENGTHS[1:]}:
+        return None
+    if {*map(type, chain.from_iterable(rows))} != {int}:
+        return None
+    most = _LENGTHS[-1]
+    if {*map(len, rows)} != {most}:
+        rows = [row + [0] * (most - len(row)) for row in rows]
+    parents, last, *columns = zip(*rows, strict=True)
+    if min(parents) < NO_PARENT or not all(map(lt, parents, range(len(rows)))):
+        return None
+    if min(last) < 0 or max(last) >= len(frames) or min(map(min, columns)) < 0:
+        return None
+    try:
+        found = StackRows(frames, last, parents, columns)
+    except ValueError:
+        return None
+    return found if sum(found.depths) <= MAX_FRAMES else None
+
+
+def _one_by_one(rows: Iterable[Any], frames: list[Frame]) -> dict[StackPath, Times]:
+    """Return the stacks, or say what is wrong with the first row that makes no sense."""
     paths: list[StackPath] = []
     seen: set[int] = set()
     stacks: dict[StackPath, Times] = {}
     length = 0
     for index, row in enumerate(rows):
         parent, frame, times = _numbers(row, index)
-        if not (_NO_PARENT <= parent < index and 0 <= frame < len(frames)):
+        if not (NO_PARENT <= parent < index and 0 <= frame < len(frames)):
             raise _MalformedError(f"stack {index} refers to a parent or frame that is not there")
         key = parent * len(frames) + frame
         if key in seen:
             raise _MalformedError(f"stack {index} is there twice")
         seen.add(key)
-        above = () if parent == _NO_PARENT else paths[parent]
+        above = () if parent == NO_PARENT else paths[parent]
         length += len(above) + 1
         if length > MAX_FRAMES:
             raise _MalformedError(f"its stacks have more than {MAX_FRAMES:,} frames")

@@ -28,7 +28,7 @@ from tracetools.core.stacks import (
     StackPath,
     Times,
 )
-from tracetools.output.nodes import NO_PARENT, Nodes
+from tracetools.output.nodes import Nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -115,7 +115,7 @@ def find_lints(profile: Profile, nodes: Nodes | None = None) -> Lints:
     """
     shown: list[Lint] = []
     left_out = 0
-    seen = _Seen(nodes or Nodes(profile))
+    seen = _Seen(Nodes(profile) if nodes is None else nodes)
     words = _words(profile.backends)
     for rule in _RULES:
         findings = sorted(rule.find(seen), key=_order)
@@ -184,19 +184,20 @@ class _Seen:
     @cached_property
     def own_busy(self) -> list[int]:
         """The busy time of stacks with that of the functions below, which have no entries."""
-        return self._gathered([not times.entries and not times.steps for times in self.nodes.times])
+        counts = zip(self.nodes.entries, self.nodes.steps, strict=True)
+        return self._gathered([not entries and not steps for entries, steps in counts])
 
     @cached_property
     def busy_in_steps(self) -> list[int]:
         """The busy time of stacks with that of all stacks below in which no step ended."""
-        return self._gathered([not times.steps for times in self.nodes.times])
+        return self._gathered([not steps for steps in self.nodes.steps])
 
     def _gathered(self, belongs: list[bool]) -> list[int]:
         """Return the busy time of stacks; that of one that `belongs` to its parent is added to it.
 
         What has no parent is added to one more place at the end.
         """
-        busy = [*(times.busy for times in self.nodes.times), 0]
+        busy = [*self.nodes.busy, 0]
         parents = self.nodes.parents
         for number in self.nodes.from_below:
             if belongs[number]:
@@ -341,19 +342,23 @@ def _never_yielded(seen: _Seen) -> Iterator[_Finding]:
     own = [*seen.own_busy]
     for number, struck in _struck(seen):
         own[number] -= struck
-    yielded = _with_steps_below(seen.nodes)
-    for number, times in enumerate(seen.nodes.times):
-        if not times.entries or own[number] < LONG_RUN * times.entries:
-            continue
-        path = seen.nodes.paths[number]
-        if times.steps > times.entries or number in yielded or not _is_of_one(path):
+    nodes = seen.nodes
+    long = [
+        number
+        for number, entries in enumerate(nodes.entries)
+        if entries and own[number] >= LONG_RUN * entries
+    ]
+    yielded = _with_steps_below(nodes) if long else ()
+    for number in long:
+        path, steps, entries = nodes.path(number), nodes.steps[number], nodes.entries[number]
+        if steps > entries or number in yielded or not _is_of_one(path):
             continue
         if path[1:2] == (RUNTIME,):  # nobody can change it; a notebook's kernel runs whole cells
             continue
-        each = amount(own[number] // times.entries)
-        how = "with at most one pause" if times.steps else "without a pause"
-        often = "" if times.entries == 1 else f" each time, {times.entries:,} times"
-        yield _Finding(path, f"ran for {each}{often}, {how}", own[number], times.entries)
+        each = amount(own[number] // entries)
+        how = "with at most one pause" if steps else "without a pause"
+        often = "" if entries == 1 else f" each time, {entries:,} times"
+        yield _Finding(path, f"ran for {each}{often}, {how}", own[number], entries)
 
 
 def _struck(seen: _Seen) -> Iterator[tuple[int, int]]:
@@ -362,7 +367,7 @@ def _struck(seen: _Seen) -> Iterator[tuple[int, int]]:
         depths = range(len(path), 0, -1)
         entered = (path[:depth] for depth in depths if _is_entered(seen.profile, path[:depth]))
         innocent = blocks.gil + blocks.stopped + blocks.starved
-        number = seen.nodes.numbers.get(next(entered, ()), NO_PARENT)
+        number = seen.nodes.number(next(entered, ()))
         yield number, blocks.total if IMPORTING in path else innocent
 
 
@@ -375,8 +380,7 @@ def _self_wakes(seen: _Seen) -> Iterator[_Finding]:
 
     Work in spans that open and close within a step is work of that step.
     """
-    for path, busy, times in _spinning(seen):
-        steps, woken = times.steps, times.self_wakes
+    for path, busy, steps, woken in _spinning(seen):
         if path[1:2] != (CALLBACKS,) and busy < MOST_BUSY * steps:
             yield _Finding(
                 path,
@@ -393,8 +397,7 @@ def _rearms(seen: _Seen) -> Iterator[_Finding]:
     The loop's own work is told beside, for most of it is done to call them.
     """
     work = seen.profile.stacks.get((ROOT,), Times()).busy
-    for path, busy, times in _waking(seen):
-        calls, again = times.steps, times.self_wakes
+    for path, busy, calls, again in _waking(seen):
         if path[1:2] != (CALLBACKS,) or _cancels(path):
             continue
         whole = busy + work
@@ -410,30 +413,40 @@ def _rearms(seen: _Seen) -> Iterator[_Finding]:
 
 def _cancel_spins(seen: _Seen) -> Iterator[_Finding]:
     """Find cancellations that are delivered again and again, for a task does not end."""
-    for path, busy, times in _spinning(seen):
+    for path, busy, steps, _ in _spinning(seen):
         if _cancels(path):
-            text = f"delivered {times.steps:,} times, {amount(busy)} busy"
-            yield _Finding(path, text, busy, times.steps)
+            text = f"delivered {steps:,} times, {amount(busy)} busy"
+            yield _Finding(path, text, busy, steps)
 
 
 def _cancels(path: StackPath) -> bool:
     return path[1:2] == (CALLBACKS,) and path[-1].name.startswith(CANCELS)
 
 
-def _spinning(seen: _Seen) -> Iterator[tuple[StackPath, int, Times]]:
+def _spinning(seen: _Seen) -> Iterator[_Waking]:
     """Yield the stacks of `_waking` that have a part of the time worth a report."""
-    for path, busy, times in _waking(seen):
-        if LEAST_PART * busy >= seen.profile.duration:
-            yield path, busy, times
+    for found in _waking(seen):
+        if LEAST_PART * found.busy >= seen.profile.duration:
+            yield found
 
 
-def _waking(seen: _Seen) -> Iterator[tuple[StackPath, int, Times]]:
-    """Yield stacks that wake themselves in most of their steps, and for how long they are busy."""
+class _Waking(NamedTuple):
+    """A stack, for how long it was busy, its steps, and in how many of these it woke itself."""
+
+    path: StackPath
+    busy: int
+    steps: int
+    self_wakes: int
+
+
+def _waking(seen: _Seen) -> Iterator[_Waking]:
+    """Yield stacks that wake themselves in most of their steps."""
     nodes = seen.nodes
-    for number, times in enumerate(nodes.times):
-        steps = times.steps
-        if steps >= MIN_STEPS and 2 * times.self_wakes > steps and _is_of_one(nodes.paths[number]):
-            yield nodes.paths[number], seen.busy_in_steps[number], times
+    for number, woken in enumerate(nodes.self_wakes):
+        if woken and 2 * woken > nodes.steps[number] >= MIN_STEPS:
+            path = nodes.path(number)
+            if _is_of_one(path):
+                yield _Waking(path, seen.busy_in_steps[number], nodes.steps[number], woken)
 
 
 def _limiter_saturated(profile: Profile) -> Iterator[_Finding]:
@@ -450,10 +463,11 @@ def _limiter_saturated(profile: Profile) -> Iterator[_Finding]:
             )
 
 
-def _left_open(profile: Profile) -> Iterator[_Finding]:
-    for path, times in profile.stacks.items():
-        if count := times.left_open:
+def _left_open(seen: _Seen) -> Iterator[_Finding]:
+    for number, count in enumerate(seen.nodes.left_open):
+        if count:
             were = "1 span was" if count == 1 else f"{count:,} spans were"
+            path = seen.nodes.path(number)
             yield _Finding(path, f"{were} open when the task had finished", 0, count)
 
 
@@ -469,7 +483,7 @@ def _with_steps_below(nodes: Nodes) -> set[int]:
     """Return the stacks below which a step ended."""
     found: set[int] = set()
     for number in nodes.from_below:
-        if nodes.times[number].steps or number in found:
+        if nodes.steps[number] or number in found:
             found.add(nodes.parents[number])
     return found
 
@@ -591,7 +605,7 @@ _RULES: Final = (
     ),
     _Rule(
         "left-open",
-        _of_profile(_left_open),
+        _left_open,
         "Nobody closed the span, so its time runs until its task ends. What the task did after the"
         " span may stand below it, not beside it.",
         "Open spans by `with` or `@observe`, so that they close on every way out. Close generators"

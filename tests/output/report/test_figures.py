@@ -1,6 +1,10 @@
 """The rows of a report's table: whole numbers, each time counted once."""
 
+from itertools import permutations
+
+from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Times
+from tracetools.output.nodes import Nodes
 from tracetools.output.report.figures import (
     MAX_ROWS,
     Column,
@@ -9,7 +13,7 @@ from tracetools.output.report.figures import (
     make_table,
     sum_up,
 )
-from tracetools.output.report.tree import GrowingTree
+from tracetools.output.report.tree import tree_of
 
 BUSY = Column("Busy", "Busy time", str)
 IDLE = Column("Idle", "Idle time", str)
@@ -25,9 +29,9 @@ def idle(figures):
 
 def sums(*stacks):
     """Return the figures by label of stacks of labels."""
-    tree = GrowingTree()
-    nodes = [(tree.walk(Frame(label, "") for label in stack), each) for stack, each in stacks]
-    return sum_up(tree, nodes, lambda frame: frame.label.lower())
+    paths = {tuple(Frame(label, "") for label in stack): times for stack, times in stacks}
+    nodes = Nodes(Profile(stacks=paths))
+    return sum_up(*tree_of(nodes), nodes, lambda frame: frame.label.lower())
 
 
 def test_figures_add_up_number_by_number():
@@ -44,6 +48,13 @@ def test_a_label_has_the_busy_time_below_it_once():
         "a": Figures(busy=3, total=3, steps=1),
         "b": Figures(total=2),
     }
+
+
+def test_a_label_is_counted_once_in_any_order_of_stacks():
+    stacks = [(("a",), 1), (("a", "b"), 2), (("c",), 4), (("a", "b", "a"), 8), (("c", "a"), 16)]
+    for order in permutations(stacks):
+        found = sums(*((stack, Times(busy=busy)) for stack, busy in order))
+        assert {label: each.total for label, each in found.items()} == {"a": 27, "b": 10, "c": 20}
 
 
 def test_the_root_of_our_own_stacks_is_left_out_and_so_is_waiting():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import IMPORTING, ROOT, Frame, Times
+from tracetools.core.stacks import IMPORTING, ROOT, Frame, Times, is_of_loop
 from tracetools.output.frame_kinds import is_of_import, kinds_of
 from tracetools.output.nodes import Nodes
 from tracetools.output.report.transforms import all_frames, own_first, variants_of
@@ -63,7 +63,8 @@ def test_a_stack_is_one_node_and_its_counts_add_up():
     tree = GrowingTree()
     for _ in range(2):
         tree.add(tree.walk(FRAMES[:2]), Counts(1, 2, 3, 4))
-    assert len(tree.frames) == 3
+    assert len(tree) == 3
+    assert tree.used() == FRAMES[:2]
     assert [*tree.rows()] == [((FRAMES[0], FRAMES[1]), Counts(2, 4, 6, 8))]
 
 
@@ -81,9 +82,16 @@ def test_trees_below_one_root_without_imports_are_cut_at_it(stacks):
 def test_the_tree_of_a_profile_has_its_stacks(stacks, is_whole):
     if is_whole:
         stacks = [path[:depth] for path in stacks for depth in range(1, 1 + len(path))]
-    times = {path: Times(busy=number, idle=number % 3) for number, path in enumerate(stacks, 1)}
+    times = {
+        path: Times(busy=number, idle=number % 3, thread=number % 2)
+        for number, path in enumerate(stacks, 1)
+    }
     nodes = Nodes(Profile(stacks=times))
-    tree, places = tree_of_nodes(nodes, lambda _, each: Counts(each.busy, each.idle))
-    assert [tree.path(place) for place in places] == nodes.paths
-    assert dict(tree.rows()) == {path: Counts(each.busy, each.idle) for path, each in times.items()}
+    tree, places = tree_of_nodes(nodes)
+    assert [tree.path(place) for place in places] == [*times]
+    assert dict(tree.rows()) == {
+        path: Counts(busy, each.idle, task=0 if is_of_loop(path) else busy)
+        for path, each in times.items()
+        for busy in [each.busy + each.thread]
+    }
     assert all(parent < node for node, parent in enumerate(tree.parents[1:], 1))

@@ -34,25 +34,23 @@ def computes_of(profile: Profile, places: Places) -> Group:
     What functions waited in calls that blocked the loop is not counted: it is told there.
     """
     has_functions = profile.samples > 0
-    lines = Gathering("function" if has_functions else "stack")
-    others = Gathering()
+    lines = Gathering("function" if has_functions else "stack", places.nodes)
+    others = Gathering(nodes=places.nodes)
     calling = _calling(profile, places)
-    paths = places.nodes.paths
     for number, time in _busy(places):
-        path = paths[number]
         if places.imports[number]:
-            others.of("imports", Place(None, 0, "imports", 0)).add(path, time)
+            others.of("imports", Place(None, 0, "imports", 0)).add(number, time)
             continue
         place = places.owns[number]
         if place == NOWHERE and not has_functions and not places.tops[number].is_backend:
             place = places.entered[number]
         if place == NOWHERE:
             sums = others.of("libraries", Place(None, 0, "libraries", 0))
-            sums.add(path, time)
-            sums.by_what[places.innermost_package(path)] += time
+            sums.add(number, time)
+            sums.by_what[places.innermost_package(number)] += time
             continue
         sums = lines.of_frame(place, places)
-        sums.add(path, time, places.whom(place))
+        sums.add(number, time, places.whom(place))
         sums.by_what[_by_what(number, place, places)] += time
     lines.subtract(calling)
     return Group(
@@ -70,10 +68,10 @@ def computes_of(profile: Profile, places: Places) -> Group:
 
 def _busy(places: Places) -> Iterator[tuple[int, int]]:
     """Yield the busy time of the stacks of tasks and of callbacks, by number."""
-    stacks = zip(places.nodes.times, places.tops, places.depths, strict=False)  # others have none
-    for number, (times, top, depth) in enumerate(stacks):
-        if times.busy and depth > 1 and (not top.is_loop or top.is_callback):
-            yield number, times.busy
+    stacks = zip(places.nodes.busy, places.tops, places.depths, strict=False)  # others have none
+    for number, (busy, top, depth) in enumerate(stacks):
+        if busy and depth > 1 and (not top.is_loop or top.is_callback):
+            yield number, busy
 
 
 def _calling(profile: Profile, places: Places) -> dict[tuple[str | None, str], int]:
@@ -92,7 +90,7 @@ def _by_what(number: int, place: int, places: Places) -> str:
         return _COLLECTING
     if place == places.owns[number]:
         return places.libraries[number] or _ITSELF
-    packages = places.packages_below(places.nodes.paths[number], places.depths[place])
+    packages = places.packages_below(places.nodes.path(number), places.depths[place])
     return packages[0] if packages else _ITSELF
 
 

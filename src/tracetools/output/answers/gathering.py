@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
-from operator import itemgetter
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from tracetools.core.stacks import StackPath
 from tracetools.output.answers.data import MOST_PATHS, Answer
 from tracetools.output.answers.places import Place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tracetools.core.stacks import Frame
+    from tracetools.core.stacks import Frame, StackPath
     from tracetools.output.answers.places import Places
+    from tracetools.output.nodes import Nodes
 
 __all__ = ["Gathered", "Gathering", "heaviest", "ordered", "part_of"]
 
 
 @dataclass
 class Gathered:
-    """The sums of one line: times in nanoseconds, by path, by whom, and by what it was."""
+    """The sums of one line: times in nanoseconds, by stack, by whom, and by what it was."""
 
     kind: str
     place: Place
@@ -31,17 +30,19 @@ class Gathered:
     total: int = 0
     max: int = 0
     count: int = 0
-    by_path: list[tuple[StackPath, int]] = field(default_factory=list)
+    stacks: list[Any] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
     by_whom: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     by_what: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
-    def add(self, path: StackPath, time: int, whom: str = "") -> None:
-        """Add time of a path, which is not among them yet.
+    def add(self, stack: StackPath | int, time: int, whom: str = "") -> None:
+        """Add time of a stack, which is not among them yet.
 
         Without a name for `whom`, it is done for nobody in particular.
         """
         self.total += time
-        self.by_path.append((path, time))
+        self.stacks.append(stack)
+        self.times.append(time)
         if whom:
             self.by_whom[whom] += time
 
@@ -51,10 +52,12 @@ class Gathering:
 
     Args:
         kind: of the places that are found by their frame.
+        nodes: of which stacks are numbers; without them, stacks are paths.
     """
 
-    def __init__(self, kind: str = "") -> None:
+    def __init__(self, kind: str = "", nodes: Nodes | None = None) -> None:
         self._kind = kind
+        self._path_of = _itself if nodes is None else nodes.path
         self._sums: dict[tuple[object, ...], Gathered] = {}
         self._by_frame: dict[Frame, Gathered] = {}
 
@@ -96,7 +99,28 @@ class Gathering:
             describe: adds words to an answer.
         """
         found = [each for each in self._sums.values() if each.total]
-        return ordered(describe(each, _answer(each, whole)) for each in found)
+        return ordered(describe(each, self._answer(each, whole)) for each in found)
+
+    def _answer(self, sums: Gathered, whole: int) -> Answer:
+        place = sums.place
+        return Answer(
+            sums.kind,
+            place.file,
+            place.line,
+            place.function,
+            sums.what,
+            for_whom=tuple(name for name in heaviest(sums.by_whom) if name != place.function),
+            total=sums.total,
+            max=sums.max,
+            count=sums.count,
+            share=part_of(sums.total, whole),
+            paths=_heaviest_paths(sums, self._path_of),
+            is_own=place.is_own,
+        )
+
+
+def _itself(stack: StackPath) -> StackPath:
+    return stack
 
 
 def ordered(answers: Iterable[Answer]) -> list[Answer]:
@@ -112,30 +136,16 @@ def part_of(part: int, whole: int) -> float:
     return min(1.0, part / whole) if whole > 0 else 0.0
 
 
-def _answer(sums: Gathered, whole: int) -> Answer:
-    place = sums.place
-    answer = Answer(sums.kind, place.file, place.line, place.function, sums.what)
-    return replace(
-        answer,
-        for_whom=tuple(name for name in heaviest(sums.by_whom) if name != place.function),
-        total=sums.total,
-        max=sums.max,
-        count=sums.count,
-        share=part_of(sums.total, whole),
-        paths=_heaviest_paths(sums.by_path),
-        is_own=place.is_own,
-    )
-
-
 def heaviest(times: Mapping[str, int]) -> list[str]:
     """Return names, those with the most time first."""
     return sorted(times, key=lambda name: (-times[name], name))
 
 
-def _heaviest_paths(times: list[tuple[StackPath, int]]) -> tuple[StackPath, ...]:
+def _heaviest_paths(sums: Gathered, path_of: Callable[[Any], StackPath]) -> tuple[StackPath, ...]:
     """Return the paths with the most time; names are compared only where it is equal."""
-    least = heapq.nlargest(MOST_PATHS, map(itemgetter(1), times))[-1]
-    heavy = [(path, time) for path, time in times if time >= least]
+    least = heapq.nlargest(MOST_PATHS, sums.times)[-1]
+    stacks = zip(sums.stacks, sums.times, strict=True)
+    heavy = [(path_of(stack), time) for stack, time in stacks if time >= least]
     heavy.sort(key=lambda each: (-each[1], _names(each[0])))
     return tuple(path for path, _ in heavy[:MOST_PATHS])
 

@@ -33,16 +33,17 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
     if not profile.scheduled_measured:
         note = "Not measured, so it is part of what is waited for: record with --scheduled."
         return Group("late", heading, of_what=of_what, note=note)
-    lines, libraries, quiet = Gathering("task"), Gathering(), Gathering()
-    paths = places.nodes.paths
-    for number, times in enumerate(places.nodes.times):
-        if not times.scheduled or places.depths[number] <= 1:
+    nodes = places.nodes
+    lines = Gathering("task", nodes)
+    libraries, quiet = Gathering(nodes=nodes), Gathering(nodes=nodes)
+    for number, scheduled in enumerate(nodes.scheduled):
+        if not scheduled or places.depths[number] <= 1:
             continue
         place = places.owns[number]
         if place == NOWHERE:
             place = places.entered[number]
         if place == NOWHERE or places.tops[number].is_backend:
-            quiet.of("servers", _QUIET).add(paths[number], times.scheduled)
+            quiet.of("servers", _QUIET).add(number, scheduled)
             continue
         if places.last[place].is_own:
             sums = lines.of_frame(place, places)
@@ -51,8 +52,8 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
             package = places.last[place].package
             name = f"{_TASKS_OF}{package}" if package else places.last[place].frame.name
             sums = libraries.of("task", Place(None, 0, name, 0, is_own=False), _OUTSIDE)
-        sums.add(paths[number], times.scheduled, places.whom(place))
-        sums.count += times.steps
+        sums.add(number, scheduled, places.whom(place))
+        sums.count += nodes.steps[number]
     whole = lines.total + libraries.total
     return Group(
         "late",

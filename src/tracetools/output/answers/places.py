@@ -86,17 +86,17 @@ class Places:
     """
 
     def __init__(self, profile: Profile, nodes: Nodes | None = None) -> None:
-        self.nodes = nodes or Nodes(profile)
+        self.nodes = Nodes(profile) if nodes is None else nodes
         self.is_guessed = not _sees_own(self.nodes)
         origins = _without_unknown(profile.origins) if self.is_guessed else profile.origins
         self.traits = TraitsOfFrames(kinds_of(origins))
         self._others: dict[StackPath, int] = {}
-        paths = self.nodes.paths
-        count = len(paths)
-        self.parents = [*self.nodes.parents]
-        nothing = self.traits[ROOT]
-        self.last = [self.traits[path[-1]] if path else nothing for path in paths]
-        self.depths = [len(path) for path in paths]
+        nodes, nothing = self.nodes, self.traits[ROOT]
+        count = len(nodes)
+        self.parents = [*nodes.parents]
+        self.depths = [*nodes.depths]
+        traits = [self.traits[frame] for frame in nodes.frames]
+        self.last = [traits[frame] for frame in nodes.last]
         self.tops = [nothing] * count
         self.owns = [NOWHERE] * count
         self.entered = [NOWHERE] * count
@@ -104,17 +104,16 @@ class Places:
         self.imports = [False] * count
         self._callers = [_NOBODY] * count
         self._has_one_main = 1 == sum(  # noqa: SIM300  # what it counts is long
-            times.entries > 0 and depth == _OF_TOP and last.is_caller
-            for times, depth, last in zip(self.nodes.times, self.depths, self.last, strict=True)
+            entries > 0 and depth == _OF_TOP and last.is_caller
+            for entries, depth, last in zip(nodes.entries, self.depths, self.last, strict=True)
         )
-        times = self.nodes.times
-        for number in reversed(self.nodes.from_below):
+        for number in reversed(nodes.from_below):
             if self.depths[number] > 1:
                 parent = self.parents[number]
                 if parent == NO_PARENT:
-                    parent = self.parents[number] = self.number(paths[number][:-1])
-                self._learn(number, parent, is_entered=times[number].entries > 0)
-            elif paths[number]:
+                    parent = self.parents[number] = self.number(nodes.path(number)[:-1])
+                self._learn(number, parent, is_entered=nodes.entries[number] > 0)
+            elif self.depths[number]:
                 self.imports[number] = self.last[number].is_import
 
     def _learn(self, number: int, parent: int, *, is_entered: bool) -> None:
@@ -171,9 +170,8 @@ class Places:
         return number
 
     def _found(self, path: StackPath) -> int | None:
-        number = self.nodes.numbers.get(path)
-        if number is None:
-            number = self._others.get(path)
+        found = self.nodes.number(path)
+        number = self._others.get(path) if found == NO_PARENT else found
         return self._add(path, NOWHERE) if number is None and len(path) <= 1 else number
 
     def _add(self, path: StackPath, parent: int) -> int:
@@ -233,10 +231,11 @@ class Places:
         names = {self.traits[frame].package: None for frame in path[depth:]}
         return [*filter(None, names)]
 
-    def innermost_package(self, path: StackPath) -> str:
+    def innermost_package(self, number: int) -> str:
         """Return the package whose functions run innermost; nothing if there is none."""
-        packages = (self.traits[frame].package for frame in reversed(path[1:]))
-        return next(filter(None, packages), "")
+        while self.depths[number] > 1 and not self.last[number].package:
+            number = self.parents[number]
+        return self.last[number].package if self.depths[number] > 1 else ""
 
 
 _OF_TOP: Final = 2
@@ -251,12 +250,12 @@ def in_import(path: StackPath) -> bool:
 def _sees_own(nodes: Nodes) -> bool:
     """Whether any file is the program's own. Python makes functions in ``<string>``, too."""
     profile = nodes.profile
-    entered = zip(nodes.paths, nodes.times, strict=True)
-    tasks = {path[-1] for path, times in entered if times.entries}
-    stacks = zip(nodes.paths, nodes.parents, strict=True)
-    whole = [path for path, parent in stacks if parent == NO_PARENT]
-    frames = {frame for path in (*whole, *profile.blocking) for frame in path}
-    frames.update(path[-1] for path in nodes.paths if path)
+    ends = zip(nodes.last, nodes.entries, strict=True)
+    tasks = {nodes.frames[index] for index in {last for last, entries in ends if entries}}
+    tops = (number for number, parent in enumerate(nodes.parents) if parent == NO_PARENT)
+    frames = {frame for number in tops for frame in nodes.path(number)}
+    frames.update(frame for path in profile.blocking for frame in path)
+    frames.update(nodes.frames[index] for index in {*nodes.last})
     return any(
         frame.file and frame.file not in profile.origins
         for frame in frames

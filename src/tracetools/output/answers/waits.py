@@ -34,23 +34,22 @@ def waits_of(profile: Profile, places: Places) -> Group:
     The wait for a task is left out where that task is the program's own, since what that one waits
     for is here.
     """
-    lines, others = Gathering(_OTHER), Gathering()
+    lines, others = Gathering(_OTHER, places.nodes), Gathering(nodes=places.nodes)
     limiters = {places.number(path): tokens for path, tokens in profile.limiters.items()}
-    paths = places.nodes.paths
-    for number, times in enumerate(places.nodes.times):
-        if not times.idle or places.depths[number] <= 1 or places.tops[number].is_loop:
+    for number, idle in enumerate(places.nodes.idle):
+        if not idle or places.depths[number] <= 1 or places.tops[number].is_loop:
             continue
-        path, last = paths[number], places.last[number]
+        last = places.last[number]
         if last.wait == TASK and last.frame.file and not last.is_of_others:
             continue
         found = None if places.imports[number] else _line(lines, number, places)
         if found is None:
             is_server = places.tops[number].is_server or last.is_server
             kind = "servers" if is_server else "libraries"
-            others.of(kind, Place(None, 0, kind, 0)).add(path, times.idle)
+            others.of(kind, Place(None, 0, kind, 0)).add(number, idle)
         else:
             sums, stack = found
-            sums.add(path, times.idle, places.whom(stack))
+            sums.add(number, idle, places.whom(stack))
             _note_tokens(sums, limiters.get(number))
     whole = lines.total
     return Group(
@@ -75,7 +74,7 @@ def _line(lines: Gathering, number: int, places: Places) -> tuple[Gathered, int]
     around = places.parents[number] if own == number else own
     if not last.wait:
         return None if own == NOWHERE else (lines.of_frame(own, places), around)
-    path = places.nodes.paths[number]
+    path = places.nodes.path(number)
     place = places.line(path)
     if place is None:
         return None
@@ -125,6 +124,6 @@ def _note(places: Places, whole: int) -> str:
     """Return that awaits are missing, if they are; none are shown of short waits."""
     if whole < _WORTH_A_NOTE:
         return ""
-    stacks = zip(places.nodes.times, places.last, strict=False)  # others have no times
-    is_known = any(times.idle and last.wait for times, last in stacks)
+    stacks = zip(places.nodes.idle, places.last, strict=False)  # others have no times
+    is_known = any(idle and last.wait for idle, last in stacks)
     return "" if is_known else "Awaits were not recorded, so this is by tasks and spans."

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tracetools.core.stacks import ALL_WAITING, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from tracetools.core.stacks import Frame, Times
+    from tracetools.core.stacks import Frame
+    from tracetools.output.nodes import Nodes
     from tracetools.output.report.tree import Tree
 
 MAX_ROWS: Final = 200
@@ -62,7 +63,7 @@ class Figures(NamedTuple):
 
 
 def sum_up(
-    tree: Tree, stacks: Iterable[tuple[int, Times]], label_of: Callable[[Frame], str]
+    tree: Tree, places: Sequence[int], stacks: Nodes, label_of: Callable[[Frame], str]
 ) -> dict[str, Figures]:
     """Return the figures by label.
 
@@ -71,50 +72,83 @@ def sum_up(
 
     Args:
         tree: a tree.
-        stacks: the numbers of its nodes.
+        places: the node of each stack in the tree.
+        stacks: these stacks.
         label_of: the label of a frame.
     """
-    labels = _labels(tree.frames, label_of)
-    sums: dict[str, list[int]] = {label: [0] * len(Figures._fields) for label in {*labels[1:]}}
-    below = [0] * len(labels)
-    for node, times in stacks:
-        below[node] += times.busy
-        if node:
-            row = sums[labels[node]]
-            row[0] += times.busy
-            row[2] += times.scheduled
-            row[3] += times.idle
-            row[4] += times.thread
-            row[5] += times.steps
-            row[6] += times.entries
+    used = tree.used()
+    numbers: dict[str, int] = {}
+    number_of = {frame: numbers.setdefault(label_of(frame), len(numbers)) for frame in used}
+    by_index = [number_of.get(frame, 0) for frame in tree.frames]
+    labels = [_ROOTS, *map(by_index.__getitem__, tree.last[1:])]
+    ends = [labels[node] for node in places]
+    below = [0] * len(tree)
+    for node, busy in zip(places, stacks.busy, strict=True):
+        below[node] += busy
     for node in range(len(labels) - 1, 0, -1):
         below[tree.parents[node]] += below[node]
-    for node in range(1, len(labels)):
-        if below[node] and not _is_repeated(node, labels, tree.parents):
-            sums[labels[node]][1] += below[node]
+    totals = [0] * (len(numbers) + 1)
+    for node in _outermost(labels, tree.parents):
+        totals[labels[node]] += below[node]
+    columns = [
+        _sums(ends, stacks.busy, len(totals)),
+        totals,
+        *(
+            _sums(ends, column, len(totals))
+            for column in (
+                stacks.scheduled,
+                stacks.idle,
+                stacks.thread,
+                stacks.steps,
+                stacks.entries,
+            )
+        ),
+    ]
+    figures = dict(zip(numbers, map(Figures._make, zip(*columns, strict=True)), strict=False))
     for frame in (ROOT, *ALL_WAITING):
-        sums.pop(frame.label, None)
-    return {label: Figures(*row) for label, row in sums.items()}
+        figures.pop(frame.label, None)
+    return figures
 
 
-def _labels(frames: list[Frame], label_of: Callable[[Frame], str]) -> list[str]:
-    """Return the labels of frames; equal ones are one object."""
-    texts: dict[str, str] = {}
-    label_of_frame = {
-        frame: texts.setdefault(label, label) for frame in {*frames} for label in [label_of(frame)]
-    }
-    return [label_of_frame[frame] for frame in frames]
+_ROOTS: Final = -1
+"""The number of the label of the root of a tree, which has none."""
 
 
-def _is_repeated(node: int, labels: list[str], parents: list[int]) -> bool:
-    """Return whether a stack has the label of its innermost frame further out as well."""
-    label = labels[node]
-    node = parents[node]
-    while node:
-        if labels[node] is label:
-            return True
-        node = parents[node]
-    return False
+def _sums(ends: Sequence[int], numbers: Sequence[int], count: int) -> list[int]:
+    """Return the sums of the numbers of stacks by the labels that they end with."""
+    sums = [0] * count
+    if any(numbers):
+        for label, number in zip(ends, numbers, strict=True):
+            sums[label] += number
+    return sums
+
+
+def _outermost(labels: Sequence[int], parents: Sequence[int]) -> Iterator[int]:
+    """Yield the nodes but the root whose label no node above them has.
+
+    The nodes above one are kept from it to the next, for mostly that comes right after its parent,
+    or after what is below its siblings.
+    """
+    above, is_above = [0], [True] + [False] * (len(labels) - 1)
+    times = [0] * (max(labels) + 2)
+    for node in range(1, len(labels)):
+        parent = parents[node]
+        missing = []
+        while not is_above[parent]:
+            missing.append(parent)
+            parent = parents[parent]
+        while above[-1] != parent:
+            left = above.pop()
+            is_above[left] = False
+            times[labels[left]] -= 1
+        for each in reversed(missing):
+            times[labels[each]] += 1
+        if not times[labels[node]]:
+            yield node
+        times[labels[node]] += 1
+        for each in (*reversed(missing), node):
+            above.append(each)
+            is_above[each] = True
 
 
 def make_table(

@@ -7,6 +7,7 @@ already: no stack is packed or compared, and only children of frames that are dr
 from __future__ import annotations
 
 import heapq
+from functools import cached_property
 from itertools import islice
 from operator import add
 from typing import TYPE_CHECKING, Final
@@ -23,7 +24,7 @@ from tracetools.output.flamegraph.layout import (
 from tracetools.output.formats.folded import clean_label, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tracetools.core.profile import Lens
     from tracetools.core.stacks import Frame
@@ -47,34 +48,32 @@ class LabelledTree:
     """A tree whose nodes have labels. Frames below one stack that have one label are one node."""
 
     def __init__(self, tree: Tree, label_of: Callable[[Frame], str] = clean_label_of) -> None:
-        self._label_of_frame = {
-            frame: label_of(frame) for frame in {*tree.frames[1:], IDLE, SCHEDULED}
-        }
+        self._label_of_frame = {frame: label_of(frame) for frame in (*tree.used(), IDLE, SCHEDULED)}
         self._labels = sorted(set(self._label_of_frame.values()))
         ranks = {label: rank for rank, label in enumerate(self._labels)}
-        self._rank_of = {frame: ranks[label] for frame, label in self._label_of_frame.items()}
+        rank_of = [
+            ranks.get(self._label_of_frame.get(frame, ""), _NO_LABEL) for frame in tree.frames
+        ]
         self._tree = tree
-        if len(self._labels) == len(self._rank_of):  # then no two nodes are one
-            self._nodes = [*range(len(tree.frames))]
+        if len(self._labels) == len(self._label_of_frame):  # then no two nodes are one
+            self._nodes: Sequence[int] = range(len(tree))
             self._parents = tree.parents
-            self._ranks = [_NO_LABEL, *map(self._rank_of.__getitem__, tree.frames[1:])]
+            self._ranks = [_NO_LABEL, *map(rank_of.__getitem__, tree.last[1:])]
         else:
-            self._nodes, self._parents, self._ranks = self._merged()
-        self._children: list[list[int]] = [[] for _ in self._parents]
-        for node in range(1, len(self._parents)):
-            self._children[self._parents[node]].append(node)
-        self._sorted: set[int] = set()
+            self._nodes, self._parents, self._ranks = self._merged(rank_of)
+        self._children: dict[int, list[int]] = {}
+        self._below: dict[int, list[int]] = {}
 
-    def _merged(self) -> tuple[list[int], list[int], list[int]]:
+    def _merged(self, rank_of: list[int]) -> tuple[list[int], list[int], list[int]]:
         """Number the nodes by their labels.
 
         Returns:
             The new number of each node, and the parents and the ranks by new number.
         """
-        tree, rank_of = self._tree, self._rank_of
+        tree = self._tree
         nodes, parents, ranks = [0], [0], [_NO_LABEL]
         known: dict[tuple[int, int], int] = {}
-        for parent, frame in zip(tree.parents[1:], tree.frames[1:], strict=True):
+        for parent, frame in zip(tree.parents[1:], tree.last[1:], strict=True):
             key = (nodes[parent], rank_of[frame])
             node = known.get(key)
             if node is None:
@@ -105,7 +104,7 @@ class LabelledTree:
     def has_time(self, lens: Lens) -> bool:
         """Whether a graph of this lens has any frames."""
         at = (1, 2, 3) if lens == "task" else (_INDEX[lens],)
-        return any(any(counts[index] for index in at) for counts in self._tree.counts)
+        return any(any(self._tree.counts[index]) for index in at)
 
     def layout(self, lens: Lens, options: GraphOptions) -> Layout:
         """Return the layout of the graph of a lens that has any time."""
@@ -118,21 +117,46 @@ class LabelledTree:
 
     def children(self, node: int) -> list[int]:
         """Return the nodes below a node, sorted by their labels."""
-        children = self._children[node]
-        if node not in self._sorted:
-            self._sorted.add(node)
-            children.sort(key=self._ranks.__getitem__)
-        return children
+        found = self._children.get(node)
+        if found is None:
+            firsts, others = self._linked
+            found = []
+            child = firsts[node]
+            while child:
+                found.append(child)
+                child = others[child]
+            found.sort(key=self._ranks.__getitem__)
+            self._children[node] = found
+        return found
+
+    @cached_property
+    def _linked(self) -> tuple[list[int], list[int]]:
+        """The first child of each node, and the next one with its parent; 0 if there is none."""
+        firsts, others = [0] * len(self._parents), [0] * len(self._parents)
+        for node in range(len(self._parents) - 1, 0, -1):
+            parent = self._parents[node]
+            others[node] = firsts[parent]
+            firsts[parent] = node
+        return firsts, others
 
     def own(self, index: int) -> list[int]:
-        """Return one of the numbers of `Counts` of each node itself."""
-        numbers = [counts[index] for counts in self._tree.counts]
+        """Return one of the numbers of `Counts` of each node itself, in a list of its own."""
+        numbers = self._tree.counts[index]
         if len(numbers) == len(self._parents):
-            return numbers
+            return [*numbers]
         own = [0] * len(self._parents)
         for node, number in zip(self._nodes, numbers, strict=True):
             own[node] += number
         return own
+
+    def below(self, index: int) -> list[int]:
+        """Return one of the numbers of `Counts` of each node with all nodes below it."""
+        found = self._below.get(index)
+        if found is None:
+            found = self._below[index] = self.own(index)
+            for node in range(len(found) - 1, 0, -1):
+                found[self._parents[node]] += found[node]
+        return found
 
     def labelled(self, label: str) -> dict[int, int]:
         """Return the nodes that have a label, by their parents."""
@@ -162,19 +186,18 @@ class _Graph:
         self._tree = tree
         self._own = tree.own(_INDEX[lens])
         self._count = len(self._own)
-        self._leaves = [self._state(*each) for each in _LEAVES] if lens == "task" else []
-        self._widths = [*self._own]
-        for _, times in self._leaves:
-            self._widths = [*map(add, self._widths, times)]
-        parents = tree.parents
-        for node in range(self._count - 1, 0, -1):
-            self._widths[parents[node]] += self._widths[node]
+        self._widths = tree.below(_INDEX[lens])
+        self._leaves: list[tuple[str, list[int]]] = []
+        for frame, index in _LEAVES if lens == "task" else ():
+            self._widths = [*map(add, self._widths, tree.below(index))]
+            self._leaves.append(self._state(frame, index))
 
     def _state(self, frame: Frame, index: int) -> tuple[str, list[int]]:
         """Return the label of the leaves of a state, and the time of each node's leaf."""
         label, times = clean_label_of(frame), self._tree.own(index)
         for parent, node in self._tree.labelled(label).items():
             self._own[node] += times[parent]
+            self._widths[node] += times[parent]
             times[parent] = 0
         return label, times
 
@@ -216,7 +239,10 @@ class _Graph:
         while frames:
             narrowness, depth, start, node = heapq.heappop(frames)
             yield Box(depth, start, -narrowness, self._label(node))
-            start += self._own[node] if node < self._count else 0
+            own = self._own[node] if node < self._count else 0
+            if -narrowness - own < least:  # then all frames above are narrower
+                continue
+            start += own
             for child, width in self._children(node):
                 if width >= least:
                     heapq.heappush(frames, (-width, depth + 1, start, child))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.errors import GraphFileError
-from tracetools.core.stacks import is_of_loop
 from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.answers.source import lines_of
 from tracetools.output.flamegraph.amounts import amount_formatter
@@ -31,7 +30,7 @@ from tracetools.output.report.transforms import (
     own_first,
     variants_of,
 )
-from tracetools.output.report.tree import Counts, Tree, tree_of
+from tracetools.output.report.tree import Tree, tree_of
 
 if TYPE_CHECKING:
     import os
@@ -41,9 +40,8 @@ if TYPE_CHECKING:
 
     from tracetools.core.histogram import Histogram
     from tracetools.core.profile import Profile
-    from tracetools.core.stacks import StackPath, Times
     from tracetools.output.flamegraph.options import GraphKeywords
-    from tracetools.output.report.figures import Figures, Table
+    from tracetools.output.report.figures import Figures
 
 NOTEBOOK_FRAMES: Final = 5_000
 """How many frames all graphs of a notebook's page have at most. Notebooks keep the page in their
@@ -102,7 +100,7 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
     """Return what the page of a profile shows."""
     graph_options = replace(options, count_name="ns", factor=1)
     nodes = Nodes(profile)
-    tree, stacks = _tree_of(nodes)
+    tree, places = tree_of(nodes)
     own = partial(own_first, kind_of=kinds_of(profile.origins))
     return Report(
         title=_title(profile) if options.title is None else options.title,
@@ -111,7 +109,7 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         graphs=graphs_with_time(
             _variants(profile, tree, options), graph_options, {"busy": _busy_title(profile)}
         ),
-        table=_table(tree, stacks, profile),
+        table=make_table(sum_up(tree, places, nodes, clean_label_of), _columns(profile)),
         metadata=[
             *_metadata(profile, tree),
             *([("Notes", options.notes)] if options.notes else []),
@@ -145,17 +143,6 @@ def _busy_title(profile: Profile) -> str:
     return f"Busy {busy} of {whole} that loops ran{in_threads}"
 
 
-def _tree_of(nodes: Nodes) -> tuple[Tree, list[tuple[int, Times]]]:
-    """Return the tree of a profile's stacks, with the counts of `Profile.lens`, and the numbers."""
-    tree, places = tree_of(nodes, _counts)
-    return tree, [*zip(places, nodes.times, strict=True)]
-
-
-def _counts(path: StackPath, times: Times) -> Counts:
-    busy = times.busy + times.thread
-    return Counts(busy, times.idle, times.scheduled, 0 if is_of_loop(path) else busy)
-
-
 def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> list[Variant]:
     """Return what is drawn: stacks with frames of libraries folded, and all if they differ."""
     kind_of = kinds_of(profile.origins)
@@ -170,10 +157,6 @@ def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> list[Varia
 
 
 # -- the table ---------------------------------------------------------------------------------
-
-
-def _table(tree: Tree, stacks: list[tuple[int, Times]], profile: Profile) -> Table:
-    return make_table(sum_up(tree, stacks, clean_label_of), _columns(profile))
 
 
 def _columns(profile: Profile) -> Iterator[tuple[Column, Callable[[Figures], int | None]]]:
@@ -229,7 +212,7 @@ def _metadata(profile: Profile, tree: Tree) -> Iterator[tuple[str, str]]:
     yield "Scheduled time", "measured" if profile.scheduled_measured else "part of the idle time"
     yield from _about_the_loop(profile)
     yield "Stacks", f"{len(profile.stacks):,}{_truncation(profile)}"
-    yield "Frames", f"{len({*tree.frames[1:]}):,}"
+    yield "Frames", f"{len(tree.used()):,}"
 
 
 def _about_the_loop(profile: Profile) -> Iterator[tuple[str, str]]:

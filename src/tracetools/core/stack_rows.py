@@ -6,6 +6,7 @@ stack by its parent and its last frame is found row by row, in columns of number
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.made_later import MadeLater
@@ -16,10 +17,21 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import Frame
 
-__all__ = ["NO_PARENT", "StackRows"]
+__all__ = ["NO_PARENT", "StackRows", "compact"]
 
 NO_PARENT = -1
 """The parent of an outermost stack."""
+
+
+def compact(numbers: Sequence[int]) -> Sequence[int]:
+    """Return whole numbers side by side in memory, unless one of them takes more than 64 bits.
+
+    A loop over a list waits for the objects in it, which lie far apart.
+    """
+    try:
+        return array("q", numbers)
+    except OverflowError:
+        return numbers
 
 
 class StackRows(MadeLater[StackPath, Times]):
@@ -47,9 +59,9 @@ class StackRows(MadeLater[StackPath, Times]):
     ) -> None:
         super().__init__(self._mapping)
         self.frames = frames
-        self.last = last
-        self.parents = parents
-        self.columns = columns
+        self.last = compact(last)
+        self.parents = compact(parents)
+        self.columns = [*map(compact, columns)]
         count = len(frames)
         keys = [parent * count + frame for parent, frame in zip(parents, last, strict=True)]
         self._row_of = dict(zip(keys, range(len(keys)), strict=True))
@@ -59,7 +71,7 @@ class StackRows(MadeLater[StackPath, Times]):
         depths = [0]  # of no parent; so those of rows are one further on
         for parent in parents:
             depths.append(depths[parent + 1] + 1)
-        self.depths = depths[1:]
+        self.depths = compact(depths[1:])
 
     def _mapping(self) -> dict[StackPath, Times]:
         paths: list[StackPath] = []

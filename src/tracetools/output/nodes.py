@@ -10,7 +10,7 @@ from functools import cached_property
 from operator import lt
 from typing import TYPE_CHECKING
 
-from tracetools.core.stack_rows import NO_PARENT, StackRows
+from tracetools.core.stack_rows import NO_PARENT, StackRows, compact
 from tracetools.core.stacks import OF_LOOP, ROOT, Times, is_of_loop
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Nodes:
             self.depths, columns = rows.depths, rows.columns
         else:
             columns = self._number_all(rows)
-        self.busy, self.scheduled, self.idle, self.thread, *counts = columns
+        self.busy, self.scheduled, self.idle, self.thread, *counts = map(compact, columns)
         self.steps, self.entries, self.self_wakes, self.left_open = counts
         self.is_ordered = all(map(lt, self.parents, range(len(self.parents))))
         self.is_whole = (

@@ -113,7 +113,7 @@ def _has_line(sums: Gathered) -> bool:
     """Whether the line is the one that blocked, not that of a function's definition."""
     return all(
         path[-1].name in LAST_FRAMES and (path[-1].file, path[-1].line) == sums.place[:2]
-        for path in sums.stacks
+        for path, _ in sums.heavy
     )
 
 

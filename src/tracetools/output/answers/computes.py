@@ -14,8 +14,6 @@ from tracetools.output.answers.words import at_line, for_whom, listed, percent
 from tracetools.output.lints import LAST_FRAMES, amount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tracetools.core.profile import Profile
     from tracetools.output.answers.gathering import Gathered
     from tracetools.output.answers.places import Places
@@ -37,21 +35,11 @@ def computes_of(profile: Profile, places: Places) -> Group:
     lines = Gathering("function" if has_functions else "stack", places.nodes)
     others = Gathering(nodes=places.nodes)
     calling = _calling(profile, places)
-    for number, time in _busy(places):
-        if places.imports[number]:
-            others.of("imports", Place(None, 0, "imports", 0)).add(number, time)
-            continue
-        place = places.owns[number]
-        if place == NOWHERE and not has_functions and not places.tops[number].is_backend:
-            place = places.entered[number]
-        if place == NOWHERE:
-            sums = others.of("libraries", Place(None, 0, "libraries", 0))
-            sums.add(number, time)
-            sums.by_what[places.innermost_package(number)] += time
-            continue
-        sums = lines.of_frame(place, places)
-        sums.add(number, time, places.whom(place))
-        sums.by_what[_by_what(number, place, places)] += time
+    lines.add_all(places.nodes.busy, places.whoms_of_places, places)
+    for sums in lines:
+        for number in sums.numbers:
+            sums.by_what[places.libraries[number] or _ITSELF] += places.nodes.busy[number]
+    _add_others(lines, others, places, has_functions=has_functions)
     lines.subtract(calling)
     return Group(
         "computes",
@@ -66,12 +54,30 @@ def computes_of(profile: Profile, places: Places) -> Group:
     )
 
 
-def _busy(places: Places) -> Iterator[tuple[int, int]]:
-    """Yield the busy time of the stacks of tasks and of callbacks, by number."""
-    stacks = zip(places.nodes.busy, places.tops, places.depths, strict=False)  # others have none
-    for number, (busy, top, depth) in enumerate(stacks):
-        if busy and depth > 1 and (not top.is_loop or top.is_callback):
-            yield number, busy
+def _add_others(
+    lines: Gathering, others: Gathering, places: Places, *, has_functions: bool
+) -> None:
+    """Add the busy time of stacks that are not `Places.in_functions`, but of tasks or callbacks."""
+    imports = others.of("imports", Place(None, 0, "imports", 0))
+    libraries = others.of("libraries", Place(None, 0, "libraries", 0))
+    nodes = places.nodes
+    for number in places.elsewhere:
+        time, top = nodes.busy[number], places.tops[number]
+        if not time or (nodes.are_of_loop[number] and not top.is_callback):
+            continue
+        if places.imports[number]:
+            imports.add(number, time)
+            continue
+        place = places.owns[number]
+        if place == NOWHERE and not has_functions and not top.is_backend:
+            place = places.entered[number]
+        if place == NOWHERE:
+            libraries.add(number, time)
+            libraries.by_what[places.innermost_package(number)] += time
+        else:
+            sums = lines.of_frame(place, places)
+            sums.add(number, time, places.whoms[place])
+            sums.by_what[_by_what(number, place, places)] += time
 
 
 def _calling(profile: Profile, places: Places) -> dict[tuple[str | None, str], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,9 @@ from tracetools.output.answers.data import MOST_PATHS, Answer
 from tracetools.output.answers.places import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from tracetools.core.stacks import Frame, StackPath
+    from tracetools.core.stacks import StackPath
     from tracetools.output.answers.places import Places
     from tracetools.output.nodes import Nodes
 
@@ -22,7 +23,18 @@ __all__ = ["Gathered", "Gathering", "heaviest", "ordered", "part_of"]
 
 @dataclass
 class Gathered:
-    """The sums of one line: times in nanoseconds, by stack, by whom, and by what it was."""
+    """The sums of one line.
+
+    Attributes:
+        kind, place, what: which line it is, and what is done there.
+        total: the time of all stacks, in nanoseconds.
+        max, count: the longest time at once, and how often it was.
+        heavy: stacks with their times, those with the most time among them. No stack is there
+            twice.
+        numbers: those of the stacks that were added together.
+        by_whom: parts of the time, by whom it was for.
+        by_what: parts of the time, by what it was.
+    """
 
     kind: str
     place: Place
@@ -30,8 +42,8 @@ class Gathered:
     total: int = 0
     max: int = 0
     count: int = 0
-    stacks: list[Any] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
+    heavy: list[tuple[Any, int]] = field(default_factory=list)
+    numbers: array[int] = field(default_factory=lambda: array("q"))
     by_whom: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     by_what: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
@@ -41,10 +53,23 @@ class Gathered:
         Without a name for `whom`, it is done for nobody in particular.
         """
         self.total += time
-        self.stacks.append(stack)
-        self.times.append(time)
+        self.heavy.append((stack, time))
         if whom:
             self.by_whom[whom] += time
+
+    def add_together(
+        self, numbers: Sequence[int], time_of: Sequence[int], whom_of: Sequence[str]
+    ) -> None:
+        """Do the same for at least one stack, by numbers."""
+        times = [time_of[number] for number in numbers]
+        self.total += sum(times)
+        self.numbers.extend(numbers)
+        least = heapq.nlargest(MOST_PATHS, times)[-1]
+        self.heavy += [each for each in zip(numbers, times, strict=True) if each[1] >= least]
+        by_whom = self.by_whom
+        for whom, time in zip(map(whom_of.__getitem__, numbers), times, strict=True):
+            by_whom[whom] += time
+        by_whom.pop("", None)
 
 
 class Gathering:
@@ -59,7 +84,7 @@ class Gathering:
         self._kind = kind
         self._path_of = _itself if nodes is None else nodes.path
         self._sums: dict[tuple[object, ...], Gathered] = {}
-        self._by_frame: dict[Frame, Gathered] = {}
+        self._by_end: dict[int, Gathered] = {}
 
     def of(self, kind: str, place: Place, what: str = "") -> Gathered:
         """Return the sums of a line, which start with zero."""
@@ -71,11 +96,29 @@ class Gathering:
 
     def of_frame(self, number: int, places: Places) -> Gathered:
         """Return the sums of the place that a stack ends in, whatever stands above it."""
-        frame = places.last[number].frame
-        found = self._by_frame.get(frame)
+        end = places.ends[number]
+        found = self._by_end.get(end)
         if found is None:
-            found = self._by_frame[frame] = self.of(self._kind, places.place(number))
+            found = self._by_end[end] = self.of(self._kind, places.place(number))
         return found
+
+    def add_all(self, time_of: Sequence[int], whom_of: Sequence[str], places: Places) -> None:
+        """Add times of the stacks in functions of the program, each to its place.
+
+        Args:
+            time_of: the time of each stack of the profile.
+            whom_of: for whom that is.
+            places: those of the profile.
+        """
+        for numbers in places.in_functions:
+            some = [number for number in numbers if time_of[number]]
+            if some:
+                sums = self.of_frame(places.owns[some[0]], places)
+                sums.add_together(some, time_of, whom_of)
+
+    def __iter__(self) -> Iterator[Gathered]:
+        """Iterate over the sums of lines."""
+        return iter(self._sums.values())
 
     def subtract(self, times: Mapping[tuple[str | None, str], int]) -> None:
         """Take times off the totals of lines, by file and function; none gets less than zero."""
@@ -138,16 +181,18 @@ def part_of(part: int, whole: int) -> float:
 
 def heaviest(times: Mapping[str, int]) -> list[str]:
     """Return names, those with the most time first."""
-    return sorted(times, key=lambda name: (-times[name], name))
+    return sorted(sorted(times), key=times.__getitem__, reverse=True)
 
 
 def _heaviest_paths(sums: Gathered, path_of: Callable[[Any], StackPath]) -> tuple[StackPath, ...]:
     """Return the paths with the most time; names are compared only where it is equal."""
-    least = heapq.nlargest(MOST_PATHS, sums.times)[-1]
-    stacks = zip(sums.stacks, sums.times, strict=True)
-    heavy = [(path_of(stack), time) for stack, time in stacks if time >= least]
-    heavy.sort(key=lambda each: (-each[1], _names(each[0])))
-    return tuple(path for path, _ in heavy[:MOST_PATHS])
+    heavy = sums.heavy
+    if len(heavy) > MOST_PATHS:
+        least = heapq.nlargest(MOST_PATHS, [time for _, time in heavy])[-1]
+        heavy = [(stack, time) for stack, time in heavy if time >= least]
+    paths = [(path_of(stack), time) for stack, time in heavy]
+    paths.sort(key=lambda each: (-each[1], _names(each[0])))
+    return tuple(path for path, _ in paths[:MOST_PATHS])
 
 
 def _names(path: StackPath) -> list[tuple[str, str, int]]:

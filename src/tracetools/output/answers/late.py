@@ -36,24 +36,12 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
     nodes = places.nodes
     lines = Gathering("task", nodes)
     libraries, quiet = Gathering(nodes=nodes), Gathering(nodes=nodes)
-    for number, scheduled in enumerate(nodes.scheduled):
-        if not scheduled or places.depths[number] <= 1:
-            continue
-        place = places.owns[number]
-        if place == NOWHERE:
-            place = places.entered[number]
-        if place == NOWHERE or places.tops[number].is_backend:
-            quiet.of("servers", _QUIET).add(number, scheduled)
-            continue
-        if places.last[place].is_own:
-            sums = lines.of_frame(place, places)
-            sums.kind = "span" if places.last[place].is_span else "task"
-        else:
-            package = places.last[place].package
-            name = f"{_TASKS_OF}{package}" if package else places.last[place].frame.name
-            sums = libraries.of("task", Place(None, 0, name, 0, is_own=False), _OUTSIDE)
-        sums.add(number, scheduled, places.whom(place))
-        sums.count += nodes.steps[number]
+    lines.add_all(nodes.scheduled, places.whoms_of_places, places)
+    for sums in lines:
+        place = places.last[places.owns[sums.numbers[0]]]
+        sums.kind = "span" if place.is_span else "task"
+        sums.count = sum(nodes.steps[number] for number in sums.numbers)
+    _add_others(lines, libraries, quiet, places)
     whole = lines.total + libraries.total
     return Group(
         "late",
@@ -64,6 +52,32 @@ def late_of(profile: Profile, places: Places, computes: Group) -> Group:
         tuple(quiet.answers(whole + quiet.total, _told_of_quiet)),
         _note(profile, computes),
     )
+
+
+def _add_others(lines: Gathering, libraries: Gathering, quiet: Gathering, places: Places) -> None:
+    """Add the scheduled time of stacks that are not `Places.in_functions`.
+
+    What is nobody's is added to `quiet`.
+    """
+    nodes = places.nodes
+    for number in places.elsewhere:
+        time, place = nodes.scheduled[number], places.owns[number]
+        if not time or places.depths[number] <= 1:
+            continue
+        if place == NOWHERE:
+            place = places.entered[number]
+        if place == NOWHERE or places.tops[number].is_backend:
+            quiet.of("servers", _QUIET).add(number, time)
+            continue
+        last = places.last[place]
+        if last.is_own:
+            sums = lines.of_frame(place, places)
+            sums.kind = "span" if last.is_span else "task"
+        else:
+            name = f"{_TASKS_OF}{last.package}" if last.package else last.frame.name
+            sums = libraries.of("task", Place(None, 0, name, 0, is_own=False), _OUTSIDE)
+        sums.add(number, time, places.whoms[place])
+        sums.count += nodes.steps[number]
 
 
 def _told(_: Gathered, answer: Answer) -> Answer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import ROOT
@@ -10,7 +12,7 @@ from tracetools.output.frame_kinds import KNOWN_PACKAGES, is_of_import, kinds_of
 from tracetools.output.nodes import NO_PARENT, Nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tracetools.core.origins import Origin
     from tracetools.core.profile import Profile
@@ -74,7 +76,8 @@ class Places:
         is_guessed: whether no file of the program's own was seen. Then installed packages that are
             not well known are taken for its own.
         parents: the parent of each stack.
-        last: what is known of the last frame of each stack.
+        ends: the last frame of each stack, by a number.
+        last: what is known of it.
         depths: how many frames each stack has.
         tops: what is known of the frame below the root.
         owns: the stack of the innermost place of the program's own. Where what runs there is not
@@ -83,6 +86,11 @@ class Places:
         entered: the stack of the innermost task or span, whosever it is.
         libraries: the package of the outermost function that runs below the program's own place.
         imports: whether something is imported there.
+        in_functions: the stacks that are in functions of the program, by function. They are no
+            awaits, imports or the like, so all answers count them for these functions.
+        elsewhere: all other stacks of the profile.
+        whoms: the route, span or task that work in each stack is done for; nothing if it is done
+            for nobody in particular, or for the stack itself.
     """
 
     def __init__(self, profile: Profile, nodes: Nodes | None = None) -> None:
@@ -93,49 +101,105 @@ class Places:
         self._others: dict[StackPath, int] = {}
         nodes, nothing = self.nodes, self.traits[ROOT]
         count = len(nodes)
-        self.parents = [*nodes.parents]
-        self.depths = [*nodes.depths]
+        self.parents = array("q", nodes.parents)
+        self.depths = array("q", nodes.depths)
         traits = [self.traits[frame] for frame in nodes.frames]
-        self.last = [traits[frame] for frame in nodes.last]
+        self._index_of = {frame: index for index, frame in enumerate(nodes.frames)}
+        self.ends = array("q", nodes.last)
+        self.last = [traits[index] for index in self.ends]
         self.tops = [nothing] * count
-        self.owns = [NOWHERE] * count
-        self.entered = [NOWHERE] * count
+        self.owns = array("q", [NOWHERE]) * count
+        self.entered = array("q", [NOWHERE]) * count
         self.libraries = [""] * count
         self.imports = [False] * count
+        self.whoms = [""] * count
+        self.elsewhere: list[int] = []
+        self._entries = [*nodes.entries]
         self._callers = [_NOBODY] * count
         self._has_one_main = 1 == sum(  # noqa: SIM300  # what it counts is long
             entries > 0 and depth == _OF_TOP and last.is_caller
             for entries, depth, last in zip(nodes.entries, self.depths, self.last, strict=True)
         )
+        self._learn(self._from_above())
+        self.in_functions = self._grouped()
+
+    @cached_property
+    def whoms_of_places(self) -> list[str]:
+        """The one of `whoms` of the place that each stack is in, or else of its task or span."""
+        places = zip(self.owns, self.entered, strict=True)
+        return [self.whoms[entered if own == NOWHERE else own] for own, entered in places]
+
+    def _from_above(self) -> Iterator[int]:
+        """Yield the numbers of the stacks of the profile below a root, each after its parent."""
+        nodes = self.nodes
         for number in reversed(nodes.from_below):
             if self.depths[number] > 1:
-                parent = self.parents[number]
-                if parent == NO_PARENT:
-                    parent = self.parents[number] = self.number(nodes.path(number)[:-1])
-                self._learn(number, parent, is_entered=nodes.entries[number] > 0)
+                if self.parents[number] == NO_PARENT:
+                    self.parents[number] = self.number(nodes.path(number)[:-1])
+                yield number
             elif self.depths[number]:
                 self.imports[number] = self.last[number].is_import
 
-    def _learn(self, number: int, parent: int, *, is_entered: bool) -> None:
-        """Note what is known of a stack, by its parent."""
-        last = self.last[number]
-        self.tops[number] = last if self.depths[number] <= _OF_TOP else self.tops[parent]
-        self.imports[number] = self.imports[parent] or last.is_import
-        own, callers = self.owns[parent], self._callers[parent]
-        if last.is_own:
-            own = number
-        elif last.is_folded and is_entered:
-            is_started_by_own = self.last[parent].is_caller and not last.is_server
-            own = own if is_started_by_own else NOWHERE
-        if own not in (number, NOWHERE):
-            self.libraries[number] = self.libraries[parent] or last.package
-        if is_entered:
-            self.entered[number] = number
-            if last.is_caller:
-                callers = self._with_caller(callers, number, is_span=last.is_span)
-        else:
-            self.entered[number] = self.entered[parent]
-        self.owns[number], self._callers[number] = own, callers
+    def _learn(self, numbers: Iterable[int]) -> None:
+        """Note what is known of stacks by their parents, of which it is known."""
+        # There are many stacks, and few frames: what is not looked up here takes no time.
+        lasts, owns, imports, libraries = self.last, self.owns, self.imports, self.libraries
+        parents, entries, entered, all_callers = (
+            self.parents,
+            self._entries,
+            self.entered,
+            self._callers,
+        )
+        for number in numbers:
+            parent, last = parents[number], lasts[number]
+            self.tops[number] = last if self.depths[number] <= _OF_TOP else self.tops[parent]
+            imports[number] = imports[parent] or last.is_import
+            own, callers = owns[parent], all_callers[parent]
+            is_entered = entries[number] > 0
+            if last.is_own:
+                own = number
+            elif own != NOWHERE:
+                if (
+                    is_entered
+                    and last.is_folded
+                    and (last.is_server or not lasts[parent].is_caller)
+                ):
+                    own = NOWHERE  # the program did not start it
+                else:
+                    libraries[number] = libraries[parent] or last.package
+            if is_entered:
+                entered[number] = number
+                if last.is_caller and (
+                    callers.second == NOWHERE or (last.is_span and callers.route == NOWHERE)
+                ):
+                    callers = self._with_caller(callers, number, is_span=last.is_span)
+            else:
+                entered[number] = entered[parent]
+            owns[number], all_callers[number] = own, callers
+            chosen = callers.chosen
+            if chosen not in (NOWHERE, number):
+                self.whoms[number] = lasts[chosen].frame.name
+
+    def _grouped(self) -> list[list[int]]:
+        """Return `in_functions`, and note all other stacks."""
+        is_usual = [
+            not (last.wait or last.is_cut or last.is_collection)
+            for last in map(self.traits.__getitem__, self.nodes.frames)
+        ]
+        found: dict[int, list[int]] = {}
+        columns = (self.nodes.are_of_loop, self.imports, self.owns, self.ends, self.tops)
+        stacks = enumerate(zip(*columns, strict=False))  # those of others are further on
+        for number, (is_of_loop, is_import, own, end, top) in stacks:
+            if own == NOWHERE or is_of_loop or is_import or top.is_backend or not is_usual[end]:
+                self.elsewhere.append(number)
+                continue
+            end_of_place = self.ends[own]
+            numbers = found.get(end_of_place)
+            if numbers is None:
+                found[end_of_place] = [number]
+            else:
+                numbers.append(number)
+        return [*found.values()]
 
     def _with_caller(self, above: Callers, number: int, *, is_span: bool) -> Callers:
         """Return the callers of a stack that ends in one.
@@ -144,8 +208,6 @@ class Places:
         there is one such task in the whole program, it says nothing.
         """
         first, second, route, _ = above
-        if NOWHERE not in (first, second) and (route != NOWHERE or not is_span):
-            return above
         if first == NOWHERE:
             first = number
         elif second == NOWHERE:
@@ -179,6 +241,7 @@ class Places:
         number = self._others[path] = len(self.last)
         last = self.traits[path[-1] if path else ROOT]
         self.parents.append(parent)
+        self.ends.append(self._index_of.setdefault(last.frame, len(self._index_of)))
         self.last.append(last)
         self.depths.append(len(path))
         self.tops.append(last)
@@ -186,9 +249,11 @@ class Places:
         self.entered.append(NOWHERE)
         self.libraries.append("")
         self.imports.append(last.is_import)
+        self.whoms.append("")
+        self._entries.append(0)
         self._callers.append(_NOBODY)
         if len(path) > 1:
-            self._learn(number, parent, is_entered=False)
+            self._learn([number])
         return number
 
     def place(self, number: int) -> Place:
@@ -214,17 +279,9 @@ class Places:
         function = frames[-1].name if frames else above[-1].name if above[1:] else last.name
         return Place(last.file, last.line, function, len(path))
 
-    def whom(self, number: int) -> str:
-        """Return the route, span or task that work in a stack is done for.
-
-        Nothing is returned if it is done for nobody in particular, or for the stack itself.
-        """
-        chosen = self._callers[number].chosen
-        return "" if chosen in (NOWHERE, number) else self.last[chosen].frame.name
-
     def for_whom(self, path: StackPath, depth: int) -> str:
-        """Return the same of the first `depth` frames of a stack."""
-        return self.whom(self.number(path[:depth]))
+        """Return the one of `whoms` of the first `depth` frames of a stack."""
+        return self.whoms[self.number(path[:depth])]
 
     def packages_below(self, path: StackPath, depth: int) -> list[str]:
         """Return the packages whose functions run below a place, the outermost first."""

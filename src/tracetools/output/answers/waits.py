@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from tracetools.output.answers.data import Answer, Group
@@ -14,6 +15,8 @@ from tracetools.output.frame_kinds import package_of
 from tracetools.output.lints import amount
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import StackPath, Tokens
     from tracetools.output.answers.gathering import Gathered
@@ -36,20 +39,12 @@ def waits_of(profile: Profile, places: Places) -> Group:
     """
     lines, others = Gathering(_OTHER, places.nodes), Gathering(nodes=places.nodes)
     limiters = {places.number(path): tokens for path, tokens in profile.limiters.items()}
-    for number, idle in enumerate(places.nodes.idle):
-        if not idle or places.depths[number] <= 1 or places.tops[number].is_loop:
-            continue
-        last = places.last[number]
-        if last.wait == TASK and last.frame.file and not last.is_of_others:
-            continue
-        found = None if places.imports[number] else _line(lines, number, places)
-        if found is None:
-            is_server = places.tops[number].is_server or last.is_server
-            kind = "servers" if is_server else "libraries"
-            others.of(kind, Place(None, 0, kind, 0)).add(number, idle)
-        else:
-            sums, stack = found
-            sums.add(number, idle, places.whom(stack))
+    around = zip(count(), places.owns, places.parents)
+    whom_of = [places.whoms[parent if own == number else own] for number, own, parent in around]
+    lines.add_all(places.nodes.idle, whom_of, places)
+    _add_others(lines, others, whom_of, places)
+    for sums in lines if limiters else ():
+        for number in (*sums.numbers, *(number for number, _ in sums.heavy)):
             _note_tokens(sums, limiters.get(number))
     whole = lines.total
     return Group(
@@ -63,24 +58,48 @@ def waits_of(profile: Profile, places: Places) -> Group:
     )
 
 
-def _line(lines: Gathering, number: int, places: Places) -> tuple[Gathered, int] | None:
-    """Return the sums of the line that waits, and the stack of who waits there.
+def _add_others(
+    lines: Gathering, others: Gathering, whom_of: Sequence[str], places: Places
+) -> None:
+    """Add the idle time of stacks of tasks that are not `Places.in_functions`."""
+    servers, libraries = (
+        others.of(kind, Place(None, 0, kind, 0)) for kind in ("servers", "libraries")
+    )
+    nodes = places.nodes
+    for number in places.elsewhere:
+        time, last, own = nodes.idle[number], places.last[number], places.owns[number]
+        if not time or nodes.are_of_loop[number]:
+            continue
+        if last.wait == TASK and last.frame.file and not last.is_of_others:
+            continue
+        found = None
+        if not places.imports[number] and not last.is_cut:
+            if last.wait and not last.is_server:
+                found = _line(lines, number, places)
+            elif not last.wait and own != NOWHERE:
+                found = lines.of_frame(own, places), whom_of[number]
+        if found is not None:
+            sums, whom = found
+            sums.add(number, time, whom)
+        elif last.is_server or places.tops[number].is_server:
+            servers.add(number, time)
+        else:
+            libraries.add(number, time)
 
-    Nothing is returned if that is no answer.
+
+def _line(lines: Gathering, number: int, places: Places) -> tuple[Gathered, str] | None:
+    """Return the sums of the line with an await, and for whom it waits there.
+
+    Nothing is returned if what runs there is not the program's.
     """
-    last, own = places.last[number], places.owns[number]
-    if last.is_cut or (last.wait and last.is_server):
-        return None
-    around = places.parents[number] if own == number else own
-    if not last.wait:
-        return None if own == NOWHERE else (lines.of_frame(own, places), around)
     path = places.nodes.path(number)
     place = places.line(path)
     if place is None:
         return None
-    if place.depth == len(path):
-        around = places.parents[number]
-    return lines.of(last.wait, place, _what(path, place, places)), around
+    own = places.owns[number]
+    around = places.parents[number] if own == number or place.depth == len(path) else own
+    sums = lines.of(places.last[number].wait, place, _what(path, place, places))
+    return sums, places.whoms[around]
 
 
 def _note_tokens(sums: Gathered, tokens: Tokens | None) -> None:

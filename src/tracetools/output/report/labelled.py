@@ -154,13 +154,16 @@ class LabelledTree:
         found = self._below.get(index)
         if found is None:
             found = self._below[index] = self.own(index)
-            for node in range(len(found) - 1, 0, -1):
-                found[self._parents[node]] += found[node]
+            stacks = zip(reversed(self._parents), reversed(found), strict=True)
+            for parent, width in islice(stacks, len(found) - 1):
+                found[parent] += width
         return found
 
     def labelled(self, label: str) -> dict[int, int]:
         """Return the nodes that have a label, by their parents."""
         wanted = self._labels.index(label)
+        if wanted not in self._ranks:  # fast, and so it is mostly
+            return {}
         found = (node for node, rank in enumerate(self._ranks) if rank == wanted)
         return {self._parents[node]: node for node in found}
 
@@ -236,6 +239,7 @@ class _Graph:
     def _widest_first(self, least: int) -> Iterator[Box]:
         """Yield the boxes of frames that are wide enough, each frame before those above it."""
         frames = [(-self._widths[0], 0, 0, 0)]
+        widths, push = self._widths, heapq.heappush
         while frames:
             narrowness, depth, start, node = heapq.heappop(frames)
             yield Box(depth, start, -narrowness, self._label(node))
@@ -243,9 +247,16 @@ class _Graph:
             if -narrowness - own < least:  # then all frames above are narrower
                 continue
             start += own
-            for child, width in self._children(node):
+            if self._leaves:
+                for child, width in self._children(node):
+                    if width >= least:
+                        push(frames, (-width, depth + 1, start, child))
+                    start += width
+                continue
+            for child in self._tree.children(node):
+                width = widths[child]
                 if width >= least:
-                    heapq.heappush(frames, (-width, depth + 1, start, child))
+                    push(frames, (-width, depth + 1, start, child))
                 start += width
 
     def packed(self) -> Iterator[tuple[bytes, int]]:

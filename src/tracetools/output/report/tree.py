@@ -66,7 +66,7 @@ class Tree:
     def without_root(self) -> Tree:
         """Return the tree below the only child of the root, whose counts become the root's."""
         return Tree(
-            [0, *(parent - 1 for parent in self.parents[2:])],
+            [0, *[parent - 1 for parent in self.parents[2:]]],
             self.frames,
             self.last[1:],
             [[column[0] + column[1], *column[2:]] for column in self.counts],
@@ -87,6 +87,10 @@ class Tree:
         return tuple(reversed(frames))
 
 
+_FRAME_BITS: Final = 32
+"""How many bits the index of a frame has."""
+
+
 class GrowingTree(Tree):
     """A tree that nodes are added to; it begins with the root alone, and with some known frames."""
 
@@ -94,7 +98,7 @@ class GrowingTree(Tree):
         self._known = {frame: index for index, frame in enumerate(frames)}
         self._frames = [*self._known]
         super().__init__([0], self._frames, [0], [[0] for _ in Counts._fields])
-        self._children: dict[tuple[int, int], int] = {}
+        self._children: dict[int, int] = {}
 
     def index(self, frame: Frame) -> int:
         """Return the index of a frame; it gets one if it has none."""
@@ -105,9 +109,10 @@ class GrowingTree(Tree):
 
     def child(self, node: int, frame: int) -> int:
         """Return the node of a frame below another; it is made if there is none."""
-        number = len(self.parents)
-        found = self._children.setdefault((node, frame), number)
-        if found == number:
+        key = node << _FRAME_BITS | frame
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = len(self.parents)
             self.parents.append(node)
             self.last.append(frame)
         return found
@@ -145,7 +150,7 @@ def tree_of(nodes: Nodes) -> tuple[Tree, list[int]]:
     ]
     counts = (busy, nodes.idle, nodes.scheduled, tasks)
     if nodes.is_whole:
-        parents = [0, *(parent + 1 for parent in nodes.parents)]  # 0 is that of the first one
+        parents = [0, *[parent + 1 for parent in nodes.parents]]  # 0 is that of the first one
         columns = [[0, *column] for column in counts]
         return Tree(parents, nodes.frames, [0, *nodes.last], columns), [*range(1, len(parents))]
     tree = GrowingTree(nodes.frames)
@@ -162,7 +167,7 @@ def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
     new = GrowingTree(tree.frames)
     folding = _Folding(tree, kind_of, new.index)
     are_folded, are_callers = folding.are_folded, folding.are_callers
-    last, child = tree.last, new.child
+    last, child, ones = tree.last, new.child, folding.ones
     places = [0]
     # For each node: where its last run of folded frames hangs, and that run.
     anchors = [0]
@@ -171,13 +176,13 @@ def fold_tree(tree: Tree, kind_of: KindOf) -> Tree:
         anchor, run = anchors[parent], runs[parent]
         if not are_folded[frame]:
             if run:
-                anchor = child(anchor, folding.one_for(run))
+                anchor = child(anchor, ones[run])
+                run = _NO_RUN
             place = anchor = child(anchor, frame)
-            run = _NO_RUN
         else:
             is_called = not run and parent and are_callers[last[parent]]
             run = folding.longer(run, frame)
-            place = child(anchor, frame if is_called else folding.one_for(run))
+            place = child(anchor, frame if is_called else ones[run])
         places.append(place)
         anchors.append(anchor)
         runs.append(run)
@@ -192,6 +197,10 @@ class _Folding:
     """The runs of folded frames of a tree, by number.
 
     In a run, one frame of each package is enough for its name. So there are few different runs.
+
+    Attributes:
+        are_folded, are_callers: whether frames are folded, or say what a library is called for.
+        ones: the frame that stands for each run.
     """
 
     def __init__(self, tree: Tree, kind_of: KindOf, index: Callable[[Frame], int]) -> None:
@@ -202,7 +211,7 @@ class _Folding:
         self._family_of = families()
         self._index = index
         self._runs: list[StackPath] = [()]
-        self._ones = [-1]
+        self.ones = [-1]
         self._longer: dict[tuple[int, int], int] = {}
         self._number_of: dict[StackPath, int] = {(): _NO_RUN}
 
@@ -221,12 +230,8 @@ class _Folding:
         found = self._number_of.setdefault(frames, len(self._runs))
         if found == len(self._runs):
             self._runs.append(frames)
-            self._ones.append(self._index(one_for(frames)))
+            self.ones.append(self._index(one_for(frames)))
         return found
-
-    def one_for(self, run: int) -> int:
-        """Return the index of the frame that stands for a run."""
-        return self._ones[run]
 
 
 def start_up_tree(tree: Tree) -> Tree:

@@ -36,9 +36,11 @@ def computes_of(profile: Profile, places: Places) -> Group:
     others = Gathering(nodes=places.nodes)
     calling = _calling(profile, places)
     lines.add_all(places.nodes.busy, places.whoms_of_places, places)
+    busy, libraries = places.nodes.busy, places.libraries
     for sums in lines:
+        by_what = sums.by_what
         for number in sums.numbers:
-            sums.by_what[places.libraries[number] or _ITSELF] += places.nodes.busy[number]
+            by_what[libraries[number] or _ITSELF] += busy[number]
     _add_others(lines, others, places, has_functions=has_functions)
     lines.subtract(calling)
     return Group(

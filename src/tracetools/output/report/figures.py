@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import ALL_WAITING, ROOT
@@ -85,8 +86,9 @@ def sum_up(
     below = [0] * len(tree)
     for node, busy in zip(places, stacks.busy, strict=True):
         below[node] += busy
-    for node in range(len(labels) - 1, 0, -1):
-        below[tree.parents[node]] += below[node]
+    nodes = zip(reversed(tree.parents), reversed(below), strict=True)
+    for parent, busy in islice(nodes, len(below) - 1):
+        below[parent] += busy
     totals = [0] * (len(numbers) + 1)
     for node in _outermost(labels, tree.parents):
         totals[labels[node]] += below[node]
@@ -132,23 +134,21 @@ def _outermost(labels: Sequence[int], parents: Sequence[int]) -> Iterator[int]:
     above, is_above = [0], [True] + [False] * (len(labels) - 1)
     times = [0] * (max(labels) + 2)
     for node in range(1, len(labels)):
-        parent = parents[node]
-        missing = []
-        while not is_above[parent]:
-            missing.append(parent)
-            parent = parents[parent]
+        ends = [node]
+        while not is_above[parents[ends[-1]]]:
+            ends.append(parents[ends[-1]])
+        parent = parents[ends[-1]]
         while above[-1] != parent:
             left = above.pop()
             is_above[left] = False
             times[labels[left]] -= 1
-        for each in reversed(missing):
-            times[labels[each]] += 1
-        if not times[labels[node]]:
+        while ends:
+            parent = ends.pop()
+            above.append(parent)
+            is_above[parent] = True
+            times[labels[parent]] += 1
+        if times[labels[node]] == 1:
             yield node
-        times[labels[node]] += 1
-        for each in (*reversed(missing), node):
-            above.append(each)
-            is_above[each] = True
 
 
 def make_table(

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from tests.strategies import PROFILES
 from tracetools.core.profile import Profile
-from tracetools.core.stack_rows import NO_PARENT, StackRows
+from tracetools.core.stack_rows import NO_PARENT, StackRows, compact
 from tracetools.core.stacks import CALLBACKS, COLLECTIONS, ROOT, WAITING, Frame, Times
 
 A = Frame("a", "a.py", 1)
@@ -67,7 +67,16 @@ def test_rows_are_the_mapping_of_the_same_stacks(profile):
     assert found == stacks == rows == dict(rows)
     assert {path: rows[path] for path in stacks} == stacks
     assert {rows.path(row) for row in range(len(rows))} == {*stacks}
-    assert [len(rows.path(row)) for row in range(len(rows))] == rows.depths
+    assert [len(rows.path(row)) for row in range(len(rows))] == [*rows.depths]
+
+
+def test_numbers_of_any_size_are_kept():
+    large = 1 << 70
+    assert compact([1, large]) == [1, large]
+    assert [*compact([1, 2])] == [1, 2]
+    rows = in_rows({(ROOT,): Times(busy=large), (ROOT, A): Times(busy=1)})
+    assert rows[ROOT,].busy == large
+    assert Profile(rows).own == large
 
 
 def test_a_stack_must_not_be_there_twice():

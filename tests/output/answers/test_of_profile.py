@@ -6,7 +6,7 @@ from hypothesis import given
 from tests.output.answers.profiles import PLAIN, SERVER
 from tests.strategies import PROFILES
 from tracetools.core.profile import Profile
-from tracetools.core.stacks import is_of_loop
+from tracetools.core.stacks import Times, is_of_loop
 from tracetools.output.answers import gathering
 from tracetools.output.answers.of_profile import answers_of
 
@@ -104,3 +104,8 @@ def test_each_nanosecond_is_in_one_entry_at_most(profile):
             assert answer.total <= sum(times)
     busy = sum(t.busy for path, t in profile.stacks.items() if not is_of_loop(path))
     assert sum(answer.total for answer in (*found.computes.answers, *found.computes.quiet)) <= busy
+
+
+def test_a_stack_without_frames_is_nobodys():
+    found = answers_of(Profile({(): Times(busy=1, idle=1, entries=1)}, duration=1))
+    assert [group.answers for group in found] == [()] * 4

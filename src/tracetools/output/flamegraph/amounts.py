@@ -54,7 +54,8 @@ def unit_of(roots: Iterable[str]) -> str:
 
 
 def _format_count(factor: Fraction, unit: str, count: int) -> str:
-    return f"{round(factor * count):,} {unit}".rstrip()
+    rounded = _divided(factor.numerator * count, factor.denominator)
+    return f"{rounded:,} {unit}".rstrip()
 
 
 def _format_time(factor: Fraction, unit: int, count: int) -> str:

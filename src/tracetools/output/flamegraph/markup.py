@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import pkgutil
+import re
 from typing import Final
 
 _BLANKS: Final = "\t\n\v\f\r"
@@ -21,6 +22,7 @@ _ESCAPES: Final = str.maketrans(
         "'": "&#39;",
     }
 )
+_ESCAPED: Final = re.compile(f"[{re.escape(''.join(map(chr, _ESCAPES)))}]")
 
 
 def escape(text: str) -> str:
@@ -29,6 +31,8 @@ def escape(text: str) -> str:
     Browsers refuse a whole document for a single character that XML 1.0 forbids. So control
     characters, lone surrogates, U+FFFE and U+FFFF become U+FFFD. All white space becomes blanks.
     """
+    if _ESCAPED.search(text) is None:  # so it is mostly, and that is fast to see
+        return text
     return text.translate(_ESCAPES)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 from itertools import accumulate, groupby, takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -325,7 +326,8 @@ class _Pen:
         self._marks = marks
         self._total = layout.total
         self._whole = max(1, layout.total - layout.vanished)
-        self._palette = paint or PALETTES[options.colors or "hot"]
+        palette = paint or PALETTES[options.colors or "hot"]
+        self._fill_of = cache(lambda name: _hex(palette(name or SHOWN_ROOT)))
         self._amount = amount_formatter(
             "samples" if options.count_name is None else options.count_name, options.factor
         )
@@ -348,7 +350,7 @@ class _Pen:
         return (
             f"<g {self._counts(box, name)}{symbol}><title>{escape(title)}</title>"
             f'<rect x="{left}" width="{width}" height="{self._rect_height}"'
-            f' fill="{_hex(self._colour(box))}"/>'
+            f' fill="{self._fill(box)}"/>'
             f"{self._label(left, label) if label else ''}</g>\n"
         )
 
@@ -361,8 +363,8 @@ class _Pen:
     def _share(self, count: int) -> str:
         return f"{100 * count / self._whole:.2f}%"
 
-    def _colour(self, box: Box) -> Colour:
-        return self._palette(box.name or SHOWN_ROOT)
+    def _fill(self, box: Box) -> str:
+        return self._fill_of(box.name)
 
     def _counts(self, box: Box, name: str) -> str:
         return f'data-x="{box.start}" data-w="{box.width}" data-n="{_units(name)}"'
@@ -411,10 +413,10 @@ class _DifferencePen(_Pen):
         growth = self._sign * box.delta
         return f"{title[:-1]}; {'+' if growth > 0 else ''}{self._share(growth)})"
 
-    def _colour(self, box: Box) -> Colour:
+    def _fill(self, box: Box) -> str:
         if self._has_vanished(box):
-            return VANISHED
-        return difference(self._sign * box.delta, self._largest)
+            return _hex(VANISHED)
+        return _hex(difference(self._sign * box.delta, self._largest))
 
     def _has_vanished(self, box: Box) -> bool:
         """Return whether a frame is at the right, with what only the earlier file has."""
@@ -435,7 +437,9 @@ _ANNOTATION = re.compile(r"_\[[kwij]\]\Z")
 
 def shown_name(name: str) -> str:
     """Return the name of a frame without its annotation, such as `_[k]`."""
-    return "(vanished)" if name == VANISHED_NAME else _ANNOTATION.sub("", name)
+    if name == VANISHED_NAME:
+        return "(vanished)"
+    return _ANNOTATION.sub("", name) if name.endswith("]") else name
 
 
 def _asset(name: str) -> str:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import ALL_WAITING, ROOT
-from tracetools.output.formats.folded import SEPARATOR
+from tracetools.output.formats.stack_table import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from tests.core.native.loop_entries import LOOP_ENTRIES
 from tests.core.native.span_entries import SPAN_ENTRIES, SPANS_NEVER_RAISE
 from tests.core.native.spawn_entries import SPAWN_ENTRIES
+from tests.core.native.stack_entries import STACK_ENTRIES
 from tracetools import observe, span
 from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import native
@@ -412,7 +413,7 @@ def attributes(name: str, where: str) -> Callable[[World], None]:
 
 
 if native is not None:
-    ENTRIES |= SPAN_ENTRIES | SPAWN_ENTRIES | LOOP_ENTRIES
+    ENTRIES |= SPAN_ENTRIES | SPAWN_ENTRIES | LOOP_ENTRIES | STACK_ENTRIES
     ENTRIES |= {
         "Span": in_a_step(enter_a_span),
         "ObservedFunction": in_a_step(lambda _: observed()),

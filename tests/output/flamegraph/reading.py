@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
-from tracetools.output.flamegraph.layout import arrange, place
+from tracetools.output.flamegraph import layout
 from tracetools.output.formats.folded import pack
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -19,9 +19,11 @@ class Frame(NamedTuple):
 
 
 def lay_out(stacks, min_width=0, max_frames=None):
-    """The layout of stacks with positive counts, at least one."""
-    counts = ((pack(stack), count) for stack, count in stacks.items())
-    return place(arrange(counts), min_width, max_frames)
+    """The layout of stacks with positive counts, at least one: of a table, and of sorted stacks."""
+    counts = [(pack(stack), count) for stack, count in stacks.items()]
+    found = layout.lay_out(counts, min_width, max_frames)
+    assert found == layout.place(layout.arrange(counts), min_width, max_frames)
+    return found
 
 
 def read_frames(text):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracetools.output.flamegraph.layout import VANISHED_NAME, Box, arrange, place
+from tracetools.output.flamegraph.layout import lay_out as lay_out_packed
 from tracetools.output.formats.folded import pack, unpack
 
 from .reading import lay_out
@@ -105,6 +106,19 @@ def test_order_of_input_does_not_matter(stacks, random):
     items = list(stacks.items())
     random.shuffle(items)
     assert lay_out(dict(items), 0) == lay_out(stacks, 0)
+
+
+@relaxed
+@given(stacks(any_text), st.booleans(), st.floats(0, 20), st.integers(1, 30))
+def test_a_table_is_laid_out_as_sorted_stacks_are(stacks, reverse, min_width, most):
+    counts = [(pack(stack), count) for stack, count in stacks.items()]
+    expected = place(arrange(counts, reverse=reverse), min_width, most)
+    assert lay_out_packed(counts, min_width, most, reverse=reverse) == expected
+
+
+def test_of_equally_wide_frames_those_nearest_to_the_root_and_to_the_left_are_drawn():
+    boxes = lay_out({("b", "x"): 3, ("a", "x"): 3, ("c",): 3}, 0, 4).boxes
+    assert [(box.depth, box.name) for box in boxes] == [(0, ""), (1, "a"), (1, "b"), (1, "c")]
 
 
 @relaxed

@@ -281,6 +281,35 @@ def test_text_without_stacks_is_refused_with_the_reason(text, why):
         parse(text)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_the_longest_line_that_is_read_has_a_mebibyte(end):
+    line = b"x" * (MAX_LINE_BYTES - len(end) - 1) + b" 5" + end
+    assert len(line) == MAX_LINE_BYTES + 1
+    assert parse(b"a 1\n" + line).bad == 0
+    assert parse(b"a 1\nx" + line).bad == 1
+
+
+def test_numbers_of_any_size_add_up_exactly():
+    most = 1 << 62
+    text = b"a %d\nb 1\na 5\na 0.5\nc %d\nb 2\n" % (most - 5, 10**30)
+    assert parse(text).stacks == {("a",): most + 1, ("b",): 3, ("c",): 10**30}
+
+
+def test_lines_that_begin_as_the_one_before_are_stacks_of_their_own():
+    text = (
+        b"a;b;c 1\na;b;cd 2\na;b 3\na;b c;c 4\na;b;c 5\na;b;c;d 6\na 7\nb;b;c 8\na;b;c 0\na;b;c 9\n"
+    )
+    assert parse(text).stacks == {
+        ("a", "b", "c"): 15,
+        ("a", "b", "cd"): 2,
+        ("a", "b"): 3,
+        ("a", "b c", "c"): 4,
+        ("a", "b", "c", "d"): 6,
+        ("a",): 7,
+        ("b", "b", "c"): 8,
+    }
+
+
 class EndlessLine(io.RawIOBase):
     """A file of one line, far too long; it remembers the most that was asked of it at once."""
 

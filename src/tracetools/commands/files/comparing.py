@@ -18,7 +18,7 @@ from tracetools.output.flamegraph.options import make_options
 from tracetools.output.formats.collapsed import bare
 from tracetools.output.formats.content import NANOSECONDS, PER_NANOSECOND, SAMPLES, scaled
 from tracetools.output.formats.files import explain, write_atomically
-from tracetools.output.formats.folded import SEPARATOR
+from tracetools.output.formats.stack_table import SEPARATOR
 from tracetools.output.merging import stacks_of
 
 if TYPE_CHECKING:

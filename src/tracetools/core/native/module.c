@@ -41,6 +41,8 @@ static int (*const parts[])(PyObject *) = {
     add_generators,
     add_moments,
     add_rows,
+    add_stack_table,
+    add_stack_boxes,
 };
 
 static int

@@ -563,6 +563,70 @@ int64_t sum_of_busy(const Rows *self);
 PyObject *rows_keep_laws(Rows *self, PyObject *args);
 PyObject *rows_paths(Rows *self, PyObject *args);
 
+/* ---- stack_table.c, stack_lines.c, stack_boxes.c: output/formats/stack_table.py */
+
+/* The text of a frame. Each is there once. */
+typedef struct Name {
+    size_t offset;          /* in `text` of the table */
+    uint32_t length, hash;
+    char is_usual;          /* whether lines may have it that are read here */
+} Name;
+
+typedef struct Node {
+    uint32_t parent, name;  /* a parent comes before its children; the root has number 0 */
+    int64_t count;          /* of the stack that ends here */
+} Node;
+
+/* Numbers and 1, by hash; 0 for none. The size is a power of two. */
+typedef struct Slots {
+    uint32_t *slots;
+    size_t mask;
+} Slots;
+
+/* Counts by stack: a tree of frames. It has no other objects of Python. */
+typedef struct StackTable {
+    PyObject_HEAD
+    char *text;
+    size_t text_length, text_room;
+    Name *names;
+    size_t name_count, name_room;
+    Slots by_text;
+    Node *nodes;
+    size_t node_count, node_room;
+    Slots by_parent;
+    uint32_t *stacks;       /* the nodes that have a count, the first one first */
+    size_t stack_count, stack_room;
+    uint64_t parent_factor, name_factor; /* of hashes: secret, and odd */
+    int64_t total;
+    Py_ssize_t last_line;
+} StackTable;
+
+extern PyTypeObject StackTableType;
+
+#define MOST_TOTAL ((int64_t)1 << 62) /* as in output/formats/stack_table.py */
+#define NO_NAME UINT32_MAX
+
+/* Let an array have room for so many things of a size. Return -1 with an error set if it fails. */
+int reserve(void *array, size_t *room, size_t needed, size_t size);
+
+/* The name of a text, which is added if it is new; `NO_NAME` with an error set if that fails. */
+uint32_t find_name(StackTable *self, const char *text, size_t length);
+
+/* The child of a node; it is made if there is none. 0 with an error set if that fails. */
+uint32_t find_node(StackTable *self, uint32_t parent, uint32_t name);
+
+/* Make a child that a node does not have. 0 with an error set if that fails. */
+uint32_t add_node(StackTable *self, uint32_t parent, uint32_t name);
+
+/* Say that a child is going to be looked for, or made: memory is slow, but fetches much at a time. */
+void prefetch_node(const StackTable *self, size_t parent, uint32_t name);
+
+/* Add to the count of a node; the total must bear it. Return -1 with an error set if it fails. */
+int add_to_node(StackTable *self, uint32_t node, int64_t count);
+
+/* The method `read`. */
+PyObject *table_read(StackTable *self, PyObject *args);
+
 /* ---- each file adds its types and functions to the module */
 
 int add_stacks(PyObject *module);
@@ -587,6 +651,8 @@ int add_spans(PyObject *module);
 int add_generators(PyObject *module);
 int add_moments(PyObject *module);
 int add_rows(PyObject *module);
+int add_stack_table(PyObject *module);
+int add_stack_boxes(PyObject *module);
 
 /* Ready a type and add it under the last part of its name. */
 int add_type(PyObject *module, PyTypeObject *type);

@@ -12,14 +12,15 @@ from tracetools.core.errors import GraphFileError, NoStacksError, StackFileError
 from tracetools.core.profile import IDLE, SCHEDULED
 from tracetools.output.flamegraph.amounts import unit_of
 from tracetools.output.flamegraph.iframe import iframe_of_svg
-from tracetools.output.flamegraph.layout import arrange, place
+from tracetools.output.flamegraph.layout import arrange, lay_out, place, tabled
 from tracetools.output.flamegraph.marks import NO_MARKS, Marks, marks_of, place_marks
 from tracetools.output.flamegraph.markup import csp_source
 from tracetools.output.flamegraph.options import make_options
 from tracetools.output.flamegraph.svg import draw, script_text, style_text
 from tracetools.output.formats.files import explain, write_atomically
-from tracetools.output.formats.folded import SEPARATOR, pack, read_folded
+from tracetools.output.formats.folded import pack, read_folded
 from tracetools.output.formats.names import suffix_of, with_suffix
+from tracetools.output.formats.stack_table import leaves_of, roots_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.labels import LabelPath, Labels
     from tracetools.core.profile import Lens, Profile
+    from tracetools.output.flamegraph.layout import Layout, Packed
     from tracetools.output.flamegraph.options import GraphKeywords, GraphOptions
     from tracetools.output.formats.folded import Folded
 
@@ -212,7 +214,7 @@ def render(stacks: Mapping[LabelPath, int], options: GraphOptions, marks: Marks 
 
 
 def render_packed(
-    counts: list[tuple[bytes, int]],
+    counts: Packed,
     before: Mapping[bytes, int] | None,
     options: GraphOptions,
     marks: Marks = NO_MARKS,
@@ -224,11 +226,10 @@ def render_packed(
     """
     if before is not None and options.flame_chart:
         raise StackFileError("a flame chart shows no difference: leave one of the two out")
+    if before is None and not options.flame_chart:
+        counts = tabled(counts) or counts
     options = _settle(options, counts)
-    columns = arrange(
-        counts, before, is_chart=options.flame_chart, reverse=options.reverse_stack_order
-    )
-    layout = place(columns, options.min_width, options.max_frames)
+    layout = _lay_out(counts, before, options)
     marked = {} if _is_rearranged(options) else place_marks(layout.boxes, marks)
     if marked:
         lines = filter(None, (options.subtitle, marks.legend))
@@ -236,28 +237,31 @@ def render_packed(
     return draw(layout, options, marked)
 
 
+def _lay_out(counts: Packed, before: Mapping[bytes, int] | None, options: GraphOptions) -> Layout:
+    is_chart, reverse = options.flame_chart, options.reverse_stack_order
+    if before is None and not is_chart:
+        return lay_out(counts, options.min_width, options.max_frames, reverse=reverse)
+    columns = arrange(counts, before, is_chart=is_chart, reverse=reverse)
+    return place(columns, options.min_width, options.max_frames)
+
+
 def _is_rearranged(options: GraphOptions) -> bool:
     """Return whether a frame is not one stack from its root."""
     return options.reverse_stack_order or options.flame_chart
 
 
-def _settle(options: GraphOptions, counts: list[tuple[bytes, int]]) -> GraphOptions:
+def _settle(options: GraphOptions, counts: Packed) -> GraphOptions:
     """Choose the options that were not given by what the stacks are."""
-    roots = {stack.partition(SEPARATOR)[0] for stack, _ in counts}
-    unit = unit_of(root.decode() for root in roots)
+    unit = unit_of(root.decode() for root in roots_of(counts))
     if options.count_name is None:
         options = replace(options, count_name=unit)
-    if options.colors is None and unit == unit_of(()) and any(map(_has_state, counts)):
+    if options.colors is None and unit == unit_of(()) and _STATES & leaves_of(counts):
         options = replace(options, colors="lens")
     return options
 
 
-_STATES = tuple(SEPARATOR + state.label.encode() for state in (IDLE, SCHEDULED))
-
-
-def _has_state(count: tuple[bytes, int]) -> bool:
-    """Return whether a stack ends in a state of a task, as those of the lens `task` do."""
-    return count[0].endswith(_STATES)
+_STATES = frozenset(state.label.encode() for state in (IDLE, SCHEDULED))
+"""The last frames of stacks of the lens `task`."""
 
 
 def _named(path: StrPath, error: type[Exception]) -> Path:

@@ -3,24 +3,29 @@
 The boxes are those of a trie with children sorted by name, and with the self time of a frame left
 of its children, as in flamegraph.pl and inferno.
 
-The trie is never built. In sorted packed stacks those of one frame are neighbours. So a frame is a
-range of stacks, and its children are found by comparing a few stacks at their ends. The widest
-frames come first, and the children of a narrow one are never searched: the cost grows with what is
-drawn, not with what there is.
+The native core has the trie: a `StackTable` is one. Here it is never built. In sorted packed stacks
+those of one frame are neighbours. So a frame is a range of stacks, and its children are found by
+comparing a few stacks at their ends. The widest frames come first, and the children of a narrow one
+are never searched: the cost grows with what is drawn, not with what there is.
 """
 
 from __future__ import annotations
 
 import heapq
+import sys
 from bisect import bisect_left
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracetools.output.formats.folded import SEPARATOR
+from tracetools.core.native import accelerated
+from tracetools.output.formats.stack_table import SEPARATOR, StackTable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import TypeAlias
+
+    Packed: TypeAlias = list[tuple[bytes, int]] | StackTable
 
 ROOT_NAME = ""
 """The name of the frame below all others. No frame of a folded file has it."""
@@ -58,6 +63,50 @@ class Layout(NamedTuple):
     left_out: int = 0
     differential: bool = False
     vanished: int = 0
+
+
+def lay_out(
+    counts: Packed, min_width: float, max_frames: int | None = None, *, reverse: bool = False
+) -> Layout:
+    """Place the frames of packed stacks, at least one of them with a count; see `place`."""
+    table = tabled(counts)
+    if table is None:
+        return place(arrange(counts, reverse=reverse), min_width, max_frames)
+    narrowest = max(1, narrowest_width(table.total, min_width))
+    most = sys.maxsize if max_frames is None else max_frames
+    placed, frames = place_stacks(table.reversed() if reverse else table, narrowest, most)
+    boxes = [Box(*each) for each in placed]
+    return Layout(boxes, table.total, boxes[-1].depth + 1, frames - len(boxes))
+
+
+def tabled(counts: Packed) -> StackTable | None:
+    """Return packed stacks as a table, equal ones added up; None if it cannot have the counts."""
+    if isinstance(counts, StackTable):
+        return counts
+    table = StackTable()
+    try:
+        for stack, count in counts:
+            table.add(stack, count)
+    except OverflowError:
+        return None
+    return table
+
+
+@accelerated
+def place_stacks(
+    table: StackTable, narrowest: int, most: int, /
+) -> tuple[list[tuple[int, int, int, str]], int]:
+    """Place the frames of a table that are wide enough, the widest so many of them.
+
+    The root always stays. Returned are `depth`, `start`, `width` and `name` of each, in the order
+    of a `Layout`; and how many frames there are, drawn or not.
+    """
+    counts = dict(table)
+    stacks = sorted(counts)
+    columns = Columns(stacks, [counts[stack] for stack in stacks])
+    ends = [0, *accumulate(columns.counts)]
+    boxes = sorted(islice(_widest_first(columns, ends, narrowest), max(1, most)))
+    return [box[:4] for box in boxes], 1 + _count_frames(columns)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from tracetools.core.errors import NoStacksError
 from tracetools.core.stacks import Frame
-from tracetools.output.formats.folded import SEPARATOR, UNKNOWN, Folded, pack
+from tracetools.output.formats.folded import UNKNOWN, Folded, pack
+from tracetools.output.formats.stack_table import SEPARATOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

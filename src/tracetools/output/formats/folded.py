@@ -17,6 +17,13 @@ from typing import TYPE_CHECKING, Final, cast
 from tracetools.core.errors import NoStacksError, StackFileError
 from tracetools.guest.messages import common
 from tracetools.output.formats.files import explain, write_atomically
+from tracetools.output.formats.stack_table import (
+    MAX_COUNT_CHARACTERS,
+    MAX_LINE_BYTES,
+    SEPARATOR,
+    Lines,
+    StackTable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -28,12 +35,6 @@ if TYPE_CHECKING:
 
 MAX_LABEL_BYTES = 240
 """The longest label that is written. 256 of them fit into 64 KiB, the longest line of Pyroscope."""
-
-MAX_LINE_BYTES = 1 << 20
-"""The longest line that is read. A longer one is a bad line and never in memory as a whole."""
-
-MAX_COUNT_CHARACTERS = 100
-"""The longest number that is read: longer than any count, and shorter than Python's own bound."""
 
 UNKNOWN = "unknown"
 """The label of a frame without a name."""
@@ -148,10 +149,6 @@ def write_folded(path: Path, stacks: Mapping[LabelPath, int]) -> None:
 
 # -- packed stacks -----------------------------------------------------------------------------
 
-SEPARATOR: Final = b"\0"
-"""Separates the labels of a packed stack. It sorts before all characters of labels, so packed
-stacks sort as their tuples do: right after a stack come all that begin with it."""
-
 
 def pack(stack: LabelPath) -> bytes:
     """Return a stack as one value. What a label in a file cannot have is replaced as in a file."""
@@ -173,7 +170,7 @@ class Folded:
 
     Attributes:
         packed: packed stacks and their counts; of a differential file, the second counts. Each
-            stack is there once, unless the order of the file was kept.
+            stack is there once, unless the order of the file was kept. A table is not changed.
         packed_before: the first counts of a differential file (`stack before after`), by packed
             stack; None for any other file.
         bad: how many lines were no stacks.
@@ -181,7 +178,7 @@ class Folded:
         vanished: how many stacks had a count that rounds to 0.
     """
 
-    packed: list[tuple[bytes, int]]
+    packed: list[tuple[bytes, int]] | StackTable
     packed_before: dict[bytes, int] | None
     bad: int
     first_bad: int | None
@@ -246,10 +243,10 @@ def parse_folded(
         NoStacksError: There is no stack with a count.
         StackFileError: Some lines have one count and some have two, so the meaning is unclear.
     """
-    tally = _Tally(source, _Sequence if keep_order else _Sums)
-    number = 1
+    tally = _Tally(source, _Sequence() if keep_order else _Counts())
+    read, number = tally.after.read, 1
     for block in blocks(lines):
-        number += _add_block(tally, block.removeprefix(_BOM) if number == 1 else block, number)
+        number += read(block.removeprefix(_BOM) if number == 1 else block, number, tally.add)
     folded = tally.result()
     if not folded.packed:
         raise NoStacksError(f"{source}: {_why_no_stacks(folded, tally)}")
@@ -263,13 +260,6 @@ _NOT_A_NAME = b"; \t\r\n\v\f"
 _SHAPE = "`frame;frame count`, where count is a number of zero or more"
 _TABS_TO_BLANKS = bytes.maketrans(b"\t", b" ")
 _SCALE = 10**MAX_COUNT_CHARACTERS
-_NUMERALS = frozenset(b"0123456789.")
-
-_UNUSUAL_BYTES: Final = (b"\0", b"\t", b"\r", b"\v", b"\f")
-# Two expressions that each begin with a fixed byte are three times as fast as one, or as `in`.
-_UNUSUAL_PAIRS: Final = (re.compile(rb";[ ;]"), re.compile(rb" ;"))
-_UNUSUAL_STARTS: Final = frozenset(b"# " + SEPARATOR)
-_UNUSUAL_ENDS: Final = frozenset(b"0123456789. " + SEPARATOR)
 
 
 def blocks(lines: Iterable[bytes] | SupportsRead[bytes]) -> Iterator[bytes]:
@@ -295,56 +285,8 @@ def blocks(lines: Iterable[bytes] | SupportsRead[bytes]) -> Iterator[bytes]:
         yield b"".join(begun)
 
 
-def _add_block(tally: _Tally, block: bytes, first: int) -> int:
-    """Add the lines of a block, numbered from `first`; return how many there are."""
-    if (
-        any(byte in block for byte in _UNUSUAL_BYTES)
-        or any(pair.search(block) for pair in _UNUSUAL_PAIRS)
-        or not _is_utf8(block)
-        or len(block) > MAX_LINE_BYTES
-    ):
-        lines = block.split(b"\n")
-        for number, line in enumerate(lines, start=first):
-            tally.add(line, number)
-    else:
-        lines = block.replace(b";", SEPARATOR).split(b"\n")
-        _add_usual_lines(tally, lines, first)
-    return len(lines)
-
-
-def _add_usual_lines(tally: _Tally, lines: list[bytes], first: int) -> None:
-    """Add lines that are packed already; only unusual ones are examined.
-
-    Reading spends nearly all of its time here.
-    """
-    add = tally.after.add
-    for number, line in enumerate(lines, start=first):
-        packed, _, count = line.rpartition(b" ")
-        if (
-            count.isdigit()
-            and packed
-            and packed[-1] not in _UNUSUAL_ENDS
-            and packed[0] not in _UNUSUAL_STARTS
-            and len(count) <= MAX_COUNT_CHARACTERS
-        ):
-            add(packed, int(count))
-            tally.last_single = number
-        else:
-            tally.add(line.replace(SEPARATOR, b";"), number)
-
-
-def _is_utf8(block: bytes) -> bool:
-    if block.isascii():
-        return True
-    try:
-        block.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 class _Sums:
-    """Counts by packed stack. Repeated stacks add up."""
+    """Counts by packed stack, of any size and with fractions. Repeated stacks add up."""
 
     def __init__(self) -> None:
         self._whole: dict[bytes, int] = {}
@@ -368,14 +310,49 @@ class _Sums:
         return list(whole.items()), vanished
 
 
-class _Sequence:
+class _Counts:
+    """Counts by packed stack: in a table, and those that it cannot have beside it."""
+
+    def __init__(self) -> None:
+        self._table = StackTable()
+        self._others: _Sums | None = None
+        self.read = self._table.read
+
+    @property
+    def last_line(self) -> int:
+        """The number of the last usual line; see `Lines`."""
+        return self._table.last_line
+
+    def add(self, packed: bytes, count: int) -> None:
+        """Add a whole number."""
+        try:
+            self._table.add(packed, count)
+        except OverflowError:
+            self.add_fraction(packed, count, 0)
+
+    def add_fraction(self, packed: bytes, whole: int, part: int) -> None:
+        """Add a number with digits after its point, as a part of `_SCALE`."""
+        self._others = self._others or _Sums()
+        self._others.add_fraction(packed, whole, part)
+
+    def totals(self) -> tuple[list[tuple[bytes, int]] | StackTable, int]:
+        """Return the sums, rounded half up, and how many positive ones rounded to 0."""
+        if self._others is None:
+            return self._table, 0
+        for packed, count in self._table:
+            self._others.add(packed, count)
+        return self._others.totals()
+
+
+class _Sequence(Lines):
     """Counts in the order of the file. Only neighbours with the same stack add up."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._counts: list[tuple[bytes, int]] = []
         self._scaled: list[int] = []
 
-    def add(self, packed: bytes, count: int) -> None:
+    def add(self, packed: bytes, count: int, /) -> None:
         """Add a whole number."""
         if self._counts and self._counts[-1][0] == packed:
             self._scaled[-1] += count * _SCALE
@@ -401,17 +378,22 @@ class _Sequence:
 class _Tally:
     """What has been read so far: two columns of counts, and the bad lines."""
 
-    def __init__(self, source: str, column: type[_Sums | _Sequence]) -> None:
+    def __init__(self, source: str, after: _Counts | _Sequence) -> None:
         self.source = source
-        self.after: _Sums | _Sequence = column()
+        self.after = after
         self.before = _Sums()
         self.bad = 0
         self.first_bad: int | None = None
-        self.last_single = 0
         self.last_double = 0
+        self._last_single = 0
+
+    @property
+    def last_single(self) -> int:
+        """The number of the last line with one count; 0 if there is none."""
+        return max(self._last_single, self.after.last_line)
 
     def add(self, line: bytes, number: int) -> None:
-        """Add one line, whatever it is."""
+        """Add one line, whatever it is; usual ones need not come here."""
         text = line.strip()
         if text == b"#" or text.startswith(b"# "):
             return
@@ -440,7 +422,7 @@ class _Tally:
             return False
         packed = _pack_raw(raw)
         if before is None:
-            self.last_single = number
+            self._last_single = number
         else:
             self.last_double = number
             _add_number(self.before, packed, before)
@@ -463,11 +445,12 @@ class _Tally:
             )
         after, vanished = self.after.totals()
         before = dict(self.before.totals()[0]) if self.last_double else None
-        after = [(packed, count) for packed, count in after if count]
+        if isinstance(after, list):
+            after = [(packed, count) for packed, count in after if count]
         return Folded(after, before, self.bad, self.first_bad, vanished)
 
 
-def _add_number(column: _Sums | _Sequence, packed: bytes, number: bytes) -> None:
+def _add_number(column: _Sums | _Counts | _Sequence, packed: bytes, number: bytes) -> None:
     """Add a number as `_split_number` returns it. Digits after its point are kept exactly."""
     whole, _, part = number.partition(b".")
     if part:

@@ -1,6 +1,6 @@
 """A tree of stacks with labels, and the layout of its graphs.
 
-The layout is the one that `layout.place` makes of the same stacks packed. But a tree is there
+The layout is the one that `layout.lay_out` makes of the same stacks packed. But a tree is there
 already: no stack is packed or compared, and only children of frames that are drawn are sorted.
 """
 
@@ -17,9 +17,8 @@ from tracetools.output.flamegraph.layout import (
     ROOT_NAME,
     Box,
     Layout,
-    arrange,
+    lay_out,
     narrowest_width,
-    place,
 )
 from tracetools.output.formats.folded import clean_label, pack
 
@@ -110,9 +109,8 @@ class LabelledTree:
         """Return the layout of the graph of a lens that has any time."""
         graph = _Graph(self, lens)
         if options.reverse_stack_order:
-            return place(
-                arrange(graph.packed(), reverse=True), options.min_width, options.max_frames
-            )
+            packed = [*graph.packed()]
+            return lay_out(packed, options.min_width, options.max_frames, reverse=True)
         return graph.layout(options.min_width, options.max_frames)
 
     def children(self, node: int) -> list[int]:
@@ -223,7 +221,7 @@ class _Graph:
         yield from children
 
     def layout(self, min_width: float, max_frames: int | None) -> Layout:
-        """Return the frames that are wide enough, as `layout.place` does."""
+        """Return the frames that are wide enough, as `layout.lay_out` does."""
         total = self._widths[0]
         widest = self._widest_first(max(1, narrowest_width(total, min_width)))
         boxes = sorted(islice(widest, max_frames))

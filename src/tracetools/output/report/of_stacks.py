@@ -12,7 +12,7 @@ from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_st
 from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
 from tracetools.output.flamegraph.marks import NO_MARKS
 from tracetools.output.formats.content import PER_NANOSECOND
-from tracetools.output.formats.folded import SEPARATOR
+from tracetools.output.formats.stack_table import SEPARATOR
 from tracetools.output.frame_kinds import frame_of_label, kinds_by_guess
 from tracetools.output.report.answering import answer_groups
 from tracetools.output.report.figures import Column, Figures, make_table

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.stacks import IMPORTING, ROOT
 from tracetools.output.folding import CALLERS, FOLDED, fold_libraries
-from tracetools.output.formats.folded import SEPARATOR
+from tracetools.output.formats.stack_table import SEPARATOR
 from tracetools.output.frame_kinds import frame_of_label, is_of_import, kinds_by_guess
 from tracetools.output.start_up import START_UP
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tracetools.output.flamegraph.amounts import amount_formatter
-from tracetools.output.flamegraph.layout import arrange, place
+from tracetools.output.flamegraph.layout import lay_out
 from tracetools.output.flamegraph.marks import NO_MARKS, place_marks
 from tracetools.output.flamegraph.palette import kind_colour
 from tracetools.output.flamegraph.svg import SHOWN_ROOT, draw
@@ -50,8 +50,8 @@ class PackedStacks(NamedTuple):
 
     def layout(self, options: GraphOptions) -> Layout:
         """Return the boxes of the graph."""
-        columns = arrange(self.counts, reverse=options.reverse_stack_order)
-        return place(columns, options.min_width, options.max_frames)
+        reverse = options.reverse_stack_order
+        return lay_out(self.counts, options.min_width, options.max_frames, reverse=reverse)
 
 
 class TreeStacks(NamedTuple):

@@ -48,6 +48,13 @@ def test_the_empty_stack_is_one():
     assert (table.roots(), table.leaves()) == ({b"", b"a"}, set())
 
 
+def test_labels_may_be_empty():
+    table = table_of((b"\0", 1), (b"\0a", 2), (b"a\0", 3))
+    assert [*table] == [(b"\0", 1), (b"\0a", 2), (b"a\0", 3)]
+    assert [*table.reversed()] == [(b"\0", 1), (b"a\0", 2), (b"\0a", 3)]
+    assert table.roots() == table.leaves() == {b"", b"a"}
+
+
 def test_tables_are_equal_if_their_stacks_are():
     table = table_of((b"a", 1), (b"b", 2))
     assert table == table_of((b"a", 1), (b"b", 1), (b"b", 1)) == [(b"a", 1), (b"b", 2)]
@@ -91,8 +98,8 @@ def test_lines_may_be_added_where_others_are_given():
 
     def add_many(line, number):
         for each in range(1000):
-            table.add(b"a\0%d" % each, 1)
+            table.add(b"a\0b%d" % each, 1)
 
-    table.read(b"a;b 1\nnothing\na;b;c 2\na;7 3", 1, add_many)
+    table.read(b"a;b 1\nnothing\na;b;c 2\na;b7x 3\na;b 4", 1, add_many)
     sums = dict(table)
-    assert (sums[b"a\0b"], sums[b"a\0b\0c"], sums[b"a\x007"], table.total) == (1, 2, 4, 1006)
+    assert (sums[b"a\0b"], sums[b"a\0b\0c"], sums[b"a\0b7x"], table.total) == (5, 2, 3, 1010)

@@ -30,7 +30,7 @@ compare_children(const void *one, const void *other)
         return left->parent < right->parent ? -1 : 1;
     }
     size_t length = left->length < right->length ? left->length : right->length;
-    int order = length == 0 ? 0 : memcmp(left->name, right->name, length);
+    int order = memcmp(left->name, right->name, length);
     if (order != 0) {
         return order;
     }

@@ -123,9 +123,7 @@ add_name(StackTable *self, const char *text, size_t length, uint32_t hash)
         reserve(&self->text, &self->text_room, self->text_length + length, 1) < 0) {
         return NO_NAME;
     }
-    if (length > 0) {
-        memcpy(self->text + self->text_length, text, length);
-    }
+    memcpy(self->text + self->text_length, text, length);
     self->names[self->name_count] =
         (Name){self->text_length, (uint32_t)length, hash, (char)usual};
     self->text_length += length;
@@ -245,7 +243,8 @@ table_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->parent_factor = (uint64_t)PyHash_GetFuncDef()->hash("parent", 6) | 1;
     self->name_factor = (uint64_t)PyHash_GetFuncDef()->hash("name", 4) | 1;
-    if (reserve(&self->nodes, &self->node_room, 1, sizeof(Node)) < 0) {
+    if (reserve(&self->text, &self->text_room, 1, 1) < 0 || /* so that it is never NULL */
+        reserve(&self->nodes, &self->node_room, 1, sizeof(Node)) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -334,9 +333,7 @@ packed_of_node(const StackTable *self, uint32_t node)
     for (uint32_t each = node; each != 0; each = self->nodes[each].parent) {
         const Name *name = &self->names[self->nodes[each].name];
         end -= name->length;
-        if (name->length > 0) {
-            memcpy(end, self->text + name->offset, name->length);
-        }
+        memcpy(end, self->text + name->offset, name->length);
         if (self->nodes[each].parent != 0) {
             *--end = 0;
         }

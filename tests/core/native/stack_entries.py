@@ -69,6 +69,7 @@ STACK_ENTRIES: dict[str, Callable[[Any], object]] = {
     "StackTable.reversed": lambda _: made().reversed(),
     "StackTable.roots": lambda _: made().roots(),
     "StackTable.leaves": lambda _: made().leaves(),
+    "StackTable.sums": lambda _: made().sums(),
     "StackTable, its stacks": lambda _: (len(made()), [*made()], made() == made()),
     "place_stacks": lambda _: place_stacks(made(), 1, 1 << 40),
     "place_stacks, of many": lambda _: place_stacks(made(), 6, 3),

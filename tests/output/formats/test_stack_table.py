@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from tests.output.flamegraph.strategies import any_name, relaxed
 from tracetools.output.formats.folded import pack
-from tracetools.output.formats.stack_table import StackTable, leaves_of, roots_of
+from tracetools.output.formats.stack_table import StackTable, leaves_of, roots_of, sums_of
 
 MOST = 1 << 62
 
@@ -32,6 +32,7 @@ def test_equal_stacks_add_up_in_the_order_in_which_they_came(counts):
     assert (len(table), table.total) == (len(sums), sum(sums.values()))
     assert roots_of(table) == roots_of([*sums.items()])
     assert leaves_of(table) == leaves_of([*sums.items()])
+    assert sums_of(table) == sums_of([*sums.items()])
     assert sorted(table.reversed().reversed()) == sorted(table)
 
 
@@ -40,6 +41,16 @@ def test_a_table_has_the_ends_of_its_stacks():
     assert table.roots() == {b"a", b"e"}
     assert table.leaves() == {b"c", b"d"}
     assert [*table.reversed()] == [(b"c\0b\0a", 1), (b"d\0a", 2), (b"e", 3)]
+
+
+def test_a_table_sums_up_by_label_and_counts_a_stack_once():
+    table = table_of((b"a\0b\0a", 1), (b"a\0d", 20), (b"e", 300), (b"f", 0))
+    assert table.sums() == {b"a": (1, 21), b"b": (0, 1), b"d": (20, 20), b"e": (300, 300)}
+
+
+def test_the_empty_stack_ends_with_the_empty_label():
+    assert table_of((b"", 2)).sums() == {b"": (2, 2)}
+    assert table_of((b"\0a", 1), (b"", 2), (b"a\0", 4)).sums() == {b"": (6, 7), b"a": (1, 5)}
 
 
 def test_the_empty_stack_is_one():

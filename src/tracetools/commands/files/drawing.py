@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tracetools.core.profile import Lens
+    from tracetools.output.flamegraph.layout import Packed
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.formats.content import Content
 
@@ -239,10 +240,10 @@ def _page(inputs: Sequence[_Input], options: GraphOptions) -> str:
     names = [one.path.name if one.path != STANDARD else one.name for one in inputs]
     if len(set(names)) < len(names):
         names = [one.name for one in inputs]
-    graphs: dict[str, list[tuple[bytes, int]]] = {}
+    graphs: dict[str, Packed] = {}
     for name, one in zip(names, inputs, strict=True):
         folded = one.stacks("busy")
         if folded.packed_before is not None:
             raise UsageError("a report shows no difference: choose an -o that ends in .svg")
-        graphs.setdefault(name, []).extend(folded.packed)
+        graphs[name] = [*graphs[name], *folded.packed] if name in graphs else folded.packed
     return report_of_stacks(graphs, options)

@@ -458,6 +458,84 @@ table_leaves(StackTable *self, PyObject *Py_UNUSED(ignored))
     return set_of_names(self, add_leaves);
 }
 
+/* Of each name, how much ends with it, and how much has it anywhere. */
+typedef struct Sums {
+    int64_t *own, *total;
+    size_t *last; /* the last stack that has it, counted from 1 */
+} Sums;
+
+static void
+add_to_sums(const StackTable *self, Sums *sums, size_t index)
+{
+    uint32_t stack = self->stacks[index];
+    int64_t count = self->nodes[stack].count;
+    sums->own[self->nodes[stack].name] += count;
+    for (uint32_t each = stack; each != 0; each = self->nodes[each].parent) {
+        uint32_t name = self->nodes[each].name;
+        if (sums->last[name] != index + 1) {
+            sums->last[name] = index + 1;
+            sums->total[name] += count;
+        }
+    }
+}
+
+/* The sums as a dict: the name, and a pair. */
+static PyObject *
+dict_of_sums(const StackTable *self, const Sums *sums)
+{
+    PyObject *found = PyDict_New();
+    for (uint32_t name = 0; found != NULL && name < self->name_count; name++) {
+        if (sums->last[name] == 0) { /* only lines that did not count have it */
+            continue;
+        }
+        PyObject *text = text_of_name(self, name);
+        PyObject *pair = text == NULL ? NULL
+                                      : Py_BuildValue("(LL)", (long long)sums->own[name],
+                                                      (long long)sums->total[name]);
+        if (pair == NULL || PyDict_SetItem(found, text, pair) < 0) {
+            Py_CLEAR(found);
+        }
+        Py_XDECREF(text);
+        Py_XDECREF(pair);
+    }
+    return found;
+}
+
+static PyObject *
+table_sums(StackTable *self, PyObject *Py_UNUSED(ignored))
+{
+    int64_t whole = self->nodes[0].count; /* of the empty stack, which has one empty name */
+    uint32_t empty = whole == 0 ? 0 : find_name(self, "", 0);
+    if (empty == NO_NAME) {
+        return NULL;
+    }
+    Sums sums = {
+        .own = PyMem_Calloc(self->name_count + 1, sizeof(int64_t)),
+        .total = PyMem_Calloc(self->name_count + 1, sizeof(int64_t)),
+        .last = PyMem_Calloc(self->name_count + 1, sizeof(size_t)),
+    };
+    PyObject *found = NULL;
+    if (sums.own == NULL || sums.total == NULL || sums.last == NULL) {
+        PyErr_NoMemory();
+    } else {
+        for (size_t index = 0; index < self->stack_count; index++) {
+            if (self->stacks[index] != 0) {
+                add_to_sums(self, &sums, index);
+            }
+        }
+        if (whole != 0) {
+            sums.own[empty] += whole;
+            sums.total[empty] += whole;
+            sums.last[empty] = 1;
+        }
+        found = dict_of_sums(self, &sums);
+    }
+    PyMem_Free(sums.own);
+    PyMem_Free(sums.total);
+    PyMem_Free(sums.last);
+    return found;
+}
+
 /* A table equals another one, or a list, that has the same stacks in the same order. */
 static PyObject *
 table_compare(PyObject *self, PyObject *other, int operation)
@@ -480,6 +558,7 @@ static PyMethodDef table_methods[] = {
     {"reversed", (PyCFunction)table_reversed, METH_NOARGS, NULL},
     {"roots", (PyCFunction)table_roots, METH_NOARGS, NULL},
     {"leaves", (PyCFunction)table_leaves, METH_NOARGS, NULL},
+    {"sums", (PyCFunction)table_sums, METH_NOARGS, NULL},
     {NULL},
 };
 

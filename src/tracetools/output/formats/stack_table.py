@@ -22,6 +22,7 @@ __all__ = [
     "StackTable",
     "leaves_of",
     "roots_of",
+    "sums_of",
 ]
 
 SEPARATOR: Final = b"\0"
@@ -175,6 +176,10 @@ class StackTable(Lines):
         """Return the last labels of all stacks that have more than one."""
         return leaves_of(self._counts.items())
 
+    def sums(self) -> dict[bytes, tuple[int, int]]:
+        """Return the sums by label; see `sums_of`."""
+        return sums_of(self._counts.items())
+
 
 def roots_of(counts: Iterable[tuple[bytes, int]]) -> set[bytes]:
     """Return the first labels of packed stacks."""
@@ -188,3 +193,17 @@ def leaves_of(counts: Iterable[tuple[bytes, int]]) -> set[bytes]:
     if isinstance(counts, StackTable):
         return counts.leaves()
     return {packed.rpartition(SEPARATOR)[2] for packed, _ in counts if SEPARATOR in packed}
+
+
+def sums_of(counts: Iterable[tuple[bytes, int]]) -> dict[bytes, tuple[int, int]]:
+    """Return by label the counts of all stacks that end with it, and of all that have it at all."""
+    if isinstance(counts, StackTable):
+        return counts.sums()
+    own: dict[bytes, int] = {}
+    total: dict[bytes, int] = {}
+    for packed, count in counts:
+        labels = packed.split(SEPARATOR)
+        own[labels[-1]] = own.get(labels[-1], 0) + count
+        for label in {*labels}:
+            total[label] = total.get(label, 0) + count
+    return {label: (own.get(label, 0), total[label]) for label in total}

@@ -12,7 +12,7 @@ from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_st
 from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
 from tracetools.output.flamegraph.marks import NO_MARKS
 from tracetools.output.formats.content import PER_NANOSECOND
-from tracetools.output.formats.stack_table import SEPARATOR
+from tracetools.output.formats.stack_table import SEPARATOR, leaves_of, roots_of, sums_of
 from tracetools.output.frame_kinds import frame_of_label, kinds_by_guess
 from tracetools.output.report.answering import answer_groups
 from tracetools.output.report.figures import Column, Figures, make_table
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
     from tracetools.core.profile import Lens
     from tracetools.core.stacks import Frame, StackPath
+    from tracetools.output.flamegraph.layout import Packed
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.frame_kinds import FrameKind
     from tracetools.output.report.answering import EntryGroup
     from tracetools.output.report.figures import Table
     from tracetools.output.report.page import Graph
 
-    Packed = list[tuple[bytes, int]]
-
 _LEAVES: Final[tuple[tuple[Lens, bytes], ...]] = (
     ("idle", SEPARATOR + IDLE.label.encode()),
     ("scheduled", SEPARATOR + SCHEDULED.label.encode()),
 )
+_STATES: Final = frozenset(leaf.removeprefix(SEPARATOR) for _, leaf in _LEAVES)
 _ROOT: Final = ROOT.label.encode()
 
 _MOST_ANSWERED: Final = 10_000
@@ -69,7 +69,7 @@ def report_of_stacks(graphs: Mapping[str, Packed], options: GraphOptions) -> str
 def make_report(graphs: Mapping[str, Packed], options: GraphOptions) -> Report:
     """Return what the page of folded stacks shows."""
     if options.count_name is None:
-        roots = {stack.partition(SEPARATOR)[0] for counts in graphs.values() for stack, _ in counts}
+        roots = {root for counts in graphs.values() for root in roots_of(counts)}
         options = replace(options, count_name=unit_of(root.decode() for root in roots))
     read = {name: _Stacks(counts) for name, counts in graphs.items() if counts}
     of_states = next((one for one in read.values() if len(graphs) == 1 and one.has_states), None)
@@ -107,31 +107,39 @@ _LONG: Final = {"ns": "nanoseconds", "µs": "microseconds"}
 
 
 class _Stacks:
-    """Packed stacks by state, as they are in a file, and their figures."""
+    """Packed stacks by state, as they are in a file."""
 
     def __init__(self, counts: Packed) -> None:
-        self.of_lens: dict[Lens, Packed] = {lens: [] for lens in LENSES}
-        self.of_lens["task"] = counts
-        for packed, count in counts:
-            lens, stack = _state_of(packed)
-            self.of_lens[lens].append((stack, count))
-        self.has_states = bool(self.of_lens["idle"] or self.of_lens["scheduled"])
+        by_state: dict[Lens, Packed] = {"busy": counts}
+        if not _STATES.isdisjoint(leaves_of(counts)):
+            found: dict[Lens, list[tuple[bytes, int]]] = {}
+            for packed, count in counts:
+                lens, stack = _state_of(packed)
+                found.setdefault(lens, []).append((stack, count))
+            by_state.update({"busy": [], **found})
+        self.of_lens: dict[Lens, Packed] = {"task": counts, **by_state}
+        self.has_states = len(by_state) > 1
 
     def variants(self) -> list[Variant]:
         """Return the stacks with frames of libraries folded, and as they are if that differs."""
         folding = PackedFolding()
-        made = [
-            {
-                lens: [(transform(stack), count) for stack, count in counts]
-                for lens, counts in self.of_lens.items()
-                if counts
-            }
-            for transform in (folding.own_first, folding.all_frames)
-        ]
-        folded, whole = made
-        return [
-            _variant(stacks, folding.kind_of) for stacks in ([folded] if folded == whole else made)
-        ]
+        lenses: Mapping[Lens, Packed] = self.of_lens
+        if not self.has_states:
+            lenses = {"task": lenses["task"]}
+        folded, whole = (
+            {lens: _transformed(counts, how) for lens, counts in lenses.items() if counts}
+            for how in (folding.own_first, folding.all_frames)
+        )
+        made = [folded] if folded == whole else [folded, whole]
+        return [_variant(stacks, folding.kind_of) for stacks in made]
+
+
+def _transformed(counts: Packed, transform: Callable[[bytes], bytes]) -> Packed:
+    """Return what is made of stacks; the very same, which may be in a tree, if that is nothing."""
+    made = [(transform(stack), stack, count) for stack, count in counts]
+    if all(new is stack for new, stack, _ in made):
+        return counts
+    return [(new, count) for new, _, count in made]
 
 
 def _variant(made: Mapping[Lens, Packed], kind_of: Callable[[str], FrameKind]) -> Variant:
@@ -174,33 +182,23 @@ def _table(read: Collection[_Stacks], options: GraphOptions) -> Table:
         figures = _sum_up(("busy", stacks.of_lens["task"]) for stacks in read)
         return make_table(figures, _plain_columns(show))
     shown: list[Lens] = [
-        lens for lens in LENSES if lens != "task" and any(one.of_lens[lens] for one in read)
+        lens for lens in LENSES if lens != "task" and any(one.of_lens.get(lens) for one in read)
     ]
-    figures = _sum_up((lens, one.of_lens[lens]) for lens in shown for one in read)
+    counts = ((lens, one.of_lens.get(lens, [])) for lens in shown for one in read)
+    figures = _sum_up(counts)
     return make_table(figures, _columns(shown, show))
 
 
 def _sum_up(counts: Iterable[tuple[Lens, Packed]]) -> dict[str, Figures]:
-    """Return the figures by label, in one pass over packed stacks."""
-    own: dict[Lens, dict[bytes, int]] = {lens: {} for lens in LENSES}
-    total: dict[bytes, int] = {}
+    """Return the figures by label."""
+    figures: dict[bytes, dict[str, int]] = {}
     for lens, stacks in counts:
-        of_lens = own[lens]
-        for packed, count in stacks:
-            labels = packed.split(SEPARATOR)
-            of_lens[labels[-1]] = of_lens.get(labels[-1], 0) + count
-            for label in {*labels}:
-                total[label] = total.get(label, 0) + (count if lens == "busy" else 0)
-    return {
-        label.decode(): Figures(
-            busy=own["busy"].get(label, 0),
-            total=total[label],
-            scheduled=own["scheduled"].get(label, 0),
-            idle=own["idle"].get(label, 0),
-        )
-        for label in total
-        if label != _ROOT
-    }
+        for label, (own, total) in sums_of(stacks).items():
+            known = figures.setdefault(label, {})
+            known[lens] = known.get(lens, 0) + own
+            if lens == "busy":
+                known["total"] = known.get("total", 0) + total
+    return {label.decode(): Figures(**figures[label]) for label in figures if label != _ROOT}
 
 
 def _columns(

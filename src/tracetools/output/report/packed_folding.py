@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import Frame
     from tracetools.output.frame_kinds import FrameKind
 
-    Packed = list[tuple[bytes, int]]
-
 _IMPORT: Final = b"<frozen importlib"
 _START_UP: Final = START_UP.label.encode()
 _IMPORTING: Final = IMPORTING.label.encode()
-_ROOT: Final = ROOT.label.encode() + SEPARATOR
+_ROOT_LABEL: Final = ROOT.label.encode()
+_ROOT: Final = _ROOT_LABEL + SEPARATOR
 
 
 class _Known(NamedTuple):
@@ -42,6 +41,8 @@ class PackedFolding:
         self._kind_of = kinds_by_guess()
         self._known: dict[bytes, _Known] = {}
         self._names: dict[tuple[Frame, ...], bytes] = {}
+        self._plain: set[bytes] = set()
+        """Labels that stay where they are."""
 
     def kind_of(self, label: str) -> FrameKind:
         """Return the kind of a frame of a graph by its label."""
@@ -52,10 +53,13 @@ class PackedFolding:
     def own_first(self, packed: bytes) -> bytes:
         """Return a stack in which frames of libraries are folded, and start-up is apart."""
         known = self._known
+        labels = packed.split(SEPARATOR)
+        if self._plain.issuperset(labels):
+            return packed
         folded: list[bytes] = []
         run: list[bytes] = []
         caller = False
-        for label in packed.split(SEPARATOR):
+        for label in labels:
             found = known.get(label) or self._learn(label)
             if found.family is not None:
                 run.append(label)
@@ -72,7 +76,7 @@ class PackedFolding:
     def all_frames(self, packed: bytes) -> bytes:
         """Return a stack with all its frames, and start-up apart."""
         if not packed.startswith(_ROOT):
-            return b"" if packed == ROOT.label.encode() else packed
+            return b"" if packed == _ROOT_LABEL else packed
         if _IMPORT in packed or _IMPORTING in packed:
             return SEPARATOR.join(self._apart(packed.split(SEPARATOR)))
         return packed.removeprefix(_ROOT)
@@ -83,6 +87,8 @@ class PackedFolding:
         family = frame if kind in FOLDED else None
         known = _Known(frame, kind, family, is_of_import(frame))
         self._known[label] = known
+        if family is None and not known.is_import and label != _ROOT_LABEL:
+            self._plain.add(label)
         return known
 
     def _one_for(self, run: list[bytes]) -> bytes:
@@ -96,7 +102,7 @@ class PackedFolding:
 
     def _apart(self, labels: list[bytes]) -> list[bytes]:
         """Do for labels what `start_up_apart` does for frames, and leave out the root."""
-        if labels[0] != ROOT.label.encode():
+        if labels[0] != _ROOT_LABEL:
             return labels
         for depth, label in enumerate(labels):
             if (self._known.get(label) or self._learn(label)).is_import:

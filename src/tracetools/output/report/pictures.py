@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tracetools.core.profile import Lens
-    from tracetools.output.flamegraph.layout import Layout
+    from tracetools.output.flamegraph.layout import Layout, Packed
     from tracetools.output.flamegraph.marks import Marks
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.flamegraph.palette import Colour
@@ -45,7 +45,7 @@ class Stacks(Protocol):
 class PackedStacks(NamedTuple):
     """Packed stacks with their counts; equal stacks add up."""
 
-    counts: list[tuple[bytes, int]]
+    counts: Packed
     kind_of: Callable[[str], FrameKind]
 
     def layout(self, options: GraphOptions) -> Layout:

@@ -28,6 +28,20 @@ def test_stacks_have_the_numbers_of_their_parents():
 def test_a_stack_whose_parent_is_missing_has_none():
     nodes = Nodes(Profile(stacks={(ROOT, A, B): Times(), (): Times()}))
     assert nodes.parents == [NO_PARENT, NO_PARENT]
+    assert not nodes.is_ordered
+    assert not nodes.is_whole
+
+
+def test_a_stack_comes_after_what_stands_above_its_missing_parent():
+    nodes = Nodes(Profile(stacks={(ROOT, A, B, A): Times(), (ROOT, A): Times()}))
+    assert nodes.parents == [NO_PARENT, NO_PARENT]
+    assert [*nodes.from_below] == [0, 1]
+    nodes = Nodes(Profile(stacks={(ROOT, A): Times(), (ROOT, A, B, A): Times()}))
+    assert [*nodes.from_below] == [1, 0]
+
+
+def test_roots_are_ordered():
+    nodes = Nodes(Profile(stacks={(ROOT,): Times(), (ROOT, A): Times(), (B,): Times()}))
     assert nodes.is_ordered
     assert not nodes.is_whole
 

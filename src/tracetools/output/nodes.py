@@ -36,10 +36,10 @@ class Nodes:
         depths: how many frames each stack has.
         busy, scheduled, idle, thread, steps, entries, self_wakes, left_open: the numbers of each
             stack.
-        is_ordered: whether each stack comes after its parent.
+        is_ordered: whether each stack comes after its parent, and none is missing above another.
         is_whole: whether that is so, and only the first stack has no parent, and is one frame. So
             it is in what was recorded.
-        from_below: all numbers; each stack comes before its parent.
+        from_below: all numbers; each stack comes before all that it is below.
     """
 
     def __init__(self, profile: Profile) -> None:
@@ -60,10 +60,10 @@ class Nodes:
             columns = self._number_all(rows)
         self.busy, self.scheduled, self.idle, self.thread, *counts = map(compact, columns)
         self.steps, self.entries, self.self_wakes, self.left_open = counts
-        self.is_ordered = all(map(lt, self.parents, range(len(self.parents))))
-        self.is_whole = (
-            self.is_ordered and [*self.depths[:1]] == [1] and self.parents.count(NO_PARENT) == 1
-        )
+        tops = [number for number, parent in enumerate(self.parents) if parent == NO_PARENT]
+        are_after = all(map(lt, self.parents, range(len(self.parents))))
+        self.is_ordered = are_after and all(self.depths[number] <= 1 for number in tops)
+        self.is_whole = self.is_ordered and tops == [0] and self.depths[0] == 1
 
     def _number_all(self, stacks: Mapping[StackPath, Times]) -> Sequence[Sequence[int]]:
         """Number stacks that have paths, and return the columns of their numbers."""
@@ -89,7 +89,7 @@ class Nodes:
 
     @cached_property
     def from_below(self) -> Sequence[int]:
-        """All numbers; each stack comes before its parent."""
+        """All numbers; each stack comes before all that it is below."""
         numbers = range(len(self))
         if self.is_ordered:
             return numbers[::-1]

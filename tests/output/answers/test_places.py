@@ -172,3 +172,16 @@ def test_frames_are_looked_at_once_however_many_stacks_there_are(monkeypatch):
     stacks = {(ROOT, *path): Times(busy=1) for path in itertools.product(frames, repeat=6)}
     Places(Profile(stacks=stacks))
     assert 0 < len(asked) <= 2 * len([ROOT, *frames])
+
+
+def test_the_order_of_stacks_makes_no_difference_where_parents_are_missing():
+    task, between, other = (Frame(name, "app.py", 1) for name in ("task", "between", "other"))
+    path = (ROOT, task, between, other)
+    stacks = {
+        path: Times(busy=1),
+        (ROOT, task): Times(entries=1),
+        (ROOT, other): Times(entries=1),
+    }
+    assert Places(Profile(stacks=stacks)).for_whom(path, len(path)) == "task"
+    stacks = dict(reversed(stacks.items()))
+    assert Places(Profile(stacks=stacks)).for_whom(path, len(path)) == "task"

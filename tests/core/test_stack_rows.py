@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
+import weakref
 
 import pytest
 from hypothesis import given
@@ -55,6 +57,21 @@ def test_what_is_no_stack_is_not_found(path):
     assert rows.get(path) is None
     with pytest.raises(KeyError):
         rows[path]
+
+
+def test_rows_need_no_collection_of_garbage_to_go():
+    class Frames(list):
+        """A list that can be watched."""
+
+    frames = Frames(FRAMES)
+    watched = weakref.ref(frames)
+    rows = StackRows(frames, [0, 1], [NO_PARENT, 0], [(0, 0)] * 8)
+    gc.disable()
+    try:
+        del frames, rows
+        assert watched() is None
+    finally:
+        gc.enable()
 
 
 @given(PROFILES)

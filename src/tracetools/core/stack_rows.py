@@ -7,6 +7,7 @@ stack by its parent and its last frame is found row by row, in columns of number
 from __future__ import annotations
 
 from array import array
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.made_later import MadeLater
@@ -57,11 +58,12 @@ class StackRows(MadeLater[StackPath, Times]):
         parents: Sequence[int],
         columns: Sequence[Sequence[int]],
     ) -> None:
-        super().__init__(self._mapping)
         self.frames = frames
         self.last = compact(last)
         self.parents = compact(parents)
         self.columns = [*map(compact, columns)]
+        # A method of its own would keep it in memory until garbage is collected.
+        super().__init__(partial(_mapping, frames, self.last, self.parents, self.columns))
         count = len(frames)
         keys = [parent * count + frame for parent, frame in zip(parents, last, strict=True)]
         self._row_of = dict(zip(keys, range(len(keys)), strict=True))
@@ -72,13 +74,6 @@ class StackRows(MadeLater[StackPath, Times]):
         for parent in parents:
             depths.append(depths[parent + 1] + 1)
         self.depths = compact(depths[1:])
-
-    def _mapping(self) -> dict[StackPath, Times]:
-        paths: list[StackPath] = []
-        for parent, frame in zip(self.parents, self.last, strict=True):
-            above = () if parent == NO_PARENT else paths[parent]
-            paths.append((*above, self.frames[frame]))
-        return dict(zip(paths, map(Times._make, zip(*self.columns, strict=True)), strict=True))
 
     def path(self, row: int) -> StackPath:
         """Return the path of a row."""
@@ -144,3 +139,17 @@ class StackRows(MadeLater[StackPath, Times]):
 
     def _times(self, row: int) -> Times:
         return Times._make(column[row] for column in self.columns)
+
+
+def _mapping(
+    frames: Sequence[Frame],
+    last: Sequence[int],
+    parents: Sequence[int],
+    columns: Sequence[Sequence[int]],
+) -> dict[StackPath, Times]:
+    """Return the numbers of all stacks by path."""
+    paths: list[StackPath] = []
+    for parent, frame in zip(parents, last, strict=True):
+        above = () if parent == NO_PARENT else paths[parent]
+        paths.append((*above, frames[frame]))
+    return dict(zip(paths, map(Times._make, zip(*columns, strict=True)), strict=True))

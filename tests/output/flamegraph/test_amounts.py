@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracetools.output.flamegraph.amounts import amount_formatter
+from tracetools.output.flamegraph.amounts import amount_formatter, nanoseconds_of
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,19 @@ from tracetools.output.flamegraph.amounts import amount_formatter
 )
 def test_amount(unit, factor, count, words):
     assert amount_formatter(unit, factor)(count) == words
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("ns", 1),
+        ("µs", 1_000),
+        ("usec", 1_000),
+        ("ms", 1_000_000),
+        (" Seconds ", 1_000_000_000),
+        ("bytes", None),
+        ("", None),
+    ],
+)
+def test_units_of_time_have_so_many_nanoseconds(unit, expected):
+    assert nanoseconds_of(unit) == expected

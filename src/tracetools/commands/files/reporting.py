@@ -17,9 +17,9 @@ from tracetools.core.profile import Profile
 from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_stacks
 from tracetools.output.answers.source import lines_of
-from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
+from tracetools.output.flamegraph.amounts import amount_formatter, nanoseconds_of, unit_of
 from tracetools.output.folding import fold_libraries, fold_times
-from tracetools.output.formats.content import PER_NANOSECOND, weighed
+from tracetools.output.formats.content import weighed
 from tracetools.output.frame_kinds import kinds_by_guess, kinds_of
 from tracetools.output.lints import amount
 
@@ -70,7 +70,7 @@ def report(given: argparse.Namespace) -> str:
         rows = _rows(found, given)[: given.limit]
         about = about_json(whole, unit=found.unit, is_profile=found.is_profile)
         return json.dumps({**about, **answers_json(found.profile, rows)}, indent=1)
-    if given.tree or given.table or not _is_time(found.unit):
+    if given.tree or given.table or nanoseconds_of(found.unit) is None:
         return "\n".join(_stacks(found, given))
     return "\n".join(_answers(found, given))
 
@@ -106,15 +106,12 @@ def reported(contents: list[Content]) -> Reported:
             f"files in {' and in '.join(sorted(set(units)))} do not add up: give those of one unit"
         )
     stacks: dict[StackPath, int] = {}
-    per = PER_NANOSECOND.get(_LONG.get(units[0], units[0]), 1)
+    per = nanoseconds_of(units[0])
     for each in contents:
         for path, count in weighed(each.content).items():  # type: ignore[arg-type]  # no profile
-            stacks[path] = stacks.get(path, 0) + count * per
-    unit = "ns" if _is_time(units[0]) else units[0]
+            stacks[path] = stacks.get(path, 0) + count * (per or 1)
+    unit = units[0] if per is None else "ns"
     return Reported(profile_of_stacks(stacks), unit, is_profile=False)
-
-
-_LONG: Final = {"ns": "nanoseconds", "µs": "microseconds"}
 
 
 def _unit(content: Content) -> str:
@@ -122,10 +119,6 @@ def _unit(content: Content) -> str:
     if content.unit or isinstance(content.content, Profile):
         return content.unit
     return unit_of({labels[0] for labels in content.content.stacks})
-
-
-def _is_time(unit: str) -> bool:
-    return _LONG.get(unit, unit) in PER_NANOSECOND
 
 
 def _filtered(profile: Profile, given: argparse.Namespace) -> Profile:

@@ -39,10 +39,20 @@ def amount_formatter(count_name: str, factor: float = 1) -> Callable[[int], str]
     least 1; below 1,000 of its own unit it is shown as it is.
     """
     exact = Fraction(factor)
-    unit = _SPELLINGS.get(count_name.strip().lower())
+    unit = _unit_of_time(count_name)
     if unit is None:
         return partial(_format_count, exact, count_name)
     return partial(_format_time, exact, _TIME_UNITS.index(unit))
+
+
+def nanoseconds_of(count_name: str) -> int | None:
+    """Return how many nanoseconds a unit of time has; None for any other unit."""
+    unit = _unit_of_time(count_name)
+    return None if unit is None else _NEXT_UNIT ** _TIME_UNITS.index(unit)
+
+
+def _unit_of_time(count_name: str) -> str | None:
+    return _SPELLINGS.get(count_name.strip().lower())
 
 
 def unit_of(roots: Iterable[str]) -> str:

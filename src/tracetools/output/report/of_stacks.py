@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
 from tracetools.core.stacks import ROOT
 from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_stacks
-from tracetools.output.flamegraph.amounts import amount_formatter, unit_of
+from tracetools.output.flamegraph.amounts import amount_formatter, nanoseconds_of, unit_of
 from tracetools.output.flamegraph.marks import NO_MARKS
-from tracetools.output.formats.content import PER_NANOSECOND
 from tracetools.output.formats.stack_table import SEPARATOR, leaves_of, roots_of, sums_of
 from tracetools.output.frame_kinds import frame_of_label, kinds_by_guess
 from tracetools.output.report.answering import answer_groups
@@ -85,9 +84,8 @@ def make_report(graphs: Mapping[str, Packed], options: GraphOptions) -> Report:
 
 def _answers(graphs: Sequence[Packed], options: GraphOptions) -> Sequence[EntryGroup]:
     """Return the answers of a graph of time, unless it has too many stacks."""
-    unit = options.count_name or ""
-    unit = _LONG.get(unit, unit)
-    if len(graphs) != 1 or unit not in PER_NANOSECOND or len(graphs[0]) > _MOST_ANSWERED:
+    unit = nanoseconds_of(options.count_name or "")
+    if len(graphs) != 1 or unit is None or len(graphs[0]) > _MOST_ANSWERED:
         return ()
     frames: dict[bytes, Frame] = {}
     stacks: dict[StackPath, int] = {}
@@ -97,13 +95,10 @@ def _answers(graphs: Sequence[Packed], options: GraphOptions) -> Sequence[EntryG
             if label not in frames:
                 frames[label] = frame_of_label(label.decode())
         path = tuple([frames[label] for label in labels])
-        stacks[path] = stacks.get(path, 0) + round(options.factor * count * PER_NANOSECOND[unit])
+        stacks[path] = stacks.get(path, 0) + round(options.factor * count * unit)
     profile = profile_of_stacks(stacks)
     own = partial(own_first, kind_of=kinds_by_guess())
     return answer_groups(answers_of_stacks(profile), profile, own)
-
-
-_LONG: Final = {"ns": "nanoseconds", "µs": "microseconds"}
 
 
 class _Stacks:

@@ -44,8 +44,7 @@ def install(places: Places) -> None:
 
 
 def _route_frame(route: Any, scope: Any, *_: Any, **__: Any) -> Frame:
-    path = _path_in_included_router(route, scope) if "fastapi" in scope else None
-    path = path or route.path
+    path = _path_in_included_router(route, scope) or route.path
     method, prefix = method_of(scope), mounted_template(scope)
     frames = _frames.of(route)
     key = (method, prefix, path)
@@ -57,7 +56,8 @@ def _route_frame(route: Any, scope: Any, *_: Any, **__: Any) -> Frame:
 
 def _path_in_included_router(route: Any, scope: Any) -> str | None:
     """Return the whole path of a route of a router that FastAPI includes, since 0.130 or so."""
-    context = (scope.get("fastapi") or {}).get("effective_route_context")
+    known = scope.get("fastapi")
+    context = known.get("effective_route_context") if known else None
     return context.path if context is not None and context.original_route is route else None
 
 

@@ -19,7 +19,7 @@ from itertools import accumulate, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracetools.core.native import accelerated
-from tracetools.output.formats.stack_table import SEPARATOR, StackTable
+from tracetools.output.formats.stack_table import SEPARATOR, StackTable, reversed_stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -101,9 +101,7 @@ def place_stacks(
     The root always stays. Returned are `depth`, `start`, `width` and `name` of each, in the order
     of a `Layout`; and how many frames there are, drawn or not.
     """
-    counts = dict(table)
-    stacks = sorted(counts)
-    columns = Columns(stacks, [counts[stack] for stack in stacks])
+    columns = arrange(table)
     ends = [0, *accumulate(columns.counts)]
     boxes = sorted(islice(_widest_first(columns, ends, narrowest), max(1, most)))
     return [box[:4] for box in boxes], 1 + _count_frames(columns)
@@ -141,8 +139,10 @@ def arrange(
     those that others go on from, whose frame is there and has shrunk.
     """
     if reverse:
-        counts = [(_reversed(stack), count) for stack, count in counts]
-        before = None if before is None else _summed((_reversed(s), n) for s, n in before.items())
+        counts = [(reversed_stack(stack), count) for stack, count in counts]
+        before = (
+            None if before is None else _summed((reversed_stack(s), n) for s, n in before.items())
+        )
     if is_chart:
         chart = [(stack, count) for stack, count in counts if count > 0]
         return Columns([stack for stack, _ in chart], [n for _, n in chart], is_chart=True)
@@ -180,10 +180,6 @@ def _summed(counts: Iterable[tuple[bytes, int]]) -> dict[bytes, int]:
     for stack, count in counts:
         sums[stack] = sums.get(stack, 0) + count
     return sums
-
-
-def _reversed(stack: bytes) -> bytes:
-    return SEPARATOR.join(reversed(stack.split(SEPARATOR)))
 
 
 def place(columns: Columns, min_width: float, max_frames: int | None = None) -> Layout:

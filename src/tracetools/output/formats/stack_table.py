@@ -21,6 +21,7 @@ __all__ = [
     "Lines",
     "StackTable",
     "leaves_of",
+    "reversed_stack",
     "roots_of",
     "sums_of",
 ]
@@ -165,7 +166,7 @@ class StackTable(Lines):
         """Return a table of the same stacks, each from its leaf to its root."""
         found = StackTable()
         for packed, count in self:
-            found.add(SEPARATOR.join(reversed(packed.split(SEPARATOR))), count)
+            found.add(reversed_stack(packed), count)
         return found
 
     def roots(self) -> set[bytes]:
@@ -179,6 +180,11 @@ class StackTable(Lines):
     def sums(self) -> dict[bytes, tuple[int, int]]:
         """Return the sums by label; see `sums_of`."""
         return sums_of(self._counts.items())
+
+
+def reversed_stack(packed: bytes) -> bytes:
+    """Return a packed stack from its leaf to its root."""
+    return SEPARATOR.join(reversed(packed.split(SEPARATOR)))
 
 
 def roots_of(counts: Iterable[tuple[bytes, int]]) -> set[bytes]:

@@ -36,6 +36,7 @@ __all__ = [
     "of_lens",
     "ordered",
     "packed_label",
+    "paths_of",
     "scaled",
     "weighed",
 ]
@@ -192,12 +193,18 @@ def packed_label(label: str) -> bytes:
 
 def weighed(content: Folded) -> dict[StackPath, int]:
     """Return the stacks of a file as paths of frames, as far as labels tell them."""
-    known: dict[str, Frame] = {}
+    return paths_of(content.packed)
+
+
+def paths_of(counts: Iterable[tuple[bytes, int]]) -> dict[StackPath, int]:
+    """Return packed stacks as paths likewise; equal ones add up."""
+    known: dict[bytes, Frame] = {}
     stacks: dict[StackPath, int] = {}
-    for labels, count in content.stacks.items():
+    for packed, count in counts:
+        labels = packed.split(SEPARATOR)
         for label in labels:
             if label not in known:
-                known[label] = frame_of(label)
+                known[label] = frame_of(label.decode())
         path = tuple([known[label] for label in labels])
         stacks[path] = stacks.get(path, 0) + count
     return stacks

@@ -11,8 +11,9 @@ from tracetools.core.stacks import ROOT
 from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_stacks
 from tracetools.output.flamegraph.amounts import amount_formatter, nanoseconds_of, unit_of
 from tracetools.output.flamegraph.marks import NO_MARKS
+from tracetools.output.formats.content import paths_of
 from tracetools.output.formats.stack_table import SEPARATOR, leaves_of, roots_of, sums_of
-from tracetools.output.frame_kinds import frame_of_label, kinds_by_guess
+from tracetools.output.frame_kinds import kinds_by_guess
 from tracetools.output.report.answering import answer_groups
 from tracetools.output.report.figures import Column, Figures, make_table
 from tracetools.output.report.lenses import (
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from tracetools.core.profile import Lens
-    from tracetools.core.stacks import Frame, StackPath
     from tracetools.output.flamegraph.layout import Packed
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.frame_kinds import FrameKind
@@ -87,15 +87,8 @@ def _answers(graphs: Sequence[Packed], options: GraphOptions) -> Sequence[EntryG
     unit = nanoseconds_of(options.count_name or "")
     if len(graphs) != 1 or unit is None or len(graphs[0]) > _MOST_ANSWERED:
         return ()
-    frames: dict[bytes, Frame] = {}
-    stacks: dict[StackPath, int] = {}
-    for packed, count in graphs[0]:
-        labels = packed.split(SEPARATOR)
-        for label in labels:
-            if label not in frames:
-                frames[label] = frame_of_label(label.decode())
-        path = tuple([frames[label] for label in labels])
-        stacks[path] = stacks.get(path, 0) + round(options.factor * count * unit)
+    paths = paths_of(graphs[0])
+    stacks = {path: round(options.factor * count * unit) for path, count in paths.items()}
     profile = profile_of_stacks(stacks)
     own = partial(own_first, kind_of=kinds_by_guess())
     return answer_groups(answers_of_stacks(profile), profile, own)

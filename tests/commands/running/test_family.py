@@ -42,6 +42,34 @@ def ended():
     return process.pid
 
 
+def test_processes_whose_window_ends_as_well_are_waited_for(family):
+    family.make_folder()
+    file = Path(family.folder, f"{os.getpid()}-x.folded")
+    file.touch()
+    Path(family.folder, f"{ended()}-x.folded").touch()  # killed: it never writes
+    looks = []
+
+    def sleep(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            file.write_bytes(pickle.dumps(GOOD))
+            file.replace(file.with_suffix(".profile"))
+
+    family.await_ends(sleep=sleep)
+    assert len(looks) == 3
+    assert family.collect().profiles == [GOOD]
+
+
+def test_one_that_does_not_end_is_not_waited_for_long(family):
+    family.await_ends(sleep=pytest.fail)
+    family.make_folder()
+    family.await_ends(sleep=pytest.fail)
+    Path(family.folder, f"{os.getpid()}-x.folded").touch()
+    looks = []
+    family.await_ends(1.0, sleep=looks.append)
+    assert sum(looks) == pytest.approx(1.0)
+
+
 def test_the_folder_is_made_when_it_is_needed_and_only_its_owner_may_look(family):
     assert family.folder is None
     assert family.collect() == ([], 0, 0, {})

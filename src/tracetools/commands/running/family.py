@@ -44,6 +44,12 @@ STARTUP: Final = os.path.join(os.path.dirname(__file__), "start_on_path")
 INSTALLED: Final = "tracetools_processes.pth"
 """A file that does so as well, where tracetools was installed with it."""
 
+_PATIENCE: Final = 2.0
+"""Seconds that are waited for others at the end of the window, at most: one may be stopped."""
+
+_LOOK: Final = 0.01
+"""Seconds between two looks for what they have left."""
+
 _PLAN: Final = "plan.json"
 _PATH: Final = "PYTHONPATH"
 _CLOCKS: Final[dict[str, Callable[[], int]]] = {
@@ -265,6 +271,18 @@ class Family:
         with contextlib.suppress(OSError):
             Path(self.new_name() + ".failed").write_text(why, "utf-8")
 
+    def await_ends(
+        self, seconds: float = _PATIENCE, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
+        """Wait until all other processes have ended their recording, at most so many `seconds`.
+
+        Their window ends when that of this process does, and they write what they have then.
+        """
+        for _ in range(round(seconds / _LOOK)):
+            if not any(_is_running(_pid_of(file)) for file in self._files(".folded")):
+                return
+            sleep(_LOOK)
+
     def collect(self) -> Found:
         """Return what the processes have left up to now."""
         found = Found([], 0, 0, Counter(self.lost))
@@ -277,7 +295,7 @@ class Family:
             profile = _read(file)
             if profile is not None:
                 found.profiles.append(profile)
-                running += not is_over and _is_running(int(name.partition("-")[0]))
+                running += not is_over and _is_running(_pid_of(file))
             elif _size(file):
                 unread += 1
         for file in self._files(".failed"):
@@ -288,7 +306,9 @@ class Family:
         return found._replace(unread=unread, running=running)
 
     def _files(self, *suffixes: str) -> Iterator[Path]:
-        return (file for file in Path(self.folder or "").iterdir() if file.suffix in suffixes)
+        if self.folder is None:
+            return iter(())
+        return (file for file in Path(self.folder).iterdir() if file.suffix in suffixes)
 
     def remove(self) -> None:
         """Remove the folder. A process that is still there writes nothing any more."""
@@ -343,6 +363,11 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return 0
+
+
+def _pid_of(file: Path) -> int:
+    """Return the process that a file is of."""
+    return int(file.name.partition("-")[0])
 
 
 def _is_running(pid: int) -> bool:

@@ -186,7 +186,7 @@ class ProgramRecording:
 
     def _say_what_was_recorded(self, becomes: str) -> None:
         """Write the files and report, though the recording goes on."""
-        self._collect()
+        self._collect(goes_on=False)
         self._family.remove()
         text = self._conclude_with(self._recording.profile)
         first = "" if self._options.quiet else _REPLACED.format(becomes)
@@ -238,7 +238,7 @@ class ProgramRecording:
                 insist.do(self._children.end)
                 insist.do(partial(self._recording.close, write=False))
                 insist.do(self._record.__exit__)
-            self._collect()
+            self._collect(goes_on=goes_on)
         finally:
             self._family.remove()
         text = self._conclude_with(self._recording.profile)
@@ -265,9 +265,11 @@ class ProgramRecording:
         notes = "\n".join(self._notes)
         return self._write(profiles[0].merge(*profiles[1:]), notes) if profiles else notes
 
-    def _collect(self) -> None:
+    def _collect(self, *, goes_on: bool) -> None:
         """Take what other processes have left, and note what they have not."""
         try:
+            if goes_on:
+                self._family.await_ends()
             found = self._family.collect()
         except OSError as error:
             self._notes.append(f"tracetools: other processes are left out: {error}")

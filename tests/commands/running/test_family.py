@@ -60,6 +60,20 @@ def test_processes_whose_window_ends_as_well_are_waited_for(family):
     assert family.collect().profiles == [GOOD]
 
 
+def test_a_profile_is_found_though_it_gets_its_last_name_meanwhile(family, monkeypatch):
+    family.make_folder()
+    file = Path(family.folder, f"{os.getpid()}-x.folded")
+    file.write_bytes(pickle.dumps(GOOD))
+
+    def read(path, read=module._read):
+        if file.exists():
+            file.replace(file.with_suffix(".profile"))
+        return read(path)
+
+    monkeypatch.setattr(module, "_read", read)
+    assert family.collect() == ([GOOD], 0, 0, {})
+
+
 def test_one_that_does_not_end_is_not_waited_for_long(family):
     family.await_ends(sleep=pytest.fail)
     family.make_folder()

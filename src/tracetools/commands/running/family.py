@@ -290,12 +290,14 @@ class Family:
             return found
         unread = running = 0
         for name in sorted({file.stem for file in self._files(".folded", ".profile")}):
-            is_over = Path(self.folder, f"{name}.profile").exists()
-            file = Path(self.folder, name + (".profile" if is_over else ".folded"))
+            file = Path(self.folder, f"{name}.folded")
             profile = _read(file)
+            if not file.exists():  # it is over, perhaps since just now
+                file = file.with_suffix(".profile")
+                profile = _read(file)
             if profile is not None:
                 found.profiles.append(profile)
-                running += not is_over and _is_running(_pid_of(file))
+                running += file.suffix == ".folded" and _is_running(_pid_of(file))
             elif _size(file):
                 unread += 1
         for file in self._files(".failed"):

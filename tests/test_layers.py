@@ -22,6 +22,7 @@ ROOMS = [
     "compat",
     "guest",
     "core",
+    "timelines",
     "attribution",
     "recording",
     "sampling",

@@ -8,13 +8,12 @@ All moments are nanoseconds of the recording's clock. Tasks are known by numbers
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tracetools.core.stacks import Frame, StackPath
 
 __all__ = ["Life", "SpanTime", "Step", "Timeline", "Wait", "Wake", "Waker", "Work"]

@@ -66,7 +66,8 @@ class Scenario:
     eagerly make a difference to the rest, `eager` has the rows that change. `awaits` has the idle
     time of awaits by name, where it matters; `limiters` how many tokens were wanted. What a program
     needs that not every backend has is in `needs`. Where the loop calls functions of the program
-    outside of tasks, `callbacks` has (busy, steps, self-wakes) of each.
+    outside of tasks, `callbacks` has (busy, steps, self-wakes) of each. `latencies` has how long
+    each span and task lasted, where that matters.
     """
 
     main: Program
@@ -77,6 +78,7 @@ class Scenario:
     limiters: list[Tokens] = field(default_factory=list)
     needs: str = ""
     callbacks: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    latencies: dict[str, list[int]] = field(default_factory=dict)
 
 
 TABLE: dict[str, Scenario] = {}
@@ -90,9 +92,10 @@ def scenario(  # noqa: PLR0913, PLR0917  # what a profile must have
     limiters: Iterable[Tokens] = (),
     needs: str = "",
     callbacks: dict[str, tuple[int, int, int]] | None = None,
+    latencies: dict[str, list[int]] | None = None,
 ) -> Callable[[Program], Program]:
     def add(main: Program) -> Program:
-        more = eager or {}, awaits, [*limiters], needs, callbacks or {}
+        more = eager or {}, awaits, [*limiters], needs, callbacks or {}, latencies or {}
         TABLE[main.__name__] = Scenario(main, stacks, waiting, *more)
         return main
 
@@ -104,7 +107,11 @@ async def one_task():
     work(5)
 
 
-@scenario({"a_task_that_waits": (7, 30, 2, 1)}, waiting=30)
+@scenario(
+    {"a_task_that_waits": (7, 30, 2, 1)},
+    waiting=30,
+    latencies={"a_task_that_waits": [37]},
+)
 async def a_task_that_waits():
     work(5)
     await rest(30)
@@ -118,6 +125,7 @@ async def a_task_that_waits():
         ";outer;inner": (3, 40, 1, 1),
     },
     waiting=60,
+    latencies={"spans_across_steps": [1173], ";outer": [73], ";outer;inner": [43]},
 )
 async def spans_across_steps():
     work(100)
@@ -160,7 +168,8 @@ def helper():
         ";helper": (9, 0, 0, 3),
         ";s": (2, 0, 0, 1),
         ";s;helper": (3, 0, 0, 1),
-    }
+    },
+    latencies={"a_call": [15], ";helper": [3, 3, 3], ";s": [5], ";s;helper": [3]},
 )
 async def a_call():
     work(1)
@@ -172,7 +181,10 @@ async def a_call():
         helper()
 
 
-@scenario({"out_of_order": (11, 0, 1, 1), ";a": (2, 0, 0, 1), ";a;b": (12, 0, 0, 1)})
+@scenario(
+    {"out_of_order": (11, 0, 1, 1), ";a": (2, 0, 0, 1), ";a;b": (12, 0, 0, 1)},
+    latencies={"out_of_order": [25], ";a": [6], ";a;b": [12]},
+)
 async def out_of_order():
     a, b = span("a"), span("b")
     a.__enter__()

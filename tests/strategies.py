@@ -281,6 +281,7 @@ def _profiles(draw) -> Profile:
         forks=draw(st.integers(0, 3)),
         limiters=draw(st.dictionaries(BLOCKING_PATHS, TOKENS, max_size=3)),
         stalls=draw(st.sampled_from(STALLS)),
+        latencies=draw(st.dictionaries(BLOCKING_PATHS, histograms(DELAYS), max_size=3)),
     )
 
 

@@ -680,9 +680,47 @@ def test_spans_that_are_closed_are_kept_while_one_within_them_is_open(make):
     for opened in spans[:2]:
         account.close(opened, 5)
         account.close(opened, 6)
-    assert list(map(id, account.closed.values())) == list(map(id, spans[:2]))
+    kept = [(id(opened), at) for opened, at in account.closed.values()]
+    assert kept == [(id(opened), 5) for opened in spans[:2]]
     account.close(spans[2], 7)
     assert (account.innermost, account.closed) == (None, {})
+    assert [opened.stack.latency.sums() for opened in spans] == [
+        (5, 5, {5: 1}),
+        (5, 5, {5: 1}),
+        (7, 7, {7: 1}),
+    ]
+
+
+@in_tasks_and_threads
+def test_what_is_merely_current_for_a_while_has_no_latency(make):
+    account = make(StackTree())
+    opened = account.open(Frame("generator"), 0, lasts=False)
+    account.close(opened, 5)
+    assert opened.stack.latency is None
+
+
+def test_a_task_lasts_from_its_spawn_to_its_exit_and_what_it_leaves_open_has_no_end():
+    tree = StackTree()
+    loop = LoopAccount(tree, 0)
+    task = loop.spawn(tree.root, Frame("task"), 10)
+    task.begin_step(12)
+    left, crossed, ended = (task.open(Frame(name), 13) for name in ("left", "crossed", "ended"))
+    task.close(ended, 20)
+    inner = task.open(Frame("inner"), 20)
+    task.close(crossed, 30)
+    loop.exit(task, 50)
+    assert task.base.latency.sums() == (40, 40, {40: 1})
+    assert crossed.stack.latency.sums() == (17, 17, {17: 1})
+    assert ended.stack.latency.sums() == (7, 7, {7: 1})
+    assert (left.stack.latency, inner.stack.latency) == (None, None)
+
+
+def test_a_task_that_is_recorded_no_more_has_no_latency():
+    tree = StackTree()
+    loop = LoopAccount(tree, 0)
+    task = loop.spawn(tree.root, Frame("task"), 10)
+    loop.finish(20)
+    assert task.base.latency is None
 
 
 def test_what_another_thread_closes_meanwhile_may_be_gone():

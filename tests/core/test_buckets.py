@@ -34,6 +34,18 @@ def test_every_value_is_counted_in_its_bucket(values):
     assert buckets == dict(Counter(map(bucket_of, values)))
 
 
+@given(st.lists(VALUES), VALUES)
+def test_a_copy_does_not_change_with_what_it_was_made_of(values, more):
+    builder = HistogramBuilder()
+    for value in values:
+        builder.add(value)
+    copy, before = builder.copy(), builder.sums()
+    builder.add(more)
+    assert copy.sums() == before
+    copy.add(more)
+    assert copy.sums() == builder.sums()
+
+
 def test_a_trend_has_a_bounded_number_of_parts_in_order():
     trend = Trend()
     for value in range(1000):

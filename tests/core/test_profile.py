@@ -50,6 +50,7 @@ GOOD = Profile(
     untracked=1,
     forks=4,
     limiters={KEYS[2]: Tokens(2, 6)},
+    latencies={KEYS[2]: Histogram(7, 4, {3: 1, 4: 1})},
 )
 
 NOTHING = Profile(merged=0, scheduled_measured=True)
@@ -147,6 +148,7 @@ def test_merging_adds_numbers_and_unites_names():
         untracked=2,
         forks=3,
         limiters={KEYS[2]: Tokens(2, 5), KEYS[1]: Tokens(1, 3)},
+        latencies={KEYS[2]: Histogram(4, 4, {4: 1}), KEYS[1]: Histogram(1, 1, {1: 1})},
     )
     both = GOOD + other
     assert dict(both.stacks) == {
@@ -160,7 +162,11 @@ def test_merging_adds_numbers_and_unites_names():
         (ROOT, B): Blocks(1, 60, 60),
     }
     assert dict(both.limiters) == {KEYS[2]: Tokens(2, 6), KEYS[1]: Tokens(1, 3)}
-    assert dataclasses.replace(both, stacks={}, blocking={}, limiters={}) == Profile(
+    assert dict(both.latencies) == {
+        KEYS[2]: Histogram(11, 4, {3: 1, 4: 2}),
+        KEYS[1]: Histogram(1, 1, {1: 1}),
+    }
+    assert dataclasses.replace(both, stacks={}, blocking={}, limiters={}, latencies={}) == Profile(
         duration=1111,
         task_time=73,
         start=3,

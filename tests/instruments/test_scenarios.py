@@ -25,7 +25,9 @@ from tests.backends import (
 )
 from tests.compat import anyio_run_on_asyncio, anyio_run_on_trio
 from tests.scenarios import TABLE, Scenario, World
+from tests.strategies import histogram_of
 from tracetools import FlamegraphInstrument, Profile, record
+from tracetools.core.histogram import Histogram
 from tracetools.core.stacks import CALLBACKS, RUNTIME, StackPath, Times, is_of_loop
 from tracetools.sampling.sampler import Sampler
 
@@ -234,6 +236,11 @@ def test_profile_is_exactly_as_expected(name, mode, on, tmp_path):
             idle[path[-1].name] += times.idle if path[-1].name in scenario.awaits else 0
         assert +idle == scenario.awaits
         assert [*profile.limiters.values()] == scenario.limiters
+    if scenario.latencies:
+        assert latencies(profile) == {
+            name + stack if stack.startswith(";") else stack: histogram_of(values)
+            for stack, values in scenario.latencies.items()
+        }
     if scenario.callbacks and "uvloop" not in mode.name:
         assert callbacks(profile) == scenario.callbacks
     assert profile.duration == World.clock.now - begun
@@ -281,6 +288,15 @@ def callbacks(profile: Profile) -> dict[str, tuple[int, int, int]]:
         ";".join(frame.name for frame in path[2:]): (times.busy, times.steps, times.self_wakes)
         for path, times in without_details(profile).stacks.items()
         if path[1:2] == (CALLBACKS,) and len(path) > 2
+    }
+
+
+def latencies(profile: Profile) -> dict[str, Histogram]:
+    """Return how long spans and tasks lasted, by names, without the loops' own tasks."""
+    return {
+        ";".join(frame.name for frame in path[1:]): latency
+        for path, latency in profile.latencies.items()
+        if path[1] != RUNTIME
     }
 
 

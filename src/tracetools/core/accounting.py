@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.core.buckets import Trend
 from tracetools.core.stacks import CALLBACKS, OTHER, WAITING
-from tracetools.core.steps import ALWAYS, NEVER, LoopSteps, Opened, TaskSteps
+from tracetools.core.steps import ALWAYS, NEVER, Closed, LoopSteps, Opened, TaskSteps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class TaskAccount(TaskSteps):
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order, while the task steps or not. A second time does nothing."""
         if not self.close_current(opened, now):
-            self.closed[id(opened)] = opened
+            self.closed.setdefault(id(opened), Closed(opened, now))
             self.leave(now)
 
     def readings(self, now: int) -> Readings:
@@ -69,10 +69,11 @@ class TaskAccount(TaskSteps):
         return task
 
     def close_all(self, now: int) -> None:
-        """Close all that is open."""
-        self.closed.update({id(opened): opened for opened in outwards(self.innermost)})
-        while (opened := self.innermost) is not None:
-            self._go_out(opened, id(opened), now)
+        """Close all that is open. What was not closed before has no duration: it never ended."""
+        for opened in outwards(self.innermost):
+            self.closed.setdefault(id(opened), Closed(opened))
+        while (innermost := self.innermost) is not None:
+            self._go_out(innermost, id(innermost), now)
 
     def note_left_open(self) -> None:
         """Note that what is open will not be closed any more, for the task is over."""
@@ -92,6 +93,7 @@ class TaskAccount(TaskSteps):
         loop = self.loop
         if self.innermost is not opened or key not in self.closed:
             return now
+        at = self.closed[key].at
         del self.closed[key]
         outer, stack = opened.outer, opened.stack
         around = self.base if outer is None else outer.stack
@@ -109,6 +111,8 @@ class TaskAccount(TaskSteps):
         around.rest -= rested
         self.innermost = outer
         self.stack = around
+        if opened.lasts and at is not None:
+            stack.add_latency(at - opened.since)
         loop.changes += 1
         return now
 
@@ -148,7 +152,7 @@ def outwards(opened: Opened | None) -> Iterator[Opened]:
 _STEPS_A_CALL: Final = 8
 
 
-def sweep(closed: dict[int, Opened], innermost: Opened | None, wait: int) -> int:
+def sweep(closed: dict[int, Closed], innermost: Opened | None, wait: int) -> int:
     """Forget what was closed a second time, for it is not on the way out any more.
 
     This walks over all that is open. So it is done once in so many calls that each of them pays for
@@ -166,11 +170,6 @@ def sweep(closed: dict[int, Opened], innermost: Opened | None, wait: int) -> int
         if gone not in on_the_way:
             closed.pop(gone, None)
     return len(on_the_way) // _STEPS_A_CALL
-
-
-def _take(closed: dict[int, Opened], opened: Opened) -> bool:
-    """Take a span out of those that were closed; return whether it was among them."""
-    return closed.pop(id(opened), None) is not None
 
 
 def read(busy: int, now: int, *, stepping: bool) -> Readings:
@@ -259,7 +258,8 @@ class LoopAccount(LoopSteps):
         self.collected = now
         self.due = 0
         if task is not None:
-            task.closed[COLLECTED] = Opened(task, None, task.stack, now, task.busy)
+            mark = Opened(task, None, task.stack, now, task.busy)
+            task.closed[COLLECTED] = Closed(mark, now)
         elif self.plain_wait != ALWAYS:
             self.usual_wait = self.plain_wait
             self.plain_wait = ALWAYS
@@ -426,29 +426,34 @@ class ThreadAccount:
         self.tree = tree
         self.base = base
         self.innermost: Opened | None = None
-        self.closed: dict[int, Opened] = {}
+        self.closed: dict[int, Closed] = {}
         self.until_sweep = 0
 
-    def open(self, frame: Frame, now: int, entries: int = 1) -> Opened:
+    def open(self, frame: Frame, now: int, entries: int = 1, lasts: bool = True) -> Opened:
         """Open a span in this thread; returns what to give to `close`."""
         self.leave(now)
         outer = self.innermost
         stack = self.tree.child(self.base if outer is None else outer.stack, frame)
         stack.entries += entries
-        self.innermost = opened = Opened(self, outer, stack, now, 0)
+        self.innermost = opened = Opened(self, outer, stack, now, 0, lasts)
         return opened
 
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order. A second time does nothing."""
-        self.closed[id(opened)] = opened
+        self.closed.setdefault(id(opened), Closed(opened, now))
         self.leave(now)
 
     def leave(self, now: int) -> None:
         """Go out to the innermost span that is still open."""
-        while self.innermost is not None and _take(self.closed, self.innermost):
-            outer, since = self.innermost.outer, self.innermost.since
-            self.innermost.stack.thread += now - since
+        while (opened := self.innermost) is not None:
+            closed = self.closed.pop(id(opened), None)
+            if closed is None:
+                break
+            outer, since = opened.outer, opened.since
+            opened.stack.thread += now - since
             if outer is not None:
                 outer.stack.thread -= now - since
             self.innermost = outer
+            if opened.lasts and closed.at is not None:
+                opened.stack.add_latency(closed.at - since)
         self.until_sweep = sweep(self.closed, self.innermost, self.until_sweep)

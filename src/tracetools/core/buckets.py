@@ -46,6 +46,12 @@ class HistogramBuilder:
         bucket = bucket_of(value)
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
 
+    def copy(self) -> HistogramBuilder:
+        """Return a copy, of this moment."""
+        copy = HistogramBuilder()
+        copy._total, copy._largest, copy._buckets = self.sums()
+        return copy
+
     def sums(self) -> tuple[int, int, dict[int, int]]:
         """Return the sum of all values up to now, the largest, and how many each bucket has."""
         return self._total, self._largest, self._buckets.copy()

@@ -41,7 +41,7 @@ SCHEDULED: Final = Frame("[scheduled]", "")
 
 _COLLECTIONS: Final = tuple((frame,) for frame in COLLECTIONS)
 
-_MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls", "origins")
+_MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls", "origins", "latencies")
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,9 @@ class Profile:
             was to blame, by what it was: another thread held the GIL, the process was stopped, or
             it had no processor. For the GIL, the path goes on with the thread and where it was.
         origins: whose the files of frames are; a file that is missing is the program's own.
+        latencies: how long spans lasted from their entry to their exit, and tasks from their spawn
+            to their exit, in nanoseconds, by stack. Those that have not ended are not in it, nor
+            are generators.
     """
 
     stacks: Mapping[StackPath, Times] = field(default_factory=dict)
@@ -109,6 +112,7 @@ class Profile:
     stalls: Mapping[StackPath, Blocks] = field(default_factory=dict)
     pythons: tuple[str, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    latencies: Mapping[StackPath, Histogram] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -236,6 +240,9 @@ class Profile:
         limiters: dict[StackPath, Tokens] = {}
         for path, tokens in chain.from_iterable(each.limiters.items() for each in profiles):
             limiters[path] = tokens.plus(limiters.get(path, tokens))
+        latencies: dict[StackPath, Histogram] = {}
+        for path, latency in chain.from_iterable(each.latencies.items() for each in profiles):
+            latencies[path] = latency.plus(latencies.get(path, EMPTY))
         thresholds = [profile.blocking_threshold for profile in profiles]
         return replace(
             self,
@@ -264,6 +271,7 @@ class Profile:
             limiters=limiters,
             stalls=stalls,
             origins=merged_origins(profile.origins for profile in profiles),
+            latencies=latencies,
         )
 
     __add__ = merge

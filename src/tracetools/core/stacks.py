@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from tracetools.core.buckets import HistogramBuilder
 from tracetools.core.native import accelerated
 
 if TYPE_CHECKING:
@@ -224,6 +225,10 @@ class Stack:
 
     While tasks live and spans are open, `busy` and `rest` are incomplete. The time of a span is
     added when it closes, and subtracted from the stack around it.
+
+    Attributes:
+        latency: how long spans with this stack lasted, and tasks, from their begin to their end;
+            ``None`` before the first of them has ended.
     """
 
     __slots__ = (
@@ -232,6 +237,7 @@ class Stack:
         "depth",
         "entries",
         "frame",
+        "latency",
         "left_open",
         "parent",
         "rest",
@@ -254,6 +260,13 @@ class Stack:
         self.entries = 0
         self.self_wakes = 0
         self.left_open = 0
+        self.latency: HistogramBuilder | None = None
+
+    def add_latency(self, duration: int) -> None:
+        """Count one duration of a span or task."""
+        if self.latency is None:
+            self.latency = HistogramBuilder()
+        self.latency.add(duration)
 
     def __repr__(self) -> str:
         above = f"{self.parent!r};" if self.parent else ""

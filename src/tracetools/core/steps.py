@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import Frame, Stack, StackTree
 
-__all__ = ["ALWAYS", "NEVER", "LoopSteps", "Opened", "TaskSteps"]
+__all__ = ["ALWAYS", "NEVER", "Closed", "LoopSteps", "Opened", "TaskSteps"]
 
 NEVER: Final = 1 << 62
 """Later than any moment, in nanoseconds."""
@@ -36,6 +36,8 @@ class Opened(NamedTuple):
         stack: the stack that is current in it.
         since: when it was opened.
         busy: what `TaskSteps.busy` was then; 0 in a worker thread.
+        lasts: whether it is open from its entry to its exit, so that its duration counts. A
+            generator's is not: it is opened each time that it is resumed.
     """
 
     account: Any
@@ -43,6 +45,19 @@ class Opened(NamedTuple):
     stack: Stack
     since: int
     busy: int
+    lasts: bool = True
+
+
+class Closed(NamedTuple):
+    """A span that was closed, but not yet left: out of order, or from another thread.
+
+    Attributes:
+        opened: its opening.
+        at: when it was closed; ``None`` if it never ended, or if that is not known.
+    """
+
+    opened: Opened
+    at: int | None = None
 
 
 def _nothing() -> None:
@@ -107,7 +122,7 @@ class TaskSteps:
         self.loop: Any = loop  # with whatever the caller has added to it
         self.base = self.stack = stack
         self.innermost: Opened | None = None
-        self.closed: dict[int, Opened] = {}
+        self.closed: dict[int, Closed] = {}
         self.until_sweep = 0
         self.born = now
         self.busy = 0
@@ -193,10 +208,11 @@ class TaskSteps:
         if not self.is_callback:
             self.base.rest += now - self.busy - self.born
 
-    def open(self, frame: Frame, now: int, entries: int = 1) -> Opened | None:
+    def open(self, frame: Frame, now: int, entries: int = 1, lasts: bool = True) -> Opened | None:
         """Open a span in this task, which is stepping.
 
         `entries` is 0 for a span that is merely current again, as a generator's is when it resumes.
+        For `lasts`, see `Opened`.
 
         Returns:
             What to give to `close`; ``None`` if the span is the task itself, so that there is
@@ -215,7 +231,7 @@ class TaskSteps:
                 inner = self.loop.tree.child(stack, frame)
             collected = self.loop.collected  # perhaps while the stack was made
             now = collected if now < collected else now  # noqa: FURB136  # a call may collect
-            opened = Opened(self, outer, inner, now, self.busy)
+            opened = Opened(self, outer, inner, now, self.busy, lasts)
             if self.innermost is outer and self.loop.collected <= now:
                 break  # else garbage was collected, and a finaliser may have closed spans
         inner.entries += entries
@@ -240,6 +256,8 @@ class TaskSteps:
         around.rest -= rested
         self.innermost = outer
         self.stack = around
+        if opened.lasts:
+            stack.add_latency(now - opened.since)
         return True
 
 
@@ -482,6 +500,8 @@ class LoopSteps:
             if task not in self.tasks:  # the recording was stopped by what was called
                 return
             task.finish(now)
+            if over:
+                task.base.add_latency(now - task.born)
             self.lifetimes += now - task.born
             self.exited = now
             del self.tasks[task]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from tracetools.core.accounting import Opened, TaskAccount
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.native import accelerated, native, references
+from tracetools.core.steps import Closed
 from tracetools.recording.forks import renew_in_child
 from tracetools.recording.loops import RecordedLoop
 from tracetools.recording.running import is_in_trio_task, running_loop
@@ -98,10 +99,11 @@ def loops_here() -> tuple[RecordedLoop, ...]:
 
 
 @accelerated
-def open_span(frame: Frame, entries: int = 1) -> Opening | None:
+def open_span(frame: Frame, entries: int = 1, lasts: bool = True) -> Opening | None:
     """Open a span in whatever this thread does just now, for every recording that follows it.
 
-    `entries` is 0 for a span that was entered before and is merely current again.
+    `entries` is 0 for a span that was entered before and is merely current again. It `lasts` if it
+    is open from its entry to its exit.
 
     Returns:
         What to give to `close_span`; ``None`` where there is nothing to close.
@@ -118,11 +120,11 @@ def open_span(frame: Frame, entries: int = 1) -> Opening | None:
             if task is None:  # between two steps: in a guest run, the host's own work
                 return None
             before = task.innermost
-            opened: Opened | None = task.open(frame, loop.clock(), entries)
+            opened: Opened | None = task.open(frame, loop.clock(), entries, lasts)
             return opened
         if not recorded_loops:
             return None
-        return _open_several(loop, frame, entries)
+        return _open_several(loop, frame, entries, lasts)
     except RecursionError:  # the program's own; there is no room to record anything just now
         return None
     except BaseException as error:
@@ -143,7 +145,7 @@ def open_library_span(frame: Frame) -> Opening | None:
     if not showing or len(showing) == len(known):
         return open_span(frame)
     try:
-        return _open_several(_loops_in(get_ident()) or None, frame, 1, only=showing)
+        return _open_several(_loops_in(get_ident()) or None, frame, 1, True, only=showing)
     except RecursionError:  # as above
         return None
     except BaseException as error:
@@ -185,7 +187,7 @@ def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
     if isinstance(loop, RecordedLoop) and loop.thread == get_ident():
         account.close(opened, loop.clock())
     else:  # the account is its own thread's: it will see that the span is closed
-        account.closed[id(opened)] = opened
+        account.closed.setdefault(id(opened), Closed(opened, loop.clock()))
 
 
 # What has failed returns whether the error is the program's, and is to be raised there.
@@ -233,21 +235,21 @@ def is_here(opened: Opening) -> bool:
 
 
 def _open_several(
-    loops: Any, frame: Frame, entries: int, only: Collection[Owner] | None = None
+    loops: Any, frame: Frame, entries: int, lasts: bool, only: Collection[Owner] | None = None
 ) -> list[Opened] | None:
     """Open a span in each of several loops in this thread, or in this worker thread."""
     if loops is None:
         if running_loop() is not None or is_in_trio_task():  # of a loop that nobody records
             return None
         owners = tuple(recorders) if only is None else only
-        return [owner.open_in_thread(frame, entries) for owner in owners] or None
+        return [owner.open_in_thread(frame, entries, lasts) for owner in owners] or None
     opened: list[Opened] = []
     try:
         for loop in loops:
             if only is not None and loop.owner not in only:
                 continue
             task = loop.current
-            one = None if task is None else task.open(frame, loop.clock(), entries)
+            one = None if task is None else task.open(frame, loop.clock(), entries, lasts)
             opened += [one] if one is not None else []
     except BaseException:
         close_span(opened)

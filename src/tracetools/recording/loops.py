@@ -96,7 +96,7 @@ if TYPE_CHECKING:
         def resume_loop(self, loop: RecordedLoop) -> None:
             """Note that a loop runs again."""
 
-        def open_in_thread(self, frame: Frame, entries: int) -> Opened:
+        def open_in_thread(self, frame: Frame, entries: int, lasts: bool) -> Opened:
             """Open a span in this worker thread."""
 
         def close_in_thread(self, account: RecordedThread, opened: Opened) -> None:

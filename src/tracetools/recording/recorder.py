@@ -31,6 +31,7 @@ from tracetools.recording import (
     notebooks,
     outer_spans,
 )
+from tracetools.recording.latencies import copy_latencies, latencies_by_path
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
@@ -365,7 +366,7 @@ class Recorder:
 
     # ---------------------------------------------------------------- threads
 
-    def open_in_thread(self, frame: Frame, entries: int) -> Opened:
+    def open_in_thread(self, frame: Frame, entries: int, lasts: bool = True) -> Opened:
         """Open a span in this worker thread, under the stack of the task that waits for it."""
         task = self.context_task.get()
         with self._lock:
@@ -378,7 +379,7 @@ class Recorder:
                 account = self._thread_account(task)
                 self._here.account, self._here.task = account, task
                 self._watch_thread(account)
-            return account.open(frame, self.clock(), entries)
+            return account.open(frame, self.clock(), entries, lasts)
 
     def open_work(
         self, work: Work, frame: Frame | None, task: TaskAccount, stack: Stack
@@ -511,6 +512,7 @@ class Recorder:
             sums.divide(self.waits, "rest", skipped)
             truncated = any(tree.truncated for tree in self._trees)
             runs = self._runs
+            latencies = copy_latencies(self._trees)
         if self._has_guests:  # their moments may be a little later than those of their hosts
             duration = max(duration, sums.busy())
         if len(self._shown) > _MAX_SHOWN:
@@ -537,6 +539,7 @@ class Recorder:
             forks=self.forks,
             limiters=self.waits.limiters.by_path(self._shorten),
             stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
+            latencies=MadeLater(lambda: latencies_by_path(latencies, shorten)),
             origins=MadeLater(lambda: shorten.origins if stacks else {}),  # known with the stacks
             **statistics.of_profile(self._shorten),
         )

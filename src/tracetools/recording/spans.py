@@ -501,7 +501,7 @@ class Resumed:
         self._opened: Opening | None = None
 
     def __enter__(self) -> None:
-        self._opened = open_span(self._frame, self._entries)
+        self._opened = open_span(self._frame, self._entries, False)
         if self._opened is not None:
             self._entries = 0
 

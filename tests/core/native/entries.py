@@ -219,6 +219,8 @@ def refused(*calls: Callable[[World], object]) -> Callable[[World], None]:
 ENTRIES: dict[str, Callable[[World], object]] = {
     "Stack": lambda w: Stack(w.frame, w.root),
     "Stack, its repr": lambda w: repr(w.task.stack),
+    "Stack.add_latency": lambda w: Stack(w.frame, w.root).add_latency(5),
+    "Stack.add_latency, refused": refused(lambda w: w.root.add_latency("")),
     "Stack, refused": refused(lambda w: Stack(w.frame, 5), lambda _: Stack()),
     "Opened": lambda w: Opened(w.task, w.opened, w.root, 1 << 40, 2),
     "Opened, refused": refused(
@@ -259,6 +261,8 @@ ENTRIES: dict[str, Callable[[World], object]] = {
     "HistogramBuilder": lambda _: HistogramBuilder(),
     "HistogramBuilder.add": lambda w: w.histogram.add(1 << 40),
     "HistogramBuilder.add, refused": refused(lambda w: w.histogram.add("")),
+    "HistogramBuilder.add, far apart": lambda w: [w.histogram.add(1 << each) for each in (60, 0)],
+    "HistogramBuilder.copy": lambda w: w.histogram.copy(),
     "HistogramBuilder.sums": lambda w: w.histogram.sums(),
     "SteppedCoroutine": lambda w: w.step(w.coroutine).over(),
     "SteppedCoroutine, dropped": dropped,

@@ -54,6 +54,7 @@ PROFILES = st.builds(
     untracked=COUNTS,
     forks=COUNTS,
     limiters=st.dictionaries(PATHS, TOKENS, max_size=6),
+    latencies=st.dictionaries(PATHS, histograms(COUNTS), max_size=3),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -83,6 +84,7 @@ GOOD = Profile(
     forks=3,
     limiters={(ROOT, A): Tokens(2, 6)},
     stalls={(A, LINE): Blocks(1, 300, 300)},
+    latencies={(ROOT, A): Histogram(1007, 1000, {bucket_of(1000): 1, 7: 1})},
 )
 TEXT = """\
 {"tracetools-profile":1,
@@ -124,6 +126,9 @@ TEXT = """\
 ],
 "stalls":[
 [[0,2],1,300,300,0,0,0,0,0,0]
+],
+"latencies":[
+[[1,0],1007,1000,[[7,1],[190,1]]]
 ]}
 """
 FIRST_TEXT = """\
@@ -170,7 +175,7 @@ def test_a_written_profile_is_read_back(profile):
 def test_equal_profiles_are_equal_bytes(profile):
     turned = {
         name: dict(reversed(getattr(profile, name).items()))
-        for name in ("stacks", "blocking", "limiters")
+        for name in ("stacks", "blocking", "limiters", "latencies")
     }
     for name in ("scheduling_delay", "queue"):
         histogram = getattr(profile, name)
@@ -310,15 +315,20 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(origins=[["b.py", "mine"]]), "origin 0 is not"),
         (changed(origins=[["b.py", "library"]] * 2), "an origin is there twice"),
         (changed(blocking={}), '"blocking"'),
-        (changed(blocking=[[[], 1, 1, 1]]), "block 0 is not"),
-        (changed(blocking=[[1, 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[], 1, 1, 1]]), "block 0 has no list"),
+        (changed(blocking=[[1, 1, 1, 1]]), "block 0 has no list"),
         (changed(blocking=[[[1], 1, 1]]), "block 0 is not"),
         (changed(blocking=[[[1], 1, 1, 1, 1]]), "block 0 is not"),
         (changed(blocking=[[[1], 1, 1, -1]]), "block 0 is not"),
-        (changed(blocking=[[[True], 1, 1, 1]]), "block 0 is not"),
-        (changed(blocking=[[[-1], 1, 1, 1]]), "block 0 is not"),
+        (changed(blocking=[[[True], 1, 1, 1]]), "block 0 has no list"),
+        (changed(blocking=[[[-1], 1, 1, 1]]), "block 0 has no list"),
         (changed(limiters=[[[1], 1]]), r"limiter 0 is not \[\[frame, ...\], tokens, wanted\]"),
         (changed(limiters=[[[3], 1, 1]]), "limiter 0 refers"),
+        (changed(limiters=[[[], 1, 1]]), "limiter 0 has no list of frames"),
+        (changed(latencies=[[[1], 1, 1]]), r"latency 0 is not \[total, max, \[\["),
+        (changed(latencies=[[[1], 1, 1, [[1, 0]]]]), "latency 0 is not"),
+        (changed(latencies=[[[1], 1, 1, [[1, 1], [1, 2]]]]), "latency 0 has a bucket twice"),
+        (changed(latencies=[[[3], 1, 1, []]]), "latency 0 refers"),
         (changed(blocking=[[[3], 1, 1, 1]]), "block 0 refers"),
         (changed(blocking=[[[1, 2], 1, 1, 1], [[1, 2], 0, 0, 0]]), "block 1 is there twice"),
     ],

@@ -29,7 +29,7 @@ coroutine_am_send(Through *self, PyObject *value, PyObject **result)
     if (passes_through(self, value)) {
         return PyIter_Send(coroutine, value, result);
     }
-    if (self->state == CREATED && open_here(self->frame, 1, &self->opened) < 0) {
+    if (self->state == CREATED && open_here(self->frame, 1, 1, &self->opened) < 0) {
         end_inner(self);
         *result = NULL;
         return PYGEN_ERROR;

@@ -173,9 +173,10 @@ sort_out_error(void)
 
 /* Open a span where not one recorded loop runs: in a worker thread, or for several recordings. */
 static int
-open_by_python(PyObject *frame, int64_t entries, PyObject **opened)
+open_by_python(PyObject *frame, int64_t entries, int lasts, PyObject **opened)
 {
-    PyObject *found = PyObject_CallFunction(python.open_span, "OL", frame, (long long)entries);
+    PyObject *found = PyObject_CallFunction(python.open_span, "OLi", frame, (long long)entries,
+                                            lasts);
     if (found == NULL) {
         return drop_lack_of_room() ? 0 : -1;
     }
@@ -188,7 +189,7 @@ open_by_python(PyObject *frame, int64_t entries, PyObject **opened)
 }
 
 int
-open_here(PyObject *frame, int64_t entries, PyObject **opened)
+open_here(PyObject *frame, int64_t entries, int lasts, PyObject **opened)
 {
     *opened = NULL;
     if (!is_recording) {
@@ -196,7 +197,7 @@ open_here(PyObject *frame, int64_t entries, PyObject **opened)
     }
     LoopSteps *loop = loop_here();
     if (loop == NULL) {
-        return open_by_python(frame, entries, opened);
+        return open_by_python(frame, entries, lasts, opened);
     }
     TaskSteps *task = loop->current;
     if (task == NULL) { /* between two steps: in a guest run, the host's own work */
@@ -209,7 +210,7 @@ open_here(PyObject *frame, int64_t entries, PyObject **opened)
     int64_t now;
     int failed = read_clock(loop, &now) < 0;
     if (!failed) {
-        *opened = (PyObject *)open_in_task(task, frame, now, entries);
+        *opened = (PyObject *)open_in_task(task, frame, now, entries, lasts);
         failed = *opened == NULL && PyErr_Occurred();
     }
     failed = failed ? opening_failed(task, before) : 0;
@@ -294,17 +295,20 @@ close_and_return(PyObject *opened, PyObject *result)
     return result;
 }
 
-/* open_span(frame, entries=1) */
+/* open_span(frame, entries=1, lasts=True) */
 static PyObject *
 open_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    if (count < 1 || count > 2) {
-        PyErr_SetString(PyExc_TypeError, "open_span takes a frame and how often it is entered");
+    if (count < 1 || count > 3) {
+        PyErr_SetString(PyExc_TypeError,
+                        "open_span takes a frame, how often it is entered, and whether it lasts");
         return NULL;
     }
-    long long entries = count == 2 ? PyLong_AsLongLong(args[1]) : 1;
+    long long entries = count > 1 ? PyLong_AsLongLong(args[1]) : 1;
+    int lasts = count > 2 ? PyObject_IsTrue(args[2]) : 1;
     PyObject *opened;
-    if ((entries == -1 && PyErr_Occurred()) || open_here(args[0], entries, &opened) < 0) {
+    if ((entries == -1 && PyErr_Occurred()) || lasts < 0 ||
+        open_here(args[0], entries, lasts, &opened) < 0) {
         return NULL;
     }
     if (opened == NULL) {
@@ -326,7 +330,7 @@ static PyMethodDef functions[] = {
     {"set_current", set_current, METH_VARARGS, NULL},
     {"use_current", (PyCFunction)(void (*)(void))use_current, METH_VARARGS | METH_KEYWORDS, NULL},
     {"open_span", (PyCFunction)(void (*)(void))open_span, METH_FASTCALL,
-     "open_span($module, frame, entries=1, /)\n--\n\n"
+     "open_span($module, frame, entries=1, lasts=True, /)\n--\n\n"
      "Open a span in whatever this thread does just now, for every recording that follows it."},
     {"close_span", close_span, METH_O,
      "close_span($module, opened, /)\n--\n\n"

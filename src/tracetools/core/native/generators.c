@@ -12,7 +12,7 @@ static Spare spare;
 static int
 resume(Through *self, PyObject **opened)
 {
-    if (open_here(self->frame, self->entries, opened) < 0) {
+    if (open_here(self->frame, self->entries, 0, opened) < 0) {
         end_inner(self);
         return -1;
     }
@@ -248,7 +248,7 @@ static PyObject *
 resumed_enter(Resumed *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *opened;
-    if (open_here(self->frame, self->entries, &opened) < 0) {
+    if (open_here(self->frame, self->entries, 0, &opened) < 0) {
         return NULL;
     }
     if (opened != NULL) {

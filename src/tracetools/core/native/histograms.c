@@ -2,13 +2,14 @@
 
 #include "native.h"
 
-#define BITS 6 /* as in core/buckets.py */
-#define BUCKETS ((64 - BITS) * 32 + 64)
+#define BUCKETS_AT_ONCE 16
 
+/* The buckets from `first` on, as far as any has a value: most values of one kind are alike. */
 struct Histogram {
     PyObject_HEAD
     int64_t total, largest;
-    int64_t buckets[BUCKETS];
+    int64_t *buckets;
+    int first, size;
 };
 
 static int
@@ -27,12 +28,46 @@ make_histogram(void)
     return (Histogram *)HistogramType.tp_alloc(&HistogramType, 0);
 }
 
+/* Have a bucket as well. Return whether there was memory. */
+static int
+reach(Histogram *self, int bucket)
+{
+    int first = bucket - bucket % BUCKETS_AT_ONCE, end = first + BUCKETS_AT_ONCE;
+    if (self->size > 0) {
+        first = first < self->first ? first : self->first;
+        end = end > self->first + self->size ? end : self->first + self->size;
+    }
+    int64_t *buckets = PyMem_RawCalloc((size_t)(end - first), sizeof(int64_t));
+    if (buckets == NULL) {
+        return 0;
+    }
+    if (self->size > 0) {
+        memcpy(buckets + (self->first - first), self->buckets, self->size * sizeof(int64_t));
+    }
+    PyMem_RawFree(self->buckets);
+    self->buckets = buckets;
+    self->first = first;
+    self->size = end - first;
+    return 1;
+}
+
 void
 add_to_histogram(Histogram *self, int64_t value)
 {
+    int bucket = bucket_of(value > 0 ? (uint64_t)value : 0);
+    if ((bucket < self->first || bucket >= self->first + self->size) && !reach(self, bucket)) {
+        return;
+    }
     self->total += value;
     self->largest = value > self->largest ? value : self->largest;
-    self->buckets[bucket_of(value > 0 ? (uint64_t)value : 0)] += 1;
+    self->buckets[bucket - self->first] += 1;
+}
+
+static void
+histogram_dealloc(Histogram *self)
+{
+    PyMem_RawFree(self->buckets);
+    Py_TYPE(self)->tp_free((PyObject *)self);
 }
 
 static PyObject *
@@ -65,8 +100,9 @@ histogram_sums(Histogram *self, PyObject *Py_UNUSED(ignored))
     if (found == NULL) {
         return NULL;
     }
-    for (int bucket = 0; bucket < BUCKETS; bucket++) {
-        if (self->buckets[bucket] != 0 && put_bucket(found, bucket, self->buckets[bucket]) < 0) {
+    for (int index = 0; index < self->size; index++) {
+        if (self->buckets[index] != 0 &&
+            put_bucket(found, self->first + index, self->buckets[index]) < 0) {
             Py_DECREF(found);
             return NULL;
         }
@@ -74,7 +110,28 @@ histogram_sums(Histogram *self, PyObject *Py_UNUSED(ignored))
     return Py_BuildValue("(LLN)", (long long)self->total, (long long)self->largest, found);
 }
 
+static PyObject *
+histogram_copy(Histogram *self, PyObject *Py_UNUSED(ignored))
+{
+    Histogram *copy = make_histogram();
+    if (copy == NULL || self->size == 0) {
+        return (PyObject *)copy;
+    }
+    copy->buckets = PyMem_RawMalloc(self->size * sizeof(int64_t));
+    if (copy->buckets == NULL) {
+        Py_DECREF(copy);
+        return PyErr_NoMemory();
+    }
+    memcpy(copy->buckets, self->buckets, self->size * sizeof(int64_t));
+    copy->first = self->first;
+    copy->size = self->size;
+    copy->total = self->total;
+    copy->largest = self->largest;
+    return (PyObject *)copy;
+}
+
 static PyMethodDef histogram_methods[] = {
+    {"copy", (PyCFunction)histogram_copy, METH_NOARGS, NULL},
     {"add", (PyCFunction)histogram_add, METH_O, NULL},
     {"sums", (PyCFunction)histogram_sums, METH_NOARGS, NULL},
     {NULL},
@@ -87,6 +144,7 @@ PyTypeObject HistogramType = {
     .tp_basicsize = sizeof(Histogram),
     .tp_flags = Py_TPFLAGS_DEFAULT,
     .tp_new = PyType_GenericNew,
+    .tp_dealloc = (destructor)histogram_dealloc,
     .tp_methods = histogram_methods,
 };
 

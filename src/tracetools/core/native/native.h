@@ -55,6 +55,7 @@ typedef struct Stack {
     struct Stack *parent;   /* NULL for the root */
     PyObject *children;     /* a dict: frame -> Stack */
     struct Stack *recent;   /* the child that was found last, or NULL */
+    struct Histogram *latency; /* NULL as long as there is none */
     int64_t depth, busy, scheduled, rest, thread;
     int64_t steps, entries, self_wakes, left_open;
 } Stack;
@@ -63,6 +64,9 @@ extern PyTypeObject StackType;
 
 /* The child of a stack, borrowed. NULL if there is none, perhaps with an error set. */
 Stack *known_child(Stack *stack, PyObject *frame);
+
+/* Count one duration of a span or task. Nothing of Python's is called, and nothing fails. */
+void add_latency(Stack *stack, int64_t duration);
 
 /* ---- clock.c */
 
@@ -94,6 +98,7 @@ typedef struct Opened {
     struct Opened *outer;   /* NULL for none */
     Stack *stack;
     int64_t since, busy;
+    char lasts;
 } Opened;
 
 extern PyTypeObject OpenedType;
@@ -161,7 +166,7 @@ int finish_task(TaskSteps *task, int64_t now);
 TaskSteps *make_task(PyTypeObject *type, LoopSteps *loop, Stack *stack, int64_t now);
 
 /* As `TaskSteps.open`: a new reference, or NULL; without an error set if there is none to close. */
-Opened *open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries);
+Opened *open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries, int lasts);
 
 /* As `TaskSteps.close_current`: whether it was closed. It calls nothing and never fails. */
 int close_current(TaskSteps *task, Opened *opened, int64_t now);
@@ -401,8 +406,8 @@ int detaches(PyObject *yielded);
 /* Whether anything is recorded, in any thread. */
 extern int is_recording;
 
-/* As `open_span`. Return -1 with an error set if it is the program's; `*opened` may be NULL. */
-int open_here(PyObject *frame, int64_t entries, PyObject **opened);
+/* As `open_span`. It `lasts` if it is open from its entry to its exit. Return -1 with an error set if it is the program's; `*opened` may be NULL. */
+int open_here(PyObject *frame, int64_t entries, int lasts, PyObject **opened);
 
 /* As `close_span`. Return -1 with an error set if it is the program's. */
 int close_here(PyObject *opened);

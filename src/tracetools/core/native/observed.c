@@ -8,7 +8,7 @@ static PyObject *
 call_function(ObservedFunction *self, PyObject *const *args, size_t count, PyObject *names)
 {
     PyObject *opened = NULL;
-    if (is_recording && open_here(self->frame, 1, &opened) < 0) {
+    if (is_recording && open_here(self->frame, 1, 1, &opened) < 0) {
         return NULL;
     }
     return close_and_return(opened, call_deep(self->function, args, count, names));

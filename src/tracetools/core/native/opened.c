@@ -21,7 +21,7 @@ make_opened(void)
 
 static void
 fill_opened(Opened *self, PyObject *account, Opened *outer, Stack *stack, int64_t since,
-            int64_t busy)
+            int64_t busy, int lasts)
 {
     Py_INCREF(account);
     self->account = account;
@@ -31,17 +31,19 @@ fill_opened(Opened *self, PyObject *account, Opened *outer, Stack *stack, int64_
     self->stack = stack;
     self->since = since;
     self->busy = busy;
+    self->lasts = (char)lasts;
     PyObject_GC_Track((PyObject *)self);
 }
 
 static PyObject *
 opened_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"account", "outer", "stack", "since", "busy", NULL};
+    static char *names[] = {"account", "outer", "stack", "since", "busy", "lasts", NULL};
     PyObject *account, *outer, *stack;
     long long since, busy;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!LL:Opened", names, &account, &outer,
-                                     &StackType, &stack, &since, &busy)) {
+    int lasts = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO!LL|p:Opened", names, &account, &outer,
+                                     &StackType, &stack, &since, &busy, &lasts)) {
         return NULL;
     }
     if (outer != Py_None && !Py_IS_TYPE(outer, &OpenedType)) {
@@ -51,7 +53,7 @@ opened_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *kwargs)
     Opened *around = outer == Py_None ? NULL : (Opened *)outer;
     Opened *self = make_opened();
     if (self != NULL) {
-        fill_opened(self, account, around, (Stack *)stack, since, busy);
+        fill_opened(self, account, around, (Stack *)stack, since, busy, lasts);
     }
     return (PyObject *)self;
 }
@@ -92,6 +94,7 @@ static PyMemberDef opened_members[] = {
     {"stack", T_OBJECT, offsetof(Opened, stack), READONLY, NULL},
     {"since", T_LONGLONG, offsetof(Opened, since), READONLY, NULL},
     {"busy", T_LONGLONG, offsetof(Opened, busy), READONLY, NULL},
+    {"lasts", T_BOOL, offsetof(Opened, lasts), READONLY, NULL},
     {NULL},
 };
 
@@ -164,7 +167,7 @@ find_inner(TaskSteps *task, PyObject *frame, int64_t *now)
 /* Open a span by an object that is there already: from when the stack is found on, nothing is called
    until the span is open. Return whether it is. */
 static int
-open_by(Opened *opened, TaskSteps *task, PyObject *frame, int64_t now, int64_t entries)
+open_by(Opened *opened, TaskSteps *task, PyObject *frame, int64_t now, int64_t entries, int lasts)
 {
     if (task->closed != NULL && PyDict_GET_SIZE(task->closed) > 0) {
         if (call_leave(task, &now) < 0) {
@@ -179,7 +182,7 @@ open_by(Opened *opened, TaskSteps *task, PyObject *frame, int64_t now, int64_t e
     if (inner == NULL) {
         return 0;
     }
-    fill_opened(opened, (PyObject *)task, task->innermost, inner, now, task->busy);
+    fill_opened(opened, (PyObject *)task, task->innermost, inner, now, task->busy, lasts);
     inner->entries += entries;
     Stack *around = task->stack;
     Opened *outer = task->innermost;
@@ -192,10 +195,10 @@ open_by(Opened *opened, TaskSteps *task, PyObject *frame, int64_t now, int64_t e
 }
 
 Opened *
-open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries)
+open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries, int lasts)
 {
     Opened *opened = make_opened();
-    if (opened != NULL && !open_by(opened, task, frame, now, entries)) {
+    if (opened != NULL && !open_by(opened, task, frame, now, entries, lasts)) {
         Py_CLEAR(opened);
     }
     return opened;
@@ -217,6 +220,9 @@ close_current(TaskSteps *task, Opened *opened, int64_t now)
     around->busy -= passed;
     stack->rest += rested;
     around->rest -= rested;
+    if (opened->lasts) {
+        add_latency(stack, now - opened->since);
+    }
     Stack *before = task->stack;
     Py_XINCREF(outer);
     task->innermost = outer;

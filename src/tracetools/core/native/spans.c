@@ -91,7 +91,7 @@ span_enter(Span *self)
     if (self->frame == NULL) {
         Py_RETURN_NONE;
     }
-    if (open_here(self->frame, 1, &opened) < 0) {
+    if (open_here(self->frame, 1, 1, &opened) < 0) {
         return NULL;
     }
     if (self->opened == NULL || self->opened == Py_None) {

@@ -42,6 +42,7 @@ static int
 stack_clear(Stack *self)
 {
     Py_CLEAR(self->recent);
+    Py_CLEAR(self->latency);
     Py_CLEAR(self->children);
     Py_CLEAR(self->parent);
     Py_CLEAR(self->frame);
@@ -86,12 +87,50 @@ known_child(Stack *stack, PyObject *frame)
     return (Stack *)found;
 }
 
+/* Make the histogram of a stack, though an error may be set. Without memory there is none. */
+static void
+make_latency(Stack *stack)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    stack->latency = make_histogram();
+    PyErr_Restore(type, value, traceback);
+}
+
+void
+add_latency(Stack *stack, int64_t duration)
+{
+    if (stack->latency == NULL) {
+        make_latency(stack);
+    }
+    if (stack->latency != NULL) {
+        add_to_histogram(stack->latency, duration);
+    }
+}
+
+static PyObject *
+stack_add_latency(Stack *self, PyObject *duration)
+{
+    long long number = PyLong_AsLongLong(duration);
+    if (number == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    add_latency(self, number);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef stack_methods[] = {
+    {"add_latency", (PyCFunction)stack_add_latency, METH_O, NULL},
+    {NULL},
+};
+
 #define NUMBER(name) {#name, T_LONGLONG, offsetof(Stack, name), 0, NULL}
 
 static PyMemberDef stack_members[] = {
     {"frame", T_OBJECT_EX, offsetof(Stack, frame), READONLY, NULL},
     {"parent", T_OBJECT, offsetof(Stack, parent), READONLY, NULL},
     {"children", T_OBJECT_EX, offsetof(Stack, children), READONLY, NULL},
+    {"latency", T_OBJECT, offsetof(Stack, latency), READONLY, NULL},
     {"depth", T_LONGLONG, offsetof(Stack, depth), READONLY, NULL},
     NUMBER(busy),
     NUMBER(scheduled),
@@ -116,6 +155,7 @@ PyTypeObject StackType = {
     .tp_clear = (inquiry)stack_clear,
     .tp_dealloc = (destructor)stack_dealloc,
     .tp_repr = (reprfunc)stack_repr,
+    .tp_methods = stack_methods,
     .tp_members = stack_members,
 };
 

@@ -295,6 +295,9 @@ exit_known_task(LoopSteps *loop, TaskSteps *task, int64_t now, int over)
     if (finish_task(task, now) < 0) {
         return -1;
     }
+    if (over) {
+        add_latency(task->base, now - task->born);
+    }
     loop->lifetimes += now - task->born;
     loop->exited = now;
     return PyDict_DelItem(loop->tasks, (PyObject *)task);

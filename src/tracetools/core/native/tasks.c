@@ -104,13 +104,15 @@ task_end_step(TaskSteps *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 task_open(TaskSteps *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"frame", "now", "entries", NULL};
+    static char *names[] = {"frame", "now", "entries", "lasts", NULL};
     PyObject *frame;
     long long now, entries = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL|L:open", names, &frame, &now, &entries)) {
+    int lasts = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OL|Lp:open", names, &frame, &now, &entries,
+                                     &lasts)) {
         return NULL;
     }
-    Opened *opened = open_in_task(self, frame, now, entries);
+    Opened *opened = open_in_task(self, frame, now, entries, lasts);
     if (opened == NULL && !PyErr_Occurred()) {
         Py_RETURN_NONE;
     }

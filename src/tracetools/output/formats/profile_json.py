@@ -2,11 +2,11 @@
 
 The first key is the version. `frames` is a table. A row of `stacks` has the index of the parent
 stack (-1 for none), the index of the frame, and the eight numbers of `Times`; a row without numbers
-is a stack that only stands above others. A row of `blocking` has a list of indexes of frames and
-the numbers of `Blocks`, all or the first three, and so has one of `stalls`; one of `limiters` has
-such a list and the two numbers of `Tokens`. One of `origins` has a file and whose it is. A
-`Histogram` has its total, its max, and pairs of a bucket and how many values are in it. Rows are
-sorted, parents first, so that equal profiles give equal bytes.
+is a stack that only stands above others. The rows of other mappings begin with a list of indexes of
+frames: in `blocking` and `stalls` the numbers of `Blocks` follow, all or the first three, in
+`limiters` the two numbers of `Tokens`, in `latencies` a histogram. One of `origins` has a file and
+whose it is. A `Histogram` has its total, its max, and pairs of a bucket and how many values are in
+it. Rows are sorted, parents first, so that equal profiles give equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
 would take for one character are kept apart: a name with such is a list of parts. The name of the
@@ -49,7 +49,7 @@ for more memory than there is. A recording with the default bounds has at most 2
 MAX_BYTES: Final = 1 << 28
 """The longest file that is read: 100 times that of a recording with the default bounds."""
 
-_Numbers = TypeVar("_Numbers", Blocks, Tokens)
+_Value = TypeVar("_Value")
 
 _KEY: Final = "tracetools-profile"
 _COUNTS: Final = (
@@ -78,6 +78,7 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "blocking": [],
     "limiters": [],
     "stalls": [],
+    "latencies": [],
 }
 _MAX_BUCKET: Final = 1 << 16
 """That of a value of 618 digits. A value is shifted by its bucket, so a file must not name any."""
@@ -86,7 +87,7 @@ _NUMBERS_WITHOUT_WAKES: Final = 6
 _LENGTHS: Final = [2 + numbers for numbers in (0, _NUMBERS_WITHOUT_WAKES, len(Times._fields))]
 """How long the rows of stacks may be: a parent and a frame, and perhaps numbers."""
 
-_NUMBERS_WITHOUT_KINDS: Final[dict[type, int]] = {Blocks: 3}
+_NUMBERS_WITHOUT_KINDS: Final = 3
 _START = re.compile(rb'(?:\xef\xbb\xbf)?\s*\{\s*"tracetools-profile"\s*:')
 _REMEDY: Final = "record it again, or give a file that tracetools wrote"
 
@@ -117,7 +118,8 @@ def format_profile(profile: Profile) -> str:
     Raises:
         ValueError: A stack has no frames, or a number has more digits than Python writes (4,300).
     """
-    paths = (*profile.stacks, *profile.blocking, *profile.limiters, *profile.stalls)
+    below = (profile.blocking, profile.limiters, profile.stalls, profile.latencies)
+    paths = [*profile.stacks, *chain.from_iterable(below)]
     if () in paths:
         raise ValueError("a stack has no frames: every stack begins with the root")
     frames = sorted({frame for path in paths for frame in path}, key=_order)
@@ -136,6 +138,8 @@ def format_profile(profile: Profile) -> str:
     lines.append(_listed("blocking", _path_rows(profile.blocking, index_of)))
     lines.append(_listed("limiters", _path_rows(profile.limiters, index_of)))
     lines.append(_listed("stalls", _path_rows(profile.stalls, index_of)))
+    latencies = {path: _histogram_row(latency) for path, latency in profile.latencies.items()}
+    lines.append(_listed("latencies", _path_rows(latencies, index_of)))
     return "{" + ",\n".join(lines) + "}\n"
 
 
@@ -177,7 +181,7 @@ def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> l
 
 
 def _path_rows(
-    numbers: Mapping[StackPath, tuple[int, ...]], index_of: Mapping[Frame, int]
+    numbers: Mapping[StackPath, Iterable[Any]], index_of: Mapping[Frame, int]
 ) -> list[tuple[Any, ...]]:
     """Return rows of whole paths with numbers, sorted by the indexes of their frames."""
     return sorted(([index_of[frame] for frame in path], *each) for path, each in numbers.items())
@@ -267,29 +271,30 @@ def _profile(value: Mapping[str, Any]) -> Profile:
     )
     about["queue_trend"] = tuple(_taken(value, "queue_trend", _is_counts, "a list of numbers"))
     for name in _HISTOGRAMS:
-        about[name] = _histogram(value, name)
+        about[name] = _histogram(value[name], f'its "{name}"')
     frames = [_frame(row, index) for index, row in enumerate(_list(value, "frames"))]
     if len(set(frames)) < len(frames):
         raise _MalformedError("a frame is there twice")
     return Profile(
         stacks=_stacks(_list(value, "stacks"), frames),
-        blocking=_by_path(_list(value, "blocking"), frames, "block", Blocks),
-        limiters=_by_path(_list(value, "limiters"), frames, "limiter", Tokens),
-        stalls=_by_path(_list(value, "stalls"), frames, "stall", Blocks),
+        blocking=_by_path(_list(value, "blocking"), frames, "block", _blocks),
+        limiters=_by_path(_list(value, "limiters"), frames, "limiter", _tokens),
+        stalls=_by_path(_list(value, "stalls"), frames, "stall", _blocks),
         origins=_origins(_list(value, "origins")),
+        latencies=_by_path(_list(value, "latencies"), frames, "latency", _histogram),
         **about,
     )
 
 
-def _histogram(value: Mapping[str, Any], name: str) -> Histogram:
-    match value[name]:
+def _histogram(value: Any, what: str) -> Histogram:
+    match value:
         case [int(total), int(largest), [*pairs]] if _is_counts([total, largest]) and all(
             map(_is_bucket, pairs)
         ):
             if len({bucket for bucket, _ in pairs}) < len(pairs):
-                raise _MalformedError(f'its "{name}" has a bucket twice')
+                raise _MalformedError(f"{what} has a bucket twice")
             return Histogram(total, largest, dict(pairs))
-    raise _MalformedError(f'its "{name}" is not [total, max, [[bucket, count], ...]]')
+    raise _MalformedError(f"{what} is not [total, max, [[bucket, count], ...]]")
 
 
 def _origins(rows: list[Any]) -> dict[str, Origin]:
@@ -375,13 +380,20 @@ def _numbers(row: Any, index: int) -> tuple[int, int, Times | None]:
 
 
 def _by_path(
-    rows: Iterable[Any], frames: list[Frame], what: str, kind: type[_Numbers]
-) -> dict[StackPath, _Numbers]:
-    """Return numbers by path."""
-    found: dict[StackPath, _Numbers] = {}
+    rows: Iterable[Any],
+    frames: list[Frame],
+    what: str,
+    read: Callable[[list[Any], str], _Value],
+) -> dict[StackPath, _Value]:
+    """Return values by path. Each is read from what a row has after its path."""
+    found: dict[StackPath, _Value] = {}
     length = 0
     for index, row in enumerate(rows):
-        indexes, numbers = _path_row(row, f"{what} {index}", kind)
+        match row:
+            case [[_, *_] as indexes, *rest] if _is_counts(indexes):
+                pass
+            case _:
+                raise _MalformedError(f"{what} {index} has no list of frames")
         if max(indexes) >= len(frames):
             raise _MalformedError(f"{what} {index} refers to a frame that is not there")
         length += len(indexes)
@@ -390,19 +402,20 @@ def _by_path(
         path = tuple([frames[each] for each in indexes])
         if path in found:
             raise _MalformedError(f"{what} {index} is there twice")
-        found[path] = numbers
+        found[path] = read(rest, f"{what} {index}")
     return found
 
 
-def _path_row(row: Any, what: str, kind: type[_Numbers]) -> tuple[list[int], _Numbers]:
-    match row:
-        case [[_, *_] as indexes, *numbers] if (
-            _is_counts(indexes)
-            and _is_counts(numbers)
-            and len(numbers) in (len(kind._fields), _NUMBERS_WITHOUT_KINDS.get(kind))
-        ):
-            return indexes, kind(*numbers)
-    raise _MalformedError(f"{what} is not [[frame, ...], {', '.join(kind._fields)}]")
+def _blocks(numbers: list[Any], what: str) -> Blocks:
+    if _is_counts(numbers) and len(numbers) in (len(Blocks._fields), _NUMBERS_WITHOUT_KINDS):
+        return Blocks(*numbers)
+    raise _MalformedError(f"{what} is not [[frame, ...], {', '.join(Blocks._fields)}]")
+
+
+def _tokens(numbers: list[Any], what: str) -> Tokens:
+    if _is_counts(numbers) and len(numbers) == len(Tokens._fields):
+        return Tokens(*numbers)
+    raise _MalformedError(f"{what} is not [[frame, ...], {', '.join(Tokens._fields)}]")
 
 
 def _taken(

@@ -401,7 +401,7 @@ def test_a_loop_that_has_ended_records_no_step():
 
 def test_a_thread_knows_who_records_it_and_which_it_is():
     tree, owner = StackTree(), Owner()
-    account = RecordedThread(tree, tree.root, owner, thread=threading.get_ident())
+    account = RecordedThread(tree, tree.root, owner, thread=threading.get_ident(), task=None)
     opened = account.open(Frame("span"), 5)
     account.close(opened, 8)
     assert (account.owner, account.thread) == (owner, threading.get_ident())

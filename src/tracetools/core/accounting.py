@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.core.buckets import Trend
+from tracetools.core.journal import WAIT
 from tracetools.core.stacks import CALLBACKS, OTHER, WAITING
 from tracetools.core.steps import ALWAYS, NEVER, Closed, LoopSteps, Opened, TaskSteps
 
@@ -112,7 +113,7 @@ class TaskAccount(TaskSteps):
         self.innermost = outer
         self.stack = around
         if opened.lasts and at is not None:
-            stack.add_latency(at - opened.since)
+            self.note_span(opened, at)
         loop.changes += 1
         return now
 
@@ -376,6 +377,8 @@ class LoopAccount(LoopSteps):
             return False
         # As in `begin_step`, nothing is called from here on.
         self.changing += 1
+        if self.journal is not None:
+            self.journal.note(WAIT, self.number, parked, parked + idle, task.number, stack.number)
         task.stack.rest -= idle
         stack.rest += idle
         task.parked = parked + idle
@@ -443,6 +446,10 @@ class ThreadAccount:
         self.closed.setdefault(id(opened), Closed(opened, now))
         self.leave(now)
 
+    def note_span(self, opened: Opened, end: int) -> None:
+        """Note how long a span that has ended lasted."""
+        opened.stack.add_latency(end - opened.since)
+
     def leave(self, now: int) -> None:
         """Go out to the innermost span that is still open."""
         while (opened := self.innermost) is not None:
@@ -455,5 +462,5 @@ class ThreadAccount:
                 outer.stack.thread -= now - since
             self.innermost = outer
             if opened.lasts and closed.at is not None:
-                opened.stack.add_latency(closed.at - since)
+                self.note_span(opened, closed.at)
         self.until_sweep = sweep(self.closed, self.innermost, self.until_sweep)

@@ -7,6 +7,7 @@ a bound goes to a frame for the rest, so no time is lost.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from tracetools.core.buckets import HistogramBuilder
@@ -219,6 +220,9 @@ class Tokens(NamedTuple):
         return max(self, other, key=lambda each: (each.wanted - each.tokens, each))
 
 
+_numbers: Final = itertools.count(1)
+
+
 @accelerated
 class Stack:
     """One stack and its numbers: those of `Times`, with `rest` for idle and scheduled together.
@@ -227,6 +231,8 @@ class Stack:
     added when it closes, and subtracted from the stack around it.
 
     Attributes:
+        number: tells it from all other stacks.
+        slow_after: spans with this stack that last longer, in nanoseconds, may be slow.
         latency: how long spans with this stack lasted, and tasks, from their begin to their end;
             ``None`` before the first of them has ended.
     """
@@ -239,10 +245,12 @@ class Stack:
         "frame",
         "latency",
         "left_open",
+        "number",
         "parent",
         "rest",
         "scheduled",
         "self_wakes",
+        "slow_after",
         "steps",
         "thread",
     )
@@ -261,6 +269,8 @@ class Stack:
         self.self_wakes = 0
         self.left_open = 0
         self.latency: HistogramBuilder | None = None
+        self.number = next(_numbers)
+        self.slow_after = 0
 
     def add_latency(self, duration: int) -> None:
         """Count one duration of a span or task."""

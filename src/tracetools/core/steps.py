@@ -5,16 +5,19 @@ This is the reference of `native/steps.c`. What else happens to accounts is in `
 
 from __future__ import annotations
 
+import itertools
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.core.buckets import HistogramBuilder
+from tracetools.core.journal import EXIT, INTERRUPT, SLOW, SPAN, STEP, WAKE
 from tracetools.core.native import accelerated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
+    from tracetools.core.journal import Journal
     from tracetools.core.stacks import Frame, Stack, StackTree
 
 __all__ = ["ALWAYS", "NEVER", "Closed", "LoopSteps", "Opened", "TaskSteps"]
@@ -64,12 +67,16 @@ def _nothing() -> None:
     """Return nothing, in place of a reference."""
 
 
+_numbers: Final = itertools.count(1)
+
+
 @accelerated
 class TaskSteps:
     """The clocks of one task, and the spans that it has open.
 
     Attributes:
         loop: the account of its loop.
+        number: tells it from all other tasks and callbacks.
         base: the stack of the task itself, without its spans.
         stack: the current stack: `base`, or that of the innermost open span.
         innermost: the innermost open span, with those around it.
@@ -108,6 +115,7 @@ class TaskSteps:
         "is_callback",
         "is_of_runtime",
         "loop",
+        "number",
         "parked",
         "ready",
         "spawner",
@@ -134,6 +142,7 @@ class TaskSteps:
         self.within: Any = None
         self.waker: Any = None
         self.stepped: Callable[[], Any] = _nothing
+        self.number = next(_numbers)
 
     @property
     def coroutine(self) -> Any:
@@ -193,6 +202,8 @@ class TaskSteps:
         self.busy += now
         stack.steps += 1
         self.parked = now
+        if loop.journal is not None:
+            loop.note(STEP, self, loop.began, now)
         loop.current = None
         if wakes_itself:
             stack.self_wakes += 1
@@ -257,8 +268,17 @@ class TaskSteps:
         self.innermost = outer
         self.stack = around
         if opened.lasts:
-            stack.add_latency(now - opened.since)
+            self.note_span(opened, now)
         return True
+
+    def note_span(self, opened: Opened, end: int) -> None:
+        """Note a span that has ended, if there is a journal, and how long it lasted."""
+        stack, loop, latency = opened.stack, self.loop, end - opened.since
+        stack.add_latency(latency)
+        if loop.journal is not None:
+            is_slow = latency > loop.slow_after and latency > stack.slow_after
+            kind = SLOW if is_slow else SPAN
+            loop.journal.note(kind, loop.number, opened.since, end, self.number, stack.number)
 
 
 @accelerated
@@ -267,6 +287,9 @@ class LoopSteps:
 
     Attributes:
         account_type: the class of the accounts of its tasks.
+        number: tells it from the other loops of the recording.
+        journal: keeps its last events; ``None`` if nothing does.
+        slow_after: spans that last longer, in nanoseconds, may be slow.
         tree: the stacks that its time goes to.
         clock: returns the time in nanoseconds; set by the caller.
         running: whether it runs just now, and is recorded.
@@ -312,18 +335,21 @@ class LoopSteps:
         "delays",
         "due",
         "exited",
+        "journal",
         "known",
         "late",
         "least_wait",
         "lifetimes",
         "measures_delays",
         "measures_scheduled",
+        "number",
         "paused",
         "plain_wait",
         "poller",
         "queue",
         "queued",
         "running",
+        "slow_after",
         "tasks",
         "tree",
         "usual_wait",
@@ -351,6 +377,14 @@ class LoopSteps:
         self.known: dict[str, tuple[CodeType, Any]] = {}
         self.late = self.poller = 0
         self.measures_delays = self.measures_scheduled = False
+        self.journal: Journal | None = None
+        self.number = 0
+        self.slow_after = NEVER
+
+    def note(self, kind: int, task: Any, begin: int, end: int) -> None:
+        """Note what a task did, if there is a journal."""
+        if self.journal is not None and not task.is_callback:
+            self.journal.note(kind, self.number, begin, end, task.number)
 
     def runs_again(self) -> None:
         """Take note of a step of a paused loop, which may run again. Here nothing is done."""
@@ -414,6 +448,7 @@ class LoopSteps:
         if outer.ready is not None:
             outer.ready = now
         task.busy -= now
+        self.note(INTERRUPT, task, now, now)
         self.current = task
         self.changes += 1
         self.changing -= 1
@@ -427,6 +462,7 @@ class LoopSteps:
         task.stack.steps += 1
         task.parked = now
         outer = task.within
+        self.note(STEP, task, self.began if outer is None else now, now)
         if outer is not None:
             if outer.ready is not None:
                 outer.stack.scheduled += now - outer.ready
@@ -458,6 +494,10 @@ class LoopSteps:
             self.plain_wait = ALWAYS
             self.queued += 1
             self.queue.add(self.queued)
+            if self.journal is not None:
+                ready, waker = task.ready, self.current
+                by, stack = (0, 0) if waker is None else (waker.number, waker.stack.number)
+                self.journal.note(WAKE, self.number, ready, ready, task.number, stack, by)
             task.waker = self.current
 
     def take_from_queue(self, task: Any, now: int) -> None:
@@ -502,6 +542,10 @@ class LoopSteps:
             task.finish(now)
             if over:
                 task.base.add_latency(now - task.born)
+            if self.journal is not None:
+                by = 0 if task.spawner is None else task.spawner.number
+                base = task.base.number
+                self.journal.note(EXIT, self.number, task.born, now, task.number, base, by)
             self.lifetimes += now - task.born
             self.exited = now
             del self.tasks[task]

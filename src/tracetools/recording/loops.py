@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from tracetools import compat
 from tracetools.core.accounting import NEVER, LoopAccount, ThreadAccount
 from tracetools.core.garbage import collected_in_step
+from tracetools.core.journal import WORK
 from tracetools.core.stacks import RUNTIME, Blocks, stack_path
 from tracetools.recording.guard import handle
 from tracetools.recording.notebooks import is_of_kernel
@@ -389,11 +390,24 @@ class RecordedThread(ThreadAccount):
     Attributes:
         owner: the recording.
         thread: the identity of the thread.
+        task: the account of the task that waits for it; ``None`` if none does.
     """
 
-    __slots__ = ("owner", "thread")
+    __slots__ = ("owner", "task", "thread")
 
-    def __init__(self, tree: StackTree, base: Stack, owner: Owner, *, thread: int) -> None:
+    def __init__(
+        self, tree: StackTree, base: Stack, owner: Owner, *, thread: int, task: TaskAccount | None
+    ) -> None:
         super().__init__(tree, base)
         self.owner = owner
         self.thread = thread
+        self.task = task
+
+    def note_span(self, opened: Opened, end: int) -> None:
+        """Note a span that has ended, if there is a journal, and how long it lasted."""
+        super().note_span(opened, end)
+        task = self.task
+        if task is not None and task.loop.journal is not None:
+            loop, stack = task.loop, opened.stack
+            what = (opened.since, end, task.number, stack.number, self.thread)
+            loop.journal.note(WORK, loop.number, *what)

@@ -41,6 +41,7 @@ from tracetools.recording.usage import Pulse, read_usage
 if TYPE_CHECKING:
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
+    from tracetools.core.journal import Journal
     from tracetools.core.stacks import StackPath
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Watch, Work
@@ -89,6 +90,8 @@ class Recorder:
         waits: attributes idle time to what tasks await.
         untracked: how many tasks of recorded loops cannot be followed.
         messages: where messages go.
+        journal: keeps the last events of all loops that begin; ``None`` if nothing does.
+        slow_after: spans that last longer, in nanoseconds, are slow.
         counts_forks: whether processes that are forked are not recorded otherwise.
         forks: how many were forked and are not recorded.
     """
@@ -127,6 +130,8 @@ class Recorder:
         self.samples_by_thread = 0
         self.waits = Waits(least_wait, self.clock())
         self.untracked = 0
+        self.journal: Journal | None = None
+        self.slow_after = NEVER
         self.counts_forks = True
         self.forks = 0
         self._statistics = LoopStatistics()
@@ -182,6 +187,8 @@ class Recorder:
                 threshold=NEVER if self.threshold is None else self.threshold,
                 waits=self.waits,
             )
+            loop.number, loop.journal = self._runs, self.journal
+            loop.slow_after = self.slow_after
             self._loops[loop] = None
             loop.tree.stand_below(self._outer_spans())
             loop.is_guest = is_guest
@@ -394,7 +401,7 @@ class Recorder:
             self._here.work, self._here.account = (work, task), None
             if frame is None:
                 return None
-            account = RecordedThread(task.loop.tree, stack, self, thread=compat.this_thread())
+            account = self._new_thread(task.loop.tree, stack, task)
             self._here.account, self._here.task = account, task
             self._watch_thread(account)
             return account.open(frame, self.clock())
@@ -455,10 +462,13 @@ class Recorder:
 
     def _thread_account(self, task: TaskAccount | None) -> RecordedThread:
         if task is not None:
-            return RecordedThread(task.loop.tree, task.stack, self, thread=compat.this_thread())
+            return self._new_thread(task.loop.tree, task.stack, task)
         tree = self._thread_tree
         name = Frame(thread_name(compat.thread_name()), "")
-        return RecordedThread(tree, tree.child(tree.root, name), self, thread=compat.this_thread())
+        return self._new_thread(tree, tree.child(tree.root, name), None)
+
+    def _new_thread(self, tree: StackTree, base: Stack, task: TaskAccount | None) -> RecordedThread:
+        return RecordedThread(tree, base, self, thread=compat.this_thread(), task=task)
 
     # --------------------------------------------------------------- snapshot
 

@@ -12,6 +12,7 @@ loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
     self->least_wait = self->plain_wait = self->due = NEVER;
     self->collected = ALWAYS;
     self->usual_wait = self->paused = NONE;
+    self->slow_after = NEVER;
     self->running = 1;
     Py_INCREF(Py_None);
     self->tree = Py_None;
@@ -115,6 +116,7 @@ loop_dealloc(LoopSteps *self)
     Py_CLEAR(self->known);
     Py_CLEAR(self->queue);
     Py_CLEAR(self->delays);
+    Py_CLEAR(self->journal);
     Py_CLEAR(self->began_object);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
@@ -266,6 +268,7 @@ loop_settle_wait(LoopSteps *self, PyObject *args)
 
 static Field tree_of_loop = {offsetof(LoopSteps, tree), NULL, 0};
 static Field clock_of_loop = {offsetof(LoopSteps, clock), NULL, 0};
+static Field journal_of_loop = {offsetof(LoopSteps, journal), &JournalType, 1};
 static Field waits_of_loop = {offsetof(LoopSteps, waits), NULL, 1};
 static Field current_of_loop = {offsetof(LoopSteps, current), &TaskStepsType, 1};
 
@@ -273,6 +276,7 @@ static PyGetSetDef loop_getset[] = {
     {"tree", get_field, set_field, NULL, &tree_of_loop},
     {"clock", get_field, (setter)loop_set_clock, NULL, &clock_of_loop},
     {"current", get_field, set_field, NULL, &current_of_loop},
+    {"journal", get_field, set_field, NULL, &journal_of_loop},
     {"waits", get_field, set_field, NULL, &waits_of_loop},
     {"began", (getter)loop_get_began, NULL, NULL, NULL},
     {"paused", get_moment, set_moment, NULL, MOMENT(LoopSteps, paused)},
@@ -292,6 +296,8 @@ static PyMemberDef loop_members[] = {
     {"measures_delays", T_BOOL, offsetof(LoopSteps, measures_delays), 0, NULL},
     {"measures_scheduled", T_BOOL, offsetof(LoopSteps, measures_scheduled), 0, NULL},
     {"poller", T_ULONGLONG, offsetof(LoopSteps, poller), 0, NULL},
+    {"number", T_UINT, offsetof(LoopSteps, number), 0, NULL},
+    {"slow_after", T_LONGLONG, offsetof(LoopSteps, slow_after), 0, NULL},
     {"queued", T_LONGLONG, offsetof(LoopSteps, queued), 0, NULL},
     {"queue", T_OBJECT_EX, offsetof(LoopSteps, queue), READONLY, NULL},
     {"delays", T_OBJECT_EX, offsetof(LoopSteps, delays), READONLY, NULL},

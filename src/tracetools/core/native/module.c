@@ -21,6 +21,7 @@ make_name(PyObject **place, const char *name)
 static int (*const parts[])(PyObject *) = {
     add_stacks,
     add_histograms,
+    add_journal,
     add_opened,
     add_tasks,
     add_loops,

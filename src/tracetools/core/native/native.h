@@ -56,7 +56,8 @@ typedef struct Stack {
     PyObject *children;     /* a dict: frame -> Stack */
     struct Stack *recent;   /* the child that was found last, or NULL */
     struct Histogram *latency; /* NULL as long as there is none */
-    int64_t depth, busy, scheduled, rest, thread;
+    uint32_t number;
+    int64_t slow_after, depth, busy, scheduled, rest, thread;
     int64_t steps, entries, self_wakes, left_open;
 } Stack;
 
@@ -90,6 +91,23 @@ extern PyTypeObject HistogramType;
 Histogram *make_histogram(void);
 void add_to_histogram(Histogram *self, int64_t value);
 
+/* ---- journal.c: core/journal.py */
+
+enum { EVENT_STEP = 1, EVENT_INTERRUPT, EVENT_WAKE, EVENT_WAIT, EVENT_SPAN, EVENT_SLOW, EVENT_EXIT };
+
+typedef struct Event {
+    int64_t begin, end;
+    uint32_t task, stack, other;
+    uint16_t site;
+} Event;
+
+typedef struct Journal Journal;
+
+extern PyTypeObject JournalType;
+
+/* Note an event of the loop with this number. Nothing is called, and nothing fails. */
+void note_event(Journal *self, int kind, uint32_t loop, const Event *event);
+
 /* ---- opened.c, tasks.c, loops.c, steps.c: core/steps.py */
 
 typedef struct Opened {
@@ -116,6 +134,9 @@ struct LoopSteps {
     PyObject *waits;        /* a WaitEnds, or NULL */
     PyObject *known;        /* a dict: the callbacks that were called before */
     Histogram *queue, *delays;
+    Journal *journal;       /* NULL for none */
+    uint32_t number;
+    int64_t slow_after;
     int64_t began, exited, lifetimes, queued;
     int64_t least_wait, plain_wait, due, collected, changes, changing;
     int64_t usual_wait, paused; /* NONE for none */
@@ -141,6 +162,7 @@ typedef struct TaskSteps {
     PyObject *stepped;      /* the stepped coroutine that it runs, borrowed; NULL for none */
     int64_t born, busy, parked, until_sweep;
     int64_t ready;          /* NONE for none */
+    uint32_t number;
     char is_callback, is_of_runtime;
 } TaskSteps;
 
@@ -153,6 +175,12 @@ int begin_step(TaskSteps *task, int64_t now);
 int end_step(TaskSteps *task, int64_t now, int wakes_itself);
 
 void touch(LoopSteps *loop, int64_t now);
+
+/* Give the wait that ends now to a stack that stands on the task's; as `LoopAccount.move_wait`. */
+void give_wait(TaskSteps *task, Stack *stack, int64_t idle);
+
+/* Note a span that has ended, if there is a journal, and how long it lasted. */
+void note_span(TaskSteps *task, const Opened *opened, int64_t now);
 void wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late);
 void take_from_queue(LoopSteps *loop, TaskSteps *task, int64_t now);
 void settle_wait(LoopSteps *loop, TaskSteps *task, int64_t now);
@@ -636,6 +664,7 @@ PyObject *table_read(StackTable *self, PyObject *args);
 
 int add_stacks(PyObject *module);
 int add_histograms(PyObject *module);
+int add_journal(PyObject *module);
 int add_opened(PyObject *module);
 int add_tasks(PyObject *module);
 int add_loops(PyObject *module);

@@ -204,6 +204,20 @@ open_in_task(TaskSteps *task, PyObject *frame, int64_t now, int64_t entries, int
     return opened;
 }
 
+void
+note_span(TaskSteps *task, const Opened *opened, int64_t now)
+{
+    int64_t latency = now - opened->since;
+    LoopSteps *loop = task->loop;
+    add_latency(opened->stack, latency);
+    if (loop->journal != NULL) {
+        int is_slow = latency > loop->slow_after && latency > opened->stack->slow_after;
+        note_event(loop->journal, is_slow ? EVENT_SLOW : EVENT_SPAN, loop->number,
+                   &(Event){.begin = opened->since, .end = now, .task = task->number,
+                            .stack = opened->stack->number});
+    }
+}
+
 int
 close_current(TaskSteps *task, Opened *opened, int64_t now)
 {
@@ -221,7 +235,7 @@ close_current(TaskSteps *task, Opened *opened, int64_t now)
     stack->rest += rested;
     around->rest -= rested;
     if (opened->lasts) {
-        add_latency(stack, now - opened->since);
+        note_span(task, opened, now);
     }
     Stack *before = task->stack;
     Py_XINCREF(outer);

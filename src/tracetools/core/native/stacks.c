@@ -2,6 +2,8 @@
 
 #include "native.h"
 
+static uint32_t last_number = 0;
+
 static int
 stack_init(Stack *self, PyObject *args, PyObject *kwargs)
 {
@@ -25,6 +27,7 @@ stack_init(Stack *self, PyObject *args, PyObject *kwargs)
     Py_INCREF(frame);
     Py_XSETREF(self->frame, frame);
     Py_XSETREF(self->children, children);
+    self->number = ++last_number;
     return 0;
 }
 
@@ -131,6 +134,8 @@ static PyMemberDef stack_members[] = {
     {"parent", T_OBJECT, offsetof(Stack, parent), READONLY, NULL},
     {"children", T_OBJECT_EX, offsetof(Stack, children), READONLY, NULL},
     {"latency", T_OBJECT, offsetof(Stack, latency), READONLY, NULL},
+    {"number", T_UINT, offsetof(Stack, number), READONLY, NULL},
+    {"slow_after", T_LONGLONG, offsetof(Stack, slow_after), 0, NULL},
     {"depth", T_LONGLONG, offsetof(Stack, depth), READONLY, NULL},
     NUMBER(busy),
     NUMBER(scheduled),

@@ -27,6 +27,29 @@ end_change(LoopSteps *loop)
     loop->changing -= 1;
 }
 
+/* Note what a task did, if there is a journal. */
+static inline void
+note(LoopSteps *loop, int kind, const TaskSteps *task, int64_t begin, int64_t end)
+{
+    if (loop->journal != NULL && !task->is_callback) {
+        note_event(loop->journal, kind, loop->number,
+                   &(Event){.begin = begin, .end = end, .task = task->number});
+    }
+}
+
+/* Note that a task becomes ready, and what acts just then. */
+static void
+record_wake(LoopSteps *loop, const TaskSteps *task, int64_t ready)
+{
+    const TaskSteps *waker = loop->current;
+    Event event = {.begin = ready, .end = ready, .task = task->number};
+    if (waker != NULL) {
+        event.other = waker->number;
+        event.stack = waker->stack->number;
+    }
+    note_event(loop->journal, EVENT_WAKE, loop->number, &event);
+}
+
 /* ---- the queue */
 
 void
@@ -55,8 +78,26 @@ wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late)
     loop->plain_wait = ALWAYS;
     loop->queued += 1;
     add_to_histogram(loop->queue, loop->queued);
+    if (loop->journal != NULL) {
+        record_wake(loop, task, ready);
+    }
     Py_XINCREF(loop->current);
     Py_XSETREF(task->waker, loop->current);
+}
+
+void
+give_wait(TaskSteps *task, Stack *stack, int64_t idle)
+{
+    LoopSteps *loop = task->loop;
+    if (loop->journal != NULL) {
+        note_event(loop->journal, EVENT_WAIT, loop->number,
+                   &(Event){.begin = task->parked, .end = task->parked + idle,
+                            .task = task->number, .stack = stack->number});
+    }
+    task->stack->rest -= idle;
+    stack->rest += idle;
+    task->parked += idle;
+    loop->changes += 1;
 }
 
 void
@@ -92,6 +133,7 @@ interrupt(LoopSteps *loop, TaskSteps *task, int64_t now)
         outer->ready = now;
     }
     task->busy -= now;
+    note(loop, EVENT_INTERRUPT, task, now, now);
     TaskSteps *before = task->within;
     task->within = outer; /* with the loop's reference */
     Py_INCREF(task);
@@ -189,6 +231,7 @@ end_other_step(LoopSteps *loop, TaskSteps *task, int64_t now, int wakes_itself)
     task->stack->steps += 1;
     task->parked = now;
     TaskSteps *outer = task->within;
+    note(loop, EVENT_STEP, task, outer == NULL ? loop->began : now, now);
     if (outer != NULL) {
         if (outer->ready != NONE) {
             outer->stack->scheduled += now - outer->ready;
@@ -223,6 +266,7 @@ end_step(TaskSteps *task, int64_t now, int wakes_itself)
     task->stack->steps += 1;
     task->stack->self_wakes += wakes_itself;
     task->parked = now;
+    note(loop, EVENT_STEP, task, loop->began, now);
     loop->current = NULL; /* its reference is dropped below */
     int failed = now > loop->due ? call_step_ended(loop, task, now) : 0;
     Py_DECREF(task);
@@ -297,6 +341,13 @@ exit_known_task(LoopSteps *loop, TaskSteps *task, int64_t now, int over)
     }
     if (over) {
         add_latency(task->base, now - task->born);
+    }
+    if (loop->journal != NULL) {
+        const TaskSteps *spawner = (TaskSteps *)task->spawner;
+        note_event(loop->journal, EVENT_EXIT, loop->number,
+                   &(Event){.begin = task->born, .end = now, .task = task->number,
+                            .stack = task->base->number,
+                            .other = spawner == NULL ? 0 : spawner->number});
     }
     loop->lifetimes += now - task->born;
     loop->exited = now;

@@ -2,6 +2,8 @@
 
 #include "native.h"
 
+static uint32_t last_number = 0;
+
 TaskSteps *
 make_task(PyTypeObject *type, LoopSteps *loop, Stack *stack, int64_t now)
 {
@@ -18,6 +20,7 @@ make_task(PyTypeObject *type, LoopSteps *loop, Stack *stack, int64_t now)
     self->born = now;
     self->ready = NONE;
     self->parked = NEVER;
+    self->number = ++last_number;
     return self;
 }
 
@@ -133,6 +136,18 @@ task_close_current(TaskSteps *self, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
+task_note_span(TaskSteps *self, PyObject *args)
+{
+    PyObject *opened;
+    long long end;
+    if (!PyArg_ParseTuple(args, "O!L:note_span", &OpenedType, &opened, &end)) {
+        return NULL;
+    }
+    note_span(self, (Opened *)opened, end);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 task_finish(TaskSteps *self, PyObject *now)
 {
     long long moment = PyLong_AsLongLong(now);
@@ -230,6 +245,7 @@ static PyMemberDef task_members[] = {
     {"born", T_LONGLONG, offsetof(TaskSteps, born), 0, NULL},
     {"busy", T_LONGLONG, offsetof(TaskSteps, busy), 0, NULL},
     {"parked", T_LONGLONG, offsetof(TaskSteps, parked), 0, NULL},
+    {"number", T_UINT, offsetof(TaskSteps, number), READONLY, NULL},
     {"until_sweep", T_LONGLONG, offsetof(TaskSteps, until_sweep), 0, NULL},
     {"is_callback", T_BOOL, offsetof(TaskSteps, is_callback), 0, NULL},
     {"is_of_runtime", T_BOOL, offsetof(TaskSteps, is_of_runtime), 0, NULL},
@@ -242,6 +258,7 @@ static PyMethodDef task_methods[] = {
     {"open", (PyCFunction)(void (*)(void))task_open, METH_VARARGS | METH_KEYWORDS, NULL},
     {"close_current", (PyCFunction)(void (*)(void))task_close_current,
      METH_VARARGS | METH_KEYWORDS, NULL},
+    {"note_span", (PyCFunction)task_note_span, METH_VARARGS, NULL},
     {"finish", (PyCFunction)task_finish, METH_O, NULL},
     {"stepped", (PyCFunction)task_stepped, METH_NOARGS, NULL},
     {NULL},

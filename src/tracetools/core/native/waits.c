@@ -14,16 +14,6 @@ typedef struct WaitEnds {
 
 /* ---- a wait whose chain is known */
 
-/* Give a wait to a stack that stands on the task's; as `LoopAccount.move_wait`. */
-static void
-move_wait(TaskSteps *task, Stack *stack, int64_t idle)
-{
-    task->stack->rest -= idle;
-    stack->rest += idle;
-    task->parked += idle;
-    task->loop->changes += 1;
-}
-
 static Knowledge
 find_known(WaitEnds *self, TaskSteps *task, PyObject *coroutine, PyObject **stack)
 {
@@ -48,7 +38,7 @@ end_known(WaitEnds *self, TaskSteps *task, PyObject *coroutine, int64_t now)
         return 0;
     }
     if (idle > 0) {
-        move_wait(task, (Stack *)stack, idle);
+        give_wait(task, (Stack *)stack, idle);
     }
     return 1;
 }

@@ -1,0 +1,183 @@
+/* The last events of loops, in memory of a fixed size: the counterpart of core/journal.py. */
+
+#include "native.h"
+
+typedef struct Record {
+    int64_t begin, end;
+    uint32_t task, stack, other;
+    uint16_t kind_and_loop, site;
+} Record;
+
+#define LOOP_BITS 12
+
+struct Journal {
+    PyObject_HEAD
+    Record *records;
+    int64_t most, noted, slow;
+};
+
+void
+note_event(Journal *self, int kind, uint32_t loop, const Event *event)
+{
+    Record *record = &self->records[self->noted % self->most];
+    record->begin = event->begin;
+    record->end = event->end;
+    record->task = event->task;
+    record->stack = event->stack;
+    record->other = event->other;
+    record->kind_and_loop = (uint16_t)(kind << LOOP_BITS | loop % (1 << LOOP_BITS));
+    record->site = event->site;
+    self->noted += 1;
+    self->slow += kind == EVENT_SLOW;
+}
+
+static PyObject *
+journal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"most", NULL};
+    long long most;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L:Journal", names, &most)) {
+        return NULL;
+    }
+    if (most < 1) {
+        PyErr_SetString(PyExc_ValueError, "a journal has room for one event at least");
+        return NULL;
+    }
+    if (most > PY_SSIZE_T_MAX / (Py_ssize_t)sizeof(Record)) {
+        return PyErr_NoMemory();
+    }
+    Journal *self = (Journal *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->records = PyMem_RawCalloc((size_t)most, sizeof(Record)); /* pages come as they are used */
+    if (self->records == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    self->most = most;
+    return (PyObject *)self;
+}
+
+static void
+journal_dealloc(Journal *self)
+{
+    PyMem_RawFree(self->records);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyObject *
+journal_note(Journal *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"kind", "loop", "begin", "end", "task", "stack", "other", "site", NULL};
+    int kind;
+    long long begin, end;
+    unsigned long loop, task, stack = 0, other = 0, site = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ikLLk|kkk:note", names, &kind, &loop, &begin,
+                                     &end, &task, &stack, &other, &site)) {
+        return NULL;
+    }
+    note_event(self, kind, (uint32_t)loop,
+               &(Event){begin, end, (uint32_t)task, (uint32_t)stack, (uint32_t)other,
+                        (uint16_t)site});
+    Py_RETURN_NONE;
+}
+
+/* The event that was noted as the one with this number, counted from 0. */
+static const Record *
+record_of(const Journal *self, int64_t number)
+{
+    return &self->records[number % self->most];
+}
+
+static int64_t
+oldest_number(const Journal *self)
+{
+    return self->noted < self->most ? 0 : self->noted - self->most;
+}
+
+static PyObject *
+journal_get_lost(Journal *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLongLong(oldest_number(self));
+}
+
+static PyObject *
+journal_get_oldest(Journal *self, void *Py_UNUSED(closure))
+{
+    int64_t end = self->noted == 0 ? 0 : record_of(self, oldest_number(self))->end;
+    return PyLong_FromLongLong(end);
+}
+
+/* The number of the first event after the last step that ended before a moment. */
+static int64_t
+first_since(const Journal *self, int64_t moment)
+{
+    int64_t number = self->noted, oldest = oldest_number(self);
+    while (number > oldest) {
+        const Record *record = record_of(self, number - 1);
+        if (record->kind_and_loop >> LOOP_BITS == EVENT_STEP && record->end < moment) {
+            break;
+        }
+        number -= 1;
+    }
+    return number;
+}
+
+static PyObject *
+journal_since(Journal *self, PyObject *moment)
+{
+    long long since = PyLong_AsLongLong(moment);
+    if (since == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    int64_t first = first_since(self, since), noted = self->noted;
+    PyObject *found = PyBytes_FromStringAndSize(NULL, (noted - first) * sizeof(Record));
+    if (found == NULL) {
+        return NULL;
+    }
+    char *to = PyBytes_AS_STRING(found);
+    int64_t until_end = self->most - first % self->most;
+    int64_t straight = noted - first < until_end ? noted - first : until_end;
+    memcpy(to, record_of(self, first), straight * sizeof(Record));
+    memcpy(to + straight * sizeof(Record), self->records,
+           (noted - first - straight) * sizeof(Record));
+    return found;
+}
+
+static PyMethodDef journal_methods[] = {
+    {"note", (PyCFunction)(void (*)(void))journal_note, METH_VARARGS | METH_KEYWORDS, NULL},
+    {"since", (PyCFunction)journal_since, METH_O, NULL},
+    {NULL},
+};
+
+static PyMemberDef journal_members[] = {
+    {"noted", T_LONGLONG, offsetof(Journal, noted), READONLY, NULL},
+    {"slow", T_LONGLONG, offsetof(Journal, slow), READONLY, NULL},
+    {NULL},
+};
+
+static PyGetSetDef journal_getset[] = {
+    {"lost", (getter)journal_get_lost, NULL, NULL, NULL},
+    {"oldest", (getter)journal_get_oldest, NULL, NULL, NULL},
+    {NULL},
+};
+
+PyTypeObject JournalType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "tracetools.core.native._extension.Journal",
+    .tp_doc = "The last events, oldest first.",
+    .tp_basicsize = sizeof(Journal),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = journal_new,
+    .tp_dealloc = (destructor)journal_dealloc,
+    .tp_methods = journal_methods,
+    .tp_members = journal_members,
+    .tp_getset = journal_getset,
+};
+
+int
+add_journal(PyObject *module)
+{
+    return add_type(module, &JournalType);
+}

@@ -1,0 +1,155 @@
+"""What each task of a timeline did: its life as intervals of one state each, without gaps.
+
+The intervals of a task add up to its life within the timeline, exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+from tracetools.timelines.timeline import Life, SpanTime, Step, Wait, Wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tracetools.timelines.timeline import Timeline
+
+__all__ = ["History", "Interval", "State", "histories"]
+
+State: TypeAlias = Literal["busy", "scheduled", "idle"]
+
+_Event = TypeVar("_Event")
+
+
+class Interval(NamedTuple):
+    """A stretch of a task's life in which its state is the same.
+
+    Attributes:
+        begin: its first moment.
+        end: its last one.
+        state: *busy* is a step. A task is *scheduled* from when it becomes ready until it steps,
+            and *idle* before that. Where nothing tells when it became ready, it is idle.
+        wait: what the task awaited in an idle interval; ``None`` if that is not known.
+        wake: what made the task ready: it ends an idle interval, begins a scheduled one, and leads
+            to a step. ``None`` if that is not known.
+    """
+
+    begin: int
+    end: int
+    state: State
+    wait: Wait | None = None
+    wake: Wake | None = None
+
+
+@dataclass
+class History:
+    """All that a timeline has of one task, in the order of the timeline.
+
+    Attributes:
+        life: the task.
+        begin: its first moment within the timeline.
+        end: its last one.
+        is_born: whether it was spawned within the timeline.
+        steps: its steps.
+        wakes: what made it ready.
+        waits: what it awaited.
+        spans: its spans.
+    """
+
+    life: Life
+    begin: int
+    end: int
+    is_born: bool
+    steps: list[Step] = field(default_factory=list)
+    wakes: list[Wake] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    spans: list[SpanTime] = field(default_factory=list)
+
+    def intervals(self) -> Iterator[Interval]:
+        """Yield what the task did, from its first moment to its last one.
+
+        A step without any time has an interval; other states have none then. A moment that is
+        before an earlier one counts as if no time had passed.
+        """
+        wakes = _Cursor(self.wakes, lambda wake: max(wake.moment, self.begin))
+        waits = _Cursor(self.waits, lambda wait: max(wait.begin, self.begin))
+        now = last = self.begin
+        is_ready = self.is_born
+        for step in self.steps:
+            begin = min(max(step.begin, now), self.end)
+            end = min(max(step.end, begin), self.end)
+            wake, wait = wakes.take(last, begin), waits.take(last, begin)
+            yield from _between_steps(now, begin, wait, wake, is_ready=is_ready)
+            yield Interval(begin, end, "busy", None, wake)
+            now, last, is_ready = end, begin, False
+        wake, wait = wakes.take(last, self.end), waits.take(last, self.end)
+        yield from _between_steps(now, self.end, wait, wake, is_ready=is_ready)
+
+
+class _Cursor(Generic[_Event]):
+    """Goes through events once."""
+
+    def __init__(self, events: Sequence[_Event], moment_of: Callable[[_Event], int]) -> None:
+        self._events = events
+        self._moment_of = moment_of
+        self._next = 0
+
+    def take(self, first: int, last: int) -> _Event | None:
+        """Return the next event between two moments, if there is one; skip those before."""
+        while self._next < len(self._events):
+            event = self._events[self._next]
+            moment = self._moment_of(event)
+            if moment > last:
+                break
+            self._next += 1
+            if moment >= first:
+                return event
+        return None
+
+
+def _between_steps(
+    begin: int, end: int, wait: Wait | None, wake: Wake | None, *, is_ready: bool
+) -> Iterator[Interval]:
+    """Yield the intervals between two steps.
+
+    `is_ready` says what the state is if nothing tells when the task became ready.
+    """
+    if wake is not None:
+        ready = wake.moment
+    elif wait is not None:
+        ready = wait.end
+    else:
+        ready = begin if is_ready else end
+    ready = min(max(ready, begin), end)
+    if begin < ready:
+        yield Interval(begin, ready, "idle", wait, wake)
+    if ready < end:
+        yield Interval(ready, end, "scheduled", None, wake)
+
+
+def histories(timeline: Timeline) -> dict[int, History]:
+    """Return the history of each task that lives within the timeline, by number.
+
+    They are in the order in which the tasks were spawned.
+    """
+    found = {life.number: _history(life, timeline) for life in _in_order(timeline)}
+    for step in timeline.steps:
+        found[step.task].steps.append(step)
+    for wake in timeline.wakes:
+        found[wake.task].wakes.append(wake)
+    for wait in timeline.waits:
+        found[wait.task].waits.append(wait)
+    for span in timeline.spans:
+        found[span.task].spans.append(span)
+    return found
+
+
+def _in_order(timeline: Timeline) -> list[Life]:
+    return sorted(timeline.lives.values(), key=lambda life: (life.born, life.number))
+
+
+def _history(life: Life, timeline: Timeline) -> History:
+    begin = min(max(life.born, timeline.begin), timeline.end)
+    end = timeline.end if life.end is None else min(max(life.end, begin), timeline.end)
+    return History(life, begin, end, is_born=life.born >= timeline.begin)

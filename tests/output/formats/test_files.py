@@ -107,6 +107,31 @@ def test_a_system_that_has_no_nameless_files_is_done_without(tmp_path, monkeypat
     assert mode_of(tmp_path / "new") == 0o600
 
 
+def test_a_file_may_be_written_piece_by_piece(tmp_path, nameless):
+    path = tmp_path / "new"
+    write_atomically(path, lambda: iter([b"one", b"", b"two"]))
+    assert path.read_bytes() == b"onetwo"
+
+    def fails():
+        yield b"three"
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        write_atomically(path, fails)
+    assert path.read_bytes() == b"onetwo"
+    assert names_in(tmp_path) == ["new"]
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="a matter of Linux")
+def test_pieces_are_made_again_where_a_nameless_file_gets_no_name(tmp_path, monkeypatch):
+    def refuses(*_, **__):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuses)
+    write_atomically(tmp_path / "new", lambda: iter([b"one", b"two"]))
+    assert (tmp_path / "new").read_bytes() == b"onetwo"
+
+
 def test_of_a_symbolic_link_the_target_is_replaced(tmp_path):
     (tmp_path / "real").mkdir()
     link = tmp_path / "link"
@@ -133,6 +158,17 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     finally:
         os.close(reading)
     assert path.is_fifo()
+
+
+def test_a_pipe_gets_all_pieces(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_atomically(path, lambda: iter([b"one", b"two"]))
+        assert os.read(reader, 100) == b"onetwo"
+    finally:
+        os.close(reader)
 
 
 def test_a_pipe_without_a_reader_is_not_waited_for(tmp_path):

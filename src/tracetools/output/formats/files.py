@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Final
 from tracetools.core.errors import TracetoolsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from typing import TypeAlias
+
+    Data: TypeAlias = bytes | Callable[[], Iterable[bytes]]
 
 __all__ = ["PRIVATE", "Rescue", "explain", "is_device_or_pipe", "write_atomically"]
 
@@ -55,8 +58,10 @@ _PATIENCE: Final = 5.0
 """Seconds to wait for the reader of a pipe, while it reads nothing."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: Data) -> None:
     """Replace the content of `path` by `data`, at once: readers see the old file or the new one.
+
+    The data may be a function that returns it piece by piece, from the first one each time.
 
     The bytes go to a hidden temporary file beside the target, which then replaces the target. If
     anything fails, the temporary file is removed and the target stays as it was. On Linux it has no
@@ -85,7 +90,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
-def _write_nameless(path: Path, data: bytes, target: Path) -> bool:
+def _write_nameless(path: Path, data: Data, target: Path) -> bool:
     """Write a file that gets its name once it is whole; return whether the system can do that."""
     if not hasattr(os, "O_TMPFILE"):
         return False
@@ -107,11 +112,15 @@ def _write_nameless(path: Path, data: bytes, target: Path) -> bool:
     return False
 
 
-def _fill(file: Path, data: bytes, target: Path) -> None:
+def _fill(file: Path, data: Data, target: Path) -> None:
     """Write an empty file, which is going to replace another one."""
     _take_mode_of(target, file)
     with file.open("wb") as opened:
-        opened.write(data)
+        opened.writelines(_pieces(data))
+
+
+def _pieces(data: Data) -> Iterable[bytes]:
+    return data() if callable(data) else (data,)
 
 
 def _take_mode_of(target: Path, file: Path) -> None:
@@ -141,22 +150,27 @@ def is_device_or_pipe(path: str | os.PathLike[str]) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _write_into(path: Path, data: bytes) -> None:
+def _write_into(path: Path, data: Data) -> None:
     """Write to a device or a pipe. A reader that is missing or reads no more is not waited for."""
     flags = os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
     file = os.open(path, flags)
     try:
-        deadline = time.monotonic() + _PATIENCE
-        while data:
-            if written := _write_some(file, data):
-                data = data[written:]
-                deadline = time.monotonic() + _PATIENCE
-            elif time.monotonic() > deadline:
-                raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-            else:
-                time.sleep(0.01)
+        for piece in _pieces(data):
+            _write_piece(file, piece)
     finally:
         os.close(file)
+
+
+def _write_piece(file: int, piece: bytes) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while piece:
+        if written := _write_some(file, piece):
+            piece = piece[written:]
+            deadline = time.monotonic() + _PATIENCE
+        elif time.monotonic() > deadline:
+            raise OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        else:
+            time.sleep(0.01)
 
 
 def _write_some(file: int, data: bytes) -> int:

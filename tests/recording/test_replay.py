@@ -21,7 +21,14 @@ class Recorded(ScriptedLoop):
         start = self.loop.begin
         numbers = {task.number: number for number, task in enumerate(self.tasks)}
         paths = Paths(self.recorder._trees, lambda frame: frame)
-        found = replay(self.loop.journal, self.loop, paths, begin=start + begin, end=start + end)
+        found = replay(
+            self.loop.journal,
+            paths,
+            number=self.loop.number,
+            loop=self.loop,
+            begin=start + begin,
+            end=start + end,
+        )
 
         def plain(row):
             times = {

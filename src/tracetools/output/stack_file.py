@@ -291,6 +291,7 @@ class NoStackFile:
 
     Attributes:
         path: of no file.
+        is_alone: nothing can stand beside it.
         is_fresh: it need not be written.
         messages: where messages would go.
 
@@ -299,6 +300,7 @@ class NoStackFile:
     """
 
     path = None
+    is_alone = True
     is_fresh = True
 
     def __init__(

@@ -19,6 +19,7 @@ from tracetools.attribution.functions import FunctionStacks
 from tracetools.attribution.waits import Waits
 from tracetools.core.accounting import NEVER
 from tracetools.core.interruptions import Insist, is_interruption
+from tracetools.core.journal import MOST_LOOPS
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.made_later import MadeLater
 from tracetools.core.profile import Profile
@@ -34,6 +35,7 @@ from tracetools.recording import (
 from tracetools.recording.latencies import copy_latencies, latencies_by_path
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
+from tracetools.recording.replay import Paths, replay
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
 from tracetools.recording.unseen import UnseenTime, can_be_estimated
 from tracetools.recording.usage import Pulse, read_usage
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import StackPath
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Watch, Work
+    from tracetools.timelines.timeline import SpanTime, Timeline
 
 __all__ = ["Clock", "Recorder"]
 
@@ -554,6 +557,53 @@ class Recorder:
             **statistics.of_profile(self._shorten),
         )
         return profile, sums.are_lawful(duration, task_time)
+
+    def paths(self) -> Paths:
+        """Return what finds the paths of all stacks by their numbers."""
+        with self._lock:
+            return Paths(self._trees, self._shorten)
+
+    def clock_of_number(self, number: int) -> Clock:
+        """Return the clock of a loop, by its number; the loop may be over."""
+        loop = self._numbered(number)
+        return self.clock if loop is None else self.clock_of_loop(loop)
+
+    def _numbered(self, number: int) -> RecordedLoop | None:
+        with self._lock:
+            return next((loop for loop in self._loops if loop.number % MOST_LOOPS == number), None)
+
+    def replay(  # noqa: PLR0913, PLR0917  # what a timeline is made of
+        self,
+        journal: Journal,
+        paths: Paths,
+        number: int,
+        begin: int,
+        end: int,
+        subject: SpanTime | None = None,
+    ) -> Timeline:
+        """Return what the tasks of a loop did, by its number.
+
+        Any thread may ask; the loop may go on meanwhile, or be over.
+        """
+        return replay(
+            journal,
+            paths,
+            number=number,
+            loop=self._numbered(number),
+            begin=begin,
+            end=end,
+            subject=subject,
+            starts=time.time_ns() - (self.clock_of_number(number)() - begin),
+        )
+
+    def raise_slow_after(self, frame: Frame, latency: int) -> None:
+        """Have spans with a frame taken for slow only if they last longer than `latency`."""
+        with self._lock:
+            trees = [*self._trees]
+        for tree in trees:
+            for stack in tree.stacks[:]:
+                if stack.frame == frame:
+                    stack.slow_after = max(stack.slow_after, latency)
 
     def _stack_of(self, sample: Sample) -> Stack:
         """Return the stack of the functions that a sample has seen."""

@@ -40,7 +40,7 @@ class Paths:
     """The paths of stacks by their numbers.
 
     Args:
-        trees: of all stacks that there may be.
+        trees: of all stacks that there may be; they may grow meanwhile.
         shorten: returns a frame as it is shown.
     """
 
@@ -50,6 +50,11 @@ class Paths:
         }
         self._shorten = shorten
         self._paths: dict[int, StackPath] = {}
+
+    def frame(self, number: int) -> Frame | None:
+        """Return the last frame of a stack, as it is recorded; ``None`` for no stack."""
+        stack = self._stacks.get(number)
+        return None if stack is None else stack.frame
 
     def of(self, number: int) -> StackPath:
         """Return the path of a stack; an empty one for none."""
@@ -69,9 +74,10 @@ class Paths:
 
 def replay(  # noqa: PLR0913  # what a timeline is made of
     journal: Journal,
-    loop: RecordedLoop,
     paths: Paths,
     *,
+    number: int,
+    loop: RecordedLoop | None,
     begin: int,
     end: int,
     subject: SpanTime | None = None,
@@ -81,19 +87,21 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
 
     Args:
         journal: keeps the last events of the loop.
-        loop: the account of the loop; its recording may have ended.
         paths: finds the paths of stacks.
+        number: the number of the loop.
+        loop: its account; ``None`` if its recording has ended.
         begin: the first moment.
         end: the last one.
         subject: the span that is asked about, if any.
         starts: the moment of the epoch at `begin`, in nanoseconds.
     """
     reader = _Reader(paths)
-    number = loop.number % MOST_LOOPS
+    number %= MOST_LOOPS
     for record in records_of(journal.since(begin)):
         if record.loop == number and record.end >= begin and record.begin <= end:
             reader.read(record)
-    reader.read_living(loop, end)
+    if loop is not None:
+        reader.read_living(loop, end)
     return Timeline(
         begin,
         end,

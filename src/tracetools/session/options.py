@@ -133,6 +133,19 @@ class Options:
             most=_LONGEST,
         ),
     )
+    keep: float | None = field(
+        default=None,
+        metadata=_option(
+            "seconds from which on a span is slow, and is kept: a timeline of what all tasks did"
+            " around it, in a file of its own beside the stack file. With 0, the ten slowest spans"
+            " of each name. `slow` says more exactly what is kept. None keeps none",
+            least=0,
+            most=_LONGEST,
+            command="seconds from which on a span is slow, and is kept: a timeline of what all"
+            " tasks did around it, in a file of its own. With 0, the ten slowest spans of each"
+            " name. none keeps none",
+        ),
+    )
     flush_interval: float | None = field(
         default=5.0,
         metadata=_option(

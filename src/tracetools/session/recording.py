@@ -16,8 +16,10 @@ from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import NoStackFile, StackFile
 from tracetools.recording import forks
 from tracetools.recording.forks import Follower
+from tracetools.recording.keeper import Keeper, Slow
 from tracetools.recording.recorder import Recorder
 from tracetools.sampling.sampler import Sampler
+from tracetools.session.kept_files import KeptFiles
 from tracetools.session.options import nanoseconds
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class Recording(Follower):
         messages: Messages = to_log,
     ) -> None:
         _check_interpreter()
-        measured = options.lens in ("scheduled", "task")
+        measured = options.lens in ("scheduled", "task") or options.keep is not None
         await_after = nanoseconds("await_after", options.await_after)
         interval = nanoseconds("functions_interval", options.functions_interval)
         blocking = options.blocking
@@ -71,6 +73,11 @@ class Recording(Follower):
             max_depth=options.max_depth,
             messages=messages,
         )
+        self._kept_files = KeptFiles(self._beside, messages)
+        self._keeper: Keeper | None = None
+        if options.keep is not None:
+            keep = options.keep if isinstance(options.keep, Slow) else Slow(options.keep)
+            self._keeper = Keeper(self.recorder, keep, self._kept_files.keep)
         self._sampler = Sampler(self.recorder, interval if options.functions else None)
         self.task_names = options.task_names
         self.makes_spans = self.recorder.shows_libraries = options.integrations
@@ -154,6 +161,8 @@ class Recording(Follower):
             registry.put_in(self)
         self._file.start()
         self._sampler.start()
+        if self._keeper is not None:
+            self._keeper.start()
         forks.follow(self)
 
     def loop_ended(self) -> None:
@@ -164,6 +173,7 @@ class Recording(Follower):
             with Insist() as insist:
                 insist.do(forks.unfollow, self)
                 insist.do(self._sampler.end)
+                insist.do(self._end_keeper)
                 insist.do(self._file.end)
                 insist.do(hidden_frames.show, self)
                 insist.do(registry.take_out, self)
@@ -181,6 +191,7 @@ class Recording(Follower):
             insist.do(forks.unfollow, self)
             insist.do(self._sampler.end)
             insist.do(self.recorder.close)
+            insist.do(self._end_keeper)
             insist.do(hidden_frames.show, self)
             insist.do(registry.take_out, self)
             insist.do(partial(self._file.close, write=write))
@@ -191,7 +202,8 @@ class Recording(Follower):
 
     def before_fork(self) -> None:
         """End the threads."""
-        for thread in (self._sampler.pause(), self._file.pause()):
+        keeper = None if self._keeper is None else self._keeper.pause()
+        for thread in (self._sampler.pause(), self._file.pause(), keeper):
             if thread is not None:
                 forks.await_end(thread)
 
@@ -199,10 +211,43 @@ class Recording(Follower):
         """Start them again."""
         self._file.resume()
         self._sampler.start()
+        if self._keeper is not None and self._goes_on:
+            self._keeper.start()
 
     def forked(self) -> None:
         """Record nothing in the child."""
         forks.unfollow(self)
+
+    @property
+    def kept(self) -> tuple[Path, ...]:
+        """The files of slow spans that are kept, in the order in which they were written.
+
+        See the option `keep`. They are traces of Chrome's, which https://ui.perfetto.dev opens.
+        """
+        return self._kept_files.paths
+
+    def dump(self, seconds: float = 10.0) -> list[Path]:
+        """Write the last events into a file for each loop that runs, and return their paths.
+
+        The files are such traces, in the folder of the slow spans that are kept.
+
+        Args:
+            seconds: how far back it goes, if as much is kept.
+
+        Raises:
+            RecordingError: no events are kept.
+            StackFileError: a file cannot be written, or there is no stack file.
+        """
+        if self._keeper is None:
+            raise RecordingError("no events are kept: record with keep=slow(), for example")
+        return self._kept_files.dump(self._keeper.dump(seconds))
+
+    def _beside(self) -> Path | None:
+        return None if self._file.is_alone else self._file.path
+
+    def _end_keeper(self) -> None:
+        if self._keeper is not None:
+            self._keeper.end()
 
     @property
     def _goes_on(self) -> bool:

@@ -18,6 +18,7 @@ from tests.core.native.spawn_entries import SPAWN_ENTRIES
 from tests.core.native.stack_entries import STACK_ENTRIES
 from tracetools import observe, span
 from tracetools.core.buckets import HistogramBuilder
+from tracetools.core.journal import SLOW, STEP, Journal, records_of
 from tracetools.core.native import native
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack
@@ -116,6 +117,35 @@ def open_and_close(world: World) -> None:
     opened = task.open(world.frame, now, 1)
     task.close_current(opened, now)
     task.end_step(now)
+
+
+def with_a_journal(*acts: Callable[[World], object]) -> Callable[[World], None]:
+    """Return what does something while the loop has a journal, a small one."""
+
+    def call(world: World) -> None:
+        world.loop.journal = Journal(3)
+        try:
+            for act in acts:
+                act(world)
+        finally:
+            world.loop.journal = None
+
+    return call
+
+
+def no_room(_: World) -> None:
+    with contextlib.suppress(ValueError):
+        Journal(0)
+
+
+def read_journal(world: World) -> None:
+    journal = Journal(2)
+    for kind in (STEP, SLOW, STEP):
+        journal.note(kind, 1, world.now, world.now + 1, 5, 6, 7, 8)
+        journal.note(STEP, 1, world.now, world.now, 5)
+        assert list(records_of(journal.since(0)))
+    assert (journal.noted, journal.lost, journal.slow) == (6, 4, 1)
+    assert journal.oldest == world.now + 1
 
 
 def open_what_is_the_task_itself(world: World) -> None:
@@ -258,6 +288,17 @@ ENTRIES: dict[str, Callable[[World], object]] = {
     "LoopSteps.take_from_queue": wake,
     "LoopSteps.take_from_queue, refused": refused(lambda w: w.loop.take_from_queue(5, 5)),
     "LoopSteps, refused": refused(lambda w: LoopSteps(w.tree)),
+    "Journal": lambda _: Journal(5),
+    "Journal, refused": refused(lambda _: Journal("")),
+    "Journal, without room": no_room,
+    "Journal, noted and read": read_journal,
+    "Journal.note, refused": refused(lambda _: Journal(1).note("", 1, 2, 3, 4)),
+    "Journal.since, refused": refused(lambda _: Journal(1).since("")),
+    "Journal of a loop": with_a_journal(step, open_and_close, close_out_of_order),
+    "Journal of a loop, steps within a step": with_a_journal(steps_within_a_step),
+    "Journal of a loop, wakes and exits": with_a_journal(wake, spawn_and_exit),
+    "TaskSteps.note_span": lambda w: w.task.note_span(w.opened, w.now + 5),
+    "TaskSteps.note_span, refused": refused(lambda w: w.task.note_span(5, w.now)),
     "HistogramBuilder": lambda _: HistogramBuilder(),
     "HistogramBuilder.add": lambda w: w.histogram.add(1 << 40),
     "HistogramBuilder.add, refused": refused(lambda w: w.histogram.add("")),

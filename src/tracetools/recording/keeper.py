@@ -1,0 +1,289 @@
+"""Keeps what led to slow spans: a flight recorder, as Go has one.
+
+The journal has the last events of all loops. When a span was slow, this makes a timeline of the
+time around it, in a thread of ours, and gives it away. The journal is read a little later, so that
+it has what came after the span as well.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tracetools.core.interruptions import is_interruption
+from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal, records_of
+from tracetools.guest.threads import HiddenThread
+from tracetools.recording import forks
+from tracetools.timelines.timeline import SpanTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tracetools.core.journal import Record
+    from tracetools.core.stacks import Frame
+    from tracetools.recording.recorder import Recorder
+    from tracetools.timelines.timeline import Timeline
+
+__all__ = ["Keeper", "Kept", "Slow", "slow"]
+
+_LONGEST: Final = 10 * 86_400
+"""Seconds: ten days."""
+
+_INTERVAL: Final = 0.1
+"""Seconds between two looks for slow spans."""
+
+_AT_ONCE: Final = 10
+"""So many are kept at one look, the slowest ones."""
+
+_MOST_PENDING: Final = 1000
+_MOST_NAMES: Final = 1000
+
+
+class Slow(float):
+    """Which spans are slow, and how many of them are kept: what `slow` returns.
+
+    As a number, it is the seconds from which on a span is slow.
+
+    Attributes:
+        most: how many spans of each name are kept at most: the slowest ones.
+        before: seconds before the span that are kept with it.
+        after: seconds after it.
+        apart: seconds between the ends of two spans of one name that are kept, at least.
+        memory: bytes that the last events take.
+    """
+
+    most: int = 10
+    before: float = 0.1
+    after: float = 0.1
+    apart: float = 0.0
+    memory: int = 32 << 20
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _slow_of, (float(self), vars(self))
+
+    def __repr__(self) -> str:
+        options = "".join(f", {name}={value!r}" for name, value in sorted(vars(self).items()))
+        return f"slow({float(self):g}{options})"
+
+
+def slow(  # noqa: PLR0913  # options, each with a default
+    seconds: float = 0.0,
+    *,
+    most: int = 10,
+    before: float = 0.1,
+    after: float = 0.1,
+    apart: float = 0.0,
+    memory: int = 32 << 20,
+) -> Slow:
+    """Say which spans are kept: ``record("stack", keep=slow(0.5))``.
+
+    Args:
+        seconds: spans that last longer are slow. With 0, the slowest of each name are kept.
+        most: how many spans of each name are kept at most: the slowest ones.
+        before: seconds before the span that are kept with it.
+        after: seconds after it.
+        apart: seconds between the ends of two spans of one name that are kept, at least.
+        memory: bytes that the last events of the program take: 32 for each step, wait and span. A
+            span that lasted longer than they reach back is cut.
+
+    Raises:
+        TypeError, ValueError: a number is of another type, or out of bounds.
+    """
+    times = {"seconds": seconds, "before": before, "after": after, "apart": apart}
+    for name, value in times.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} is a number of seconds, not {value!r}")
+        if not 0 <= value <= _LONGEST:
+            raise ValueError(f"{name} is a number of seconds from 0 to {_LONGEST:,}, not {value!r}")
+    for name, number, least in (("most", most, 1), ("memory", memory, RECORD_BYTES)):
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"{name} is a whole number, not {number!r}")
+        if number < least:
+            raise ValueError(f"{name} is at least {least}, not {number!r}")
+    options = {"most": most, "before": before, "after": after, "apart": apart, "memory": memory}
+    return _slow_of(seconds, options)
+
+
+def _slow_of(seconds: float, options: Mapping[str, object]) -> Slow:
+    made = Slow(seconds)
+    vars(made).update(options)
+    return made
+
+
+class Kept(NamedTuple):
+    """A slow span that is kept.
+
+    Attributes:
+        name: the name of the span.
+        latency: how long it lasted, in nanoseconds.
+        timeline: what all tasks of its loop did, with the span as its subject.
+    """
+
+    name: str
+    latency: int
+    timeline: Timeline
+
+
+class Keeper(forks.Follower):
+    """Looks for slow spans while loops run.
+
+    Args:
+        recorder: what is recorded. It gets a journal.
+        how: which spans are slow, and how many are kept.
+        keep: called with each span that is kept, in a thread of ours or at the end of a loop.
+            It returns what takes it back, for a slower span of the same name takes its place.
+
+    Attributes:
+        skipped: how many slow spans were not kept, for there were too many at once.
+    """
+
+    def __init__(
+        self, recorder: Recorder, how: Slow, keep: Callable[[Kept], Callable[[], object]]
+    ) -> None:
+        self._recorder = recorder
+        self._how = how
+        self._keep = keep
+        self._journal = recorder.journal = Journal(max(how.memory // RECORD_BYTES, 1))
+        recorder.slow_after = round(how * 1e9)
+        self._seen = 0
+        self._until = -(1 << 62)
+        self._pending: list[Record] = []
+        self._kept: dict[Frame, list[tuple[int, Callable[[], object]]]] = {}
+        self._last: dict[Frame, int] = {}
+        self.skipped = 0
+        self._lock = threading.Lock()
+        self._new_event = threading.Event
+        self._running: tuple[threading.Thread, threading.Event] | None = None
+
+    # -- the thread ------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Look from now on, unless that is done already."""
+        if self._running is None:
+            over = self._new_event()
+            thread = HiddenThread(target=self._go_on, args=(over,), name="tracetools keeper")
+            try:
+                thread.start()
+            except RuntimeError as error:
+                messages = self._recorder.messages
+                messages.warning("slow spans are kept at the end only: %s", error)
+            else:
+                self._running = thread, over
+
+    def pause(self) -> threading.Thread | None:
+        """Let the thread end, and return it if it can be waited for."""
+        running, self._running = self._running, None
+        if running is None:
+            return None
+        thread, over = running
+        over.set()
+        return None if thread.ident == threading.get_ident() else thread
+
+    def end(self) -> None:
+        """Look a last time, also for what has just ended. Never raises."""
+        thread = self.pause()
+        if thread is not None:
+            thread.join()
+        self.look(is_last=True)
+
+    def _go_on(self, over: threading.Event) -> None:
+        while not over.wait(_INTERVAL):
+            self.look()
+
+    # -- what is kept ----------------------------------------------------------------------------
+
+    def dump(self, seconds: float) -> list[Timeline]:
+        """Return what the last events are, a timeline for each loop that runs."""
+        found = []
+        paths = self._recorder.paths()
+        for loop in self._recorder.loops:
+            end = self._recorder.clock_of_loop(loop)()
+            begin = end - round(seconds * 1e9)
+            number = loop.number % MOST_LOOPS
+            found.append(self._recorder.replay(self._journal, paths, number, begin, end))
+        return found
+
+    def look(self, *, is_last: bool = False) -> None:
+        """Keep what was slow, as far as what came after it is known. Never raises.
+
+        Args:
+            is_last: nothing more is going to be known.
+        """
+        try:
+            with self._lock:
+                self._find()
+                self._keep_some(is_last=is_last)
+        except Exception as error:  # the program under observation comes first
+            if is_interruption(error):
+                raise
+            self._pending.clear()
+            self._recorder.messages.error("a slow span could not be kept: %s", error, exc_info=True)
+
+    def _find(self) -> None:
+        if self._journal.slow == self._seen:
+            return
+        self._seen = self._journal.slow
+        found = [
+            each
+            for each in records_of(self._journal.since(self._until))
+            if each.kind == SLOW and each.end > self._until
+        ]
+        self._until = max((each.end for each in found), default=self._until)
+        self._pending += found
+        if len(self._pending) > _MOST_PENDING:
+            self._pending.sort(key=_latency)
+            self.skipped += len(self._pending) - _MOST_PENDING
+            del self._pending[:-_MOST_PENDING]
+
+    def _keep_some(self, *, is_last: bool) -> None:
+        after = round(self._how.after * 1e9)
+        complete = [
+            each for each in self._pending if is_last or self._now(each) >= each.end + after
+        ]
+        if not complete:
+            return
+        self._pending = [each for each in self._pending if each not in complete]
+        complete.sort(key=_latency, reverse=True)
+        paths = self._recorder.paths()
+        left = _AT_ONCE
+        for each in complete:
+            frame = paths.frame(each.stack)
+            if frame is None or not self._is_wanted(frame, each):
+                continue
+            if not left:
+                self.skipped += 1
+                continue
+            left -= 1
+            subject = SpanTime(each.task, each.begin, each.end, paths.of(each.stack))
+            begin = each.begin - round(self._how.before * 1e9)
+            end = min(each.end + after, max(self._now(each), each.end))
+            timeline = self._recorder.replay(self._journal, paths, each.loop, begin, end, subject)
+            self._take(frame, Kept(frame.name, _latency(each), timeline), each.end)
+
+    def _now(self, record: Record) -> int:
+        return self._recorder.clock_of_number(record.loop)()
+
+    def _is_wanted(self, frame: Frame, record: Record) -> bool:
+        """Whether a span is slower than one of the same name that is kept, or there is room."""
+        known = self._kept.get(frame)
+        if known is None:
+            return len(self._kept) < _MOST_NAMES
+        if abs(record.end - self._last[frame]) < self._how.apart * 1e9:
+            self.skipped += 1
+            return False
+        return len(known) < self._how.most or _latency(record) > known[0][0]
+
+    def _take(self, frame: Frame, kept: Kept, end: int) -> None:
+        known = self._kept.setdefault(frame, [])
+        known.append((kept.latency, self._keep(kept)))
+        self._last[frame] = end
+        known.sort(key=lambda each: each[0])
+        if len(known) > self._how.most:
+            _, take_back = known.pop(0)
+            take_back()
+        if len(known) == self._how.most:
+            self._recorder.raise_slow_after(frame, known[0][0])
+
+
+def _latency(record: Record) -> int:
+    return record.end - record.begin

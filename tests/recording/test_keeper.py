@@ -1,0 +1,241 @@
+"""Slow spans are kept: the slowest of each name, with what came before and after."""
+
+import pickle
+import threading
+
+import pytest
+
+from tracetools.core.journal import RECORD_BYTES
+from tracetools.core.stacks import ROOT, Frame
+from tracetools.recording.keeper import Keeper, Slow, slow
+from tracetools.testing import ScriptedLoop
+from tracetools.timelines.timeline import SpanTime, Step
+
+MS = 1_000_000
+
+
+class Kept:
+    """A loop whose slow spans are kept in a list, under a fake clock."""
+
+    def __init__(self, how):
+        self.script = ScriptedLoop(scheduled=True)
+        self.recorder = self.script.recorder
+        self.kept = []
+        self.keeper = Keeper(self.recorder, how, self._keep)
+        loop = self.script.loop
+        loop.journal, loop.slow_after = self.recorder.journal, self.recorder.slow_after
+        self.task = self.script.spawn("task")
+
+    def _keep(self, kept):
+        self.kept.append(kept)
+        return lambda: self.kept.remove(kept)
+
+    def span(self, ns, name="span"):
+        """Let a span take so long, in a step of its own."""
+        self.script.begin_step(self.task)
+        span = self.script.open(name)
+        self.script.tick(ns)
+        self.script.close(span)
+        self.script.end_step()
+
+    def latencies(self):
+        return sorted((kept.name, kept.latency // MS) for kept in self.kept)
+
+
+@pytest.fixture
+def made():
+    found = []
+
+    def make(how):
+        found.append(Kept(how))
+        return found[-1]
+
+    yield make
+    for each in found:
+        each.script.finish()
+
+
+def test_a_span_that_lasts_longer_is_kept_as_soon_as_what_came_after_is_known(made):
+    world = made(slow(0.005, before=0.002, after=0.01))
+    world.span(5 * MS)
+    world.span(6 * MS)
+    world.keeper.look()
+    assert world.kept == []
+    world.script.tick(9 * MS)
+    world.keeper.look()
+    assert world.kept == []
+    world.script.tick(1 * MS)
+    world.keeper.look()
+    [kept] = world.kept
+    start, number = world.script.loop.begin, world.script.tasks[0].number
+    subject = SpanTime(
+        number, start + 5 * MS, start + 11 * MS, (ROOT, Frame("task"), Frame("span"))
+    )
+    assert (kept.name, kept.latency, kept.timeline.subject) == ("span", 6 * MS, subject)
+    assert (kept.timeline.begin, kept.timeline.end) == (start + 3 * MS, start + 21 * MS)
+    assert kept.timeline.steps == (
+        Step(number, start, start + 5 * MS),
+        Step(number, start + 5 * MS, start + 11 * MS),
+    )
+    assert not kept.timeline.is_cut
+    world.keeper.look()
+    assert len(world.kept) == 1
+
+
+def test_at_the_end_nothing_is_waited_for(made):
+    world = made(slow(0.005, after=10))
+    world.span(6 * MS)
+    world.keeper.end()
+    [kept] = world.kept
+    assert kept.timeline.end == world.script.clock()
+
+
+def test_only_the_slowest_of_each_name_are_kept(made):
+    world = made(slow(0, most=2, after=0))
+    for ns in (3, 5, 4, 1, 6):
+        world.span(ns * MS)
+        world.span(ns * MS, "other")
+        world.keeper.look()
+    assert world.latencies() == [("other", 5), ("other", 6), ("span", 5), ("span", 6)]
+    slow_before = world.recorder.journal.slow
+    world.span(5 * MS)  # no slower than those that are kept: it is not even a candidate
+    assert world.recorder.journal.slow == slow_before
+
+
+def test_a_stack_that_is_new_has_the_name_of_a_known_one(made):
+    world = made(slow(0, most=1, after=0))
+    world.span(5 * MS)
+    world.keeper.look()
+    world.script.begin_step(world.task)
+    outer, inner = world.script.open("outer"), world.script.open("span")
+    world.script.tick(4 * MS)
+    world.script.close(inner)
+    world.script.close(outer)
+    world.script.end_step()
+    world.keeper.look()
+    assert world.latencies() == [("outer", 4), ("span", 5)]
+
+
+def test_spans_of_one_name_are_kept_some_time_apart(made):
+    world = made(slow(0.001, apart=0.01, after=0))
+    for _ in range(5):
+        world.span(4 * MS)
+        world.keeper.look()
+    assert len(world.kept) == 2  # at 4 and 16 ms
+    assert world.keeper.skipped == 3
+
+
+def test_a_thousand_triggers_at_once_are_bounded(made):
+    world = made(slow(0.001, after=0, most=50))
+    for _ in range(2500):
+        world.span(2 * MS)
+    world.span(3 * MS)
+    world.keeper.look()
+    assert len(world.kept) == 10
+    assert world.latencies()[-1] == ("span", 3)
+    assert world.keeper.skipped == 2501 - 10
+
+
+def test_a_million_names_are_bounded(made, monkeypatch):
+    monkeypatch.setattr("tracetools.recording.keeper._MOST_NAMES", 3)
+    world = made(slow(0.001, after=0))
+    for number in range(8):
+        world.span(2 * MS, f"name {number}")
+        world.keeper.look()
+    assert len(world.kept) == 3
+
+
+def test_a_ring_that_is_smaller_than_the_span_is_said(made):
+    world = made(slow(0.001, after=0, memory=4 * RECORD_BYTES))
+    world.script.begin_step(world.task)
+    span = world.script.open("span")
+    for _ in range(20):
+        world.script.tick(MS)
+        world.script.end_step()
+        world.script.begin_step(world.task)
+    world.script.close(span)
+    world.keeper.look()
+    [kept] = world.kept
+    assert kept.timeline.is_cut
+    assert kept.timeline.subject.begin == world.script.loop.begin
+
+
+def test_what_cannot_be_kept_is_logged_and_the_rest_goes_on(made, caplog):
+    world = made(slow(0.001, after=0))
+    keep, world.keeper._keep = world.keeper._keep, None
+    world.span(2 * MS)
+    world.keeper.look()
+    assert "a slow span could not be kept" in caplog.text
+    world.keeper._keep = keep
+    world.span(2 * MS, "other")
+    world.keeper.look()
+    assert world.latencies() == [("other", 2)]
+
+
+def test_a_dump_has_what_came_last(made):
+    world = made(slow(1))
+    for _ in range(3):
+        world.span(2 * MS)
+    [timeline] = world.keeper.dump(0.003)
+    now = world.script.clock()
+    assert (timeline.begin, timeline.end, timeline.subject) == (now - 3 * MS, now, None)
+    assert len(timeline.steps) == 2
+
+
+def test_it_looks_in_a_thread_of_its_own_that_ends(made, monkeypatch):
+    monkeypatch.setattr("tracetools.recording.keeper._INTERVAL", 0.001)
+    world = made(slow(0.001, after=0))
+    looked = threading.Event()
+    monkeypatch.setattr(world.keeper, "_keep", lambda kept: looked.set)
+    kept = world.keeper._keep
+    monkeypatch.setattr(world.keeper, "_keep", lambda each: (looked.set(), kept(each))[1])
+    world.keeper.start()
+    world.keeper.start()
+    world.span(2 * MS)
+    assert looked.wait(30)
+    world.keeper.end()
+    assert world.keeper.pause() is None
+
+
+def test_without_a_thread_slow_spans_are_kept_at_the_end(made, monkeypatch, caplog):
+    def start(self):
+        raise RuntimeError("no more threads")
+
+    monkeypatch.setattr("tracetools.recording.keeper.HiddenThread.start", start)
+    world = made(slow(0.001, after=0))
+    world.keeper.start()
+    assert "kept at the end only" in caplog.text
+    world.span(2 * MS)
+    world.keeper.end()
+    assert world.latencies() == [("span", 2)]
+
+
+# ---------------------------------------------------------------------------------------- slow
+
+
+def test_slow_is_a_number_of_seconds_that_knows_more():
+    how = slow(0.5, most=3)
+    assert how == 0.5
+    assert (how.most, how.before, how.after, how.apart, how.memory) == (3, 0.1, 0.1, 0, 32 << 20)
+    copy = pickle.loads(pickle.dumps(how))
+    assert (copy, vars(copy)) == (how, vars(how))
+    assert repr(how).startswith("slow(0.5, after=0.1, apart=0.0, ")
+    assert Slow(2.0).most == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"seconds": -1}, ValueError),
+        ({"seconds": float("nan")}, ValueError),
+        ({"seconds": "1"}, TypeError),
+        ({"before": True}, TypeError),
+        ({"after": 1e9}, ValueError),
+        ({"most": 0}, ValueError),
+        ({"most": 1.0}, TypeError),
+        ({"memory": 31}, ValueError),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        slow(**options)

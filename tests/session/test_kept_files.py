@@ -1,0 +1,72 @@
+"""The files of slow spans, in a folder beside the stack file."""
+
+import json
+
+import pytest
+
+from tracetools.core.errors import StackFileError
+from tracetools.core.stacks import ROOT, Frame
+from tracetools.guest.messages import to_log
+from tracetools.recording.keeper import Kept
+from tracetools.session.kept_files import KeptFiles
+from tracetools.timelines.timeline import Life, SpanTime, Timeline
+
+PATH = (ROOT, Frame("main"))
+SPAN = SpanTime(1, 10, 30_000_000, (*PATH, Frame("span")))
+TIMELINE = Timeline(0, 40_000_000, {1: Life(1, PATH, None, 0, None)}, spans=(SPAN,), subject=SPAN)
+
+
+def kept(name="GET /report/{year}", latency=1_234_567_890):
+    return Kept(name, latency, TIMELINE)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return KeptFiles(lambda: tmp_path / "api.folded", to_log)
+
+
+def test_each_has_a_file_named_by_the_span_and_its_latency(files, tmp_path):
+    take_back = files.keep(kept())
+    files.keep(kept("…"))
+    names = ["GET-report-year-1234ms-1.trace.json", "span-1234ms-2.trace.json"]
+    assert [path.name for path in files.paths] == names
+    assert sorted(path.name for path in (tmp_path / "api.slow").iterdir()) == names
+    assert "traceEvents" in json.loads(files.paths[0].read_bytes())
+    take_back()
+    take_back()
+    assert [path.name for path in files.paths] == names[1:]
+    assert [path.name for path in (tmp_path / "api.slow").iterdir()] == names[1:]
+
+
+def test_files_of_an_earlier_recording_stay(files, tmp_path):
+    files.keep(kept())
+    KeptFiles(lambda: tmp_path / "api.folded", to_log).keep(kept())
+    assert len(list((tmp_path / "api.slow").iterdir())) == 2
+
+
+def test_long_names_are_cut(files):
+    files.keep(kept("x" * 1000))
+    assert files.paths[0].exists()
+
+
+def test_without_a_stack_file_there_is_none():
+    files = KeptFiles(lambda: None, to_log)
+    files.keep(kept())()
+    assert files.paths == ()
+    with pytest.raises(StackFileError, match="no stack file"):
+        files.dump([TIMELINE])
+
+
+def test_a_file_that_cannot_be_written_is_logged_once(tmp_path, caplog):
+    (tmp_path / "api.slow").touch()
+    files = KeptFiles(lambda: tmp_path / "api.folded", to_log)
+    for _ in range(3):
+        files.keep(kept())()
+    assert caplog.text.count("a slow span could not be kept: cannot make the folder") == 1
+    with pytest.raises(StackFileError, match="cannot make the folder"):
+        files.dump([TIMELINE])
+
+
+def test_a_dump_is_a_file_for_each_loop(files):
+    assert files.dump([TIMELINE, TIMELINE]) == list(files.paths)
+    assert [path.name for path in files.paths] == ["dump-1.trace.json", "dump-2.trace.json"]

@@ -1,0 +1,334 @@
+"""What each task of a timeline did when: one state after the other, without gaps or overlaps."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
+
+from tracetools.timelines.timeline import Wake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tracetools.core.stacks import StackPath
+    from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Work
+
+    _Event = TypeVar("_Event", Step, Wake, Wait, SpanTime, Work)
+
+__all__ = ["Interval", "State", "States"]
+
+State: TypeAlias = Literal["unborn", "busy", "scheduled", "waiting", "over", "unknown"]
+"""What a task does: it is not spawned yet; it steps; it could step; it waits; it has exited. Or
+nothing is known of it: the timeline has no such task, or is of another time."""
+
+_ENDLESS: Final = 1 << 200
+"""A moment after all others."""
+
+
+class Interval(NamedTuple):
+    """What one task did in a stretch of time.
+
+    Attributes:
+        state: what.
+        begin: from when.
+        end: until when; later than `begin`.
+        path: of its innermost open span, else its own; while it waits, that of what it awaits, if
+            that is known.
+        wake: what ended its wait; ``None`` if that is not known, or if the wait lasted longer.
+        is_named: whether it waits and `path` is what it awaits.
+    """
+
+    state: State
+    begin: int
+    end: int
+    path: StackPath
+    wake: Wake | None = None
+    is_named: bool = False
+
+
+class States:
+    """What each task of a timeline did when.
+
+    A task is *scheduled* from when it is woken until it steps. If no wake is known before a step,
+    the task waits until then. A task that steps while another one does interrupts it: the other
+    waits for it meanwhile.
+
+    The clock of a timeline may have gone backwards, and any of its tasks and events may be missing.
+    The states of a task tile any stretch of time all the same.
+
+    Attributes:
+        timeline: the timeline.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.timeline = timeline
+        spans = timeline.spans
+        if timeline.subject is not None and timeline.subject not in spans:
+            spans += (timeline.subject,)
+        self._steps = _by_task(timeline.steps)
+        self._wakes = _by_task(timeline.wakes)
+        self._waits = _by_task(timeline.waits)
+        self._spans = _by_task(spans)
+        self._works = _by_task(timeline.works)
+        self._interruptions = _interruptions(timeline.steps)
+        self._tasks: dict[int, _Task] = {}
+        self._children: dict[int, list[Life]] | None = None
+
+    @property
+    def tasks(self) -> list[int]:
+        """The numbers of all tasks, in order."""
+        return sorted({*self.timeline.lives, *self._steps, *self._wakes})
+
+    def intervals(self, task: int, begin: int, end: int) -> list[Interval]:
+        """Return what a task did from one moment to another; nothing if `end` is not later."""
+        return self._task(task).intervals(begin, end)
+
+    def path_at(self, task: int, moment: int) -> StackPath:
+        """Return the path of a task's innermost open span, else its own."""
+        return self._task(task).spans.at(moment)
+
+    def steps_after(self, task: int, moment: int) -> bool:
+        """Whether a task begins a step after a moment."""
+        return any(step.begin > moment for step in self._steps.get(task, ())[-1:])
+
+    def thread_work(self, task: int, begin: int, end: int) -> list[tuple[int, int, StackPath]]:
+        """Return begin, end and path of what threads did for a task; `path` is empty between."""
+        return self._task(task).works.between(begin, end)
+
+    def children(self, task: int) -> list[Life]:
+        """Return the tasks that a task has spawned."""
+        if self._children is None:
+            self._children = {}
+            for life in self.timeline.lives.values():
+                if life.spawner is not None:
+                    self._children.setdefault(life.spawner, []).append(life)
+        return self._children.get(task, [])
+
+    def _task(self, number: int) -> _Task:
+        found = self._tasks.get(number)
+        if found is None:
+            found = self._tasks[number] = self._look_up(number)
+        return found
+
+    def _look_up(self, number: int) -> _Task:
+        life = self.timeline.lives.get(number)
+        inner = self._interruptions
+        steps = [
+            (step, inner.get(step, ()))
+            for step in sorted(self._steps.get(number, ()), key=attrgetter("begin", "end"))
+            if step.begin <= step.end
+        ]
+        return _Task(
+            _tiles(self.timeline, life, steps, self._wakes.get(number, ())),
+            self._waits.get(number, ()),
+            _Paths(self._spans.get(number, ()), life.path if life else ()),
+            _Paths(self._works.get(number, ()), ()),
+        )
+
+
+class _Tile(NamedTuple):
+    """A state until a moment; it begins where the tile before it ends."""
+
+    end: int
+    state: State
+    wake: Wake | None = None
+
+
+class _Task:
+    """What one task did: tiles from before all moments to after all, and paths of its spans."""
+
+    def __init__(
+        self, tiles: list[_Tile], waits: Sequence[Wait], spans: _Paths, works: _Paths
+    ) -> None:
+        self._tiles = tiles
+        self._ends = [tile.end for tile in tiles]
+        self._waits = sorted(waits, key=attrgetter("end"))
+        self._wait_ends = [wait.end for wait in self._waits]
+        self.spans = spans
+        self.works = works
+
+    def intervals(self, begin: int, end: int) -> list[Interval]:
+        found: list[Interval] = []
+        index = bisect_right(self._ends, begin)
+        while begin < end:
+            tile = self._tiles[index]
+            until = min(tile.end, end)
+            if tile.state == "busy":
+                parts = self.spans.between(begin, until)
+                found += [Interval("busy", *part) for part in parts]
+            else:
+                first = self._tiles[index - 1].end if index else -_ENDLESS
+                found.append(self._rest(tile, first, begin, until))
+            begin = until
+            index += 1
+        return found
+
+    def _rest(self, tile: _Tile, first: int, begin: int, until: int) -> Interval:
+        """Return the part of a tile in which the task does not step. It began at `first`."""
+        if tile.state != "waiting":
+            return Interval(tile.state, begin, until, self.spans.at(first))
+        index = bisect_right(self._wait_ends, first)
+        is_named = index < len(self._waits) and self._waits[index].begin < tile.end
+        path = self._waits[index].path if is_named else self.spans.at(first)
+        wake = tile.wake if until == tile.end else None
+        return Interval("waiting", begin, until, path, wake, is_named)
+
+
+def _by_task(events: Iterable[_Event]) -> dict[int, list[_Event]]:
+    found: defaultdict[int, list[_Event]] = defaultdict(list)
+    for event in events:
+        if event.task is not None:
+            found[event.task].append(event)
+    return dict(found)
+
+
+def _interruptions(steps: Sequence[Step]) -> dict[Step, list[Step]]:
+    """Return the steps of other tasks that lie directly within a step, in order."""
+    found: dict[Step, list[Step]] = {}
+    ended: list[Step] = []
+    for step in sorted(steps, key=attrgetter("end")):
+        inner = []
+        while ended and ended[-1].begin >= step.begin:
+            inner.append(ended.pop())
+        others = [each for each in inner[::-1] if each.task != step.task and each.begin < each.end]
+        if others:
+            found[step] = others
+        ended.append(step)
+    return found
+
+
+# ------------------------------------------------------------------------------- from step to step
+
+
+class _Tiler:
+    """Makes the tiles of one task, from the first to the last."""
+
+    def __init__(self, before: State, start: int, wakes: Sequence[Wake]) -> None:
+        self.tiles = [_Tile(start, before)]
+        self.at = start
+        self._wakes = sorted(wakes, key=attrgetter("moment"))
+        self._next = 0
+
+    def add(self, end: int, state: State, wake: Wake | None = None) -> None:
+        if end > self.at:
+            self.tiles.append(_Tile(end, state, wake))
+            self.at = end
+
+    def rest(self, end: int) -> None:
+        """Let the task wait until it is woken, and be scheduled until `end`."""
+        wake = self._wake_until(end)
+        if wake is None:
+            self.add(end, "waiting")
+        else:
+            self.add(wake.moment, "waiting", wake)
+            self.add(end, "scheduled")
+
+    def _wake_until(self, end: int) -> Wake | None:
+        """Return the first wake for a step that begins at `end`.
+
+        A task that wakes itself does so while it steps. So if two have the moment at which a step
+        begins, as with a clock that stands still, the second one is for the next step.
+        """
+        if self._next == len(self._wakes) or self._wakes[self._next].moment > end:
+            return None
+        found = self._wakes[self._next]
+        self._next += 1
+        while self._next < len(self._wakes) and self._wakes[self._next].moment < end:
+            self._next += 1
+        return found
+
+    def step(self, step: Step, interruptions: Sequence[Step]) -> None:
+        for inner in interruptions:
+            self.add(inner.begin, "busy")
+            self.add(inner.end, "waiting", Wake(step.task, inner.end, "task", inner.task))
+        self.add(step.end, "busy")
+
+
+def _tiles(
+    timeline: Timeline,
+    life: Life | None,
+    steps: Sequence[tuple[Step, Sequence[Step]]],
+    wakes: Sequence[Wake],
+) -> list[_Tile]:
+    """Return the tiles of a task, from its steps in order and from its wakes."""
+    first = [steps[0][0].begin] if steps else []
+    last = [max(step.end for step, _ in steps)] if steps else []
+    if life is None:
+        tiler = _Tiler("unknown", min(first, default=timeline.begin), wakes)
+        known = end = max(last, default=timeline.begin)
+    else:
+        tiler = _Tiler("unborn", min(life.born, *first) if first else life.born, wakes)
+        end = _ENDLESS if life.end is None else max(life.end, *last, tiler.at)
+        tiler.add(min(timeline.begin, end, *first), "unknown")
+        known = min(end, max(timeline.end, *last, tiler.at))
+    for step, inner in steps:
+        tiler.rest(step.begin)
+        tiler.step(step, inner)
+    tiler.rest(known)
+    tiler.add(end, "unknown")
+    tiler.add(_ENDLESS, "over" if life else "unknown")
+    return tiler.tiles
+
+
+# ------------------------------------------------------------------------------------ what is open
+
+
+class _Paths:
+    """Which path is current when: that of the span that was entered last and is open."""
+
+    def __init__(self, spans: Sequence[SpanTime | Work], base: StackPath) -> None:
+        self._begins = [-_ENDLESS]
+        self._paths = [base]
+        is_open: set[int] = set()
+        entered: list[int] = []
+        for moment, enters, number in _entries_and_exits(spans):
+            if enters:
+                is_open.add(number)
+                entered.append(number)
+            else:
+                is_open.discard(number)
+                while entered and entered[-1] not in is_open:
+                    entered.pop()
+            self._go_on(moment, spans[entered[-1]].path if entered else base)
+
+    def _go_on(self, moment: int, path: StackPath) -> None:
+        if moment == self._begins[-1]:
+            self._paths[-1] = path
+        else:
+            self._begins.append(moment)
+            self._paths.append(path)
+
+    def at(self, moment: int) -> StackPath:
+        return self._paths[bisect_right(self._begins, moment) - 1]
+
+    def between(self, begin: int, end: int) -> list[tuple[int, int, StackPath]]:
+        """Return begin, end and path of each stretch, in order."""
+        found: list[tuple[int, int, StackPath]] = []
+        index = bisect_right(self._begins, begin)
+        while begin < end:
+            path = self._paths[index - 1]
+            until = min(self._begins[index], end) if index < len(self._begins) else end
+            if found and found[-1][2] == path:
+                found[-1] = (found[-1][0], until, path)
+            else:
+                found.append((begin, until, path))
+            begin = until
+            index += 1
+        return found
+
+
+def _entries_and_exits(spans: Sequence[SpanTime | Work]) -> list[tuple[int, bool, int]]:
+    """Return moment, whether it is an entry, and the index of the span, in order.
+
+    Of spans that begin at once, the one with the shorter path is the outer one; if these are as
+    long, the one that ends later.
+    """
+    events = []
+    for number, span in enumerate(spans):
+        end = _ENDLESS if span.end is None else span.end
+        if span.begin < end:
+            events.append((span.begin, True, len(span.path), -end, -number))
+            events.append((end, False, 0, 0, -number))
+    return [(moment, enters, -number) for moment, enters, _, _, number in sorted(events)]

@@ -1,0 +1,305 @@
+"""Timelines that are made step by step, and what their tasks did as it was seen meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+from hypothesis import strategies as st
+
+from tracetools.core.stacks import ROOT, Frame, StackPath
+from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
+
+
+def path(names: str) -> StackPath:
+    """Return the path of some frames below the root, such as ``main/load``."""
+    return (ROOT, *map(Frame, names.split("/")))
+
+
+def names(path: StackPath) -> str:
+    """Return the frames below the root, such as ``main/load``."""
+    return "/".join(frame.name for frame in path[path[:1] == (ROOT,) :])
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A wait as the model sees it; `wake` comes when it ends.
+
+    The path is that at its first moment that is not over at once, if what is awaited has no name.
+    """
+
+    path: StackPath | None = None
+    is_named: bool = False
+    wake: Wake | None = None
+
+
+class Seen(NamedTuple):
+    """What a task does in one nanosecond."""
+
+    state: str
+    path: StackPath
+    waiting: Waiting | None = None
+
+
+@dataclass(eq=False)
+class Task:
+    number: int
+    path: StackPath
+    spawner: int | None
+    born: int
+    end: int | None = None
+    spans: list[list] = field(default_factory=list)  # each: path, begin, whether it is open
+    began: int | None = None
+    ready: bool = False
+    scheduled_in: StackPath | None = None
+    waiting: Waiting | None = None
+    parked: int = 0
+    interrupted: Waiting | None = None
+    seen: list[Seen] = field(default_factory=list)
+
+    @property
+    def current(self) -> StackPath:
+        return self.spans[-1][0] if self.spans else self.path
+
+
+class Script:
+    """A loop of tasks that do what they are told."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.tasks: list[Task] = []
+        self.stepping: list[Task] = []
+        self.steps: list[Step] = []
+        self.wakes: list[Wake] = []
+        self.waits: list[Wait] = []
+        self.opened: list[tuple[Task, list]] = []
+        self.spans: list[SpanTime] = []
+        self.works: list[Work] = []
+
+    # ------------------------------------------------------------------------------ what can happen
+
+    def tick(self, nanoseconds: int) -> None:
+        for task in self.tasks:
+            task.seen += [self._see(task)] * nanoseconds if nanoseconds else []
+        self.now += nanoseconds
+
+    def spawn(self, name: str, *, wake: bool = True) -> int:
+        """Spawn a task from the one that steps, or from outside; it is ready at once, if `wake`."""
+        spawner = self.stepping[-1] if self.stepping else None
+        above = spawner.current if spawner else (ROOT,)
+        number = len(self.tasks)
+        task = Task(
+            number, (*above, Frame(name)), spawner and spawner.number, self.now, parked=self.now
+        )
+        task.seen = [Seen("unborn", task.path)] * self.now
+        task.waiting = Waiting()
+        self.tasks.append(task)
+        if wake:
+            self.wake(number, "loop")
+        return number
+
+    def wake(self, number: int, by: str | None = None) -> None:
+        """Let the task that steps wake another one, or itself; or let something else, as told."""
+        task, waker = self.tasks[number], self.stepping[-1] if self.stepping else None
+        if by is None:
+            by = "task" if waker else "timer"
+        if by == "task":
+            wake = Wake(number, self.now, "task", waker.number, waker.current)
+        else:
+            wake = Wake(number, self.now, by)
+        self.wakes.append(wake)
+        task.ready, task.scheduled_in = True, None
+        if task.waiting:
+            task.waiting.wake = wake
+            if task.waiting.is_named:
+                self.waits.append(Wait(number, task.parked, self.now, task.waiting.path))
+            task.waiting = None
+
+    def begin(self, number: int) -> None:
+        """Begin a step, within the one that goes on if there is one."""
+        task = self.tasks[number]
+        if self.stepping:
+            outer = self.stepping[-1]
+            outer.interrupted = Waiting()
+        if task.waiting and task.waiting.is_named:
+            self.waits.append(Wait(number, task.parked, self.now, task.waiting.path))
+        task.began, task.waiting, task.ready = self.now, None, False
+        self.stepping.append(task)
+
+    def end(self, awaits: str = "") -> None:
+        """End the step; the task awaits something then, which has a name or not."""
+        task = self.stepping.pop()
+        self.steps.append(Step(task.number, task.began, self.now))
+        task.began, task.parked = None, self.now
+        if task.ready:
+            task.scheduled_in = None
+        elif awaits:
+            task.waiting = Waiting((*task.current, Frame(awaits)), is_named=True)
+        else:
+            task.waiting = Waiting()
+        if self.stepping:
+            outer = self.stepping[-1]
+            outer.interrupted.wake = Wake(outer.number, self.now, "task", task.number)
+            outer.interrupted = None
+
+    def step(self, number: int, nanoseconds: int, awaits: str = "") -> None:
+        """Let a task step for a while."""
+        self.begin(number)
+        self.tick(nanoseconds)
+        self.end(awaits)
+
+    def exit(self) -> None:
+        """Let the task that steps exit; its spans are left."""
+        task = self.stepping[-1]
+        for index, (owner, _) in enumerate(self.opened):
+            if owner is task:
+                self.close(index)
+        self.end()
+        task.end, task.waiting, task.ready = self.now, None, False
+
+    def open(self, name: str) -> int:
+        """Open a span in the task that steps; return its number."""
+        task = self.stepping[-1]
+        span = [(*task.current, Frame(name)), self.now, True]
+        task.spans.append(span)
+        self.opened.append((task, span))
+        return len(self.opened) - 1
+
+    def close(self, number: int) -> None:
+        """Close a span, from wherever."""
+        task, span = self.opened[number]
+        if span[2]:
+            span[2] = False
+            self.spans.append(SpanTime(task.number, span[1], self.now, span[0]))
+            while task.spans and not task.spans[-1][2]:
+                task.spans.pop()
+
+    def work(self, number: int, name: str, begin: int) -> None:
+        """A thread has worked for a task up to now."""
+        found = (*self.tasks[number].current, Frame(name))
+        self.works.append(Work(number, begin, self.now, found))
+
+    # --------------------------------------------------------------------------- what is made of it
+
+    def _see(self, task: Task) -> Seen:
+        if task.end is not None:
+            return Seen("over", task.path)
+        if task.began is not None and not task.interrupted:
+            return Seen("busy", task.current)
+        waiting = task.interrupted or task.waiting
+        if waiting:
+            waiting.path = waiting.path or task.current
+            return Seen("waiting", waiting.path, waiting)
+        task.scheduled_in = task.scheduled_in or task.current
+        return Seen("scheduled", task.scheduled_in)
+
+    def timeline(self) -> Timeline:
+        """Return the timeline up to now; what goes on is cut."""
+        going = [Step(task.number, task.began, self.now) for task in self.stepping[::-1]]
+        still = [
+            Wait(task.number, task.parked, self.now, task.waiting.path)
+            for task in self.tasks
+            if task.waiting and task.waiting.is_named
+        ]
+        spans = [
+            SpanTime(task.number, begin, None, path)
+            for task, (path, begin, is_open) in self.opened
+            if is_open
+        ]
+        return Timeline(
+            0,
+            self.now,
+            {t.number: Life(t.number, t.path, t.spawner, t.born, t.end) for t in self.tasks},
+            steps=(*self.steps, *going),
+            wakes=tuple(self.wakes),
+            waits=(*self.waits, *still),
+            spans=(*self.spans, *spans),
+            works=tuple(self.works),
+        )
+
+
+# ------------------------------------------------------------------------------- random well-formed
+
+NAMES = st.sampled_from(["a", "b", "c"])
+
+
+def run(program: list[tuple[int, int]]) -> Script:
+    """Do what is legal, by numbers. Each step has its wake, but those that interrupt another."""
+    script = Script()
+    script.spawn("main")
+    for choice, value in program:
+        legal = _legal(script, value)
+        legal[choice % len(legal)]()
+    while script.stepping:
+        script.end()
+    return script
+
+
+def _legal(script: Script, value: int) -> list[Callable[[], object]]:
+    """Return what can happen; what should happen more often stands there more than once."""
+
+    def one_of(things: list) -> Any:
+        return things[value % len(things)]
+
+    tick = partial(script.tick, value % 7)
+    name = "abc"[value % 3]
+    legal = [tick, tick]
+    ready = [task.number for task in script.tasks if task.ready and task.began is None]
+    waiting = [task.number for task in script.tasks if task.waiting]
+    if waiting:
+        by = one_of(["timer", "callback", "thread", "loop"])
+        legal += [partial(script.wake, one_of(waiting), by)]
+    if script.opened:
+        legal += [partial(script.close, one_of([*range(len(script.opened))]))]
+    if len(script.tasks) < 7:
+        legal += [partial(script.spawn, name)]
+    if script.stepping:
+        current = script.stepping[-1]
+        end = partial(script.end, one_of(["", "await x", "await y"]))
+        begin = max(script.now - value, 0)
+        work = partial(script.work, one_of(script.tasks).number, "thread", begin)
+        legal += [tick, end, end, end, partial(script.open, name), script.exit, work]
+        legal += [partial(script.wake, one_of(waiting))] * 3 if waiting else []
+        legal += [] if current.ready else [partial(script.wake, current.number)]
+    if ready:
+        legal += [partial(script.begin, one_of(ready))] * (1 if script.stepping else 4)
+    return legal
+
+
+SCRIPTS = st.lists(
+    st.tuples(st.integers(0, 19), st.integers(0, 20)), min_size=40, max_size=160
+).map(run)
+"""Loops of which everything is known."""
+
+# --------------------------------------------------------------------------------- random malformed
+
+MOMENTS = st.integers(-5, 45)
+PATHS = st.lists(NAMES, max_size=3).map(lambda names: (ROOT, *map(Frame, names)))
+TASKS = st.integers(0, 4)
+SPANS = st.builds(SpanTime, TASKS, MOMENTS, MOMENTS | st.none(), PATHS)
+
+
+@st.composite
+def _timelines(draw) -> Timeline:
+    """Return a timeline in which nothing needs to make sense."""
+    lives = st.builds(Life, TASKS, PATHS, st.none() | TASKS, MOMENTS, st.none() | MOMENTS)
+    wakers = st.sampled_from(["task", "task", "task", "timer", "thread"])
+    wakes = st.builds(Wake, TASKS, MOMENTS, wakers, st.none() | TASKS, PATHS)
+    works = st.builds(Work, st.none() | TASKS, MOMENTS, MOMENTS | st.none(), PATHS)
+    return Timeline(
+        draw(st.integers(-3, 10)),
+        draw(st.integers(8, 42)),
+        {life.number: life for life in draw(st.lists(lives, max_size=5))},
+        steps=tuple(draw(st.lists(st.builds(Step, TASKS, MOMENTS, MOMENTS), max_size=15))),
+        wakes=tuple(draw(st.lists(wakes, max_size=15))),
+        waits=tuple(draw(st.lists(st.builds(Wait, TASKS, MOMENTS, MOMENTS, PATHS), max_size=8))),
+        spans=tuple(draw(st.lists(SPANS, max_size=8))),
+        works=tuple(draw(st.lists(works, max_size=5))),
+        subject=draw(st.none() | SPANS),
+        is_cut=draw(st.booleans()),
+    )
+
+
+TIMELINES = _timelines()

@@ -203,11 +203,16 @@ def test_a_task_without_life_is_among_the_tasks():
     assert States(timeline).tasks == [1, 2, 4]
 
 
-def test_children_are_those_that_a_task_has_spawned():
-    child = Life(2, path("main/child"), 1, 0, None)
-    states = States(Timeline(0, 9, {1: MAIN, 2: child}))
-    assert states.children(1) == [child]
-    assert states.children(2) == []
+def test_children_that_have_ended_are_known_in_order():
+    late, early, alive = (
+        Life(number, path("main/child"), 1, 0, end) for number, end in ((2, 30), (3, 20), (4, None))
+    )
+    states = States(Timeline(0, 40, {1: MAIN, 2: late, 3: early, 4: alive}))
+    assert states.ended_children(1, 0, 40) == [early, late]
+    assert states.ended_children(1, 20, 40) == [late]
+    assert states.ended_children(1, 0, 30) == [early, late]
+    assert states.ended_children(1, 0, 29) == [early]
+    assert states.ended_children(2, 0, 40) == []
 
 
 def test_a_task_steps_after_a_moment_if_a_step_begins_then():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 from tracetools.timelines.timeline import Wake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tracetools.core.stacks import StackPath
     from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Work
@@ -74,7 +74,7 @@ class States:
         self._works = _by_task(timeline.works)
         self._interruptions = _interruptions(timeline.steps)
         self._tasks: dict[int, _Task] = {}
-        self._children: dict[int, list[Life]] | None = None
+        self._children: dict[int, tuple[Sequence[Life], Sequence[int]]] | None = None
 
     @property
     def tasks(self) -> list[int]:
@@ -97,14 +97,15 @@ class States:
         """Return begin, end and path of what threads did for a task; `path` is empty between."""
         return self._task(task).works.between(begin, end)
 
-    def children(self, task: int) -> list[Life]:
-        """Return the tasks that a task has spawned."""
+    def ended_children(self, task: int, begin: int, end: int) -> list[Life]:
+        """Return the tasks spawned by a task that have exited after one moment, up to another.
+
+        They are in the order of their ends.
+        """
         if self._children is None:
-            self._children = {}
-            for life in self.timeline.lives.values():
-                if life.spawner is not None:
-                    self._children.setdefault(life.spawner, []).append(life)
-        return self._children.get(task, [])
+            self._children = _children(self.timeline.lives.values())
+        lives, ends = self._children.get(task, ((), ()))
+        return list(lives[bisect_right(ends, begin) : bisect_right(ends, end)])
 
     def _task(self, number: int) -> _Task:
         found = self._tasks.get(number)
@@ -113,37 +114,24 @@ class States:
         return found
 
     def _look_up(self, number: int) -> _Task:
-        life = self.timeline.lives.get(number)
-        inner = self._interruptions
-        steps = [
-            (step, inner.get(step, ()))
-            for step in sorted(self._steps.get(number, ()), key=attrgetter("begin", "end"))
-            if step.begin <= step.end
-        ]
+        timeline = self.timeline
+        life = timeline.lives.get(number)
+        steps = sorted(self._steps.get(number, ()), key=attrgetter("begin"))
+        tiler = _Tiler(self._wakes.get(number, ()), self._interruptions)
+        tiler.tile([step for step in steps if step.begin <= step.end], life, timeline)
         return _Task(
-            _tiles(self.timeline, life, steps, self._wakes.get(number, ())),
+            tiler,
             self._waits.get(number, ()),
             _Paths(self._spans.get(number, ()), life.path if life else ()),
             _Paths(self._works.get(number, ()), ()),
         )
 
 
-class _Tile(NamedTuple):
-    """A state until a moment; it begins where the tile before it ends."""
-
-    end: int
-    state: State
-    wake: Wake | None = None
-
-
 class _Task:
     """What one task did: tiles from before all moments to after all, and paths of its spans."""
 
-    def __init__(
-        self, tiles: list[_Tile], waits: Sequence[Wait], spans: _Paths, works: _Paths
-    ) -> None:
-        self._tiles = tiles
-        self._ends = [tile.end for tile in tiles]
+    def __init__(self, tiler: _Tiler, waits: Sequence[Wait], spans: _Paths, works: _Paths) -> None:
+        self._ends, self._states, self._wakes = tiler.ends, tiler.states, tiler.ended_by
         self._waits = sorted(waits, key=attrgetter("end"))
         self._wait_ends = [wait.end for wait in self._waits]
         self.spans = spans
@@ -153,27 +141,28 @@ class _Task:
         found: list[Interval] = []
         index = bisect_right(self._ends, begin)
         while begin < end:
-            tile = self._tiles[index]
-            until = min(tile.end, end)
-            if tile.state == "busy":
-                parts = self.spans.between(begin, until)
-                found += [Interval("busy", *part) for part in parts]
+            until = self._ends[index]
+            until = min(until, end)
+            if self._states[index] == "busy":
+                found += [Interval("busy", *part) for part in self.spans.between(begin, until)]
             else:
-                first = self._tiles[index - 1].end if index else -_ENDLESS
-                found.append(self._rest(tile, first, begin, until))
+                found.append(self._rest(index, begin, until))
             begin = until
             index += 1
         return found
 
-    def _rest(self, tile: _Tile, first: int, begin: int, until: int) -> Interval:
-        """Return the part of a tile in which the task does not step. It began at `first`."""
-        if tile.state != "waiting":
-            return Interval(tile.state, begin, until, self.spans.at(first))
-        index = bisect_right(self._wait_ends, first)
-        is_named = index < len(self._waits) and self._waits[index].begin < tile.end
-        path = self._waits[index].path if is_named else self.spans.at(first)
-        wake = tile.wake if until == tile.end else None
-        return Interval("waiting", begin, until, path, wake, is_named)
+    def _rest(self, index: int, begin: int, until: int) -> Interval:
+        """Return a part of a tile in which the task does not step."""
+        first = self._ends[index - 1] if index else -_ENDLESS
+        last = self._ends[index]
+        state = self._states[index]
+        if state == "waiting":
+            wake = self._wakes[index] if until == last else None
+            number = bisect_right(self._wait_ends, first)
+            if number < len(self._waits) and self._waits[number].begin < last:
+                return Interval(state, begin, until, self._waits[number].path, wake, True)
+            return Interval(state, begin, until, self.spans.at(first), wake)
+        return Interval(state, begin, until, self.spans.at(first))
 
 
 def _by_task(events: Iterable[_Event]) -> dict[int, list[_Event]]:
@@ -181,6 +170,17 @@ def _by_task(events: Iterable[_Event]) -> dict[int, list[_Event]]:
     for event in events:
         if event.task is not None:
             found[event.task].append(event)
+    return dict(found)
+
+
+def _children(lives: Iterable[Life]) -> dict[int, tuple[Sequence[Life], Sequence[int]]]:
+    """Return the children of each task that have exited, in the order of their ends; and these."""
+    found: defaultdict[int, tuple[list[Life], list[int]]] = defaultdict(lambda: ([], []))
+    for life in sorted((life for life in lives if life.end is not None), key=attrgetter("end")):
+        if life.spawner is not None and life.end is not None:
+            children, ends = found[life.spawner]
+            children.append(life)
+            ends.append(life.end)
     return dict(found)
 
 
@@ -203,73 +203,74 @@ def _interruptions(steps: Sequence[Step]) -> dict[Step, list[Step]]:
 
 
 class _Tiler:
-    """Makes the tiles of one task, from the first to the last."""
+    """Makes the tiles of one task, from the first to the last.
 
-    def __init__(self, before: State, start: int, wakes: Sequence[Wake]) -> None:
-        self.tiles = [_Tile(start, before)]
-        self.at = start
+    Attributes:
+        ends: when each tile ends. It begins where the one before ends.
+        states: what the task does in it.
+        ended_by: what ends it, if it is a wait.
+        at: the end of the last one.
+    """
+
+    def __init__(self, wakes: Sequence[Wake], interruptions: Mapping[Step, list[Step]]) -> None:
+        self.ends: list[int] = []
+        self.states: list[State] = []
+        self.ended_by: list[Wake | None] = []
+        self.at = -_ENDLESS
         self._wakes = sorted(wakes, key=attrgetter("moment"))
         self._next = 0
+        self._interruptions = interruptions
+
+    def tile(self, steps: Sequence[Step], life: Life | None, timeline: Timeline) -> None:
+        """Make all tiles; the steps are in order."""
+        first = [step.begin for step in steps[:1]]
+        last = max((step.end for step in steps), default=timeline.begin)
+        if life is None:
+            self.add(min(first, default=timeline.begin), "unknown")
+            known = end = last
+        else:
+            self.add(min([life.born, *first]), "unborn")
+            end = _ENDLESS if life.end is None else max(life.end, last, self.at)
+            self.add(min([timeline.begin, end, *first]), "unknown")
+            known = min(end, max(timeline.end, last))
+        for step in steps:
+            self.rest(step.begin)
+            if self._interruptions and step in self._interruptions:
+                self.interrupt(step)
+            self.add(step.end, "busy")
+        self.rest(known)
+        self.add(end, "unknown")
+        self.add(_ENDLESS, "over" if life else "unknown")
 
     def add(self, end: int, state: State, wake: Wake | None = None) -> None:
         if end > self.at:
-            self.tiles.append(_Tile(end, state, wake))
+            self.ends.append(end)
+            self.states.append(state)
+            self.ended_by.append(wake)
             self.at = end
 
     def rest(self, end: int) -> None:
-        """Let the task wait until it is woken, and be scheduled until `end`."""
-        wake = self._wake_until(end)
-        if wake is None:
-            self.add(end, "waiting")
-        else:
-            self.add(wake.moment, "waiting", wake)
-            self.add(end, "scheduled")
+        """Let the task wait until it is woken, and be scheduled until `end`.
 
-    def _wake_until(self, end: int) -> Wake | None:
-        """Return the first wake for a step that begins at `end`.
-
-        A task that wakes itself does so while it steps. So if two have the moment at which a step
-        begins, as with a clock that stands still, the second one is for the next step.
+        A task that wakes itself does so while it steps. So if two wakes have the moment at which a
+        step begins, as with a clock that stands still, the second one is for the next step.
         """
-        if self._next == len(self._wakes) or self._wakes[self._next].moment > end:
-            return None
-        found = self._wakes[self._next]
+        wakes = self._wakes
+        if self._next == len(wakes) or wakes[self._next].moment > end:
+            self.add(end, "waiting")
+            return
+        wake = wakes[self._next]
+        self.add(wake.moment, "waiting", wake)
+        self.add(end, "scheduled")
         self._next += 1
-        while self._next < len(self._wakes) and self._wakes[self._next].moment < end:
+        while self._next < len(wakes) and wakes[self._next].moment < end:
             self._next += 1
-        return found
 
-    def step(self, step: Step, interruptions: Sequence[Step]) -> None:
-        for inner in interruptions:
+    def interrupt(self, step: Step) -> None:
+        """Let the task wait whenever another one interrupts a step."""
+        for inner in self._interruptions[step]:
             self.add(inner.begin, "busy")
             self.add(inner.end, "waiting", Wake(step.task, inner.end, "task", inner.task))
-        self.add(step.end, "busy")
-
-
-def _tiles(
-    timeline: Timeline,
-    life: Life | None,
-    steps: Sequence[tuple[Step, Sequence[Step]]],
-    wakes: Sequence[Wake],
-) -> list[_Tile]:
-    """Return the tiles of a task, from its steps in order and from its wakes."""
-    first = [steps[0][0].begin] if steps else []
-    last = [max(step.end for step, _ in steps)] if steps else []
-    if life is None:
-        tiler = _Tiler("unknown", min(first, default=timeline.begin), wakes)
-        known = end = max(last, default=timeline.begin)
-    else:
-        tiler = _Tiler("unborn", min(life.born, *first) if first else life.born, wakes)
-        end = _ENDLESS if life.end is None else max(life.end, *last, tiler.at)
-        tiler.add(min(timeline.begin, end, *first), "unknown")
-        known = min(end, max(timeline.end, *last, tiler.at))
-    for step, inner in steps:
-        tiler.rest(step.begin)
-        tiler.step(step, inner)
-    tiler.rest(known)
-    tiler.add(end, "unknown")
-    tiler.add(_ENDLESS, "over" if life else "unknown")
-    return tiler.tiles
 
 
 # ------------------------------------------------------------------------------------ what is open

@@ -11,13 +11,14 @@ into others.
 
 What the path and the savings do not know:
 
-- What a waker did just then is taken for what was waited for. A task that does other things first
-  and then releases a lock has all of that on the path.
+- What a waker did while it was waited for is taken for what was waited for. A task that does other
+  things first and then releases a lock has all of that on the path.
 - What a task did before it waited is its own. It may not have mattered, if it would have waited for
-  that much longer.
-- Savings are upper bounds. They are of work that takes no time rather than a little less, as Coz
-  (Curtsinger, Berger) would try it out; and what else is waited for then is known of children only.
-  A lock, a limiter or a connection may be the next limit.
+  that much longer. And what its waker did before is not on the path, and saves nothing, though
+  without it the waker would have come earlier.
+- Savings are the most that what is on the path can save. They are of work that takes no time, not
+  of work that takes a little less, as Coz (Curtsinger, Berger) tries it out. Of what else would
+  then be waited for, only other children are known. A lock, a limiter or a connection may be next.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from tracetools.core.journal import (
     records_of,
 )
 from tracetools.core.stacks import ALL_CALLBACKS, stack_path
+from tracetools.timelines.joins import with_joined
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
 
 if TYPE_CHECKING:
@@ -102,12 +103,13 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
             reader.read(record)
     if loop is not None:
         reader.read_living(loop, end)
+    wakes = with_joined(reader.wakes, reader.waits, reader.lives)
     return Timeline(
         begin,
         end,
         lives=reader.lives,
         steps=tuple(reader.steps),
-        wakes=tuple(sorted(reader.wakes, key=lambda wake: wake.moment)),
+        wakes=tuple(sorted(wakes, key=lambda wake: wake.moment)),
         waits=tuple(reader.waits),
         spans=tuple(reader.spans),
         works=tuple(reader.works),

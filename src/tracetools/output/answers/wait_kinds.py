@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Final
 
 from tracetools.output.frame_kinds import AWAIT
+from tracetools.timelines.joins import JOINS
 
 __all__ = ["LIMITED", "TASK", "awaited", "kind_of_wait"]
 
@@ -20,8 +21,7 @@ _OTHER: Final = "other"
 
 _KINDS: Final = {
     "thread": r"to_thread|to_process|to_interpreter|run_in_executor",
-    TASK: r"open_nursery|Nursery(?:\.start)?|gather|shield|wait|wait_for|as_completed|Task"
-    r"|TaskGroup(?:\..*)?|.*BlockingPortal.*",
+    TASK: JOINS + r"|Task|.*BlockingPortal.*",
     LIMITED: r"(?:.*\.)?\w*(?:Lock|Semaphore|Limiter|Pool|Condition)(?:\.acquire\w*)?"
     r"|.*\.acquire\w*",
     "queue": r"\w*(?:Queue|Channel|MemoryObject\w*Stream)\.\w+",

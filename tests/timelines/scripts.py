@@ -275,31 +275,38 @@ SCRIPTS = st.lists(
 
 # --------------------------------------------------------------------------------- random malformed
 
+PATHS = [path(names) for names in ("a", "b", "a/b", "a/b/c", "b/a", "c/c")] + [(ROOT,), ()]
 MOMENTS = st.integers(-5, 45)
-PATHS = st.lists(NAMES, max_size=3).map(lambda names: (ROOT, *map(Frame, names)))
-TASKS = st.integers(0, 4)
-SPANS = st.builds(SpanTime, TASKS, MOMENTS, MOMENTS | st.none(), PATHS)
+EVENTS = st.tuples(st.integers(0, 11), st.integers(0, 4), MOMENTS, MOMENTS, st.integers(0, 99))
+SPANS = EVENTS.map(lambda event: _span(*event[1:]))
 
 
-@st.composite
-def _timelines(draw) -> Timeline:
+def _span(task: int, begin: int, end: int, value: int) -> SpanTime:
+    return SpanTime(task, begin, end if value % 5 else None, PATHS[value % len(PATHS)])
+
+
+def _malformed(events: list[tuple[int, int, int, int, int]], begin: int, end: int) -> Timeline:
     """Return a timeline in which nothing needs to make sense."""
-    lives = st.builds(Life, TASKS, PATHS, st.none() | TASKS, MOMENTS, st.none() | MOMENTS)
-    wakers = st.sampled_from(["task", "task", "task", "timer", "thread"])
-    wakes = st.builds(Wake, TASKS, MOMENTS, wakers, st.none() | TASKS, PATHS)
-    works = st.builds(Work, st.none() | TASKS, MOMENTS, MOMENTS | st.none(), PATHS)
-    return Timeline(
-        draw(st.integers(-3, 10)),
-        draw(st.integers(8, 42)),
-        {life.number: life for life in draw(st.lists(lives, max_size=5))},
-        steps=tuple(draw(st.lists(st.builds(Step, TASKS, MOMENTS, MOMENTS), max_size=15))),
-        wakes=tuple(draw(st.lists(wakes, max_size=15))),
-        waits=tuple(draw(st.lists(st.builds(Wait, TASKS, MOMENTS, MOMENTS, PATHS), max_size=8))),
-        spans=tuple(draw(st.lists(SPANS, max_size=8))),
-        works=tuple(draw(st.lists(works, max_size=5))),
-        subject=draw(st.none() | SPANS),
-        is_cut=draw(st.booleans()),
-    )
+    lives: dict[int, Life] = {}
+    made: dict[type, list] = {kind: [] for kind in (Step, Wake, Wait, SpanTime, Work)}
+    for kind, task, one, other, value in events:
+        path, other_task, last = PATHS[value % len(PATHS)], value % 6, other if value % 5 else None
+        if kind < 2:
+            lives[task] = Life(task, path, other_task if value % 4 else None, one, last)
+        elif kind < 5:
+            made[Step] += [Step(task, one, other)]
+        elif kind < 8:
+            by = ["task", "task", "task", "timer", "thread"][value % 5]
+            made[Wake] += [Wake(task, one, by, other_task if other > 0 else None, path)]
+        elif kind < 9:
+            made[Wait] += [Wait(task, one, other, path)]
+        elif kind < 11:
+            made[SpanTime] += [_span(task, one, other, value)]
+        else:
+            made[Work] += [Work(task if value % 3 else None, one, last, path)]
+    return Timeline(begin, end, lives, *map(tuple, made.values()), subject=_span(0, begin, end, 2))
 
 
-TIMELINES = _timelines()
+TIMELINES = st.builds(
+    _malformed, st.lists(EVENTS, min_size=15, max_size=60), st.integers(-3, 10), st.integers(8, 42)
+)

@@ -28,14 +28,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from tracetools.core.profile import IDLE, SCHEDULED
-from tracetools.core.stacks import DEEPER, ROOT, Frame
+from tracetools.core.stacks import DEEPER, ROOT
 from tracetools.timelines.bounds import bounds_of
+from tracetools.timelines.states import UNKNOWN
 from tracetools.timelines.timeline import SpanTime
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracetools.core.stacks import StackPath
+    from tracetools.core.stacks import Frame, StackPath
     from tracetools.timelines.states import Interval, State, States
     from tracetools.timelines.timeline import Wake
 
@@ -44,9 +45,6 @@ __all__ = ["CriticalPath", "Piece", "PieceState", "ReplacedWait", "critical_path
 PieceState: TypeAlias = Literal["busy", "scheduled", "waiting", "thread", "unknown"]
 """What a piece of a critical path is: a task steps; it waits for its turn; it waits, and no task
 ended that; a thread works for it; or nothing is known."""
-
-UNKNOWN: Final = Frame("[unknown]", "")
-"""The last frame of what is not known."""
 
 MAX_DEPTH: Final = 256
 """How many frames a path has in a graph; a chain of tasks may be thousands long."""

@@ -7,6 +7,7 @@ from collections import defaultdict
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
+from tracetools.core.stacks import Frame
 from tracetools.timelines.timeline import Wake
 
 if TYPE_CHECKING:
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
 
     _Event = TypeVar("_Event", Step, Wake, Wait, SpanTime, Work)
 
-__all__ = ["Interval", "State", "States"]
+__all__ = ["UNKNOWN", "Interval", "State", "States"]
 
 State: TypeAlias = Literal["unborn", "busy", "scheduled", "waiting", "over", "unknown"]
 """What a task does: it is not spawned yet; it steps; it could step; it waits; it has exited. Or
 nothing is known of it: the timeline has no such task, or is of another time."""
+
+UNKNOWN: Final = Frame("[unknown]", "")
+"""The last frame of what is not known, in graphs."""
 
 _ENDLESS: Final = 1 << 200
 """A moment after all others."""

@@ -12,15 +12,19 @@ from hypothesis import given, settings
 from tests import strategies
 from tests.strategies import PROFILES, PROGRAMS
 from tracetools import LawError, Profile
+from tracetools.core.breakdown import Breakdown
+from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.histogram import Histogram
 from tracetools.core.made_later import MadeLater
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
+from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 
 A, B = Frame("a", "a.py", 1), Frame("b")
 LINE = Frame("blocks the loop", "a.py", 3)
 KEYS = [(ROOT,), (ROOT, A), (ROOT, A, B)]
 
+SLOW = SlowSpans(Breakdown(busy=5, duration=5, count=1), CriticalTimes(1, 5, {(ROOT, A): 5}))
 GOOD = Profile(
     stacks=dict(
         zip(
@@ -51,6 +55,7 @@ GOOD = Profile(
     forks=4,
     limiters={KEYS[2]: Tokens(2, 6)},
     latencies={KEYS[2]: Histogram(7, 4, {3: 1, 4: 1})},
+    slow={KEYS[2]: SLOW},
 )
 
 NOTHING = Profile(merged=0, scheduled_measured=True)
@@ -149,6 +154,7 @@ def test_merging_adds_numbers_and_unites_names():
         forks=3,
         limiters={KEYS[2]: Tokens(2, 5), KEYS[1]: Tokens(1, 3)},
         latencies={KEYS[2]: Histogram(4, 4, {4: 1}), KEYS[1]: Histogram(1, 1, {1: 1})},
+        slow={KEYS[2]: SLOW, KEYS[1]: SLOW},
     )
     both = GOOD + other
     assert dict(both.stacks) == {
@@ -166,7 +172,9 @@ def test_merging_adds_numbers_and_unites_names():
         KEYS[2]: Histogram(11, 4, {3: 1, 4: 2}),
         KEYS[1]: Histogram(1, 1, {1: 1}),
     }
-    assert dataclasses.replace(both, stacks={}, blocking={}, limiters={}, latencies={}) == Profile(
+    assert dict(both.slow) == {KEYS[2]: SLOW.plus(SLOW), KEYS[1]: SLOW}
+    stacks = {"stacks": {}, "blocking": {}, "limiters": {}, "latencies": {}, "slow": {}}
+    assert dataclasses.replace(both, **stacks) == Profile(
         duration=1111,
         task_time=73,
         start=3,

@@ -14,6 +14,7 @@ from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.made_later import MadeLater
 from tracetools.core.notebook import html_of
 from tracetools.core.origins import Origin, merged_origins
+from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stack_rows import StackRows
 from tracetools.core.stacks import (
     ALL_CALLBACKS,
@@ -41,7 +42,7 @@ SCHEDULED: Final = Frame("[scheduled]", "")
 
 _COLLECTIONS: Final = tuple((frame,) for frame in COLLECTIONS)
 
-_MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls", "origins", "latencies")
+_MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls", "origins", "latencies", "slow")
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class Profile:
         latencies: how long spans lasted from their entry to their exit, and tasks from their spawn
             to their exit, in nanoseconds, by stack. Those that have not ended are not in it, nor
             are generators.
+        slow: what the time of the slow spans was, as many as were kept, by stack; see the option
+            `keep`.
     """
 
     stacks: Mapping[StackPath, Times] = field(default_factory=dict)
@@ -113,6 +116,7 @@ class Profile:
     pythons: tuple[str, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
     latencies: Mapping[StackPath, Histogram] = field(default_factory=dict)
+    slow: Mapping[StackPath, SlowSpans] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -243,6 +247,9 @@ class Profile:
         latencies: dict[StackPath, Histogram] = {}
         for path, latency in chain.from_iterable(each.latencies.items() for each in profiles):
             latencies[path] = latency.plus(latencies.get(path, EMPTY))
+        slow: dict[StackPath, SlowSpans] = {}
+        for path, spans in chain.from_iterable(each.slow.items() for each in profiles):
+            slow[path] = spans.plus(slow.get(path, SlowSpans()))
         thresholds = [profile.blocking_threshold for profile in profiles]
         return replace(
             self,
@@ -272,6 +279,7 @@ class Profile:
             stalls=stalls,
             origins=merged_origins(profile.origins for profile in profiles),
             latencies=latencies,
+            slow=slow,
         )
 
     __add__ = merge

@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal, records_of
+from tracetools.core.slow_spans import SlowSpans
 from tracetools.guest.threads import HiddenThread
 from tracetools.recording import forks
+from tracetools.timelines.breakdown import breakdown
+from tracetools.timelines.critical_path import critical_path
+from tracetools.timelines.states import States
 from tracetools.timelines.timeline import SpanTime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tracetools.core.journal import Record
-    from tracetools.core.stacks import Frame
+    from tracetools.core.stacks import Frame, StackPath
     from tracetools.recording.recorder import Recorder
     from tracetools.timelines.timeline import Timeline
 
@@ -124,6 +128,24 @@ class Kept(NamedTuple):
     timeline: Timeline
 
 
+class _Known(NamedTuple):
+    """What is known of a span that is kept."""
+
+    latency: int
+    take_back: Callable[[], object]
+    path: StackPath
+    slow: SlowSpans
+
+
+def _told(timeline: Timeline) -> tuple[StackPath, SlowSpans]:
+    """Return the path of the span that a timeline is about, and what its time was."""
+    span = timeline.subject
+    if span is None:
+        return (), SlowSpans()
+    states = States(timeline)
+    return span.path, SlowSpans(breakdown(states, span), critical_path(states, span).times())
+
+
 class Keeper(forks.Follower):
     """Looks for slow spans while loops run.
 
@@ -148,7 +170,7 @@ class Keeper(forks.Follower):
         self._seen = 0
         self._until = -(1 << 62)
         self._pending: list[Record] = []
-        self._kept: dict[Frame, list[tuple[int, Callable[[], object]]]] = {}
+        self._kept: dict[Frame, list[_Known]] = {}
         self._last: dict[Frame, int] = {}
         self.skipped = 0
         self._lock = threading.Lock()
@@ -271,18 +293,25 @@ class Keeper(forks.Follower):
         if abs(record.end - self._last[frame]) < self._how.apart * 1e9:
             self.skipped += 1
             return False
-        return len(known) < self._how.most or _latency(record) > known[0][0]
+        return len(known) < self._how.most or _latency(record) > known[0].latency
 
     def _take(self, frame: Frame, kept: Kept, end: int) -> None:
         known = self._kept.setdefault(frame, [])
-        known.append((kept.latency, self._keep(kept)))
+        known.append(_Known(kept.latency, self._keep(kept), *_told(kept.timeline)))
         self._last[frame] = end
-        known.sort(key=lambda each: each[0])
+        known.sort(key=lambda each: each.latency)
         if len(known) > self._how.most:
-            _, take_back = known.pop(0)
-            take_back()
+            known.pop(0).take_back()
         if len(known) == self._how.most:
-            self._recorder.raise_slow_after(frame, known[0][0])
+            self._recorder.raise_slow_after(frame, known[0].latency)
+        self._recorder.slow = self._sums()
+
+    def _sums(self) -> dict[StackPath, SlowSpans]:
+        found: dict[StackPath, SlowSpans] = {}
+        for known in self._kept.values():
+            for each in known:
+                found[each.path] = each.slow.plus(found.get(each.path, SlowSpans()))
+        return found
 
 
 def _latency(record: Record) -> int:

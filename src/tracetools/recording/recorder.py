@@ -41,9 +41,12 @@ from tracetools.recording.unseen import UnseenTime, can_be_estimated
 from tracetools.recording.usage import Pulse, read_usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.journal import Journal
+    from tracetools.core.slow_spans import SlowSpans
     from tracetools.core.stacks import StackPath
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Watch, Work
@@ -95,6 +98,7 @@ class Recorder:
         messages: where messages go.
         journal: keeps the last events of all loops that begin; ``None`` if nothing does.
         slow_after: spans that last longer, in nanoseconds, are slow.
+        slow: what the time of the slow spans was that are kept.
         counts_forks: whether processes that are forked are not recorded otherwise.
         forks: how many were forked and are not recorded.
     """
@@ -135,6 +139,7 @@ class Recorder:
         self.untracked = 0
         self.journal: Journal | None = None
         self.slow_after = NEVER
+        self.slow: Mapping[StackPath, SlowSpans] = {}
         self.counts_forks = True
         self.forks = 0
         self._statistics = LoopStatistics()
@@ -552,6 +557,7 @@ class Recorder:
             forks=self.forks,
             limiters=self.waits.limiters.by_path(self._shorten),
             stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
+            slow=self.slow,
             latencies=MadeLater(lambda: latencies_by_path(latencies, shorten)),
             origins=MadeLater(lambda: shorten.origins if stacks else {}),  # known with the stacks
             **statistics.of_profile(self._shorten),

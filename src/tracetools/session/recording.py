@@ -190,8 +190,8 @@ class Recording(Follower):
         with Insist() as insist:
             insist.do(forks.unfollow, self)
             insist.do(self._sampler.end)
-            insist.do(self.recorder.close)
             insist.do(self._end_keeper)
+            insist.do(self.recorder.close)
             insist.do(hidden_frames.show, self)
             insist.do(registry.take_out, self)
             insist.do(partial(self._file.close, write=write))

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
+from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.profile import IDLE, SCHEDULED
 from tracetools.core.stacks import DEEPER, ROOT
 from tracetools.timelines.bounds import bounds_of
@@ -141,6 +142,10 @@ class CriticalPath:
         if piece.state == "scheduled":
             return (*path, SCHEDULED)
         return (*path, IDLE) if piece.state == "waiting" and not piece.is_named else path
+
+    def times(self) -> CriticalTimes:
+        """Return what adds up with those of other spans."""
+        return CriticalTimes(1, self.duration, self.shares(), self.savings())
 
     def shares(self) -> dict[StackPath, int]:
         """Return nanoseconds by path, for a graph. They add up to the duration."""

@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from tests.strategies import histograms
 from tracetools import StackFileError
+from tracetools.core.breakdown import Breakdown
 from tracetools.core.buckets import bucket_of
+from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
+from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 from tracetools.output.formats import profile_json
 from tracetools.output.formats.profile_json import (
@@ -30,6 +33,23 @@ PATHS = st.lists(st.sampled_from([ROOT]) | FRAMES, min_size=1, max_size=5).map(t
 TIMES = st.builds(Times, *[COUNTS] * 8)
 BLOCKS = st.builds(Blocks, *[COUNTS] * 9)
 TOKENS = st.builds(Tokens, COUNTS, COUNTS)
+SLOW = st.builds(
+    SlowSpans,
+    st.builds(
+        Breakdown,
+        COUNTS,
+        COUNTS,
+        st.dictionaries(TEXTS, COUNTS, max_size=3),
+        *[COUNTS] * 6,
+    ),
+    st.builds(
+        CriticalTimes,
+        COUNTS,
+        COUNTS,
+        st.dictionaries(PATHS, COUNTS, max_size=3),
+        st.dictionaries(FRAMES, COUNTS, max_size=3),
+    ),
+)
 PROFILES = st.builds(
     Profile,
     stacks=st.dictionaries(PATHS, TIMES, max_size=6),
@@ -55,6 +75,7 @@ PROFILES = st.builds(
     forks=COUNTS,
     limiters=st.dictionaries(PATHS, TOKENS, max_size=6),
     latencies=st.dictionaries(PATHS, histograms(COUNTS), max_size=3),
+    slow=st.dictionaries(PATHS, SLOW, max_size=2),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -85,6 +106,12 @@ GOOD = Profile(
     limiters={(ROOT, A): Tokens(2, 6)},
     stalls={(A, LINE): Blocks(1, 300, 300)},
     latencies={(ROOT, A): Histogram(1007, 1000, {bucket_of(1000): 1, 7: 1})},
+    slow={
+        (ROOT, A): SlowSpans(
+            Breakdown(1, 2, {"await x": 3}, 4, 5, 6, 7, 15, 1),
+            CriticalTimes(1, 15, {(ROOT, A): 10, (ROOT, A, LINE): 5}, {A: 15}),
+        )
+    },
 )
 TEXT = """\
 {"tracetools-profile":1,
@@ -129,6 +156,9 @@ TEXT = """\
 ],
 "latencies":[
 [[1,0],1007,1000,[[7,1],[190,1]]]
+],
+"slow":[
+[[1,0],[1,2,4,5,6,7,15,1],[["await x",3]],1,15,[[[1,0],10],[[1,0,2],5]],[[0,15]]]
 ]}
 """
 FIRST_TEXT = """\
@@ -175,7 +205,7 @@ def test_a_written_profile_is_read_back(profile):
 def test_equal_profiles_are_equal_bytes(profile):
     turned = {
         name: dict(reversed(getattr(profile, name).items()))
-        for name in ("stacks", "blocking", "limiters", "latencies")
+        for name in ("stacks", "blocking", "limiters", "latencies", "slow")
     }
     for name in ("scheduling_delay", "queue"):
         histogram = getattr(profile, name)
@@ -329,6 +359,15 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(latencies=[[[1], 1, 1, [[1, 0]]]]), "latency 0 is not"),
         (changed(latencies=[[[1], 1, 1, [[1, 1], [1, 2]]]]), "latency 0 has a bucket twice"),
         (changed(latencies=[[[3], 1, 1, []]]), "latency 0 refers"),
+        (changed(slow=[[[1], 1]]), r"slow span 0 is not \[breakdown, waits"),
+        (changed(slow=[[[1], [0] * 7, [], 0, 0, [], []]]), "slow span 0 is not"),
+        (changed(slow=[[[1], [0] * 8, [["x", -1]], 0, 0, [], []]]), "slow span 0 is not"),
+        (changed(slow=[[[1], [0] * 8, [], 0, 0, [], [[3, 1]]]]), "slow span 0 is not"),
+        (changed(slow=[[[1], [0] * 8, [], 0, 0, [[[1], 1, 1]], []]]), "slow span 0, share 0 is"),
+        (
+            changed(slow=[[[1], [0] * 8, [], 0, 0, [[[3], 1]], []]]),
+            "slow span 0, share 0 refers",
+        ),
         (changed(blocking=[[[3], 1, 1, 1]]), "block 0 refers"),
         (changed(blocking=[[[1, 2], 1, 1, 1], [[1, 2], 0, 0, 0]]), "block 1 is there twice"),
     ],
@@ -350,7 +389,7 @@ def test_a_small_file_cannot_ask_for_all_memory(monkeypatch):
 def test_blocks_are_bounded_like_stacks(monkeypatch):
     monkeypatch.setattr(profile_json, "MAX_FRAMES", 3)
     two = [[[1, 0], 1, 1, 1], [[1], 1, 1, 1]]
-    assert len(parse_profile(changed(stacks=[], blocking=two)).blocking) == 2
+    assert len(parse_profile(changed(stacks=[], blocking=two, slow=[])).blocking) == 2
     with pytest.raises(StackFileError, match="blocks have more than 3 frames"):
         parse_profile(changed(stacks=[], blocking=[*two, [[0], 1, 1, 1]]))
 

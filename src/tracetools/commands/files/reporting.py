@@ -134,7 +134,7 @@ def _filtered(profile: Profile, given: argparse.Namespace) -> Profile:
         raise CommandError(f"no stack has a frame that matches --filter {given.filter.pattern!r}")
     kept: dict[str, Any] = {
         name: {path: each for path, each in getattr(profile, name).items() if matches(path)}
-        for name in ("stacks", "blocking", "limiters", "stalls", "latencies")
+        for name in ("stacks", "blocking", "limiters", "stalls", "latencies", "slow")
     }
     return replace(profile, **kept)
 

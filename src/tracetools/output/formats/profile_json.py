@@ -4,9 +4,11 @@ The first key is the version. `frames` is a table. A row of `stacks` has the ind
 stack (-1 for none), the index of the frame, and the eight numbers of `Times`; a row without numbers
 is a stack that only stands above others. The rows of other mappings begin with a list of indexes of
 frames: in `blocking` and `stalls` the numbers of `Blocks` follow, all or the first three, in
-`limiters` the two numbers of `Tokens`, in `latencies` a histogram. One of `origins` has a file and
-whose it is. A `Histogram` has its total, its max, and pairs of a bucket and how many values are in
-it. Rows are sorted, parents first, so that equal profiles give equal bytes.
+`limiters` the two numbers of `Tokens`, in `latencies` a histogram, in `slow` the numbers of a
+`Breakdown` with pairs of a label and a time for its waits, and then those of `CriticalTimes` with
+paths and frames by their indexes. One of `origins` has a file and whose it is. A `Histogram` has
+its total, its max, and pairs of a bucket and how many values are in it. Rows are sorted, parents
+first, so that equal profiles give equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
 would take for one character are kept apart: a name with such is a list of parts. The name of the
@@ -18,15 +20,19 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from itertools import chain
 from operator import lt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from tracetools.core.breakdown import Breakdown
+from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.errors import StackFileError
 from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
+from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
 from tracetools.output.formats.files import explain, write_atomically
@@ -79,7 +85,20 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "limiters": [],
     "stalls": [],
     "latencies": [],
+    "slow": [],
 }
+_BREAKDOWN: Final = (
+    "busy",
+    "scheduled",
+    "unnamed",
+    "unknown",
+    "children",
+    "threads",
+    "duration",
+    "count",
+)
+"""The numbers of a `Breakdown`."""
+
 _MAX_BUCKET: Final = 1 << 16
 """That of a value of 618 digits. A value is shifted by its bucket, so a file must not name any."""
 
@@ -118,8 +137,11 @@ def format_profile(profile: Profile) -> str:
     Raises:
         ValueError: A stack has no frames, or a number has more digits than Python writes (4,300).
     """
-    below = (profile.blocking, profile.limiters, profile.stalls, profile.latencies)
-    paths = [*profile.stacks, *chain.from_iterable(below)]
+    below = (profile.blocking, profile.limiters, profile.stalls, profile.latencies, profile.slow)
+    critical = [spans.critical for spans in profile.slow.values()]
+    shares = (each.shares for each in critical)
+    saved = ([(frame,) for frame in each.savings] for each in critical)
+    paths = [*profile.stacks, *chain.from_iterable((*below, *shares, *saved))]
     if () in paths:
         raise ValueError("a stack has no frames: every stack begins with the root")
     frames = sorted({frame for path in paths for frame in path}, key=_order)
@@ -140,6 +162,8 @@ def format_profile(profile: Profile) -> str:
     lines.append(_listed("stalls", _path_rows(profile.stalls, index_of)))
     latencies = {path: _histogram_row(latency) for path, latency in profile.latencies.items()}
     lines.append(_listed("latencies", _path_rows(latencies, index_of)))
+    slow = {path: _slow_row(spans, index_of) for path, spans in profile.slow.items()}
+    lines.append(_listed("slow", _path_rows(slow, index_of)))
     return "{" + ",\n".join(lines) + "}\n"
 
 
@@ -166,6 +190,15 @@ _PAIR: Final = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")
 
 def _histogram_row(histogram: Histogram) -> list[Any]:
     return [histogram.total, histogram.max, sorted(histogram.buckets.items())]
+
+
+def _slow_row(spans: SlowSpans, index_of: Mapping[Frame, int]) -> list[Any]:
+    told, critical = spans
+    waits = sorted(([_text_row(label), time] for label, time in told.waits.items()), key=_dump)
+    numbers = [getattr(told, name) for name in _BREAKDOWN]
+    shares = _path_rows({path: (time,) for path, time in critical.shares.items()}, index_of)
+    savings = sorted([index_of[frame], time] for frame, time in critical.savings.items())
+    return [numbers, waits, critical.count, critical.duration, shares, savings]
 
 
 def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> list[list[int]]:
@@ -282,6 +315,7 @@ def _profile(value: Mapping[str, Any]) -> Profile:
         stalls=_by_path(_list(value, "stalls"), frames, "stall", _blocks),
         origins=_origins(_list(value, "origins")),
         latencies=_by_path(_list(value, "latencies"), frames, "latency", _histogram),
+        slow=_by_path(_list(value, "slow"), frames, "slow span", partial(_slow, frames)),
         **about,
     )
 
@@ -295,6 +329,44 @@ def _histogram(value: Any, what: str) -> Histogram:
                 raise _MalformedError(f"{what} has a bucket twice")
             return Histogram(total, largest, dict(pairs))
     raise _MalformedError(f"{what} is not [total, max, [[bucket, count], ...]]")
+
+
+def _slow(frames: list[Frame], value: Any, what: str) -> SlowSpans:
+    match value:
+        case [[*numbers], [*waits], int(count), int(duration), [*shares], [*savings]] if (
+            _is_counts([*numbers, count, duration])
+            and len(numbers) == len(_BREAKDOWN)
+            and all(map(_is_wait, waits))
+            and all(_is_saving(saving, len(frames)) for saving in savings)
+        ):
+            named = {_joined(label): time for label, time in waits}
+            parts = dict(zip(_BREAKDOWN, numbers, strict=True))
+            told = Breakdown(waits=named, **parts)
+            times = _by_path(shares, frames, f"{what}, share", _time)
+            saved = {frames[index]: time for index, time in savings}
+            return SlowSpans(told, CriticalTimes(count, duration, times, saved))
+    raise _MalformedError(f"{what} is not [breakdown, waits, count, duration, shares, savings]")
+
+
+def _is_wait(row: object) -> bool:
+    match row:
+        case [label, time]:
+            return _is_text(label) and _is_count(time)
+    return False
+
+
+def _is_saving(row: object, frames: int) -> bool:
+    match row:
+        case [int(index), time]:
+            return _is_counts([index, time]) and index < frames
+    return False
+
+
+def _time(numbers: list[Any], what: str) -> int:
+    match numbers:
+        case [int(time)] if _is_count(time):
+            return time
+    raise _MalformedError(f"{what} is not [[frame, ...], time]")
 
 
 def _origins(rows: list[Any]) -> dict[str, Origin]:

@@ -10,23 +10,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.timelines.scripts import SPANS, TIMELINES, path
+from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.stacks import Frame
 from tracetools.timelines.critical_path import critical_path
-from tracetools.timelines.critical_times import CriticalTimes, merged
 from tracetools.timelines.states import States
 
 ONE = CriticalTimes(1, 10, {path("a"): 4, path("a/b"): 6}, {Frame("a"): 10, Frame("b"): 6})
 OTHER = CriticalTimes(1, 5, {path("a"): 5}, {Frame("a"): 2})
 TIMES = st.tuples(TIMELINES, SPANS).map(
-    lambda made: CriticalTimes.of(critical_path(States(made[0]), made[1]))
+    lambda made: critical_path(States(made[0]), made[1]).times()
 )
 
 
 def test_counts_durations_shares_and_savings_add_up():
-    assert merged([ONE, OTHER]) == CriticalTimes(
+    assert CriticalTimes.merged([ONE, OTHER]) == CriticalTimes(
         2, 15, {path("a"): 9, path("a/b"): 6}, {Frame("a"): 12, Frame("b"): 6}
     )
-    assert merged([]) == CriticalTimes()
+    assert CriticalTimes.merged([]) == CriticalTimes()
 
 
 def test_the_total_of_a_frame_is_the_time_of_all_paths_that_it_is_in():
@@ -47,8 +47,8 @@ def test_a_copy_is_equal():
 
 @given(TIMES, TIMES, TIMES)
 def test_merging_is_associative_and_commutative(one, two, three):
-    at_once = merged([one, two, three])
-    assert merged([merged([one, two]), three]) == at_once
-    assert merged([one, merged([two, three])]) == at_once
-    assert merged([three, one, two]) == at_once
+    at_once = CriticalTimes.merged([one, two, three])
+    assert CriticalTimes.merged([CriticalTimes.merged([one, two]), three]) == at_once
+    assert CriticalTimes.merged([one, CriticalTimes.merged([two, three])]) == at_once
+    assert CriticalTimes.merged([three, one, two]) == at_once
     assert at_once.duration == sum(at_once.shares.values())

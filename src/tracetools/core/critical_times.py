@@ -13,9 +13,7 @@ from tracetools.core.stacks import Frame, StackPath
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tracetools.timelines.critical_path import CriticalPath
-
-__all__ = ["CriticalTimes", "merged"]
+__all__ = ["CriticalTimes"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,17 @@ class CriticalTimes:
         return type(self), (self.count, self.duration, dict(self.shares), dict(self.savings))
 
     @classmethod
-    def of(cls, path: CriticalPath) -> CriticalTimes:
-        """Return those of one span."""
-        return cls(1, path.duration, path.shares(), path.savings())
+    def merged(cls, some: Iterable[CriticalTimes]) -> CriticalTimes:
+        """Add up. Associative and commutative."""
+        count = duration = 0
+        shares: Counter[StackPath] = Counter()
+        savings: Counter[Frame] = Counter()
+        for each in some:
+            count += each.count
+            duration += each.duration
+            shares.update(each.shares)
+            savings.update(each.savings)
+        return cls(count, duration, shares, savings)
 
     def totals(self) -> dict[Frame, int]:
         """Return for each frame how much of the duration it is in, in nanoseconds."""
@@ -53,16 +59,3 @@ class CriticalTimes:
         for path, time in self.shares.items():
             found.update(dict.fromkeys(path, time))
         return dict(found)
-
-
-def merged(some: Iterable[CriticalTimes]) -> CriticalTimes:
-    """Add up. Associative and commutative."""
-    count = duration = 0
-    shares: Counter[StackPath] = Counter()
-    savings: Counter[Frame] = Counter()
-    for each in some:
-        count += each.count
-        duration += each.duration
-        shares.update(each.shares)
-        savings.update(each.savings)
-    return CriticalTimes(count, duration, shares, savings)

@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from tests.output.answers.profiles import SERVER
+from tests.strategies import histogram_of
 from tracetools.__main__ import main
+from tracetools.core.stacks import ROOT, Frame
 from tracetools.output.formats.folded import write_folded
 from tracetools.output.formats.profile_json import write_profile
 from tracetools.output.stack_file import fold
@@ -72,6 +74,29 @@ def test_a_tree_has_the_programs_own_code(capsys):
     unfolded = printed(capsys, "s.profile.json", "--tree", "--libraries")
     assert any("RequestResponseCycle.run_asgi" in line for line in unfolded)
     assert printed(capsys, "s.profile.json", "--tree", "--all") == unfolded
+
+
+def test_latencies_of_spans(capsys, tmp_path):
+    path = (ROOT, Frame("GET /x", "app.py", 5))
+    timed = replace(SERVER, latencies={path: histogram_of([2_000_000])})
+    write_profile(tmp_path / "timed.profile.json", timed)
+    heading, row = printed(capsys, "timed.profile.json", "--latency")
+    assert heading.endswith("max  span or task")
+    assert row.endswith("2 ms  GET /x (app.py:5)")
+    [found] = json.loads("\n".join(printed(capsys, "timed.profile.json", "--json")))["latencies"]
+    assert found == {
+        "frame": "GET /x",
+        "file": "app.py",
+        "line": 5,
+        **dict.fromkeys(("mean", "max"), 2_000_000),
+        **dict.fromkeys(("p50", "p90", "p99"), found["p50"]),
+        "count": 1,
+        "parts": [],
+        "slow": None,
+    }
+    assert abs(found["p50"] - 2_000_000) <= 0.02 * 2_000_000
+    said = refused(capsys, "s.folded", "--latency")
+    assert "it does not say how long spans and tasks lasted: give a profile" in said
 
 
 def test_a_tree_of_another_lens(capsys):

@@ -42,6 +42,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--table", action="store_true", help="print a row for each task, span and function"
     )
     shown.add_argument(
+        "--latency",
+        action="store_true",
+        help="print how long spans and tasks lasted, and what the time was, also of the slow spans"
+        " that were kept (see `tracetools run --keep`)",
+    )
+    shown.add_argument(
         "--json",
         action="store_true",
         help="print answers, totals, both laws and the rows of the table as JSON, for programs",

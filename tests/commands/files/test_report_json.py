@@ -46,7 +46,7 @@ def test_what_was_recorded():
 
 def test_answers():
     found = answers_json(SERVER, [Row(DIGEST, 7, 5, steps=3)])
-    assert list(found) == ["answers", "lints", "table"]
+    assert list(found) == ["answers", "lints", "table", "latencies"]
     assert list(found["answers"]) == ["blocks", "waits", "computes", "late"]
     for group in found["answers"].values():
         assert list(group) == ["heading", "whole", "of_what", "note", "answers", "quiet"]

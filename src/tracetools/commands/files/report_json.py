@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.answers.source import lines_of
+from tracetools.output.latencies import latencies_of
 from tracetools.output.lints import find_lints
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import StackPath
     from tracetools.output.answers.data import Answer, Group
+    from tracetools.output.latencies import Latency
 
 __all__ = ["VERSION", "about_json", "answers_json"]
 
@@ -57,12 +59,20 @@ def answers_json(profile: Profile, rows: Iterable[Row]) -> dict[str, Any]:
       ``stack``.
     - ``table``: a list of rows with ``frame``, ``file``, ``line``, ``total``, ``self``, ``idle``,
       ``scheduled``, ``thread``, ``steps`` and ``entries``.
+    - ``latencies``: a list for spans and tasks, each with ``frame``, ``file``, ``line``, ``count``,
+      ``mean``, ``p50``, ``p90``, ``p99``, ``max``, and ``parts``: what was done in it and in the
+      tasks below it, each with ``what``, ``time`` and ``share``. ``slow`` is null, or has of the
+      slow spans that were kept ``count``, ``duration``, ``parts`` of that, ``explained``: the parts
+      of the critical path by what each ends with, ``children`` and ``threads`` (how much of the
+      waiting was for them), and ``critical``: the critical path with ``stack`` and ``time``, and
+      ``savings``: how much less all would take at most without a frame.
     """
     answers = answers_of(profile, lines_of(profile))
     return {
         "answers": {group.name: _group(group) for group in answers},
         "lints": _lints(profile),
         "table": [_row(row) for row in rows],
+        "latencies": [_latency(each) for each in latencies_of(profile)],
     }
 
 
@@ -134,6 +144,38 @@ def _row(row: Row) -> dict[str, Any]:
     frame, *numbers = row
     named = dict(zip(row._fields[1:], numbers, strict=True))
     return {"frame": frame.name, "file": frame.file or None, "line": frame.line, **named}
+
+
+def _latency(latency: Latency) -> dict[str, Any]:
+    frame, histogram = latency.frame, latency.histogram
+    quantiles = {f"p{part}": histogram.quantile(part / 100) for part in (50, 90, 99)}
+    return {
+        "frame": frame.name,
+        "file": frame.file or None,
+        "line": frame.line,
+        "count": histogram.count,
+        "mean": round(histogram.mean),
+        **quantiles,
+        "max": histogram.max,
+        "parts": [part._asdict() for part in latency.parts],
+        "slow": _slow(latency) if latency.slow.breakdown.count else None,
+    }
+
+
+def _slow(latency: Latency) -> dict[str, Any]:
+    told, critical = latency.slow
+    by_time = sorted(critical.shares.items(), key=lambda each: (-each[1], _stack(each[0])))
+    savings = sorted(critical.savings.items(), key=lambda each: (-each[1], each[0].label))
+    return {
+        "count": told.count,
+        "duration": told.duration,
+        "parts": [part._asdict() for part in latency.slow_parts],
+        "explained": [part._asdict() for part in latency.critical_parts],
+        "children": told.children,
+        "threads": told.threads,
+        "critical": [{"stack": _stack(path), "time": time} for path, time in by_time],
+        "savings": [{"frame": frame.label, "time": time} for frame, time in savings],
+    }
 
 
 def _stack(path: StackPath) -> list[str]:

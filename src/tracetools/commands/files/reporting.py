@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tracetools.commands import CommandError, UsageError
 from tracetools.commands.files.inputs import read_input
 from tracetools.commands.files.report_json import about_json, answers_json
+from tracetools.commands.terminal.latency_lines import latency_lines
 from tracetools.commands.terminal.screen import Screen, is_terminal, style_of, width_of, wrapped
 from tracetools.commands.terminal.stack_rows import rows_of, table_lines, tree_lines
 from tracetools.commands.terminal.summary import answers_in_lines, what_else_stands_out
@@ -21,6 +22,7 @@ from tracetools.output.flamegraph.amounts import amount_formatter, nanoseconds_o
 from tracetools.output.folding import fold_libraries, fold_times
 from tracetools.output.formats.content import weighed
 from tracetools.output.frame_kinds import kinds_by_guess, kinds_of
+from tracetools.output.latencies import latencies_of
 from tracetools.output.lints import amount
 
 if TYPE_CHECKING:
@@ -70,6 +72,8 @@ def report(given: argparse.Namespace) -> str:
         rows = _rows(found, given)[: given.limit]
         about = about_json(whole, unit=found.unit, is_profile=found.is_profile)
         return json.dumps({**about, **answers_json(found.profile, rows)}, indent=1)
+    if given.latency:
+        return "\n".join(_latencies(found, given))
     if given.tree or given.table or nanoseconds_of(found.unit) is None:
         return "\n".join(_stacks(found, given))
     return "\n".join(_answers(found, given))
@@ -185,6 +189,13 @@ def _stacks(found: Reported, given: argparse.Namespace) -> list[str]:
         _rows(found, given), show, whole=whole, sort=sort, limit=given.limit or _ROWS
     )
     return [screen.style("bold", heading), *rows]
+
+
+def _latencies(found: Reported, given: argparse.Namespace) -> list[str]:
+    latencies = latencies_of(found.profile)
+    if not latencies:
+        raise CommandError("it does not say how long spans and tasks lasted: give a profile")
+    return latency_lines(latencies, limit=given.limit or _ROWS, style=_screen(given).style)
 
 
 def _folding(found: Reported) -> Callable[[StackPath], StackPath]:

@@ -1,0 +1,45 @@
+"""How long spans lasted and why, as a table."""
+
+from tests.strategies import histogram_of
+from tracetools.commands.terminal.latency_lines import latency_lines
+from tracetools.core.breakdown import Breakdown
+from tracetools.core.critical_times import CriticalTimes
+from tracetools.core.slow_spans import SlowSpans
+from tracetools.core.stacks import ROOT, Frame
+from tracetools.output.latencies import Latency, Part
+
+MS = 1_000_000
+SPAN, CHILD = Frame("GET /\x1bx", "app.py", 5), Frame("child", "app.py", 9)
+PARTS = (Part("await Lock (app.py:7)", 60, 0.6), Part("busy", 38, 0.398), Part("rare", 1, 0.002))
+PLAIN = Latency(SPAN, histogram_of([MS, 3 * MS]), PARTS)
+
+
+def test_a_row_has_the_numbers_and_what_the_time_was():
+    heading, row, parts = latency_lines([PLAIN], limit=10)
+    assert heading.split() == ["count", "mean", "p50", "p90", "p99", "max", "span", "or", "task"]
+    assert row.split()[:3] == ["2", "2", "ms"]
+    assert row.endswith("3 ms  GET /?x (app.py:5)")
+    assert parts == "      in all: 60 % await Lock (app.py:7), 40 % busy"
+
+
+def test_slow_spans_say_what_would_help_most():
+    shares = {(ROOT, Frame("main"), SPAN, CHILD): 75 * MS, (ROOT, Frame("main"), SPAN): 25 * MS}
+    savings = {SPAN: 100 * MS, CHILD: 20 * MS, Frame("main"): 100 * MS}
+    slow = SlowSpans(
+        Breakdown(duration=100 * MS, count=2), CriticalTimes(2, 100 * MS, shares, savings)
+    )
+    each = PLAIN._replace(slow=slow, slow_parts=PARTS[:1], critical_parts=PARTS[1:2])
+    assert latency_lines([each], limit=10)[3:] == [
+        "      the slowest 2 (50 ms on average): 60 % await Lock (app.py:7)",
+        "      what explains that: 40 % busy",
+        "      without child (app.py:9) they would take 20 % less at most",
+    ]
+    nothing = slow._replace(critical=CriticalTimes())
+    [*_, last] = latency_lines([each._replace(slow=nothing)], limit=10)
+    assert last == "      what explains that: 40 % busy"
+
+
+def test_there_are_at_most_as_many_rows_as_asked_for():
+    lines = latency_lines([PLAIN._replace(parts=())] * 3, limit=2)
+    assert len(lines) == 4
+    assert lines[-1] == "... and 1 more rows: --limit shows them"

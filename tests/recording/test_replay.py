@@ -3,7 +3,7 @@
 import pytest
 
 from tracetools.core.journal import Journal
-from tracetools.core.stacks import CALLBACKS, ROOT, Frame
+from tracetools.core.stacks import CALLBACKS, ROOT, RUNTIME, Frame
 from tracetools.recording.replay import Paths, replay
 from tracetools.testing import ScriptedLoop
 from tracetools.timelines.timeline import Life, SpanTime, Step, Wait, Wake, Work
@@ -158,6 +158,17 @@ def test_callbacks_wake_tasks_and_so_does_the_loop(loop):
         Wake(0, 0, "callback", None, (ROOT, CALLBACKS, Frame("on_data"))),
         Wake(0, 0, "loop", None, ()),
     ]
+
+
+def test_a_task_of_the_runtime_acts_for_others(loop):
+    task, runtime = loop.spawn("one"), loop.spawn("queue")
+    account = loop.tasks[runtime]
+    stack = loop.loop.tree.child(loop.loop.tree.child(loop.loop.tree.root, RUNTIME), Frame("queue"))
+    account.base = account.stack = stack
+    loop.begin_step(runtime)
+    loop.wake(task)
+    loop.end_step()
+    assert loop.timeline()["wakes"] == [Wake(0, 0, "loop", None, ())]
 
 
 def test_work_in_a_thread_wakes_the_task_that_waits_for_it(loop):

@@ -22,7 +22,7 @@ from tracetools.core.journal import (
     WORK,
     records_of,
 )
-from tracetools.core.stacks import ALL_CALLBACKS, stack_path
+from tracetools.core.stacks import ALL_CALLBACKS, RUNTIME, stack_path
 from tracetools.timelines.joins import with_joined
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
 
@@ -182,6 +182,8 @@ class _Reader:
         by: Waker = "loop" if waker is None else "task"
         if path[1:2] and path[1] in ALL_CALLBACKS:
             by, waker = "callback", None
+        elif path[1:2] == (RUNTIME,):  # it acts for others, as trio's entry queue does for threads
+            by, waker, path = "loop", None, ()
         if by != "task":
             since = self._stepped.get(record.task, record.begin)
             if since < self._worked.get(record.task, since) <= record.end:

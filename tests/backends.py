@@ -7,6 +7,7 @@ waits; on asyncio in a callback, which belongs to the loop and not to any task.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 import threading
@@ -59,6 +60,12 @@ class Backend:
 
     def make_limiter(self, tokens: int) -> Any:
         return anyio.CapacityLimiter(tokens)
+
+    def make_semaphore(self, tokens: int) -> Any:
+        return anyio.Semaphore(tokens)
+
+    def make_queue(self, size: int) -> Any:
+        return Channel(*anyio.create_memory_object_stream[int](size or math.inf))
 
     async def checkpoint(self) -> None:
         await anyio.lowlevel.checkpoint()
@@ -136,6 +143,18 @@ class Backend:
         assert waits.wait(10)
 
 
+class Channel:
+    """A memory channel, in the words of a queue."""
+
+    def __init__(self, send: Any, receive: Any) -> None:
+        self._ends = send, receive
+        self.put, self.get = send.send, receive.receive
+
+    def __del__(self) -> None:
+        for end in self._ends:
+            end.close()
+
+
 class AnyioGroup:
     async def __aenter__(self):
         self._group = await anyio.create_task_group().__aenter__()
@@ -175,6 +194,12 @@ class AsyncioBackend(Backend):
 
     def make_lock(self) -> Any:
         return asyncio.Lock()
+
+    def make_semaphore(self, tokens: int) -> Any:
+        return asyncio.Semaphore(tokens)
+
+    def make_queue(self, size: int) -> Any:
+        return asyncio.Queue(size)
 
     async def checkpoint(self) -> None:
         await asyncio.sleep(0)
@@ -229,6 +254,12 @@ class TrioBackend(Backend):
     def make_lock(self) -> Any:
         return trio.Lock()
 
+    def make_semaphore(self, tokens: int) -> Any:
+        return trio.Semaphore(tokens)
+
+    def make_queue(self, size: int) -> Any:
+        return Channel(*trio.open_memory_channel[int](size or math.inf))
+
     def make_limiter(self, tokens: int) -> Any:
         return trio.CapacityLimiter(tokens)
 
@@ -274,6 +305,12 @@ class AnyioOnTrioBackend(TrioBackend):
 
     def make_lock(self) -> Any:
         return anyio.Lock()
+
+    def make_semaphore(self, tokens: int) -> Any:
+        return anyio.Semaphore(tokens)
+
+    def make_queue(self, size: int) -> Any:
+        return Channel(*anyio.create_memory_object_stream[int](size or math.inf))
 
     def make_limiter(self, tokens: int) -> Any:
         return anyio.CapacityLimiter(tokens)

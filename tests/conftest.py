@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from tracetools.guest import threads as hidden_threads
+from tracetools.instruments import resource_patches
 from tracetools.libraries import registry
 from tracetools.output import stack_file
 from tracetools.recording import current, spans
@@ -78,6 +79,7 @@ def nothing_survives():
             if inspect.isfunction(method)
         ],
         "spans in libraries": registry.is_in(),
+        "methods of locks and queues": resource_patches.is_in(),
         "open spans": [known for known in spans._dormant.values() if known._opened],
     }
     _clean_up()

@@ -14,6 +14,7 @@ from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.made_later import MadeLater
 from tracetools.core.notebook import html_of
 from tracetools.core.origins import Origin, merged_origins
+from tracetools.core.resources import Resource, ResourceUse, merged_resources
 from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stack_rows import StackRows
 from tracetools.core.stacks import (
@@ -42,7 +43,16 @@ SCHEDULED: Final = Frame("[scheduled]", "")
 
 _COLLECTIONS: Final = tuple((frame,) for frame in COLLECTIONS)
 
-_MAPPINGS: Final = ("stacks", "blocking", "limiters", "stalls", "origins", "latencies", "slow")
+_MAPPINGS: Final = (
+    "stacks",
+    "blocking",
+    "limiters",
+    "stalls",
+    "origins",
+    "latencies",
+    "slow",
+    "resources",
+)
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,8 @@ class Profile:
             are generators.
         slow: what the time of the slow spans was, as many as were kept, by stack; see the option
             `keep`.
+        resources: what was done with locks, semaphores, capacity limiters, queues and memory
+            channels; empty where that was not recorded.
     """
 
     stacks: Mapping[StackPath, Times] = field(default_factory=dict)
@@ -117,6 +129,7 @@ class Profile:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     latencies: Mapping[StackPath, Histogram] = field(default_factory=dict)
     slow: Mapping[StackPath, SlowSpans] = field(default_factory=dict)
+    resources: Mapping[Resource, ResourceUse] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -280,6 +293,7 @@ class Profile:
             origins=merged_origins(profile.origins for profile in profiles),
             latencies=latencies,
             slow=slow,
+            resources=merged_resources(profile.resources for profile in profiles),
         )
 
     __add__ = merge

@@ -88,6 +88,10 @@ if TYPE_CHECKING:
             """Whether what libraries do for the program has spans of its own."""
 
         @property
+        def resources(self) -> Any:
+            """The accounts of locks, queues and the like."""
+
+        @property
         def watch(self) -> Watch | None:
             """What takes samples just now."""
 

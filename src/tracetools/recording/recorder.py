@@ -36,6 +36,7 @@ from tracetools.recording.latencies import copy_latencies, latencies_by_path
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
 from tracetools.recording.replay import Paths, replay
+from tracetools.recording.resources import Resources
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
 from tracetools.recording.unseen import UnseenTime, can_be_estimated
 from tracetools.recording.usage import Pulse, read_usage
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.journal import Journal
+    from tracetools.core.resources import Resource, ResourceUse
     from tracetools.core.slow_spans import SlowSpans
     from tracetools.core.stacks import StackPath
     from tracetools.guest.messages import Messages
@@ -101,6 +103,7 @@ class Recorder:
         slow: what the time of the slow spans was that are kept.
         counts_forks: whether processes that are forked are not recorded otherwise.
         forks: how many were forked and are not recorded.
+        resources: the accounts of locks, queues and the like; ``None`` if they are not recorded.
     """
 
     def __init__(  # noqa: PLR0913  # options, each with a default
@@ -112,6 +115,7 @@ class Recorder:
         threshold: int | None = None,
         max_stacks: int = 10_000,
         max_depth: int = 256,
+        resources: bool = False,
         messages: Messages = to_log,
     ) -> None:
         self.messages = messages
@@ -136,6 +140,7 @@ class Recorder:
         self.thread_samples = WeightedSamples(self._stack_of)
         self.samples_by_thread = 0
         self.waits = Waits(least_wait, self.clock())
+        self.resources = Resources(self.waits, messages) if resources else None
         self.untracked = 0
         self.journal: Journal | None = None
         self.slow_after = NEVER
@@ -270,6 +275,8 @@ class Recorder:
             self.waits.end_all(loop, end, loop.clock)
             loop.finish(end)
             end = max(end, loop.end or end)  # garbage was collected since the clock was read
+            if self.resources is not None:
+                self.resources.end_loop(loop, end)
             self._settle_unseen(loop, end)
             self._statistics.add_loop(loop, end)
             del self._loops[loop]
@@ -559,6 +566,7 @@ class Recorder:
             stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
             slow=self.slow,
             latencies=MadeLater(lambda: latencies_by_path(latencies, shorten)),
+            resources=self._resource_uses(),
             origins=MadeLater(lambda: shorten.origins if stacks else {}),  # known with the stacks
             **statistics.of_profile(self._shorten),
         )
@@ -610,6 +618,18 @@ class Recorder:
             for stack in tree.stacks[:]:
                 if stack.frame == frame:
                     stack.slow_after = max(stack.slow_after, latency)
+
+    def _resource_uses(self) -> dict[Resource, ResourceUse]:
+        """Return what was done with locks, queues and the like up to now."""
+        if self.resources is None:
+            return {}
+        return self.resources.uses(self._shorten, self._latest_of)
+
+    def _latest_of(self, loop: RecordedLoop) -> int:
+        """Return the moment up to which a loop is recorded."""
+        if loop.end is not None:
+            return loop.end
+        return self.clock_of_loop(loop)() if loop.paused is None else loop.paused
 
     def _stack_of(self, sample: Sample) -> Stack:
         """Return the stack of the functions that a sample has seen."""

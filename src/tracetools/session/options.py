@@ -124,6 +124,13 @@ class Options:
             " resources and prompts of MCP servers, and spans of OpenTelemetry"
         ),
     )
+    resources: bool = field(
+        default=False,
+        metadata=_option(
+            "record who holds and who waits for locks, semaphores and capacity limiters, and how"
+            " long queues and memory channels are: `Profile.resources`"
+        ),
+    )
     blocking: float | None = field(
         default=0.1,
         metadata=_option(

@@ -10,7 +10,7 @@ from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist
 from tracetools.core.notebook import html_of
 from tracetools.guest.messages import to_log
-from tracetools.instruments import hidden_frames
+from tracetools.instruments import hidden_frames, resource_patches
 from tracetools.libraries import registry
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import NoStackFile, StackFile
@@ -71,6 +71,7 @@ class Recording(Follower):
             threshold=None if blocking is None else nanoseconds("blocking", blocking),
             max_stacks=options.max_stacks,
             max_depth=options.max_depth,
+            resources=options.resources,
             messages=messages,
         )
         self._kept_files = KeptFiles(self._beside, messages)
@@ -159,11 +160,21 @@ class Recording(Follower):
         hidden_frames.hide(self)
         if self.makes_spans:
             registry.put_in(self)
+        self.watch_resources()
         self._file.start()
         self._sampler.start()
         if self._keeper is not None:
             self._keeper.start()
         forks.follow(self)
+
+    def watch_resources(self) -> None:
+        """See locks, queues and the like from now on, where they are made as well."""
+        if self.recorder.resources is not None:
+            resource_patches.put_in(self.recorder.resources)
+
+    def _unwatch_resources(self) -> None:
+        if self.recorder.resources is not None:
+            resource_patches.take_out(self.recorder.resources)
 
     def loop_ended(self) -> None:
         """End them and write the stack file, if the loop that has just ended was the last one."""
@@ -177,6 +188,8 @@ class Recording(Follower):
                 insist.do(self._file.end)
                 insist.do(hidden_frames.show, self)
                 insist.do(registry.take_out, self)
+                if not self._closes:
+                    insist.do(self._unwatch_resources)
         if self._goes_on:
             self.loop_began()  # another thread has begun one meanwhile
 
@@ -194,6 +207,7 @@ class Recording(Follower):
             insist.do(self.recorder.close)
             insist.do(hidden_frames.show, self)
             insist.do(registry.take_out, self)
+            insist.do(self._unwatch_resources)
             insist.do(partial(self._file.close, write=write))
 
     def discard(self) -> None:

@@ -1,0 +1,185 @@
+"""The accounts of the locks, semaphores, limiters and queues that a recording has seen.
+
+None of them is kept alive, and none is asked for anything but numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import ref
+
+from tracetools.core.resource_accounts import QueueAccount, TokenAccount, Totals, Want
+from tracetools.core.resources import COULD_STEP, TASK_IS_OVER, Resource, ResourceUse
+from tracetools.core.stacks import OTHER, Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tracetools.attribution.waits import Waits
+    from tracetools.core.accounting import TaskAccount
+    from tracetools.guest.messages import Messages
+    from tracetools.recording.loops import RecordedLoop
+
+__all__ = ["Known", "Resources", "State"]
+
+_MAX_RESOURCES: Final = 1000
+_MAX_KNOWN: Final = 100_000
+
+_UNNAMED: Final = Resource("resources", OTHER)
+"""All that come after `_MAX_RESOURCES`."""
+
+
+class State(NamedTuple):
+    """What is known of a resource that nobody has seen before.
+
+    Attributes:
+        size: how many tokens it has, or items it takes; ``None`` for no limit.
+        number: how many of its tokens are free; of a queue, how many items it has.
+        is_queue: whether it is a queue.
+        hands_over: of a queue, see `QueueAccount`.
+    """
+
+    size: int | None
+    number: int
+    is_queue: bool = False
+    hands_over: bool = False
+
+
+class Known:
+    """One lock, semaphore, limiter or queue.
+
+    Attributes:
+        resource: what it is known by.
+        reference: a weak reference to it; ``None`` if there can be none.
+        account: what was done with it in a loop; ``None`` before, and when that is over.
+        loop: the loop.
+        size: how large it was when it was made.
+        asking: what tasks want that are in one of its methods just now.
+    """
+
+    __slots__ = ("account", "asking", "loop", "reference", "resource", "size")
+
+    def __init__(self, resource: Resource, reference: ref[Any] | None, size: int | None) -> None:
+        self.resource = resource
+        self.reference = reference
+        self.account: Any = None
+        self.loop: RecordedLoop | None = None
+        self.size = size
+        self.asking: dict[TaskAccount | None, Want] = {}
+
+    def finish(self, now: int) -> None:
+        """End its account."""
+        account, self.account, self.loop = self.account, None, None
+        self.asking.clear()
+        if account is not None:
+            account.finish(now)
+
+
+class Resources:
+    """All resources of one recording.
+
+    Args:
+        waits: names what a task awaits.
+        messages: where messages go.
+
+    Attributes:
+        is_stopped: nothing more is noted, because of an error of ours.
+    """
+
+    def __init__(self, waits: Waits, messages: Messages) -> None:
+        self._waits = waits
+        self._messages = messages
+        self._known: dict[int, Known] = {}
+        self._totals: dict[Resource, Totals] = {}
+        self.is_stopped = False
+
+    def stop(self, error: BaseException) -> None:
+        """Note nothing more after an error of ours, which is logged."""
+        if not self.is_stopped:
+            self.is_stopped = True
+            self._messages.error(
+                "locks and queues are not recorded any more: %r; the program goes on",
+                error,
+                exc_info=True,
+            )
+
+    def made(self, thing: Any, resource: Resource, size: int | None) -> Known | None:
+        """Note that something was made; return what is known of it, if there is room for it."""
+        key = id(thing)
+        before = self._known.pop(key, None)
+        if before is not None and before.loop is not None:
+            before.finish(before.loop.clock())  # it had the same identity, and could not say so
+        if len(self._known) >= _MAX_KNOWN:
+            return None
+        try:
+            reference: ref[Any] | None = ref(thing, lambda _: self._gone(key))
+        except TypeError:
+            reference = None
+        known = self._known[key] = Known(resource, reference, size)
+        return known
+
+    def find(self, thing: Any) -> Known | None:
+        """Return what is known of something."""
+        known = self._known.get(id(thing))
+        if known is None or (known.reference is not None and known.reference() is not thing):
+            return None
+        return known
+
+    def begin(self, known: Known, state: State, loop: RecordedLoop) -> None:
+        """Open an account of something that is used in a loop for the first time."""
+        totals = self._totals_of(known.resource)
+        totals.add_resource(state.size)
+        now = loop.clock()
+        if state.is_queue:
+            known.account = QueueAccount(
+                totals, state.size, now, state.number, hands_over=state.hands_over
+            )
+        else:
+            known.account = TokenAccount(
+                totals, state.size, now, free=state.number, awaited=self._awaited
+            )
+        known.loop = loop
+
+    def end_loop(self, loop: RecordedLoop, now: int) -> None:
+        """Note that a loop is over, and with it what its tasks did."""
+        for known in tuple(self._known.values()):
+            if known.loop is loop:
+                known.finish(now)
+
+    def uses(
+        self, shorten: Callable[[Frame], Frame], now_in: Callable[[RecordedLoop], int]
+    ) -> dict[Resource, ResourceUse]:
+        """Return all that was done up to now, what goes on included."""
+        totals = {resource: found.opened() for resource, found in self._totals.copy().items()}
+        for known in tuple(self._known.values()):
+            account, loop = known.account, known.loop
+            if account is not None and loop is not None:
+                account.add_open(totals[self._key_of(known.resource)], now_in(loop))
+        found: dict[Resource, ResourceUse] = {}
+        for resource, each in totals.items():
+            short = resource._replace(place=shorten(resource.place))
+            use = each.use(shorten)
+            found[short] = use if short not in found else found[short].plus(use)
+        return found
+
+    def _totals_of(self, resource: Resource) -> Totals:
+        if resource not in self._totals and len(self._totals) >= _MAX_RESOURCES:
+            resource = _UNNAMED
+        return self._totals.setdefault(resource, Totals())
+
+    def _key_of(self, resource: Resource) -> Resource:
+        return resource if resource in self._totals else _UNNAMED
+
+    def _gone(self, key: int) -> None:
+        known = self._known.pop(key, None)
+        if known is not None and known.loop is not None:
+            known.finish(known.loop.clock())
+
+    def _awaited(self, task: TaskAccount) -> Frame:
+        """Return the frame of what a task awaits that has something another one wants."""
+        if task not in task.loop.tasks:
+            return TASK_IS_OVER
+        if task is task.loop.current:
+            return COULD_STEP
+        stack = self._waits.awaited(task, task.coroutine)
+        return COULD_STEP if stack is task.stack else stack.frame

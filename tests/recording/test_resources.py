@@ -1,0 +1,173 @@
+"""The accounts of what a recording has seen: opened when used, closed when gone."""
+
+import gc
+import logging
+
+import pytest
+
+from tracetools.core.resource_accounts import Want
+from tracetools.core.resources import COULD_STEP, TASK_IS_OVER, Holds, Resource, Waits
+from tracetools.core.stacks import Frame
+from tracetools.guest.messages import to_log
+from tracetools.recording import resources
+from tracetools.recording.resources import Resources, State
+from tracetools.testing import ScriptedLoop
+
+LOCK = Resource("Lock", Frame("main", "app.py", 3))
+
+
+class Thing:
+    """What can be referred to weakly."""
+
+
+class Slotted:
+    """What cannot."""
+
+    __slots__ = ()
+
+
+@pytest.fixture
+def script():
+    script = ScriptedLoop()
+    yield script
+    script.recorder.close()
+
+
+@pytest.fixture
+def log(script):
+    script.recorder.resources = Resources(script.recorder.waits, to_log)
+    return script.recorder.resources
+
+
+def use(log, script, thing, task=None, state=None):
+    """Let a task have something from now on; return what is known of it."""
+    known = log.find(thing) or log.made(thing, LOCK, 1)
+    if known.account is None:
+        log.begin(known, state or State(1, 1), script.loop)
+    account = None if task is None else script.tasks[task]
+    stack = script.loop.tree.root if account is None else account.stack
+    want = Want(account, stack, (), script.clock())
+    known.account.want(want, script.clock())
+    if want.got is not None:
+        want.is_back = True
+        known.account.got(want, script.clock())
+    return known
+
+
+def uses(script):
+    return script.profile.resources
+
+
+def test_what_nobody_has_used_is_not_told(log, script):
+    thing = Thing()
+    log.made(thing, LOCK, 1)
+    assert uses(script) == {}
+    assert log.find(thing).resource == LOCK
+
+
+def test_what_goes_on_is_told_up_to_now(log, script):
+    thing = Thing()
+    use(log, script, thing)
+    script.tick(5)
+    [found] = uses(script).values()
+    assert (found.count, found.size, found.lived, found.saturated) == (1, 1, 5, 5)
+    assert [*found.holds.values()] == [Holds(1, 5, 5, 0)]
+
+
+def test_nothing_is_kept_alive_and_what_is_gone_lives_no_more(log, script):
+    thing = Thing()
+    use(log, script, thing)
+    script.tick(5)
+    del thing
+    gc.collect()
+    script.tick(5)
+    [found] = uses(script).values()
+    assert (found.lived, found.held.total) == (5, 5)
+
+
+def test_what_has_the_identity_of_another_is_another(log, script):
+    thing = Slotted()
+    use(log, script, thing)
+    script.tick(3)
+    log.made(thing, LOCK, 1)
+    script.tick(3)
+    use(log, script, thing)
+    script.tick(3)
+    [found] = uses(script).values()
+    assert (found.count, found.lived) == (2, 6)
+
+
+def test_the_same_line_makes_one_resource_of_many(log, script):
+    things = [Thing(), Thing()]
+    for thing in things:
+        use(log, script, thing)
+    script.tick(4)
+    [found] = uses(script).values()
+    assert (found.count, found.lived) == (2, 8)
+
+
+def test_an_account_ends_with_the_loop(log, script):
+    thing = Thing()
+    use(log, script, thing)
+    script.tick(5)
+    script.finish()
+    script.tick(7)
+    [found] = uses(script).values()
+    assert found.lived == 5
+    assert log.find(thing).account is None
+
+
+def test_a_holder_is_told_by_what_it_awaits(log, script):
+    thing = Thing()
+    task = script.spawn("holder")
+    script.begin_step(task)
+    known = use(log, script, thing, task)
+    script.end_step()
+    other = script.spawn("waiter")
+    script.begin_step(other)
+    use(log, script, thing, other)
+    script.tick(4)
+    [found] = uses(script).values()
+    assert {path[-1]: waits for path, waits in found.blockers.items()} == {
+        COULD_STEP: Waits(1, 4, 4, 0)
+    }
+    assert len(known.account.waiting) == 1
+
+
+def test_a_holder_that_is_over_is_told(log, script):
+    thing = Thing()
+    task = script.spawn("holder")
+    script.begin_step(task)
+    use(log, script, thing, task)
+    script.exit(task)
+    script.end_step()
+    use(log, script, thing)
+    script.tick(4)
+    [found] = uses(script).values()
+    assert [path[-1] for path in found.blockers] == [TASK_IS_OVER]
+
+
+def test_there_are_as_many_resources_as_there_may_be(log, script, monkeypatch):
+    monkeypatch.setattr(resources, "_MAX_RESOURCES", 2)
+    things = [Thing() for _ in range(5)]
+    for line, thing in enumerate(things):
+        log.made(thing, Resource("Lock", Frame("f", "app.py", line)), 1)
+        use(log, script, thing)
+    script.tick(1)
+    assert sorted(use.count for use in uses(script).values()) == [1, 1, 3]
+
+
+def test_too_many_are_not_followed(log, monkeypatch):
+    monkeypatch.setattr(resources, "_MAX_KNOWN", 1)
+    things = [Thing(), Thing()]
+    assert log.made(things[0], LOCK, 1) is not None
+    assert log.made(things[1], LOCK, 1) is None
+
+
+def test_an_error_of_ours_is_said_once(log, caplog):
+    caplog.set_level(logging.ERROR)
+    log.stop(ValueError("a"))
+    log.stop(ValueError("b"))
+    assert log.is_stopped
+    [record] = caplog.records
+    assert "locks and queues are not recorded any more" in record.getMessage()

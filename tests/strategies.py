@@ -12,6 +12,7 @@ from tracetools.core.buckets import bucket_of
 from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
+from tracetools.core.resources import Holds, Resource, ResourceUse, Waits
 from tracetools.core.stacks import COLLECTIONS, KINDS, ROOT, Blocks, Frame, StackPath, Times, Tokens
 from tracetools.testing import ScriptedLoop
 
@@ -257,6 +258,36 @@ def _blocks(draw) -> Blocks:
 TOKENS = st.builds(Tokens, st.integers(0, 3), st.integers(0, 9))
 
 
+_NUMBERS = st.integers(0, 1 << 40)
+_WAITS = st.dictionaries(BLOCKING_PATHS, st.builds(Waits, *[_NUMBERS] * 4), max_size=3)
+RESOURCE_USES = st.builds(
+    ResourceUse,
+    count=_NUMBERS,
+    size=st.none() | _NUMBERS,
+    lived=_NUMBERS,
+    saturated=_NUMBERS,
+    most_waiting=_NUMBERS,
+    holds=st.dictionaries(BLOCKING_PATHS, st.builds(Holds, *[_NUMBERS] * 4), max_size=3),
+    waits=_WAITS,
+    blockers=_WAITS,
+    getters=_WAITS,
+    lengths=histograms(_NUMBERS),
+    length_time=_NUMBERS,
+    items=_NUMBERS,
+    taken=_NUMBERS,
+)
+RESOURCES = st.dictionaries(
+    st.builds(
+        Resource,
+        st.sampled_from(["Lock", "Queue"]),
+        st.builds(Frame, st.sampled_from(NAMES), st.just("a.py"), st.integers(0, 2)),
+        st.booleans(),
+    ),
+    RESOURCE_USES,
+    max_size=2,
+)
+
+
 @st.composite
 def _profiles(draw) -> Profile:
     """Return the profile of any program, with anything that may be said of it."""
@@ -282,6 +313,7 @@ def _profiles(draw) -> Profile:
         limiters=draw(st.dictionaries(BLOCKING_PATHS, TOKENS, max_size=3)),
         stalls=draw(st.sampled_from(STALLS)),
         latencies=draw(st.dictionaries(BLOCKING_PATHS, histograms(DELAYS), max_size=3)),
+        resources=draw(RESOURCES),
     )
 
 

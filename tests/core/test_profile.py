@@ -17,6 +17,7 @@ from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.histogram import Histogram
 from tracetools.core.made_later import MadeLater
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
+from tracetools.core.resources import Resource, ResourceUse
 from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 
@@ -25,6 +26,8 @@ LINE = Frame("blocks the loop", "a.py", 3)
 KEYS = [(ROOT,), (ROOT, A), (ROOT, A, B)]
 
 SLOW = SlowSpans(Breakdown(busy=5, duration=5, count=1), CriticalTimes(1, 5, {(ROOT, A): 5}))
+LOCK = Resource("Lock", Frame("main", "a.py", 2))
+
 GOOD = Profile(
     stacks=dict(
         zip(
@@ -56,6 +59,7 @@ GOOD = Profile(
     limiters={KEYS[2]: Tokens(2, 6)},
     latencies={KEYS[2]: Histogram(7, 4, {3: 1, 4: 1})},
     slow={KEYS[2]: SLOW},
+    resources={LOCK: ResourceUse(count=1, lived=9)},
 )
 
 NOTHING = Profile(merged=0, scheduled_measured=True)
@@ -155,6 +159,7 @@ def test_merging_adds_numbers_and_unites_names():
         limiters={KEYS[2]: Tokens(2, 5), KEYS[1]: Tokens(1, 3)},
         latencies={KEYS[2]: Histogram(4, 4, {4: 1}), KEYS[1]: Histogram(1, 1, {1: 1})},
         slow={KEYS[2]: SLOW, KEYS[1]: SLOW},
+        resources={LOCK: ResourceUse(count=2, lived=5)},
     )
     both = GOOD + other
     assert dict(both.stacks) == {
@@ -173,8 +178,11 @@ def test_merging_adds_numbers_and_unites_names():
         KEYS[1]: Histogram(1, 1, {1: 1}),
     }
     assert dict(both.slow) == {KEYS[2]: SLOW.plus(SLOW), KEYS[1]: SLOW}
-    stacks = {"stacks": {}, "blocking": {}, "limiters": {}, "latencies": {}, "slow": {}}
-    assert dataclasses.replace(both, **stacks) == Profile(
+    assert dict(both.resources) == {LOCK: ResourceUse(count=3, lived=14)}
+    empty = {
+        name: {} for name in ("stacks", "blocking", "limiters", "latencies", "slow", "resources")
+    }
+    assert dataclasses.replace(both, **empty) == Profile(
         duration=1111,
         task_time=73,
         start=3,

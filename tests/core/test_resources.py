@@ -5,9 +5,8 @@ import pickle
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.strategies import histograms
+from tests.strategies import RESOURCE_USES as USES
 from tracetools.core.resources import (
     Holds,
     Resource,
@@ -16,28 +15,6 @@ from tracetools.core.resources import (
     merged_resources,
 )
 from tracetools.core.stacks import ROOT, Frame
-
-NUMBERS = st.integers(0, 1 << 40)
-PATHS = st.sampled_from([(ROOT, Frame(name, "a.py", 1)) for name in "abc"])
-WAITS = st.builds(Waits, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
-HOLDS = st.builds(Holds, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
-TABLES = st.dictionaries(PATHS, WAITS, max_size=3)
-USES = st.builds(
-    ResourceUse,
-    count=NUMBERS,
-    size=st.none() | NUMBERS,
-    lived=NUMBERS,
-    saturated=NUMBERS,
-    most_waiting=NUMBERS,
-    holds=st.dictionaries(PATHS, HOLDS, max_size=3),
-    waits=TABLES,
-    blockers=TABLES,
-    getters=TABLES,
-    lengths=histograms(NUMBERS),
-    length_time=NUMBERS,
-    items=NUMBERS,
-    taken=NUMBERS,
-)
 
 LOCK = Resource("Lock", Frame("main", "app.py", 3))
 

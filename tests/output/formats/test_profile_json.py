@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import histograms
+from tests.strategies import RESOURCES, histograms
 from tracetools import StackFileError
 from tracetools.core.breakdown import Breakdown
 from tracetools.core.buckets import bucket_of
@@ -15,6 +15,7 @@ from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
+from tracetools.core.resources import Holds, Resource, ResourceUse, Waits
 from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 from tracetools.output.formats import profile_json
@@ -76,6 +77,7 @@ PROFILES = st.builds(
     limiters=st.dictionaries(PATHS, TOKENS, max_size=6),
     latencies=st.dictionaries(PATHS, histograms(COUNTS), max_size=3),
     slow=st.dictionaries(PATHS, SLOW, max_size=2),
+    resources=RESOURCES,
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -110,6 +112,18 @@ GOOD = Profile(
         (ROOT, A): SlowSpans(
             Breakdown(1, 2, {"await x": 3}, 4, 5, 6, 7, 15, 1),
             CriticalTimes(1, 15, {(ROOT, A): 10, (ROOT, A, LINE): 5}, {A: 15}),
+        )
+    },
+    resources={
+        Resource("Lock", A): ResourceUse(
+            count=1,
+            size=1,
+            lived=20,
+            saturated=9,
+            most_waiting=1,
+            holds={(ROOT, A): Holds(1, 9, 9, 4)},
+            waits={(ROOT, A): Waits(1, 5, 5, 1)},
+            blockers={(A, LINE): Waits(1, 5, 5, 1)},
         )
     },
 )
@@ -159,6 +173,11 @@ TEXT = """\
 ],
 "slow":[
 [[1,0],[1,2,4,5,6,7,15,1],[["await x",3]],1,15,[[[1,0],10],[[1,0,2],5]],[[0,15]]]
+],
+"resources":[
+{"kind":"Lock","place":0,"is_made":true,"size":1,"count":1,"lived":20,"saturated":9,\
+"most_waiting":1,"length_time":0,"items":0,"taken":0,"lengths":[0,0,[]],\
+"holds":[[[1,0],1,9,9,4]],"waits":[[[1,0],1,5,5,1]],"blockers":[[[0,2],1,5,5,1]],"getters":[]}
 ]}
 """
 FIRST_TEXT = """\
@@ -205,7 +224,7 @@ def test_a_written_profile_is_read_back(profile):
 def test_equal_profiles_are_equal_bytes(profile):
     turned = {
         name: dict(reversed(getattr(profile, name).items()))
-        for name in ("stacks", "blocking", "limiters", "latencies", "slow")
+        for name in ("stacks", "blocking", "limiters", "latencies", "slow", "resources")
     }
     for name in ("scheduling_delay", "queue"):
         histogram = getattr(profile, name)

@@ -6,9 +6,10 @@ is a stack that only stands above others. The rows of other mappings begin with 
 frames: in `blocking` and `stalls` the numbers of `Blocks` follow, all or the first three, in
 `limiters` the two numbers of `Tokens`, in `latencies` a histogram, in `slow` the numbers of a
 `Breakdown` with pairs of a label and a time for its waits, and then those of `CriticalTimes` with
-paths and frames by their indexes. One of `origins` has a file and whose it is. A `Histogram` has
-its total, its max, and pairs of a bucket and how many values are in it. Rows are sorted, parents
-first, so that equal profiles give equal bytes.
+paths and frames by their indexes. One of `origins` has a file and whose it is. One of `resources`
+is an object with the attributes of `Resource` and `ResourceUse`, in which paths stand as in
+`blocking`. A `Histogram` has its total, its max, and pairs of a bucket and how many values are in
+it. Rows are sorted, parents first, so that equal profiles give equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
 would take for one character are kept apart: a name with such is a list of parts. The name of the
@@ -36,6 +37,11 @@ from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
 from tracetools.output.formats.files import explain, write_atomically
+from tracetools.output.formats.resources_json import (
+    parse_resources,
+    resource_paths,
+    resource_rows,
+)
 
 if TYPE_CHECKING:
     import os
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
     from _typeshed import SupportsRead
 
     from tracetools.core.origins import Origin
+    from tracetools.core.resources import Resource, ResourceUse
     from tracetools.core.stacks import StackPath
 
 VERSION: Final = 1
@@ -86,6 +93,7 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "stalls": [],
     "latencies": [],
     "slow": [],
+    "resources": [],
 }
 _BREAKDOWN: Final = (
     "busy",
@@ -142,6 +150,7 @@ def format_profile(profile: Profile) -> str:
     shares = (each.shares for each in critical)
     saved = ([(frame,) for frame in each.savings] for each in critical)
     paths = [*profile.stacks, *chain.from_iterable((*below, *shares, *saved))]
+    paths += resource_paths(profile.resources)
     if () in paths:
         raise ValueError("a stack has no frames: every stack begins with the root")
     frames = sorted({frame for path in paths for frame in path}, key=_order)
@@ -164,6 +173,8 @@ def format_profile(profile: Profile) -> str:
     lines.append(_listed("latencies", _path_rows(latencies, index_of)))
     slow = {path: _slow_row(spans, index_of) for path, spans in profile.slow.items()}
     lines.append(_listed("slow", _path_rows(slow, index_of)))
+    resources = resource_rows(profile.resources, index_of, _path_rows, _histogram_row)
+    lines.append(_listed("resources", resources))
     return "{" + ",\n".join(lines) + "}\n"
 
 
@@ -316,8 +327,22 @@ def _profile(value: Mapping[str, Any]) -> Profile:
         origins=_origins(_list(value, "origins")),
         latencies=_by_path(_list(value, "latencies"), frames, "latency", _histogram),
         slow=_by_path(_list(value, "slow"), frames, "slow span", partial(_slow, frames)),
+        resources=_resources(_list(value, "resources"), frames),
         **about,
     )
+
+
+def _resources(rows: list[Any], frames: list[Frame]) -> dict[Resource, ResourceUse]:
+    def by_path(rows: list[Any], frames: list[Frame], what: str, kind: Any) -> Any:
+        return _by_path(rows, frames, what, partial(_numbers_of, kind))
+
+    def histogram(row: Mapping[str, Any], name: str) -> Histogram:
+        return _histogram(row[name], f'its "{name}"')
+
+    try:
+        return parse_resources(rows, frames, by_path, histogram)
+    except ValueError as error:
+        raise _MalformedError(str(error)) from error
 
 
 def _histogram(value: Any, what: str) -> Histogram:
@@ -478,16 +503,16 @@ def _by_path(
     return found
 
 
-def _blocks(numbers: list[Any], what: str) -> Blocks:
-    if _is_counts(numbers) and len(numbers) in (len(Blocks._fields), _NUMBERS_WITHOUT_KINDS):
-        return Blocks(*numbers)
-    raise _MalformedError(f"{what} is not [[frame, ...], {', '.join(Blocks._fields)}]")
+def _numbers_of(kind: Any, numbers: list[Any], what: str) -> Any:
+    """Return counts as the type that they are of."""
+    least = _NUMBERS_WITHOUT_KINDS if kind is Blocks else len(kind._fields)
+    if _is_counts(numbers) and len(numbers) in (least, len(kind._fields)):
+        return kind(*numbers)
+    raise _MalformedError(f"{what} is not [[frame, ...], {', '.join(kind._fields)}]")
 
 
-def _tokens(numbers: list[Any], what: str) -> Tokens:
-    if _is_counts(numbers) and len(numbers) == len(Tokens._fields):
-        return Tokens(*numbers)
-    raise _MalformedError(f"{what} is not [[frame, ...], {', '.join(Tokens._fields)}]")
+_blocks: Final[Callable[[list[Any], str], Blocks]] = partial(_numbers_of, Blocks)
+_tokens: Final[Callable[[list[Any], str], Tokens]] = partial(_numbers_of, Tokens)
 
 
 def _taken(

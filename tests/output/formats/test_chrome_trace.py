@@ -11,7 +11,8 @@ from tests.output.formats.mutations import relaxed
 from tests.timelines.random_timelines import CUT_TIMELINES, TIMELINES
 from tracetools import StackFileError
 from tracetools.core.stacks import ROOT, Frame
-from tracetools.output.formats.chrome_trace import TraceOptions, chrome_trace, write_chrome_trace
+from tracetools.output.formats.chrome_trace import chrome_trace, write_chrome_trace
+from tracetools.timelines.notes import Notes
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
 
 SERVE, HOLD = (ROOT, Frame("serve", "app.py", 3)), (ROOT, Frame("hold", "app.py", 20))
@@ -32,16 +33,16 @@ TIMELINE = Timeline(
     starts=1_700_000_000_000_000_001,
     is_cut=True,
 )
-OPTIONS = TraceOptions("shop", "4bf92f3577b34da6", blocking_threshold=300)
+NOTES = Notes("shop", "4bf92f3577b34da6", blocking_threshold=300)
 LOOP, TASK_2, TASK_1, THREAD = 1, 3, 4, 5
 
 
-def read(timeline, *options):
-    return json.loads("".join(chrome_trace(timeline, *options)))
+def read(timeline, *notes):
+    return json.loads("".join(chrome_trace(timeline, *notes)))
 
 
 def of_phase(phase, *keys, value=None):
-    value = value or read(TIMELINE, OPTIONS)
+    value = value or read(TIMELINE, NOTES)
     return [
         tuple(event.get(key) for key in keys)
         for event in value["traceEvents"]
@@ -154,8 +155,8 @@ def test_the_subject_has_a_track():
 
 
 def test_the_critical_path_has_a_track():
-    options = TraceOptions(critical=((1, 1_100, 1_200), (2, 1_200, 1_500)))
-    value = read(TIMELINE, options)
+    notes = Notes(critical=((1, 1_100, 1_200), (2, 1_200, 1_500)))
+    value = read(TIMELINE, notes)
     assert of_phase("M", "tid", "args", value=value)[1] == (2, {"name": "critical path"})
     assert [e for e in of_phase("X", "tid", "ts", "dur", "name", value=value) if e[0] == 2] == [
         (2, 0.1, 0.1, "serve #1"),
@@ -178,7 +179,7 @@ def test_a_span_that_is_open_says_so():
 
 
 def test_what_is_known_of_the_timeline_is_said():
-    about = read(TIMELINE, OPTIONS)["otherData"]
+    about = read(TIMELINE, NOTES)["otherData"]
     assert about.pop("exporter").startswith("tracetools@")
     assert about == {
         "program": "shop",
@@ -217,14 +218,14 @@ def test_a_file_is_made_in_pieces():
 
 
 def test_a_file_is_replaced_at_once(tmp_path):
-    write_chrome_trace(tmp_path / "x.trace.json", TIMELINE, OPTIONS)
-    assert json.loads((tmp_path / "x.trace.json").read_text()) == read(TIMELINE, OPTIONS)
+    write_chrome_trace(tmp_path / "x.trace.json", TIMELINE, NOTES)
+    assert json.loads((tmp_path / "x.trace.json").read_text()) == read(TIMELINE, NOTES)
     with pytest.raises(StackFileError, match=r"cannot write .*missing"):
         write_chrome_trace(tmp_path / "missing" / "x.json", TIMELINE)
     with pytest.raises(TypeError):
         write_chrome_trace(tmp_path / "x.trace.json", replace(TIMELINE, begin=None))
     assert [each.name for each in tmp_path.iterdir()] == ["x.trace.json"]
-    assert json.loads((tmp_path / "x.trace.json").read_text()) == read(TIMELINE, OPTIONS)
+    assert json.loads((tmp_path / "x.trace.json").read_text()) == read(TIMELINE, NOTES)
 
 
 # ------------------------------------------------------------------------- whatever the program did

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import pytest
 
-from tests.output.formats.test_chrome_trace import OPTIONS, TIMELINE
+from tests.output.formats.test_chrome_trace import NOTES, TIMELINE
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, WAITING, Frame, Times
 from tracetools.output.formats.chrome_trace import chrome_trace
@@ -285,7 +285,7 @@ from counter c join counter_track t on c.track_id = t.id order by t.name, c.ts
 
 
 def test_perfetto_shows_our_tracks(browser):
-    data = "".join(chrome_trace(TIMELINE, OPTIONS)).encode()
+    data = "".join(chrome_trace(TIMELINE, NOTES)).encode()
     with perfetto(browser, data) as ask:
         assert ask(PROBLEMS) == []
         rows = ask(TRACKS)

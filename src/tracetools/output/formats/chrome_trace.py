@@ -19,55 +19,37 @@ from collections import deque
 from heapq import merge
 from itertools import count, groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tracetools.core.errors import StackFileError
 from tracetools.core.native.version import VERSION
-from tracetools.core.stacks import Frame
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.formats import chrome_events as events
 from tracetools.output.formats.files import explain, write_atomically
-from tracetools.output.formats.folded import UNKNOWN
 from tracetools.timelines.intervals import histories
 from tracetools.timelines.nesting import nest
+from tracetools.timelines.notes import NO_NOTES, function_of, last_frame, task_name
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tracetools.core.stacks import StackPath
+    from tracetools.core.stacks import Frame
     from tracetools.output.formats.chrome_events import Args
     from tracetools.timelines.intervals import History, Interval, State
     from tracetools.timelines.nesting import Stretch
+    from tracetools.timelines.notes import Notes
     from tracetools.timelines.timeline import SpanTime, Step, Timeline, Wake, Work
 
-__all__ = ["TraceOptions", "chrome_trace", "write_chrome_trace"]
+__all__ = ["chrome_trace", "write_chrome_trace"]
 
 _LOOP: Final = events.PID
 """The loop's thread. Perfetto takes the one with the number of the process for the main thread."""
 
 _EVENTS_A_PIECE: Final = 2_000
-_LONGEST_NAME: Final = 200
 _STATES: Final[dict[State, str]] = {"busy": "busy", "scheduled": "ready", "idle": "waiting"}
 
 
-class TraceOptions(NamedTuple):
-    """What a file says beside the timeline.
-
-    Attributes:
-        program: the name of the process.
-        trace_id: the trace of OpenTelemetry that the subject belongs to; empty if there is none.
-        blocking_threshold: steps that last longer, in nanoseconds, are marked; ``None`` for none.
-        critical: the critical path: the number of a task, when a piece begins, and when it ends.
-    """
-
-    program: str = ""
-    trace_id: str = ""
-    blocking_threshold: int | None = None
-    critical: Sequence[tuple[int, int, int]] = ()
-
-
-_DEFAULTS: Final = TraceOptions()
 _NO_ARGS: Final[events.Args] = ()
 _Timed = TypeVar("_Timed", "SpanTime", "Work", "Step")
 
@@ -75,7 +57,7 @@ _show_time = amount_formatter("ns")
 
 
 def write_chrome_trace(
-    path: str | os.PathLike[str], timeline: Timeline, options: TraceOptions = _DEFAULTS
+    path: str | os.PathLike[str], timeline: Timeline, notes: Notes = NO_NOTES
 ) -> None:
     """Write a timeline into a file, which is replaced at once.
 
@@ -83,18 +65,18 @@ def write_chrome_trace(
         StackFileError: the file cannot be written; what was there before is untouched.
     """
     try:
-        write_atomically(Path(path), lambda: map(str.encode, chrome_trace(timeline, options)))
+        write_atomically(Path(path), lambda: map(str.encode, chrome_trace(timeline, notes)))
     except (OSError, ValueError) as error:
         raise StackFileError(f"cannot write {path}: {explain(error)}") from error
 
 
-def chrome_trace(timeline: Timeline, options: TraceOptions = _DEFAULTS) -> Iterator[str]:
+def chrome_trace(timeline: Timeline, notes: Notes = NO_NOTES) -> Iterator[str]:
     """Yield the text of a file, piece by piece; equal timelines give equal text."""
-    about = json.dumps(_about(timeline, options), separators=(",", ":"))
+    about = json.dumps(_about(timeline, notes), separators=(",", ":"))
     yield f'{{"displayTimeUnit":"ns","otherData":{about},"traceEvents":[\n'
     piece: list[str] = []
     separator = ""
-    for event in _Tracks(timeline, options).events():
+    for event in _Tracks(timeline, notes).events():
         piece.append(event)
         if len(piece) == _EVENTS_A_PIECE:
             yield separator + ",\n".join(piece)
@@ -105,12 +87,12 @@ def chrome_trace(timeline: Timeline, options: TraceOptions = _DEFAULTS) -> Itera
     yield "\n]}\n"
 
 
-def _about(timeline: Timeline, options: TraceOptions) -> dict[str, str]:
+def _about(timeline: Timeline, notes: Notes) -> dict[str, str]:
     about = {"exporter": f"tracetools@{VERSION}"}
-    if options.program:
-        about["program"] = events.clean(options.program)
-    if options.trace_id:
-        about["trace_id"] = events.clean(options.trace_id)
+    if notes.program:
+        about["program"] = events.clean(notes.program)
+    if notes.trace_id:
+        about["trace_id"] = events.clean(notes.trace_id)
     if timeline.starts:
         about["starts"] = str(timeline.starts)  # a number that floats cannot hold
     if timeline.is_cut:
@@ -121,9 +103,9 @@ def _about(timeline: Timeline, options: TraceOptions) -> dict[str, str]:
 class _Tracks:
     """Makes the events of a timeline, track by track."""
 
-    def __init__(self, timeline: Timeline, options: TraceOptions) -> None:
+    def __init__(self, timeline: Timeline, notes: Notes) -> None:
         self._timeline = timeline
-        self._options = options
+        self._notes = notes
         self._histories = {
             number: history
             for number, history in histories(timeline).items()
@@ -158,27 +140,19 @@ class _Tracks:
     # -- names
 
     def _names(self) -> Iterator[str]:
-        program = events.clean(self._options.program or "tracetools")
+        program = events.clean(self._notes.program or "tracetools")
         yield events.metadata("process_name", 0, program)
-        if self._options.trace_id:
-            label = events.clean(f"trace {self._options.trace_id}")
+        if self._notes.trace_id:
+            label = events.clean(f"trace {self._notes.trace_id}")
             yield events.metadata("process_labels", 0, label, "labels")
-        tracks = {self._critical: "critical path"} if self._options.critical else {}
+        tracks = {self._critical: "critical path"} if self._notes.critical else {}
         tracks[_LOOP] = "loop"
-        tracks |= {tid: self._task_name(number) for number, tid in self._tids.items()}
+        tracks |= {tid: task_name(self._timeline, number) for number, tid in self._tids.items()}
         for index, tid in enumerate(self._threads.values(), start=1):
             tracks[tid] = f"worker thread {index}"
         for index, (tid, name) in enumerate(tracks.items()):
             yield events.metadata("thread_name", tid, events.clean(name))
             yield events.metadata("thread_sort_index", tid, index, "sort_index")
-
-    def _task_name(self, number: int | None) -> str:
-        """Return the name of a task's function and its number."""
-        return UNKNOWN if number is None else f"{self._function(number)} #{number}"
-
-    def _function(self, number: int) -> str:
-        life = self._timeline.lives.get(number)
-        return _last(life.path).name[:_LONGEST_NAME] if life is not None else UNKNOWN
 
     # -- slices
 
@@ -193,7 +167,7 @@ class _Tracks:
 
     def _loose_slice(self, stretch: Stretch[SpanTime | Work], tid: int) -> tuple[str, str]:
         begin, end, timed = stretch
-        frame, number = _last(timed.path), next(self._loose)
+        frame, number = last_frame(timed.path), next(self._loose)
         return events.Slice(frame.name, "loose", tid, begin, end, _place(frame)).loose(number)
 
     def _subject(self) -> Iterator[str]:
@@ -201,24 +175,30 @@ class _Tracks:
         if self._timeline.subject is not None:
             begin, end, span = self._stretch(self._timeline.subject)
             args = self._span_args(span)
-            name, number = _last(span.path).name, next(self._loose)
+            name, number = last_frame(span.path).name, next(self._loose)
             yield from events.Slice(name, "subject", _LOOP, begin, end, args).loose(number)
 
     def _critical_path(self) -> Iterator[str]:
         tid = self._critical
-        for task, first, last in self._options.critical:
-            name, begin, end = self._task_name(task), self._since(first), self._since(last)
+        for task, first, last in self._notes.critical:
+            name, begin, end = (
+                task_name(self._timeline, task),
+                self._since(first),
+                self._since(last),
+            )
             yield events.Slice(name, "critical", tid, begin, max(begin, end)).nested()
 
     def _steps_of_the_loop(self) -> Iterator[str]:
         """Yield the steps of all tasks on one track, and marks on those that block it."""
-        threshold = self._options.blocking_threshold
+        threshold = self._notes.blocking_threshold
         steps: Iterable[Stretch[Step]] = map(self._stretch, self._timeline.steps)
         if any(later.begin < step.end for step, later in pairwise(self._timeline.steps)):
             steps, _ = nest(steps)
         for begin, end, step in steps:
-            args: Args = (("task", self._task_name(step.task)),)
-            yield events.Slice(self._function(step.task), "step", _LOOP, begin, end, args).nested()
+            args: Args = (("task", task_name(self._timeline, step.task)),)
+            yield events.Slice(
+                function_of(self._timeline, step.task), "step", _LOOP, begin, end, args
+            ).nested()
             if threshold is not None and step.end - step.begin > threshold:
                 args += (("length", _show_time(step.end - step.begin)),)
                 yield events.instant("blocking step", "blocking", _LOOP, begin, args)
@@ -245,15 +225,15 @@ class _Tracks:
     def _span(self, tid: int, stretch: Stretch[SpanTime]) -> str:
         begin, end, span = stretch
         category = "subject" if span == self._timeline.subject else "span"
-        name = _last(span.path).name
+        name = last_frame(span.path).name
         return events.Slice(name, category, tid, begin, end, self._span_args(span)).nested()
 
     def _span_args(self, span: SpanTime) -> Args:
-        args = _place(_last(span.path))
+        args = _place(last_frame(span.path))
         if span == self._timeline.subject:
             args += (("subject", "yes"),)
-            if self._options.trace_id:
-                args += (("trace_id", self._options.trace_id),)
+            if self._notes.trace_id:
+                args += (("trace_id", self._notes.trace_id),)
         return args if span.end is not None else (*args, ("left", "not yet"))
 
     def _state(self, tid: int, begin: int, end: int, interval: Interval) -> str:
@@ -261,15 +241,15 @@ class _Tracks:
         if interval.state != "busy" and interval.wake is not None:
             args = self._wake_args(interval.wake)
         if interval.wait is not None:
-            frame = _last(interval.wait.path)
+            frame = last_frame(interval.wait.path)
             name, args = frame.name, _place(frame) + args
         return events.Slice(name, interval.state, tid, begin, end, args).nested()
 
     def _wake_args(self, wake: Wake) -> Args:
         args: Args = (("woken by", wake.by),)
         if wake.waker is not None:
-            args += (("waker", self._task_name(wake.waker)),)
-        line = wake.line or (_last(wake.path) if wake.path else None)
+            args += (("waker", task_name(self._timeline, wake.waker)),)
+        line = wake.line or (last_frame(wake.path) if wake.path else None)
         return args if line is None else (*args, ("waker at", line.label))
 
     def _works(self) -> Iterator[str]:
@@ -280,8 +260,8 @@ class _Tracks:
         for thread, tid in self._threads.items():
             whole, loose = nest(map(self._stretch, of_thread[thread]))
             for begin, end, work in whole:
-                frame = _last(work.path)
-                args = (*_place(frame), ("task", self._task_name(work.task)))
+                frame = last_frame(work.path)
+                args = (*_place(frame), ("task", task_name(self._timeline, work.task)))
                 yield events.Slice(frame.name, "thread", tid, begin, end, args).nested()
             for each in loose:
                 yield from self._loose_slice(each, tid)
@@ -318,10 +298,6 @@ class _Tracks:
         begin, end, step = self._stretch(steps[index])
         moment = max(begin, min(self._since(wake.moment), end - 1))
         return self._tids[step.task], moment
-
-
-def _last(path: StackPath) -> Frame:
-    return path[-1] if path else Frame(UNKNOWN, "")
 
 
 def _place(frame: Frame) -> Args:

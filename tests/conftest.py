@@ -40,6 +40,7 @@ MARKS = {
     "output/flamegraph/test_browser.py": "once",
     "output/formats/test_consumers.py": "once",
     "output/report/test_browser.py": "once",
+    "output/timeline/test_browser.py": "once",
     "session/test_record_in_a_kernel.py": "once",
     "test_examples.py": "once",
     "test_house.py": "once",

@@ -1,10 +1,12 @@
 """Stretches of time that nest."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetools.timelines.nesting import nest
+from tracetools.timelines.nesting import innermost, nest
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,29 @@ def test_nothing_is_lost_and_the_whole_ones_nest(stretches):
     assert not any(overlap_in_part(one, other) for one in whole for other in whole)
     assert all(any(overlap_in_part(one, other) for other in whole) for one in loose)
     assert [begin for begin, *_ in whole] == sorted(begin for begin, *_ in whole)
+
+
+@pytest.mark.parametrize(
+    ("stretches", "found"),
+    [
+        ([], []),
+        ([(-9, 5, "a"), (7, 9, "b")], [(-9, 5, "a"), (7, 9, "b")]),
+        ([(2, 5, "in"), (0, 9, "out")], [(0, 2, "out"), (2, 5, "in"), (5, 9, "out")]),
+        ([(2, 5, "in"), (0, 5, "out")], [(0, 2, "out"), (2, 5, "in")]),
+        ([(1, 1, "empty"), (0, 3, "out")], [(0, 1, "out"), (1, 3, "out")]),
+        ([(0, 5, "a"), (3, 9, "b")], [(0, 5, "a")]),
+    ],
+)
+def test_at_each_moment_one_is_the_innermost(stretches, found):
+    assert innermost(stretches) == found
+
+
+@given(STRETCHES)
+def test_the_innermost_cover_what_all_cover(stretches):
+    whole, _ = nest(stretches)
+    found = innermost(stretches)
+    assert all(one[1] <= other[0] for one, other in pairwise(found))
+    for moment in range(12):
+        around = [each for each in whole if each[0] <= moment < each[1]]
+        shown = [content for begin, end, content in found if begin <= moment < end]
+        assert shown == [each[2] for each in around[-1:]]

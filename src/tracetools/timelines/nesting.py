@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Stretch", "nest"]
+__all__ = ["Stretch", "innermost", "nest"]
 
 _Content = TypeVar("_Content")
 
@@ -40,3 +40,31 @@ def nest(
             opened.append(end)
             whole.append(stretch)
     return whole, loose
+
+
+def innermost(stretches: Iterable[Stretch[_Content]]) -> list[Stretch[_Content]]:
+    """Return which stretch is the innermost when, without overlaps and in order of time.
+
+    The stretches come in the order of their ends. What overlaps another one in part is left out.
+    """
+    found: list[Stretch[_Content]] = []
+    opened: list[Stretch[_Content]] = []
+    now = 0
+
+    def go_on(until: int) -> None:
+        nonlocal now
+        if opened and now < until:
+            found.append((now, until, opened[-1][2]))
+        now = max(now, until)
+
+    for stretch in nest(stretches)[0]:
+        while opened and opened[-1][1] <= stretch[0]:
+            go_on(opened[-1][1])
+            opened.pop()
+        go_on(stretch[0])
+        now = stretch[0]
+        opened.append(stretch)
+    while opened:
+        go_on(opened[-1][1])
+        opened.pop()
+    return found

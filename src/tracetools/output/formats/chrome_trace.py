@@ -13,6 +13,8 @@ memory.
 from __future__ import annotations
 
 import json
+import os
+import zlib
 from array import array
 from bisect import bisect_right
 from collections import deque
@@ -31,7 +33,6 @@ from tracetools.timelines.nesting import nest
 from tracetools.timelines.notes import NO_NOTES, function_of, last_frame, task_name
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
 
     from tracetools.core.stacks import Frame
@@ -59,15 +60,26 @@ _show_time = amount_formatter("ns")
 def write_chrome_trace(
     path: str | os.PathLike[str], timeline: Timeline, notes: Notes = NO_NOTES
 ) -> None:
-    """Write a timeline into a file, which is replaced at once.
+    """Write a timeline into a file, which is replaced at once; gzipped, if its name ends in `.gz`.
 
     Raises:
         StackFileError: the file cannot be written; what was there before is untouched.
     """
+    compress = _gzipped if os.fspath(path).endswith(".gz") else iter
     try:
-        write_atomically(Path(path), lambda: map(str.encode, chrome_trace(timeline, notes)))
+        write_atomically(
+            Path(path), lambda: compress(map(str.encode, chrome_trace(timeline, notes)))
+        )
     except (OSError, ValueError) as error:
         raise StackFileError(f"cannot write {path}: {explain(error)}") from error
+
+
+def _gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield pieces compressed. No moment is written, so equal pieces stay equal."""
+    compressor = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    for piece in pieces:
+        yield compressor.compress(piece)
+    yield compressor.flush()
 
 
 def chrome_trace(timeline: Timeline, notes: Notes = NO_NOTES) -> Iterator[str]:

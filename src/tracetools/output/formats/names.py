@@ -15,9 +15,9 @@ __all__ = ["suffix_of", "with_suffix"]
 
 _DOUBLE: Final = (
     *(".profile.json", ".speedscope.json", ".gecko.json", ".trace.json"),
-    *(".pb.gz", ".folded.gz"),
+    *(".trace.json.gz", ".pb.gz", ".folded.gz"),
 )
-"""Suffixes of two parts."""
+"""Suffixes of several parts."""
 
 _LONG: Final = (".folded", ".pstats", ".collapsed", ".speedscope")
 """Suffixes that are longer than others."""

@@ -1,10 +1,12 @@
 """A page of a timeline in a real browser, in which no script runs."""
 
 import contextlib
+from dataclasses import replace
 
 import pytest
 
-from tests.output.timeline.examples import NOTES, TIMELINE
+from tests.output.timeline.examples import NOTES, SPAN, TIMELINE
+from tracetools.core.stacks import Frame
 from tracetools.output.timeline import write_timeline
 
 pytestmark = pytest.mark.browser
@@ -14,8 +16,8 @@ pytestmark = pytest.mark.browser
 def open_page(browser, tmp_path):
     with contextlib.ExitStack() as stack:
 
-        def open_page(width=1200, **context):
-            write_timeline(tmp_path / "slow.html", TIMELINE, NOTES)
+        def open_page(width=1200, timeline=TIMELINE, **context):
+            write_timeline(tmp_path / "slow.html", timeline, NOTES)
             made = browser.new_context(viewport={"width": width, "height": 900}, **context)
             page = stack.enter_context(contextlib.closing(made)).new_page()
             page.goto((tmp_path / "slow.html").as_uri())
@@ -38,6 +40,15 @@ def test_the_picture_fits_any_width(open_page, width):
     x, part = box(page, "svg.timeline rect.span")
     assert (x - left) / whole == pytest.approx(0.30, abs=0.001)
     assert part / whole == pytest.approx(0.41, abs=0.001)
+
+
+def test_long_names_make_no_page_wider(open_page):
+    path = (Frame("a_long_name_" * 20, "some/folder/" * 9, 3),)
+    lives = {number: life._replace(path=path) for number, life in TIMELINE.lives.items()}
+    subject = SPAN._replace(path=path)
+    timeline = replace(TIMELINE, lives=lives, spans=(subject,), subject=subject)
+    page = open_page(400, timeline)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
 def test_labels_are_cut_where_they_do_not_fit_and_left_out_of_narrow_boxes(open_page):

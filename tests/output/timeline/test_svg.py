@@ -7,6 +7,7 @@ import pytest
 
 from tests.output.page_reading import Page
 from tests.output.timeline.examples import MS, NOTES, TIMELINE
+from tracetools.core.stacks import Frame
 from tracetools.output.timeline.svg import draw
 from tracetools.output.timeline.tracks import make_picture
 from tracetools.timelines.notes import NO_NOTES
@@ -83,6 +84,13 @@ def test_the_shortest_step_among_others_is_seen():
     timeline = replace(TIMELINE, steps=steps, wakes=(), waits=(), spans=())
     text = draw(timeline, make_picture(timeline, NO_NOTES), [])
     assert re.search(r'class="busy thin"[^>]* height="2"', text)
+
+
+def test_long_names_of_tracks_keep_their_ends():
+    life = TIMELINE.lives[1]._replace(path=(Frame("x" * 99, "app.py", 3),))
+    timeline = replace(TIMELINE, lives={**TIMELINE.lives, 1: life})
+    text = draw(timeline, make_picture(timeline, NOTES), [])
+    assert f"<tspan>{'x' * 44}…{'x' * 12} #1</tspan>" in text
 
 
 ATTACKS = ["<script>alert(1)</script>", "\" onclick='x'", "]]>", "\ud800\0\x1b\ufffe"]

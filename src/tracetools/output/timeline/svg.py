@@ -36,6 +36,8 @@ _LABELLED: Final = 40
 """From which part of the width on a box has a label: one in so many."""
 
 _NAMES: Final = 3
+_LONGEST: Final = 60
+"""How many letters of the name of a track are shown."""
 
 _UPWARDS: Final = ("busy", "scheduled", "idle")
 """States, from the bottom of a box that shows several of them."""
@@ -109,7 +111,7 @@ class _Pen:
         about = f'<tspan class="quiet" dx="8">{escape(track.about)}</tspan>' if track.about else ""
         return (
             f'<text class="name{" of-subject" if is_subject else ""}" y="{place.heading}">'
-            f"<tspan>{escape(track.name)}</tspan>{about}</text>\n"
+            f"<tspan>{escape(_shortened(track.name))}</tspan>{about}</text>\n"
         )
 
     def _boxes(self, track: Track, place: _Place) -> Iterator[str]:
@@ -246,3 +248,8 @@ def _times(box: Box) -> Counter[str]:
     for item in box.items:
         times[item.kind] += item.end - item.begin
     return times
+
+
+def _shortened(name: str) -> str:
+    """Return a name without its middle if it is long; its number is at the end."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 16]}\u2026{name[-15:]}"

@@ -176,10 +176,12 @@ class Script:
             while task.spans and not task.spans[-1][2]:
                 task.spans.pop()
 
-    def work(self, number: int, name: str, begin: int) -> None:
-        """A thread has worked for a task up to now."""
+    def work(self, number: int, name: str, begin: int, *, wakes: bool = False) -> None:
+        """A thread has worked for a task up to now, and wakes it then if that is told."""
         found = (*self.tasks[number].current, Frame(name))
         self.works.append(Work(number, begin, self.now, found))
+        if wakes:
+            self.wake(number, "thread")
 
     # --------------------------------------------------------------------------- what is made of it
 
@@ -251,6 +253,7 @@ def _legal(script: Script, value: int) -> list[Callable[[], object]]:
     if waiting:
         by = one_of(["timer", "callback", "thread", "loop"])
         legal += [partial(script.wake, one_of(waiting), by)]
+        legal += [partial(script.work, one_of(waiting), "thread", script.now - value, wakes=True)]
     if script.opened:
         legal += [partial(script.close, one_of([*range(len(script.opened))]))]
     if len(script.tasks) < 7:
@@ -258,9 +261,7 @@ def _legal(script: Script, value: int) -> list[Callable[[], object]]:
     if script.stepping:
         current = script.stepping[-1]
         end = partial(script.end, one_of(["", "await x", "await y"]))
-        begin = max(script.now - value, 0)
-        work = partial(script.work, one_of(script.tasks).number, "thread", begin)
-        legal += [tick, end, end, end, partial(script.open, name), script.exit, work]
+        legal += [tick, end, end, end, partial(script.open, name), script.exit]
         legal += [partial(script.wake, one_of(waiting))] * 3 if waiting else []
         legal += [] if current.ready else [partial(script.wake, current.number)]
     if ready:

@@ -357,7 +357,7 @@ def test_before_its_waker_was_born_the_spawner_explains_a_wait(script):
     assert {piece.within for piece in found.pieces} == {0}
 
 
-def test_a_waker_that_has_exited_before_the_wake_leaves_the_rest_unknown():
+def test_a_waker_that_has_exited_before_the_wake_leaves_the_rest_to_the_await():
     lives = {1: Life(1, path("main"), None, 0, None), 2: Life(2, path("gone"), None, 0, 40)}
     timeline = Timeline(
         0,
@@ -371,14 +371,45 @@ def test_a_waker_that_has_exited_before_the_wake_leaves_the_rest_unknown():
     assert pieces(found) == [
         ("waiting", 2, 0, 10, "gone"),
         ("busy", 2, 10, 40, "gone"),
-        ("unknown", 1, 40, 45, "main/await x"),
+        ("waiting", 1, 40, 45, "main/await x"),
         ("busy", 1, 45, 50, "main"),
     ]
     assert shares(found) == {
         "main/await x/gone/[idle]": 10,
         "main/await x/gone": 30,
-        "main/await x/[unknown]": 5,
+        "main/await x": 5,
         "main": 5,
+    }
+
+
+def test_what_is_not_known_of_a_waker_stands_on_the_await():
+    lives = {1: Life(1, path("main"), None, 0, None), 2: Life(2, path("late"), None, 30, None)}
+    wakes = (Wake(1, 50, "task", 2),)
+    timeline = Timeline(0, 50, lives, wakes=wakes, waits=(Wait(1, 0, 50, path("main/await x")),))
+    found = critical_path(States(timeline), SpanTime(1, 0, 50, path("main")))
+    assert pieces(found) == [
+        ("unknown", 1, 0, 30, "main/await x"),
+        ("waiting", 2, 30, 50, "late"),
+    ]
+    assert shares(found) == {"main/await x/[unknown]": 30, "main/await x/late/[idle]": 20}
+
+
+def test_a_wait_of_a_child_that_is_over_when_its_parent_wakes_is_what_the_child_did():
+    lives = {1: Life(1, path("main"), None, 0, None), 2: Life(2, path("main/child"), 1, 5, 60)}
+    timeline = Timeline(
+        0,
+        80,
+        lives,
+        steps=(Step(1, 0, 10), Step(2, 10, 60), Step(1, 65, 80)),
+        wakes=(Wake(1, 63, "loop"),),
+        waits=(Wait(1, 10, 63, path("main/await TaskGroup")),),
+    )
+    found = critical_path(States(timeline), SpanTime(1, 0, 80, path("main")))
+    assert shares(found) == {
+        "main": 25,
+        "main/child": 50,
+        "main/await TaskGroup": 3,
+        "main/[scheduled]": 2,
     }
 
 
@@ -468,7 +499,8 @@ def _explain(script: Script, span: SpanTime, moment: int):
         elif seen.state in {"busy", "scheduled", "waiting"}:
             return seen.state, seen.path, task.number
         else:
-            return "unknown", *known
+            waits = seen.state == "over" and end < span.end
+            return "waiting" if waits else "unknown", *known
 
 
 def _work(script: Script, task, moment: int):

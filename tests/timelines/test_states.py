@@ -203,16 +203,23 @@ def test_a_task_without_life_is_among_the_tasks():
     assert States(timeline).tasks == [1, 2, 4]
 
 
-def test_children_that_have_ended_are_known_in_order():
-    late, early, alive = (
-        Life(number, path("main/child"), 1, 0, end) for number, end in ((2, 30), (3, 20), (4, None))
+def test_children_that_have_ended_are_known():
+    child = Life(2, path("main/child"), 1, 0, 20)
+    states = States(Timeline(0, 40, {1: MAIN, 2: child}))
+    assert list(states.ended_children(1, 0, 40)) == [child]
+    assert list(states.ended_children(2, 0, 40)) == []
+
+
+def test_the_exit_of_a_child_has_ended_the_wait_for_it():
+    timeline = Timeline(
+        0,
+        40,
+        {1: MAIN._replace(born=0), 2: Life(2, path("main/child"), 1, 0, 20)},
+        wakes=(Wake(1, 21, "loop"),),
+        waits=(Wait(1, 0, 21, path("main/await gather")),),
     )
-    states = States(Timeline(0, 40, {1: MAIN, 2: late, 3: early, 4: alive}))
-    assert states.ended_children(1, 0, 40) == [early, late]
-    assert states.ended_children(1, 20, 40) == [late]
-    assert states.ended_children(1, 0, 30) == [early, late]
-    assert states.ended_children(1, 0, 29) == [early]
-    assert states.ended_children(2, 0, 40) == []
+    [wait] = States(timeline).intervals(1, 0, 21)
+    assert wait.wake == Wake(1, 21, "task", 2, path("main/child"))
 
 
 def test_a_task_steps_after_a_moment_if_a_step_begins_then():

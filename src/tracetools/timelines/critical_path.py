@@ -94,6 +94,7 @@ class ReplacedWait(NamedTuple):
             wait for another of its children.
         bounds: the same for frames that the other children have as well, where it is more: what of
             theirs is below the frame would take no time either.
+        is_named: whether `path` is what is awaited.
     """
 
     begin: int
@@ -104,6 +105,7 @@ class ReplacedWait(NamedTuple):
     within: int
     bound: int
     bounds: tuple[tuple[Frame, int], ...] = ()
+    is_named: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,10 +137,13 @@ class CriticalPath:
         stands on what awaits it, as in Gregg's chain graphs. What is no work ends in a frame that
         says so, unless it is an await that has a name.
         """
+        within = piece.within
+        if within != _SPAN and piece.task == self.waits[within].task:
+            path = self._awaits[within]  # what waits still does so
+        else:
+            path = self._placed(piece.task, piece.path, within, self._awaits)
         if piece.state == "unknown":
-            known = self.span.path if piece.within == _SPAN else self._awaits[piece.within]
-            return (*known, UNKNOWN)
-        path = self._placed(piece.task, piece.path, piece.within, self._awaits)
+            return (*path, UNKNOWN)
         if piece.state == "scheduled":
             return (*path, SCHEDULED)
         return (*path, IDLE) if piece.state == "waiting" and not piece.is_named else path
@@ -278,7 +283,7 @@ class _Walk:
             elif each.state == "waiting":
                 self._wait(stretch, each)
             elif not (each.state == "unborn" and self._spawner(stretch, each)):
-                self._unknown(stretch, each)
+                self._rest(stretch, each)
 
     def _wait(self, stretch: _Stretch, each: Interval) -> None:
         wake = each.wake
@@ -300,7 +305,9 @@ class _Walk:
             return False
         bound, bounds = bounds_of(self.states, each, wake)
         self.waits.append(
-            ReplacedWait(*each[1:4], stretch.task, wake, stretch.within, bound, bounds)
+            ReplacedWait(
+                *each[1:4], stretch.task, wake, stretch.within, bound, bounds, each.is_named
+            )
         )
         return True
 
@@ -317,7 +324,11 @@ class _Walk:
         self.todo.append(_Stretch(task, each.begin, each.end, within, seen))
         return True
 
-    def _unknown(self, stretch: _Stretch, each: Interval) -> None:
+    def _rest(self, stretch: _Stretch, each: Interval) -> None:
+        """Leave what the task does not explain to what waits for it, if that still waits."""
         within = stretch.within
         known = self.span if within == _SPAN else self.waits[within]
-        self.pieces.append(Piece("unknown", each.begin, each.end, known.path, known.task, within))
+        rest = Piece("unknown", each.begin, each.end, known.path, known.task, within)
+        if each.state == "over" and within != _SPAN:
+            rest = rest._replace(state="waiting", is_named=self.waits[within].is_named)
+        self.pieces.append(rest)

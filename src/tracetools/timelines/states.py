@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from tracetools.core.stacks import Frame
 from tracetools.timelines.timeline import Wake
+from tracetools.timelines.wakers import Children, with_wakers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,11 +64,11 @@ class States:
     The states of a task tile any stretch of time all the same.
 
     Attributes:
-        timeline: the timeline.
+        timeline: the timeline, with the wakers that can be found; see `with_wakers`.
     """
 
     def __init__(self, timeline: Timeline) -> None:
-        self.timeline = timeline
+        self.timeline = timeline = with_wakers(timeline)
         spans = timeline.spans
         if timeline.subject is not None and timeline.subject not in spans:
             spans += (timeline.subject,)
@@ -78,7 +79,7 @@ class States:
         self._works = _by_task(timeline.works)
         self._interruptions = _interruptions(timeline.steps)
         self._tasks: dict[int, _Task] = {}
-        self._children: dict[int, tuple[Sequence[Life], Sequence[int]]] | None = None
+        self._children = Children(timeline.lives.values())
 
     @property
     def tasks(self) -> list[int]:
@@ -101,15 +102,12 @@ class States:
         """Return begin, end and path of what threads did for a task; `path` is empty between."""
         return self._task(task).works.between(begin, end)
 
-    def ended_children(self, task: int, begin: int, end: int) -> list[Life]:
+    def ended_children(self, task: int, begin: int, end: int) -> Sequence[Life]:
         """Return the tasks spawned by a task that have exited after one moment, up to another.
 
         They are in the order of their ends.
         """
-        if self._children is None:
-            self._children = _children(self.timeline.lives.values())
-        lives, ends = self._children.get(task, ((), ()))
-        return list(lives[bisect_right(ends, begin) : bisect_right(ends, end)])
+        return self._children.ended(task, begin, end)
 
     def _task(self, number: int) -> _Task:
         found = self._tasks.get(number)
@@ -174,17 +172,6 @@ def _by_task(events: Iterable[_Event]) -> dict[int, list[_Event]]:
     for event in events:
         if event.task is not None:
             found[event.task].append(event)
-    return dict(found)
-
-
-def _children(lives: Iterable[Life]) -> dict[int, tuple[Sequence[Life], Sequence[int]]]:
-    """Return the children of each task that have exited, in the order of their ends; and these."""
-    found: defaultdict[int, tuple[list[Life], list[int]]] = defaultdict(lambda: ([], []))
-    for life in sorted((life for life in lives if life.end is not None), key=attrgetter("end")):
-        if life.spawner is not None and life.end is not None:
-            children, ends = found[life.spawner]
-            children.append(life)
-            ends.append(life.end)
     return dict(found)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tracetools.core.journal import Journal
-from tracetools.core.stacks import CALLBACKS, ROOT, RUNTIME, Frame
+from tracetools.core.stacks import CALLBACKS, ROOT, Frame
 from tracetools.recording.replay import Paths, replay
 from tracetools.testing import ScriptedLoop
 from tracetools.timelines.timeline import Life, SpanTime, Step, Wait, Wake, Work
@@ -160,18 +160,7 @@ def test_callbacks_wake_tasks_and_so_does_the_loop(loop):
     ]
 
 
-def test_a_task_of_the_runtime_acts_for_others(loop):
-    task, runtime = loop.spawn("one"), loop.spawn("queue")
-    account = loop.tasks[runtime]
-    stack = loop.loop.tree.child(loop.loop.tree.child(loop.loop.tree.root, RUNTIME), Frame("queue"))
-    account.base = account.stack = stack
-    loop.begin_step(runtime)
-    loop.wake(task)
-    loop.end_step()
-    assert loop.timeline()["wakes"] == [Wake(0, 0, "loop", None, ())]
-
-
-def test_work_in_a_thread_wakes_the_task_that_waits_for_it(loop):
+def test_work_in_a_thread_is_of_the_task_that_waits_for_it(loop):
     task = loop.spawn("one")
     loop.begin_step(task)
     loop.tick(1)
@@ -183,10 +172,12 @@ def test_work_in_a_thread_wakes_the_task_that_waits_for_it(loop):
     loop.recorder.context_task.reset(token)
     loop.tick(1)
     loop.wake(task)
+    loop.begin_step(task, awaits=["await to_thread"])
     found = loop.timeline()
     thread = opened.account.thread % (1 << 32)
-    assert found["works"] == [Work(0, 1, 8, (*ONE, Frame("work")), thread)]
-    assert found["wakes"] == [Wake(0, 9, "thread", None, ())]
+    path = (*ONE, Frame("work"))
+    assert found["works"] == [Work(0, 1, 8, path, thread)]
+    assert found["wakes"] == [Wake(0, 9, "thread", None, path)]
 
 
 def test_who_spawned_a_task_is_known_from_both(loop):

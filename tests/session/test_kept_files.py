@@ -1,5 +1,6 @@
 """The files of slow spans, in a folder beside the stack file."""
 
+import gzip
 import json
 
 import pytest
@@ -25,23 +26,26 @@ def files(tmp_path):
     return KeptFiles(lambda: tmp_path / "api.folded", to_log)
 
 
-def test_each_has_a_file_named_by_the_span_and_its_latency(files, tmp_path):
+def test_each_has_a_page_and_a_trace_named_by_the_span_and_its_latency(files, tmp_path):
     take_back = files.keep(kept())
     files.keep(kept("…"))
-    names = ["GET-report-year-1234ms-1.trace.json", "span-1234ms-2.trace.json"]
+    names = ["GET-report-year-1234ms-1.html", "span-1234ms-2.html"]
     assert [path.name for path in files.paths] == names
-    assert sorted(path.name for path in (tmp_path / "api.slow").iterdir()) == names
-    assert "traceEvents" in json.loads(files.paths[0].read_bytes())
+    traces = [name.replace(".html", ".trace.json.gz") for name in names]
+    assert sorted(path.name for path in (tmp_path / "api.slow").iterdir()) == sorted(names + traces)
+    assert "<svg" in files.paths[0].read_text("utf-8")
+    with gzip.open(tmp_path / "api.slow" / traces[0]) as file:
+        assert "traceEvents" in json.load(file)
     take_back()
     take_back()
     assert [path.name for path in files.paths] == names[1:]
-    assert [path.name for path in (tmp_path / "api.slow").iterdir()] == names[1:]
+    assert len(list((tmp_path / "api.slow").iterdir())) == 2
 
 
 def test_files_of_an_earlier_recording_stay(files, tmp_path):
     files.keep(kept())
     KeptFiles(lambda: tmp_path / "api.folded", to_log).keep(kept())
-    assert len(list((tmp_path / "api.slow").iterdir())) == 2
+    assert len(list((tmp_path / "api.slow").iterdir())) == 4
 
 
 def test_long_names_are_cut(files):
@@ -69,4 +73,4 @@ def test_a_file_that_cannot_be_written_is_logged_once(tmp_path, caplog):
 
 def test_a_dump_is_a_file_for_each_loop(files):
     assert files.dump([TIMELINE, TIMELINE]) == list(files.paths)
-    assert [path.name for path in files.paths] == ["dump-1.trace.json", "dump-2.trace.json"]
+    assert [path.name for path in files.paths] == ["dump-1.trace.json.gz", "dump-2.trace.json.gz"]

@@ -121,11 +121,13 @@ class Kept(NamedTuple):
         name: the name of the span.
         latency: how long it lasted, in nanoseconds.
         timeline: what all tasks of its loop did, with the span as its subject.
+        critical: the critical path: the number of a task, when a piece begins, and when it ends.
     """
 
     name: str
     latency: int
     timeline: Timeline
+    critical: tuple[tuple[int, int, int], ...] = ()
 
 
 class _Known(NamedTuple):
@@ -135,15 +137,6 @@ class _Known(NamedTuple):
     take_back: Callable[[], object]
     path: StackPath
     slow: SlowSpans
-
-
-def _told(timeline: Timeline) -> tuple[StackPath, SlowSpans]:
-    """Return the path of the span that a timeline is about, and what its time was."""
-    span = timeline.subject
-    if span is None:
-        return (), SlowSpans()
-    states = States(timeline)
-    return span.path, SlowSpans(breakdown(states, span), critical_path(states, span).times())
 
 
 class Keeper(forks.Follower):
@@ -280,7 +273,7 @@ class Keeper(forks.Follower):
             begin = each.begin - round(self._how.before * 1e9)
             end = min(each.end + after, max(self._now(each), each.end))
             timeline = self._recorder.replay(self._journal, paths, each.loop, begin, end, subject)
-            self._take(frame, Kept(frame.name, _latency(each), timeline), each.end)
+            self._take(frame, each, timeline, subject)
 
     def _now(self, record: Record) -> int:
         return self._recorder.clock_of_number(record.loop)()
@@ -295,10 +288,15 @@ class Keeper(forks.Follower):
             return False
         return len(known) < self._how.most or _latency(record) > known[0].latency
 
-    def _take(self, frame: Frame, kept: Kept, end: int) -> None:
+    def _take(self, frame: Frame, record: Record, timeline: Timeline, span: SpanTime) -> None:
+        states = States(timeline)
+        critical = critical_path(states, span)
+        slow = SlowSpans(breakdown(states, span), critical.times())
+        pieces = tuple((piece.task, piece.begin, piece.end) for piece in critical.pieces)
+        kept = Kept(frame.name, _latency(record), timeline, pieces)
         known = self._kept.setdefault(frame, [])
-        known.append(_Known(kept.latency, self._keep(kept), *_told(kept.timeline)))
-        self._last[frame] = end
+        known.append(_Known(kept.latency, self._keep(kept), span.path, slow))
+        self._last[frame] = record.end
         known.sort(key=lambda each: each.latency)
         if len(known) > self._how.most:
             known.pop(0).take_back()

@@ -22,9 +22,9 @@ from tracetools.core.journal import (
     WORK,
     records_of,
 )
-from tracetools.core.stacks import ALL_CALLBACKS, RUNTIME, stack_path
-from tracetools.timelines.joins import with_joined
+from tracetools.core.stacks import ALL_CALLBACKS, stack_path
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
+from tracetools.timelines.wakers import with_wakers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,13 +103,12 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
             reader.read(record)
     if loop is not None:
         reader.read_living(loop, end)
-    wakes = with_joined(reader.wakes, reader.waits, reader.lives)
-    return Timeline(
+    timeline = Timeline(
         begin,
         end,
         lives=reader.lives,
         steps=tuple(reader.steps),
-        wakes=tuple(sorted(wakes, key=lambda wake: wake.moment)),
+        wakes=tuple(sorted(reader.wakes, key=lambda wake: wake.moment)),
         waits=tuple(reader.waits),
         spans=tuple(reader.spans),
         works=tuple(reader.works),
@@ -117,6 +116,7 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
         starts=starts,
         is_cut=journal.lost > 0 and journal.oldest > begin,
     )
+    return with_wakers(timeline)
 
 
 _READ: Final = {
@@ -149,8 +149,6 @@ class _Reader:
         self.works: list[Work] = []
         self._interrupting: dict[int, int] = {}
         self._pending: dict[int, list[int]] = {}
-        self._worked: dict[int, int] = {}
-        self._stepped: dict[int, int] = {}
 
     def read(self, record: Record) -> None:
         """Read the next one."""
@@ -165,7 +163,6 @@ class _Reader:
 
     def _add_step(self, step: Step) -> None:
         self.steps.append(step)
-        self._stepped[step.task] = step.end
         pending = self._pending.pop(step.task, [])
         if len(pending) > 1 or (pending and self.wakes[pending[0]].moment > step.begin):
             # It was woken while it stepped: it is ready from the end of the step on.
@@ -182,12 +179,6 @@ class _Reader:
         by: Waker = "loop" if waker is None else "task"
         if path[1:2] and path[1] in ALL_CALLBACKS:
             by, waker = "callback", None
-        elif path[1:2] == (RUNTIME,):  # it acts for others, as trio's entry queue does for threads
-            by, waker, path = "loop", None, ()
-        if by != "task":
-            since = self._stepped.get(record.task, record.begin)
-            if since < self._worked.get(record.task, since) <= record.end:
-                by = "thread"
         self._pending.setdefault(record.task, []).append(len(self.wakes))
         self.wakes.append(Wake(record.task, record.end, by, waker, path))
 
@@ -206,7 +197,6 @@ class _Reader:
     def _work(self, record: Record) -> None:
         path = self._paths.of(record.stack)
         self.works.append(Work(record.task, record.begin, record.end, path, record.other))
-        self._worked[record.task] = record.end
 
     def read_living(self, loop: RecordedLoop, end: int) -> None:
         """Read what goes on in a loop just now."""

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.errors import StackFileError
-from tracetools.output.formats.chrome_trace import TraceOptions, write_chrome_trace
+from tracetools.output.formats.chrome_trace import write_chrome_trace
+from tracetools.output.timeline.page import write_timeline
+from tracetools.timelines.notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,63 +26,77 @@ __all__ = ["KeptFiles"]
 _FOLDER: Final = ".slow"
 """What the name of the folder has in place of the suffix of the stack file."""
 
-_SUFFIX: Final = ".trace.json"
+_PAGE: Final = ".html"
+_TRACE: Final = ".trace.json.gz"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_NAME: Final = 60
 
 
 class KeptFiles:
-    """A folder of files, one for each span that is kept.
+    """A folder with a page and a trace of Chrome's for each span that is kept.
 
     Args:
         beside: returns the path of the stack file; ``None`` if there is none, and so no folder.
         messages: where messages go.
+        blocking: steps that last longer, in nanoseconds, are marked; ``None`` for none.
     """
 
-    def __init__(self, beside: Callable[[], Path | None], messages: Messages) -> None:
+    def __init__(
+        self, beside: Callable[[], Path | None], messages: Messages, blocking: int | None = None
+    ) -> None:
         self._beside = beside
         self._messages = messages
+        self._blocking = blocking
         self._numbers = itertools.count(1)
         self._paths: dict[Path, None] = {}
         self._fails = False
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files that there are, in the order in which they were written."""
+        """The pages that there are, and the traces of dumps, in the order of their making."""
         return tuple(self._paths)
 
     def keep(self, kept: Kept) -> Callable[[], None]:
-        """Write the file of a slow span, and return what removes it. Log why if that fails."""
+        """Write the files of a slow span, and return what removes them. Log why if that fails."""
         if self._beside() is None:
             return _nothing
         name = _UNSAFE.sub("-", kept.name).strip("-.")[:_LONGEST_NAME] or "span"
+        notes = Notes(_program(), blocking_threshold=self._blocking, critical=kept.critical)
         try:
-            path = self._write(f"{name}-{kept.latency // 1_000_000}ms", kept.timeline)
+            page = self._new(f"{name}-{kept.latency // 1_000_000}ms", _PAGE)
+            trace = page.with_name(page.name.removesuffix(_PAGE) + _TRACE)
+            write_timeline(page, kept.timeline, notes)
+            write_chrome_trace(trace, kept.timeline, notes)
         except StackFileError as error:
             if not self._fails:
                 self._messages.error("a slow span could not be kept: %s", error)
             self._fails = True
             return _nothing
         self._fails = False
-        return lambda: self._remove(path)
+        self._paths[page] = None
+        return lambda: self._remove(page, trace)
 
     def dump(self, timelines: Iterable[Timeline]) -> list[Path]:
-        """Write a file for each timeline.
+        """Write a trace for each timeline.
 
         Raises:
             StackFileError: there is no stack file, or one of them cannot be written.
         """
-        return [self._write("dump", timeline) for timeline in timelines]
+        written = []
+        for timeline in timelines:
+            trace = self._new("dump", _TRACE)
+            write_chrome_trace(
+                trace, timeline, Notes(_program(), blocking_threshold=self._blocking)
+            )
+            self._paths[trace] = None
+            written.append(trace)
+        return written
 
-    def _write(self, name: str, timeline: Timeline) -> Path:
+    def _new(self, name: str, suffix: str) -> Path:
+        """Return the path of a file that is not there yet."""
         folder = self._folder()
-        path = folder / f"{name}-{next(self._numbers)}{_SUFFIX}"
-        while path.exists():
-            path = folder / f"{name}-{next(self._numbers)}{_SUFFIX}"
-        program = Path(sys.argv[0] if sys.argv else "").name
-        write_chrome_trace(path, timeline, TraceOptions(program=program))
-        self._paths[path] = None
-        return path
+        paths = (folder / f"{name}-{number}{suffix}" for number in self._numbers)
+        return next(path for path in paths if not path.exists())
 
     def _folder(self) -> Path:
         beside = self._beside()
@@ -94,10 +110,15 @@ class KeptFiles:
             raise StackFileError(f"cannot make the folder {folder}: {error.strerror}") from error
         return folder
 
-    def _remove(self, path: Path) -> None:
-        self._paths.pop(path, None)
-        with contextlib.suppress(OSError):
-            path.unlink()
+    def _remove(self, page: Path, trace: Path) -> None:
+        self._paths.pop(page, None)
+        for path in (page, trace):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _program() -> str:
+    return Path(sys.argv[0] if sys.argv else "").name
 
 
 def _nothing() -> None:

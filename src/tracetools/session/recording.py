@@ -74,7 +74,7 @@ class Recording(Follower):
             resources=options.resources,
             messages=messages,
         )
-        self._kept_files = KeptFiles(self._beside, messages)
+        self._kept_files = KeptFiles(self._beside, messages, self.recorder.threshold)
         self._keeper: Keeper | None = None
         if options.keep is not None:
             keep = options.keep if isinstance(options.keep, Slow) else Slow(options.keep)
@@ -234,16 +234,18 @@ class Recording(Follower):
 
     @property
     def kept(self) -> tuple[Path, ...]:
-        """The files of slow spans that are kept, in the order in which they were written.
+        """The pages of slow spans that are kept; see the option `keep`.
 
-        See the option `keep`. They are traces of Chrome's, which https://ui.perfetto.dev opens.
+        Beside each is a trace of Chrome's, which https://ui.perfetto.dev opens. Traces of a `dump`
+        are among them as well.
         """
         return self._kept_files.paths
 
     def dump(self, seconds: float = 10.0) -> list[Path]:
-        """Write the last events into a file for each loop that runs, and return their paths.
+        """Write the last events into a trace for each loop that runs, and return their paths.
 
-        The files are such traces, in the folder of the slow spans that are kept.
+        They stand in the folder of the slow spans that are kept, and https://ui.perfetto.dev opens
+        them.
 
         Args:
             seconds: how far back it goes, if as much is kept.

@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Final
 
 from tracetools.output.frame_kinds import AWAIT
-from tracetools.timelines.joins import JOINS
 
 __all__ = ["LIMITED", "TASK", "awaited", "kind_of_wait"]
 
@@ -21,7 +20,8 @@ _OTHER: Final = "other"
 
 _KINDS: Final = {
     "thread": r"to_thread|to_process|to_interpreter|run_in_executor",
-    TASK: JOINS + r"|Task|.*BlockingPortal.*",
+    TASK: r"open_nursery|Nursery(?:\.start)?|gather|shield|wait|wait_for|as_completed|Task"
+    r"|TaskGroup(?:\..*)?|.*BlockingPortal.*",
     LIMITED: r"(?:.*\.)?\w*(?:Lock|Semaphore|Limiter|Pool|Condition)(?:\.acquire\w*)?"
     r"|.*\.acquire\w*",
     "queue": r"\w*(?:Queue|Channel|MemoryObject\w*Stream)\.\w+",

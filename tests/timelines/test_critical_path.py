@@ -574,3 +574,19 @@ def test_a_copy_is_equal(made):
     timeline, span = made
     found = critical_path(States(timeline), span)
     assert copy.deepcopy(found) == pickle.loads(pickle.dumps(found)) == found
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 50)), min_size=1, max_size=6))
+def test_a_frame_of_children_saves_what_a_run_without_it_does(children):
+    def duration(of):
+        return max((time for _, time in of), default=0)
+
+    script = Script()
+    script.spawn("main")
+    script.begin(0)
+    script.open("load")
+    named = {f"{name} {number}": time for number, (name, time) in enumerate(children)}
+    saved = savings(children_that_sleep(script, named))
+    for name in {name for name, _ in children}:
+        without = duration([each for each in children if each[0] != name])
+        assert saved.get(name, 0) == duration(children) - without

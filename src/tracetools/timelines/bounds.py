@@ -25,7 +25,7 @@ def bounds_of(
     """Return how much shorter a wait can become: for most frames, and for those that differ.
 
     These are frames of the other children as well. What is below them there would take no time
-    either.
+    either; what those children wait for in other tasks counts in full.
     """
     whole = each.end - each.begin
     if not _is_exit(states, wake):

@@ -28,6 +28,7 @@ from tracetools.core.stacks import (
     StackPath,
     Times,
 )
+from tracetools.output import resource_findings
 from tracetools.output.nodes import Nodes
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class Lint:
     Attributes:
         kind: a short word that stays the same from version to version, such as ``self-wakes``.
         path: the stack concerned; None if it is the whole program. That of ``blocks`` is one of
-            `Profile.blocking`, that of ``gil-held`` of `Profile.stalls` perhaps; the others are
-            among `Profile.stacks`.
+            `Profile.blocking`, that of ``gil-held`` of `Profile.stalls` perhaps, that of
+            ``held-over-await`` of `ResourceUse.holds`; the others are among `Profile.stacks`.
         finding: what was found, with figures, in half a sentence of ASCII.
         why: why that matters; the same for all of a kind in one profile.
         remedy: what can be done; the same for all of a kind in one profile.
@@ -208,6 +209,13 @@ class _Seen:
 def _of_profile(find: Callable[[Profile], Iterator[_Finding]]) -> _Find:
     """Return a rule that needs no sums over stacks."""
     return lambda seen: find(seen.profile)
+
+
+def _of_resources(
+    find: Callable[[Profile, Callable[[int], str]], Iterator[resource_findings.ResourceFinding]],
+) -> _Find:
+    """Return a rule for locks, queues and the like."""
+    return lambda seen: (_Finding(*found) for found in find(seen.profile, amount))
 
 
 # -- rules for the whole loop ----------------------------------------------------------------------
@@ -602,6 +610,44 @@ _RULES: Final = (
         "If what the limiter protects can take more, give it more tokens. The threads of all calls"
         " share one limiter by default ({limiter}): give calls that take long one of their own, or"
         " make them shorter.",
+    ),
+    _Rule(
+        "held-over-await",
+        _of_resources(resource_findings.held_over_awaits),
+        "As long as a task that holds a lock waits for something else, all others that want the"
+        " lock wait for that as well, one after another.",
+        "Await first, and take the lock only for what must not be interrupted. Or have a lock for"
+        " each thing that it protects. If the lock is there so that something is done only once,"
+        " let the others wait for its result.",
+    ),
+    _Rule(
+        "convoy",
+        _of_resources(resource_findings.convoys),
+        "Each task has the lock for a short time, and waits for it for long: the tasks stand in"
+        " line, and the lock decides how much is done.",
+        "Take the lock less often: do several things while it is held, or have a lock for each"
+        " thing that it protects. A task that only reads needs none between two awaits.",
+    ),
+    _Rule(
+        "saturated",
+        _of_resources(resource_findings.used_up),
+        "All tokens were taken, so tasks waited in line, though the loop may have had nothing to"
+        " do.",
+        "If what it protects can take more, allow more at a time. Or hold it for a shorter time.",
+    ),
+    _Rule(
+        "queue-full",
+        _of_resources(resource_findings.full_queues),
+        "Who puts items waits for who takes them. That is right if it keeps the program from taking"
+        " in more than it can do; it is a loss if the takers wait for something else.",
+        "Let more tasks take items, or take them faster. A longer queue helps against short bursts"
+        " alone.",
+    ),
+    _Rule(
+        "queue-grows",
+        _of_resources(resource_findings.growing_queues),
+        "More is put than is taken: items wait longer and longer, and memory grows.",
+        "Bound the queue, so that who puts items has to wait. Or let more tasks take them.",
     ),
     _Rule(
         "left-open",

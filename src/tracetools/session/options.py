@@ -128,7 +128,9 @@ class Options:
         default=False,
         metadata=_option(
             "record who holds and who waits for locks, semaphores and capacity limiters, and how"
-            " long queues and memory channels are: `Profile.resources`"
+            " long queues and memory channels are: `Profile.resources`",
+            command="record who holds and who waits for locks, semaphores and capacity limiters, and"
+            " how long queues and memory channels are",
         ),
     )
     blocking: float | None = field(

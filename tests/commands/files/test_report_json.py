@@ -5,9 +5,12 @@ import json
 from hypothesis import given
 
 from tests.output.answers.profiles import DIGEST, MS, SERVER
+from tests.output.test_resource_findings import HELD, LOCK, MAIN, QUEUE, S
 from tests.strategies import PROFILES
 from tracetools.commands.files.report_json import about_json, answers_json
 from tracetools.commands.terminal.stack_rows import Row, rows_of
+from tracetools.core.profile import Profile
+from tracetools.core.resources import Resource
 
 ANSWER_KEYS = [
     *("kind", "file", "line", "function", "what", "total", "max", "count", "share", "for_whom"),
@@ -46,7 +49,7 @@ def test_what_was_recorded():
 
 def test_answers():
     found = answers_json(SERVER, [Row(DIGEST, 7, 5, steps=3)])
-    assert list(found) == ["answers", "lints", "table", "latencies"]
+    assert list(found) == ["answers", "lints", "resources", "table", "latencies"]
     assert list(found["answers"]) == ["blocks", "waits", "computes", "late"]
     for group in found["answers"].values():
         assert list(group) == ["heading", "whole", "of_what", "note", "answers", "quiet"]
@@ -74,6 +77,25 @@ def test_answers():
 def test_lints():
     [lint, *_] = answers_json(SERVER, [])["lints"]
     assert list(lint) == ["kind", "finding", "why", "remedy", "weight", "stack"]
+
+
+def test_resources():
+    profile = Profile(resources={LOCK: HELD, Resource("Queue", MAIN): QUEUE}, duration=S)
+    first, second = answers_json(profile, [])["resources"]
+    assert (first["name"], second["name"]) == ("Lock (app.py:17)", "Queue (app.py:1)")
+    assert (first["kind"], first["file"], first["line"]) == ("Lock", "app.py", 17)
+    assert (first["function"], first["is_made"], first["size"]) == ("main", True, 1)
+    assert (first["saturation"], second["mean_length"], second["longest"]) == (1.0, 1.5, 2)
+    assert first["holds"][0] == {
+        "stack": ["all-spans", "main (app.py:1)", "hold (app.py:6)"],
+        "count": 1,
+        "total": 300 * MS,
+        "max": 300 * MS,
+        "rest": 300 * MS,
+    }
+    assert first["blockers"][0]["stack"][-1] == "await sleep (app.py:7)"
+    assert first["waits"][0]["given_up"] == 1
+    assert second["getters"] == []
 
 
 @given(PROFILES)

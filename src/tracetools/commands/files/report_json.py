@@ -10,7 +10,7 @@ from tracetools.output.latencies import latencies_of
 from tracetools.output.lints import find_lints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tracetools.commands.terminal.stack_rows import Row
     from tracetools.core.profile import Profile
@@ -57,6 +57,11 @@ def answers_json(profile: Profile, rows: Iterable[Row]) -> dict[str, Any]:
       ``count``, ``share``, ``is_own``, ``sentence`` and ``stacks``, the heaviest of them.
     - ``lints``: a list, each with ``kind``, ``finding``, ``why``, ``remedy``, ``weight``,
       ``stack``.
+    - ``resources``: a list of locks, limiters and queues, each with ``name``, ``kind``, ``file``,
+      ``line``, ``function``, ``is_made``, the numbers of `ResourceUse`, ``saturation``,
+      ``mean_length``, and the lists ``holds``, ``waits``, ``blockers`` and ``getters``: rows with
+      ``stack`` and the numbers of `Holds` or `Waits`, those with the longest total first. They are
+      those of the whole recording, whatever is filtered.
     - ``table``: a list of rows with ``frame``, ``file``, ``line``, ``total``, ``self``, ``idle``,
       ``scheduled``, ``thread``, ``steps`` and ``entries``.
     - ``latencies``: a list for spans and tasks, each with ``frame``, ``file``, ``line``, ``count``,
@@ -71,6 +76,7 @@ def answers_json(profile: Profile, rows: Iterable[Row]) -> dict[str, Any]:
     return {
         "answers": {group.name: _group(group) for group in answers},
         "lints": _lints(profile),
+        "resources": _resources(profile),
         "table": [_row(row) for row in rows],
         "latencies": [_latency(each) for each in latencies_of(profile)],
     }
@@ -138,6 +144,39 @@ def _lints(profile: Profile) -> list[dict[str, Any]]:
         }
         for lint in find_lints(profile).shown
     ]
+
+
+def _resources(profile: Profile) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": resource.label,
+            "kind": resource.kind,
+            "file": resource.place.file or None,
+            "line": resource.place.line,
+            "function": resource.place.name,
+            "is_made": resource.is_made,
+            **{name: getattr(use, name) for name in _NUMBERS},
+            "saturation": use.saturation,
+            "mean_length": use.mean_length,
+            "longest": use.lengths.max,
+            **{name: _rows_by_path(getattr(use, name)) for name in _TABLES},
+        }
+        for resource, use in sorted(
+            profile.resources.items(), key=lambda item: (-item[1].waited.total, item[0])
+        )
+    ]
+
+
+_NUMBERS: Final = (
+    *("count", "size", "lived", "saturated", "most_waiting"),
+    *("length_time", "items", "taken"),
+)
+_TABLES: Final = ("holds", "waits", "blockers", "getters")
+
+
+def _rows_by_path(rows: Mapping[StackPath, Any]) -> list[dict[str, Any]]:
+    ordered = sorted(rows.items(), key=lambda item: (-item[1].total, _stack(item[0])))
+    return [{"stack": _stack(path), **row._asdict()} for path, row in ordered]
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tracetools.commands.terminal.resources import resources_in_lines
 from tracetools.commands.terminal.screen import Screen, style_of, width_of, wrapped
 from tracetools.commands.terminal.tables import lint_line
 from tracetools.core.stacks import KINDS
@@ -63,9 +64,11 @@ def at_end(profile: Profile, fd: int = _STDERR) -> str:
 def summary(profile: Profile, answers: Answers, screen: Screen) -> str:
     """Return the answers of a profile, and what else stands out, as text."""
     others = what_else_stands_out(profile, screen.width)
-    left = None if screen.lines is None else screen.lines - len(others)
+    resources = resources_in_lines(profile, screen, most=2)
+    left = None if screen.lines is None else screen.lines - len(others) - len(resources)
     lines = answers_in_lines(answers, replace(screen, lines=left))
-    return "\n\n".join(filter(None, ("\n".join(lines), "\n".join(others))))
+    parts = (lines, resources, others)
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def answers_in_lines(

@@ -129,8 +129,8 @@ class Options:
         metadata=_option(
             "record who holds and who waits for locks, semaphores and capacity limiters, and how"
             " long queues and memory channels are: `Profile.resources`",
-            command="record who holds and who waits for locks, semaphores and capacity limiters, and"
-            " how long queues and memory channels are",
+            command="record who holds and who waits for locks, semaphores and capacity limiters,"
+            " and how long queues and memory channels are",
         ),
     )
     blocking: float | None = field(

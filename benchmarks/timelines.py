@@ -15,8 +15,11 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from tracetools.core.breakdown import Breakdown
+from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.stacks import ROOT, Frame
-from tracetools.timelines import breakdown, critical_times, edges
+from tracetools.timelines import edges
+from tracetools.timelines.breakdown import breakdown
 from tracetools.timelines.critical_path import critical_path
 from tracetools.timelines.states import States
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake
@@ -93,19 +96,17 @@ def main() -> None:
 
     def all_paths() -> object:
         paths = (critical_path(states, span) for span in made.spans)
-        return critical_times.merged(map(critical_times.CriticalTimes.of, paths))
+        return CriticalTimes.merged(path.times() for path in paths)
 
     def breakdowns() -> object:
-        return breakdown.merged(breakdown.breakdown(states, span) for span in made.spans)
+        return Breakdown.merged(breakdown(states, span) for span in made.spans)
 
     path = critical_path(states, longest)
     print(f"the longest span: {len(path.pieces):,} pieces, {len(path.waits):,} waits for tasks")
     for what, work in {
         "index": lambda: States(made),
         "index, and the path of one span": lambda: critical_path(States(made), longest),
-        "shares and savings of it": lambda: critical_times.CriticalTimes.of(
-            critical_path(states, longest)
-        ),
+        "shares and savings of it": lambda: critical_path(states, longest).times(),
         f"paths, shares, savings of {TASKS:,} spans": all_paths,
         f"breakdowns of {TASKS:,} spans": breakdowns,
         "edges of all tasks": lambda: edges.edges(states),

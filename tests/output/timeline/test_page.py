@@ -46,7 +46,7 @@ def test_the_legend_says_how_long_the_task_was_in_each_state():
 def test_the_tables_say_the_same_in_words():
     said = plain(TEXT)
     assert "2 ms 17 ms 17 % await Lock (app.py:11) ended by hold #2 at hold (cache.py:24)" in said
-    assert "ready meanwhile stepped: other #4 for 6 ms, other #5 for 2 ms" in said
+    assert "ready while these stepped: other #4 for 6 ms, other #5 for 2 ms" in said
     assert "What the span waited for in the end, task by task: 54 ms of 100 ms." in said
     assert "35 ms 35 ms 35 % load #3 busy" in said
     assert "blocked the loop" not in said

@@ -20,11 +20,14 @@ def rows_of(timeline, notes=NO_NOTES):
 ROWS = rows_of(TIMELINE, NOTES)
 
 
+STEPPED = "other #4 for 6 ms, other #5 for 2 ms, hold #2 for 1 ms, no task for 2 ms"
+
+
 def test_each_interval_has_a_row():
     assert [(r.interval.begin // MS, r.what, r.who) for r in ROWS.rows] == [
         (0, "busy", ""),
         (2, "await Lock (app.py:11)", "hold #2 at hold (cache.py:24)"),
-        (19, "ready", "other #4 for 6 ms, other #5 for 2 ms, hold #2 for 1 ms, no task for 2 ms"),
+        (19, "ready", f"while these stepped: {STEPPED}"),
         (30, "busy", ""),
         (35, "await TaskGroup (app.py:14)", "load #3 at load (app.py:30)"),
         (70, "busy", ""),
@@ -32,6 +35,11 @@ def test_each_interval_has_a_row():
         (92, "busy", ""),
     ]
     assert [row.number for row in ROWS.rows] == [*range(8)]
+
+
+def test_a_task_may_be_ready_while_no_task_steps():
+    timeline = replace(TIMELINE, steps=tuple(s for s in TIMELINE.steps if s.task in {1, 3}))
+    assert rows_of(timeline).rows[2].who == "while no task stepped"
 
 
 def test_times_of_states_are_added_up():
@@ -60,22 +68,41 @@ def test_without_a_subject_there_is_no_table():
     assert rows_of(replace(TIMELINE, subject=None)) == ([], 0, 0, [])
 
 
+def critical_of(notes):
+    return critical_rows(TIMELINE, make_picture(TIMELINE, notes), notes)
+
+
 def test_the_critical_path_is_told_piece_by_piece():
-    found, left_out = critical_rows(TIMELINE, make_picture(TIMELINE, NOTES), NOTES)
-    assert [(r.begin // MS, r.length // MS, r.task, r.what) for r in found] == [
+    found = critical_of(NOTES)
+    assert [(r.begin // MS, r.length // MS, r.task, r.what) for r in found.rows] == [
         (0, 2, "handle #1", "busy"),
         (2, 17, "hold #2", "busy"),
         (35, 35, "load #3", "busy"),
     ]
-    assert left_out == 0
+    assert found[1:] == (0, 0)
+
+
+def test_a_piece_says_what_the_task_did_for_most_of_it():
+    pieces = ((1, 12 * MS, 29 * MS), (1, 30 * MS, 41 * MS), (4, 50 * MS, 60 * MS))
+    assert [row.what for row in critical_of(Notes(critical=pieces)).rows] == [
+        "await Lock (app.py:11)",
+        "ready, while these stepped: other #4 for 6 ms, other #5 for 2 ms, no task for 2 ms",
+        "waiting, for what is not known",
+    ]
+
+
+def test_short_pieces_are_told_together():
+    short = tuple((1, 10 * MS + 2_000 * n, 10 * MS + 2_000 * n + 1_000) for n in range(400))
+    found = critical_of(Notes(critical=(*short, (1, 50 * MS, 60 * MS))))
+    assert len(found.rows) == 1
+    assert found[1:] == (400, 400_000)
 
 
 def test_of_too_many_pieces_the_longest_are_told():
-    pieces = tuple((1, 10 * MS + 100 * n, 10 * MS + 100 * n + n // 5) for n in range(300))
-    notes = Notes(critical=pieces)
-    found, left_out = critical_rows(TIMELINE, make_picture(TIMELINE, notes), notes)
-    assert (len(found), left_out) == (200, 95)  # five are empty
-    assert min(row.length for row in found) == 20
+    pieces = tuple((1, (10 + 2 * n) * MS, (11 + 2 * n) * MS + n) for n in range(50))
+    found = critical_of(Notes(critical=pieces))
+    assert (len(found.rows), found.left_out) == (30, 20)
+    assert min(row.length for row in found.rows) == MS + 20
 
 
 @relaxed

@@ -17,6 +17,7 @@ from tracetools.timelines.timeline import Wait, Wake
         (Wake(1, 0, "task", 2, HOLD), "hold #2 at hold (cache.py:20)"),
         (Wake(1, 0, "task", 2), "hold #2"),
         (Wake(1, 0, "task", 1), "itself"),
+        (Wake(1, 0, "thread", None, (Frame("sleep"),)), "a thread at sleep"),
         (Wake(1, 0, "task", 77), "unknown #77"),
         (Wake(1, 0, "task"), "a task"),
         (Wake(1, 0, "timer"), "a timer"),

@@ -213,12 +213,9 @@ def _table(picture: Picture, rows: Rows) -> Iterator[str]:
 def _row(row: Row, whole: int) -> str:
     mark = ' <span class="blocks">blocked the loop</span>' if row.is_blocking else ""
     state, begin, end = row.interval.state, row.interval.begin, row.interval.end
-    who = f"{_BEFORE_WHO[state]} {row.who}" if row.who else ""
+    who = f"ended by {row.who}" if state == "idle" and row.who else row.who
     what = f"{_swatch(state)}{escape(row.what)}{mark}"
     return f'<tr id="interval-{row.number}">{_times(begin, end, whole)}{_what(what, who)}</tr>\n'
-
-
-_BEFORE_WHO: Final = {"busy": "", "scheduled": "meanwhile stepped:", "idle": "ended by"}
 
 
 def _times(begin: int, end: int, whole: int) -> str:
@@ -248,22 +245,26 @@ def _swatch(kind: str) -> str:
 
 
 def _critical(timeline: Timeline, picture: Picture, notes: Notes) -> Iterator[str]:
-    rows, left_out = critical_rows(timeline, picture, notes)
-    if not rows:
+    found = critical_rows(timeline, picture, notes)
+    if not found.rows:
         return
-    total, whole = show_time(sum(row.length for row in rows)), show_time(picture.length)
+    total = found.left_out_time + sum(row.length for row in found.rows)
     yield from _head(
         "path",
         "Critical path",
-        f"What the span waited for in the end, task by task: {total} of {whole}.",
+        "What the span waited for in the end, task by task:"
+        f" {show_time(total)} of {show_time(picture.length)}.",
     )
     yield from _columns("What")
-    for row in rows:
+    for row in found.rows:
         times = _times(row.begin, row.begin + row.length, picture.length)
         yield f"<tr>{times}{_what(escape(row.task), row.what)}</tr>\n"
     yield "</tbody>\n</table>\n</div>\n"
-    if left_out:
-        yield f"<p>The longest {len(rows):,} are shown; {left_out:,} are shorter.</p>\n"
+    if found.left_out:
+        yield (
+            f"<p>{found.left_out:,} shorter pieces took"
+            f" {escape(show_time(found.left_out_time))} together.</p>\n"
+        )
     yield "</section>\n"
 
 

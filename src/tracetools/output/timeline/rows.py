@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from tracetools.timelines.notes import Notes
     from tracetools.timelines.timeline import Timeline
 
-__all__ = ["CriticalRow", "Row", "Rows", "critical_rows", "make_rows"]
+__all__ = ["CriticalRow", "CriticalRows", "Row", "Rows", "critical_rows", "make_rows"]
 
 _MOST_ROWS: Final = 200
+_MOST_PIECES: Final = 30
+_LEAST_PIECE: Final = 100
+"""From which part of the span on a piece of the critical path has a row: one in so many."""
+
 _NAMES: Final = 3
 _WORTH_SAYING: Final = 20
 """From which part on of a wait for its turn the time without any step is told: one in so many."""
@@ -45,12 +49,33 @@ class Row(NamedTuple):
 
 
 class CriticalRow(NamedTuple):
-    """One piece of the critical path."""
+    """One piece of the critical path.
+
+    Attributes:
+        begin: when it begins.
+        length: how long it is.
+        task: whose it is.
+        what: what that task did for most of it.
+    """
 
     begin: int
     length: int
     task: str
     what: str
+
+
+class CriticalRows(NamedTuple):
+    """The critical path.
+
+    Attributes:
+        rows: its long pieces, in order of time.
+        left_out: how many pieces have no row.
+        left_out_time: how long these are together, in nanoseconds.
+    """
+
+    rows: Sequence[CriticalRow]
+    left_out: int
+    left_out_time: int
 
 
 class Rows(NamedTuple):
@@ -106,7 +131,7 @@ def _who(timeline: Timeline, picture: Picture, interval: Interval) -> str:
 
 
 def _stepped(timeline: Timeline, picture: Picture, interval: Interval) -> str:
-    """Return which tasks stepped meanwhile, those that did so for longest first."""
+    """Return which tasks stepped while one was ready, those that did so for longest first."""
     times: Counter[int] = Counter()
     steps = picture.steps
     for index in range(bisect_right(steps, interval.begin, key=lambda step: step[1]), len(steps)):
@@ -123,40 +148,58 @@ def _stepped(timeline: Timeline, picture: Picture, interval: Interval) -> str:
     rest = _length(interval) - sum(times.values())
     if rest * _WORTH_SAYING >= _length(interval):
         shown.append(f"no task for {show_time(rest)}")
-    return ", ".join(shown)
+    return f"while these stepped: {', '.join(shown)}" if times else "while no task stepped"
 
 
-def critical_rows(
-    timeline: Timeline, picture: Picture, notes: Notes
-) -> tuple[list[CriticalRow], int]:
-    """Return the pieces of the critical path, and how many shorter ones are left out."""
+def critical_rows(timeline: Timeline, picture: Picture, notes: Notes) -> CriticalRows:
+    """Return the critical path; of pieces that are many or short, the longest have rows."""
     window = picture.chosen.window
     pieces = [
-        (max(begin, window.begin), min(end, window.end), task)
+        (max(begin, window.begin) - window.begin, min(end, window.end) - window.begin, task)
         for task, begin, end in notes.critical
     ]
     pieces = [piece for piece in pieces if piece[0] < piece[1]]
-    longest = sorted(nlargest(_MOST_ROWS, pieces, key=lambda piece: piece[1] - piece[0]))
+    least = picture.length // _LEAST_PIECE
+    longest = nlargest(_MOST_PIECES, pieces, key=_length_of_piece)
+    kept = sorted(piece for piece in longest if _length_of_piece(piece) >= least)
     rows = [
         CriticalRow(
-            begin - window.begin,
+            begin,
             end - begin,
             task_name(timeline, task),
-            _mostly(picture.intervals.get(task, ()), begin - window.begin, end - window.begin),
+            _mostly(timeline, picture, picture.intervals.get(task, ()), (begin, end)),
         )
-        for begin, end, task in longest
+        for begin, end, task in kept
     ]
-    return rows, len(pieces) - len(rows)
+    rest = sum(map(_length_of_piece, pieces)) - sum(map(_length_of_piece, kept))
+    return CriticalRows(rows, len(pieces) - len(rows), rest)
 
 
-def _mostly(intervals: Sequence[Interval], begin: int, end: int) -> str:
+def _length_of_piece(piece: tuple[int, int, int]) -> int:
+    return piece[1] - piece[0]
+
+
+def _mostly(
+    timeline: Timeline,
+    picture: Picture,
+    intervals: Sequence[Interval],
+    piece: tuple[int, int],
+) -> str:
     """Return what a task did for most of a stretch of time."""
-    times: Counter[str] = Counter()
+    begin, end = piece
+    found: Interval | None = None
     first = bisect_right(intervals, begin, key=lambda interval: interval.end)
     for index in range(first, len(intervals)):
-        interval = intervals[index]
-        if interval.begin >= end:
+        if intervals[index].begin >= end:
             break
-        what = waits_for(interval) if interval.state == "idle" else STATES[interval.state]
-        times[what] += min(interval.end, end) - max(interval.begin, begin)
-    return times.most_common(1)[0][0] if times else ""
+        part = intervals[index]._replace(
+            begin=max(begin, intervals[index].begin), end=min(end, intervals[index].end)
+        )
+        if found is None or _length(part) > _length(found):
+            found = part
+    if found is None:
+        return ""
+    if found.state == "idle":
+        return waits_for(found)
+    who = _stepped(timeline, picture, found) if found.state == "scheduled" else ""
+    return f"{STATES[found.state]}, {who}" if who else STATES[found.state]

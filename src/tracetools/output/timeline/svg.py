@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.output.flamegraph.markup import escape
 from tracetools.output.timeline.layout import ticks
-from tracetools.output.timeline.words import STATES, ended_by, show_time, waits_for
+from tracetools.output.timeline.words import STATES, ended_by, label_of, show_time, waits_for
 from tracetools.timelines.intervals import Interval
 from tracetools.timelines.notes import last_frame, task_name
 from tracetools.timelines.timeline import SpanTime, Work
@@ -187,7 +187,7 @@ class _Pen:
             return f"{len(box.items):,} that are short, {since}: {self._mix(box.items)}"
         content = box.items[0].content
         if isinstance(content, SpanTime | Work):
-            return f"{last_frame(content.path).label}, {since}"
+            return f"{label_of(last_frame(content.path))}, {since}"
         if isinstance(content, int):
             return f"{task_name(self._timeline, content)}, {since}"
         if not isinstance(content, Interval) or content.state != "idle":

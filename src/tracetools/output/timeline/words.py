@@ -10,10 +10,11 @@ from tracetools.timelines.notes import last_frame, task_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tracetools.core.stacks import Frame
     from tracetools.timelines.intervals import Interval, State
     from tracetools.timelines.timeline import Timeline, Wake, Waker
 
-__all__ = ["STATES", "ended_by", "show_time", "waits_for"]
+__all__ = ["STATES", "ended_by", "label_of", "show_time", "waits_for"]
 
 STATES: Final[Mapping[State, str]] = {"busy": "busy", "scheduled": "ready", "idle": "waiting"}
 """What a page calls the states. *Ready* is what is *scheduled* elsewhere."""
@@ -29,11 +30,16 @@ _WAKERS: Final[Mapping[Waker, str]] = {
 show_time = amount_formatter("ns")
 
 
+def label_of(frame: Frame) -> str:
+    """Return the name of a frame, with its location if that is known."""
+    return frame.label if frame.file else frame.name
+
+
 def waits_for(interval: Interval) -> str:
     """Return what an idle task awaits, with its line."""
     if interval.wait is None:
         return "waiting, for what is not known"
-    return last_frame(interval.wait.path).label
+    return label_of(last_frame(interval.wait.path))
 
 
 def ended_by(timeline: Timeline, wake: Wake | None) -> str:
@@ -41,7 +47,7 @@ def ended_by(timeline: Timeline, wake: Wake | None) -> str:
     if wake is None:
         return ""
     line = wake.line or (last_frame(wake.path) if wake.path else None)
-    where = f" at {line.label}" if line is not None else ""
+    where = f" at {label_of(line)}" if line is not None else ""
     if wake.waker is None:
         return f"{_WAKERS[wake.by]}{where}"
     who = "itself" if wake.waker == wake.task else task_name(timeline, wake.waker)

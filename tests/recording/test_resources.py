@@ -171,3 +171,8 @@ def test_an_error_of_ours_is_said_once(log, caplog):
     assert log.is_stopped
     [record] = caplog.records
     assert "locks and queues are not recorded any more" in record.getMessage()
+
+
+def test_a_forked_copy_notes_nothing(log, script):
+    script.recorder.forget()
+    assert log.is_stopped

@@ -422,7 +422,8 @@ def _made(kind: Kind, thing: Any) -> None:
     try:
         for log in logs:
             before = log.find(thing)
-            if before is None or before.account is None:  # not merely another end of it
+            is_new = before is None or before.account is None  # not merely another end of it
+            if is_new and not log.is_stopped:
                 known = functools.partial(_resource_of, log)
                 log.made(thing, resource_made(kind.name_of(thing), frame, known), kind.size(thing))
     except BaseException as error:

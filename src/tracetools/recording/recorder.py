@@ -35,8 +35,6 @@ from tracetools.recording import (
 from tracetools.recording.latencies import copy_latencies, latencies_by_path
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
-from tracetools.recording.replay import Paths, replay
-from tracetools.recording.resources import Resources
 from tracetools.recording.snapshot import Moment, Sums, copy_moment
 from tracetools.recording.unseen import UnseenTime, can_be_estimated
 from tracetools.recording.usage import Pulse, read_usage
@@ -52,7 +50,9 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import StackPath
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Watch, Work
+    from tracetools.recording.replay import Paths
     from tracetools.timelines.timeline import SpanTime, Timeline
+    from tracetools.recording.resources import Resources
 
 __all__ = ["Clock", "Recorder"]
 
@@ -140,7 +140,7 @@ class Recorder:
         self.thread_samples = WeightedSamples(self._stack_of)
         self.samples_by_thread = 0
         self.waits = Waits(least_wait, self.clock())
-        self.resources = Resources(self.waits, messages) if resources else None
+        self.resources = self._made_resources() if resources else None
         self.untracked = 0
         self.journal: Journal | None = None
         self.slow_after = NEVER
@@ -373,6 +373,8 @@ class Recorder:
         self.stopped = True
         self._lock = threading.RLock()  # it may be held by a thread that does not exist here
         self.watch = None
+        if self.resources is not None:
+            self.resources.is_stopped = True
 
     def _new_tree(self) -> StackTree:
         tree = StackTree(**self._bounds)
@@ -574,6 +576,8 @@ class Recorder:
 
     def paths(self) -> Paths:
         """Return what finds the paths of all stacks by their numbers."""
+        from tracetools.recording.replay import Paths  # noqa: PLC0415  # only if spans are kept
+
         with self._lock:
             return Paths(self._trees, self._shorten)
 
@@ -599,6 +603,8 @@ class Recorder:
 
         Any thread may ask; the loop may go on meanwhile, or be over.
         """
+        from tracetools.recording.replay import replay  # noqa: PLC0415  # the same
+
         return replay(
             journal,
             paths,
@@ -618,6 +624,10 @@ class Recorder:
             for stack in tree.stacks[:]:
                 if stack.frame == frame:
                     stack.slow_after = max(stack.slow_after, latency)
+    def _made_resources(self) -> Resources:
+        from tracetools.recording.resources import Resources  # noqa: PLC0415  # if wanted only
+
+        return Resources(self.waits, self.messages)
 
     def _resource_uses(self) -> dict[Resource, ResourceUse]:
         """Return what was done with locks, queues and the like up to now."""

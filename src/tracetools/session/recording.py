@@ -10,16 +10,14 @@ from tracetools.core.errors import RecordingError
 from tracetools.core.interruptions import Insist
 from tracetools.core.notebook import html_of
 from tracetools.guest.messages import to_log
-from tracetools.instruments import hidden_frames, resource_patches
+from tracetools.instruments import hidden_frames
 from tracetools.libraries import registry
 from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import NoStackFile, StackFile
 from tracetools.recording import forks
 from tracetools.recording.forks import Follower
-from tracetools.recording.keeper import Keeper, Slow
 from tracetools.recording.recorder import Recorder
 from tracetools.sampling.sampler import Sampler
-from tracetools.session.kept_files import KeptFiles
 from tracetools.session.options import nanoseconds
 
 if TYPE_CHECKING:
@@ -28,6 +26,8 @@ if TYPE_CHECKING:
 
     from tracetools.core.profile import Profile
     from tracetools.guest.messages import Messages
+    from tracetools.recording.keeper import Keeper
+    from tracetools.session.kept_files import KeptFiles
     from tracetools.session.options import Options
 
 __all__ = ["Recording"]
@@ -74,11 +74,10 @@ class Recording(Follower):
             resources=options.resources,
             messages=messages,
         )
-        self._kept_files = KeptFiles(self._beside, messages, self.recorder.threshold)
+        self._kept_files: KeptFiles | None = None
         self._keeper: Keeper | None = None
         if options.keep is not None:
-            keep = options.keep if isinstance(options.keep, Slow) else Slow(options.keep)
-            self._keeper = Keeper(self.recorder, keep, self._kept_files.keep)
+            self._keep(options.keep)
         self._sampler = Sampler(self.recorder, interval if options.functions else None)
         self.task_names = options.task_names
         self.makes_spans = self.recorder.shows_libraries = options.integrations
@@ -170,10 +169,14 @@ class Recording(Follower):
     def watch_resources(self) -> None:
         """See locks, queues and the like from now on, where they are made as well."""
         if self.recorder.resources is not None:
+            from tracetools.instruments import resource_patches  # noqa: PLC0415  # if wanted only
+
             resource_patches.put_in(self.recorder.resources)
 
     def _unwatch_resources(self) -> None:
         if self.recorder.resources is not None:
+            from tracetools.instruments import resource_patches  # noqa: PLC0415  # likewise
+
             resource_patches.take_out(self.recorder.resources)
 
     def loop_ended(self) -> None:
@@ -239,7 +242,7 @@ class Recording(Follower):
         Beside each is a trace of Chrome's, which https://ui.perfetto.dev opens. Traces of a `dump`
         are among them as well.
         """
-        return self._kept_files.paths
+        return () if self._kept_files is None else self._kept_files.paths
 
     def dump(self, seconds: float = 10.0) -> list[Path]:
         """Write the last events into a trace for each loop that runs, and return their paths.
@@ -254,9 +257,19 @@ class Recording(Follower):
             RecordingError: no events are kept.
             StackFileError: a file cannot be written, or there is no stack file.
         """
-        if self._keeper is None:
+        if self._keeper is None or self._kept_files is None:
             raise RecordingError("no events are kept: record with keep=slow(), for example")
         return self._kept_files.dump(self._keeper.dump(seconds))
+
+    def _keep(self, seconds: float) -> None:
+        """Have slow spans kept."""
+        from tracetools.recording.keeper import Keeper, Slow  # noqa: PLC0415  # only here
+        from tracetools.session.kept_files import KeptFiles  # noqa: PLC0415
+
+        how = seconds if isinstance(seconds, Slow) else Slow(seconds)
+        messages = self.recorder.messages
+        self._kept_files = KeptFiles(self._beside, messages, self.recorder.threshold)
+        self._keeper = Keeper(self.recorder, how, self._kept_files.keep)
 
     def _beside(self) -> Path | None:
         return None if self._file.is_alone else self._file.path

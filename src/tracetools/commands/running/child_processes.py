@@ -214,7 +214,10 @@ class _Child:
         self._pid = os.getpid()
         common.to = stderr = Stderr(quiet=family.is_quiet)
         self._recording = _ChildRecording(
-            family.new_name(), Options(**family.options), DeadlySignals(self.finish), stderr
+            family.new_name(),
+            Options(**{**family.options, "keep": None}),  # their folder is gone at the end
+            DeadlySignals(self.finish),
+            stderr,
         )
         self.record = Record(self._recording)
         self._timed = TimedRecord(self.record, family.window, self._end)

@@ -49,6 +49,16 @@ def what_functions_would_show(profile: Profile, *, is_on: bool) -> str:
     return f"{most} has {share} % of the busy time; --functions shows the functions in it.{core}"
 
 
+def what_is_kept(pages: Sequence[Path], here: Path) -> str:
+    """Return where the pages of slow spans are; nothing if there is none."""
+    if not pages:
+        return ""
+    were = "1 slow span is" if len(pages) == 1 else f"{len(pages):,} slow spans are"
+    folder = pages[0].parent
+    shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
+    return f"{were} kept, a page for each: {printable(str(shown))}"
+
+
 def our_options_after(program: Program | None) -> str:
     """Return which of our options the program was given in our place, perhaps; else nothing.
 

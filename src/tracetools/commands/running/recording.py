@@ -303,6 +303,7 @@ class ProgramRecording:
     def _what_to_note(self, profile: Profile) -> str:
         """Return what would help the next time."""
         said = [
+            notes.what_is_kept(self._recording.kept, self._here),
             notes.what_did_not_join(self._timed.missing),
             notes.what_functions_would_show(profile, is_on=self._options.functions),
             notes.our_options_after(self._program),

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Watch, Work
     from tracetools.recording.replay import Paths
-    from tracetools.timelines.timeline import SpanTime, Timeline
     from tracetools.recording.resources import Resources
+    from tracetools.timelines.timeline import SpanTime, Timeline
 
 __all__ = ["Clock", "Recorder"]
 
@@ -624,6 +624,7 @@ class Recorder:
             for stack in tree.stacks[:]:
                 if stack.frame == frame:
                     stack.slow_after = max(stack.slow_after, latency)
+
     def _made_resources(self) -> Resources:
         from tracetools.recording.resources import Resources  # noqa: PLC0415  # if wanted only
 

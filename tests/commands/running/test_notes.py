@@ -33,6 +33,16 @@ def test_nothing_is_said_where_functions_are_shown_or_would_show_little(recorded
     assert notes.what_functions_would_show(recorded, is_on=is_on) == ""
 
 
+def test_where_the_pages_of_slow_spans_are(tmp_path):
+    pages = [tmp_path / "stack.slow" / name for name in ("a.html", "b.html")]
+    assert notes.what_is_kept((), tmp_path) == ""
+    assert notes.what_is_kept(pages[:1], tmp_path) == (
+        "1 slow span is kept, a page for each: stack.slow"
+    )
+    said = notes.what_is_kept(pages, tmp_path / "elsewhere")
+    assert said == f"2 slow spans are kept, a page for each: {tmp_path / 'stack.slow'}"
+
+
 def script(*words, source=b"print()", status=None):
     program = Program(["app.py", *words], "", len, source=source)
     program.status = status

@@ -6,14 +6,24 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from tracetools.commands.running.options import is_ours
+from tracetools.commands.terminal.screen import printable
 from tracetools.core.native import why_not
 from tracetools.core.stacks import is_of_loop
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from tracetools.commands.running.program import Program
     from tracetools.core.profile import Profile
 
-__all__ = ["WRONG_USE", "our_options_after", "what_did_not_join", "what_functions_would_show"]
+__all__ = [
+    "WRONG_USE",
+    "our_options_after",
+    "what_did_not_join",
+    "what_functions_would_show",
+    "what_is_kept",
+]
 
 _MOST: Final = 80
 """Per cent of the busy time from which on one frame hides what it is spent on."""

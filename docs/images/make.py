@@ -132,7 +132,24 @@ def _picture_of_svg(browser: Any, path: Path, picture: Path) -> None:
     tab.close()
 
 
-OTHERS: Final = {"slow-idle": take_slow_program, "demo": take_demo}
+def take_slow_request(browser: Any) -> None:
+    """Take the page of the slowest order at the shop of `examples/slow`."""
+    command = ("--keep", "0.05", "-m", "uvicorn", "shop:app", "--port", "8000")
+    with tempfile.TemporaryDirectory() as made:
+        serve("slow", "buy.py", *command)(Path(made))
+        pages = Path(made, "report.slow").glob("*.html")
+        page = max(pages, key=lambda page: int(page.stem.split("-")[-2].removesuffix("ms")))
+        tab = browser.new_page(viewport={"width": 1200, "height": 800})
+        tab.goto(page.as_uri())
+        tab.screenshot(path=HERE / "slow-request.png")
+        tab.close()
+
+
+OTHERS: Final = {
+    "slow-idle": take_slow_program,
+    "demo": take_demo,
+    "slow-request": take_slow_request,
+}
 
 
 def _run(folder: Path, *command: str) -> None:

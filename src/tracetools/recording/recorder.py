@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from tracetools.recording.resources import Resources
     from tracetools.timelines.timeline import SpanTime, Timeline
 
-__all__ = ["Clock", "Recorder"]
+__all__ = ["Clock", "Recorder", "program_name"]
 
 _SMALL: Final = 1_000_000
 _NO_WORK: Final = (None, None)
@@ -553,7 +553,7 @@ class Recorder:
             duration=duration,
             task_time=task_time,
             start=self._start,
-            programs=(_program(),),
+            programs=(program_name(),),
             pythons=(_PYTHON,),
             backends=tuple(sorted(self._backends)),
             runs=runs,
@@ -721,7 +721,7 @@ def _check_bound(name: str, value: object) -> None:
 _PYTHON: Final = ".".join(map(str, sys.version_info[:3]))
 
 
-def _program() -> str:
+def program_name() -> str:
     """Return the name of the script, of the package that `python -m` was given, or the notebook."""
     notebook = notebooks.notebook_name()
     if notebook is not None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.errors import StackFileError
 from tracetools.output.formats.chrome_trace import write_chrome_trace
 from tracetools.output.timeline.page import write_timeline
+from tracetools.recording.recorder import program_name
 from tracetools.timelines.notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from tracetools.guest.messages import Messages
     from tracetools.recording.keeper import Kept
@@ -61,7 +61,7 @@ class KeptFiles:
         if self._beside() is None:
             return _nothing
         name = _UNSAFE.sub("-", kept.name).strip("-.")[:_LONGEST_NAME] or "span"
-        notes = Notes(_program(), blocking_threshold=self._blocking, critical=kept.critical)
+        notes = Notes(program_name(), blocking_threshold=self._blocking, critical=kept.critical)
         try:
             page = self._new(f"{name}-{kept.latency // 1_000_000}ms", _PAGE)
             trace = page.with_name(page.name.removesuffix(_PAGE) + _TRACE)
@@ -86,7 +86,7 @@ class KeptFiles:
         for timeline in timelines:
             trace = self._new("dump", _TRACE)
             write_chrome_trace(
-                trace, timeline, Notes(_program(), blocking_threshold=self._blocking)
+                trace, timeline, Notes(program_name(), blocking_threshold=self._blocking)
             )
             self._paths[trace] = None
             written.append(trace)
@@ -115,10 +115,6 @@ class KeptFiles:
         for path in (page, trace):
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def _program() -> str:
-    return Path(sys.argv[0] if sys.argv else "").name
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import logging
+import signal
 import sys
 import traceback
 import weakref
@@ -269,3 +270,23 @@ def test_two_recordings_see_the_same():
         asyncio.run(main())
     found = [recording.profile.resources for recording in (one, two, three)]
     assert [sum(use.held.count for use in each.values()) for each in found] == [1, 1, 0]
+
+
+def test_ctrl_c_does_not_come_between_a_lock_and_its_holder(monkeypatch):
+    """trio raises it where the program's own code runs: not while it is told of its lock."""
+    original = resource_methods._got
+
+    def interrupted(*args):
+        signal.raise_signal(signal.SIGINT)
+        original(*args)
+
+    async def main():
+        lock = trio.Lock()
+        await lock.acquire()
+        with pytest.raises(KeyboardInterrupt):
+            await trio.sleep(1)
+        lock.release()
+
+    monkeypatch.setattr(resource_methods, "_got", interrupted)
+    _, use = one_of(main, run=trio.run)
+    assert use.held.count == 1

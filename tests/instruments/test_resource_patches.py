@@ -220,3 +220,8 @@ def test_more_tokens_are_seen():
     [use] = recording.profile.resources.values()
     assert use.held.count == 2
     gc.collect()
+
+
+def test_classes_that_a_module_has_imported_are_left_alone():
+    assert resource_patches._is_of(asyncio.Lock, "asyncio.locks")
+    assert not resource_patches._is_of(asyncio.Lock, "anyio._backends._asyncio")

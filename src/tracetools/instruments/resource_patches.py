@@ -224,10 +224,15 @@ def _install(module: str) -> None:
     with lock():
         for place in places if _users else ():
             owner = getattr(found, place.owner, None)
-            if hasattr(owner, place.method):
+            if isinstance(owner, type) and _is_of(owner, module) and hasattr(owner, place.method):
                 _patches.replace(owner, place.method, place.replace)
         if module == "trio" and _users:
             _protect(found)
+
+
+def _is_of(owner: type, module: str) -> bool:
+    """Whether a class is of a package, and not one that a module has imported."""
+    return str(owner.__module__).partition(".")[0] == module.partition(".")[0]
 
 
 class _Nothing:

@@ -1,10 +1,16 @@
 """What is read for `tracetools report`, and what it is taken for."""
 
+import re
+from argparse import Namespace
+
 import pytest
 
 from tests.output.answers.profiles import SERVER
+from tests.output.test_resource_findings import HELD, HOLD, LOCK, MAIN, QUEUE, WANT
 from tracetools.commands import CommandError
-from tracetools.commands.files.reporting import reported
+from tracetools.commands.files.reporting import _filtered, reported
+from tracetools.core.profile import Profile
+from tracetools.core.resources import Resource
 from tracetools.core.stacks import ROOT, Frame, Times
 from tracetools.output.formats.content import Content
 from tracetools.output.formats.folded import Folded, pack
@@ -43,3 +49,13 @@ def test_other_units_stay():
 def test_what_does_not_add_up_is_refused():
     with pytest.raises(CommandError, match="in bytes and in samples"):
         reported([stacks("bytes", "main"), stacks("", "main")])
+
+
+@pytest.mark.parametrize(("pattern", "kinds"), [("want", {"Lock", "Queue"}), ("hold", {"Lock"})])
+def test_a_filter_leaves_the_resources_that_its_stacks_have_used(pattern, kinds):
+    profile = Profile(
+        stacks=dict.fromkeys((HOLD, WANT), Times()),
+        resources={LOCK: HELD, Resource("Queue", MAIN): QUEUE},
+    )
+    found = _filtered(profile, Namespace(filter=re.compile(pattern)))
+    assert {resource.kind for resource in found.resources} == kinds

@@ -60,8 +60,8 @@ def answers_json(profile: Profile, rows: Iterable[Row]) -> dict[str, Any]:
     - ``resources``: a list of locks, limiters and queues, each with ``name``, ``kind``, ``file``,
       ``line``, ``function``, ``is_made``, the numbers of `ResourceUse`, ``saturation``,
       ``mean_length``, and the lists ``holds``, ``waits``, ``blockers`` and ``getters``: rows with
-      ``stack`` and the numbers of `Holds` or `Waits`, those with the longest total first. They are
-      those of the whole recording, whatever is filtered.
+      ``stack`` and the numbers of `Holds` or `Waits`, those with the longest total first. A filter
+      leaves those that a matching stack has used, with all their numbers.
     - ``table``: a list of rows with ``frame``, ``file``, ``line``, ``total``, ``self``, ``idle``,
       ``scheduled``, ``thread``, ``steps`` and ``entries``.
     - ``latencies``: a list for spans and tasks, each with ``frame``, ``file``, ``line``, ``count``,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.commands import CommandError, UsageError
@@ -140,6 +141,11 @@ def _filtered(profile: Profile, given: argparse.Namespace) -> Profile:
     kept: dict[str, Any] = {
         name: {path: each for path, each in getattr(profile, name).items() if matches(path)}
         for name in ("stacks", "blocking", "limiters", "stalls", "latencies", "slow")
+    }
+    kept["resources"] = {
+        resource: use
+        for resource, use in profile.resources.items()
+        if any(map(matches, chain(use.holds, use.waits, use.getters)))
     }
     return replace(profile, **kept)
 

@@ -168,6 +168,13 @@ def test_a_convoy():
                 " (app.py:6); all 3 taken for 100 % of the time"
             ),
         ),
+        (
+            ResourceUse(count=1, getters={WANT: Waits(3, 7 * MS, 4 * MS, 0)}),
+            (
+                "0 items put, 0 taken; 0.0 in it on average, 0 at most; empty 3 times, for 4 ms at"
+                " most"
+            ),
+        ),
         (ResourceUse(), ""),
     ],
 )

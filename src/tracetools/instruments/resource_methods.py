@@ -126,14 +126,10 @@ _Asked: TypeAlias = "tuple[RecordedLoop, Known, Want]"
 def _loops() -> tuple[RecordedLoop, ...]:
     """Return the loops in this thread whose resources are recorded."""
     found = recorded_loops.get(get_ident())
-    if found is None:
-        return ()
-    loops: Any = (found,) if type(found) is RecordedLoop else found
-    for loop in loops:
-        log = loop.owner.resources
-        if log is None or log.is_stopped:
-            return tuple(each for each in loops if each is not loop and _is_wanted(each))
-    return tuple(loops)
+    if type(found) is RecordedLoop:
+        log = found.owner.resources
+        return () if log is None or log.is_stopped else (found,)
+    return tuple(filter(_is_wanted, found or ()))  # type: ignore[arg-type]  # it is a tuple
 
 
 def _is_wanted(loop: RecordedLoop) -> bool:

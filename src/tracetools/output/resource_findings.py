@@ -79,6 +79,9 @@ def sentence(use: ResourceUse, amount: Callable[[int], str]) -> str:
     if use.is_queue:
         parts.append(f"{use.items:,} items put, {use.taken:,} taken{''.join(_left(use))}")
         parts.append(f"{use.mean_length:,.1f} in it on average, {use.lengths.max:,} at most")
+    if use.getters:
+        late = use.got_late
+        parts.append(f"empty {_times(late.count)}, for {amount(late.max)} at most")
     return "; ".join(parts)
 
 

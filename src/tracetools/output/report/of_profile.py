@@ -24,6 +24,7 @@ from tracetools.output.report.findings import blocking_steps_of, findings_of
 from tracetools.output.report.labelled import LabelledTree, clean_label_of
 from tracetools.output.report.lenses import Variant, graphs_with_time, make_variant
 from tracetools.output.report.page import Report, write_page
+from tracetools.output.report.resources import resources_of
 from tracetools.output.report.transforms import (
     all_frames,
     kinds_of_shown,
@@ -116,6 +117,7 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         ],
         findings=findings_of(profile, nodes),
         blocking=blocking_steps_of(profile),
+        resources=resources_of(profile),
     )
 
 

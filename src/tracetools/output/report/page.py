@@ -21,6 +21,11 @@ from tracetools.output.report.findings import (
     BlockingSteps,
     Findings,
 )
+from tracetools.output.report.resources import (
+    NO_RESOURCES,
+    ResourceTable,
+    resources_section,
+)
 from tracetools.output.report.sections import (
     answers_section,
     blocking_section,
@@ -74,6 +79,7 @@ class Report:
         answers: in words, by question.
         findings: what stands out.
         blocking: what blocked the loop.
+        resources: locks and queues that tasks waited for.
     """
 
     title: str
@@ -84,6 +90,7 @@ class Report:
     answers: Sequence[EntryGroup] = ()
     findings: Findings = NO_FINDINGS
     blocking: BlockingSteps = NO_BLOCKING_STEPS
+    resources: ResourceTable = NO_RESOURCES
 
 
 def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool = False) -> str:
@@ -103,6 +110,7 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
             *answers_section(report.answers),
             *_graphs(report.graphs, is_live=not no_javascript),
             *findings_section(report.findings),
+            *resources_section(report.resources),
             *_table(report.table),
             *blocking_section(report.blocking),
             *_metadata(report.metadata),

@@ -89,6 +89,30 @@ async def a_lock_that_two_wait_for():
         await until_rested(30)
 
 
+async def rests_with(lock: Any) -> None:
+    async with lock:
+        await rest(10)
+
+
+@scenario(
+    {
+        "Lock": Seen(
+            lived=30,
+            saturated=30,
+            most_waiting=2,
+            holds={"rests_with": (3, 30, 10, 30)},
+            waits={"rests_with": (2, 30, 20, 0)},
+            blockers={"rests_with": (2, 30, 20, 0)},
+        )
+    }
+)
+async def a_lock_that_all_want_at_once():
+    lock = World.backend.make_lock()
+    async with World.backend.open_group() as group:
+        for _ in range(3):
+            group.start_soon(rests_with, lock)
+
+
 @scenario(
     {
         "Semaphore": Seen(

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracetools.core.resource_accounts import QueueAccount, TokenAccount, Totals, Want
-from tracetools.core.resources import ITSELF, UNKNOWN_HOLDER, Holds, Waits
+from tracetools.core.resource_accounts import (
+    Growth,
+    QueueAccount,
+    TokenAccount,
+    Totals,
+    Want,
+)
+from tracetools.core.resources import COULD_STEP, ITSELF, UNKNOWN_HOLDER, Holds, Waits
 from tracetools.core.stacks import OTHER, ROOT, Frame, StackTree
 
 TREE = StackTree()
@@ -393,3 +399,60 @@ def test_a_queue_that_is_over_is_counted_once():
     use = items.totals.use(lambda frame: frame)
     assert (use.lived, use.saturated, use.length_time) == (5, 5, 5)
     assert use.waits == {path(B): Waits(1, 3, 3, 1)}
+
+
+# -- what a holder awaits once it goes on --------------------------------------------------------
+
+
+def rests(one, frame, ns):
+    """Let a task have rested in an await."""
+    TREE.child(one.stack, frame).rest += ns
+
+
+def test_what_a_holder_awaits_later_is_found_by_where_it_has_rested():
+    holder, tokens = task("holder"), Tokens()
+    rests(holder, AWAITS, 100)
+    want = tokens.asks(holder, 0)
+    other = tokens.asks(B, 0)  # it has not returned with its token
+    tokens.account.got(want, 1)
+    tokens.account.is_back(want)
+    assert list(tokens.use(2).blockers) == [path(holder, COULD_STEP)]
+    rests(holder, Frame("await less", "app.py", 3), 2)
+    rests(holder, Frame("await more", "app.py", 4), 5)
+    rests(holder, Frame("a function", "app.py", 5), 9)
+    assert list(tokens.use(2).blockers) == [path(holder, Frame("await more", "app.py", 4))]
+    tokens.account.release(holder, 8)
+    rests(holder, AWAITS, 1000)  # that is for something else
+    tokens.account.got(other, 9)
+    assert tokens.use(9).blockers == {
+        path(holder, Frame("await more", "app.py", 4)): Waits(1, 8, 8, 0)
+    }
+
+
+def test_a_holder_that_never_rests_could_step():
+    holder, tokens = task("other holder"), Tokens()
+    want = tokens.asks(holder, 0)
+    tokens.asks(B, 0)
+    tokens.account.got(want, 1)
+    tokens.account.is_back(want)
+    tokens.account.release(holder, 8)
+    assert list(tokens.use(9).blockers) == [path(holder, COULD_STEP)]
+
+
+def test_only_some_stacks_are_looked_at():
+    tree = StackTree()
+    for number in range(500):
+        tree.child(tree.root, Frame(f"await {number}")).rest = number
+    growth = Growth(tree.root)
+    for stack in tree.root.children.values():
+        stack.rest += 1
+    assert growth.most() == Frame("await 0")
+
+
+def test_waits_for_the_thing_itself_are_no_reason():
+    one = task("of many")
+    growth = Growth(one.stack, "Lock")
+    rests(one, Frame("await Lock"), 9)
+    rests(one, Frame("await Lock.acquire"), 9)
+    rests(one, Frame("await LockedDoor.open"), 3)
+    assert growth.most() == Frame("await LockedDoor.open")

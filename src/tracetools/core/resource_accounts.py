@@ -53,10 +53,16 @@ class Want:
         is_sure: whether the task is known to have its token.
         is_back: whether the method in which it has asked has returned.
         blocker: who had one when the wait began, and what that one awaited.
+        behind: who had one then and had not returned with it yet, so that it awaited nothing.
+        followers: the other way round: those that are behind this one.
+        growth: what it has awaited since it has returned, if there are followers.
         has_put: whether the item was put already, for a task that waits for a place in a queue.
     """
 
+    behind: Want | None = None
+    followers: list[Want] | None = None
     blocker: _Key = None
+    growth: Growth | None = None
     got: int | None = None
     has_put = is_back = is_sure = waits = False
     rest = 0
@@ -77,6 +83,49 @@ _Key: TypeAlias = "tuple[Stack, _Frames] | None"
 
 _Rows: TypeAlias = dict[_Key, list[int]]
 """By who it was: how often, for how long in all, for how long at most, and one more number."""
+
+
+class Growth:
+    """What the tasks with a stack await from now on, by the time that they rest in each await.
+
+    It is made when a task has got something that others wait for. Of the tasks with its stack, most
+    often it alone awaits anything but that.
+
+    Args:
+        stack: the stack.
+        but: the name of what the others wait for.
+    """
+
+    def __init__(self, stack: Stack, but: str = "") -> None:
+        self._stack = stack
+        self._but = f"{_AWAIT}{but}" if but else None
+        self._before = {each: each.rest for each in _below(stack)}
+
+    def most(self) -> Frame | None:
+        """Return the frame of the await in which they have rested most up to now, if in any."""
+        found, most = None, 0
+        for each in _below(self._stack):
+            grown = each.rest - self._before.get(each, 0)
+            if grown > most and self._is_other_await(each.frame.name):
+                found, most = each.frame, grown
+        return found
+
+    def _is_other_await(self, name: str) -> bool:
+        return name.startswith(_AWAIT) and name.partition(".")[0] != self._but
+
+
+_AWAIT: Final = "await "
+_MAX_BELOW: Final = 200
+
+
+def _below(stack: Stack) -> list[Stack]:
+    """Return some stacks below one, nearer ones first."""
+    found = [*stack.children.values()]
+    for each in found:
+        if len(found) >= _MAX_BELOW:
+            break
+        found += each.children.values()
+    return found[:_MAX_BELOW]
 
 
 class Totals:
@@ -171,6 +220,7 @@ class TokenAccount:
         size: how many tokens there are; ``None`` for no limit.
         now: since when it is there.
         free: how many nobody has; all of them if not given.
+        kind: the name of its class.
         awaited: returns the frame of what a task that has a token awaits just now.
         of_queue: ``places`` for the places of a queue, ``items`` for its items: those that have
             one do not release it themselves.
@@ -183,6 +233,7 @@ class TokenAccount:
         now: int,
         *,
         free: int | None = None,
+        kind: str = "",
         awaited: Callable[[TaskAccount], Frame] = _nothing,
         of_queue: str = "",
     ) -> None:
@@ -190,6 +241,7 @@ class TokenAccount:
         self._waits_name = "getters" if of_queue == "items" else "waits"
         self._keeps = not of_queue
         self._awaited = awaited
+        self._kind = kind
         self._counts = bool(size) and of_queue != "items"
         self.size = size
         most = _ENDLESS if size is None else size
@@ -224,6 +276,12 @@ class TokenAccount:
         if not self._keeps:
             self.holders.pop(want, None)
 
+    def is_back(self, want: Want) -> None:
+        """Note that a task goes on with its token, so that it may await something else."""
+        want.is_back = True
+        if want.followers:
+            want.growth = Growth(want.stack, self._kind)
+
     def failed(self, want: Want, now: int) -> Want | None:
         """Note that a task has given up; return who gets its token, if it had one already."""
         if want.is_sure:
@@ -246,6 +304,9 @@ class TokenAccount:
         else:
             del self.holders[want]
             self._note_hold(self._totals, want, now)
+            for follower in want.followers or ():
+                follower.blocker, follower.behind = _blocker_of(follower), None
+            want.followers = None
             self.pass_on(now)
 
     def pass_on(self, now: int) -> Want | None:
@@ -350,8 +411,11 @@ class TokenAccount:
             awaits = UNKNOWN_HOLDER
         elif holder.task is want.task:
             awaits = ITSELF
+        elif holder.is_back:
+            awaits = self._awaited(holder.task)
         else:
-            awaits = self._awaited(holder.task) if holder.is_back else COULD_STEP
+            awaits, want.behind = COULD_STEP, holder
+            holder.followers = [*(holder.followers or ()), want]
         return holder.stack, (*holder.line, awaits)
 
     def _note_saturation(self, now: int) -> None:
@@ -367,7 +431,7 @@ class TokenAccount:
         took = now - want.since
         _add(getattr(totals, self._waits_name), (want.stack, want.line), took, given_up)
         if want.blocker is not None:
-            _add(totals.blockers, want.blocker, took, given_up)
+            _add(totals.blockers, _blocker_of(want), took, given_up)
 
     @staticmethod
     def _note_hold(totals: Totals, want: Want, now: int) -> None:
@@ -379,6 +443,16 @@ class TokenAccount:
     @staticmethod
     def _time_of(want: Want, now: int) -> int:
         return now if want.got is None else want.got
+
+
+def _blocker_of(want: Want) -> _Key:
+    """Return who had a token when a wait began; of one that awaited nothing, what it awaits now."""
+    holder = want.behind
+    awaits = None if holder is None or holder.growth is None else holder.growth.most()
+    if awaits is None or want.blocker is None:
+        return want.blocker
+    stack, frames = want.blocker
+    return stack, (*frames[:-1], awaits)
 
 
 def _rest_of(task: TaskAccount | None, now: int) -> int:

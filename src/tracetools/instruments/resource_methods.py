@@ -191,12 +191,12 @@ def _got(kind: Kind, side: Side, thing: Any, asked: list[_Asked]) -> None:
     """Note that a task has got what it wanted."""
     try:
         for loop, known, want in asked:
-            want.is_back = True
             known.asking.pop(want.task, None)
             if known.account is None:
                 continue
             if kind.length is None:
                 side.got(known.account, want, loop.clock())
+                known.account.is_back(want)
             else:
                 side.got(known.account, want, loop.clock(), kind.length(thing))
     except BaseException as error:  # noqa: BLE001  # the program comes first

@@ -136,7 +136,12 @@ class Resources:
             )
         else:
             known.account = TokenAccount(
-                totals, state.size, now, free=state.number, awaited=self._awaited
+                totals,
+                state.size,
+                now,
+                free=state.number,
+                kind=known.resource.kind,
+                awaited=self._awaited,
             )
         known.loop = loop
 

@@ -456,3 +456,13 @@ def test_waits_for_the_thing_itself_are_no_reason():
     rests(one, Frame("await Lock.acquire"), 9)
     rests(one, Frame("await LockedDoor.open"), 3)
     assert growth.most() == Frame("await LockedDoor.open")
+
+
+def test_what_is_awaited_outside_of_the_function_that_has_acquired_does_not_count():
+    one, line = task("with functions"), Frame("f", "app.py", 7)
+    growth = Growth(one.stack, "", (line,))
+    rests(one, Frame("await outside"), 9)
+    assert growth.most() == Frame("await outside")
+    function = TREE.child(one.stack, Frame("Class.f", "app.py", 1))
+    TREE.child(function, Frame("await inside")).rest += 3
+    assert growth.most() == Frame("await inside")

@@ -94,21 +94,32 @@ class Growth:
     Args:
         stack: the stack.
         but: the name of what the others wait for.
+        line: the function that has acquired it. If that has a frame of its own, what is awaited
+            outside of it does not count.
     """
 
-    def __init__(self, stack: Stack, but: str = "") -> None:
+    def __init__(self, stack: Stack, but: str = "", line: _Frames = ()) -> None:
         self._stack = stack
+        self._line = line
         self._but = f"{_AWAIT}{but}" if but else None
         self._before = {each: each.rest for each in _below(stack)}
 
     def most(self) -> Frame | None:
         """Return the frame of the await in which they have rested most up to now, if in any."""
         found, most = None, 0
-        for each in _below(self._stack):
+        below = _below(self._stack)
+        functions = [each for each in below if self._has_acquired(each.frame)]
+        for each in _below(functions[0]) if functions else below:
             grown = each.rest - self._before.get(each, 0)
             if grown > most and self._is_other_await(each.frame.name):
                 found, most = each.frame, grown
         return found
+
+    def _has_acquired(self, frame: Frame) -> bool:
+        """Whether a frame is that of the function; Python 3.10 does not know its class."""
+        return any(
+            frame.file == line.file and frame.name.endswith(line.name) for line in self._line
+        )
 
     def _is_other_await(self, name: str) -> bool:
         return name.startswith(_AWAIT) and name.partition(".")[0] != self._but
@@ -280,7 +291,7 @@ class TokenAccount:
         """Note that a task goes on with its token, so that it may await something else."""
         want.is_back = True
         if want.followers:
-            want.growth = Growth(want.stack, self._kind)
+            want.growth = Growth(want.stack, self._kind, want.line)
 
     def failed(self, want: Want, now: int) -> Want | None:
         """Note that a task has given up; return who gets its token, if it had one already."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeAlias, TypeV
 from tracetools.timelines.timeline import Life, SpanTime, Step, Wait, Wake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tracetools.timelines.timeline import Timeline
 
@@ -72,60 +72,60 @@ class History:
         A step without any time has an interval; other states have none then. A moment that is
         before an earlier one counts as if no time had passed.
         """
-        wakes = _Cursor(self.wakes, lambda wake: max(wake.moment, self.begin))
-        waits = _Cursor(self.waits, lambda wait: max(wait.begin, self.begin))
+        wakes = _Cursor(self.wakes, [wake.moment for wake in self.wakes], self.begin)
+        waits = _Cursor(self.waits, [wait.begin for wait in self.waits], self.begin)
         now = last = self.begin
         is_ready = self.is_born
         for step in self.steps:
             begin = min(max(step.begin, now), self.end)
-            end = min(max(step.end, begin), self.end)
             wake, wait = wakes.take(last, begin), waits.take(last, begin)
-            yield from _between_steps(now, begin, wait, wake, is_ready=is_ready)
-            yield Interval(begin, end, "busy", None, wake)
-            now, last, is_ready = end, begin, False
+            if now < begin:
+                ready = _ready_at(now, begin, wait, wake, is_ready=is_ready)
+                if now < ready:
+                    yield Interval(now, ready, "idle", wait, wake)
+                if ready < begin:
+                    yield Interval(ready, begin, "scheduled", None, wake)
+            now, last, is_ready = min(max(step.end, begin), self.end), begin, False
+            yield Interval(begin, now, "busy", None, wake)
         wake, wait = wakes.take(last, self.end), waits.take(last, self.end)
-        yield from _between_steps(now, self.end, wait, wake, is_ready=is_ready)
+        ready = _ready_at(now, self.end, wait, wake, is_ready=is_ready)
+        if now < ready:
+            yield Interval(now, ready, "idle", wait, wake)
+        if ready < self.end:
+            yield Interval(ready, self.end, "scheduled", None, wake)
 
 
 class _Cursor(Generic[_Event]):
-    """Goes through events once."""
+    """Goes through events once. What is before the beginning counts as if it were there."""
 
-    def __init__(self, events: Sequence[_Event], moment_of: Callable[[_Event], int]) -> None:
+    def __init__(self, events: Sequence[_Event], moments: Sequence[int], begin: int) -> None:
         self._events = events
-        self._moment_of = moment_of
+        self._moments = moments
+        self._begin = begin
         self._next = 0
 
     def take(self, first: int, last: int) -> _Event | None:
         """Return the next event between two moments, if there is one; skip those before."""
         while self._next < len(self._events):
-            event = self._events[self._next]
-            moment = self._moment_of(event)
+            moment = self._moments[self._next]
             if moment > last:
                 break
             self._next += 1
-            if moment >= first:
-                return event
+            if moment >= first or first == self._begin:
+                return self._events[self._next - 1]
         return None
 
 
-def _between_steps(
-    begin: int, end: int, wait: Wait | None, wake: Wake | None, *, is_ready: bool
-) -> Iterator[Interval]:
-    """Yield the intervals between two steps.
+def _ready_at(begin: int, end: int, wait: Wait | None, wake: Wake | None, *, is_ready: bool) -> int:
+    """Return when a task became ready between two steps.
 
-    `is_ready` says what the state is if nothing tells when the task became ready.
+    `is_ready` says whether it was so at once if nothing else tells.
     """
     if wake is not None:
-        ready = wake.moment
-    elif wait is not None:
-        ready = wait.end
-    else:
-        ready = begin if is_ready else end
-    ready = min(max(ready, begin), end)
-    if begin < ready:
-        yield Interval(begin, ready, "idle", wait, wake)
-    if ready < end:
-        yield Interval(ready, end, "scheduled", None, wake)
+        return min(max(wake.moment, begin), end)
+    if wait is not None:
+        return min(max(wait.end, begin), end)
+    return begin if is_ready else end
 
 
 def histories(timeline: Timeline) -> dict[int, History]:

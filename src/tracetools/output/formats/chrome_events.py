@@ -67,23 +67,26 @@ class Slice(NamedTuple):
 
     def nested(self) -> str:
         """Return the event of a slice that nests with all others of its track."""
-        length = _time(self.end - self.begin)
-        return f'{self._edge("X", self.begin)},"dur":{length}{_args(self.args)}}}'
+        name, category, tid, begin, end, args = self
+        length = end - begin
+        return (
+            f"{_head(name, category, 'X', tid)}{begin // 1000}.{begin % 1000:03}"
+            f',"dur":{length // 1000}.{length % 1000:03}{_args(args) if args else ""}}}'
+        )
 
     def loose(self, number: int) -> tuple[str, str]:
         """Return both ends of a slice on a track of its own, which may overlap others."""
+        begin = _head(self.name, self.category, "b", self.tid)
+        end = _head(self.name, self.category, "e", self.tid)
         return (
-            f'{self._edge("b", self.begin)},"id":{number}{_args(self.args)}}}',
-            f'{self._edge("e", self.end)},"id":{number}}}',
+            f'{begin}{_time(self.begin)},"id":{number}{_args(self.args)}}}',
+            f'{end}{_time(self.end)},"id":{number}}}',
         )
-
-    def _edge(self, phase: str, moment: int) -> str:
-        return _head(self.name, self.category, phase, self.tid, moment)
 
 
 def instant(name: str, category: str, tid: int, moment: int, args: Args = ()) -> str:
     """Return a mark on a track."""
-    return f'{_head(name, category, "i", tid, moment)},"s":"t"{_args(args)}}}'
+    return f'{_head(name, category, "i", tid)}{_time(moment)},"s":"t"{_args(args)}}}'
 
 
 def counter(name: str, moment: int, tasks: int) -> str:
@@ -91,34 +94,31 @@ def counter(name: str, moment: int, tasks: int) -> str:
 
     Perfetto calls the track by both names, such as ``ready tasks``.
     """
-    return f'{_head(name, "counter", "C", 0, moment)},"args":{{"tasks":{tasks}}}}}'
+    return f'{_head(name, "counter", "C", 0)}{_time(moment)},"args":{{"tasks":{tasks}}}}}'
 
 
 def arrow(
     name: str, number: int, start: tuple[int, int], end: tuple[int, int], args: Args = ()
 ) -> tuple[str, str]:
     """Return both ends of an arrow: a track and a moment each, at which a slice is open."""
-    known = f',"id":{number}'
+    first, last = _head(name, "wake", "s", start[0]), _head(name, "wake", "f", end[0])
     return (
-        f"{_head(name, 'wake', 's', *start)}{known}{_args(args)}}}",
-        f'{_head(name, "wake", "f", *end)}{known},"bp":"e"}}',
+        f'{first}{_time(start[1])},"id":{number}{_args(args)}}}',
+        f'{last}{_time(end[1])},"id":{number},"bp":"e"}}',
     )
 
 
-def _head(name: str, category: str, phase: str, tid: int, moment: int) -> str:
+@lru_cache(maxsize=10_000)
+def _head(name: str, category: str, phase: str, tid: int) -> str:
+    """Return an event until where its moment stands."""
     return (
-        f'{{"name":{_name(name)},"cat":"{category}","ph":"{phase}","pid":{PID},"tid":{tid}'
-        f',"ts":{_time(moment)}'
+        f'{{"name":{_json(clean(name))},"cat":"{category}","ph":"{phase}"'
+        f',"pid":{PID},"tid":{tid},"ts":'
     )
 
 
 def _time(nanoseconds: int) -> str:
     return f"{nanoseconds // 1000}.{nanoseconds % 1000:03}"
-
-
-@lru_cache(maxsize=10_000)
-def _name(text: str) -> str:
-    return _json(clean(text))
 
 
 @lru_cache(maxsize=10_000)

@@ -144,7 +144,7 @@ class _Maker:
         for interval in intervals:
             begin, end = self._since(interval.begin), self._since(interval.end)
             if begin < end or (interval.begin == interval.end and self._is_within(interval.begin)):
-                yield interval._replace(begin=begin, end=end)
+                yield Interval(begin, end, interval.state, interval.wait, interval.wake)
 
     def _is_within(self, moment: int) -> bool:
         return 0 <= moment - self._begin <= self._length

@@ -22,7 +22,7 @@ from tracetools.timelines.timeline import Wait, Wake
         (Wake(1, 0, "task"), "a task"),
         (Wake(1, 0, "timer"), "a timer"),
         (Wake(1, 0, "thread"), "a thread"),
-        (Wake(1, 0, "loop"), "an event, such as data that arrived"),
+        (Wake(1, 0, "loop"), "the loop (a timer, or data that arrived)"),
         (
             Wake(1, 0, "callback", None, (Frame("on_data", "net.py", 4),)),
             "a callback at on_data (net.py:4)",

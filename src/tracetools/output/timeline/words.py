@@ -24,7 +24,7 @@ _WAKERS: Final[Mapping[Waker, str]] = {
     "callback": "a callback",
     "timer": "a timer",
     "thread": "a thread",
-    "loop": "an event, such as data that arrived",
+    "loop": "the loop (a timer, or data that arrived)",
 }
 
 show_time = amount_formatter("ns")

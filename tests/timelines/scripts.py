@@ -176,12 +176,19 @@ class Script:
             while task.spans and not task.spans[-1][2]:
                 task.spans.pop()
 
-    def work(self, number: int, name: str, begin: int, *, wakes: bool = False) -> None:
-        """A thread has worked for a task up to now, and wakes it then if that is told."""
+    def work(self, number: int, name: str, begin: int) -> None:
+        """A thread has worked for a task up to now."""
         found = (*self.tasks[number].current, Frame(name))
         self.works.append(Work(number, begin, self.now, found))
-        if wakes:
-            self.wake(number, "thread")
+
+    def finish_work(self, number: int, name: str, begin: int) -> None:
+        """Let a thread work for a task a little longer, and wake it.
+
+        If something else woke it at that very moment, nobody could tell which of them it was.
+        """
+        self.tick(1)
+        self.work(number, name, begin)
+        self.wake(number, "thread")
 
     # --------------------------------------------------------------------------- what is made of it
 
@@ -253,7 +260,7 @@ def _legal(script: Script, value: int) -> list[Callable[[], object]]:
     if waiting:
         by = one_of(["timer", "callback", "thread", "loop"])
         legal += [partial(script.wake, one_of(waiting), by)]
-        legal += [partial(script.work, one_of(waiting), "thread", script.now - value, wakes=True)]
+        legal += [partial(script.finish_work, one_of(waiting), "thread", script.now - value)]
     if script.opened:
         legal += [partial(script.close, one_of([*range(len(script.opened))]))]
     if len(script.tasks) < 7:

@@ -46,6 +46,7 @@ MARKS = {
     "test_house.py": "once",
     "test_layers.py": "once",
     "test_typing.py": "once",
+    "timelines/": "edges",
 }
 """Tests that CI does not run on every Python, by their paths; the last that fits counts."""
 

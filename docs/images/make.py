@@ -133,7 +133,7 @@ def _picture_of_svg(browser: Any, path: Path, picture: Path) -> None:
 
 
 def take_slow_request(browser: Any) -> None:
-    """Take the page of the slowest order at the shop of `examples/slow`."""
+    """Take the page of the slowest request at the shop of `examples/slow`."""
     command = ("--keep", "0.05", "-m", "uvicorn", "shop:app", "--port", "8000")
     with tempfile.TemporaryDirectory() as made:
         serve("slow", "buy.py", *command)(Path(made))

@@ -1,4 +1,4 @@
-"""Buys at the shop: ten customers, ten orders each."""
+"""Buys at the shop: ten customers, ten items each."""
 
 import asyncio
 
@@ -7,8 +7,8 @@ import httpx
 
 async def customer(first: int) -> None:
     async with httpx.AsyncClient(base_url="http://127.0.0.1:8000") as client:
-        for number in range(first, first + 10):
-            (await client.get(f"/order/{number}")).raise_for_status()
+        for item in range(first, first + 10):
+            (await client.get(f"/buy/{item}")).raise_for_status()
             await asyncio.sleep(0.02)
 
 

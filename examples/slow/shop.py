@@ -1,4 +1,4 @@
-"""A web shop in which some orders are slow."""
+"""A web shop in which it sometimes takes long to buy."""
 
 import asyncio
 
@@ -18,13 +18,13 @@ async def price(item: int) -> None:
     await query(0.002 if item else 0.03)
 
 
-async def reserve(number: int) -> None:
+async def reserve(item: int) -> None:
     async with stock:
-        await query(0.06 if number % 10 == 0 else 0.001)
+        await query(0.06 if item % 10 == 0 else 0.001)
 
 
-@app.get("/order/{number}")
-async def order(number: int) -> dict[str, int]:
-    await asyncio.gather(*(price(item) for item in range(1, 4)))
-    await reserve(number)
-    return {"order": number}
+@app.get("/buy/{item}")
+async def buy(item: int) -> dict[str, int]:
+    await asyncio.gather(*(price(other) for other in range(1, 4)))
+    await reserve(item)
+    return {"item": item}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["latency_lines"]
 
 _COLUMNS: Final = ("count", "mean", "p50", "p90", "p99", "max")
-_WIDTH: Final = 10
+_WIDTH: Final = 9
 _MOST_PARTS: Final = 4
 _LEAST_SHARE: Final = 0.005
 

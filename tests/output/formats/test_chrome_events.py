@@ -17,7 +17,7 @@ def test_a_slice_has_a_beginning_and_a_length_in_microseconds():
 
 
 def test_a_loose_slice_has_two_ends_with_one_number():
-    begin, end = map(json.loads, SLICE.loose(8))
+    begin, end = map(json.loads, SLICE.loose(10))
     assert begin == {
         "name": "load",
         "cat": "span",
@@ -25,7 +25,7 @@ def test_a_loose_slice_has_two_ends_with_one_number():
         "pid": 1,
         "tid": 3,
         "ts": 1.234,
-        "id": 8,
+        "id2": {"local": "0xa"},
         "args": {"at": "app.py:3"},
     }
     assert end == {
@@ -35,7 +35,7 @@ def test_a_loose_slice_has_two_ends_with_one_number():
         "pid": 1,
         "tid": 3,
         "ts": 10001.002,
-        "id": 8,
+        "id2": {"local": "0xa"},
     }
 
 

@@ -150,9 +150,9 @@ def test_long_steps_are_marked():
 
 
 def test_the_subject_has_a_track():
-    [(name, category, number, begin)] = of_phase("b", "name", "cat", "id", "ts")
+    [(name, category, number, begin)] = of_phase("b", "name", "cat", "id2", "ts")
     assert (name, category, begin) == ("load", "subject", 0.1)
-    assert of_phase("e", "name", "id", "ts") == [("load", number, 0.7)]
+    assert of_phase("e", "name", "id2", "ts") == [("load", number, 0.7)]
 
 
 def test_the_critical_path_has_a_track():

@@ -281,6 +281,10 @@ ARGS = """
 select name, extract_arg(arg_set_id, 'args.trace_id'), extract_arg(arg_set_id, 'args.subject')
 from slice where category = 'subject'
 """
+OF_PROCESS = """
+select slice.name, dur, process.name from slice join process_track on track_id = process_track.id
+join process using (upid)
+"""
 COUNTERS = """
 select t.name, c.ts - (select min(ts) from slice), c.value
 from counter c join counter_track t on c.track_id = t.id order by t.name, c.ts
@@ -313,6 +317,7 @@ def test_perfetto_shows_our_tracks(browser):
         assert ask("select name from process where pid = 1") == [("shop",)]
         assert ask(ARROWS) == [("hold #2", "busy", "serve #1", "busy", 1)]
         assert ask(WAKERS) == [(name, "release (app.py:24)") for name in ("await Lock", "ready")]
+        assert ask(OF_PROCESS) == [("load", 600, "shop")]
         assert ask(ARGS) == [("load", "4bf92f3577b34da6", "yes")] * 2
         assert ask(COUNTERS)[5:] == [
             *(("ready tasks", ts, n) for ts, n in ((0, 1), (50, 0), (500, 1), (650, 0), (1500, 1))),

@@ -76,11 +76,12 @@ class Slice(NamedTuple):
 
     def loose(self, number: int) -> tuple[str, str]:
         """Return both ends of a slice on a track of its own, which may overlap others."""
+        known = f',"id2":{{"local":"0x{number:x}"}}'  # a plain `id` is of no process in Perfetto
         begin = _head(self.name, self.category, "b", self.tid)
         end = _head(self.name, self.category, "e", self.tid)
         return (
-            f'{begin}{_time(self.begin)},"id":{number}{_args(self.args)}}}',
-            f'{end}{_time(self.end)},"id":{number}}}',
+            f"{begin}{_time(self.begin)}{known}{_args(self.args)}}}",
+            f"{end}{_time(self.end)}{known}}}",
         )
 
 

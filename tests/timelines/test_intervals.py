@@ -107,6 +107,16 @@ def test_tasks_come_as_they_were_spawned():
     assert found[1].spans == [*spans]
 
 
+def test_a_task_without_a_life_lives_all_the_time():
+    found = histories(Timeline(0, 50, {1: Life(1, MAIN, None, 0, None)}, (Step(2, 10, 20),)))
+    assert [*found] == [1, 2]
+    assert [each[:3] for each in found[2].intervals()] == [
+        (0, 10, "idle"),
+        (10, 20, "busy"),
+        (20, 50, "idle"),
+    ]
+
+
 @given(TIMELINES | CUT_TIMELINES)
 def test_intervals_add_up_to_lives(timeline):
     for history in histories(timeline).values():

@@ -129,11 +129,11 @@ def _ready_at(begin: int, end: int, wait: Wait | None, wake: Wake | None, *, is_
 
 
 def histories(timeline: Timeline) -> dict[int, History]:
-    """Return the history of each task that lives within the timeline, by number.
+    """Return the history of each task, by number, in the order in which they were spawned.
 
-    They are in the order in which the tasks were spawned.
+    Tasks without a life come last; they are taken to live all the time.
     """
-    found = {life.number: _history(life, timeline) for life in _in_order(timeline)}
+    found = _Histories(timeline)
     for step in timeline.steps:
         found[step.task].steps.append(step)
     for wake in timeline.wakes:
@@ -142,7 +142,20 @@ def histories(timeline: Timeline) -> dict[int, History]:
         found[wait.task].waits.append(wait)
     for span in timeline.spans:
         found[span.task].spans.append(span)
-    return found
+    return dict(found)
+
+
+class _Histories(dict[int, History]):
+    """Has a history for each number that is asked for."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__((life.number, _history(life, timeline)) for life in _in_order(timeline))
+        self._timeline = timeline
+
+    def __missing__(self, number: int) -> History:
+        life = Life(number, (), None, self._timeline.begin - 1, None)
+        found = self[number] = _history(life, self._timeline)
+        return found
 
 
 def _in_order(timeline: Timeline) -> list[Life]:

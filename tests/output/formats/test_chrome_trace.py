@@ -200,6 +200,12 @@ def test_a_timeline_whose_tasks_have_no_name_is_valid():
     assert ("thread_name", {"name": "unknown #1"}) in of_phase("M", "name", "args", value=value)
 
 
+def test_tasks_without_a_life_have_tracks():
+    value = read(replace(TIMELINE, lives={}))
+    assert ("thread_name", {"name": "unknown #2"}) in of_phase("M", "name", "args", value=value)
+    assert len(of_phase("s", "id", value=value)) == 1
+
+
 def test_steps_that_interrupt_others_nest():
     steps = (Step(2, 1_300, 1_400), Step(1, 1_050, 1_500))
     value = read(replace(TIMELINE, steps=steps, wakes=(), waits=()))

@@ -116,6 +116,12 @@ def test_a_timeline_may_have_no_subject():
     assert Page(timeline_page(Timeline(0, 0))).texts["h1"] == ["Timeline"]
 
 
+def test_tasks_may_have_no_lives():
+    said = plain(timeline_page(replace(TIMELINE, lives={}), NOTES))
+    assert "What the task unknown #1 did in the span:" in said
+    assert "ended by unknown #2 at hold (cache.py:24)" in said
+
+
 def test_a_moment_may_be_beyond_the_calendar():
     assert "000 ns after 1970" in timeline_page(replace(TIMELINE, starts=10**30))
 

@@ -396,7 +396,7 @@ def test_a_queue_that_is_over_is_counted_once():
     items.puts(A, 0, 1)
     items.puts(B, 2)
     items.account.finish(5)
-    use = items.totals.use(lambda frame: frame)
+    use = items.totals.opened().use(lambda frame: frame)
     assert (use.lived, use.saturated, use.length_time) == (5, 5, 5)
     assert use.waits == {path(B): Waits(1, 3, 3, 1)}
 

@@ -177,3 +177,20 @@ def test_a_forked_copy_notes_nothing(log, script):
     script.recorder.forget()
     assert log.is_stopped
     script.recorder.stopped = False  # this is no copy
+
+
+def test_a_profile_is_of_the_moment_at_which_it_was_made(log, script):
+    thing = Thing()
+    use(log, script, thing)
+    script.tick(5)
+    profile = script.profile
+    script.tick(5)
+    [found] = profile.resources.values()  # its paths are made only now
+    assert (found.lived, found.held.total) == (5, 5)
+
+
+def test_what_is_used_first_while_a_profile_is_made_is_left_out(log, script):
+    thing = Thing()
+    use(log, script, thing)
+    log._totals.clear()  # as they were when they were copied, before a loop in another thread
+    assert uses(script) == {}

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tracetools.core.buckets import HistogramBuilder
-from tracetools.core.histogram import Histogram
+from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.resources import (
     COULD_STEP,
     ITSELF,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.accounting import TaskAccount
 
-__all__ = ["QueueAccount", "TokenAccount", "Totals", "Want"]
+__all__ = ["Growth", "OpenTotals", "QueueAccount", "TokenAccount", "Totals", "Want"]
 
 _ENDLESS: Final = 1 << 62
 _MAX_ROWS: Final = 200
@@ -158,18 +158,31 @@ class Totals:
         self.count += 1
         self.size = None if size is None or self.size is None else max(self.size, size)
 
-    def opened(self) -> Totals:
-        """Return a copy for what goes on just now, without the lengths of queues."""
-        copy = Totals()
+    def opened(self) -> OpenTotals:
+        """Return a copy, for what goes on just now."""
+        copy = OpenTotals()
         copy.count, copy.size = self.count, self.size
         copy.lived, copy.saturated = self.lived, self.saturated
         copy.most_waiting = self.most_waiting
-        for name in ("holds", "waits", "blockers", "getters"):
+        for name in _TABLES:
             rows: _Rows = getattr(self, name)
             setattr(copy, name, {key: row.copy() for key, row in rows.copy().items()})
-        copy.lengths = self.lengths
+        copy.known_lengths = Histogram.of(self.lengths)
         copy.length_time, copy.items, copy.taken = self.length_time, self.items, self.taken
         return copy
+
+
+_TABLES: Final = ("holds", "waits", "blockers", "getters")
+
+
+class OpenTotals(Totals):
+    """A copy of such numbers, of one moment.
+
+    Attributes:
+        known_lengths: the lengths of queues.
+    """
+
+    known_lengths: Histogram = EMPTY
 
     def use(self, shorten: Callable[[Frame], Frame]) -> ResourceUse:
         """Return the numbers as values."""
@@ -183,7 +196,7 @@ class Totals:
             waits={path: Waits(*row) for path, row in _by_path(self.waits, shorten).items()},
             blockers={path: Waits(*row) for path, row in _by_path(self.blockers, shorten).items()},
             getters={path: Waits(*row) for path, row in _by_path(self.getters, shorten).items()},
-            lengths=Histogram.of(self.lengths),
+            lengths=self.known_lengths,
             length_time=self.length_time,
             items=self.items,
             taken=self.taken,

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable  # noqa: TC003  # for readers of the type alias
+from collections.abc import Callable, Mapping  # noqa: TC003  # for readers of the type alias
 from contextvars import ContextVar
 from itertools import islice
 from threading import get_ident
@@ -540,6 +540,7 @@ class Recorder:
             truncated = any(tree.truncated for tree in self._trees)
             runs = self._runs
             latencies = copy_latencies(self._trees)
+            resources = self._resource_uses()
         if self._has_guests:  # their moments may be a little later than those of their hosts
             duration = max(duration, sums.busy())
         if len(self._shown) > _MAX_SHOWN:
@@ -568,8 +569,10 @@ class Recorder:
             stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
             slow=self.slow,
             latencies=MadeLater(lambda: latencies_by_path(latencies, shorten)),
-            resources=self._resource_uses(),
-            origins=MadeLater(lambda: shorten.origins if stacks else {}),  # known with the stacks
+            resources=resources,
+            origins=MadeLater(  # known with all paths
+                lambda: shorten.origins if len(resources) + len(stacks) else {}
+            ),
             **statistics.of_profile(self._shorten),
         )
         return profile, sums.are_lawful(duration, task_time)
@@ -630,7 +633,7 @@ class Recorder:
 
         return Resources(self.waits, self.messages)
 
-    def _resource_uses(self) -> dict[Resource, ResourceUse]:
+    def _resource_uses(self) -> Mapping[Resource, ResourceUse]:
         """Return what was done with locks, queues and the like up to now."""
         if self.resources is None:
             return {}

@@ -8,15 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import ref
 
+from tracetools.core.made_later import MadeLater
 from tracetools.core.resource_accounts import QueueAccount, TokenAccount, Totals, Want
 from tracetools.core.resources import COULD_STEP, TASK_IS_OVER, Resource, ResourceUse
 from tracetools.core.stacks import OTHER, Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracetools.attribution.waits import Waits
     from tracetools.core.accounting import TaskAccount
+    from tracetools.core.resource_accounts import OpenTotals
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import RecordedLoop
 
@@ -153,19 +155,15 @@ class Resources:
 
     def uses(
         self, shorten: Callable[[Frame], Frame], now_in: Callable[[RecordedLoop], int]
-    ) -> dict[Resource, ResourceUse]:
-        """Return all that was done up to now, what goes on included."""
+    ) -> Mapping[Resource, ResourceUse]:
+        """Return all that was done up to now, what goes on included; paths are made later."""
         totals = {resource: found.opened() for resource, found in self._totals.copy().items()}
         for known in tuple(self._known.values()):
             account, loop = known.account, known.loop
-            if account is not None and loop is not None:
-                account.add_open(totals[self._key_of(known.resource)], now_in(loop))
-        found: dict[Resource, ResourceUse] = {}
-        for resource, each in totals.items():
-            short = resource._replace(place=shorten(resource.place))
-            use = each.use(shorten)
-            found[short] = use if short not in found else found[short].plus(use)
-        return found
+            found = totals.get(self._key_of(known.resource))  # a loop in another thread goes on
+            if account is not None and loop is not None and found is not None:
+                account.add_open(found, now_in(loop))
+        return MadeLater(lambda: _uses(totals, shorten))
 
     def _totals_of(self, resource: Resource) -> Totals:
         if resource not in self._totals and len(self._totals) >= _MAX_RESOURCES:
@@ -188,3 +186,14 @@ class Resources:
             return COULD_STEP
         stack = self._waits.awaited(task, task.coroutine)
         return COULD_STEP if stack is task.stack else stack.frame
+
+
+def _uses(
+    totals: dict[Resource, OpenTotals], shorten: Callable[[Frame], Frame]
+) -> dict[Resource, ResourceUse]:
+    found: dict[Resource, ResourceUse] = {}
+    for resource, each in totals.items():
+        short = resource._replace(place=shorten(resource.place))
+        use = each.use(shorten)
+        found[short] = use if short not in found else found[short].plus(use)
+    return found

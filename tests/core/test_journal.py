@@ -16,6 +16,7 @@ from tracetools.core.journal import (
     Journal,
     Record,
     records_of,
+    records_of_kind,
 )
 from tracetools.testing import ScriptedLoop
 
@@ -57,6 +58,33 @@ def test_what_is_older_than_the_last_step_before_a_moment_is_left_out(records, m
     old = [index for index, each in enumerate(kept) if each.kind == STEP and each.end < moment]
     found = [*records_of(journal_of(records, most).since(moment))]
     assert found == kept[old[-1] + 1 if old else 0 :]
+
+
+@given(
+    st.lists(RECORDS, max_size=20),
+    st.integers(1, 12),
+    TIMES,
+    st.integers(0, 4095),
+    st.integers(-5, 25),
+)
+def test_only_steps_of_one_loop_count_and_only_events_from_a_number_on(
+    records, most, moment, loop, first
+):
+    numbered = [*enumerate(records)][-most:]
+    old = [
+        number
+        for number, each in numbered
+        if (each.kind, each.loop) == (STEP, loop) and each.end < moment
+    ]
+    begin = max(old[-1] + 1 if old else 0, first)
+    found = [*records_of(journal_of(records, most).since(moment, loop, first))]
+    assert found == [each for number, each in numbered if number >= begin]
+
+
+@given(st.lists(RECORDS, max_size=20), st.integers(1, 8))
+def test_events_of_one_kind_are_found_with_their_indexes(records, kind):
+    found = [*records_of_kind(journal_of(records).since(ALL), kind)]
+    assert found == [(index, each) for index, each in enumerate(records) if each.kind == kind]
 
 
 def test_an_event_takes_32_bytes():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.native import accelerated
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "ANY_LOOP",
     "EXIT",
     "INTERRUPT",
     "MOST_LOOPS",
-    "MOST_SITES",
     "RECORD_BYTES",
     "SLOW",
     "SPAN",
@@ -29,6 +30,7 @@ __all__ = [
     "Journal",
     "Record",
     "records_of",
+    "records_of_kind",
 ]
 
 STEP, INTERRUPT, WAKE, WAIT, SPAN, SLOW, EXIT, WORK = range(1, 9)
@@ -48,8 +50,9 @@ _LOOP_BITS: Final = 12
 _WORD: Final = (1 << 32) - 1
 
 RECORD_BYTES: Final = _LAYOUT.size
+_KIND_AT: Final = struct.calcsize("=qqIII")
 MOST_LOOPS: Final = 1 << _LOOP_BITS
-MOST_SITES: Final = 1 << 16
+ANY_LOOP: Final = -1
 
 
 class Record(NamedTuple):
@@ -130,12 +133,20 @@ class Journal:
         end: int = _LAYOUT.unpack(self._records[0])[1] if self._records else 0
         return end
 
-    def since(self, moment: int) -> bytes:
-        """Return the events since the last step that ended before a moment; see `records_of`."""
+    def since(self, moment: int, loop: int = ANY_LOOP, first: int = 0) -> bytes:
+        """Return the events since the last step that ended before a moment; see `records_of`.
+
+        Args:
+            moment: the moment.
+            loop: the number of the loop whose steps count, modulo `MOST_LOOPS`: each loop may have
+                a clock of its own. With `ANY_LOOP`, all of them count.
+            first: the number of the first event that is returned at most; see `noted`.
+        """
         found: list[bytes] = []
-        for packed in reversed(list(self._records)):
+        for packed in islice(reversed(list(self._records)), max(self.noted - first, 0)):
             end, number = _LAYOUT.unpack(packed)[1::4]
-            if number >> _LOOP_BITS == STEP and end < moment:
+            is_of_loop = loop in {ANY_LOOP, number % MOST_LOOPS}
+            if number >> _LOOP_BITS == STEP and is_of_loop and end < moment:
                 break
             found.append(packed)
         return b"".join(reversed(found))
@@ -146,3 +157,13 @@ def records_of(packed: bytes) -> Iterator[Record]:
     for begin, end, task, stack, other, number, site in _LAYOUT.iter_unpack(packed):
         kind, loop = number >> _LOOP_BITS, number % MOST_LOOPS
         yield Record(kind, loop, begin, end, task, stack, other, site)
+
+
+def records_of_kind(packed: bytes, kind: int) -> Iterator[tuple[int, Record]]:
+    """Yield the events of one kind, each with its index; much faster than to read all of them."""
+    kinds = memoryview(packed).cast("H")[_KIND_AT // 2 :: RECORD_BYTES // 2]
+    for index, number in enumerate(kinds):
+        if number >> _LOOP_BITS == kind:
+            begin = index * RECORD_BYTES
+            [record] = records_of(packed[begin : begin + RECORD_BYTES])
+            yield index, record

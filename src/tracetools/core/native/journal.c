@@ -9,6 +9,7 @@ typedef struct Record {
 } Record;
 
 #define LOOP_BITS 12
+#define ANY_LOOP (-1)
 
 struct Journal {
     PyObject_HEAD
@@ -109,29 +110,36 @@ journal_get_oldest(Journal *self, void *Py_UNUSED(closure))
     return PyLong_FromLongLong(end);
 }
 
-/* The number of the first event after the last step that ended before a moment. */
+/* Whether an event is the end of a step of a loop, of any one for ANY_LOOP, before a moment. */
+static int
+ends_step_before(const Record *record, int64_t moment, long loop)
+{
+    return record->kind_and_loop >> LOOP_BITS == EVENT_STEP && record->end < moment &&
+           (loop == ANY_LOOP || record->kind_and_loop % (1 << LOOP_BITS) == loop);
+}
+
+/* The number of the first event after the last step that ended before a moment; see `since`. */
 static int64_t
-first_since(const Journal *self, int64_t moment)
+first_since(const Journal *self, int64_t moment, long loop, int64_t least)
 {
     int64_t number = self->noted, oldest = oldest_number(self);
-    while (number > oldest) {
-        const Record *record = record_of(self, number - 1);
-        if (record->kind_and_loop >> LOOP_BITS == EVENT_STEP && record->end < moment) {
-            break;
-        }
+    least = least > oldest ? least : oldest;
+    while (number > least && !ends_step_before(record_of(self, number - 1), moment, loop)) {
         number -= 1;
     }
     return number;
 }
 
 static PyObject *
-journal_since(Journal *self, PyObject *moment)
+journal_since(Journal *self, PyObject *args, PyObject *kwargs)
 {
-    long long since = PyLong_AsLongLong(moment);
-    if (since == -1 && PyErr_Occurred()) {
+    static char *names[] = {"moment", "loop", "first", NULL};
+    long long moment, least = 0;
+    long loop = ANY_LOOP;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "L|lL:since", names, &moment, &loop, &least)) {
         return NULL;
     }
-    int64_t first = first_since(self, since), noted = self->noted;
+    int64_t first = first_since(self, moment, loop, least), noted = self->noted;
     PyObject *found = PyBytes_FromStringAndSize(NULL, (noted - first) * sizeof(Record));
     if (found == NULL) {
         return NULL;
@@ -147,7 +155,7 @@ journal_since(Journal *self, PyObject *moment)
 
 static PyMethodDef journal_methods[] = {
     {"note", (PyCFunction)(void (*)(void))journal_note, METH_VARARGS | METH_KEYWORDS, NULL},
-    {"since", (PyCFunction)journal_since, METH_O, NULL},
+    {"since", (PyCFunction)(void (*)(void))journal_since, METH_VARARGS | METH_KEYWORDS, NULL},
     {NULL},
 };
 

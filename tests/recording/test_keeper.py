@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tracetools.core.journal import RECORD_BYTES
+from tracetools.core.journal import RECORD_BYTES, SLOW, STEP
 from tracetools.core.stacks import ROOT, Frame
 from tracetools.recording.keeper import Keeper, Slow, slow
 from tracetools.testing import ScriptedLoop
@@ -143,6 +143,114 @@ def test_a_million_names_are_bounded(made, monkeypatch):
         world.span(2 * MS, f"name {number}")
         world.keeper.look()
     assert len(world.kept) == 3
+
+
+def test_more_names_than_are_kept_are_not_even_found_again(made, monkeypatch):
+    monkeypatch.setattr("tracetools.recording.keeper._MOST_NAMES", 1)
+    world = made(slow(0, after=0))
+    for name in ("one", "other"):
+        world.span(2 * MS, name)
+        world.keeper.look()
+    slow_before = world.recorder.journal.slow
+    world.span(3 * MS, "other")
+    assert world.recorder.journal.slow == slow_before
+
+
+def test_a_span_that_is_no_slower_than_those_kept_is_not_found_again(made):
+    world = made(slow(0, most=1, after=0))
+    world.span(5 * MS)
+    world.keeper.look()
+    other = world.script.spawn("another task")
+    for times in (1, 0):
+        slow_before = world.recorder.journal.slow
+        world.script.begin_step(other)
+        span = world.script.open("span")
+        world.script.tick(4 * MS)
+        world.script.close(span)
+        world.script.end_step()
+        world.keeper.look()
+        assert world.recorder.journal.slow == slow_before + times
+
+
+def test_a_look_stops_when_it_is_told_and_the_next_one_goes_on(made):
+    world = made(slow(0.001, after=0))
+    for ms in (2, 4, 3):
+        world.span(ms * MS)
+    world.keeper.look(stops=lambda: True)
+    assert world.latencies() == [("span", 4)]
+    world.keeper.look()
+    assert world.latencies() == [("span", 2), ("span", 3), ("span", 4)]
+
+
+def test_the_last_look_does_not_take_long(made, monkeypatch):
+    monkeypatch.setattr("tracetools.recording.keeper._LONGEST_END", -1.0)
+    world = made(slow(0.001, after=0))
+    for ms in (2, 4, 3):
+        world.span(ms * MS)
+    world.keeper.end()
+    assert world.latencies() == [("span", 4)]
+    assert world.keeper.skipped == 2
+
+
+def test_only_the_last_events_of_a_long_span_are_read(made, monkeypatch):
+    monkeypatch.setattr("tracetools.recording.keeper._MOST_EVENTS", 10)
+    world = made(slow(0.015, before=0, after=0))
+    world.script.begin_step(world.task)
+    span = world.script.open("span")
+    for _ in range(20):
+        world.script.tick(MS)
+        world.script.end_step()
+        world.script.begin_step(world.task)
+    world.script.close(span)
+    for _ in range(30):
+        world.script.end_step()
+        world.script.tick(MS)
+        world.script.begin_step(world.task)
+    world.script.exit(world.task)
+    world.keeper.look()
+    [kept] = world.kept
+    assert len(kept.timeline.steps) == 11  # with the one in which it was closed
+    assert kept.timeline.steps[-1].end == kept.timeline.end
+    assert kept.timeline.is_cut
+    assert kept.timeline.lives.keys() == {world.script.tasks[0].number}
+
+
+def test_each_loop_may_have_a_clock_of_its_own(made):
+    world = made(slow(0.001, after=0))
+    world.script.tick(1000 * MS)
+    world.span(4 * MS)
+    world.keeper.look()
+    start = world.script.loop.begin - 500 * MS
+    journal, task = world.recorder.journal, world.script.tasks[0]
+    stack = world.script.loop.tree.stacks[-1].number
+    journal.note(STEP, 7, start, start + 5 * MS, task.number)
+    world.span(5 * MS)
+    journal.note(SLOW, 7, start, start + 5 * MS, task.number, stack)
+    world.keeper.look()
+    assert world.latencies() == [("span", 4), ("span", 5), ("span", 5)]
+    assert [len(kept.timeline.steps) for kept in world.kept] == [1, 2, 1]
+
+
+def test_nothing_is_kept_in_a_forked_child(made, monkeypatch):
+    world = made(slow(0.001, after=0))
+    world.span(2 * MS)
+    monkeypatch.setattr(type(world.recorder), "at_home", False)
+    with world.keeper._lock:  # as a thread may that the child does not have
+        world.keeper.end()
+    assert world.kept == []
+
+
+def test_a_span_that_cannot_be_kept_does_not_stop_those_of_its_name(made, caplog):
+    world = made(slow(0.001, after=0))
+    keep, world.keeper._keep = world.keeper._keep, None
+    for _ in range(2):
+        world.span(2 * MS)
+        world.keeper.look()
+    world.keeper._keep = keep
+    world.span(3 * MS)
+    world.keeper.look()
+    assert world.latencies() == [("span", 3)]
+    assert caplog.text.count("a slow span could not be kept") == 1
 
 
 def test_a_ring_that_is_smaller_than_the_span_is_said(made):

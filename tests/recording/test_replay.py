@@ -17,7 +17,7 @@ class Recorded(ScriptedLoop):
         self.loop.journal = Journal(most)
         self.recorder.journal = self.loop.journal
 
-    def timeline(self, begin=0, end=10_000):
+    def timeline(self, begin=0, end=10_000, loop=None):
         start = self.loop.begin
         numbers = {task.number: number for number, task in enumerate(self.tasks)}
         paths = Paths(self.recorder._trees, lambda frame: frame)
@@ -25,7 +25,7 @@ class Recorded(ScriptedLoop):
             self.loop.journal,
             paths,
             number=self.loop.number,
-            loop=self.loop,
+            loop=loop or self.loop,
             begin=start + begin,
             end=start + end,
         )
@@ -211,3 +211,24 @@ def test_a_slow_span_is_a_span(loop):
     loop.close(span)
     assert loop.loop.journal.slow == 1
     assert loop.timeline()["spans"] == [SpanTime(0, 0, 6, (*ONE, Frame("slow")))]
+
+
+def test_a_task_that_exits_while_its_loop_is_read_has_a_life(loop):
+    class Busy:
+        """A loop that goes on in another thread just when its tasks are read."""
+
+        current, began = None, 0
+
+        @property
+        def tasks(self):
+            loop.exit(one)
+            return loop.loop.tasks
+
+    one = loop.spawn("one")
+    loop.begin_step(one)
+    loop.tick(5)
+    loop.end_step()
+    loop.begin_step(one)
+    found = loop.timeline(loop=Busy())
+    assert found["lives"] == [Life(0, ONE, None, 0, 5)]
+    assert found["steps"] == [Step(0, 0, 5)]

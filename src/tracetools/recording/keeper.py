@@ -8,13 +8,14 @@ it has what came after the span as well.
 from __future__ import annotations
 
 import threading
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.interruptions import is_interruption
-from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal, records_of
+from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal, records_of_kind
 from tracetools.core.slow_spans import SlowSpans
+from tracetools.core.steps import ALWAYS, NEVER
 from tracetools.guest.threads import HiddenThread
-from tracetools.recording import forks
 from tracetools.timelines.breakdown import breakdown
 from tracetools.timelines.critical_path import critical_path
 from tracetools.timelines.states import States
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tracetools.core.journal import Record
-    from tracetools.core.stacks import Frame, StackPath
+    from tracetools.core.stacks import Frame, Stack, StackPath
     from tracetools.recording.recorder import Recorder
+    from tracetools.recording.replay import Paths
     from tracetools.timelines.timeline import Timeline
 
 __all__ = ["Keeper", "Kept", "Slow", "slow"]
@@ -38,6 +40,18 @@ _INTERVAL: Final = 0.1
 
 _AT_ONCE: Final = 10
 """So many are kept at one look, the slowest ones."""
+
+_LONGEST_LOOK: Final = 0.1
+"""Seconds after which a look ends with the span that it keeps just then; the others wait."""
+
+_REST: Final = 4
+"""How much longer than a look the rest after it is, at least: the loop shares the GIL with us."""
+
+_LONGEST_END: Final = 2.0
+"""The same of the last look; the others are not kept."""
+
+_MOST_EVENTS: Final = 50_000
+"""So many events of a span are read, its last ones, and so many after it: each takes us 20 µs."""
 
 _MOST_PENDING: Final = 1000
 _MOST_NAMES: Final = 1000
@@ -130,6 +144,22 @@ class Kept(NamedTuple):
     critical: tuple[tuple[int, int, int], ...] = ()
 
 
+class _Found(NamedTuple):
+    """A slow span that was found.
+
+    Attributes:
+        record: what the journal says of it.
+        number: the number of that event, or of one soon after it.
+    """
+
+    record: Record
+    number: int
+
+    @property
+    def latency(self) -> int:
+        return self.record.end - self.record.begin
+
+
 class _Known(NamedTuple):
     """What is known of a span that is kept."""
 
@@ -139,7 +169,7 @@ class _Known(NamedTuple):
     slow: SlowSpans
 
 
-class Keeper(forks.Follower):
+class Keeper:
     """Looks for slow spans while loops run.
 
     Args:
@@ -149,7 +179,8 @@ class Keeper(forks.Follower):
             It returns what takes it back, for a slower span of the same name takes its place.
 
     Attributes:
-        skipped: how many slow spans were not kept, for there were too many at once.
+        skipped: how many slow spans were not kept, for there were too many at once, or too soon
+            after another one.
     """
 
     def __init__(
@@ -160,12 +191,12 @@ class Keeper(forks.Follower):
         self._keep = keep
         self._journal = recorder.journal = Journal(max(how.memory // RECORD_BYTES, 1))
         recorder.slow_after = round(how * 1e9)
-        self._seen = 0
-        self._until = -(1 << 62)
-        self._pending: list[Record] = []
+        self._seen = self._read = 0
+        self._pending: list[_Found] = []
         self._kept: dict[Frame, list[_Known]] = {}
         self._last: dict[Frame, int] = {}
         self.skipped = 0
+        self._fails = False
         self._lock = threading.Lock()
         self._new_event = threading.Event
         self._running: tuple[threading.Thread, threading.Event] | None = None
@@ -199,11 +230,16 @@ class Keeper(forks.Follower):
         thread = self.pause()
         if thread is not None:
             thread.join()
-        self.look(is_last=True)
+        self.look(is_last=True, stops=_after(_LONGEST_END))
+        self.skipped += len(self._pending)
+        self._pending.clear()
 
     def _go_on(self, over: threading.Event) -> None:
-        while not over.wait(_INTERVAL):
-            self.look()
+        rest = _INTERVAL
+        while not over.wait(rest):
+            begin = perf_counter()
+            self.look(stops=_any(over.is_set, _after(_LONGEST_LOOK)))
+            rest = max(_INTERVAL, _REST * (perf_counter() - begin))
 
     # -- what is kept ----------------------------------------------------------------------------
 
@@ -218,91 +254,135 @@ class Keeper(forks.Follower):
             found.append(self._recorder.replay(self._journal, paths, number, begin, end))
         return found
 
-    def look(self, *, is_last: bool = False) -> None:
+    def look(self, *, is_last: bool = False, stops: Callable[[], bool] = lambda: False) -> None:
         """Keep what was slow, as far as what came after it is known. Never raises.
+
+        In a forked child nothing is done: what was slow there was so in the parent.
 
         Args:
             is_last: nothing more is going to be known.
+            stops: returns whether the others wait for the next look; asked when one was kept.
         """
+        if not self._recorder.at_home:
+            return
         try:
             with self._lock:
                 self._find()
-                self._keep_some(is_last=is_last)
+                self._keep_some(is_last=is_last, stops=stops)
         except Exception as error:  # the program under observation comes first
             if is_interruption(error):
                 raise
             self._pending.clear()
-            self._recorder.messages.error("a slow span could not be kept: %s", error, exc_info=True)
+            if not self._fails:
+                messages = self._recorder.messages
+                messages.error("a slow span could not be kept: %s", error, exc_info=True)
+            self._fails = True
 
     def _find(self) -> None:
-        if self._journal.slow == self._seen:
+        """Read what the journal has noted since the last look."""
+        journal = self._journal
+        noted, slow = journal.noted, journal.slow
+        if slow == self._seen:
+            self._read = noted
             return
-        self._seen = self._journal.slow
-        found = [
-            each
-            for each in records_of(self._journal.since(self._until))
-            if each.kind == SLOW and each.end > self._until
-        ]
-        self._until = max((each.end for each in found), default=self._until)
-        self._pending += found
+        packed = journal.since(ALWAYS, first=self._read)
+        first = max(self._read, journal.lost)
+        self._seen, self._read = slow, first + len(packed) // RECORD_BYTES
+        found = records_of_kind(packed, SLOW)
+        self._pending += [_Found(record, first + index) for index, record in found]
         if len(self._pending) > _MOST_PENDING:
             self._pending.sort(key=_latency)
             self.skipped += len(self._pending) - _MOST_PENDING
             del self._pending[:-_MOST_PENDING]
 
-    def _keep_some(self, *, is_last: bool) -> None:
-        after = round(self._how.after * 1e9)
-        complete = [
-            each for each in self._pending if is_last or self._now(each) >= each.end + after
-        ]
+    def _keep_some(self, *, is_last: bool, stops: Callable[[], bool]) -> None:
+        complete = self._complete(is_last=is_last)
         if not complete:
             return
-        self._pending = [each for each in self._pending if each not in complete]
         complete.sort(key=_latency, reverse=True)
         paths = self._recorder.paths()
         left = _AT_ONCE
-        for each in complete:
-            frame = paths.frame(each.stack)
-            if frame is None or not self._is_wanted(frame, each):
+        for index, each in enumerate(complete):
+            stack = paths.stack(each.record.stack)
+            if stack is None or not self._is_wanted(stack, each.record):
                 continue
             if not left:
                 self.skipped += 1
                 continue
             left -= 1
-            subject = SpanTime(each.task, each.begin, each.end, paths.of(each.stack))
-            begin = each.begin - round(self._how.before * 1e9)
-            end = min(each.end + after, max(self._now(each), each.end))
-            timeline = self._recorder.replay(self._journal, paths, each.loop, begin, end, subject)
-            self._take(frame, each, timeline, subject)
+            self._take(stack.frame, each, paths)
+            if stops():
+                self._pending += complete[index + 1 :]
+                break
+        if left < _AT_ONCE:
+            self._recorder.slow = self._sums()
 
-    def _now(self, record: Record) -> int:
-        return self._recorder.clock_of_number(record.loop)()
+    def _complete(self, *, is_last: bool) -> list[_Found]:
+        """Take those out of what was found of which is known what came after them."""
+        after = round(self._how.after * 1e9)
+        now = {loop: self._now(loop) for loop in {each.record.loop for each in self._pending}}
+        complete: list[_Found] = []
+        pending: list[_Found] = []
+        for each in self._pending:
+            is_complete = is_last or now[each.record.loop] >= each.record.end + after
+            (complete if is_complete else pending).append(each)
+        self._pending = pending
+        return complete
 
-    def _is_wanted(self, frame: Frame, record: Record) -> bool:
-        """Whether a span is slower than one of the same name that is kept, or there is room."""
-        known = self._kept.get(frame)
+    def _now(self, loop: int) -> int:
+        return self._recorder.clock_of_number(loop)()
+
+    def _is_wanted(self, stack: Stack, record: Record) -> bool:
+        """Whether a span is slower than one of the same name that is kept, or there is room.
+
+        If it is not, those with its stack that are no slower are not even found from now on.
+        """
+        known, latency = self._kept.get(stack.frame), record.end - record.begin
         if known is None:
-            return len(self._kept) < _MOST_NAMES
-        if abs(record.end - self._last[frame]) < self._how.apart * 1e9:
+            if len(self._kept) < _MOST_NAMES:
+                return True
+            stack.slow_after = NEVER
+            return False
+        if abs(record.end - self._last[stack.frame]) < self._how.apart * 1e9:
             self.skipped += 1
             return False
-        return len(known) < self._how.most or _latency(record) > known[0].latency
+        if len(known) < self._how.most or latency > known[0].latency:
+            return True
+        stack.slow_after = max(stack.slow_after, known[0].latency)
+        return False
 
-    def _take(self, frame: Frame, record: Record, timeline: Timeline, span: SpanTime) -> None:
+    def _take(self, frame: Frame, found: _Found, paths: Paths) -> None:
+        record = found.record
+        span = SpanTime(record.task, record.begin, record.end, paths.of(record.stack))
+        timeline = self._timeline(found, span, paths)
         states = States(timeline)
         critical = critical_path(states, span)
         slow = SlowSpans(breakdown(states, span), critical.times())
         pieces = tuple((piece.task, piece.begin, piece.end) for piece in critical.pieces)
-        kept = Kept(frame.name, _latency(record), timeline, pieces)
+        take_back = self._keep(Kept(frame.name, found.latency, timeline, pieces))
         known = self._kept.setdefault(frame, [])
-        known.append(_Known(kept.latency, self._keep(kept), span.path, slow))
+        known.append(_Known(found.latency, take_back, span.path, slow))
         self._last[frame] = record.end
-        known.sort(key=lambda each: each.latency)
+        known.sort(key=_latency)
         if len(known) > self._how.most:
             known.pop(0).take_back()
         if len(known) == self._how.most:
             self._recorder.raise_slow_after(frame, known[0].latency)
-        self._recorder.slow = self._sums()
+
+    def _timeline(self, found: _Found, span: SpanTime, paths: Paths) -> Timeline:
+        record = found.record
+        before, after = round(self._how.before * 1e9), round(self._how.after * 1e9)
+        end = min(record.end + after, max(self._now(record.loop), record.end))
+        return self._recorder.replay(
+            self._journal,
+            paths,
+            record.loop,
+            record.begin - before,
+            end,
+            span,
+            first=max(found.number - _MOST_EVENTS, 0),
+            most=2 * _MOST_EVENTS,
+        )
 
     def _sums(self) -> dict[StackPath, SlowSpans]:
         found: dict[StackPath, SlowSpans] = {}
@@ -312,5 +392,16 @@ class Keeper(forks.Follower):
         return found
 
 
-def _latency(record: Record) -> int:
-    return record.end - record.begin
+def _latency(span: _Found | _Known) -> int:
+    return span.latency
+
+
+def _after(seconds: float) -> Callable[[], bool]:
+    """Return a function that returns whether so much time has passed since now."""
+    until = perf_counter() + seconds
+    return lambda: perf_counter() > until
+
+
+def _any(*conditions: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a function that returns whether one of these returns true."""
+    return lambda: any(condition() for condition in conditions)

@@ -601,8 +601,11 @@ class Recorder:
         begin: int,
         end: int,
         subject: SpanTime | None = None,
+        *,
+        first: int = 0,
+        most: int = NEVER,
     ) -> Timeline:
-        """Return what the tasks of a loop did, by its number.
+        """Return what the tasks of a loop did, by its number. For the arguments, see `replay`.
 
         Any thread may ask; the loop may go on meanwhile, or be over.
         """
@@ -617,6 +620,8 @@ class Recorder:
             end=end,
             subject=subject,
             starts=time.time_ns() - (self.clock_of_number(number)() - begin),
+            first=first,
+            most=most,
         )
 
     def raise_slow_after(self, frame: Frame, latency: int) -> None:

@@ -14,6 +14,7 @@ from tracetools.core.journal import (
     EXIT,
     INTERRUPT,
     MOST_LOOPS,
+    RECORD_BYTES,
     SLOW,
     SPAN,
     STEP,
@@ -21,8 +22,10 @@ from tracetools.core.journal import (
     WAKE,
     WORK,
     records_of,
+    records_of_kind,
 )
 from tracetools.core.stacks import ALL_CALLBACKS, stack_path
+from tracetools.core.steps import ALWAYS, NEVER
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
 from tracetools.timelines.wakers import with_wakers
 
@@ -52,10 +55,9 @@ class Paths:
         self._shorten = shorten
         self._paths: dict[int, StackPath] = {}
 
-    def frame(self, number: int) -> Frame | None:
-        """Return the last frame of a stack, as it is recorded; ``None`` for no stack."""
-        stack = self._stacks.get(number)
-        return None if stack is None else stack.frame
+    def stack(self, number: int) -> Stack | None:
+        """Return a stack; ``None`` if there is none with this number."""
+        return self._stacks.get(number)
 
     def of(self, number: int) -> StackPath:
         """Return the path of a stack; an empty one for none."""
@@ -83,6 +85,8 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
     end: int,
     subject: SpanTime | None = None,
     starts: int = 0,
+    first: int = 0,
+    most: int = NEVER,
 ) -> Timeline:
     """Return what the tasks of a loop did from one moment to another.
 
@@ -95,14 +99,24 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
         end: the last one.
         subject: the span that is asked about, if any.
         starts: the moment of the epoch at `begin`, in nanoseconds.
+        first: the number of the first event that is read at most.
+        most: how many events are read at most.
     """
     reader = _Reader(paths)
     number %= MOST_LOOPS
-    for record in records_of(journal.since(begin)):
+    noted = journal.noted
+    packed = journal.since(begin, number, first)
+    is_cut = first > 0 and len(packed) >= (noted - first) * RECORD_BYTES
+    size = most * RECORD_BYTES
+    for record in records_of(packed[:size]):
         if record.loop == number and record.end >= begin and record.begin <= end:
             reader.read(record)
     if loop is not None:
         reader.read_living(loop, end)
+    later = packed[size:] + journal.since(ALWAYS, first=noted)
+    for _, record in records_of_kind(later, EXIT):
+        if record.loop == number and record.begin <= end:
+            reader.read(record)  # it may have exited just now
     timeline = Timeline(
         begin,
         end,
@@ -114,7 +128,7 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
         works=tuple(reader.works),
         subject=subject,
         starts=starts,
-        is_cut=journal.lost > 0 and journal.oldest > begin,
+        is_cut=is_cut or (journal.lost > 0 and journal.oldest > begin),
     )
     return with_wakers(timeline)
 

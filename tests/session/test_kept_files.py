@@ -71,6 +71,17 @@ def test_a_file_that_cannot_be_written_is_logged_once(tmp_path, caplog):
         files.dump([TIMELINE])
 
 
+def test_no_page_stays_whose_trace_cannot_be_written(files, tmp_path, monkeypatch, caplog):
+    def write(path, *_):
+        raise StackFileError(f"cannot write {path}: the disk is full")
+
+    monkeypatch.setattr("tracetools.session.kept_files.write_chrome_trace", write)
+    files.keep(kept())()
+    assert "the disk is full" in caplog.text
+    assert files.paths == ()
+    assert list((tmp_path / "api.slow").iterdir()) == []
+
+
 def test_a_dump_is_a_file_for_each_loop(files):
     assert files.dump([TIMELINE, TIMELINE]) == list(files.paths)
     assert [path.name for path in files.paths] == ["dump-1.trace.json.gz", "dump-2.trace.json.gz"]

@@ -65,8 +65,7 @@ class KeptFiles:
         try:
             page = self._new(f"{name}-{kept.latency // 1_000_000}ms", _PAGE)
             trace = page.with_name(page.name.removesuffix(_PAGE) + _TRACE)
-            write_timeline(page, kept.timeline, notes)
-            write_chrome_trace(trace, kept.timeline, notes)
+            self._write(page, trace, kept.timeline, notes)
         except StackFileError as error:
             if not self._fails:
                 self._messages.error("a slow span could not be kept: %s", error)
@@ -75,6 +74,15 @@ class KeptFiles:
         self._fails = False
         self._paths[page] = None
         return lambda: self._remove(page, trace)
+
+    def _write(self, page: Path, trace: Path, timeline: Timeline, notes: Notes) -> None:
+        """Write both files, or none."""
+        write_timeline(page, timeline, notes)
+        try:
+            write_chrome_trace(trace, timeline, notes)
+        except BaseException:
+            self._remove(page, trace)
+            raise
 
     def dump(self, timelines: Iterable[Timeline]) -> list[Path]:
         """Write a trace for each timeline.

@@ -290,6 +290,12 @@ def test_a_dump_has_what_came_last(made):
     assert len(timeline.steps) == 2
 
 
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e12, -1, "1", True])
+def test_a_dump_of_what_is_no_time_is_refused(made, seconds):
+    with pytest.raises((TypeError, ValueError), match="seconds is a number of seconds"):
+        made(slow(1)).keeper.dump(seconds)
+
+
 def test_it_looks_in_a_thread_of_its_own_that_ends(made, monkeypatch):
     monkeypatch.setattr("tracetools.recording.keeper._INTERVAL", 0.001)
     world = made(slow(0.001, after=0))

@@ -109,10 +109,7 @@ def slow(  # noqa: PLR0913  # options, each with a default
     """
     times = {"seconds": seconds, "before": before, "after": after, "apart": apart}
     for name, value in times.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{name} is a number of seconds, not {value!r}")
-        if not 0 <= value <= _LONGEST:
-            raise ValueError(f"{name} is a number of seconds from 0 to {_LONGEST:,}, not {value!r}")
+        _check_seconds(name, value)
     for name, number, least in (("most", most, 1), ("memory", memory, RECORD_BYTES)):
         if isinstance(number, bool) or not isinstance(number, int):
             raise TypeError(f"{name} is a whole number, not {number!r}")
@@ -120,6 +117,13 @@ def slow(  # noqa: PLR0913  # options, each with a default
             raise ValueError(f"{name} is at least {least}, not {number!r}")
     options = {"most": most, "before": before, "after": after, "apart": apart, "memory": memory}
     return _slow_of(seconds, options)
+
+
+def _check_seconds(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} is a number of seconds, not {value!r}")
+    if not 0 <= value <= _LONGEST:
+        raise ValueError(f"{name} is a number of seconds from 0 to {_LONGEST:,}, not {value!r}")
 
 
 def _slow_of(seconds: float, options: Mapping[str, object]) -> Slow:
@@ -244,7 +248,12 @@ class Keeper:
     # -- what is kept ----------------------------------------------------------------------------
 
     def dump(self, seconds: float) -> list[Timeline]:
-        """Return what the last events are, a timeline for each loop that runs."""
+        """Return what the last events are, a timeline for each loop that runs.
+
+        Raises:
+            TypeError, ValueError: `seconds` is no number of seconds, or out of bounds.
+        """
+        _check_seconds("seconds", seconds)
         found = []
         paths = self._recorder.paths()
         for loop in self._recorder.loops:

@@ -255,6 +255,7 @@ class Recording(Follower):
 
         Raises:
             RecordingError: no events are kept.
+            TypeError, ValueError: `seconds` is no number of seconds, or out of bounds.
             StackFileError: a file cannot be written, or there is no stack file.
         """
         if self._keeper is None or self._kept_files is None:

@@ -102,7 +102,8 @@ def slow(  # noqa: PLR0913  # options, each with a default
         after: seconds after it.
         apart: seconds between the ends of two spans of one name that are kept, at least.
         memory: bytes that the last events of the program take: 32 for each step, wait and span. A
-            span that lasted longer than they reach back is cut.
+            span that lasted longer than they reach back is cut, and so is one with more than
+            50,000 of them.
 
     Raises:
         TypeError, ValueError: a number is of another type, or out of bounds.

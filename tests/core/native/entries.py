@@ -144,6 +144,7 @@ def read_journal(world: World) -> None:
         journal.note(kind, 1, world.now, world.now + 1, 5, 6, 7, 8)
         journal.note(STEP, 1, world.now, world.now, 5)
         assert list(records_of(journal.since(0)))
+        assert list(records_of(journal.since(0, loop=1, first=1)))
     assert (journal.noted, journal.lost, journal.slow) == (6, 4, 1)
     assert journal.oldest == world.now + 1
 
@@ -294,6 +295,7 @@ ENTRIES: dict[str, Callable[[World], object]] = {
     "Journal, noted and read": read_journal,
     "Journal.note, refused": refused(lambda _: Journal(1).note("", 1, 2, 3, 4)),
     "Journal.since, refused": refused(lambda _: Journal(1).since("")),
+    "Journal.since, refused for a loop": refused(lambda _: Journal(1).since(0, loop="")),
     "Journal of a loop": with_a_journal(step, open_and_close, close_out_of_order),
     "Journal of a loop, steps within a step": with_a_journal(steps_within_a_step),
     "Journal of a loop, wakes and exits": with_a_journal(wake, spawn_and_exit),

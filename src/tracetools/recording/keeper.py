@@ -298,8 +298,13 @@ class Keeper:
         packed = journal.since(ALWAYS, first=self._read)
         first = max(self._read, journal.lost)
         self._seen, self._read = slow, first + len(packed) // RECORD_BYTES
-        found = records_of_kind(packed, SLOW)
-        self._pending += [_Found(record, first + index) for index, record in found]
+        for index, record in records_of_kind(packed, SLOW):
+            self._pending.append(_Found(record, first + index))
+            if len(self._pending) > 2 * _MOST_PENDING:
+                self._drop_fastest()
+        self._drop_fastest()
+
+    def _drop_fastest(self) -> None:
         if len(self._pending) > _MOST_PENDING:
             self._pending.sort(key=_latency)
             self.skipped += len(self._pending) - _MOST_PENDING

@@ -290,6 +290,16 @@ def test_a_dump_has_what_came_last(made):
     assert len(timeline.steps) == 2
 
 
+def test_a_dump_is_bounded(made, monkeypatch):
+    monkeypatch.setattr("tracetools.recording.keeper._MOST_DUMPED", 4)
+    world = made(slow(1))
+    for _ in range(5):
+        world.span(2 * MS)
+    [timeline] = world.keeper.dump(1)
+    assert len(timeline.steps) == len(timeline.spans) == 2
+    assert timeline.is_cut
+
+
 @pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e12, -1, "1", True])
 def test_a_dump_of_what_is_no_time_is_refused(made, seconds):
     with pytest.raises((TypeError, ValueError), match="seconds is a number of seconds"):

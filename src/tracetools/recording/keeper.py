@@ -50,6 +50,9 @@ _REST: Final = 4
 _LONGEST_END: Final = 2.0
 """The same of the last look; the others are not kept."""
 
+_MOST_DUMPED: Final = 100_000
+"""So many events are in a dump at most: to write one takes 50 µs."""
+
 _MOST_EVENTS: Final = 50_000
 """So many events of a span are read, its last ones, and so many after it: each takes us 20 µs."""
 
@@ -251,17 +254,21 @@ class Keeper:
     def dump(self, seconds: float) -> list[Timeline]:
         """Return what the last events are, a timeline for each loop that runs.
 
+        At most `_MOST_DUMPED` are read; what came before them is cut.
+
         Raises:
             TypeError, ValueError: `seconds` is no number of seconds, or out of bounds.
         """
         _check_seconds("seconds", seconds)
         found = []
         paths = self._recorder.paths()
+        first = max(self._journal.noted - _MOST_DUMPED, 0)
         for loop in self._recorder.loops:
             end = self._recorder.clock_of_loop(loop)()
             begin = end - round(seconds * 1e9)
             number = loop.number % MOST_LOOPS
-            found.append(self._recorder.replay(self._journal, paths, number, begin, end))
+            timeline = self._recorder.replay(self._journal, paths, number, begin, end, first=first)
+            found.append(timeline)
         return found
 
     def look(self, *, is_last: bool = False, stops: Callable[[], bool] = lambda: False) -> None:

@@ -248,7 +248,8 @@ class Recording(Follower):
         """Write the last events into a trace for each loop that runs, and return their paths.
 
         They stand in the folder of the slow spans that are kept, and https://ui.perfetto.dev opens
-        them. That takes 50 µs for each event, so do not call it in the thread of a busy loop.
+        them. A trace has the last 100,000 events at most, and 50 µs are needed for each: so do not
+        call this in the thread of a busy loop.
 
         Args:
             seconds: how far back it goes, if as much is kept.

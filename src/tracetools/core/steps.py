@@ -67,6 +67,12 @@ def _nothing() -> None:
     """Return nothing, in place of a reference."""
 
 
+def _note(loop: LoopSteps, kind: int, task: TaskSteps, begin: int, end: int) -> None:
+    """Note what a task did, if there is a journal."""
+    if loop.journal is not None and not task.is_callback:
+        loop.journal.note(kind, loop.number, begin, end, task.number)
+
+
 _numbers: Final = itertools.count(1)
 
 
@@ -203,7 +209,7 @@ class TaskSteps:
         stack.steps += 1
         self.parked = now
         if loop.journal is not None:
-            loop.note(STEP, self, loop.began, now)
+            _note(loop, STEP, self, loop.began, now)
         loop.current = None
         if wakes_itself:
             stack.self_wakes += 1
@@ -381,11 +387,6 @@ class LoopSteps:
         self.number = 0
         self.slow_after = NEVER
 
-    def note(self, kind: int, task: Any, begin: int, end: int) -> None:
-        """Note what a task did, if there is a journal."""
-        if self.journal is not None and not task.is_callback:
-            self.journal.note(kind, self.number, begin, end, task.number)
-
     def runs_again(self) -> None:
         """Take note of a step of a paused loop, which may run again. Here nothing is done."""
 
@@ -448,7 +449,7 @@ class LoopSteps:
         if outer.ready is not None:
             outer.ready = now
         task.busy -= now
-        self.note(INTERRUPT, task, now, now)
+        _note(self, INTERRUPT, task, now, now)
         self.current = task
         self.changes += 1
         self.changing -= 1
@@ -462,7 +463,7 @@ class LoopSteps:
         task.stack.steps += 1
         task.parked = now
         outer = task.within
-        self.note(STEP, task, self.began if outer is None else now, now)
+        _note(self, STEP, task, self.began if outer is None else now, now)
         if outer is not None:
             if outer.ready is not None:
                 outer.stack.scheduled += now - outer.ready

@@ -36,11 +36,12 @@ class Waiting:
 
 
 class Seen(NamedTuple):
-    """What a task does in one nanosecond."""
+    """What a task does in one nanosecond, and what has led to it if it does not wait."""
 
     state: str
     path: StackPath
     waiting: Waiting | None = None
+    wake: Wake | None = None
 
 
 @dataclass(eq=False)
@@ -53,6 +54,8 @@ class Task:
     spans: list[list] = field(default_factory=list)  # each: path, begin, whether it is open
     began: int | None = None
     ready: bool = False
+    woken: Wake | None = None  # by what, for the next step
+    led: Wake | None = None  # to this step
     scheduled_in: StackPath | None = None
     waiting: Waiting | None = None
     parked: int = 0
@@ -86,7 +89,12 @@ class Script:
         self.now += nanoseconds
 
     def spawn(self, name: str, *, wake: bool = True) -> int:
-        """Spawn a task from the one that steps, or from outside; it is ready at once, if `wake`."""
+        """Spawn a task from the one that steps, or from outside; it is ready at once.
+
+        Args:
+            name: of its function.
+            wake: whether the timeline has a wake for that.
+        """
         spawner = self.stepping[-1] if self.stepping else None
         above = spawner.current if spawner else (ROOT,)
         number = len(self.tasks)
@@ -94,7 +102,7 @@ class Script:
             number, (*above, Frame(name)), spawner and spawner.number, self.now, parked=self.now
         )
         task.seen = [Seen("unborn", task.path)] * self.now
-        task.waiting = Waiting()
+        task.ready = True
         self.tasks.append(task)
         if wake:
             self.wake(number, "loop")
@@ -110,7 +118,7 @@ class Script:
         else:
             wake = Wake(number, self.now, by)
         self.wakes.append(wake)
-        task.ready, task.scheduled_in = True, None
+        task.ready, task.scheduled_in, task.woken = True, None, wake
         if task.waiting:
             task.waiting.wake = wake
             if task.waiting.is_named:
@@ -126,12 +134,14 @@ class Script:
         if task.waiting and task.waiting.is_named:
             self.waits.append(Wait(number, task.parked, self.now, task.waiting.path))
         task.began, task.waiting, task.ready = self.now, None, False
+        task.led, task.woken = task.woken, None
         self.stepping.append(task)
 
     def end(self, awaits: str = "") -> None:
         """End the step; the task awaits something then, which has a name or not."""
         task = self.stepping.pop()
-        self.steps.append(Step(task.number, task.began, self.now))
+        began = task.began
+        self.steps.append(Step(task.number, began, self.now))
         task.began, task.parked = None, self.now
         if task.ready:
             task.scheduled_in = None
@@ -141,7 +151,10 @@ class Script:
             task.waiting = Waiting()
         if self.stepping:
             outer = self.stepping[-1]
-            outer.interrupted.wake = Wake(outer.number, self.now, "task", task.number)
+            wake = Wake(outer.number, self.now, "task", task.number)
+            if began < self.now:
+                outer.led = wake
+            outer.interrupted.wake = wake
             outer.interrupted = None
 
     def step(self, number: int, nanoseconds: int, awaits: str = "") -> None:
@@ -189,6 +202,7 @@ class Script:
         self.tick(1)
         self.work(number, name, begin)
         self.wake(number, "thread")
+        self.tick(1)
 
     # --------------------------------------------------------------------------- what is made of it
 
@@ -196,13 +210,13 @@ class Script:
         if task.end is not None:
             return Seen("over", task.path)
         if task.began is not None and not task.interrupted:
-            return Seen("busy", task.current)
+            return Seen("busy", task.current, wake=task.led)
         waiting = task.interrupted or task.waiting
         if waiting:
             waiting.path = waiting.path or task.current
             return Seen("waiting", waiting.path, waiting)
         task.scheduled_in = task.scheduled_in or task.current
-        return Seen("scheduled", task.scheduled_in)
+        return Seen("scheduled", task.scheduled_in, wake=task.woken)
 
     def timeline(self) -> Timeline:
         """Return the timeline up to now; what goes on is cut."""
@@ -235,7 +249,7 @@ NAMES = st.sampled_from(["a", "b", "c"])
 
 
 def run(program: list[tuple[int, int]]) -> Script:
-    """Do what is legal, by numbers. Each step has its wake, but those that interrupt another."""
+    """Do what is legal, by numbers. Each step has its wake, but for first ones."""
     script = Script()
     script.spawn("main")
     for choice, value in program:
@@ -244,6 +258,13 @@ def run(program: list[tuple[int, int]]) -> Script:
     while script.stepping:
         script.end()
     return script
+
+
+def _begin(script: Script, number: int) -> None:
+    """Begin a step. If nothing has led to it, the next wake is later: else it would seem to."""
+    script.begin(number)
+    if script.tasks[number].led is None:
+        script.tick(1)
 
 
 def _legal(script: Script, value: int) -> list[Callable[[], object]]:
@@ -264,7 +285,7 @@ def _legal(script: Script, value: int) -> list[Callable[[], object]]:
     if script.opened:
         legal += [partial(script.close, one_of([*range(len(script.opened))]))]
     if len(script.tasks) < 7:
-        legal += [partial(script.spawn, name)]
+        legal += [partial(script.spawn, name, wake=value % 2 == 0)]
     if script.stepping:
         current = script.stepping[-1]
         end = partial(script.end, one_of(["", "await x", "await y"]))
@@ -272,7 +293,7 @@ def _legal(script: Script, value: int) -> list[Callable[[], object]]:
         legal += [partial(script.wake, one_of(waiting))] * 3 if waiting else []
         legal += [] if current.ready else [partial(script.wake, current.number)]
     if ready:
-        legal += [partial(script.begin, one_of(ready))] * (1 if script.stepping else 4)
+        legal += [partial(_begin, script, one_of(ready))] * (1 if script.stepping else 4)
     return legal
 
 

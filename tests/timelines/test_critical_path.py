@@ -15,6 +15,7 @@ from tracetools.core.stacks import ROOT, Frame
 from tracetools.timelines.critical_path import MAX_DEPTH, critical_path
 from tracetools.timelines.states import States
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake
+from tracetools.timelines.wakers import with_wakers
 
 # --------------------------------------------------------------------------------- small timelines
 
@@ -369,13 +370,13 @@ def test_a_waker_that_has_exited_before_the_wake_leaves_the_rest_to_the_await():
     )
     found = critical_path(States(timeline), SpanTime(1, 0, 50, path("main")))
     assert pieces(found) == [
-        ("waiting", 2, 0, 10, "gone"),
+        ("scheduled", 2, 0, 10, "gone"),
         ("busy", 2, 10, 40, "gone"),
         ("waiting", 1, 40, 45, "main/await x"),
         ("busy", 1, 45, 50, "main"),
     ]
     assert shares(found) == {
-        "main/await x/gone/[idle]": 10,
+        "main/await x/gone/[scheduled]": 10,
         "main/await x/gone": 30,
         "main/await x": 5,
         "main": 5,
@@ -389,9 +390,9 @@ def test_what_is_not_known_of_a_waker_stands_on_the_await():
     found = critical_path(States(timeline), SpanTime(1, 0, 50, path("main")))
     assert pieces(found) == [
         ("unknown", 1, 0, 30, "main/await x"),
-        ("waiting", 2, 30, 50, "late"),
+        ("scheduled", 2, 30, 50, "late"),
     ]
-    assert shares(found) == {"main/await x/[unknown]": 30, "main/await x/late/[idle]": 20}
+    assert shares(found) == {"main/await x/[unknown]": 30, "main/await x/late/[scheduled]": 20}
 
 
 def test_a_wait_of_a_child_that_is_over_when_its_parent_wakes_is_what_the_child_did():
@@ -404,7 +405,8 @@ def test_a_wait_of_a_child_that_is_over_when_its_parent_wakes_is_what_the_child_
         wakes=(Wake(1, 63, "loop"),),
         waits=(Wait(1, 10, 63, path("main/await TaskGroup")),),
     )
-    found = critical_path(States(timeline), SpanTime(1, 0, 80, path("main")))
+    states = States(with_wakers(timeline))
+    found = critical_path(states, SpanTime(1, 0, 80, path("main")))
     assert shares(found) == {
         "main": 25,
         "main/child": 50,
@@ -452,7 +454,7 @@ def test_tasks_that_wait_for_each_other_end_the_walk():
 def test_spawners_that_spawn_each_other_end_the_walk():
     lives = {1: Life(1, path("1"), 2, 40, None), 2: Life(2, path("2"), 1, 40, None)}
     found = critical_path(States(Timeline(0, 60, lives)), SpanTime(1, 0, 50, path("1")))
-    assert pieces(found) == [("unknown", 1, 0, 40, "1"), ("waiting", 1, 40, 50, "1")]
+    assert pieces(found) == [("unknown", 1, 0, 40, "1"), ("scheduled", 1, 40, 50, "1")]
 
 
 def chain(length: int) -> Timeline:

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.timelines import random_timelines
 from tests.timelines.scripts import MOMENTS, SCRIPTS, TIMELINES, Script, names, path
 from tracetools.timelines.states import States
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake
+from tracetools.timelines.wakers import with_wakers
 
 
 def shown(timeline, task, begin, end):
@@ -198,9 +200,166 @@ def test_of_a_task_that_is_missing_its_steps_are_known(steps, expected):
     assert shown(Timeline(0, 50, steps=steps), 1, 0, 50) == expected
 
 
-def test_a_task_without_life_is_among_the_tasks():
-    timeline = Timeline(0, 9, {4: MAIN}, steps=(Step(2, 0, 1),), wakes=(Wake(1, 0, "timer"),))
-    assert States(timeline).tasks == [1, 2, 4]
+LOCK = path("main/await Lock")
+
+
+def history(*, born=0, end=None, **more):
+    """Return what a task did in a timeline from 10 to 50, without the path if it has no name."""
+    timeline = Timeline(10, 50, {1: Life(1, path("main"), None, born, end)}, **more)
+    return [
+        (each.state, each.begin, each.end, names(each.path) if each.is_named else "", each.wake)
+        for each in States(timeline).history(1)
+    ]
+
+
+def test_a_wait_ends_when_the_task_becomes_ready():
+    wait, wake = Wait(1, 22, 30, LOCK), Wake(1, 30, "timer")
+    assert history(steps=(Step(1, 20, 22), Step(1, 33, 40)), waits=(wait,), wakes=(wake,)) == [
+        ("waiting", 10, 20, "", None),
+        ("busy", 20, 22, "", None),
+        ("waiting", 22, 30, "main/await Lock", wake),
+        ("scheduled", 30, 33, "", wake),
+        ("busy", 33, 40, "", wake),
+        ("waiting", 40, 50, "", None),
+    ]
+
+
+def test_without_a_wake_the_end_of_what_is_awaited_says_when_the_task_became_ready():
+    wait = Wait(1, 22, 30, LOCK)
+    assert history(born=20, steps=(Step(1, 20, 22), Step(1, 33, 50)), waits=(wait,)) == [
+        ("busy", 20, 22, "", None),
+        ("waiting", 22, 30, "main/await Lock", None),
+        ("scheduled", 30, 33, "", None),
+        ("busy", 33, 50, "", None),
+    ]
+
+
+def test_a_wait_that_began_before_the_timeline_is_known():
+    wait = Wait(1, 5, 15, LOCK)
+    assert history(waits=(wait,), steps=(Step(1, 20, 22),))[:2] == [
+        ("waiting", 10, 15, "main/await Lock", None),
+        ("scheduled", 15, 20, "", None),
+    ]
+
+
+def test_a_task_is_ready_from_its_birth_on():
+    assert history(born=20, end=35, steps=(Step(1, 30, 35),)) == [
+        ("scheduled", 20, 30, "", None),
+        ("busy", 30, 35, "", None),
+    ]
+    assert history(born=20) == [("scheduled", 20, 50, "", None)]
+    assert history(born=9, steps=(Step(1, 30, 50),))[0] == ("waiting", 10, 30, "", None)
+
+
+def test_a_newborn_task_waits_if_a_wake_or_a_wait_says_so():
+    wake, wait = Wake(1, 25, "loop"), Wait(1, 20, 26, LOCK)
+    steps = (Step(1, 30, 50),)
+    assert [each[:3] for each in history(born=20, steps=steps, wakes=(wake,))][:2] == [
+        ("waiting", 20, 25),
+        ("scheduled", 25, 30),
+    ]
+    assert [each[:3] for each in history(born=20, steps=steps, waits=(wait,))][:2] == [
+        ("waiting", 20, 26),
+        ("scheduled", 26, 30),
+    ]
+
+
+@pytest.mark.parametrize("born", [20, 30])
+def test_a_newborn_task_has_not_woken_itself(born):
+    wake = Wake(1, 30, "task", 1)
+    steps = (Step(1, 30, 30), Step(1, 40, 50))
+    assert history(born=born, steps=steps, wakes=(wake,))[-3:] == [
+        ("busy", 30, 30, "", None),
+        ("scheduled", 30, 40, "", wake),
+        ("busy", 40, 50, "", wake),
+    ]
+
+
+def test_a_task_has_not_woken_itself_while_it_waited():
+    wake = Wake(1, 30, "task", 1)
+    assert history(steps=(Step(1, 10, 20), Step(1, 30, 35), Step(1, 40, 50)), wakes=(wake,)) == [
+        ("busy", 10, 20, "", None),
+        ("waiting", 20, 30, "", None),
+        ("busy", 30, 35, "", None),
+        ("scheduled", 35, 40, "", wake),
+        ("busy", 40, 50, "", wake),
+    ]
+
+
+def test_a_task_may_be_ready_when_the_timeline_ends():
+    wake = Wake(1, 40, "loop")
+    assert history(born=20, steps=(Step(1, 20, 30),), wakes=(wake,))[1:] == [
+        ("waiting", 30, 40, "", wake),
+        ("scheduled", 40, 50, "", wake),
+    ]
+
+
+def test_each_wake_leads_to_one_step_where_no_time_passes():
+    first, second = Wake(1, 20, "timer"), Wake(1, 20, "task", 1)
+    steps = (Step(1, 20, 20), Step(1, 20, 20))
+    assert history(born=20, end=20, steps=steps, wakes=(first, second)) == [
+        ("busy", 20, 20, "", first),
+        ("busy", 20, 20, "", second),
+    ]
+
+
+def test_a_task_may_have_neither_a_step_nor_any_time():
+    assert history(born=0, end=0) == []
+    assert history() == [("waiting", 10, 50, "", None)]
+
+
+def test_steps_of_other_times_are_no_history():
+    steps = (Step(1, 2, 4), Step(1, 5, 5), Step(1, 20, 50), Step(1, 55, 60))
+    assert [each[:3] for each in history(steps=steps)] == [("waiting", 10, 20), ("busy", 20, 50)]
+
+
+def test_spans_do_not_cut_steps_of_a_history():
+    spans = (SpanTime(1, 25, 30, path("main/a")),)
+    assert [each[:3] for each in history(steps=(Step(1, 20, 50),), spans=spans)] == [
+        ("waiting", 10, 20),
+        ("busy", 20, 50),
+    ]
+
+
+@pytest.mark.parametrize("steps", [(Step(1, 30, 20),), (Step(1, 30, 40), Step(1, 20, 35))])
+def test_moments_may_go_backwards(steps):
+    found = history(steps=steps)
+    assert sum(end - begin for _, begin, end, _, _ in found) == 40
+    assert all(begin <= end for _, begin, end, _, _ in found)
+
+
+def test_of_a_task_without_a_life_what_is_known_is_history():
+    timeline = Timeline(0, 50, steps=(Step(2, 10, 20), Step(2, 30, 40)))
+    assert [each[:3] for each in States(timeline).history(2)] == [
+        ("busy", 10, 20),
+        ("waiting", 20, 30),
+        ("busy", 30, 40),
+    ]
+    assert States(timeline).history(3) == []
+
+
+def test_tasks_come_as_they_were_spawned_and_those_without_a_life_last():
+    lives = {n: Life(n, path("main"), None, born, None) for n, born in ((3, 5), (1, 9), (2, 5))}
+    timeline = Timeline(
+        0,
+        9,
+        lives,
+        steps=(Step(6, 0, 1),),
+        wakes=(Wake(5, 0, "timer"),),
+        waits=(Wait(7, 0, 1, LOCK),),
+        spans=(SpanTime(4, 0, 1, path("main")),),
+    )
+    assert States(timeline).tasks == [2, 3, 1, 6, 5, 7, 4]
+
+
+def test_steps_and_spans_of_a_task_are_those_of_the_timeline():
+    steps, spans = (Step(1, 0, 2), Step(2, 2, 3)), (SpanTime(1, 0, 1, path("main/a")),)
+    subject = SpanTime(1, 0, 2, path("main/b"))
+    states = States(Timeline(0, 9, {1: MAIN}, steps, spans=spans, subject=subject))
+    assert [*states.steps_of(1), *states.steps_of(2)] == [*steps]
+    assert [*states.spans_of(1)] == [*spans]
+    assert not states.steps_of(3)
+    assert not states.spans_of(3)
 
 
 def test_children_that_have_ended_are_known():
@@ -208,18 +367,6 @@ def test_children_that_have_ended_are_known():
     states = States(Timeline(0, 40, {1: MAIN, 2: child}))
     assert list(states.ended_children(1, 0, 40)) == [child]
     assert list(states.ended_children(2, 0, 40)) == []
-
-
-def test_the_exit_of_a_child_has_ended_the_wait_for_it():
-    timeline = Timeline(
-        0,
-        40,
-        {1: MAIN._replace(born=0), 2: Life(2, path("main/child"), 1, 0, 20)},
-        wakes=(Wake(1, 21, "loop"),),
-        waits=(Wait(1, 0, 21, path("main/await gather")),),
-    )
-    [wait] = States(timeline).intervals(1, 0, 21)
-    assert wait.wake == Wake(1, 21, "task", 2, path("main/child"))
 
 
 def test_a_task_steps_after_a_moment_if_a_step_begins_then():
@@ -252,7 +399,7 @@ def expanded(intervals):
 
 @given(SCRIPTS)
 def test_states_are_those_that_the_loop_has_seen(script):
-    states = States(script.timeline())
+    states = States(with_wakers(script.timeline()))
     for task in script.tasks:
         found = states.intervals(task.number, 0, script.now)
         assert expanded(found) == [
@@ -260,8 +407,8 @@ def test_states_are_those_that_the_loop_has_seen(script):
             for seen in task.seen
         ]
         for each in found:
-            waiting = task.seen[each.begin].waiting
-            assert each.wake == (waiting.wake if waiting else None)
+            seen = task.seen[each.begin]
+            assert each.wake == (seen.waiting.wake if seen.waiting else seen.wake)
 
 
 @given(TIMELINES | SCRIPTS.map(Script.timeline), st.integers(0, 5), MOMENTS, MOMENTS)
@@ -278,3 +425,54 @@ def test_states_are_the_same_in_parts(timeline, task, cut):
     states = States(timeline)
     parts = states.intervals(task, -10, cut) + states.intervals(task, cut, 60)
     assert expanded(parts) == expanded(states.intervals(task, -10, 60))
+
+
+@given(random_timelines.TIMELINES | random_timelines.CUT_TIMELINES)
+def test_histories_add_up_to_lives(timeline):
+    states = States(timeline)
+    for number, life in timeline.lives.items():
+        found = states.history(number)
+        begin = max(life.born, timeline.begin)
+        end = timeline.end if life.end is None else max(life.end, begin)
+        edges = [begin, *(each.end for each in found)]
+        assert [each.begin for each in found] == edges[:-1]
+        assert edges[-1] == end
+        assert all(each.begin < each.end for each in found if each.state != "busy")
+
+
+@given(random_timelines.TIMELINES)
+def test_busy_intervals_of_histories_are_the_steps(timeline):
+    states = States(timeline)
+    for number in states.tasks:
+        assert [each[1:3] for each in states.history(number) if each.state == "busy"] == [
+            (step.begin, step.end) for step in timeline.steps if step.task == number
+        ]
+
+
+@given(random_timelines.TIMELINES)
+def test_each_wait_is_an_interval_of_a_history(timeline):
+    states = States(timeline)
+    for number in states.tasks:
+        assert [each[1:4] for each in states.history(number) if each.is_named] == [
+            (wait.begin, wait.end, wait.path)
+            for wait in timeline.waits
+            if wait.task == number and wait.begin < wait.end
+        ]
+
+
+@given(TIMELINES, st.integers(0, 5))
+def test_a_history_is_what_is_known_of_any_timeline(timeline, task):
+    states = States(timeline)
+    known = {"busy", "scheduled", "waiting"}
+    intervals = states.intervals(task, timeline.begin, timeline.end)
+    shown = [
+        (each.state, each.wake, moment)
+        for each in intervals
+        if each.state in known
+        for moment in range(each.begin, each.end)
+    ]
+    assert shown == [
+        (each.state, each.wake, moment)
+        for each in states.history(task)
+        for moment in range(each.begin, each.end)
+    ]

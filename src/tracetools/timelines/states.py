@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -28,6 +29,9 @@ nothing is known of it: the timeline has no such task, or is of another time."""
 UNKNOWN: Final = Frame("[unknown]", "")
 """The last frame of what is not known, in graphs."""
 
+_LIVING: Final[frozenset[State]] = frozenset({"busy", "scheduled", "waiting"})
+"""What a task may do while it lives, as far as that is known."""
+
 _ENDLESS: Final = 1 << 200
 """A moment after all others."""
 
@@ -41,7 +45,8 @@ class Interval(NamedTuple):
         end: until when; later than `begin`.
         path: of its innermost open span, else its own; while it waits, that of what it awaits, if
             that is known.
-        wake: what ended its wait; ``None`` if that is not known, or if the wait lasted longer.
+        wake: what made it ready: it ends a wait, and leads to a step. ``None`` if that is not
+            known, or if the wait lasted longer.
         is_named: whether it waits and `path` is what it awaits.
     """
 
@@ -56,9 +61,10 @@ class Interval(NamedTuple):
 class States:
     """What each task of a timeline did when.
 
-    A task is *scheduled* from when it is woken until it steps. If no wake is known before a step,
-    the task waits until then. A task that steps while another one does interrupts it: the other
-    waits for it meanwhile.
+    A task is *scheduled* from when it becomes ready until it steps. A wake tells when that is, else
+    the end of what it awaited. If neither is known, a task is ready as soon as it is spawned; later
+    it waits until it steps. A task that steps while another one does interrupts it: the other waits
+    for it meanwhile.
 
     The clock of a timeline may have gone backwards, and any of its tasks and events may be missing.
     The states of a task tile any stretch of time all the same.
@@ -69,13 +75,10 @@ class States:
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline = with_wakers(timeline)
-        spans = timeline.spans
-        if timeline.subject is not None and timeline.subject not in spans:
-            spans += (timeline.subject,)
         self._steps = _by_task(timeline.steps)
         self._wakes = _by_task(timeline.wakes)
         self._waits = _by_task(timeline.waits)
-        self._spans = _by_task(spans)
+        self._spans = _by_task(timeline.spans)
         self._works = _by_task(timeline.works)
         self._interruptions = _interruptions(timeline.steps)
         self._tasks: dict[int, _Task] = {}
@@ -83,12 +86,35 @@ class States:
 
     @property
     def tasks(self) -> list[int]:
-        """The numbers of all tasks, in order."""
-        return sorted({*self.timeline.lives, *self._steps, *self._wakes})
+        """The numbers of all tasks, in the order in which they were spawned.
+
+        Those without a life come last.
+        """
+        lives = sorted(self.timeline.lives.values(), key=attrgetter("born", "number"))
+        found = dict.fromkeys(life.number for life in lives)
+        for events in (self._steps, self._wakes, self._waits, self._spans):
+            found |= dict.fromkeys(events)
+        return [*found]
 
     def intervals(self, task: int, begin: int, end: int) -> list[Interval]:
         """Return what a task did from one moment to another; nothing if `end` is not later."""
         return self._task(task).intervals(begin, end)
+
+    def history(self, task: int) -> list[Interval]:
+        """Return what is known of what a task did within the timeline while it lived, in order.
+
+        Steps are whole, even if spans begin or end in them. A step without any time has an interval
+        as well.
+        """
+        return self._task(task).history(self.timeline.begin, self.timeline.end)
+
+    def steps_of(self, task: int) -> Sequence[Step]:
+        """Return the steps of a task, in the order of the timeline."""
+        return self._steps.get(task, ())
+
+    def spans_of(self, task: int) -> Sequence[SpanTime]:
+        """Return the spans of a task, in the order of the timeline."""
+        return self._spans.get(task, ())
 
     def path_at(self, task: int, moment: int) -> StackPath:
         """Return the path of a task's innermost open span, else its own."""
@@ -119,12 +145,17 @@ class States:
         timeline = self.timeline
         life = timeline.lives.get(number)
         steps = sorted(self._steps.get(number, ()), key=attrgetter("begin"))
-        tiler = _Tiler(self._wakes.get(number, ()), self._interruptions)
+        tiler = _Tiler(
+            self._wakes.get(number, ()), self._waits.get(number, ()), self._interruptions
+        )
         tiler.tile([step for step in steps if step.begin <= step.end], life, timeline)
+        spans = self._spans.get(number, [])
+        subject = timeline.subject
+        if subject is not None and subject.task == number and subject not in spans:
+            spans = [*spans, subject]
         return _Task(
             tiler,
-            self._waits.get(number, ()),
-            _Paths(self._spans.get(number, ()), life.path if life else ()),
+            _Paths(spans, life.path if life else ()),
             _Paths(self._works.get(number, ()), ()),
         )
 
@@ -132,10 +163,9 @@ class States:
 class _Task:
     """What one task did: tiles from before all moments to after all, and paths of its spans."""
 
-    def __init__(self, tiler: _Tiler, waits: Sequence[Wait], spans: _Paths, works: _Paths) -> None:
-        self._ends, self._states, self._wakes = tiler.ends, tiler.states, tiler.ended_by
-        self._waits = sorted(waits, key=attrgetter("end"))
-        self._wait_ends = [wait.end for wait in self._waits]
+    def __init__(self, tiler: _Tiler, spans: _Paths, works: _Paths) -> None:
+        self._ends, self._states = tiler.ends, tiler.states
+        self._wakes, self._waits = tiler.wakes, tiler.awaited
         self.spans = spans
         self.works = works
 
@@ -143,28 +173,38 @@ class _Task:
         found: list[Interval] = []
         index = bisect_right(self._ends, begin)
         while begin < end:
-            until = self._ends[index]
-            until = min(until, end)
+            until = min(self._ends[index], end)
             if self._states[index] == "busy":
-                found += [Interval("busy", *part) for part in self.spans.between(begin, until)]
+                wake = self._wakes[index]
+                parts = self.spans.between(begin, until)
+                found += [Interval("busy", *part, wake) for part in parts]
             else:
-                found.append(self._rest(index, begin, until))
+                found.append(self._whole(index, begin, until))
             begin = until
             index += 1
         return found
 
-    def _rest(self, index: int, begin: int, until: int) -> Interval:
-        """Return a part of a tile in which the task does not step."""
+    def history(self, begin: int, end: int) -> list[Interval]:
+        found = []
+        last = -_ENDLESS
+        for index, until in enumerate(self._ends):
+            first = max(begin, last)
+            cut = min(end, until)
+            is_within = first < cut or first == last == until == cut
+            if is_within and self._states[index] in _LIVING:
+                found.append(self._whole(index, first, cut))
+            last = until
+        return found
+
+    def _whole(self, index: int, begin: int, until: int) -> Interval:
+        """Return a part of a tile, with the path at the beginning of the tile."""
+        state, wait, wake = self._states[index], self._waits[index], self._wakes[index]
+        if state == "waiting" and until < self._ends[index]:
+            wake = None
+        if wait is not None:
+            return Interval(state, begin, until, wait.path, wake, True)
         first = self._ends[index - 1] if index else -_ENDLESS
-        last = self._ends[index]
-        state = self._states[index]
-        if state == "waiting":
-            wake = self._wakes[index] if until == last else None
-            number = bisect_right(self._wait_ends, first)
-            if number < len(self._waits) and self._waits[number].begin < last:
-                return Interval(state, begin, until, self._waits[number].path, wake, True)
-            return Interval(state, begin, until, self.spans.at(first), wake)
-        return Interval(state, begin, until, self.spans.at(first))
+        return Interval(state, begin, until, self.spans.at(first), wake)
 
 
 def _by_task(events: Iterable[_Event]) -> dict[int, list[_Event]]:
@@ -177,6 +217,8 @@ def _by_task(events: Iterable[_Event]) -> dict[int, list[_Event]]:
 
 def _interruptions(steps: Sequence[Step]) -> dict[Step, list[Step]]:
     """Return the steps of other tasks that lie directly within a step, in order."""
+    if all(one.begin <= one.end <= other.begin for one, other in pairwise(steps)):
+        return {}
     found: dict[Step, list[Step]] = {}
     ended: list[Step] = []
     for step in sorted(steps, key=attrgetter("end")):
@@ -199,17 +241,26 @@ class _Tiler:
     Attributes:
         ends: when each tile ends. It begins where the one before ends.
         states: what the task does in it.
-        ended_by: what ends it, if it is a wait.
+        wakes: what ends it if it is a wait, else what has led to it.
+        awaited: what the task awaits in it.
         at: the end of the last one.
     """
 
-    def __init__(self, wakes: Sequence[Wake], interruptions: Mapping[Step, list[Step]]) -> None:
+    def __init__(
+        self,
+        wakes: Sequence[Wake],
+        waits: Sequence[Wait],
+        interruptions: Mapping[Step, list[Step]],
+    ) -> None:
         self.ends: list[int] = []
         self.states: list[State] = []
-        self.ended_by: list[Wake | None] = []
+        self.wakes: list[Wake | None] = []
+        self.awaited: list[Wait | None] = []
         self.at = -_ENDLESS
         self._wakes = sorted(wakes, key=attrgetter("moment"))
-        self._next = 0
+        self._next_wake = 0
+        self._waits = sorted(waits, key=attrgetter("end"))
+        self._next_wait = 0
         self._interruptions = interruptions
 
     def tile(self, steps: Sequence[Step], life: Life | None, timeline: Timeline) -> None:
@@ -224,44 +275,83 @@ class _Tiler:
             end = _ENDLESS if life.end is None else max(life.end, last, self.at)
             self.add(min([timeline.begin, end, *first]), "unknown")
             known = min(end, max(timeline.end, last))
+        is_new = life is not None and life.born >= timeline.begin
         for step in steps:
-            self.rest(step.begin)
+            wake = self.rest(step.begin, is_new=is_new)
             if self._interruptions and step in self._interruptions:
-                self.interrupt(step)
-            self.add(step.end, "busy")
-        self.rest(known)
+                wake = self.interrupt(step, wake)
+            has_no_time = step.begin == step.end == self.at
+            self.add(step.end, "busy", wake, even_without_time=has_no_time)
+            is_new = False
+        self.rest(known, is_new=is_new)
         self.add(end, "unknown")
         self.add(_ENDLESS, "over" if life else "unknown")
 
-    def add(self, end: int, state: State, wake: Wake | None = None) -> None:
-        if end > self.at:
+    def add(
+        self,
+        end: int,
+        state: State,
+        wake: Wake | None = None,
+        *,
+        even_without_time: bool = False,
+    ) -> None:
+        if end > self.at or even_without_time:
             self.ends.append(end)
             self.states.append(state)
-            self.ended_by.append(wake)
+            self.wakes.append(wake)
+            self.awaited.append(self._wait(end) if state == "waiting" else None)
             self.at = end
 
-    def rest(self, end: int) -> None:
-        """Let the task wait until it is woken, and be scheduled until `end`.
+    def rest(self, end: int, *, is_new: bool) -> Wake | None:
+        """Let the task wait until it is ready, and be scheduled until `end`; return what woke it.
+
+        Args:
+            end: when it steps.
+            is_new: whether it is ready from its birth on, if nothing else tells.
+        """
+        wake = self._wake(end, is_new=is_new)
+        if wake is not None:
+            ready = wake.moment
+        else:
+            wait = self._wait(end)
+            ready = wait.end if wait else self.at if is_new else end
+        self.add(min(ready, end), "waiting", wake)
+        self.add(end, "scheduled", wake)
+        return wake
+
+    def _wake(self, end: int, *, is_new: bool) -> Wake | None:
+        """Return the next wake up to a moment, and leave out others before that.
 
         A task that wakes itself does so while it steps. So if two wakes have the moment at which a
-        step begins, as with a clock that stands still, the second one is for the next step.
+        step begins, as with a clock that stands still, the second one is for the next step. So is
+        one by the task itself, if the task did nothing just before.
         """
-        wakes = self._wakes
-        if self._next == len(wakes) or wakes[self._next].moment > end:
-            self.add(end, "waiting")
-            return
-        wake = wakes[self._next]
-        self.add(wake.moment, "waiting", wake)
-        self.add(end, "scheduled")
-        self._next += 1
-        while self._next < len(wakes) and wakes[self._next].moment < end:
-            self._next += 1
+        wakes, found = self._wakes, None
+        if self._next_wake < len(wakes) and wakes[self._next_wake].moment <= end:
+            found = wakes[self._next_wake]
+            is_later = is_new or found.moment == end > self.at
+            if is_later and found.waker == found.task:
+                return None
+            self._next_wake += 1
+        while self._next_wake < len(wakes) and wakes[self._next_wake].moment < end:
+            self._next_wake += 1
+        return found
 
-    def interrupt(self, step: Step) -> None:
-        """Let the task wait whenever another one interrupts a step."""
+    def _wait(self, end: int) -> Wait | None:
+        """Return what the task awaited first after the last tile, up to a moment."""
+        waits = self._waits
+        while self._next_wait < len(waits) and waits[self._next_wait].end <= self.at:
+            self._next_wait += 1
+        found = waits[self._next_wait] if self._next_wait < len(waits) else None
+        return found if found and found.begin < end else None
+
+    def interrupt(self, step: Step, wake: Wake | None) -> Wake | None:
+        """Let the task wait whenever another one interrupts a step; return what made it go on."""
         for inner in self._interruptions[step]:
-            self.add(inner.begin, "busy")
-            self.add(inner.end, "waiting", Wake(step.task, inner.end, "task", inner.task))
+            self.add(inner.begin, "busy", wake)
+            wake = Wake(step.task, inner.end, "task", inner.task)
+            self.add(inner.end, "waiting", wake)
+        return wake
 
 
 # ------------------------------------------------------------------------------------ what is open

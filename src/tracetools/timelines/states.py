@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from tracetools.core.stacks import Frame
 from tracetools.timelines.timeline import Wake
-from tracetools.timelines.wakers import Children, with_wakers
+from tracetools.timelines.wakers import Children
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,11 +70,11 @@ class States:
     The states of a task tile any stretch of time all the same.
 
     Attributes:
-        timeline: the timeline, with the wakers that can be found; see `with_wakers`.
+        timeline: the timeline.
     """
 
     def __init__(self, timeline: Timeline) -> None:
-        self.timeline = timeline = with_wakers(timeline)
+        self.timeline = timeline
         self._steps = _by_task(timeline.steps)
         self._wakes = _by_task(timeline.wakes)
         self._waits = _by_task(timeline.waits)

@@ -217,6 +217,30 @@ def test_steps_that_interrupt_others_nest():
     assert [args["tasks"] for _, args in found] == [0, 1, 2, 1, 0]
 
 
+def test_a_task_waits_while_another_one_interrupts_its_step():
+    steps = (Step(2, 1_300, 1_400), Step(1, 1_050, 1_500))
+    value = read(replace(TIMELINE, steps=steps, wakes=(), waits=(), spans=(), subject=None))
+    found = of_phase("X", "tid", "ts", "dur", "name", "args", value=value)
+    ended = {"woken by": "task", "waker": "hold #2"}
+    assert [each for each in found if each[0] == TASK_1][1:4] == [
+        (TASK_1, 0.05, 0.25, "busy", None),
+        (TASK_1, 0.3, 0.1, "waiting", ended),
+        (TASK_1, 0.4, 0.1, "busy", None),
+    ]
+    assert of_phase("s", "tid", "ts", value=value) == [(TASK_2, 0.399)]
+    assert of_phase("f", "tid", "ts", value=value) == [(TASK_1, 0.4)]
+
+
+def test_of_a_task_without_a_life_nothing_is_drawn_where_nothing_is_known():
+    value = read(Timeline(0, 90, steps=(Step(2, 10, 20), Step(2, 40, 50))))
+    found = of_phase("X", "tid", "ts", "dur", "name", value=value)
+    assert [each for each in found if each[0] != LOOP] == [
+        (3, 0.01, 0.01, "busy"),
+        (3, 0.02, 0.02, "waiting"),
+        (3, 0.04, 0.01, "busy"),
+    ]
+
+
 def test_a_file_is_made_in_pieces():
     steps = tuple(Step(1, moment, moment + 1) for moment in range(1_000, 3_000))
     pieces = [*chrome_trace(replace(TIMELINE, steps=steps))]

@@ -76,7 +76,9 @@ def colours(page, *selectors):
 
 
 def test_states_have_colours_of_their_own_in_both_schemes(open_page):
-    kinds = [f"svg.timeline .{kind}" for kind in ("busy", "scheduled", "idle", "critical", "name")]
+    kinds = [
+        f"svg.timeline .{kind}" for kind in ("busy", "scheduled", "waiting", "critical", "name")
+    ]
     light = colours(open_page(color_scheme="light"), *kinds)
     dark = colours(open_page(color_scheme="dark"), *kinds)
     assert len({*light}) == len({*dark}) == len(kinds)

@@ -7,13 +7,13 @@ from hypothesis import given
 from tests.output.timeline.examples import CRITICAL, MS, OTHER, SPAN, TIMELINE
 from tests.timelines.random_timelines import TIMELINES
 from tracetools.output.timeline.chosen import MOST_TRACKS, choose
-from tracetools.timelines.intervals import histories
 from tracetools.timelines.notes import NO_NOTES, Notes
+from tracetools.timelines.states import States
 from tracetools.timelines.timeline import Life, Step, Timeline, Wake
 
 
 def chosen(timeline, notes=NO_NOTES):
-    return choose(timeline, histories(timeline), notes)
+    return choose(States(timeline), notes)
 
 
 def test_the_task_its_children_and_who_woke_them_are_chosen():

@@ -19,9 +19,9 @@ def test_what_is_long_is_a_box_of_its_own():
 
 
 def test_what_is_short_is_a_box_with_its_neighbours():
-    short = [Item(10, 13, "busy"), Item(13, 19, "idle")]
+    short = [Item(10, 13, "busy"), Item(13, 19, "waiting")]
     found = merged([*items(0, 10), *short, *items(19, 40)], 10)
-    assert [each[:3] for each in found] == [(0, 10, "busy"), (10, 19, "idle"), (19, 40, "busy")]
+    assert [each[:3] for each in found] == [(0, 10, "busy"), (10, 19, "waiting"), (19, 40, "busy")]
     assert found[1].items == tuple(short)
 
 

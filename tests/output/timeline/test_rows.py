@@ -44,7 +44,7 @@ def test_a_task_may_be_ready_while_no_task_steps():
 
 def test_times_of_states_are_added_up():
     assert [(state, time // MS) for state, time in ROWS.sums] == [
-        *(("idle", 72), ("busy", 17), ("scheduled", 11))
+        *(("waiting", 72), ("busy", 17), ("scheduled", 11))
     ]
 
 

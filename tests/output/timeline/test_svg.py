@@ -74,7 +74,7 @@ def test_short_intervals_are_as_high_as_their_shares():
     assert "that are short" in text
     heights = {
         kind: {*re.findall(rf'class="{kind} thin"[^>]* height="([\d.]+)"', text)}
-        for kind in ("busy", "idle")
+        for kind in ("busy", "waiting")
     }
     assert all(8.5 <= float(height) <= 9.5 for found in heights.values() for height in found)
 

@@ -33,18 +33,18 @@ def test_states_are_within_the_span_and_count_from_its_beginning():
     assert PICTURE.length == 100 * MS
     assert edges(PICTURE.tracks[0].states) == [
         ("busy", 0, 2),
-        ("idle", 2, 19),
+        ("waiting", 2, 19),
         ("scheduled", 19, 30),
         ("busy", 30, 35),
-        ("idle", 35, 70),
+        ("waiting", 35, 70),
         ("busy", 70, 72),
-        ("idle", 72, 92),
+        ("waiting", 72, 92),
         ("busy", 92, 100),
     ]
     assert edges(PICTURE.tracks[1].states) == [
         ("scheduled", 32, 35),
         ("busy", 35, 36),
-        ("idle", 36, 50),
+        ("waiting", 36, 50),
         ("busy", 50, 70),
     ]
 

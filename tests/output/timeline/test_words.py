@@ -5,8 +5,8 @@ import pytest
 from tests.output.timeline.examples import HOLD, RELEASE, TIMELINE
 from tracetools.core.stacks import Frame
 from tracetools.output.timeline.words import ended_by, waits_for
-from tracetools.timelines.intervals import Interval
-from tracetools.timelines.timeline import Wait, Wake
+from tracetools.timelines.states import Interval
+from tracetools.timelines.timeline import Wake
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,6 @@ def test_who_made_a_task_ready_and_where_is_said(wake, text):
 
 
 def test_what_a_task_waits_for_is_said_with_its_line():
-    wait = Wait(1, 0, 9, (Frame("await Lock", "app.py", 11),))
-    assert waits_for(Interval(0, 9, "idle", wait)) == "await Lock (app.py:11)"
-    assert waits_for(Interval(0, 9, "idle")) == "waiting, for what is not known"
+    path = (Frame("await Lock", "app.py", 11),)
+    assert waits_for(Interval("waiting", 0, 9, path, is_named=True)) == "await Lock (app.py:11)"
+    assert waits_for(Interval("waiting", 0, 9, path)) == "waiting, for what is not known"

@@ -28,18 +28,18 @@ from tracetools.core.native.version import VERSION
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.formats import chrome_events as events
 from tracetools.output.formats.files import explain, write_atomically
-from tracetools.timelines.intervals import histories
 from tracetools.timelines.nesting import nest
 from tracetools.timelines.notes import NO_NOTES, function_of, last_frame, task_name
+from tracetools.timelines.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from tracetools.core.stacks import Frame
     from tracetools.output.formats.chrome_events import Args
-    from tracetools.timelines.intervals import History, Interval, State
     from tracetools.timelines.nesting import Stretch
     from tracetools.timelines.notes import Notes
+    from tracetools.timelines.states import Interval, State
     from tracetools.timelines.timeline import SpanTime, Step, Timeline, Wake, Waker, Work
 
 __all__ = ["chrome_trace", "write_chrome_trace"]
@@ -51,8 +51,12 @@ _EVENTS_A_PIECE: Final = 2_000
 _LEVEL: Final = 1
 """Makes a file 11 times smaller; the default level, at three times the cost, 13 times."""
 
-_STATES: Final[dict[State, str]] = {"busy": "busy", "scheduled": "ready", "idle": "waiting"}
-
+_STATES: Final[dict[State, tuple[str, str]]] = {
+    "busy": ("busy", "busy"),
+    "scheduled": ("ready", "scheduled"),
+    "waiting": ("waiting", "idle"),
+}
+"""The name and the category of slices, by state."""
 
 _NO_ARGS: Final[events.Args] = ()
 _Timed = TypeVar("_Timed", "SpanTime", "Work", "Step")
@@ -122,14 +126,10 @@ class _Tracks:
         self._timeline = timeline
         self._notes = notes
         self._length = timeline.end - timeline.begin
-        self._histories = {
-            number: history
-            for number, history in histories(timeline).items()
-            if history.begin < history.end or history.steps or history.spans
-        }
+        self._states = states = States(timeline)
         tids = count(_LOOP + 1)
         self._critical = next(tids)
-        self._tids = {number: next(tids) for number in self._histories}
+        self._tids = {number: next(tids) for number in states.tasks if self._is_seen(number)}
         threads = dict.fromkeys(work.thread for work in timeline.works)
         self._threads = {thread: next(tids) for thread in threads}
         self._loose = count(1)
@@ -151,11 +151,18 @@ class _Tracks:
         yield from self._subject()
         yield from self._critical_path()
         yield from self._steps_of_the_loop()
-        for number, history in self._histories.items():
-            yield from self._task(self._tids[number], history)
+        for number, tid in self._tids.items():
+            yield from self._task(tid, number)
         yield from self._works()
         yield from self._counters()
         yield from self._arrows()
+
+    def _is_seen(self, number: int) -> bool:
+        """Whether a task lived for some time within the timeline, or has steps or spans."""
+        life = self._timeline.lives.get(number)
+        if life is None or self._since(life.born) < self._since(life.end):
+            return True
+        return bool(self._states.steps_of(number) or self._states.spans_of(number))
 
     # -- names
 
@@ -224,12 +231,12 @@ class _Tracks:
                 args += (("length", _show_time(step.end - step.begin)),)
                 yield events.instant("blocking step", "blocking", _LOOP, begin, args)
 
-    def _task(self, tid: int, history: History) -> Iterator[str]:
+    def _task(self, tid: int, number: int) -> Iterator[str]:
         """Yield what a task did, within its spans."""
-        spans, loose = nest(map(self._stretch, history.spans))
+        spans, loose = nest(map(self._stretch, self._states.spans_of(number)))
         edges = sorted({moment for begin, end, _ in spans for moment in (begin, end)})
         coming = deque(spans)
-        for interval in history.intervals():
+        for interval in self._states.history(number):
             begin, end = self._since(interval.begin), self._since(interval.end)
             self._note(interval, begin, end)
             for first, last in _cut(begin, end, edges) if edges else ((begin, end),):
@@ -266,14 +273,14 @@ class _Tracks:
         return args if span.end is not None else (*args, ("left", "not yet"))
 
     def _state(self, tid: int, begin: int, end: int, interval: Interval) -> str:
-        state, wake, wait = interval.state, interval.wake, interval.wait
-        name, args = _STATES[state], _NO_ARGS
+        state, wake = interval.state, interval.wake
+        (name, category), args = _STATES[state], _NO_ARGS
         if wake is not None and state != "busy":
             args = self._wake_args(wake.by, wake.waker, _line(wake))
-        if wait is not None:
-            frame = last_frame(wait.path)
+        if interval.is_named:
+            frame = last_frame(interval.path)
             name, args = frame.name, _place(frame) + args
-        return events.Slice(name, state, tid, begin, end, args).nested()
+        return events.Slice(name, category, tid, begin, end, args).nested()
 
     def _args_of_wake(self, by: Waker, waker: int | None, line: Frame | None) -> Args:
         args: Args = (("woken by", by),)
@@ -317,8 +324,7 @@ class _Tracks:
 
     def _within_a_step(self, wake: Wake) -> tuple[int, int] | None:
         """Return the track of the waker and a moment at which the slice of its step is open."""
-        history = self._histories.get(wake.waker or 0)
-        steps = history.steps if history is not None else []
+        steps = self._states.steps_of(wake.waker or 0)
         index = bisect_right(steps, wake.moment, key=lambda step: step.begin) - 1
         if index < 0 or not max(self._timeline.begin, wake.moment) <= steps[index].end:
             return None

@@ -6,11 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from tracetools.timelines.intervals import History
     from tracetools.timelines.notes import Notes
-    from tracetools.timelines.timeline import Timeline
+    from tracetools.timelines.states import States
+    from tracetools.timelines.timeline import Step, Timeline
 
 __all__ = ["MOST_TRACKS", "Chosen", "Window", "choose"]
 
@@ -41,7 +41,7 @@ class Chosen(NamedTuple):
     left_out: int
 
 
-def choose(timeline: Timeline, histories: Mapping[int, History], notes: Notes) -> Chosen:
+def choose(states: States, notes: Notes) -> Chosen:
     """Return the tasks that matter for the subject of a timeline.
 
     They are the task of the span, the tasks that it and its children have spawned meanwhile, those
@@ -50,18 +50,20 @@ def choose(timeline: Timeline, histories: Mapping[int, History], notes: Notes) -
 
     Without a subject, they are those that were busy for longest.
     """
+    timeline, tasks = states.timeline, states.tasks
     window = _window(timeline)
     critical: Counter[int] = Counter()
     for task, begin, end in notes.critical:
         critical[task] += end - begin
     if timeline.subject is None:
-        subject, roles = None, dict.fromkeys(histories, "")
+        subject, roles = None, dict.fromkeys(tasks, "")
     else:
         subject = timeline.subject.task
-        roles = _roles(subject, timeline, histories, window)
+        roles = _roles(subject, timeline, tasks, window)
         roles |= {task: "on the critical path" for task in critical if task not in roles}
-        roles = {task: role for task, role in roles.items() if task in histories}
-    busy = {number: _busy(histories[number], window) for number in roles}
+        known = {*tasks}
+        roles = {task: role for task, role in roles.items() if task in known}
+    busy = {number: _busy(states.steps_of(number), window) for number in roles}
     by_weight = sorted(
         roles, key=lambda task: (task != subject, -critical[task], -busy[task], task)
     )
@@ -80,13 +82,13 @@ def _window(timeline: Timeline) -> Window:
 
 
 def _roles(
-    subject: int, timeline: Timeline, histories: Mapping[int, History], window: Window
+    subject: int, timeline: Timeline, tasks: Sequence[int], window: Window
 ) -> dict[int, str]:
     """Return the task of the span, those spawned in it, and those that have woken any of them."""
     family = {subject: "the span's task"}
-    for number, history in histories.items():  # as they were spawned
-        life = history.life
-        if life.spawner in family and window.begin <= life.born <= window.end:
+    for number in tasks:  # as they were spawned
+        life = timeline.lives.get(number)
+        if life and life.spawner in family and window.begin <= life.born <= window.end:
             family.setdefault(number, "spawned in the span")
     wakers = {
         wake.waker: "woke one of them"
@@ -98,7 +100,5 @@ def _roles(
     return {**family, **{task: role for task, role in wakers.items() if task not in family}}
 
 
-def _busy(history: History, window: Window) -> int:
-    return sum(
-        max(0, min(step.end, window.end) - max(step.begin, window.begin)) for step in history.steps
-    )
+def _busy(steps: Sequence[Step], window: Window) -> int:
+    return sum(max(0, min(step.end, window.end) - max(step.begin, window.begin)) for step in steps)

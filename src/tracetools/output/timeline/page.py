@@ -39,7 +39,7 @@ _HEAVY: Final = 0.1
 _EXPLANATIONS: Final = {
     "busy": "a step of the task",
     "scheduled": "it could step, and others did",
-    "idle": "it awaits something",
+    "waiting": "it awaits something",
 }
 
 
@@ -213,7 +213,7 @@ def _table(picture: Picture, rows: Rows) -> Iterator[str]:
 def _row(row: Row, whole: int) -> str:
     mark = ' <span class="blocks">blocked the loop</span>' if row.is_blocking else ""
     state, begin, end = row.interval.state, row.interval.begin, row.interval.end
-    who = f"ended by {row.who}" if state == "idle" and row.who else row.who
+    who = f"ended by {row.who}" if state == "waiting" and row.who else row.who
     what = f"{_swatch(state)}{escape(row.what)}{mark}"
     return f'<tr id="interval-{row.number}">{_times(begin, end, whole)}{_what(what, who)}</tr>\n'
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracetools.output.timeline.tracks import Picture
-    from tracetools.timelines.intervals import Interval, State
     from tracetools.timelines.notes import Notes
+    from tracetools.timelines.states import Interval, State
     from tracetools.timelines.timeline import Timeline
 
 __all__ = ["CriticalRow", "CriticalRows", "Row", "Rows", "critical_rows", "make_rows"]
@@ -106,7 +106,7 @@ def make_rows(timeline: Timeline, picture: Picture, notes: Notes) -> Rows:
         Row(
             number,
             interval,
-            waits_for(interval) if interval.state == "idle" else STATES[interval.state],
+            waits_for(interval) if interval.state == "waiting" else STATES[interval.state],
             _who(timeline, picture, interval),
             interval.state == "busy"
             and notes.blocking_threshold is not None
@@ -123,7 +123,7 @@ def _length(interval: Interval) -> int:
 
 
 def _who(timeline: Timeline, picture: Picture, interval: Interval) -> str:
-    if interval.state == "idle":
+    if interval.state == "waiting":
         return ended_by(timeline, interval.wake)
     if interval.state == "scheduled":
         return _stepped(timeline, picture, interval)
@@ -199,7 +199,7 @@ def _mostly(
             found = part
     if found is None:
         return ""
-    if found.state == "idle":
+    if found.state == "waiting":
         return waits_for(found)
     who = _stepped(timeline, picture, found) if found.state == "scheduled" else ""
     return f"{STATES[found.state]}, {who}" if who else STATES[found.state]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tracetools.output.flamegraph.markup import escape
 from tracetools.output.timeline.layout import ticks
 from tracetools.output.timeline.words import STATES, ended_by, label_of, show_time, waits_for
-from tracetools.timelines.intervals import Interval
 from tracetools.timelines.notes import last_frame, task_name
+from tracetools.timelines.states import Interval
 from tracetools.timelines.timeline import SpanTime, Work
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _NAMES: Final = 3
 _LONGEST: Final = 60
 """How many letters of the name of a track are shown."""
 
-_UPWARDS: Final = ("busy", "scheduled", "idle")
+_UPWARDS: Final = ("busy", "scheduled", "waiting")
 """States, from the bottom of a box that shows several of them."""
 
 _LEAST: Final = 2
@@ -168,10 +168,10 @@ class _Pen:
             return ""
         content = box.items[0].content
         if isinstance(content, Interval):
-            if content.state != "idle":
+            if content.state != "waiting":
                 return f"{STATES[content.state]} {show_time(box.end - box.begin)}"
             ended = self._ended(content)
-            awaited = waits_for(content) if content.wait is not None else STATES["idle"]
+            awaited = waits_for(content) if content.is_named else STATES["waiting"]
             return awaited + (f" \u2190 {ended}" if ended else "")
         if isinstance(content, SpanTime | Work):
             return last_frame(content.path).name
@@ -190,7 +190,7 @@ class _Pen:
             return f"{label_of(last_frame(content.path))}, {since}"
         if isinstance(content, int):
             return f"{task_name(self._timeline, content)}, {since}"
-        if not isinstance(content, Interval) or content.state != "idle":
+        if not isinstance(content, Interval) or content.state != "waiting":
             return f"{STATES.get(box.kind, box.kind)}, {since}"  # type: ignore[call-overload]
         ended = self._ended(content)
         return f"{waits_for(content)}, {since}{f'; ended by {ended}' if ended else ''}"

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.output.timeline.chosen import choose
 from tracetools.output.timeline.layout import Box, Item, in_lanes, merged
-from tracetools.timelines.intervals import Interval, histories
 from tracetools.timelines.nesting import innermost, nest
 from tracetools.timelines.notes import last_frame, task_name
+from tracetools.timelines.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tracetools.output.timeline.chosen import Chosen
-    from tracetools.timelines.intervals import History
     from tracetools.timelines.notes import Notes
+    from tracetools.timelines.states import Interval
     from tracetools.timelines.timeline import SpanTime, Timeline, Work
 
 __all__ = ["Arrow", "Picture", "Track", "make_picture"]
@@ -100,8 +100,8 @@ class _Maker:
     def __init__(self, timeline: Timeline, notes: Notes) -> None:
         self._timeline = timeline
         self._notes = notes
-        self._histories = histories(timeline)
-        self._chosen = choose(timeline, self._histories, notes)
+        self._states = States(timeline)
+        self._chosen = choose(self._states, notes)
         self._begin, end = self._chosen.window
         self._length = end - self._begin
         lanes = len(self._chosen.roles) + 2
@@ -114,8 +114,7 @@ class _Maker:
 
     def picture(self) -> Picture:
         intervals = {
-            number: [*self._clipped(self._histories[number].intervals())]
-            for number in self._chosen.roles
+            number: [*self._clipped(self._states.history(number))] for number in self._chosen.roles
         }
         steps = self._steps()
         tracks = [self._track(number, found) for number, found in intervals.items()]
@@ -144,7 +143,7 @@ class _Maker:
         for interval in intervals:
             begin, end = self._since(interval.begin), self._since(interval.end)
             if begin < end or (interval.begin == interval.end and self._is_within(interval.begin)):
-                yield Interval(begin, end, interval.state, interval.wait, interval.wake)
+                yield interval._replace(begin=begin, end=end)
 
     def _is_within(self, moment: int) -> bool:
         return 0 <= moment - self._begin <= self._length
@@ -164,10 +163,10 @@ class _Maker:
     # -- tracks
 
     def _track(self, number: int, intervals: Sequence[Interval]) -> Track:
-        history = self._histories[number]
-        lanes, left_out = in_lanes(self._span_items(history))
+        lanes, left_out = in_lanes(self._span_items(number))
         self._left_out += left_out
-        frame = last_frame(history.life.path)
+        life = self._timeline.lives.get(number)
+        frame = last_frame(life.path if life else ())
         about = [frame.location] if frame.file else []
         about += [self._chosen.roles[number]] if self._chosen.roles[number] else []
         return Track(
@@ -179,11 +178,11 @@ class _Maker:
             number,
         )
 
-    def _span_items(self, history: History) -> list[Item]:
+    def _span_items(self, number: int) -> list[Item]:
         subject = self._timeline.subject
         return [
             item._replace(kind="subject") if item.content == subject else item
-            for item in self._items(history.spans, "span")
+            for item in self._items(self._states.spans_of(number), "span")
         ]
 
     def _threads(self) -> Iterator[Track]:
@@ -230,7 +229,7 @@ class _Maker:
             Arrow(interval.end, index_of[interval.wake.waker], index_of[number], interval)
             for number, done in intervals.items()
             for interval in done
-            if interval.state == "idle"
+            if interval.state == "waiting"
             and interval.end - interval.begin >= self._pixel
             and interval.wake is not None
             and interval.wake.waker is not None

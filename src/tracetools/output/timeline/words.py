@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tracetools.core.stacks import Frame
-    from tracetools.timelines.intervals import Interval, State
+    from tracetools.timelines.states import Interval, State
     from tracetools.timelines.timeline import Timeline, Wake, Waker
 
 __all__ = ["STATES", "ended_by", "label_of", "show_time", "waits_for"]
 
-STATES: Final[Mapping[State, str]] = {"busy": "busy", "scheduled": "ready", "idle": "waiting"}
+STATES: Final[Mapping[State, str]] = {"busy": "busy", "scheduled": "ready", "waiting": "waiting"}
 """What a page calls the states. *Ready* is what is *scheduled* elsewhere."""
 
 _WAKERS: Final[Mapping[Waker, str]] = {
@@ -36,10 +36,10 @@ def label_of(frame: Frame) -> str:
 
 
 def waits_for(interval: Interval) -> str:
-    """Return what an idle task awaits, with its line."""
-    if interval.wait is None:
+    """Return what a task that waits awaits, with its line."""
+    if not interval.is_named:
         return "waiting, for what is not known"
-    return label_of(last_frame(interval.wait.path))
+    return label_of(last_frame(interval.path))
 
 
 def ended_by(timeline: Timeline, wake: Wake | None) -> str:

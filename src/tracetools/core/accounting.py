@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import Frame, Stack, StackTree
 
-__all__ = ["ALWAYS", "NEVER", "LoopAccount", "Opened", "TaskAccount", "ThreadAccount"]
+__all__ = [
+    "ALWAYS",
+    "NEVER",
+    "LoopAccount",
+    "Opened",
+    "TaskAccount",
+    "ThreadAccount",
+    "close_once",
+]
 
 
 class Readings(NamedTuple):
@@ -54,7 +62,7 @@ class TaskAccount(TaskSteps):
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order, while the task steps or not. A second time does nothing."""
         if not self.close_current(opened, now):
-            self.closed.setdefault(id(opened), Closed(opened, now))
+            close_once(self.closed, Closed(opened, now))
             self.leave(now)
 
     def readings(self, now: int) -> Readings:
@@ -72,7 +80,7 @@ class TaskAccount(TaskSteps):
     def close_all(self, now: int) -> None:
         """Close all that is open. What was not closed before has no duration: it never ended."""
         for opened in outwards(self.innermost):
-            self.closed.setdefault(id(opened), Closed(opened))
+            close_once(self.closed, Closed(opened))
         while (innermost := self.innermost) is not None:
             self._go_out(innermost, id(innermost), now)
 
@@ -171,6 +179,16 @@ def sweep(closed: dict[int, Closed], innermost: Opened | None, wait: int) -> int
         if gone not in on_the_way:
             closed.pop(gone, None)
     return len(on_the_way) // _STEPS_A_CALL
+
+
+def close_once(closed: dict[int, Closed], span: Closed) -> None:
+    """Add a span to those that were closed, unless it is there already.
+
+    Not by `dict.setdefault`: without memory, that of Python 3.13 leaves a broken dict behind.
+    """
+    key = id(span.opened)
+    if key not in closed:
+        closed[key] = span
 
 
 def read(busy: int, now: int, *, stepping: bool) -> Readings:
@@ -443,7 +461,7 @@ class ThreadAccount:
 
     def close(self, opened: Opened, now: int) -> None:
         """Close a span, in any order. A second time does nothing."""
-        self.closed.setdefault(id(opened), Closed(opened, now))
+        close_once(self.closed, Closed(opened, now))
         self.leave(now)
 
     def note_span(self, opened: Opened, end: int) -> None:

@@ -10,7 +10,7 @@ from _thread import allocate_lock, get_ident
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from tracetools.core.accounting import Opened, TaskAccount
+from tracetools.core.accounting import Opened, TaskAccount, close_once
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.native import accelerated, native, references
 from tracetools.core.steps import Closed
@@ -187,7 +187,7 @@ def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
     if isinstance(loop, RecordedLoop) and loop.thread == get_ident():
         account.close(opened, loop.clock())
     else:  # the account is its own thread's: it will see that the span is closed
-        account.closed.setdefault(id(opened), Closed(opened, loop.clock()))
+        close_once(account.closed, Closed(opened, loop.clock()))
 
 
 # What has failed returns whether the error is the program's, and is to be raised there.

@@ -295,7 +295,6 @@ ENTRIES: dict[str, Callable[[World], object]] = {
     "Journal, noted and read": read_journal,
     "Journal.note, refused": refused(lambda _: Journal(1).note("", 1, 2, 3, 4)),
     "Journal.since, refused": refused(lambda _: Journal(1).since("")),
-    "Journal.since, refused for a loop": refused(lambda _: Journal(1).since(0, loop="")),
     "Journal of a loop": with_a_journal(step, open_and_close, close_out_of_order),
     "Journal of a loop, steps within a step": with_a_journal(steps_within_a_step),
     "Journal of a loop, wakes and exits": with_a_journal(wake, spawn_and_exit),

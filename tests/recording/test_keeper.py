@@ -38,6 +38,16 @@ class Kept:
         self.script.close(span)
         self.script.end_step()
 
+    def span_of_many_steps(self):
+        """Let a span take 20 ms, in as many steps. The last one goes on."""
+        self.script.begin_step(self.task)
+        span = self.script.open("span")
+        for _ in range(20):
+            self.script.tick(MS)
+            self.script.end_step()
+            self.script.begin_step(self.task)
+        self.script.close(span)
+
     def latencies(self):
         return sorted((kept.name, kept.latency // MS) for kept in self.kept)
 
@@ -195,13 +205,7 @@ def test_the_last_look_does_not_take_long(made, monkeypatch):
 def test_only_the_last_events_of_a_long_span_are_read(made, monkeypatch):
     monkeypatch.setattr("tracetools.recording.keeper._MOST_EVENTS", 10)
     world = made(slow(0.015, before=0, after=0))
-    world.script.begin_step(world.task)
-    span = world.script.open("span")
-    for _ in range(20):
-        world.script.tick(MS)
-        world.script.end_step()
-        world.script.begin_step(world.task)
-    world.script.close(span)
+    world.span_of_many_steps()
     for _ in range(30):
         world.script.end_step()
         world.script.tick(MS)
@@ -255,13 +259,7 @@ def test_a_span_that_cannot_be_kept_does_not_stop_those_of_its_name(made, caplog
 
 def test_a_ring_that_is_smaller_than_the_span_is_said(made):
     world = made(slow(0.001, after=0, memory=4 * RECORD_BYTES))
-    world.script.begin_step(world.task)
-    span = world.script.open("span")
-    for _ in range(20):
-        world.script.tick(MS)
-        world.script.end_step()
-        world.script.begin_step(world.task)
-    world.script.close(span)
+    world.span_of_many_steps()
     world.keeper.look()
     [kept] = world.kept
     assert kept.timeline.is_cut

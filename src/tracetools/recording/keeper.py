@@ -90,11 +90,11 @@ class Slow(float):
 def slow(  # noqa: PLR0913  # options, each with a default
     seconds: float = 0.0,
     *,
-    most: int = 10,
-    before: float = 0.1,
-    after: float = 0.1,
-    apart: float = 0.0,
-    memory: int = 32 << 20,
+    most: int = Slow.most,
+    before: float = Slow.before,
+    after: float = Slow.after,
+    apart: float = Slow.apart,
+    memory: int = Slow.memory,
 ) -> Slow:
     """Say which spans are kept: ``record("stack", keep=slow(0.5))``.
 

@@ -40,8 +40,6 @@ from tracetools.recording.unseen import UnseenTime, can_be_estimated
 from tracetools.recording.usage import Pulse, read_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.journal import Journal

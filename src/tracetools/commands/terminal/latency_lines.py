@@ -29,8 +29,8 @@ def latency_lines(latencies: Sequence[Latency], *, limit: int, style: Style = PL
     for each in latencies[:limit]:
         lines.append(f"{_numbers(each)}  {printable(each.frame.label)}")
         lines += [style("dim", " " * 6 + line) for line in _parts_of(each)]
-    if more := len(latencies) - limit:
-        lines += [f"... and {more:,} more rows: --limit shows them"] if more > 0 else []
+    if (more := len(latencies) - limit) > 0:
+        lines.append(f"... and {more:,} more rows: --limit shows them")
     return lines
 
 

@@ -22,6 +22,7 @@ from tracetools.output.report.answering import answer_groups
 from tracetools.output.report.figures import Column, make_table, sum_up
 from tracetools.output.report.findings import blocking_steps_of, findings_of
 from tracetools.output.report.labelled import LabelledTree, clean_label_of
+from tracetools.output.report.latencies import latencies_of_page
 from tracetools.output.report.lenses import Variant, graphs_with_time, make_variant
 from tracetools.output.report.page import Report, write_page
 from tracetools.output.report.resources import resources_of
@@ -104,10 +105,14 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
     nodes = Nodes(profile)
     tree, places = tree_of(nodes)
     own = partial(own_first, kind_of=kinds_of(profile.origins))
+    latencies, slow = latencies_of_page(profile)
     return Report(
         title=_title(profile) if options.title is None else options.title,
         about=tuple(_about(profile)),
-        answers=answer_groups(answers_of(profile, lines_of(profile), nodes), profile, own),
+        answers=(
+            *answer_groups(answers_of(profile, lines_of(profile), nodes), profile, own),
+            *slow,
+        ),
         graphs=graphs_with_time(_variants(profile, tree, options), graph_options, _titles(profile)),
         table=make_table(sum_up(tree, places, nodes, clean_label_of), _columns(profile)),
         metadata=[
@@ -117,6 +122,7 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         findings=findings_of(profile, nodes),
         blocking=blocking_steps_of(profile),
         resources=resources_of(profile),
+        latencies=latencies,
     )
 
 

@@ -21,6 +21,7 @@ from tracetools.output.report.findings import (
     BlockingSteps,
     Findings,
 )
+from tracetools.output.report.latencies import NO_LATENCIES, LatencyTable, latencies_section
 from tracetools.output.report.resources import (
     NO_RESOURCES,
     ResourceTable,
@@ -80,6 +81,7 @@ class Report:
         findings: what stands out.
         blocking: what blocked the loop.
         resources: locks and queues that tasks waited for.
+        latencies: how long spans and tasks lasted.
     """
 
     title: str
@@ -91,6 +93,7 @@ class Report:
     findings: Findings = NO_FINDINGS
     blocking: BlockingSteps = NO_BLOCKING_STEPS
     resources: ResourceTable = NO_RESOURCES
+    latencies: LatencyTable = NO_LATENCIES
 
 
 def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool = False) -> str:
@@ -110,6 +113,7 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
             *answers_section(report.answers),
             *_graphs(report.graphs, is_live=not no_javascript),
             *findings_section(report.findings),
+            *latencies_section(report.latencies),
             *resources_section(report.resources),
             *_table(report.table),
             *blocking_section(report.blocking),

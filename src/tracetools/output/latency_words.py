@@ -1,0 +1,70 @@
+"""What is said of how long spans lasted: sentences for terminals and pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tracetools.output.answers.words import percent
+from tracetools.output.lints import amount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tracetools.core.stacks import Frame
+    from tracetools.output.latencies import Latency, Part
+
+__all__ = ["largest_saving", "listed_parts", "sentences_on"]
+
+_MOST_PARTS: Final = 4
+_LEAST_SHARE: Final = 0.005
+
+
+def sentences_on(each: Latency) -> Iterator[str]:
+    """Yield what the time of spans was: of all of them, then of the slow ones that were kept."""
+    if each.parts:
+        yield f"in all: {listed_parts(each.parts)}"
+    slow, count = each.slow, each.slow.breakdown.count
+    if count:
+        mean = amount(slow.breakdown.duration // count)
+        which = "the slowest one" if count == 1 else f"the slowest {count:,}"
+        yield f"{which} ({mean} on average): {listed_parts(each.slow_parts)}{_beside(each)}"
+        if each.critical_parts != each.slow_parts:
+            yield f"what explains that: {listed_parts(each.critical_parts)}"
+        if saving := largest_saving(each):
+            frame, share = saving
+            yield f"without {frame.label} they would take {percent(share)} less at most"
+
+
+def listed_parts(parts: Sequence[Part], most: int = _MOST_PARTS) -> str:
+    """Return the largest parts with their shares, such as ``61 % await Lock (app.py:3)``."""
+    shown = [part for part in parts if part.share >= _LEAST_SHARE][:most]
+    return ", ".join(f"{percent(part.share)} {part.what}" for part in shown)
+
+
+def largest_saving(each: Latency) -> tuple[Frame, float] | None:
+    """Return the frame without which the slow ones would be faster by the most, and its share."""
+    critical = each.slow.critical
+    above = {
+        frame
+        for path in critical.shares
+        if each.frame in path
+        for frame in path[: path.index(each.frame) + 1]
+    }
+    below = {
+        frame: saved
+        for frame, saved in critical.savings.items()
+        if frame not in above and frame.file != "" and saved > 0
+    }
+    if not below or not critical.duration:
+        return None
+    frame = max(below, key=lambda frame: (below[frame], frame.label))
+    return frame, below[frame] / critical.duration
+
+
+def _beside(each: Latency) -> str:
+    """Return how much of the waiting was for children and threads."""
+    told = each.slow.breakdown
+    parts = ((told.children, "for child tasks"), (told.threads, "for threads"))
+    shares = [(time / max(1, told.duration), what) for time, what in parts]
+    said = [f"{percent(share)} {what}" for share, what in shares if share >= _LEAST_SHARE]
+    return f"; of that {' and '.join(said)}" if said else ""

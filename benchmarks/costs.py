@@ -98,8 +98,10 @@ class Machine:
 NATIVE = {
     "step, trio: time only": 1.05,
     "step, trio: default": 1.08,
+    "step, trio: keep": 1.10,
     "step, trio: all on": 1.20,
     "step, asyncio: default": 1.06,
+    "step, asyncio: keep": 1.10,
     "step, asyncio: all on": 1.20,
     "step, uvloop: default": 1.12,
     "step, uvloop: all on": 1.35,
@@ -110,8 +112,10 @@ NATIVE = {
     "short task, asyncio create_task: default": 1.30,
     "short task, asyncio TaskGroup: default": 1.30,
     "request, hypercorn: default": 1.04,
+    "request, hypercorn: keep": 1.10,
     "request, hypercorn: all on": 1.08,
     "request, uvicorn: default": 1.06,
+    "request, uvicorn: keep": 1.10,
     "request, uvicorn: all on": 1.12,
     "observe, function, recorded": 80,
     "observe, async function, recorded": 80,
@@ -139,7 +143,7 @@ def limit(machine: Machine, what: str) -> float | None:
 
 def steps(program: str, machine: Machine) -> Iterator[Figure]:
     runs = machine.measure("loops", program, 3 if machine.quick else 8)
-    for variant in ("time only", "default", "all on"):
+    for variant in ("time only", "default", "keep", "all on"):
         what = f"{program}: {variant}"
         yield ratio(what, runs, variant, limit(machine, what))
     what = f"{program}: functions, of default"
@@ -175,11 +179,11 @@ def requests(server: str, where: str, machine: Machine) -> Iterator[Figure]:
     runs = machine.measure("http_load", server, rounds, load)
     name = f"{runs[0]['server']}, {where}"
     cpu = [run["cpu"] for run in runs]
-    for variant in ("default", "all on", "nothing again"):
+    for variant in ("default", "keep", "all on", "nothing again"):
         allowed = limit(machine, f"request, {server}: {variant}")
         yield ratio(f"HTTP CPU, {name}: {variant}", cpu, variant, allowed)
     p99 = {variant: list(chain(*(run["p99"][variant] for run in runs))) for variant in cpu[0]}
-    for variant in ("default", "all on"):
+    for variant in ("default", "keep", "all on"):
         yield within_noise(f"HTTP p99, {name}: {variant}", p99, variant)
 
 

@@ -38,7 +38,7 @@ SLICES = 12
 
 PARSER = "httptools" if importlib.util.find_spec("httptools") else "h11"
 TITLES = {"hypercorn": "hypercorn trio", "uvicorn": f"uvicorn uvloop {PARSER}"}
-COMPARED = ("nothing", "default", "all on", "nothing again")
+COMPARED = ("nothing", "default", "keep", "all on", "nothing again")
 SERVER = Path(__file__).with_name("http_server.py")
 OK = b"HTTP/1.1 200"
 REQUEST = b"GET /book/7 HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -19,6 +19,7 @@ VARIANTS: Mapping[str, Options | None] = {
     "time only": {"await_stacks": False, "blocking": None, "scheduled": False},
     "default": {},
     "functions": {"functions": True},
+    "keep": {"keep": 10},
     "all on": {"scheduled": True, "functions": True},
 }
 """The options of `record`; ``None`` where nothing is recorded."""

@@ -1,6 +1,8 @@
 """Values of options are converted, or refused in words."""
 
 import argparse
+import os
+import signal
 
 import pytest
 
@@ -18,6 +20,8 @@ from tracetools.commands import values
         (values.percent, "2.5", 2.5),
         (values.percent, "2.5 %", 2.5),
         (values.seconds, "0.25", 0.25),
+        (values.triggers, "errors", {"errors": True}),
+        (values.triggers, "blocking,errors", {"blocking": True, "errors": True}),
     ],
 )
 def test_values_are_converted(convert, text, value):
@@ -37,6 +41,10 @@ def test_values_are_converted(convert, text, value):
         (values.number, "", "'' is no number"),
         (values.percent, "inf", "'inf' is no percentage"),
         (values.percent, "wide", "'wide' is no percentage"),
+        (values.triggers, "", "nothing is kept on ''"),
+        (values.triggers, "error", "nothing is kept on 'error': choose of blocking, errors, sig"),
+        (values.triggers, "_DFL", "nothing is kept on '_DFL'"),
+        (values.triggers, "INT", "signal is one of those that are free"),
         (values.seconds, "0", "'0' is no number of seconds: give one above 0, such as 2.5"),
         (values.seconds, "-1", "'-1' is no number of seconds"),
         (values.seconds, "1e400", "'1e400' is no number of seconds"),
@@ -47,3 +55,11 @@ def test_what_makes_no_sense_is_refused(convert, text, said):
     with pytest.raises(argparse.ArgumentTypeError) as error:
         convert(text)
     assert said in str(error.value)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a matter of Unix")
+@pytest.mark.parametrize(
+    ("text", "number"), [("signal", True), ("USR1", signal.SIGUSR1), ("SIGUSR2", signal.SIGUSR2)]
+)
+def test_a_signal_has_a_name(text, number):
+    assert values.triggers(f"errors,{text}") == {"errors": True, "signal": number}

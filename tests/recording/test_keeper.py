@@ -146,6 +146,33 @@ def test_a_thousand_triggers_at_once_are_bounded(made):
     assert world.keeper.skipped == 2501 - 10
 
 
+def test_a_slow_name_pushes_out_no_other_one(made):
+    world = made(slow(0.001, after=0.001))
+    world.span(2 * MS, "rare")
+    for _ in range(2500):
+        world.span(3 * MS)
+    world.script.tick(MS)
+    world.keeper.look()
+    assert ("rare", 2) in world.latencies()
+
+
+def test_names_that_are_too_many_for_one_look_are_kept_at_the_next(made):
+    world = made(slow(0.001, after=0))
+    for number in range(25):
+        world.span(2 * MS, f"name {number}")
+    for kept in (10, 20, 25):
+        world.keeper.look()
+        assert len(world.kept) == kept
+
+
+def test_the_last_look_keeps_all_names(made):
+    world = made(slow(0.001, after=0))
+    for number in range(25):
+        world.span(2 * MS, f"name {number}")
+    world.keeper.end()
+    assert len(world.kept) == 25
+
+
 def test_a_million_names_are_bounded(made, monkeypatch):
     monkeypatch.setattr("tracetools.recording.keeper._MOST_NAMES", 3)
     world = made(slow(0.001, after=0))
@@ -345,6 +372,14 @@ def test_slow_is_a_number_of_seconds_that_knows_more():
     assert Slow(2.0).most == 10
 
 
+def test_without_a_number_no_span_is_slow(made):
+    world = made(slow(None, errors=["span"]))
+    world.span(10_000 * MS)
+    world.keeper.end()
+    assert world.kept == []
+    assert slow(errors=["span"]).errors == ("span",)
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -356,6 +391,12 @@ def test_slow_is_a_number_of_seconds_that_knows_more():
         ({"most": 0}, ValueError),
         ({"most": 1.0}, TypeError),
         ({"memory": 31}, ValueError),
+        ({"blocking": 1}, TypeError),
+        ({"errors": "span"}, TypeError),
+        ({"errors": 1}, TypeError),
+        ({"errors": []}, TypeError),
+        ({"signal": "USR2"}, TypeError),
+        ({"signal": 2}, ValueError),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_name(options, error):

@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Final
 
-__all__ = ["ALL", "count", "number", "percent", "seconds", "whole", "whole_or_all"]
+__all__ = ["ALL", "count", "number", "percent", "seconds", "triggers", "whole", "whole_or_all"]
 
 ALL: Final = "all"
 
@@ -59,6 +59,38 @@ def seconds(text: str) -> float:
 
 
 _LONGEST: Final = 10 * 86_400.0 * 365
+
+_TRIGGERS: Final[dict[str, dict[str, int]]] = {
+    "blocking": {"blocking": True},
+    "errors": {"errors": True},
+    "signal": {"signal": True},
+}
+
+
+def triggers(text: str) -> dict[str, int]:
+    """Return what `slow` takes for what is kept beside slow spans."""
+    import signal  # only if it is given
+
+    from tracetools.recording.triggers import signal_number  # likewise
+
+    found: dict[str, int] = {}
+    for word in text.split(","):
+        name = word if word.startswith("SIG") else f"SIG{word}"
+        number = getattr(signal, name, None)
+        if word in _TRIGGERS:
+            found.update(_TRIGGERS[word])
+        elif isinstance(number, int) and name.isalnum():
+            found["signal"] = int(number)
+        else:
+            raise argparse.ArgumentTypeError(
+                f"nothing is kept on {word!r}: choose of blocking, errors, signal, with commas"
+                " between them"
+            )
+    try:
+        signal_number(found.get("signal"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return found
 
 
 def _is_whole(text: str) -> bool:

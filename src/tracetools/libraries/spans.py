@@ -15,7 +15,12 @@ from tracetools.core.interruptions import is_interruption
 from tracetools.core.stacks import Frame
 from tracetools.guest.messages import common
 from tracetools.instruments.stepped import hide_frame
-from tracetools.recording.current import close_span, open_library_span, recorded_loops
+from tracetools.recording.current import (
+    close_span,
+    note_error,
+    open_library_span,
+    recorded_loops,
+)
 from tracetools.recording.spans import function_frame
 
 if TYPE_CHECKING:
@@ -81,6 +86,7 @@ async def call_in_span(frame: Frame, function: Any, /, *args: Any, **options: An
     try:
         return await function(*args, **options)
     except BaseException as error:
+        note_error(opened, error)
         hide_frame(error)
         raise
     finally:
@@ -139,6 +145,7 @@ class LateSpans:
         try:
             return await function(*args, **options)
         except BaseException as error:
+            note_error(self._calls.get(key), error)
             hide_frame(error)
             raise
         finally:

@@ -30,6 +30,7 @@ __all__ = [
     "follow",
     "is_here",
     "loops_here",
+    "note_error",
     "open_library_span",
     "open_span",
     "recorded_loops",
@@ -181,6 +182,26 @@ def close_span(opened: Opening | None) -> None:
             raise
 
 
+def note_error(opened: Opening | None, error: BaseException) -> None:
+    """Note that an exception ends a span, which is open, for recordings that keep such spans.
+
+    Raises:
+        BaseException: what a signal handler of the program's raised meanwhile. Nothing of our own.
+    """
+    try:
+        for one in opened if isinstance(opened, list) else (opened,):
+            account = None if one is None else one.account
+            if one is not None and type(account) is TaskAccount:
+                triggers = account.loop.owner.triggers
+                if triggers is not None:
+                    triggers.note_error(one, account, error)
+    except (RecursionError, MemoryError):  # there is no room to note anything just now
+        return
+    except BaseException as struck:
+        if _failed(struck):
+            raise
+
+
 def _close_elsewhere(account: TaskAccount, opened: Opened) -> None:
     """Close a span out of order, from another task, or from another thread."""
     loop = account.loop
@@ -276,6 +297,7 @@ def _use_native() -> None:
             opening_failed=_opening_failed,
             closing_failed=_closing_failed,
             failed=_failed,
+            note_error=note_error,
         )
 
 

@@ -1,14 +1,14 @@
-"""Keeps what led to slow spans: a flight recorder, as Go has one.
+"""Keeps what led to slow spans and other things: a flight recorder, as Go has one.
 
-The journal has the last events of all loops. When a span was slow, this makes a timeline of the
-time around it, in a thread of ours, and gives it away. The journal is read a little later, so that
-it has what came after the span as well.
+The journal has the last events of all loops. When a span was slow, or one of the `triggers` has
+fired, this makes a timeline of the time around it, in a thread of ours, and gives it away. The
+journal is read a little later, so that it has what came afterwards as well.
 """
 
 from __future__ import annotations
 
 import threading
-from time import perf_counter
+from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.interruptions import is_interruption
@@ -16,18 +16,21 @@ from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal, rec
 from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.steps import ALWAYS, NEVER
 from tracetools.guest.threads import HiddenThread
+from tracetools.recording.pending import Pending
+from tracetools.recording.triggers import Fired, Signals, Triggers, signal_number
 from tracetools.timelines.breakdown import breakdown
 from tracetools.timelines.critical_path import critical_path
 from tracetools.timelines.states import States
 from tracetools.timelines.timeline import SpanTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from tracetools.core.journal import Record
     from tracetools.core.stacks import Frame, Stack, StackPath
+    from tracetools.recording.pending import Name
     from tracetools.recording.recorder import Recorder
     from tracetools.recording.replay import Paths
+    from tracetools.recording.triggers import Why
     from tracetools.timelines.timeline import Timeline
 
 __all__ = ["Keeper", "Kept", "Slow", "slow"]
@@ -56,8 +59,12 @@ _MOST_DUMPED: Final = 100_000
 _MOST_EVENTS: Final = 50_000
 """So many events of a span are read, its last ones, and so many after it: each takes us 20 µs."""
 
+_SIGNALLED: Final = 10.0
+"""Seconds before a signal that are kept, at least: whoever sends it has seen something."""
+
 _MOST_PENDING: Final = 1000
 _MOST_NAMES: Final = 1000
+_MOST_ENOUGH: Final = 10_000
 
 
 class Slow(float):
@@ -71,6 +78,9 @@ class Slow(float):
         after: seconds after it.
         apart: seconds between the ends of two spans of one name that are kept, at least.
         memory: bytes that the last events take.
+        blocking: whether steps that block a loop are kept as well.
+        errors: whether spans that an exception ends are, of all names or of these.
+        signal: the number of the signal at which the last seconds are kept; ``None`` for none.
     """
 
     most: int = 10
@@ -78,6 +88,9 @@ class Slow(float):
     after: float = 0.1
     apart: float = 0.0
     memory: int = 32 << 20
+    blocking: bool = False
+    errors: bool | tuple[str, ...] = False
+    signal: int | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
         return _slow_of, (float(self), vars(self))
@@ -88,29 +101,41 @@ class Slow(float):
 
 
 def slow(  # noqa: PLR0913  # options, each with a default
-    seconds: float = 0.0,
+    seconds: float | None = 0.0,
     *,
+    blocking: bool = Slow.blocking,
+    errors: bool | Iterable[str] = Slow.errors,
+    signal: int | bool | None = Slow.signal,
     most: int = Slow.most,
     before: float = Slow.before,
     after: float = Slow.after,
     apart: float = Slow.apart,
     memory: int = Slow.memory,
 ) -> Slow:
-    """Say which spans are kept: ``record("stack", keep=slow(0.5))``.
+    """Say what is kept: ``record("stack", keep=slow(0.5, errors=True))``.
 
     Args:
-        seconds: spans that last longer are slow. With 0, the slowest of each name are kept.
-        most: how many spans of each name are kept at most: the slowest ones.
-        before: seconds before the span that are kept with it.
+        seconds: spans that last longer are slow. With 0, the slowest of each name are kept; with
+            ``None``, none for being slow.
+        blocking: whether steps that block a loop are kept as well; see the option of that name.
+        errors: whether spans are kept that an exception ends, of all names or of these. The page
+            has the type of the exception, and not its message. Cancellations are no errors, nor
+            is ``StopIteration``.
+        signal: a signal at which the last ten seconds are kept, or more if `before` is more. True
+            for ``SIGUSR2``. The handler of the program is called as well.
+        most: how many of each name are kept at most: the slowest spans and steps, the first spans
+            of each type of error, the last signals.
+        before: seconds before that are kept with it.
         after: seconds after it.
-        apart: seconds between the ends of two spans of one name that are kept, at least.
+        apart: seconds between the ends of two of one name that are kept, at least.
         memory: bytes that the last events of the program take: 32 for each step, wait and span. A
             span that lasted longer than they reach back is cut, and so is one with more than
             50,000 of them.
 
     Raises:
-        TypeError, ValueError: a number is of another type, or out of bounds.
+        TypeError, ValueError: an argument is of another type, or out of bounds.
     """
+    seconds = float(_LONGEST) if seconds is None else seconds
     times = {"seconds": seconds, "before": before, "after": after, "apart": apart}
     for name, value in times.items():
         _check_seconds(name, value)
@@ -119,8 +144,31 @@ def slow(  # noqa: PLR0913  # options, each with a default
             raise TypeError(f"{name} is a whole number, not {number!r}")
         if number < least:
             raise ValueError(f"{name} is at least {least}, not {number!r}")
-    options = {"most": most, "before": before, "after": after, "apart": apart, "memory": memory}
+    if not isinstance(blocking, bool):
+        raise TypeError(f"blocking is True or False, not {blocking!r}")
+    options = {
+        "most": most,
+        "before": before,
+        "after": after,
+        "apart": apart,
+        "memory": memory,
+        "blocking": blocking,
+        "errors": _checked_errors(errors),
+        "signal": signal_number(signal),
+    }
     return _slow_of(seconds, options)
+
+
+def _checked_errors(errors: bool | Iterable[str]) -> bool | tuple[str, ...]:
+    if isinstance(errors, bool):
+        return errors
+    try:
+        names = () if isinstance(errors, str) else tuple(errors)
+    except TypeError:
+        names = ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"errors is True, False, or names of spans, not {errors!r}")
+    return names
 
 
 def _check_seconds(name: str, value: object) -> None:
@@ -137,58 +185,42 @@ def _slow_of(seconds: float, options: Mapping[str, object]) -> Slow:
 
 
 class Kept(NamedTuple):
-    """A slow span that is kept.
+    """A slow span that is kept, or something else.
 
     Attributes:
-        name: the name of the span.
-        latency: how long it lasted, in nanoseconds.
-        timeline: what all tasks of its loop did, with the span as its subject.
+        name: the name of the span, or of the task that has blocked its loop, or of the signal.
+        latency: how long the span or the step lasted, in nanoseconds.
+        timeline: what all tasks of its loop did, with the span or the step as its subject.
         critical: the critical path: the number of a task, when a piece begins, and when it ends.
+        why: for what it is kept.
+        detail: the type of the error.
     """
 
     name: str
     latency: int
     timeline: Timeline
     critical: tuple[tuple[int, int, int], ...] = ()
-
-
-class _Found(NamedTuple):
-    """A slow span that was found.
-
-    Attributes:
-        record: what the journal says of it.
-        number: the number of that event, or of one soon after it.
-    """
-
-    record: Record
-    number: int
-
-    @property
-    def latency(self) -> int:
-        return self.record.end - self.record.begin
+    why: Why = "slow"
+    detail: str = ""
 
 
 class _Known(NamedTuple):
-    """What is known of a span that is kept."""
+    """What is known of something that is kept."""
 
-    latency: int
+    rank: int
     take_back: Callable[[], object]
     path: StackPath
-    slow: SlowSpans
+    slow: SlowSpans | None
 
 
 class Keeper:
-    """Looks for slow spans while loops run.
+    """Looks for slow spans, and what else is to be kept, while loops run.
 
     Args:
         recorder: what is recorded. It gets a journal.
-        how: which spans are slow, and how many are kept.
-        keep: called with each span that is kept, in a thread of ours or at the end of a loop.
-            It returns what takes it back, for a slower span of the same name takes its place.
-
-    Attributes:
-        skipped: how many slow spans were not kept, for there were too many at once, or too soon
-            after another one.
+        how: which spans are slow, what else is kept, and how much.
+        keep: called with each that is kept, in a thread of ours or at the end of a loop. It returns
+            what takes it back, for a slower span of the same name takes its place.
     """
 
     def __init__(
@@ -199,15 +231,35 @@ class Keeper:
         self._keep = keep
         self._journal = recorder.journal = Journal(max(how.memory // RECORD_BYTES, 1))
         recorder.slow_after = round(how * 1e9)
+        self._triggers = recorder.triggers = Triggers(
+            self._journal, blocking=how.blocking, errors=how.errors
+        )
+        self._signals = None if how.signal is None else Signals(how.signal, recorder.messages)
         self._seen = self._read = 0
-        self._pending: list[_Found] = []
-        self._kept: dict[Frame, list[_Known]] = {}
-        self._last: dict[Frame, int] = {}
-        self.skipped = 0
+        self._pending = Pending(_MOST_PENDING)
+        self._frames: dict[int, Frame | None] = {}
+        self._kept: dict[Name, list[_Known]] = {}
+        self._last: dict[Name, int] = {}
+        self._skipped = 0
         self._fails = False
         self._lock = threading.Lock()
         self._new_event = threading.Event
         self._running: tuple[threading.Thread, threading.Event] | None = None
+
+    @property
+    def skipped(self) -> int:
+        """How many were not kept, for there were too many at once, or too soon after another."""
+        return self._skipped + self._pending.skipped + self._triggers.lost
+
+    def catch_signal(self) -> None:
+        """Look out for the signal from now on, if there is one, and if this is the main thread."""
+        if self._signals is not None:
+            self._signals.catch()
+
+    def let_go_of_signal(self) -> None:
+        """Do so no more."""
+        if self._signals is not None:
+            self._signals.let_go()
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -238,8 +290,10 @@ class Keeper:
         thread = self.pause()
         if thread is not None:
             thread.join()
-        self.look(is_last=True, stops=_after(_LONGEST_END))
-        self.skipped += len(self._pending)
+        stops = _after(_LONGEST_END)
+        self.look(is_last=True, stops=stops)
+        while self._pending and self._recorder.at_home and not stops():
+            self.look(is_last=True, stops=stops)
         self._pending.clear()
 
     def _go_on(self, over: threading.Event) -> None:
@@ -272,7 +326,7 @@ class Keeper:
         return found
 
     def look(self, *, is_last: bool = False, stops: Callable[[], bool] = lambda: False) -> None:
-        """Keep what was slow, as far as what came after it is known. Never raises.
+        """Keep what is to be kept, as far as what came after it is known. Never raises.
 
         In a forked child nothing is done: what was slow there was so in the parent.
 
@@ -284,7 +338,7 @@ class Keeper:
             return
         try:
             with self._lock:
-                self._find()
+                self._add_new()
                 self._keep_some(is_last=is_last, stops=stops)
         except Exception as error:  # the program under observation comes first
             if is_interruption(error):
@@ -295,8 +349,16 @@ class Keeper:
                 messages.error("a slow span could not be kept: %s", error, exc_info=True)
             self._fails = True
 
-    def _find(self) -> None:
-        """Read what the journal has noted since the last look."""
+    def _add_new(self) -> None:
+        """Find what has happened since the last look."""
+        fired = [*self._triggers.take(), *self._signalled()]
+        named = self._named(fired + list(self._slow()))
+        for name, each in named:
+            self._pending.add(name, each)
+        self._pending.bound()
+
+    def _slow(self) -> Iterator[Fired]:
+        """Yield the slow spans that the journal has noted since the last look."""
         journal = self._journal
         noted, slow = journal.noted, journal.slow
         if slow == self._seen:
@@ -306,103 +368,134 @@ class Keeper:
         first = max(self._read, journal.lost)
         self._seen, self._read = slow, first + len(packed) // RECORD_BYTES
         for index, record in records_of_kind(packed, SLOW):
-            self._pending.append(_Found(record, first + index))
-            if len(self._pending) > 2 * _MOST_PENDING:
-                self._drop_fastest()
-        self._drop_fastest()
+            place = record.loop, record.begin, record.end, record.task, record.stack
+            yield Fired("slow", *place, first + index)
 
-    def _drop_fastest(self) -> None:
-        if len(self._pending) > _MOST_PENDING:
-            self._pending.sort(key=_latency)
-            self.skipped += len(self._pending) - _MOST_PENDING
-            del self._pending[:-_MOST_PENDING]
+    def _signalled(self) -> Iterator[Fired]:
+        """Yield the last signal since the last look, for each loop."""
+        moments = () if self._signals is None else self._signals.take()
+        if self._signals is None or not moments:
+            return
+        self._skipped += len(moments) - 1
+        ago, noted = max(perf_counter_ns() - moments[-1], 0), self._journal.noted
+        for loop in self._recorder.loops:
+            end = self._recorder.clock_of_loop(loop)() - ago
+            number = loop.number % MOST_LOOPS
+            yield Fired("signal", number, end, end, 0, 0, noted, self._signals.name)
+
+    def _named(self, found: Iterable[Fired]) -> Iterator[tuple[Name, Fired]]:
+        """Yield each with its name; what comes of a stack that is not known is left out."""
+        paths: Paths | None = None
+        for fired in found:
+            if fired.stack and fired.stack not in self._frames:
+                paths = self._recorder.paths() if paths is None else paths
+                stack = paths.stack(fired.stack)
+                self._frames[fired.stack] = None if stack is None else stack.frame
+            frame = self._frames.get(fired.stack)
+            if frame is not None or not fired.stack:
+                yield (fired.why, frame, fired.detail), fired
 
     def _keep_some(self, *, is_last: bool, stops: Callable[[], bool]) -> None:
         complete = self._complete(is_last=is_last)
         if not complete:
             return
-        complete.sort(key=_latency, reverse=True)
         paths = self._recorder.paths()
         left = _AT_ONCE
-        for index, each in enumerate(complete):
-            stack = paths.stack(each.record.stack)
-            if stack is None or not self._is_wanted(stack, each.record):
+        for index, (name, fired) in enumerate(complete):
+            if not self._is_wanted(name, fired, paths.stack(fired.stack)):
                 continue
             if not left:
-                self.skipped += 1
+                if name in self._kept:
+                    self._skipped += 1
+                else:
+                    self._pending.add(name, fired)
                 continue
             left -= 1
-            self._take(stack.frame, each, paths)
+            self._take(name, fired, paths)
             if stops():
-                self._pending += complete[index + 1 :]
+                for each in complete[index + 1 :]:
+                    self._pending.add(*each)
                 break
         if left < _AT_ONCE:
             self._recorder.slow = self._sums()
 
-    def _complete(self, *, is_last: bool) -> list[_Found]:
+    def _complete(self, *, is_last: bool) -> list[tuple[Name, Fired]]:
         """Take those out of what was found of which is known what came after them."""
-        after = round(self._how.after * 1e9)
-        now = {loop: self._now(loop) for loop in {each.record.loop for each in self._pending}}
-        complete: list[_Found] = []
-        pending: list[_Found] = []
-        for each in self._pending:
-            is_complete = is_last or now[each.record.loop] >= each.record.end + after
-            (complete if is_complete else pending).append(each)
-        self._pending = pending
-        return complete
+        after, clocks = round(self._how.after * 1e9), dict[int, int]()
+
+        def is_complete(fired: Fired) -> bool:
+            if fired.loop not in clocks:
+                clocks[fired.loop] = self._now(fired.loop)
+            return is_last or clocks[fired.loop] >= fired.end + after
+
+        return self._pending.take(is_complete)
 
     def _now(self, loop: int) -> int:
         return self._recorder.clock_of_number(loop)()
 
-    def _is_wanted(self, stack: Stack, record: Record) -> bool:
-        """Whether a span is slower than one of the same name that is kept, or there is room.
+    def _is_wanted(self, name: Name, fired: Fired, stack: Stack | None) -> bool:
+        """Whether one ranks before one of the same name that is kept, or there is room.
 
-        If it is not, those with its stack that are no slower are not even found from now on.
+        If it does not, those with its stack that do not either are not even found from now on.
         """
-        known, latency = self._kept.get(stack.frame), record.end - record.begin
+        known = self._kept.get(name)
         if known is None:
             if len(self._kept) < _MOST_NAMES:
                 return True
-            stack.slow_after = NEVER
+            self._find_no_more(fired, stack, NEVER)
             return False
-        if abs(record.end - self._last[stack.frame]) < self._how.apart * 1e9:
-            self.skipped += 1
+        if abs(fired.end - self._last[name]) < self._how.apart * 1e9:
+            self._skipped += 1
             return False
-        if len(known) < self._how.most or latency > known[0].latency:
+        if len(known) < self._how.most or fired.rank > known[0].rank:
             return True
-        stack.slow_after = max(stack.slow_after, known[0].latency)
+        self._find_no_more(fired, stack, known[0].rank)
         return False
 
-    def _take(self, frame: Frame, found: _Found, paths: Paths) -> None:
-        record = found.record
-        span = SpanTime(record.task, record.begin, record.end, paths.of(record.stack))
-        timeline = self._timeline(found, span, paths)
-        states = States(timeline)
-        critical = critical_path(states, span)
-        slow = SlowSpans(breakdown(states, span), critical.times())
-        pieces = tuple((piece.task, piece.begin, piece.end) for piece in critical.pieces)
-        take_back = self._keep(Kept(frame.name, found.latency, timeline, pieces))
-        known = self._kept.setdefault(frame, [])
-        known.append(_Known(found.latency, take_back, span.path, slow))
-        self._last[frame] = record.end
-        known.sort(key=_latency)
+    def _find_no_more(self, fired: Fired, stack: Stack | None, rank: int) -> None:
+        if fired.why == "slow" and stack is not None:
+            stack.slow_after = max(stack.slow_after, rank)
+        elif fired.why == "error" and len(self._triggers.enough) < _MOST_ENOUGH:
+            self._triggers.enough.add((fired.stack, fired.detail))
+
+    def _take(self, name: Name, fired: Fired, paths: Paths) -> None:
+        path = paths.of(fired.stack)
+        span = SpanTime(fired.task, fired.begin, fired.end, path) if fired.stack else None
+        timeline = self._timeline(fired, span, paths)
+        slow: SlowSpans | None = None
+        pieces: tuple[tuple[int, int, int], ...] = ()
+        if span is not None:
+            states = States(timeline)
+            critical = critical_path(states, span)
+            pieces = tuple((piece.task, piece.begin, piece.end) for piece in critical.pieces)
+            if fired.why == "slow":
+                slow = SlowSpans(breakdown(states, span), critical.times())
+        _, frame, detail = name
+        called = detail if frame is None else frame.name
+        kept = Kept(called, fired.latency, timeline, pieces, fired.why, detail)
+        take_back = self._keep(kept)
+        known = self._kept.setdefault(name, [])
+        known.append(_Known(fired.rank, take_back, path, slow))
+        self._last[name] = fired.end
+        known.sort(key=lambda each: each.rank)
         if len(known) > self._how.most:
             known.pop(0).take_back()
-        if len(known) == self._how.most:
-            self._recorder.raise_slow_after(frame, known[0].latency)
+        if len(known) == self._how.most and frame is not None and fired.why == "slow":
+            self._recorder.raise_slow_after(frame, known[0].rank)
 
-    def _timeline(self, found: _Found, span: SpanTime, paths: Paths) -> Timeline:
-        record = found.record
-        before, after = round(self._how.before * 1e9), round(self._how.after * 1e9)
-        end = min(record.end + after, max(self._now(record.loop), record.end))
+    def _timeline(self, fired: Fired, span: SpanTime | None, paths: Paths) -> Timeline:
+        before, after = self._how.before, round(self._how.after * 1e9)
+        if fired.why == "signal":
+            before = max(before, _SIGNALLED)
+        end = min(fired.end + after, max(self._now(fired.loop), fired.end))
         return self._recorder.replay(
             self._journal,
             paths,
-            record.loop,
-            record.begin - before,
+            fired.loop,
+            fired.begin - round(before * 1e9),
             end,
             span,
-            first=max(found.number - _MOST_EVENTS, 0),
+            first=max(fired.number - _MOST_EVENTS, 0),
             most=2 * _MOST_EVENTS,
         )
 
@@ -410,12 +503,9 @@ class Keeper:
         found: dict[StackPath, SlowSpans] = {}
         for known in self._kept.values():
             for each in known:
-                found[each.path] = each.slow.plus(found.get(each.path, SlowSpans()))
+                if each.slow is not None:
+                    found[each.path] = each.slow.plus(found.get(each.path, SlowSpans()))
         return found
-
-
-def _latency(span: _Found | _Known) -> int:
-    return span.latency
 
 
 def _after(seconds: float) -> Callable[[], bool]:

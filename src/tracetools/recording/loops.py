@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tracetools.attribution.waits import Waits
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.stacks import Frame, Stack, StackTree
+    from tracetools.recording.triggers import Triggers
     from tracetools.recording.unseen import UnseenTime
     from tracetools.recording.usage import Pulse, Usage
 
@@ -90,6 +91,10 @@ if TYPE_CHECKING:
         @property
         def resources(self) -> Any:
             """The accounts of locks, queues and the like."""
+
+        @property
+        def triggers(self) -> Triggers | None:
+            """What the last events are kept for, beside slow spans."""
 
         @property
         def watch(self) -> Watch | None:
@@ -277,7 +282,7 @@ class RecordedLoop(LoopAccount):
             raise error
         try:
             if now - began > self.threshold and self.may_block(task.stack):
-                self._count_blocking(task.stack, began, now)
+                self._count_blocking(task, began, now)
             if self.owner.scheduled:
                 self._add_to_trend(now)
         except MemoryError:
@@ -311,8 +316,10 @@ class RecordedLoop(LoopAccount):
         """
         return not (self.is_of_kernel and _is_of_kernel(stack))
 
-    def _count_blocking(self, stack: Stack, began: int, now: int) -> None:
-        watch = self.owner.watch
+    def _count_blocking(self, task: TaskAccount, began: int, now: int) -> None:
+        watch, triggers, stack = self.owner.watch, self.owner.triggers, task.stack
+        if triggers is not None and triggers.blocking:
+            triggers.note_blocking(task, stack, began, now)
         location, blocks = self.describe(stack, began, now)
         self.blocking[location] = self.blocking.get(location, Blocks()).plus(blocks)
         self.last_blocking = (began, location, blocks)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tracetools.recording.loops import Watch, Work
     from tracetools.recording.replay import Paths
     from tracetools.recording.resources import Resources
+    from tracetools.recording.triggers import Triggers
     from tracetools.timelines.timeline import SpanTime, Timeline
 
 __all__ = ["Clock", "Recorder", "program_name"]
@@ -98,6 +99,7 @@ class Recorder:
         messages: where messages go.
         journal: keeps the last events of all loops that begin; ``None`` if nothing does.
         slow_after: spans that last longer, in nanoseconds, are slow.
+        triggers: what else the last events are kept for; ``None`` for nothing.
         slow: what the time of the slow spans was that are kept.
         counts_forks: whether processes that are forked are not recorded otherwise.
         forks: how many were forked and are not recorded.
@@ -142,6 +144,7 @@ class Recorder:
         self.untracked = 0
         self.journal: Journal | None = None
         self.slow_after = NEVER
+        self.triggers: Triggers | None = None
         self.slow: Mapping[StackPath, SlowSpans] = {}
         self.counts_forks = True
         self.forks = 0

@@ -23,6 +23,7 @@ from tracetools.recording.current import (
     Opening,
     close_span,
     is_here,
+    note_error,
     open_span,
     recorded_loops,
     when_recording_changes,
@@ -124,6 +125,8 @@ class Span:
             self._opened = None
         else:
             opened = opened.take()
+        if isinstance(error, Exception):
+            note_error(opened, error)
         close_span(opened)
 
     def __repr__(self) -> str:
@@ -407,7 +410,7 @@ def _called(function: Any) -> Any:
 
 
 def _observe_call(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
-    recorded, begin, end = recorded_loops, open_span, close_span
+    recorded, begin, end, note = recorded_loops, open_span, close_span, note_error
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if not recorded:
@@ -415,6 +418,9 @@ def _observe_call(function: Callable[..., Any], frame: Frame) -> Callable[..., A
         opened = begin(frame)
         try:
             return function(*args, **kwargs)
+        except Exception as error:
+            note(opened, error)
+            raise
         finally:
             end(opened)
 
@@ -422,7 +428,7 @@ def _observe_call(function: Callable[..., Any], frame: Frame) -> Callable[..., A
 
 
 def _observe_coroutine(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
-    recorded, begin, end = recorded_loops, open_span, close_span
+    recorded, begin, end, note = recorded_loops, open_span, close_span, note_error
 
     async def call(*args: Any, **kwargs: Any) -> Any:
         if not recorded:
@@ -432,6 +438,9 @@ def _observe_coroutine(function: Callable[..., Any], frame: Frame) -> Callable[.
             coroutine = function(*args, **kwargs)
             del args, kwargs  # they live no longer than they would without us
             return await coroutine
+        except Exception as error:
+            note(opened, error)
+            raise
         finally:
             end(opened)
 
@@ -472,17 +481,23 @@ async def _await_observed(awaitable: Awaitable[Any], frame: Frame) -> Any:
     opened = open_span(frame)
     try:
         return await awaitable
+    except Exception as error:
+        note_error(opened, error)
+        raise
     finally:
         close_span(opened)
 
 
 def _observe_old_coroutine(function: Callable[..., Any], frame: Frame) -> Callable[..., Any]:
-    begin, end = open_span, close_span
+    begin, end, note = open_span, close_span, note_error
 
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         opened = begin(frame)
         try:
             return (yield from function(*args, **kwargs))
+        except Exception as error:
+            note(opened, error)
+            raise
         finally:
             end(opened)
 

@@ -1,4 +1,4 @@
-"""The files of slow spans that are kept, in a folder beside the stack file."""
+"""The files of slow spans and the like that are kept, in a folder beside the stack file."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ _LONGEST_NAME: Final = 60
 class KeptFiles:
     """A folder with a page and a trace of Chrome's for each span that is kept.
 
+    What has no span, as the last seconds before a signal, has a trace alone.
+
     Args:
         beside: returns the path of the stack file; ``None`` if there is none, and so no folder.
         messages: where messages go.
@@ -60,11 +62,16 @@ class KeptFiles:
         """Write the files of a slow span, and return what removes them. Log why if that fails."""
         if self._beside() is None:
             return _nothing
-        name = _UNSAFE.sub("-", kept.name).strip("-.")[:_LONGEST_NAME] or "span"
-        notes = Notes(program_name(), blocking_threshold=self._blocking, critical=kept.critical)
+        notes = Notes(
+            program_name(),
+            blocking_threshold=self._blocking,
+            critical=kept.critical,
+            reason=_reason(kept),
+        )
         try:
-            page = self._new(f"{name}-{kept.latency // 1_000_000}ms", _PAGE)
-            trace = page.with_name(page.name.removesuffix(_PAGE) + _TRACE)
+            page, trace = self._new_pair(
+                _file_name(kept), has_page=kept.timeline.subject is not None
+            )
             self._write(page, trace, kept.timeline, notes)
         except StackFileError as error:
             if not self._fails:
@@ -72,12 +79,20 @@ class KeptFiles:
             self._fails = True
             return _nothing
         self._fails = False
-        self._paths[page] = None
+        self._paths[page or trace] = None
         return lambda: self._remove(page, trace)
 
-    def _write(self, page: Path, trace: Path, timeline: Timeline, notes: Notes) -> None:
+    def _new_pair(self, name: str, *, has_page: bool) -> tuple[Path | None, Path]:
+        """Return the paths of a page, if there is to be one, and of a trace beside it."""
+        if not has_page:
+            return None, self._new(name, _TRACE)
+        page = self._new(name, _PAGE)
+        return page, page.with_name(page.name.removesuffix(_PAGE) + _TRACE)
+
+    def _write(self, page: Path | None, trace: Path, timeline: Timeline, notes: Notes) -> None:
         """Write both files, or none."""
-        write_timeline(page, timeline, notes)
+        if page is not None:
+            write_timeline(page, timeline, notes)
         try:
             write_chrome_trace(trace, timeline, notes)
         except BaseException:
@@ -118,11 +133,35 @@ class KeptFiles:
             raise StackFileError(f"cannot make the folder {folder}: {error.strerror}") from error
         return folder
 
-    def _remove(self, page: Path, trace: Path) -> None:
-        self._paths.pop(page, None)
+    def _remove(self, page: Path | None, trace: Path) -> None:
+        self._paths.pop(page or trace, None)
         for path in (page, trace):
-            with contextlib.suppress(OSError):
-                path.unlink()
+            if path is not None:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+
+def _file_name(kept: Kept) -> str:
+    """Return the name of a file, but for its number and its suffix."""
+    name = _safe(kept.name)
+    if kept.why == "signal":
+        return name
+    if kept.why == "error":
+        name = f"{name}-{_safe(kept.detail.rpartition('.')[2])}"
+    elif kept.why == "blocking":
+        name = f"{name}-blocks"
+    return f"{name}-{kept.latency // 1_000_000}ms"
+
+
+def _safe(text: str) -> str:
+    return _UNSAFE.sub("-", text).strip("-.")[:_LONGEST_NAME] or "span"
+
+
+def _reason(kept: Kept) -> str:
+    """Return for what it is kept, in words; nothing for being slow."""
+    if kept.why == "error":
+        return f"ended by {kept.detail}"
+    return "blocked the loop" if kept.why == "blocking" else ""
 
 
 def _nothing() -> None:

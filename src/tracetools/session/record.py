@@ -132,7 +132,7 @@ class Record:
             self._blocked = blocked
             if self._recording.makes_spans:
                 outer_spans.want(self)
-            self._recording.watch_resources()
+            self._recording.begin()
             module_imports.when_imported("asyncio", self._listen_to_loops)
             module_imports.when_imported("trio", self._listen_to_runs)
             if joins:

@@ -163,8 +163,15 @@ class Recording(Follower):
         self._file.start()
         self._sampler.start()
         if self._keeper is not None:
+            self._keeper.catch_signal()
             self._keeper.start()
         forks.follow(self)
+
+    def begin(self) -> None:
+        """See what may be seen before the first loop begins."""
+        self.watch_resources()
+        if self._keeper is not None:
+            self._keeper.catch_signal()
 
     def watch_resources(self) -> None:
         """See locks, queues and the like from now on, where they are made as well."""
@@ -193,6 +200,7 @@ class Recording(Follower):
                 insist.do(registry.take_out, self)
                 if not self._closes:
                     insist.do(self._unwatch_resources)
+                    insist.do(self._let_go_of_signal)
         if self._goes_on:
             self.loop_began()  # another thread has begun one meanwhile
 
@@ -211,6 +219,7 @@ class Recording(Follower):
             insist.do(hidden_frames.show, self)
             insist.do(registry.take_out, self)
             insist.do(self._unwatch_resources)
+            insist.do(self._let_go_of_signal)
             insist.do(partial(self._file.close, write=write))
 
     def discard(self) -> None:
@@ -234,6 +243,7 @@ class Recording(Follower):
     def forked(self) -> None:
         """Record nothing in the child."""
         forks.unfollow(self)
+        self._let_go_of_signal()
 
     @property
     def kept(self) -> tuple[Path, ...]:
@@ -270,6 +280,8 @@ class Recording(Follower):
 
         how = seconds if isinstance(seconds, Slow) else Slow(seconds)
         messages = self.recorder.messages
+        if how.blocking and self.recorder.threshold is None:
+            messages.warning("no blocking step is kept: the option blocking is None")
         self._kept_files = KeptFiles(self._beside, messages, self.recorder.threshold)
         self._keeper = Keeper(self.recorder, how, self._kept_files.keep)
 
@@ -279,6 +291,10 @@ class Recording(Follower):
     def _end_keeper(self) -> None:
         if self._keeper is not None:
             self._keeper.end()
+
+    def _let_go_of_signal(self) -> None:
+        if self._keeper is not None:
+            self._keeper.let_go_of_signal()
 
     @property
     def _goes_on(self) -> bool:

@@ -27,12 +27,14 @@ class Notes(NamedTuple):
         blocking_threshold: steps that last longer, in nanoseconds, are marked; ``None`` for none.
         critical: the critical path of the subject: the number of a task, when a piece begins, and
             when it ends. The pieces do not overlap.
+        reason: for what it is kept, unless it was slow.
     """
 
     program: str = ""
     trace_id: str = ""
     blocking_threshold: int | None = None
     critical: Sequence[tuple[int, int, int]] = ()
+    reason: str = ""
 
 
 NO_NOTES: Final = Notes()

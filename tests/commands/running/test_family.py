@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tracetools import Profile
+from tracetools import Profile, slow
 from tracetools.commands.running import family as module
 from tracetools.commands.running.family import STARTUP, VARIABLE, Family
 from tracetools.core.stacks import ROOT, Times
@@ -40,6 +40,15 @@ def ended():
     process = subprocess.Popen([sys.executable, "-S", "-c", "0"])
     process.wait()
     return process.pid
+
+
+def test_what_is_kept_is_known_to_other_processes(family):
+    for how in (None, 0.5, slow(0.5, errors=["span"], most=3)):
+        made = Family({**OPTIONS, "keep": how}, [])
+        found = Family.of(made.make_folder()).options["keep"]
+        made.remove()
+        assert found == how
+        assert getattr(found, "__dict__", None) == getattr(how, "__dict__", None)
 
 
 def test_processes_whose_window_ends_as_well_are_waited_for(family):

@@ -139,6 +139,10 @@ class Family:
         """
         plan = json.loads(Path(folder, _PLAN).read_bytes())
         options = {**plan["options"], "clock": _CLOCKS[plan["options"]["clock"]]}
+        if isinstance(options.get("keep"), dict):
+            from tracetools.recording.keeper import slow  # only here
+
+            options["keep"] = slow(**options["keep"])
         return cls(
             options,
             plan["path"],
@@ -170,12 +174,18 @@ class Family:
         clock = "cpu" if self.options.get("clock") is time.thread_time_ns else "wall"
         return {
             "version": list(sys.version_info[:2]),
-            "options": {**self.options, "clock": clock},
+            "options": {**self.options, "clock": clock, **self._plan_of_keep()},
             "path": self.path,
             "everyone": self.everyone,
             "window": list(self.window),
             "command": {**self.command, "pid": self._pid},
         }
+
+    def _plan_of_keep(self) -> dict[str, Any]:
+        """Return what is kept as `slow` takes it, if it is more than a number."""
+        keep: Any = self.options.get("keep")
+        has_more = hasattr(keep, "__dict__")
+        return {"keep": {"seconds": float(keep), **vars(keep)}} if has_more else {}
 
     # -- the environment of those that are started -----------------------------------------------
 

@@ -103,6 +103,14 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         " a pipe gets the stacks, and so does - for standard output",
     },
     **{("--" + name.replace("_", "-"),): _switch(option) for name, option in RECORDED.items()},
+    ("--keep-on",): {
+        "type": values.triggers,
+        "default": None,
+        "metavar": "WHAT[,WHAT]",
+        "help": "what is kept as well, or without --keep: blocking for steps that block a loop,"
+        " errors for spans that an exception ends, signal for the last ten seconds before each"
+        " SIGUSR2, or the name of another signal",
+    },
     ("--subprocesses",): {
         "action": "store_true",
         "help": "record the Python programs that the program starts or becomes, too, by variables"

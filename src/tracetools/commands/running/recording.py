@@ -113,6 +113,7 @@ class ProgramRecording:
                 import resource  # noqa: F401  # not at the end: an import takes a descriptor
 
         options = {name: getattr(self._options, name) for name in RECORDED}
+        options["keep"] = _kept_on(options["keep"], getattr(self._options, "keep_on", None))
         common.to = self._stderr
         self._recording = RunRecording(self._outputs, Options(**options), messages=self._stderr)
         self._record = Record(self._recording)
@@ -331,6 +332,15 @@ _DESCRIPTORS: Final = 16
 
 def _nothing() -> None:
     """Undo nothing."""
+
+
+def _kept_on(keep: float | None, triggers: dict[str, Any] | None) -> float | None:
+    """Return what is kept: slow spans, and what ``--keep-on`` says."""
+    if not triggers:
+        return keep
+    from tracetools.recording.keeper import slow  # only here
+
+    return slow(keep, **triggers)
 
 
 def _in_one_line(error: TracetoolsError) -> str:

@@ -71,8 +71,8 @@ set_current(PyObject *Py_UNUSED(module), PyObject *args)
 
 static struct {
     PyObject *open_span, *close_span, *close_elsewhere;
-    PyObject *opening_failed, *closing_failed, *failed;
-} python = {Py_None, Py_None, Py_None, Py_None, Py_None, Py_None}; /* until `use_current` */
+    PyObject *opening_failed, *closing_failed, *failed, *note_error;
+} python = {Py_None, Py_None, Py_None, Py_None, Py_None, Py_None, Py_None}; /* until `use_current` */
 
 /* use_current(...): the functions of recording/current.py that are called from here. */
 static PyObject *
@@ -80,15 +80,17 @@ use_current(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"open_span",      "close_span",     "close_elsewhere",
                             "opening_failed", "closing_failed", "failed",
-                            NULL};
+                            "note_error",     NULL};
     PyObject **places[] = {&python.open_span,      &python.close_span,     &python.close_elsewhere,
-                           &python.opening_failed, &python.closing_failed, &python.failed};
-    PyObject *given[6];
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOO:use_current", names, &given[0],
-                                     &given[1], &given[2], &given[3], &given[4], &given[5])) {
+                           &python.opening_failed, &python.closing_failed, &python.failed,
+                           &python.note_error};
+    PyObject *given[7];
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$OOOOOOO:use_current", names, &given[0],
+                                     &given[1], &given[2], &given[3], &given[4], &given[5],
+                                     &given[6])) {
         return NULL;
     }
-    for (int index = 0; index < 6; index++) {
+    for (int index = 0; index < 7; index++) {
         Py_INCREF(given[index]); /* for good, as modules are */
         *places[index] = given[index];
     }
@@ -262,6 +264,36 @@ close_here(PyObject *opened)
     return done == NULL ? closing_failed(opened) : 0;
 }
 
+/* Whether an error that ends a span may have to be noted. */
+static int
+may_be_noted(PyObject *opened)
+{
+    TaskSteps *task = task_of(opened);
+    return task == NULL || (task->loop->journal != NULL && ((Opened *)opened)->lasts);
+}
+
+int
+note_error(PyObject *opened, PyObject *error)
+{
+    if (!PyObject_TypeCheck(error, (PyTypeObject *)PyExc_Exception) || !may_be_noted(opened)) {
+        return 0;
+    }
+    PyObject *done = PyObject_CallFunctionObjArgs(python.note_error, opened, error, NULL);
+    Py_XDECREF(done);
+    return done != NULL || drop_lack_of_room() ? 0 : closing_failed(opened);
+}
+
+/* Close a span that the error which is set ends. It stays set, unless another one comes. */
+static void
+close_after_error(PyObject *opened)
+{
+    PyObject *error = take_error();
+    if (note_error(opened, error) == 0) {
+        close_here(opened);
+    }
+    give_error_after(error);
+}
+
 /* Close a span at once if no Python code is to be called. Return whether it is closed. */
 static int
 close_in_c(PyObject *opened)
@@ -279,6 +311,11 @@ close_and_return(PyObject *opened, PyObject *result)
 {
     if (opened == NULL) {
         return result;
+    }
+    if (result == NULL && PyErr_Occurred() && may_be_noted(opened)) {
+        close_after_error(opened);
+        Py_DECREF(opened);
+        return NULL;
     }
     if (close_in_c(opened)) {
         Py_DECREF(opened);

@@ -440,6 +440,10 @@ int open_here(PyObject *frame, int64_t entries, int lasts, PyObject **opened);
 /* As `close_span`. Return -1 with an error set if it is the program's. */
 int close_here(PyObject *opened);
 
+/* Note that an error ends a span, which is open, if such spans are kept. Return as `close_here` does;
+   after -1 the span is closed. */
+int note_error(PyObject *opened, PyObject *error);
+
 /* Close a span, and return what is to be returned: `result`, or NULL if that or the closing has
    failed. Takes both references. `opened` may be NULL. */
 PyObject *close_and_return(PyObject *opened, PyObject *result);

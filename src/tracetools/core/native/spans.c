@@ -122,8 +122,9 @@ take_opening(Span *self)
     return taken;
 }
 
+/* Close the span. `error` is the exception that ends it; NULL for none. */
 static PyObject *
-span_exit(Span *self)
+span_exit(Span *self, PyObject *error)
 {
     PyObject *opened = take_opening(self);
     if (opened == NULL) {
@@ -132,7 +133,8 @@ span_exit(Span *self)
         }
         Py_RETURN_NONE;
     }
-    int failed = opened == Py_None ? 0 : close_here(opened);
+    int failed = opened == Py_None || error == NULL ? 0 : note_error(opened, error);
+    failed = opened == Py_None || failed < 0 ? failed : close_here(opened);
     Py_DECREF(opened);
     if (failed < 0) {
         return NULL;
@@ -201,7 +203,11 @@ call_method(SpanMethod *self, PyObject *const *args, size_t count, PyObject *Py_
         }
         span = (Span *)args[0];
     }
-    return self->is_exit ? span_exit(span) : span_enter(span);
+    if (!self->is_exit) {
+        return span_enter(span);
+    }
+    size_t own = self->span == NULL; /* __exit__([self,] type, error, traceback) */
+    return span_exit(span, PyVectorcall_NARGS(count) == (Py_ssize_t)own + 3 ? args[own + 1] : NULL);
 }
 
 static PyObject *

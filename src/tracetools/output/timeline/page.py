@@ -99,6 +99,8 @@ def _title(timeline: Timeline, notes: Notes) -> str:
 
 def _about(timeline: Timeline, picture: Picture, notes: Notes) -> Iterator[str]:
     yield show_time(picture.length)
+    if notes.reason:
+        yield notes.reason
     if timeline.subject is not None:
         if notes.program:
             yield notes.program

@@ -251,6 +251,11 @@ class Keeper:
         """How many were not kept, for there were too many at once, or too soon after another."""
         return self._skipped + self._pending.skipped + self._triggers.lost
 
+    @property
+    def most(self) -> int:
+        """How many of each name are kept at most."""
+        return self._how.most
+
     def catch_signal(self) -> None:
         """Look out for the signal from now on, if there is one, and if this is the main thread."""
         if self._signals is not None:

@@ -213,7 +213,7 @@ class Signals:
         """Set the handler, unless it is set. In a thread that is not the main one, do nothing."""
         if self._is_set:
             return
-        previous = signal.getsignal(self._number)
+        previous = _without_ours(signal.getsignal(self._number))
         if previous is None:
             self._messages.warning("%s keeps nothing: it is handled by code in C", self.name)
             return
@@ -232,19 +232,22 @@ class Signals:
         self._is_set = False
         with suppress(ValueError):  # this is not the main thread: it only passes signals on
             if signal.getsignal(self._number) is self.handle:
-                signal.signal(self._number, self._earlier())
+                signal.signal(self._number, _without_ours(self._previous))
 
-    def _earlier(self) -> Any:
-        """Return the handler that was there before, and is not one of ours that is over."""
-        before = self._previous
-        owner = getattr(before, "__self__", None)
-        is_over = isinstance(owner, Signals) and not owner._is_set  # noqa: SLF001  # its own code
-        return owner._earlier() if is_over and owner is not None else before  # noqa: SLF001
+    @property
+    def is_over(self) -> bool:
+        """Whether it hears nothing more, or is that of another process."""
+        return not self._is_set or self._pid != os.getpid()
+
+    @property
+    def previous(self) -> Any:
+        """The handler that was there before."""
+        return self._previous
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a forked child, which we do not record
             self.let_go()
-            if self._previous is signal.SIG_DFL:
+            if signal.getsignal(number) is signal.SIG_DFL:
                 os.kill(os.getpid(), number)
         elif self._is_set:
             self._moments.append(perf_counter_ns())
@@ -258,3 +261,12 @@ class Signals:
             while True:
                 found.append(self._moments.popleft())
         return found
+
+
+def _without_ours(handler: Any) -> Any:
+    """Return a handler, or for one of ours that is over the one that was there before."""
+    owner = getattr(handler, "__self__", None)
+    while isinstance(owner, Signals) and owner.is_over:
+        handler = owner.previous
+        owner = getattr(handler, "__self__", None)
+    return handler

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from typing import TYPE_CHECKING, Final
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.errors import StackFileError
 from tracetools.output.formats.chrome_trace import write_chrome_trace
@@ -15,13 +17,12 @@ from tracetools.timelines.notes import Notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from tracetools.guest.messages import Messages
     from tracetools.recording.keeper import Kept
     from tracetools.timelines.timeline import Timeline
 
-__all__ = ["KeptFiles"]
+__all__ = ["KeptFile", "KeptFiles"]
 
 _FOLDER: Final = ".slow"
 """What the name of the folder has in place of the suffix of the stack file."""
@@ -30,6 +31,46 @@ _PAGE: Final = ".html"
 _TRACE: Final = ".trace.json.gz"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_NAME: Final = 60
+
+
+class KeptFile(NamedTuple):
+    """A page and a trace, or a trace alone.
+
+    Attributes:
+        why: for what it is kept.
+        name: the name of the span or the like.
+        detail: the type of an error, or the name of a signal.
+        latency: how long the span lasted, in nanoseconds.
+        moment: when the file was made, in nanoseconds of the epoch.
+        page: the page; empty for a trace alone.
+        trace: the trace.
+    """
+
+    why: str
+    name: str
+    detail: str
+    latency: int
+    moment: int
+    page: str
+    trace: str
+
+    @property
+    def path(self) -> Path:
+        """The page if there is one, else the trace."""
+        return Path(self.page or self.trace)
+
+    @property
+    def rank(self) -> int:
+        """Of one name, those with the highest ranks stay; see `Fired.rank`."""
+        if self.why == "error":
+            return -self.moment
+        return self.moment if self.why == "signal" else self.latency
+
+    def remove(self) -> None:
+        """Remove the files, if they are there."""
+        for path in filter(None, (self.page, self.trace)):
+            with contextlib.suppress(OSError):
+                Path(path).unlink()
 
 
 class KeptFiles:
@@ -50,17 +91,41 @@ class KeptFiles:
         self._messages = messages
         self._blocking = blocking
         self._numbers = itertools.count(1)
-        self._paths: dict[Path, None] = {}
+        self._files: dict[KeptFile, None] = {}
         self._fails = False
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder, which may not be there yet; ``None`` if there is none."""
+        beside = self._beside()
+        if beside is None:
+            return None
+        return beside.with_name((beside.name.partition(".")[0] or beside.name) + _FOLDER)
+
+    @property
+    def files(self) -> tuple[KeptFile, ...]:
+        """All that there are, in the order of their making."""
+        return tuple(self._files)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The pages that there are, and the traces of dumps, in the order of their making."""
-        return tuple(self._paths)
+        return tuple(file.path for file in self.files)
+
+    def adopt(self, files: Iterable[KeptFile], most: int) -> None:
+        """Take over files of other processes. Remove what is too much of each name then."""
+        self._files.update(dict.fromkeys(files))
+        named: dict[tuple[str, str, str], list[KeptFile]] = {}
+        for file in self.files:
+            named.setdefault((file.why, file.name, file.detail), []).append(file)
+        for known in named.values():
+            known.sort(key=lambda file: file.rank)
+            for file in known[:-most]:
+                self._remove(file)
 
     def keep(self, kept: Kept) -> Callable[[], None]:
         """Write the files of a slow span, and return what removes them. Log why if that fails."""
-        if self._beside() is None:
+        if self.folder is None or not self._may_keep():
             return _nothing
         notes = Notes(
             program_name(),
@@ -69,34 +134,40 @@ class KeptFiles:
             reason=_reason(kept),
         )
         try:
-            page, trace = self._new_pair(
-                _file_name(kept), has_page=kept.timeline.subject is not None
-            )
-            self._write(page, trace, kept.timeline, notes)
+            file = self._named(kept)
+            self._write(file, kept.timeline, notes)
         except StackFileError as error:
             if not self._fails:
                 self._messages.error("a slow span could not be kept: %s", error)
             self._fails = True
             return _nothing
         self._fails = False
-        self._paths[page or trace] = None
-        return lambda: self._remove(page, trace)
+        self._add(file)
+        return lambda: self._remove(file)
 
-    def _new_pair(self, name: str, *, has_page: bool) -> tuple[Path | None, Path]:
-        """Return the paths of a page, if there is to be one, and of a trace beside it."""
-        if not has_page:
-            return None, self._new(name, _TRACE)
-        page = self._new(name, _PAGE)
-        return page, page.with_name(page.name.removesuffix(_PAGE) + _TRACE)
+    def _named(self, kept: Kept) -> KeptFile:
+        """Return the names of the files that something is kept in."""
+        has_page = kept.timeline.subject is not None
+        path = self._new(_file_name(kept), _PAGE if has_page else _TRACE)
+        trace = path.with_name(path.name.removesuffix(_PAGE) + _TRACE) if has_page else path
+        return KeptFile(
+            kept.why,
+            kept.name,
+            kept.detail,
+            kept.latency,
+            time.time_ns(),
+            str(path) if has_page else "",
+            str(trace),
+        )
 
-    def _write(self, page: Path | None, trace: Path, timeline: Timeline, notes: Notes) -> None:
+    def _write(self, file: KeptFile, timeline: Timeline, notes: Notes) -> None:
         """Write both files, or none."""
-        if page is not None:
-            write_timeline(page, timeline, notes)
         try:
-            write_chrome_trace(trace, timeline, notes)
+            if file.page:
+                write_timeline(file.page, timeline, notes)
+            write_chrome_trace(file.trace, timeline, notes)
         except BaseException:
-            self._remove(page, trace)
+            file.remove()
             raise
 
     def dump(self, timelines: Iterable[Timeline]) -> list[Path]:
@@ -111,34 +182,40 @@ class KeptFiles:
             write_chrome_trace(
                 trace, timeline, Notes(program_name(), blocking_threshold=self._blocking)
             )
-            self._paths[trace] = None
+            self._add(KeptFile("dump", "dump", "", 0, time.time_ns(), "", str(trace)))
             written.append(trace)
         return written
 
     def _new(self, name: str, suffix: str) -> Path:
         """Return the path of a file that is not there yet."""
-        folder = self._folder()
-        paths = (folder / f"{name}-{number}{suffix}" for number in self._numbers)
-        return next(path for path in paths if not path.exists())
+        folder = self._made_folder()
+        names = (f"{name}{self._mark()}-{number}{suffix}" for number in self._numbers)
+        return next(path for path in map(folder.joinpath, names) if not path.exists())
 
-    def _folder(self) -> Path:
-        beside = self._beside()
-        if beside is None:
+    def _made_folder(self) -> Path:
+        folder = self.folder
+        if folder is None:
             raise StackFileError("there is no stack file beside which slow spans could be kept")
-        name = beside.name.partition(".")[0] or beside.name
-        folder = beside.with_name(name + _FOLDER)
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise StackFileError(f"cannot make the folder {folder}: {error.strerror}") from error
         return folder
 
-    def _remove(self, page: Path | None, trace: Path) -> None:
-        self._paths.pop(page or trace, None)
-        for path in (page, trace):
-            if path is not None:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+    def _add(self, file: KeptFile) -> None:
+        self._files[file] = None
+
+    def _remove(self, file: KeptFile) -> None:
+        self._files.pop(file, None)
+        file.remove()
+
+    def _mark(self) -> str:
+        """Return what names of files have to tell processes apart."""
+        return ""
+
+    def _may_keep(self) -> bool:
+        """Whether there may be one more."""
+        return True
 
 
 def _file_name(kept: Kept) -> str:

@@ -22,12 +22,13 @@ from tracetools.session.options import nanoseconds
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tracetools.core.profile import Profile
     from tracetools.guest.messages import Messages
     from tracetools.recording.keeper import Keeper
-    from tracetools.session.kept_files import KeptFiles
+    from tracetools.session.kept_files import KeptFile, KeptFiles
     from tracetools.session.options import Options
 
 __all__ = ["Recording"]
@@ -254,6 +255,16 @@ class Recording(Follower):
         """
         return () if self._kept_files is None else self._kept_files.paths
 
+    @property
+    def kept_folder(self) -> Path | None:
+        """The folder that they are in; ``None`` if none are kept."""
+        return None if self._kept_files is None else self._kept_files.folder
+
+    def adopt_kept(self, files: Iterable[KeptFile]) -> None:
+        """Take over what other processes have kept, and remove what is too much of each name."""
+        if self._kept_files is not None and self._keeper is not None:
+            self._kept_files.adopt(files, self._keeper.most)
+
     def dump(self, seconds: float = 10.0) -> list[Path]:
         """Write the last events into a trace for each loop that runs, and return their paths.
 
@@ -276,14 +287,18 @@ class Recording(Follower):
     def _keep(self, seconds: float) -> None:
         """Have slow spans kept."""
         from tracetools.recording.keeper import Keeper, Slow  # noqa: PLC0415  # only here
-        from tracetools.session.kept_files import KeptFiles  # noqa: PLC0415
 
         how = seconds if isinstance(seconds, Slow) else Slow(seconds)
         messages = self.recorder.messages
         if how.blocking and self.recorder.threshold is None:
             messages.warning("no blocking step is kept: the option blocking is None")
-        self._kept_files = KeptFiles(self._beside, messages, self.recorder.threshold)
+        self._kept_files = self._made_kept_files(messages)
         self._keeper = Keeper(self.recorder, how, self._kept_files.keep)
+
+    def _made_kept_files(self, messages: Messages) -> KeptFiles:
+        from tracetools.session.kept_files import KeptFiles  # noqa: PLC0415  # only here
+
+        return KeptFiles(self._beside, messages, self.recorder.threshold)
 
     def _beside(self) -> Path | None:
         return None if self._file.is_alone else self._file.path

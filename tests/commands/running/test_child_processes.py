@@ -451,6 +451,47 @@ sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
     assert counted(becomes(tmp_path, temporary, last, "--subprocesses")) == (3, "asyncio", 3)
 
 
+# ------------------------------------------------------------------------- what they keep
+
+
+KEEPS = """
+import asyncio, multiprocessing, os, sys
+from tracetools import span
+async def work():
+    with span("job"):
+        await asyncio.sleep(0)
+def job():
+    asyncio.run(work())
+if __name__ == "__main__":
+    job()
+    if sys.argv[1] == "bare":
+        child = os.fork()
+        if not child:
+            job()
+            sys.exit(0)
+        os.waitpid(child, 0)
+    else:
+        child = multiprocessing.get_context(sys.argv[1]).Process(target=job)
+        child.start()
+        child.join()
+        child = child.pid
+    print(child)
+"""
+
+
+@unix
+@pytest.mark.parametrize("method", ["bare", "spawn"])
+def test_children_keep_their_slow_spans_in_the_same_folder(tmp_path, temporary, method):
+    (tmp_path / "app.py").write_text(KEEPS)
+    words = (*RECORDED, "--keep", "0", "app.py", method)
+    with started(*words, folder=tmp_path, TMPDIR=temporary) as recorded:
+        ended = end(recorded)
+    assert ended.status == 0, ended.errors
+    names = [re.sub(r"\d+ms", "", path.name) for path in (tmp_path / "stack.slow").glob("*.html")]
+    assert sorted(names) == ["job--1.html", f"job--pid{ended.output.strip()}-1.html"]
+    assert "2 slow spans are kept" in ended.errors
+
+
 # ------------------------------------------------------------------------------ real servers
 
 

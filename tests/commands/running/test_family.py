@@ -80,7 +80,7 @@ def test_a_profile_is_found_though_it_gets_its_last_name_meanwhile(family, monke
         return read(path)
 
     monkeypatch.setattr(module, "_read", read)
-    assert family.collect() == ([GOOD], 0, 0, {})
+    assert family.collect() == ([GOOD], 0, 0, {}, [])
 
 
 def test_one_that_does_not_end_is_not_waited_for_long(family):
@@ -95,7 +95,7 @@ def test_one_that_does_not_end_is_not_waited_for_long(family):
 
 def test_the_folder_is_made_when_it_is_needed_and_only_its_owner_may_look(family):
     assert family.folder is None
-    assert family.collect() == ([], 0, 0, {})
+    assert family.collect() == ([], 0, 0, {}, [])
     folder = family.make_folder()
     assert folder == family.make_folder() == family.folder
     assert Path(folder).stat().st_mode & 0o777 == 0o700
@@ -180,7 +180,7 @@ def test_profiles_are_read_and_checked(family):
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
-    assert family.collect() == ([GOOD] * 4, 3, 1, {})
+    assert family.collect() == ([GOOD] * 4, 3, 1, {}, [])
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="no /proc here")
@@ -214,7 +214,7 @@ def test_where_the_folder_is_gone_nothing_is_noted(family, tmp_path):
 def test_a_profile_that_was_left_can_be_taken_back(family):
     family.make_folder()
     undo = family.leave(GOOD)
-    assert family.collect() == ([GOOD], 0, 0, {})
+    assert family.collect() == ([GOOD], 0, 0, {}, [])
     undo()
     family.leave(Profile())()
     assert files(family) == [".json"]

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tracetools.commands.running.family import Family
     from tracetools.core.profile import Profile
     from tracetools.guest.messages import Messages
+    from tracetools.session.kept_files import KeptFiles
 
 __all__ = ["Children", "record_this_process"]
 
@@ -202,10 +203,11 @@ def record_this_process(family: Family) -> None:
 
 
 def _options(family: Family) -> Options:
-    """Return the options of a child. It keeps no slow spans, as its folder is gone at the end."""
-    lens = family.options["lens"]
-    without = {"keep": None, "lens": "busy" if lens == "critical" else lens}
-    return Options(**{**family.options, **without})
+    """Return the options of a child. Where there is no folder for it, it keeps nothing."""
+    lens, keep = family.options["lens"], family.options.get("keep")
+    if family.kept is None:
+        keep, lens = None, "busy" if lens == "critical" else lens
+    return Options(**{**family.options, "keep": keep, "lens": lens})
 
 
 class _Child:
@@ -225,6 +227,7 @@ class _Child:
             _options(family),
             DeadlySignals(self.finish),
             stderr,
+            family.kept,
         )
         self.record = Record(self._recording)
         self._timed = TimedRecord(self.record, family.window, self._end)
@@ -288,12 +291,25 @@ class _ChildRecording(Recording):
     """A recording whose file is for the parent to read."""
 
     def __init__(
-        self, file: str, options: Options, signals: DeadlySignals, messages: Messages
+        self,
+        file: str,
+        options: Options,
+        signals: DeadlySignals,
+        messages: Messages,
+        kept: str | None = None,
     ) -> None:
+        self._name, self._kept = file, kept
         super().__init__(file, options, messages=messages)
         self.recorder.counts_forks = False
         self._file = self.profile_file = _ProfileFile(file, self.recorder.profile, signals)
         self._file.messages = messages
+
+    def _made_kept_files(self, messages: Messages) -> KeptFiles:
+        from tracetools.commands.running.kept import ChildFiles  # only here
+
+        if self._kept is None:
+            return super()._made_kept_files(messages)
+        return ChildFiles(self._kept, self._name, messages, self.recorder.threshold)
 
 
 class _ProfileFile(StackFile):

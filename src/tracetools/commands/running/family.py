@@ -6,6 +6,7 @@ In the folder, each process has files with a name of its own (`PID-RANDOM`), by 
 - ``.profile``: its profile, after its end.
 - ``.expected``: it was started by multiprocessing, and does not record yet.
 - ``.failed``: why it cannot be recorded.
+- ``.kept``: the files that it has kept of slow spans and the like.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from tracetools.core.profile import Profile
+    from tracetools.session.kept_files import KeptFile
 
 __all__ = ["ALWAYS", "VARIABLE", "Family", "Found", "Window"]
 
@@ -66,12 +68,14 @@ class Found(NamedTuple):
         unread: how many profiles cannot be read.
         running: how many processes have run a loop and are still there.
         lost: how many processes are not recorded, by the reason.
+        kept: the files that they have kept of slow spans and the like.
     """
 
     profiles: list[Profile]
     unread: int
     running: int
     lost: Counter[str]
+    kept: list[KeptFile]
 
 
 class Window(NamedTuple):
@@ -109,6 +113,7 @@ class Family:
         command: what the first process needs to go on after `os.exec*`.
         window: when it is recorded.
         folder: where it is; without one, it is made when it is needed.
+        kept: the folder of what is kept of slow spans and the like; ``None`` for none.
     """
 
     def __init__(  # noqa: PLR0913  # what processes have in common
@@ -120,7 +125,9 @@ class Family:
         command: Mapping[str, Any] | None = None,
         window: Window = ALWAYS,
         folder: str | None = None,
+        kept: str | None = None,
     ) -> None:
+        self.kept = kept
         self.window = window
         self.options = dict(options)
         self.path = list(path)
@@ -150,6 +157,7 @@ class Family:
             command=plan["command"],
             window=Window(*plan["window"]),
             folder=folder,
+            kept=plan["kept"],
         )
 
     @property
@@ -178,6 +186,7 @@ class Family:
             "path": self.path,
             "everyone": self.everyone,
             "window": list(self.window),
+            "kept": self.kept,
             "command": {**self.command, "pid": self._pid},
         }
 
@@ -295,7 +304,7 @@ class Family:
 
     def collect(self) -> Found:
         """Return what the processes have left up to now."""
-        found = Found([], 0, 0, Counter(self.lost))
+        found = Found([], 0, 0, Counter(self.lost), [])
         if self.folder is None:
             return found
         unread = running = 0
@@ -315,6 +324,11 @@ class Family:
         silent = len(list(self._files(".expected")))
         if silent:
             found.lost[_SILENT] += silent
+        if self.kept is not None:
+            from tracetools.commands.running.kept import read_kept  # only here
+
+            for file in self._files(".kept"):
+                found.kept.extend(read_kept(file))
         return found._replace(unread=unread, running=running)
 
     def _files(self, *suffixes: str) -> Iterator[Path]:
@@ -326,7 +340,12 @@ class Family:
         """Remove the folder. A process that is still there writes nothing any more."""
         folder, self.folder = self.folder, None
         if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            gone = f"{folder}-over"
+            try:
+                os.rename(folder, gone)  # else a file that is written meanwhile would stay
+            except OSError:
+                gone = folder
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 _NO_FOLDER: Final = "no temporary folder can be made"

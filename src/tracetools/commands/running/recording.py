@@ -118,7 +118,7 @@ class ProgramRecording:
         self._recording = RunRecording(self._outputs, Options(**options), messages=self._stderr)
         self._record = Record(self._recording)
         self._recording.recorder.counts_forks = False
-        given = self._options
+        given, kept = self._options, self._recording.kept_folder
         window = family.window if family else Window.from_now(given.delay, given.duration)
         ending = Ending(self.finish, self.before_exec)
         self._family = family or Family(
@@ -127,6 +127,7 @@ class ProgramRecording:
             everyone=self._options.subprocesses,
             command=self._command(),
             window=window,
+            kept=None if kept is None else str(kept),
         )
         self._timed = TimedRecord(self._record, window, self.end_early)
         self._timed.enter(self._record.__enter__)
@@ -276,6 +277,7 @@ class ProgramRecording:
             self._notes.append(f"tracetools: other processes are left out: {error}")
         else:
             self._of_others += found.profiles
+            self._recording.adopt_kept(found.kept)
             self._notes += tables.what_is_left_out(found.unread, found.running, found.lost)
 
     def _write(self, profile: Profile, lost: str) -> str:

@@ -12,11 +12,13 @@ from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.interruptions import is_interruption
-from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal, records_of_kind
+from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal
 from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.steps import ALWAYS, NEVER
+from tracetools.guest.pace import Pace
 from tracetools.guest.threads import HiddenThread
 from tracetools.recording.pending import Pending
+from tracetools.recording.replay import paced_records_of_kind
 from tracetools.recording.triggers import Fired, Signals, Triggers, signal_number
 from tracetools.timelines.breakdown import breakdown
 from tracetools.timelines.critical_path import critical_path
@@ -305,7 +307,8 @@ class Keeper:
         rest = _INTERVAL
         while not over.wait(rest):
             begin = perf_counter()
-            self.look(stops=_any(over.is_set, _after(_LONGEST_LOOK)))
+            with Pace():
+                self.look(stops=_any(over.is_set, _after(_LONGEST_LOOK)))
             rest = max(_INTERVAL, _REST * (perf_counter() - begin))
 
     # -- what is kept ----------------------------------------------------------------------------
@@ -372,7 +375,7 @@ class Keeper:
         packed = journal.since(ALWAYS, first=self._read)
         first = max(self._read, journal.lost)
         self._seen, self._read = slow, first + len(packed) // RECORD_BYTES
-        for index, record in records_of_kind(packed, SLOW):
+        for index, record in paced_records_of_kind(packed, SLOW):
             place = record.loop, record.begin, record.end, record.task, record.stack
             yield Fired("slow", *place, first + index)
 

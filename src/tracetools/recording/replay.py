@@ -26,18 +26,22 @@ from tracetools.core.journal import (
 )
 from tracetools.core.stacks import ALL_CALLBACKS, stack_path
 from tracetools.core.steps import ALWAYS, NEVER
+from tracetools.guest.pace import paced
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
 from tracetools.timelines.wakers import with_wakers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from tracetools.core.journal import Journal, Record
     from tracetools.core.stacks import Frame, Stack, StackPath, StackTree
     from tracetools.recording.loops import RecordedLoop
     from tracetools.timelines.timeline import Waker
 
-__all__ = ["Paths", "replay"]
+__all__ = ["Paths", "paced_records_of_kind", "replay"]
+
+_AT_ONCE: Final = 4096 * RECORD_BYTES
+"""So many bytes are searched for records of one kind between two breaks."""
 
 
 class Paths:
@@ -50,7 +54,7 @@ class Paths:
 
     def __init__(self, trees: Iterable[StackTree], shorten: Callable[[Frame], Frame]) -> None:
         self._stacks: dict[int, Stack] = {
-            stack.number: stack for tree in trees for stack in tree.stacks[:]
+            stack.number: stack for tree in trees for stack in paced(tree.stacks[:])
         }
         self._shorten = shorten
         self._paths: dict[int, StackPath] = {}
@@ -108,13 +112,13 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
     packed = journal.since(begin, number, first)
     is_cut = first > 0 and len(packed) >= (noted - first) * RECORD_BYTES
     size = most * RECORD_BYTES
-    for record in records_of(packed[:size]):
+    for record in paced(records_of(packed[:size])):
         if record.loop == number and record.end >= begin and record.begin <= end:
             reader.read(record)
     if loop is not None:
         reader.read_living(loop, end)
     later = packed[size:] + journal.since(ALWAYS, first=noted)
-    for _, record in records_of_kind(later, EXIT):
+    for _, record in paced_records_of_kind(later, EXIT):
         if record.loop == number and record.begin <= end:
             reader.read(record)  # it may have exited just now
     timeline = Timeline(
@@ -131,6 +135,14 @@ def replay(  # noqa: PLR0913  # what a timeline is made of
         is_cut=is_cut or (journal.lost > 0 and journal.oldest > begin),
     )
     return with_wakers(timeline)
+
+
+def paced_records_of_kind(packed: bytes, kind: int) -> Iterator[tuple[int, Record]]:
+    """Yield the events of one kind, each with its index, and rest now and then; see `paced`."""
+    for begin in paced(range(0, len(packed), _AT_ONCE)):
+        part = packed[begin : begin + _AT_ONCE]
+        for index, record in records_of_kind(part, kind):
+            yield begin // RECORD_BYTES + index, record
 
 
 _READ: Final = {

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.profile import IDLE, SCHEDULED
 from tracetools.core.stacks import DEEPER, ROOT
+from tracetools.guest.pace import paced
 from tracetools.timelines.bounds import bounds_of
 from tracetools.timelines.states import UNKNOWN
 from tracetools.timelines.timeline import SpanTime
@@ -276,7 +277,7 @@ class _Walk:
 
     def go(self, stretch: _Stretch) -> None:
         task, within = stretch.task, stretch.within
-        for each in self.states.intervals(task, stretch.begin, stretch.end):
+        for each in paced(self.states.intervals(task, stretch.begin, stretch.end)):
             own = _OWN.get(each.state)
             if own:
                 self.pieces.append(Piece(own, each.begin, each.end, each.path, task, within))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from tracetools.guest.pace import paced
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,7 +32,7 @@ def nest(
     opened: list[int] = []
     in_order = [*stretches][::-1]
     in_order.sort(key=lambda stretch: (stretch[0], -stretch[1]))
-    for stretch in in_order:
+    for stretch in paced(in_order):
         begin, end, _ = stretch
         while opened and opened[-1] <= begin:
             opened.pop()
@@ -57,7 +59,7 @@ def innermost(stretches: Iterable[Stretch[_Content]]) -> list[Stretch[_Content]]
             found.append((now, until, opened[-1][2]))
         now = max(now, until)
 
-    for stretch in nest(stretches)[0]:
+    for stretch in paced(nest(stretches)[0]):
         while opened and opened[-1][1] <= stretch[0]:
             go_on(opened[-1][1])
             opened.pop()

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from tracetools.core.stacks import Frame
+from tracetools.guest.pace import paced
 from tracetools.timelines.timeline import Wake
 from tracetools.timelines.wakers import Children
 
@@ -187,7 +188,7 @@ class _Task:
     def history(self, begin: int, end: int) -> list[Interval]:
         found = []
         last = -_ENDLESS
-        for index, until in enumerate(self._ends):
+        for index, until in paced(enumerate(self._ends)):
             first = max(begin, last)
             cut = min(end, until)
             is_within = first < cut or first == last == until == cut
@@ -209,7 +210,7 @@ class _Task:
 
 def _by_task(events: Iterable[_Event]) -> dict[int, list[_Event]]:
     found: defaultdict[int, list[_Event]] = defaultdict(list)
-    for event in events:
+    for event in paced(events):
         if event.task is not None:
             found[event.task].append(event)
     return dict(found)
@@ -221,7 +222,7 @@ def _interruptions(steps: Sequence[Step]) -> dict[Step, list[Step]]:
         return {}
     found: dict[Step, list[Step]] = {}
     ended: list[Step] = []
-    for step in sorted(steps, key=attrgetter("end")):
+    for step in paced(sorted(steps, key=attrgetter("end"))):
         inner = []
         while ended and ended[-1].begin >= step.begin:
             inner.append(ended.pop())
@@ -276,7 +277,7 @@ class _Tiler:
             self.add(min([timeline.begin, end, *first]), "unknown")
             known = min(end, max(timeline.end, last))
         is_new = life is not None and life.born >= timeline.begin
-        for step in steps:
+        for step in paced(steps):
             wake = self.rest(step.begin, is_new=is_new)
             if self._interruptions and step in self._interruptions:
                 wake = self.interrupt(step, wake)

@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.stacks import RUNTIME
+from tracetools.guest.pace import paced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -60,7 +61,7 @@ def with_wakers(timeline: Timeline) -> Timeline:
     finder = _Finder(timeline)
     if not finder.waits:
         return timeline
-    return replace(timeline, wakes=tuple(map(finder.see, timeline.wakes)))
+    return replace(timeline, wakes=tuple(map(finder.see, paced(timeline.wakes))))
 
 
 class _Finder:
@@ -79,7 +80,7 @@ class _Finder:
             self._works[work.task].append(work)
         self.waits = {
             (wait.task, wait.end): wait
-            for wait in timeline.waits
+            for wait in paced(timeline.waits)
             if wait.task in self._works or _is_for_children(wait)
         }
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from tracetools.core.errors import StackFileError
 from tracetools.core.native.version import VERSION
+from tracetools.guest.pace import paced
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.formats import chrome_events as events
 from tracetools.output.formats.files import explain, write_atomically
@@ -95,7 +96,7 @@ def chrome_trace(timeline: Timeline, notes: Notes = NO_NOTES) -> Iterator[str]:
     yield f'{{"displayTimeUnit":"ns","otherData":{about},"traceEvents":[\n'
     piece: list[str] = []
     separator = ""
-    for event in _Tracks(timeline, notes).events():
+    for event in paced(_Tracks(timeline, notes).events()):
         piece.append(event)
         if len(piece) == _EVENTS_A_PIECE:
             yield separator + ",\n".join(piece)
@@ -306,7 +307,7 @@ class _Tracks:
 
     def _counters(self) -> Iterator[str]:
         begun, ended = array("q"), array("q")
-        for begin, end, _ in map(self._stretch, self._timeline.steps):
+        for begin, end, _ in paced(map(self._stretch, self._timeline.steps)):
             begun.append(begin)
             ended.append(end)
         yield from _counter("busy", begun, ended)
@@ -315,7 +316,7 @@ class _Tracks:
     def _arrows(self) -> Iterator[str]:
         """Yield the arrows to steps from those of other tasks that made them possible."""
         numbers = count(1)
-        for wake, moment in zip(self._wakes, self._woken_at, strict=True):
+        for wake, moment in paced(zip(self._wakes, self._woken_at, strict=True)):
             start = None if wake.waker == wake.task else self._within_a_step(wake)
             if start is not None:
                 args = self._wake_args(wake.by, wake.waker, _line(wake))
@@ -360,7 +361,8 @@ def _counter(name: str, begun: array[int], ended: array[int]) -> Iterator[str]:
         yield events.counter(name, 0, 0)
     elif changes:
         shown = -1
-    for change, following in zip_longest(changes, islice(changes, 1, None), fillvalue=-1):
+    followed = zip_longest(changes, islice(changes, 1, None), fillvalue=-1)
+    for change, following in paced(followed):
         value += 1 if change & 1 else -1
         if change >> 1 != following >> 1 and value != shown:
             yield events.counter(name, change >> 1, value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tracetools.guest.pace import paced
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -86,13 +88,13 @@ def _roles(
 ) -> dict[int, str]:
     """Return the task of the span, those spawned in it, and those that have woken any of them."""
     family = {subject: "the span's task"}
-    for number in tasks:  # as they were spawned
+    for number in paced(tasks):  # as they were spawned
         life = timeline.lives.get(number)
         if life and life.spawner in family and window.begin <= life.born <= window.end:
             family.setdefault(number, "spawned in the span")
     wakers = {
         wake.waker: "woke one of them"
-        for wake in timeline.wakes
+        for wake in paced(timeline.wakes)
         if wake.task in family
         and wake.waker is not None
         and window.begin <= wake.moment <= window.end
@@ -101,4 +103,6 @@ def _roles(
 
 
 def _busy(steps: Sequence[Step], window: Window) -> int:
-    return sum(max(0, min(step.end, window.end) - max(step.begin, window.begin)) for step in steps)
+    return sum(
+        max(0, min(step.end, window.end) - max(step.begin, window.begin)) for step in paced(steps)
+    )

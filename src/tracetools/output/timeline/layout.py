@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tracetools.guest.pace import paced
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -58,7 +60,7 @@ def merged(items: Iterable[Item], pixel: int) -> list[Box]:
     """
     boxes: list[Box] = []
     run: list[Item] = []
-    for item in items:
+    for item in paced(items):
         is_short = item.end - item.begin < pixel
         if run and not (is_short and item.end - run[0].begin <= pixel):
             boxes.append(_box(run))
@@ -88,7 +90,7 @@ def in_lanes(items: Iterable[Item]) -> tuple[list[list[Item]], int]:
     """
     lanes: list[list[Item]] = []
     left_out = 0
-    for item in items:
+    for item in paced(items):
         opened = [index for index, lane in enumerate(lanes) if lane[-1].end > item.begin]
         below = opened[-1] + 1 if opened else 0
         if below == len(lanes):

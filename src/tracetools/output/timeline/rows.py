@@ -7,6 +7,7 @@ from collections import Counter
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tracetools.guest.pace import paced
 from tracetools.output.timeline.words import STATES, ended_by, show_time, waits_for
 from tracetools.timelines.notes import task_name
 
@@ -99,7 +100,7 @@ def make_rows(timeline: Timeline, picture: Picture, notes: Notes) -> Rows:
     subject = picture.chosen.subject
     intervals = () if subject is None else picture.intervals.get(subject, ())
     sums: Counter[State] = Counter()
-    for interval in intervals:
+    for interval in paced(intervals):
         sums[interval.state] += _length(interval)
     longest = nlargest(_MOST_ROWS, enumerate(intervals), key=lambda item: _length(item[1]))
     rows = [
@@ -112,7 +113,7 @@ def make_rows(timeline: Timeline, picture: Picture, notes: Notes) -> Rows:
             and notes.blocking_threshold is not None
             and _length(interval) > notes.blocking_threshold,
         )
-        for number, interval in sorted(longest)
+        for number, interval in paced(sorted(longest))
     ]
     shown = sum(_length(row.interval) for row in rows)
     return Rows(rows, len(intervals) - len(rows), sum(sums.values()) - shown, sums.most_common())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tracetools.guest.pace import paced
 from tracetools.output.flamegraph.markup import escape
 from tracetools.output.timeline.layout import ticks
 from tracetools.output.timeline.words import STATES, ended_by, label_of, show_time, waits_for
@@ -117,9 +118,9 @@ class _Pen:
     def _boxes(self, track: Track, place: _Place) -> Iterator[str]:
         yield '<g class="track">\n'
         for index, lane in enumerate(track.spans):
-            for box in lane:
+            for box in paced(lane):
                 yield self._box(box, place.spans + index * _SPAN, _SPAN - 2)
-        for box in track.states:
+        for box in paced(track.states):
             yield self._box(box, place.states, _STATE - 2)
         for box in track.critical:
             yield self._rect(box, place.states + _STATE - 1, _MARK)

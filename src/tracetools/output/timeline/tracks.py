@@ -5,6 +5,7 @@ from __future__ import annotations
 from heapq import nlargest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from tracetools.guest.pace import paced
 from tracetools.output.timeline.chosen import choose
 from tracetools.output.timeline.layout import Box, Item, in_lanes, merged
 from tracetools.timelines.nesting import innermost, nest
@@ -140,7 +141,7 @@ class _Maker:
 
     def _clipped(self, intervals: Iterable[Interval]) -> Iterator[Interval]:
         """Yield what lies within the window, counted from its beginning."""
-        for interval in intervals:
+        for interval in paced(intervals):
             begin, end = self._since(interval.begin), self._since(interval.end)
             if begin < end or (interval.begin == interval.end and self._is_within(interval.begin)):
                 yield interval._replace(begin=begin, end=end)
@@ -202,7 +203,7 @@ class _Maker:
     def _steps(self) -> list[tuple[int, int, int]]:
         steps = (
             (self._since(step.begin), self._since(step.end), step.task)
-            for step in self._timeline.steps
+            for step in paced(self._timeline.steps)
             if step.end > self._begin and step.begin - self._begin < self._length
         )
         return innermost((begin, max(begin, end), task) for begin, end, task in steps)
@@ -211,7 +212,7 @@ class _Maker:
         """Return the track of all tasks without one of their own, if they did anything."""
         items = [
             Item(begin, end, "busy", task)
-            for begin, end, task in steps
+            for begin, end, task in paced(steps)
             if task not in self._chosen.roles
         ]
         if not items:
@@ -228,7 +229,7 @@ class _Maker:
         found = [
             Arrow(interval.end, index_of[interval.wake.waker], index_of[number], interval)
             for number, done in intervals.items()
-            for interval in done
+            for interval in paced(done)
             if interval.state == "waiting"
             and interval.end - interval.begin >= self._pixel
             and interval.wake is not None

@@ -293,6 +293,41 @@ def test_a_ring_that_is_smaller_than_the_span_is_said(made):
     assert kept.timeline.subject.begin == world.script.loop.begin
 
 
+def test_a_clock_that_goes_back_does_no_harm(made):
+    world = made(slow(0.001, blocking=True, errors=True, after=0.01))
+    world.span(5 * MS)
+    world.script.clock.now -= 1000 * MS
+    world.keeper.look()
+    assert world.kept == []  # what came after it is not known yet
+    world.script.begin_step(world.task)
+    span = world.script.open("span")
+    world.script.tick(5 * MS)
+    world.script.clock.now -= 20 * MS
+    opened = world.script.spans[span]
+    world.recorder.triggers.note_error(opened, opened.account, ValueError())
+    world.script.close(span)
+    world.script.end_step()
+    world.keeper.end()
+    assert sorted(kept.why for kept in world.kept) == ["error", "slow"]
+    assert all(kept.timeline.begin <= kept.timeline.end for kept in world.kept)
+
+
+def test_an_error_in_a_ring_that_is_smaller_than_its_span_is_kept(made):
+    world = made(slow(None, errors=True, after=0, memory=4 * RECORD_BYTES))
+    world.script.begin_step(world.task)
+    span = world.script.open("span")
+    for _ in range(20):
+        world.script.tick(MS)
+        world.script.end_step()
+        world.script.begin_step(world.task)
+    opened = world.script.spans[span]
+    world.recorder.triggers.note_error(opened, opened.account, ValueError())
+    world.script.close(span)
+    world.keeper.look()
+    [kept] = world.kept
+    assert (kept.latency, kept.timeline.is_cut) == (20 * MS, True)
+
+
 def test_what_cannot_be_kept_is_logged_and_the_rest_goes_on(made, caplog):
     world = made(slow(0.001, after=0))
     keep, world.keeper._keep = world.keeper._keep, None

@@ -1,7 +1,10 @@
 """The files of slow spans, in a folder beside the stack file."""
 
+import errno
 import gzip
 import json
+import os
+from dataclasses import replace
 
 import pytest
 
@@ -80,6 +83,37 @@ def test_no_page_stays_whose_trace_cannot_be_written(files, tmp_path, monkeypatc
     assert "the disk is full" in caplog.text
     assert files.paths == ()
     assert list((tmp_path / "api.slow").iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_and_is_said_once(files, tmp_path, monkeypatch, caplog):
+    def fill(file, data, _):
+        file.write_bytes(b"".join(data() if callable(data) else [data])[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("tracetools.output.formats.files._fill", fill)
+    for _ in range(3):
+        files.keep(kept())()
+    assert caplog.text.count("No space left on device") == 1
+    with pytest.raises(StackFileError, match=r"cannot write .*: No space left on device"):
+        files.dump([TIMELINE])
+    assert (files.paths, [*(tmp_path / "api.slow").iterdir()]) == ((), [])
+    monkeypatch.undo()
+    files.keep(kept())
+    assert len(files.paths) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "name"),
+    [
+        ({"why": "error", "detail": "httpx.ReadTimeout"}, "span-ReadTimeout-5ms-1.html"),
+        ({"why": "blocking"}, "span-blocks-5ms-1.html"),
+        ({"why": "signal"}, "span-1.trace.json.gz"),
+    ],
+)
+def test_a_name_says_for_what_a_file_is_kept(files, more, name):
+    timeline = replace(TIMELINE, subject=None) if more["why"] == "signal" else TIMELINE
+    files.keep(Kept("span", 5_000_000, **{"timeline": timeline, **more}))
+    assert [path.name for path in files.paths] == [name]
 
 
 def test_a_dump_is_a_file_for_each_loop(files):

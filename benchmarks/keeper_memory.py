@@ -1,8 +1,8 @@
 """How much memory the flight recorder takes in an hour of simulated load, by a clock that is set.
 
 Tasks come, step in spans and exit: a million spans, each with a name of its own. Now and then one
-is slow, or ends with an error. The keeper looks ten times a second, as its thread does. What it keeps
-is counted and dropped, but for the ten of each name, whose files would be on disk.
+is slow, or ends with an error. The keeper looks ten times a second, as its thread does. What it
+keeps is counted and dropped: the files would be on disk.
 
     python benchmarks/keeper_memory.py [MINUTES [MEMORY_IN_MIB]]
 """

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tracetools import observe, span
+from tracetools.core.journal import Journal
 from tracetools.core.native import native
 from tracetools.recording import current, spans
 from tracetools.recording.current import close_span, open_span
 from tracetools.recording.spans import Resumed, Span
+from tracetools.recording.triggers import Triggers
 
 __all__ = ["SPANS_NEVER_RAISE", "SPAN_ENTRIES"]
 
@@ -75,6 +77,25 @@ def nested_spans(_: Any) -> None:
 def fails(_: Any) -> None:
     with contextlib.suppress(KeyError):
         function_fails()
+
+
+def fails_in_a_span(world: Any) -> None:
+    with contextlib.suppress(KeyError), span("fails"):
+        raise KeyError
+
+
+def with_errors_noted(call: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Make a call of an entry point within a step, while errors out of spans are noted."""
+
+    def noting(world: Any) -> None:
+        recorder, journal = world.script.recorder, Journal(3)
+        world.loop.journal, recorder.triggers = journal, Triggers(journal, errors=True)
+        try:
+            in_step(call)(world)
+        finally:
+            world.loop.journal = recorder.triggers = None
+
+    return noting
 
 
 def send_to_the_end(made: Any) -> None:
@@ -150,6 +171,8 @@ SPAN_ENTRIES: dict[str, Callable[[Any], object]] = {
     "use_current": lambda _: current._use_native(),
     "use_spans": lambda _: spans._use_native(),
     "span": in_step(nested_spans),
+    "span, which fails": in_step(fails_in_a_span),
+    "span, noted, which fails": with_errors_noted(fails_in_a_span),
     "Span": make_span,
     "do_nothing": lambda _: native.do_nothing(1, 2),
     "Resumed": in_step(resume),
@@ -159,6 +182,7 @@ SPAN_ENTRIES: dict[str, Callable[[Any], object]] = {
     "ObservedFunction, called": in_step(lambda _: function()),
     "ObservedFunction, as a method": in_step(lambda _: function.__get__(5)()),
     "ObservedFunction, which fails": in_step(fails),
+    "ObservedFunction, noted, which fails": with_errors_noted(fails),
     "ObservedFunction, its attributes": attributes_of_function,
     "ObservedFunction.__reduce__": lambda _: function.__reduce__(),
     "ObservedCoroutine": in_step(lambda w: w.make(coroutine_function).close()),

@@ -17,6 +17,7 @@ from tracetools.guest.messages import common
 from tracetools.instruments.stepped import hide_frame
 from tracetools.recording.current import close_span, open_library_span, recorded_loops
 from tracetools.recording.spans import function_frame
+from tracetools.recording.traces import note_call, wanting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -78,6 +79,8 @@ async def call_in_span(frame: Frame, function: Any, /, *args: Any, **options: An
     the span itself.
     """
     opened = open_library_span(frame)
+    if wanting:
+        note_call(opened, args)
     try:
         return await function(*args, **options)
     except BaseException as error:

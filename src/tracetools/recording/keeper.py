@@ -16,6 +16,7 @@ from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal, rec
 from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.steps import ALWAYS, NEVER
 from tracetools.guest.threads import HiddenThread
+from tracetools.recording.traces import Traces, wanting
 from tracetools.timelines.breakdown import breakdown
 from tracetools.timelines.critical_path import critical_path
 from tracetools.timelines.states import States
@@ -144,12 +145,14 @@ class Kept(NamedTuple):
         latency: how long it lasted, in nanoseconds.
         timeline: what all tasks of its loop did, with the span as its subject.
         critical: the critical path: the number of a task, when a piece begins, and when it ends.
+        trace_id: the trace of OpenTelemetry that it belongs to, in hexadecimal; empty for none.
     """
 
     name: str
     latency: int
     timeline: Timeline
     critical: tuple[tuple[int, int, int], ...] = ()
+    trace_id: str = ""
 
 
 class _Found(NamedTuple):
@@ -199,6 +202,7 @@ class Keeper:
         self._keep = keep
         self._journal = recorder.journal = Journal(max(how.memory // RECORD_BYTES, 1))
         recorder.slow_after = round(how * 1e9)
+        self._traces = recorder.traces = Traces()
         self._seen = self._read = 0
         self._pending: list[_Found] = []
         self._kept: dict[Frame, list[_Known]] = {}
@@ -213,6 +217,7 @@ class Keeper:
 
     def start(self) -> None:
         """Look from now on, unless that is done already."""
+        wanting.add(self)
         if self._running is None:
             over = self._new_event()
             thread = HiddenThread(target=self._go_on, args=(over,), name="tracetools keeper")
@@ -235,6 +240,7 @@ class Keeper:
 
     def end(self) -> None:
         """Look a last time, also for what has just ended. Never raises."""
+        wanting.discard(self)
         thread = self.pause()
         if thread is not None:
             thread.join()
@@ -381,7 +387,8 @@ class Keeper:
         critical = critical_path(states, span)
         slow = SlowSpans(breakdown(states, span), critical.times())
         pieces = tuple((piece.task, piece.begin, piece.end) for piece in critical.pieces)
-        take_back = self._keep(Kept(frame.name, found.latency, timeline, pieces))
+        trace_id = self._traces.of(timeline, record.loop)
+        take_back = self._keep(Kept(frame.name, found.latency, timeline, pieces, trace_id))
         known = self._kept.setdefault(frame, [])
         known.append(_Known(found.latency, take_back, span.path, slow))
         self._last[frame] = record.end

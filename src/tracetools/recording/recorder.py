@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tracetools.recording.loops import Watch, Work
     from tracetools.recording.replay import Paths
     from tracetools.recording.resources import Resources
+    from tracetools.recording.traces import Traces
     from tracetools.timelines.timeline import SpanTime, Timeline
 
 __all__ = ["Clock", "Recorder", "program_name"]
@@ -99,6 +100,7 @@ class Recorder:
         journal: keeps the last events of all loops that begin; ``None`` if nothing does.
         slow_after: spans that last longer, in nanoseconds, are slow.
         slow: what the time of the slow spans was that are kept.
+        traces: the traces of OpenTelemetry that spans belong to; ``None`` if nobody asks.
         counts_forks: whether processes that are forked are not recorded otherwise.
         forks: how many were forked and are not recorded.
         resources: the accounts of locks, queues and the like; ``None`` if they are not recorded.
@@ -143,6 +145,7 @@ class Recorder:
         self.journal: Journal | None = None
         self.slow_after = NEVER
         self.slow: Mapping[StackPath, SlowSpans] = {}
+        self.traces: Traces | None = None
         self.counts_forks = True
         self.forks = 0
         self._statistics = LoopStatistics()

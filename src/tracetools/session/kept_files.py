@@ -61,7 +61,7 @@ class KeptFiles:
         if self._beside() is None:
             return _nothing
         name = _UNSAFE.sub("-", kept.name).strip("-.")[:_LONGEST_NAME] or "span"
-        notes = Notes(program_name(), blocking_threshold=self._blocking, critical=kept.critical)
+        notes = Notes(program_name(), kept.trace_id, self._blocking, kept.critical)
         try:
             page = self._new(f"{name}-{kept.latency // 1_000_000}ms", _PAGE)
             trace = page.with_name(page.name.removesuffix(_PAGE) + _TRACE)

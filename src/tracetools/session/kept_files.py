@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +50,7 @@ class KeptFiles:
         self._blocking = blocking
         self._numbers = itertools.count(1)
         self._paths: dict[Path, None] = {}
-        self._fails = False
+        self._fails = self._is_said = False
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -59,6 +60,7 @@ class KeptFiles:
     def keep(self, kept: Kept) -> Callable[[], None]:
         """Write the files of a slow span, and return what removes them. Log why if that fails."""
         if self._beside() is None:
+            self._say_that_there_are_none()
             return _nothing
         name = _UNSAFE.sub("-", kept.name).strip("-.")[:_LONGEST_NAME] or "span"
         notes = Notes(program_name(), kept.trace_id, self._blocking, kept.critical)
@@ -74,6 +76,14 @@ class KeptFiles:
         self._fails = False
         self._paths[page] = None
         return lambda: self._remove(page, trace)
+
+    def _say_that_there_are_none(self) -> None:
+        if not self._is_said:
+            self._is_said = True
+            self._messages.warning(
+                "slow spans are in the profile alone, and have no pages: there is no stack file"
+                " beside which these could stand; name one, which is no device"
+            )
 
     def _write(self, page: Path, trace: Path, timeline: Timeline, notes: Notes) -> None:
         """Write both files, or none."""
@@ -104,7 +114,7 @@ class KeptFiles:
         """Return the path of a file that is not there yet."""
         folder = self._folder()
         paths = (folder / f"{name}-{number}{suffix}" for number in self._numbers)
-        return next(path for path in paths if not path.exists())
+        return next(path for path in paths if not os.path.exists(path))  # Path.exists may raise
 
     def _folder(self) -> Path:
         beside = self._beside()

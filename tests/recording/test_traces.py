@@ -135,6 +135,9 @@ def test_the_trace_of_a_request_is_in_its_page_and_its_trace(tmp_path):
     with record(tmp_path / "x", keep=slow(0)) as recording:
         asyncio.run(_request([(b"traceparent", SAID)]))
     assert kept_traces(recording) == {"HTTP": (TRACE, True), "within": (TRACE, True)}
+    found = {path[-1].name: spans.traces for path, spans in recording.profile.slow.items()}
+    assert [trace.trace_id for trace in found["within"]] == [TRACE]
+    assert found["HTTP request"][0].latency > found["within"][0].latency > 0
     assert not wanting
 
 

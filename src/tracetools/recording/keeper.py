@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal, records_of_kind
-from tracetools.core.slow_spans import SlowSpans
+from tracetools.core.slow_spans import SlowSpans, TraceOfSpan
 from tracetools.core.steps import ALWAYS, NEVER
 from tracetools.guest.threads import HiddenThread
 from tracetools.recording.traces import Traces, wanting
@@ -203,6 +203,7 @@ class Keeper:
         self._journal = recorder.journal = Journal(max(how.memory // RECORD_BYTES, 1))
         recorder.slow_after = round(how * 1e9)
         self._traces = recorder.traces = Traces()
+        recorder.not_kept = lambda: self.skipped
         self._seen = self._read = 0
         self._pending: list[_Found] = []
         self._kept: dict[Frame, list[_Known]] = {}
@@ -385,9 +386,10 @@ class Keeper:
         timeline = self._timeline(found, span, paths)
         states = States(timeline)
         critical = critical_path(states, span)
-        slow = SlowSpans(breakdown(states, span), critical.times())
         pieces = tuple((piece.task, piece.begin, piece.end) for piece in critical.pieces)
         trace_id = self._traces.of(timeline, record.loop)
+        traces = (TraceOfSpan(found.latency, trace_id),) if trace_id else ()
+        slow = SlowSpans(breakdown(states, span), critical.times(), traces)
         take_back = self._keep(Kept(frame.name, found.latency, timeline, pieces, trace_id))
         known = self._kept.setdefault(frame, [])
         known.append(_Known(found.latency, take_back, span.path, slow))

@@ -100,6 +100,7 @@ class Recorder:
         journal: keeps the last events of all loops that begin; ``None`` if nothing does.
         slow_after: spans that last longer, in nanoseconds, are slow.
         slow: what the time of the slow spans was that are kept.
+        not_kept: returns how many slow spans were not kept though they may be among the slowest.
         traces: the traces of OpenTelemetry that spans belong to; ``None`` if nobody asks.
         counts_forks: whether processes that are forked are not recorded otherwise.
         forks: how many were forked and are not recorded.
@@ -146,6 +147,7 @@ class Recorder:
         self.slow_after = NEVER
         self.slow: Mapping[StackPath, SlowSpans] = {}
         self.traces: Traces | None = None
+        self.not_kept: Callable[[], int] = int
         self.counts_forks = True
         self.forks = 0
         self._statistics = LoopStatistics()
@@ -569,6 +571,7 @@ class Recorder:
             limiters=self.waits.limiters.by_path(self._shorten),
             stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
             slow=self.slow,
+            not_kept=self.not_kept(),
             latencies=MadeLater(lambda: latencies_by_path(latencies, shorten)),
             resources=resources,
             origins=MadeLater(  # known with all paths

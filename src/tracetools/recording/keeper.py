@@ -204,6 +204,8 @@ class Keeper:
         recorder.slow_after = round(how * 1e9)
         self._traces = recorder.traces = Traces()
         recorder.not_kept = lambda: self.skipped
+        if recorder.resources is not None:
+            recorder.resources.keep_lengths()
         self._seen = self._read = 0
         self._pending: list[_Found] = []
         self._kept: dict[Frame, list[_Known]] = {}

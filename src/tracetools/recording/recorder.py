@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping  # noqa: TC003  # for readers of the type alias
 from contextvars import ContextVar
+from dataclasses import replace
 from itertools import islice
 from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -615,7 +616,7 @@ class Recorder:
         """
         from tracetools.recording.replay import replay  # noqa: PLC0415  # the same
 
-        return replay(
+        timeline = replay(
             journal,
             paths,
             number=number,
@@ -627,6 +628,10 @@ class Recorder:
             first=first,
             most=most,
         )
+        if self.resources is None:
+            return timeline
+        lengths = self.resources.lengths(number % MOST_LOOPS, begin, end, self._shorten)
+        return replace(timeline, lengths=lengths)
 
     def raise_slow_after(self, frame: Frame, latency: int) -> None:
         """Have spans with a frame taken for slow only if they last longer than `latency`."""

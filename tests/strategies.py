@@ -310,6 +310,7 @@ def _profiles(draw) -> Profile:
         samples=draw(st.integers(0, 3)),
         untracked=draw(st.integers(0, 3)),
         forks=draw(st.integers(0, 3)),
+        not_kept=draw(st.integers(0, 3)),
         limiters=draw(st.dictionaries(BLOCKING_PATHS, TOKENS, max_size=3)),
         stalls=draw(st.sampled_from(STALLS)),
         latencies=draw(st.dictionaries(BLOCKING_PATHS, histograms(DELAYS), max_size=3)),

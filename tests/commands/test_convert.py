@@ -6,6 +6,7 @@ from tests.commands.drawings import PROFILE, write_files
 from tests.commands.starting import run_command
 from tracetools.__main__ import main
 from tracetools.output.formats.profile_json import read_profile
+from tracetools.output.formats.prometheus import format_prometheus
 from tracetools.output.formats.reading import read
 from tracetools.output.formats.writing import SUFFIXES
 
@@ -17,11 +18,16 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("suffix", [each for each in SUFFIXES if each != ".prom"])
 def test_a_profile_becomes_a_file_of_any_format(folder, suffix, capsys):
     assert main(["convert", "p.profile.json", f"x{suffix}"]) == 0
     read(folder / f"x{suffix}")
     assert capsys.readouterr().err.startswith(f"tracetools: wrote x{suffix} from a profile")
+
+
+def test_a_profile_becomes_metrics(folder):
+    assert main(["convert", "p.profile.json", "x.prom"]) == 0
+    assert (folder / "x.prom").read_text() == format_prometheus(PROFILE)
 
 
 @pytest.mark.parametrize("suffix", [".json", ".pb", ".pb.gz", ".pprof"])
@@ -47,6 +53,7 @@ def test_a_lens_is_chosen(folder, capsys):
     [
         (["a.folded", "x.yz"], "unclear what x.yz should be: end it in one of .collapsed"),
         (["a.folded", "x.json"], "folded stacks are no profile"),
+        (["a.folded", "x.prom"], "folded stacks are no profile"),
         (["a.folded", "a.folded"], "would replace what it is made from"),
         (["a.folded", "x.yz"], "usage: tracetools convert"),
         (["a.folded", "none/x.folded"], "no folder none"),

@@ -56,6 +56,7 @@ GOOD = Profile(
     samples_by_thread=1,
     untracked=1,
     forks=4,
+    not_kept=2,
     limiters={KEYS[2]: Tokens(2, 6)},
     latencies={KEYS[2]: Histogram(7, 4, {3: 1, 4: 1})},
     slow={KEYS[2]: SLOW},
@@ -205,6 +206,7 @@ def test_merging_adds_numbers_and_unites_names():
         samples_by_thread=2,
         untracked=3,
         forks=7,
+        not_kept=2,
     )
 
 

@@ -4,8 +4,10 @@ from tracetools.core.breakdown import Breakdown
 from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.slow_spans import (
     CRITICAL,
+    MOST_TRACES,
     Saving,
     SlowSpans,
+    TraceOfSpan,
     critical_savings,
     critical_stacks,
     merged_slow,
@@ -63,3 +65,13 @@ def test_a_span_within_another_one_that_was_kept_is_beside_it():
 
 def test_slow_spans_of_profiles_add_up_by_stack():
     assert merged_slow([{A: ONE}, {}, {A: ONE}]) == {A: ONE.plus(ONE)}
+
+
+def test_of_the_traces_the_slowest_are_known():
+    def with_traces(*latencies):
+        return SlowSpans(traces=tuple(TraceOfSpan(each, f"{each:032x}") for each in latencies))
+
+    both = with_traces(9, 5).plus(with_traces(7))
+    assert [trace.latency for trace in both.traces] == [9, 7, 5]
+    many = with_traces(*range(MOST_TRACES, 0, -1))
+    assert many.plus(many).traces[::2] == many.traces[: MOST_TRACES // 2]

@@ -167,7 +167,7 @@ def test_slow_spans_are_told_exactly(scenario, mode, tmp_path):
         latency for path, latency in profile.latencies.items() if path[-1].name == "request"
     ]
     assert latency == histogram_of(scenario.latencies)
-    breakdown, critical = told(profile)
+    breakdown, critical, _ = told(profile)
     assert breakdown.duration == critical.duration == sum(scenario.latencies)
     assert (breakdown.busy, breakdown.children, breakdown.threads) == (
         scenario.busy,

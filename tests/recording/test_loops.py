@@ -36,6 +36,7 @@ class Owner:
     """The recording of a loop, which does as it is told and notes what it is asked for."""
 
     scheduled = tells_kinds = False
+    triggers = None
 
     def __init__(self) -> None:
         self.stopped: list[str] = []

@@ -12,6 +12,7 @@ from tracetools.guest.messages import to_log
 from tracetools.recording import resources
 from tracetools.recording.resources import Resources, State
 from tracetools.testing import ScriptedLoop
+from tracetools.timelines.timeline import QueueLength
 
 LOCK = Resource("Lock", Frame("main", "app.py", 3))
 
@@ -194,3 +195,72 @@ def test_what_is_used_first_while_a_profile_is_made_is_left_out(log, script):
     use(log, script, thing)
     log._totals.clear()  # as they were when they were copied, before a loop in another thread
     assert uses(script) == {}
+
+
+# ---------------------------------------------------------------------------- lengths over time
+
+
+def queue(log, script, length=0, place=LOCK.place):
+    """Return the account of a new queue with so many items; it must be kept."""
+    thing = Thing()
+    known = log.made(thing, Resource("Queue", place), None)
+    log.begin(known, State(None, length, is_queue=True), script.loop)
+    return thing, known.account
+
+
+def put(script, account, length):
+    """Let the queue have so many items from now on."""
+    account.put(Want(None, script.loop.tree.root, (), script.clock()), script.clock(), length)
+
+
+def lengths(log, begin, end, loop=0):
+    return [each[1:] for each in log.lengths(loop, begin, end, lambda frame: frame)]
+
+
+def test_lengths_of_queues_are_kept_if_that_is_asked_for(script, log):
+    thing, account = queue(log, script)
+    put(script, account, 1)
+    assert log.lengths(0, 0, 10**18, lambda frame: frame) == ()
+    log.keep_lengths()
+    begin = script.clock()
+    thing, account = queue(log, script, 2)
+    script.tick(10)
+    put(script, account, 3)
+    script.tick(10)
+    put(script, account, 3)
+    script.tick(10)
+    put(script, account, 0)
+    found = log.lengths(script.loop.number, begin, begin + 30, lambda frame: frame)
+    assert found == tuple(
+        QueueLength("Queue (app.py:3)", begin + after, length)
+        for after, length in ((0, 2), (10, 3), (30, 0))
+    )
+    assert lengths(log, begin + 15, begin + 20) == [(begin + 15, 3)]
+    assert lengths(log, begin, begin + 5) == [(begin, 2)]
+    assert lengths(log, begin, begin + 30, loop=1) == []
+    del thing
+
+
+def test_queues_of_one_line_are_one_and_those_that_are_gone_have_no_items(script, log):
+    log.keep_lengths()
+    begin = script.clock()
+    one, _ = queue(log, script, 2)
+    other, _ = queue(log, script, 5)
+    script.tick(10)
+    del one
+    gc.collect()
+    script.tick(10)
+    assert lengths(log, begin, begin + 20) == [(begin, 2), (begin, 7), (begin + 10, 5)]
+    log.end_loop(script.loop, script.clock())
+    assert lengths(log, begin + 20, begin + 20) == [(begin + 20, 5), (begin + 20, 0)]
+    del other
+
+
+def test_the_last_changes_of_lengths_are_kept(script, log):
+    log.keep_lengths(2)
+    begin = script.clock()
+    thing, account = queue(log, script)
+    for length in range(1, 5):
+        put(script, account, length)
+    assert lengths(log, begin, begin) == [(begin, 3), (begin, 4)]
+    del thing

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -56,10 +57,12 @@ def test_long_names_are_cut(files):
     assert files.paths[0].exists()
 
 
-def test_without_a_stack_file_there_is_none():
+def test_without_a_stack_file_there_is_none_and_that_is_said_once(caplog):
     files = KeptFiles(lambda: None, to_log)
-    files.keep(kept())()
+    for _ in range(2):
+        files.keep(kept())()
     assert files.paths == ()
+    assert caplog.text.count("slow spans are in the profile alone, and have no pages") == 1
     with pytest.raises(StackFileError, match="no stack file"):
         files.dump([TIMELINE])
 
@@ -72,6 +75,22 @@ def test_a_file_that_cannot_be_written_is_logged_once(tmp_path, caplog):
     assert caplog.text.count("a slow span could not be kept: cannot make the folder") == 1
     with pytest.raises(StackFileError, match="cannot make the folder"):
         files.dump([TIMELINE])
+
+
+def test_a_folder_that_cannot_be_searched_is_logged(files, tmp_path, monkeypatch, caplog):
+    stat = os.stat
+
+    def refuse(path, *args, **options):
+        if isinstance(path, str | os.PathLike) and "api.slow" in Path(path).parts[:-1]:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *args, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    files.keep(kept())()
+    assert "cannot write" in caplog.text
+    assert "Permission denied" in caplog.text
+    monkeypatch.undo()
+    assert list((tmp_path / "api.slow").iterdir()) == []
 
 
 def test_no_page_stays_whose_trace_cannot_be_written(files, tmp_path, monkeypatch, caplog):

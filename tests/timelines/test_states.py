@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,8 +173,7 @@ def test_what_was_before_a_timeline_or_after_it_is_unknown():
     )
     assert shown(timeline, 1, -10, 70) == [
         ("unborn", -10, 0, "main"),
-        ("unknown", 0, 20, "main"),
-        ("waiting", 20, 25, "main"),
+        ("unknown", 0, 25, "main"),
         ("busy", 25, 30, "main"),
         ("waiting", 30, 40, "main"),
         ("unknown", 40, 60, "main"),
@@ -434,6 +435,10 @@ def test_histories_add_up_to_lives(timeline):
         found = states.history(number)
         begin = max(life.born, timeline.begin)
         end = timeline.end if life.end is None else max(life.end, begin)
+        if timeline.is_cut:  # what was before the first event is not known
+            first = found[0].begin if found else end
+            assert first >= begin
+            begin = first
         edges = [begin, *(each.end for each in found)]
         assert [each.begin for each in found] == edges[:-1]
         assert edges[-1] == end
@@ -475,4 +480,38 @@ def test_a_history_is_what_is_known_of_any_timeline(timeline, task):
         (each.state, each.wake, moment)
         for each in states.history(task)
         for moment in range(each.begin, each.end)
+    ]
+
+
+def test_what_a_task_did_before_the_first_event_that_is_kept_is_unknown():
+    early, late = Life(1, path("main"), None, 10, None), Life(2, path("main/late"), 1, 55, None)
+    timeline = Timeline(
+        0,
+        90,
+        {1: early, 2: late},
+        steps=(Step(1, 40, 50), Step(1, 60, 70), Step(2, 70, 80)),
+        waits=(Wait(1, 50, 58, path("main/await sleep")),),
+    )
+    cut = replace(timeline, is_cut=True)
+    assert shown(timeline, 1, 0, 50) == [
+        ("unborn", 0, 10, "main"),
+        ("scheduled", 10, 40, "main"),
+        ("busy", 40, 50, "main"),
+    ]
+    assert shown(cut, 1, 0, 50) == [
+        ("unborn", 0, 10, "main"),
+        ("unknown", 10, 40, "main"),
+        ("busy", 40, 50, "main"),
+    ]
+    assert shown(cut, 2, 50, 80) == shown(timeline, 2, 50, 80)
+
+
+def test_a_wait_that_began_before_the_first_event_that_is_kept_is_known():
+    lives = {1: Life(1, path("main"), None, 10, None), 2: Life(2, path("other"), None, 5, None)}
+    wait = Wait(2, 30, 60, path("other/await sleep"))
+    timeline = Timeline(0, 90, lives, steps=(Step(1, 40, 50),), waits=(wait,), is_cut=True)
+    assert shown(timeline, 2, 0, 60) == [
+        ("unborn", 0, 5, "other"),
+        ("unknown", 5, 30, "other"),
+        ("waiting", 30, 60, "other/await sleep"),
     ]

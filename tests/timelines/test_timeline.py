@@ -6,7 +6,16 @@ import pickle
 import pytest
 
 from tracetools.core.stacks import ROOT, Frame
-from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
+from tracetools.timelines.timeline import (
+    Life,
+    QueueLength,
+    SpanTime,
+    Step,
+    Timeline,
+    Wait,
+    Wake,
+    Work,
+)
 
 MAIN = (ROOT, Frame("main", "app.py", 3))
 SPAN = SpanTime(1, 10, 30, (*MAIN, Frame("load")))
@@ -22,6 +31,7 @@ FULL = Timeline(
     subject=SPAN,
     starts=1,
     is_cut=True,
+    lengths=(QueueLength("Queue (app.py:3)", 10, 2),),
 )
 
 

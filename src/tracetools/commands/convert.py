@@ -18,7 +18,8 @@ formats that are written, by the suffix of OUT:
   .pb.gz .pprof .pb         pprof (go tool pprof, Pyroscope); holds a whole profile
   .gecko.json               Firefox Profiler, Perfetto
   .pstats                   Python's pstats, snakeviz
-Read are all of these, whatever their names, also gzipped, and the collapsed
+  .prom                     metrics of Prometheus, of a profile
+Read are all of these but the last, whatever their names, also gzipped, and the collapsed
 stacks of py-spy, austin and Tachyon.
 """
 
@@ -37,8 +38,8 @@ def add_lens(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lens",
         metavar="NAME",
-        help="which time of a profile: busy (default), idle, scheduled or task; of pprof the "
-        "sample type, of speedscope the profile with that name",
+        help="which time of a profile: busy (default), idle, scheduled, task or critical; of pprof "
+        "the sample type, of speedscope the profile with that name",
     )
 
 

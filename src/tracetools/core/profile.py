@@ -100,6 +100,8 @@ class Profile:
             are generators.
         slow: what the time of the slow spans was, as many as were kept, by stack; see the option
             `keep`.
+        not_kept: how many slow spans were not kept though they may be among the slowest: there were
+            too many at once, or they came too soon after another one.
         resources: what was done with locks, semaphores, capacity limiters, queues and memory
             channels; empty where that was not recorded.
     """
@@ -130,6 +132,7 @@ class Profile:
     latencies: Mapping[StackPath, Histogram] = field(default_factory=dict)
     slow: Mapping[StackPath, SlowSpans] = field(default_factory=dict)
     resources: Mapping[Resource, ResourceUse] = field(default_factory=dict)
+    not_kept: int = 0
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -291,6 +294,7 @@ class Profile:
             samples_by_thread=sum(profile.samples_by_thread for profile in profiles),
             untracked=sum(profile.untracked for profile in profiles),
             forks=sum(profile.forks for profile in profiles),
+            not_kept=sum(profile.not_kept for profile in profiles),
             limiters=limiters,
             stalls=stalls,
             origins=merged_origins(profile.origins for profile in profiles),

@@ -496,17 +496,28 @@ class QueueAccount:
         length: how many items it has.
         hands_over: whether an item of a task that waits for a place is put when there is one, and
             not only when that task steps.
+        note: called with each change of the length, and the moment.
     """
 
-    def __init__(
-        self, totals: Totals, size: int | None, now: int, length: int = 0, *, hands_over: bool
+    def __init__(  # noqa: PLR0913  # what a queue is made with
+        self,
+        totals: Totals,
+        size: int | None,
+        now: int,
+        length: int = 0,
+        *,
+        hands_over: bool,
+        note: Callable[[int, int], object] | None = None,
     ) -> None:
         self._totals = totals
+        self._note = note
         self._hands_over = hands_over
         free = None if size is None else size - length
         self.places = TokenAccount(totals, size, now, free=free, of_queue="places")
         self.items = TokenAccount(totals, size, now, free=length, of_queue="items")
         self._length, self._changed = length, now
+        if note is not None and length:
+            note(length, now)
 
     def want_place(self, want: Want, now: int) -> None:
         """Note that a task is going to put an item."""
@@ -556,6 +567,8 @@ class QueueAccount:
         """End all that goes on."""
         self._totals.length_time += self._length * max(now - self._changed, 0)
         self._changed = now
+        if self._note is not None and self._length:
+            self._note(-self._length, now)
         self.places.finish(now)
         self.items.finish(now)
 
@@ -567,6 +580,8 @@ class QueueAccount:
 
     def _note_length(self, length: int, now: int) -> None:
         self._totals.length_time += self._length * max(now - self._changed, 0)
+        if self._note is not None and length != self._length:
+            self._note(length - self._length, now)
         self._length, self._changed = length, now
         self._totals.lengths.add(length)
         if not (self.items.waiting or self.places.waiting or self.items.holders):

@@ -18,6 +18,7 @@ __all__ = [
     "SPAN",
     "Saving",
     "SlowSpans",
+    "TraceOfSpan",
     "critical_savings",
     "critical_stacks",
     "merged_slow",
@@ -27,22 +28,41 @@ CRITICAL: Final = Frame("(critical paths of kept spans)", "")
 """The frame below which all stacks of the lens ``critical`` are."""
 
 
+MOST_TRACES: Final = 100
+"""How many traces are known of the slow spans with one stack."""
+
+
+class TraceOfSpan(NamedTuple):
+    """The trace that a slow span belongs to.
+
+    Attributes:
+        latency: how long the span lasted, in nanoseconds.
+        trace_id: the number of the trace, as 32 hexadecimal digits.
+    """
+
+    latency: int
+    trace_id: str
+
+
 class SlowSpans(NamedTuple):
     """The slow spans with one stack, as many as are kept.
 
     Attributes:
         breakdown: what the time of their own tasks was.
         critical: what explains each moment of it.
+        traces: of those that belong to a trace of OpenTelemetry, the slowest ones first.
     """
 
     breakdown: Breakdown = Breakdown()
     critical: CriticalTimes = CriticalTimes()
+    traces: tuple[TraceOfSpan, ...] = ()
 
     def plus(self, other: SlowSpans) -> SlowSpans:
         """Return both together. Associative and commutative."""
         return SlowSpans(
             Breakdown.merged([self.breakdown, other.breakdown]),
             CriticalTimes.merged([self.critical, other.critical]),
+            tuple(sorted(self.traces + other.traces, reverse=True)[:MOST_TRACES]),
         )
 
 

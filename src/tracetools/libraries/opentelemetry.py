@@ -22,6 +22,7 @@ from tracetools.core.stacks import Frame
 from tracetools.instruments.stepped import hide_frame
 from tracetools.libraries.spans import Names, begin
 from tracetools.recording.current import close_span
+from tracetools.recording.traces import note_trace, wanting
 
 if TYPE_CHECKING:
     from tracetools.libraries.places import Places
@@ -101,6 +102,8 @@ def start(span: Any) -> None:
         _close(next(iter(spans), key))
     gone = ref(span, functools.partial(_gone, key))
     spans[key] = TraceOf(opened, *key, gone)
+    if wanting:
+        note_trace(opened, key[0])
 
 
 def end(span: Any) -> None:

@@ -22,6 +22,7 @@ from tracetools.recording.current import (
     recorded_loops,
 )
 from tracetools.recording.spans import function_frame
+from tracetools.recording.traces import note_call, wanting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -83,6 +84,8 @@ async def call_in_span(frame: Frame, function: Any, /, *args: Any, **options: An
     the span itself.
     """
     opened = open_library_span(frame)
+    if wanting:
+        note_call(opened, args)
     try:
         return await function(*args, **options)
     except BaseException as error:

@@ -10,10 +10,11 @@ from tracetools.output.lints import amount
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tracetools.core.profile import Profile
     from tracetools.core.stacks import Frame
     from tracetools.output.latencies import Latency, Part
 
-__all__ = ["largest_saving", "listed_parts", "sentences_on"]
+__all__ = ["largest_saving", "listed_parts", "sentences_on", "what_is_not_kept"]
 
 _MOST_PARTS: Final = 4
 _LEAST_SHARE: Final = 0.005
@@ -33,6 +34,14 @@ def sentences_on(each: Latency) -> Iterator[str]:
         if saving := largest_saving(each):
             frame, share = saving
             yield f"without {frame.label} they would take {percent(share)} less at most"
+
+
+def what_is_not_kept(profile: Profile) -> str:
+    """Return how many slow spans were not kept; nothing if none were not."""
+    if not profile.not_kept:
+        return ""
+    were = "1 more slow span was" if profile.not_kept == 1 else f"{profile.not_kept:,} more were"
+    return f"{were} not kept: too many at once, or too soon after another one"
 
 
 def listed_parts(parts: Sequence[Part], most: int = _MOST_PARTS) -> str:

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.journal import MOST_LOOPS, RECORD_BYTES, SLOW, Journal
-from tracetools.core.slow_spans import SlowSpans
+from tracetools.core.slow_spans import SlowSpans, TraceOfSpan
 from tracetools.core.steps import ALWAYS, NEVER
 from tracetools.guest.pace import Pace
 from tracetools.guest.threads import HiddenThread
 from tracetools.recording.pending import Pending
 from tracetools.recording.replay import paced_records_of_kind
+from tracetools.recording.traces import Traces, wanting
 from tracetools.recording.triggers import Fired, Signals, Triggers, signal_number
 from tracetools.timelines.breakdown import breakdown
 from tracetools.timelines.critical_path import critical_path
@@ -196,6 +197,7 @@ class Kept(NamedTuple):
         critical: the critical path: the number of a task, when a piece begins, and when it ends.
         why: for what it is kept.
         detail: the type of the error.
+        trace_id: the trace of OpenTelemetry that it belongs to, in hexadecimal; empty for none.
     """
 
     name: str
@@ -204,6 +206,7 @@ class Kept(NamedTuple):
     critical: tuple[tuple[int, int, int], ...] = ()
     why: Why = "slow"
     detail: str = ""
+    trace_id: str = ""
 
 
 class _Known(NamedTuple):
@@ -237,6 +240,10 @@ class Keeper:
             self._journal, blocking=how.blocking, errors=how.errors
         )
         self._signals = None if how.signal is None else Signals(how.signal, recorder.messages)
+        self._traces = recorder.traces = Traces()
+        recorder.not_kept = lambda: self.skipped
+        if recorder.resources is not None:
+            recorder.resources.keep_lengths()
         self._seen = self._read = 0
         self._pending = Pending(_MOST_PENDING)
         self._frames: dict[int, Frame | None] = {}
@@ -272,6 +279,7 @@ class Keeper:
 
     def start(self) -> None:
         """Look from now on, unless that is done already."""
+        wanting.add(self)
         if self._running is None:
             over = self._new_event()
             thread = HiddenThread(target=self._go_on, args=(over,), name="tracetools keeper")
@@ -294,6 +302,7 @@ class Keeper:
 
     def end(self) -> None:
         """Look a last time, also for what has just ended. Never raises."""
+        wanting.discard(self)
         thread = self.pause()
         if thread is not None:
             thread.join()
@@ -470,6 +479,7 @@ class Keeper:
         path = paths.of(fired.stack)
         span = SpanTime(fired.task, fired.begin, fired.end, path) if fired.stack else None
         timeline = self._timeline(fired, span, paths)
+        trace_id = self._traces.of(timeline, fired.loop)
         slow: SlowSpans | None = None
         pieces: tuple[tuple[int, int, int], ...] = ()
         if span is not None:
@@ -477,10 +487,11 @@ class Keeper:
             critical = critical_path(states, span)
             pieces = tuple((piece.task, piece.begin, piece.end) for piece in critical.pieces)
             if fired.why == "slow":
-                slow = SlowSpans(breakdown(states, span), critical.times())
+                traces = (TraceOfSpan(fired.latency, trace_id),) if trace_id else ()
+                slow = SlowSpans(breakdown(states, span), critical.times(), traces)
         _, frame, detail = name
         called = detail if frame is None else frame.name
-        kept = Kept(called, fired.latency, timeline, pieces, fired.why, detail)
+        kept = Kept(called, fired.latency, timeline, pieces, fired.why, detail, trace_id)
         take_back = self._keep(kept)
         known = self._kept.setdefault(name, [])
         known.append(_Known(fired.rank, take_back, path, slow))

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping  # noqa: TC003  # for readers of the type alias
 from contextvars import ContextVar
+from dataclasses import replace
 from itertools import islice
 from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from tracetools.recording.loops import Watch, Work
     from tracetools.recording.replay import Paths
     from tracetools.recording.resources import Resources
+    from tracetools.recording.traces import Traces
     from tracetools.recording.triggers import Triggers
     from tracetools.timelines.timeline import SpanTime, Timeline
 
@@ -101,6 +103,8 @@ class Recorder:
         slow_after: spans that last longer, in nanoseconds, are slow.
         triggers: what else the last events are kept for; ``None`` for nothing.
         slow: what the time of the slow spans was that are kept.
+        not_kept: returns how many slow spans were not kept though they may be among the slowest.
+        traces: the traces of OpenTelemetry that spans belong to; ``None`` if nobody asks.
         counts_forks: whether processes that are forked are not recorded otherwise.
         forks: how many were forked and are not recorded.
         resources: the accounts of locks, queues and the like; ``None`` if they are not recorded.
@@ -146,6 +150,8 @@ class Recorder:
         self.slow_after = NEVER
         self.triggers: Triggers | None = None
         self.slow: Mapping[StackPath, SlowSpans] = {}
+        self.traces: Traces | None = None
+        self.not_kept: Callable[[], int] = int
         self.counts_forks = True
         self.forks = 0
         self._statistics = LoopStatistics()
@@ -569,6 +575,7 @@ class Recorder:
             limiters=self.waits.limiters.by_path(self._shorten),
             stalls={tuple(map(self._shorten, path)): each for path, each in self._stalls.items()},
             slow=self.slow,
+            not_kept=self.not_kept(),
             latencies=MadeLater(lambda: latencies_by_path(latencies, shorten)),
             resources=resources,
             origins=MadeLater(  # known with all paths
@@ -612,7 +619,7 @@ class Recorder:
         """
         from tracetools.recording.replay import replay  # noqa: PLC0415  # the same
 
-        return replay(
+        timeline = replay(
             journal,
             paths,
             number=number,
@@ -624,6 +631,10 @@ class Recorder:
             first=first,
             most=most,
         )
+        if self.resources is None:
+            return timeline
+        lengths = self.resources.lengths(number % MOST_LOOPS, begin, end, self._shorten)
+        return replace(timeline, lengths=lengths)
 
     def raise_slow_after(self, frame: Frame, latency: int) -> None:
         """Have spans with a frame taken for slow only if they last longer than `latency`."""

@@ -5,13 +5,17 @@ None of them is kept alive, and none is asked for anything but numbers.
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import ref
 
+from tracetools.core.journal import MOST_LOOPS
 from tracetools.core.made_later import MadeLater
 from tracetools.core.resource_accounts import QueueAccount, TokenAccount, Totals, Want
 from tracetools.core.resources import COULD_STEP, TASK_IS_OVER, Resource, ResourceUse
 from tracetools.core.stacks import OTHER, Frame
+from tracetools.timelines.timeline import QueueLength
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +30,8 @@ __all__ = ["Known", "Resources", "State"]
 
 _MAX_RESOURCES: Final = 1000
 _MAX_KNOWN: Final = 100_000
+_MOST_LENGTHS: Final = 50_000
+"""How many changes of lengths are kept, if any: 8 MB."""
 
 _UNNAMED: Final = Resource("resources", OTHER)
 """All that come after `_MAX_RESOURCES`."""
@@ -94,6 +100,44 @@ class Resources:
         self._known: dict[int, Known] = {}
         self._totals: dict[Resource, Totals] = {}
         self.is_stopped = False
+        self._lengths: deque[tuple[int, Resource, int, int]] | None = None
+        self._lengths_now: dict[tuple[int, Resource], int] = {}
+
+    def keep_lengths(self, most: int = _MOST_LENGTHS) -> None:
+        """Keep the last changes of the lengths of queues that are used from now on."""
+        self._lengths = deque(maxlen=most)
+
+    def lengths(
+        self, loop: int, begin: int, end: int, shorten: Callable[[Frame], Frame]
+    ) -> tuple[QueueLength, ...]:
+        """Return the lengths of queues from one moment to another, in the order of the moments.
+
+        Queues that one line has made are one. The first length of each is that at the beginning.
+
+        Args:
+            loop: the number of their loop.
+            begin: the first moment.
+            end: the last one.
+            shorten: returns a frame as it is shown.
+        """
+        before: dict[Resource, int] = {}
+        found: list[tuple[Resource, int, int]] = []
+        for number, resource, moment, length in list(self._lengths or ()):
+            if number == loop and moment < begin:
+                before[resource] = length
+            elif number == loop and moment <= end:
+                found.append((resource, moment, length))
+        first = [(resource, begin, length) for resource, length in before.items()]
+        labels = {
+            resource: resource._replace(place=shorten(resource.place)).label
+            for resource in {*before, *(each[0] for each in found)}
+        }
+        return tuple(QueueLength(labels[each[0]], *each[1:]) for each in first + found)
+
+    def _note_length(self, key: tuple[int, Resource], change: int, now: int) -> None:
+        length = self._lengths_now[key] = self._lengths_now.get(key, 0) + change
+        if self._lengths is not None:
+            self._lengths.append((*key, now, length))
 
     def stop(self, error: BaseException) -> None:
         """Note nothing more after an error of ours, which is logged."""
@@ -133,8 +177,14 @@ class Resources:
         totals.add_resource(state.size)
         now = loop.clock()
         if state.is_queue:
+            key = loop.number % MOST_LOOPS, self._key_of(known.resource)
             known.account = QueueAccount(
-                totals, state.size, now, state.number, hands_over=state.hands_over
+                totals,
+                state.size,
+                now,
+                state.number,
+                hands_over=state.hands_over,
+                note=None if self._lengths is None else partial(self._note_length, key),
             )
         else:
             known.account = TokenAccount(

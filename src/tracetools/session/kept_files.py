@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import time
 from pathlib import Path
@@ -92,7 +93,7 @@ class KeptFiles:
         self._blocking = blocking
         self._numbers = itertools.count(1)
         self._files: dict[KeptFile, None] = {}
-        self._fails = False
+        self._fails = self._is_said = False
 
     @property
     def folder(self) -> Path | None:
@@ -125,12 +126,16 @@ class KeptFiles:
 
     def keep(self, kept: Kept) -> Callable[[], None]:
         """Write the files of a slow span, and return what removes them. Log why if that fails."""
-        if self.folder is None or not self._may_keep():
+        if self.folder is None:
+            self._say_that_there_are_none()
+            return _nothing
+        if not self._may_keep():
             return _nothing
         notes = Notes(
             program_name(),
-            blocking_threshold=self._blocking,
-            critical=kept.critical,
+            kept.trace_id,
+            self._blocking,
+            kept.critical,
             reason=_reason(kept),
         )
         try:
@@ -159,6 +164,14 @@ class KeptFiles:
             str(path) if has_page else "",
             str(trace),
         )
+
+    def _say_that_there_are_none(self) -> None:
+        if not self._is_said:
+            self._is_said = True
+            self._messages.warning(
+                "slow spans are in the profile alone, and have no pages: there is no stack file"
+                " beside which these could stand; name one, which is no device"
+            )
 
     def _write(self, file: KeptFile, timeline: Timeline, notes: Notes) -> None:
         """Write both files, or none."""
@@ -190,7 +203,9 @@ class KeptFiles:
         """Return the path of a file that is not there yet."""
         folder = self._made_folder()
         names = (f"{name}{self._mark()}-{number}{suffix}" for number in self._numbers)
-        return next(path for path in map(folder.joinpath, names) if not path.exists())
+        return next(
+            path for path in map(folder.joinpath, names) if not os.path.exists(path)
+        )  # Path.exists may raise
 
     def _made_folder(self) -> Path:
         folder = self.folder

@@ -83,6 +83,7 @@ class States:
         self._works = _by_task(timeline.works)
         self._interruptions = _interruptions(timeline.steps)
         self._tasks: dict[int, _Task] = {}
+        self._known_since = _known_since(timeline)
         self._children = Children(timeline.lives.values())
 
     @property
@@ -149,7 +150,9 @@ class States:
         tiler = _Tiler(
             self._wakes.get(number, ()), self._waits.get(number, ()), self._interruptions
         )
-        tiler.tile([step for step in steps if step.begin <= step.end], life, timeline)
+        tiler.tile(
+            [step for step in steps if step.begin <= step.end], life, timeline, self._known_since
+        )
         spans = self._spans.get(number, [])
         subject = timeline.subject
         if subject is not None and subject.task == number and subject not in spans:
@@ -216,6 +219,19 @@ def _by_task(events: Iterable[_Event]) -> dict[int, list[_Event]]:
     return dict(found)
 
 
+def _known_since(timeline: Timeline) -> int:
+    """Return since when no event is missing: if it is cut, since the first one that is kept."""
+    if not timeline.is_cut:
+        return timeline.begin
+    ends = [
+        *(step.end for step in timeline.steps[:1]),
+        *(wake.moment for wake in timeline.wakes[:1]),
+        *(wait.end for wait in timeline.waits[:1]),
+        *(span.end for span in timeline.spans[:1] if span.end is not None),
+    ]
+    return max(timeline.begin, min(ends, default=timeline.begin))
+
+
 def _interruptions(steps: Sequence[Step]) -> dict[Step, list[Step]]:
     """Return the steps of other tasks that lie directly within a step, in order."""
     if all(one.begin <= one.end <= other.begin for one, other in pairwise(steps)):
@@ -264,9 +280,12 @@ class _Tiler:
         self._next_wait = 0
         self._interruptions = interruptions
 
-    def tile(self, steps: Sequence[Step], life: Life | None, timeline: Timeline) -> None:
-        """Make all tiles; the steps are in order."""
+    def tile(
+        self, steps: Sequence[Step], life: Life | None, timeline: Timeline, since: int
+    ) -> None:
+        """Make all tiles; the steps are in order, and none that ended after `since` is missing."""
         first = [step.begin for step in steps[:1]]
+        known_first = [*first, *(max(wait.begin, timeline.begin) for wait in self._waits[:1])]
         last = max((step.end for step in steps), default=timeline.begin)
         if life is None:
             self.add(min(first, default=timeline.begin), "unknown")
@@ -274,9 +293,9 @@ class _Tiler:
         else:
             self.add(min([life.born, *first]), "unborn")
             end = _ENDLESS if life.end is None else max(life.end, last, self.at)
-            self.add(min([timeline.begin, end, *first]), "unknown")
+            self.add(min([since, end, *known_first]), "unknown")
             known = min(end, max(timeline.end, last))
-        is_new = life is not None and life.born >= timeline.begin
+        is_new = life is not None and life.born >= since
         for step in paced(steps):
             wake = self.rest(step.begin, is_new=is_new)
             if self._interruptions and step in self._interruptions:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from tracetools.core.stacks import Frame, StackPath
 
-__all__ = ["Life", "SpanTime", "Step", "Timeline", "Wait", "Wake", "Waker", "Work"]
+__all__ = ["Life", "QueueLength", "SpanTime", "Step", "Timeline", "Wait", "Wake", "Waker", "Work"]
 
 Waker: TypeAlias = Literal["task", "callback", "timer", "thread", "loop"]
 """Who makes a task ready: a task; a callback; a timer of the loop; another thread; or the loop, for
@@ -115,6 +115,20 @@ class Work(NamedTuple):
     thread: int = 0
 
 
+class QueueLength(NamedTuple):
+    """How many items the queues have that one line has made, from a moment on.
+
+    Attributes:
+        name: what they are called.
+        moment: the moment.
+        length: how many items they have together.
+    """
+
+    name: str
+    moment: int
+    length: int
+
+
 @dataclass(frozen=True)
 class Timeline:
     """What the tasks of one loop did from one moment to another.
@@ -131,6 +145,7 @@ class Timeline:
         subject: the span that is asked about; ``None`` for all of it.
         starts: the moment of the epoch, in nanoseconds, at `begin`; 0 if that is not known.
         is_cut: whether it began before what is kept of it.
+        lengths: of queues, in the order of their moments; empty if they are not recorded.
     """
 
     begin: int
@@ -144,6 +159,7 @@ class Timeline:
     subject: SpanTime | None = None
     starts: int = 0
     is_cut: bool = False
+    lengths: tuple[QueueLength, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lives", MappingProxyType(dict(self.lives)))

@@ -39,6 +39,7 @@ def test_what_was_recorded():
             "runs": 1,
             "merged": 1,
             "samples": 700,
+            "not_kept": 0,
         },
         "laws": {
             "loop": {"parts": [1390 * MS, 110 * MS], "whole": 1500 * MS, "holds": True},

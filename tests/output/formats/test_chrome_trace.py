@@ -14,7 +14,16 @@ from tracetools import StackFileError
 from tracetools.core.stacks import ROOT, Frame
 from tracetools.output.formats.chrome_trace import chrome_trace, write_chrome_trace
 from tracetools.timelines.notes import Notes
-from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
+from tracetools.timelines.timeline import (
+    Life,
+    QueueLength,
+    SpanTime,
+    Step,
+    Timeline,
+    Wait,
+    Wake,
+    Work,
+)
 
 SERVE, HOLD = (ROOT, Frame("serve", "app.py", 3)), (ROOT, Frame("hold", "app.py", 20))
 LOCK = (*SERVE, Frame("load"), Frame("await Lock", "app.py", 5))
@@ -32,7 +41,6 @@ TIMELINE = Timeline(
     works=(Work(1, 2_000, None, (ROOT, Frame("zip", "zip.py", 1)), 140_000_000_000_000),),
     subject=LOAD,
     starts=1_700_000_000_000_000_001,
-    is_cut=True,
 )
 NOTES = Notes("shop", "4bf92f3577b34da6", blocking_threshold=300)
 LOOP, TASK_2, TASK_1, THREAD = 1, 3, 4, 5
@@ -142,6 +150,16 @@ def test_counters_change_with_steps_and_ready_tasks():
     ]
 
 
+def test_queues_have_counters_of_their_items():
+    name = "Queue (app.py:3)"
+    lengths = (QueueLength(name, 900, 3), QueueLength(name, 1_500, 0))
+    found = of_phase("C", "name", "ts", "args", value=read(replace(TIMELINE, lengths=lengths)))
+    assert [each for each in found if each[0] == name] == [
+        (name, 0, {"items": 3}),
+        (name, 0.5, {"items": 0}),
+    ]
+
+
 def test_long_steps_are_marked():
     assert of_phase("i", "name", "tid", "ts", "args") == [
         ("blocking step", LOOP, 0.2, {"task": "hold #2", "length": "400 ns"})
@@ -180,7 +198,7 @@ def test_a_span_that_is_open_says_so():
 
 
 def test_what_is_known_of_the_timeline_is_said():
-    about = read(TIMELINE, NOTES)["otherData"]
+    about = read(replace(TIMELINE, is_cut=True), NOTES)["otherData"]
     assert about.pop("exporter").startswith("tracetools@")
     assert about == {
         "program": "shop",

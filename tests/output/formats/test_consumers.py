@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -27,7 +28,7 @@ from tracetools.core.stacks import ROOT, WAITING, Frame, Times
 from tracetools.output.formats.chrome_trace import chrome_trace
 from tracetools.output.formats.reading import read
 from tracetools.output.formats.writing import write
-from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wake
+from tracetools.timelines.timeline import Life, QueueLength, SpanTime, Step, Timeline, Wake
 
 CHECKOUT = Path(__file__).parents[3]
 SPEEDSCOPE = CHECKOUT / ".ci" / "consumers" / "node_modules" / "speedscope" / "dist" / "release"
@@ -285,6 +286,12 @@ OF_PROCESS = """
 select slice.name, dur, process.name from slice join process_track on track_id = process_track.id
 join process using (upid)
 """
+INSTANTS = """
+select slice.name, ts - (select min(ts) from slice), thread.name,
+    extract_arg(arg_set_id, 'args.task')
+from slice join thread_track on slice.track_id = thread_track.id join thread using (utid)
+where category = 'blocking'
+"""
 COUNTERS = """
 select t.name, c.ts - (select min(ts) from slice), c.value
 from counter c join counter_track t on c.track_id = t.id order by t.name, c.ts
@@ -292,7 +299,8 @@ from counter c join counter_track t on c.track_id = t.id order by t.name, c.ts
 
 
 def test_perfetto_shows_our_tracks(browser):
-    data = "".join(chrome_trace(TIMELINE, NOTES)).encode()
+    lengths = (QueueLength("Queue (app.py:3)", 1_500, 2), QueueLength("Queue (app.py:3)", 1_600, 0))
+    data = "".join(chrome_trace(replace(TIMELINE, lengths=lengths), NOTES)).encode()
     with perfetto(browser, data) as ask:
         assert ask(PROBLEMS) == []
         rows = ask(TRACKS)
@@ -319,7 +327,12 @@ def test_perfetto_shows_our_tracks(browser):
         assert ask(WAKERS) == [(name, "release (app.py:24)") for name in ("await Lock", "ready")]
         assert ask(OF_PROCESS) == [("load", 600, "shop")]
         assert ask(ARGS) == [("load", "4bf92f3577b34da6", "yes")] * 2
-        assert ask(COUNTERS)[5:] == [
+        assert ask(COUNTERS)[:2] == [
+            ("Queue (app.py:3) items", 500, 2),
+            ("Queue (app.py:3) items", 600, 0),
+        ]
+        assert ask(INSTANTS) == [("blocking step", 200, "loop", "hold #2")]
+        assert ask(COUNTERS)[7:] == [
             *(("ready tasks", ts, n) for ts, n in ((0, 1), (50, 0), (500, 1), (650, 0), (1500, 1))),
             ("ready tasks", 2000, 0),
         ]

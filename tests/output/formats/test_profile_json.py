@@ -16,7 +16,7 @@ from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
 from tracetools.core.resources import Holds, Resource, ResourceUse, Waits
-from tracetools.core.slow_spans import SlowSpans
+from tracetools.core.slow_spans import SlowSpans, TraceOfSpan
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times, Tokens
 from tracetools.output.formats import profile_json
 from tracetools.output.formats.profile_json import (
@@ -34,6 +34,7 @@ PATHS = st.lists(st.sampled_from([ROOT]) | FRAMES, min_size=1, max_size=5).map(t
 TIMES = st.builds(Times, *[COUNTS] * 8)
 BLOCKS = st.builds(Blocks, *[COUNTS] * 9)
 TOKENS = st.builds(Tokens, COUNTS, COUNTS)
+TRACE_IDS = st.text("0123456789abcdef", min_size=32, max_size=32)
 SLOW = st.builds(
     SlowSpans,
     st.builds(
@@ -50,6 +51,7 @@ SLOW = st.builds(
         st.dictionaries(PATHS, COUNTS, max_size=3),
         st.dictionaries(FRAMES, COUNTS, max_size=3),
     ),
+    st.lists(st.builds(TraceOfSpan, COUNTS, TRACE_IDS), max_size=3).map(tuple),
 )
 PROFILES = st.builds(
     Profile,
@@ -74,6 +76,7 @@ PROFILES = st.builds(
     samples_by_thread=COUNTS,
     untracked=COUNTS,
     forks=COUNTS,
+    not_kept=COUNTS,
     limiters=st.dictionaries(PATHS, TOKENS, max_size=6),
     latencies=st.dictionaries(PATHS, histograms(COUNTS), max_size=3),
     slow=st.dictionaries(PATHS, SLOW, max_size=2),
@@ -105,6 +108,7 @@ GOOD = Profile(
     samples_by_thread=2,
     untracked=8,
     forks=3,
+    not_kept=4,
     limiters={(ROOT, A): Tokens(2, 6)},
     stalls={(A, LINE): Blocks(1, 300, 300)},
     latencies={(ROOT, A): Histogram(1007, 1000, {bucket_of(1000): 1, 7: 1})},
@@ -112,6 +116,7 @@ GOOD = Profile(
         (ROOT, A): SlowSpans(
             Breakdown(1, 2, {"await x": 3}, 4, 5, 6, 7, 15, 1),
             CriticalTimes(1, 15, {(ROOT, A): 10, (ROOT, A, LINE): 5}, {A: 15}),
+            (TraceOfSpan(15, "4bf92f3577b34da6a3ce929d0e0e4736"),),
         )
     },
     resources={
@@ -138,6 +143,7 @@ TEXT = """\
 "samples_by_thread":2,
 "untracked":8,
 "forks":3,
+"not_kept":4,
 "programs":["p"],
 "pythons":["3.13.5"],
 "backends":["trio"],
@@ -172,7 +178,8 @@ TEXT = """\
 [[1,0],1007,1000,[[7,1],[190,1]]]
 ],
 "slow":[
-[[1,0],[1,2,4,5,6,7,15,1],[["await x",3]],1,15,[[[1,0],10],[[1,0,2],5]],[[0,15]]]
+[[1,0],[1,2,4,5,6,7,15,1],[["await x",3]],1,15,[[[1,0],10],[[1,0,2],5]],[[0,15]],\
+[[15,"4bf92f3577b34da6a3ce929d0e0e4736"]]]
 ],
 "resources":[
 {"kind":"Lock","place":0,"is_made":true,"size":1,"count":1,"lived":20,"saturated":9,\
@@ -387,6 +394,21 @@ def test_a_byte_order_mark_is_left_alone():
             changed(slow=[[[1], [0] * 8, [], 0, 0, [[[3], 1]], []]]),
             "slow span 0, share 0 refers",
         ),
+        (
+            changed(slow=[[[1], [0] * 8, [["x", 1], ["x", 2]], 0, 0, [], []]]),
+            "slow span 0 has a wait twice",
+        ),
+        (
+            changed(slow=[[[1], [0] * 8, [[["x", "y"], 1], ["xy", 2]], 0, 0, [], []]]),
+            "slow span 0 has a wait twice",
+        ),
+        (
+            changed(slow=[[[1], [0] * 8, [], 0, 0, [], [[1, 1], [1, 2]]]]),
+            "slow span 0 has a saving twice",
+        ),
+        (changed(slow=[[[1], [0] * 8, [], 0, 0, [], [], [[1, "x"]]]]), "slow span 0 is not"),
+        (changed(slow=[[[1], [0] * 8, [], 0, 0, [], [], [], []]]), "slow span 0 is not"),
+        (changed(slow=[[[1], [0] * 8, [], 0, 0, [], [], 5]]), "slow span 0 is not"),
         (changed(blocking=[[[3], 1, 1, 1]]), "block 0 refers"),
         (changed(blocking=[[[1, 2], 1, 1, 1], [[1, 2], 0, 0, 0]]), "block 1 is there twice"),
     ],

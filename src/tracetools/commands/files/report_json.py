@@ -32,7 +32,8 @@ def about_json(profile: Profile, *, unit: str, is_profile: bool) -> dict[str, An
     - ``programs``, ``backends``, ``pythons``, ``start``: what ran, and when (nanoseconds since the
       Unix epoch).
     - ``totals``: ``duration``, ``busy``, ``own`` (of the loop), ``waiting`` (of the loop),
-      ``task_time``, ``idle``, ``scheduled``, ``thread_time``, ``runs``, ``merged``, ``samples``.
+      ``task_time``, ``idle``, ``scheduled``, ``thread_time``, ``runs``, ``merged``, ``samples``,
+      and ``not_kept``: how many slow spans were not kept, too many at once or too soon.
     - ``laws``: ``loop`` and ``tasks``, each with ``parts``, ``whole`` and ``holds``.
     """
     return {
@@ -69,7 +70,8 @@ def answers_json(profile: Profile, rows: Iterable[Row]) -> dict[str, Any]:
       tasks below it, each with ``what``, ``time`` and ``share``. ``slow`` is null, or has of the
       slow spans that were kept ``count``, ``duration``, ``parts`` of that, ``explained``: the parts
       of the critical path by what each ends with, ``children`` and ``threads`` (how much of the
-      waiting was for them), and ``critical``: the critical path with ``stack`` and ``time``, and
+      waiting was for them), ``traces`` (``latency`` and ``trace_id`` of those that belong to a
+      trace of OpenTelemetry), and ``critical``: the critical path with ``stack`` and ``time``, and
       ``savings``: how much less all would take at most without a frame.
     """
     answers = answers_of(profile, lines_of(profile))
@@ -95,6 +97,7 @@ def _totals(profile: Profile) -> dict[str, int]:
         "runs": profile.runs,
         "merged": profile.merged,
         "samples": profile.samples,
+        "not_kept": profile.not_kept,
     }
 
 
@@ -202,7 +205,7 @@ def _latency(latency: Latency) -> dict[str, Any]:
 
 
 def _slow(latency: Latency) -> dict[str, Any]:
-    told, critical = latency.slow
+    told, critical, traces = latency.slow
     by_time = sorted(critical.shares.items(), key=lambda each: (-each[1], _stack(each[0])))
     savings = sorted(critical.savings.items(), key=lambda each: (-each[1], each[0].label))
     return {
@@ -210,6 +213,7 @@ def _slow(latency: Latency) -> dict[str, Any]:
         "duration": told.duration,
         "parts": [part._asdict() for part in latency.slow_parts],
         "explained": [part._asdict() for part in latency.critical_parts],
+        "traces": [trace._asdict() for trace in traces],
         "children": told.children,
         "threads": told.threads,
         "critical": [{"stack": _stack(path), "time": time} for path, time in by_time],

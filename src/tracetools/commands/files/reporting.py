@@ -25,6 +25,7 @@ from tracetools.output.folding import fold_libraries, fold_times
 from tracetools.output.formats.content import no_time, weighed
 from tracetools.output.frame_kinds import kinds_by_guess, kinds_of
 from tracetools.output.latencies import latencies_of
+from tracetools.output.latency_words import what_is_not_kept
 from tracetools.output.lints import amount
 
 if TYPE_CHECKING:
@@ -204,7 +205,8 @@ def _latencies(found: Reported, given: argparse.Namespace) -> list[str]:
     latencies = latencies_of(found.profile)
     if not latencies:
         raise CommandError("it does not say how long spans and tasks lasted: give a profile")
-    return latency_lines(latencies, limit=given.limit or _ROWS, style=_screen(given).style)
+    lines = latency_lines(latencies, limit=given.limit or _ROWS, style=_screen(given).style)
+    return [*lines, *filter(None, [what_is_not_kept(found.profile)])]
 
 
 def _folding(found: Reported) -> Callable[[StackPath], StackPath]:

@@ -192,6 +192,10 @@ def _is_anything(_: Path) -> bool:
     return True
 
 
+def _is_prometheus(path: Path) -> bool:
+    return _start(path).startswith(b"# HELP tracetools_")
+
+
 _SIGNS: Final[dict[str, Callable[[Path], bool]]] = {
     "folded": _is_folded,
     "profile": _is_profile,
@@ -199,6 +203,7 @@ _SIGNS: Final[dict[str, Callable[[Path], bool]]] = {
     "pprof": _is_pprof,
     "gecko": _is_gecko,
     "pstats": _is_pstats,
+    "prometheus": _is_prometheus,
 }
 
 

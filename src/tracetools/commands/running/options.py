@@ -99,8 +99,8 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         "metavar": "NAME",
         "help": "write NAME.html (the report), NAME.folded and NAME.profile.json (default: stack)."
         " A name with the suffix of a format makes that file alone: .html, .svg, .folded, .json,"
-        " .speedscope.json, .pb.gz, .gecko.json, .pstats. May be given several times. A device or"
-        " a pipe gets the stacks, and so does - for standard output",
+        " .speedscope.json, .pb.gz, .gecko.json, .pstats, .prom. May be given several times. A"
+        " device or a pipe gets the stacks, and so does - for standard output",
     },
     **{("--" + name.replace("_", "-"),): _switch(option) for name, option in RECORDED.items()},
     ("--keep-on",): {

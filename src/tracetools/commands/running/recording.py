@@ -28,6 +28,7 @@ from tracetools.core.interruptions import Insist
 from tracetools.core.profile import Profile
 from tracetools.guest.messages import common
 from tracetools.output.formats.files import Rescue
+from tracetools.output.latency_words import what_is_not_kept
 from tracetools.session.options import Options
 
 if TYPE_CHECKING:
@@ -307,6 +308,7 @@ class ProgramRecording:
         """Return what would help the next time."""
         said = [
             notes.what_is_kept(self._recording.kept, self._here),
+            what_is_not_kept(profile),
             notes.what_did_not_join(self._timed.missing),
             notes.what_functions_would_show(profile, is_on=self._options.functions),
             notes.our_options_after(self._program),

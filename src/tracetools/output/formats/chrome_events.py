@@ -90,12 +90,12 @@ def instant(name: str, category: str, tid: int, moment: int, args: Args = ()) ->
     return f'{_head(name, category, "i", tid)}{_time(moment)},"s":"t"{_args(args)}}}'
 
 
-def counter(name: str, moment: int, tasks: int) -> str:
-    """Return how many tasks there are of a kind from a moment on.
+def counter(name: str, moment: int, number: int, unit: str = "tasks") -> str:
+    """Return how many tasks there are of a kind from a moment on, or of what else.
 
     Perfetto calls the track by both names, such as ``ready tasks``.
     """
-    return f'{_head(name, "counter", "C", 0)}{_time(moment)},"args":{{"tasks":{tasks}}}}}'
+    return f'{_head(name, "counter", "C", 0)}{_time(moment)},"args":{{"{unit}":{number}}}}}'
 
 
 def arrow(

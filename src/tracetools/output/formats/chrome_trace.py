@@ -312,6 +312,8 @@ class _Tracks:
             ended.append(end)
         yield from _counter("busy", begun, ended)
         yield from _counter("ready", self._ready, self._ready_no_more)
+        for name, moment, length in self._timeline.lengths:
+            yield events.counter(name, self._since(moment), length, "items")
 
     def _arrows(self) -> Iterator[str]:
         """Yield the arrows to steps from those of other tasks that made them possible."""

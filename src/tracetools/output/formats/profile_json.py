@@ -6,10 +6,10 @@ is a stack that only stands above others. The rows of other mappings begin with 
 frames: in `blocking` and `stalls` the numbers of `Blocks` follow, all or the first three, in
 `limiters` the two numbers of `Tokens`, in `latencies` a histogram, in `slow` the numbers of a
 `Breakdown` with pairs of a label and a time for its waits, and then those of `CriticalTimes` with
-paths and frames by their indexes. One of `origins` has a file and whose it is. One of `resources`
-is an object with the attributes of `Resource` and `ResourceUse`, in which paths stand as in
-`blocking`. A `Histogram` has its total, its max, and pairs of a bucket and how many values are in
-it. Rows are sorted, parents first, so that equal profiles give equal bytes.
+paths and frames by their indexes, and the traces, if there are any. One of `origins` has a file and
+whose it is. One of `resources` is an object with the attributes of `Resource` and `ResourceUse`, in
+which paths stand as in `blocking`. A `Histogram` has its total, its max, and pairs of a bucket and
+how many values are in it. Rows are sorted, parents first, so that equal profiles give equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
 would take for one character are kept apart: a name with such is a list of parts. The name of the
@@ -33,7 +33,7 @@ from tracetools.core.errors import StackFileError
 from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
-from tracetools.core.slow_spans import SlowSpans
+from tracetools.core.slow_spans import SlowSpans, TraceOfSpan
 from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
 from tracetools.output.formats.files import explain, write_atomically
@@ -74,6 +74,7 @@ _COUNTS: Final = (
     "samples_by_thread",
     "untracked",
     "forks",
+    "not_kept",
 )
 _TEXTS: Final = ("programs", "pythons", "backends")
 _SWITCHES: Final = ("scheduled_measured", "truncated")
@@ -83,6 +84,7 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "samples_by_thread": 0,
     "untracked": 0,
     "forks": 0,
+    "not_kept": 0,
     "pythons": [],
     "origins": [],
     "blocking_threshold": None,
@@ -204,12 +206,13 @@ def _histogram_row(histogram: Histogram) -> list[Any]:
 
 
 def _slow_row(spans: SlowSpans, index_of: Mapping[Frame, int]) -> list[Any]:
-    told, critical = spans
+    told, critical, traces = spans
     waits = sorted(([_text_row(label), time] for label, time in told.waits.items()), key=_dump)
     numbers = [getattr(told, name) for name in _BREAKDOWN]
     shares = _path_rows({path: (time,) for path, time in critical.shares.items()}, index_of)
     savings = sorted([index_of[frame], time] for frame, time in critical.savings.items())
-    return [numbers, waits, critical.count, critical.duration, shares, savings]
+    known = [list(map(list, traces))] if traces else []
+    return [numbers, waits, critical.count, critical.duration, shares, savings, *known]
 
 
 def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> list[list[int]]:
@@ -358,19 +361,36 @@ def _histogram(value: Any, what: str) -> Histogram:
 
 def _slow(frames: list[Frame], value: Any, what: str) -> SlowSpans:
     match value:
-        case [[*numbers], [*waits], int(count), int(duration), [*shares], [*savings]] if (
+        case [[*numbers], [*waits], int(count), int(duration), [*shares], [*savings], *more] if (
             _is_counts([*numbers, count, duration])
             and len(numbers) == len(_BREAKDOWN)
+            and len(more) <= 1
+            and all(isinstance(each, list) and all(map(_is_trace, each)) for each in more)
             and all(map(_is_wait, waits))
             and all(_is_saving(saving, len(frames)) for saving in savings)
         ):
             named = {_joined(label): time for label, time in waits}
+            if len(named) < len(waits):
+                raise _MalformedError(f"{what} has a wait twice")
             parts = dict(zip(_BREAKDOWN, numbers, strict=True))
             told = Breakdown(waits=named, **parts)
             times = _by_path(shares, frames, f"{what}, share", _time)
             saved = {frames[index]: time for index, time in savings}
-            return SlowSpans(told, CriticalTimes(count, duration, times, saved))
+            if len(saved) < len(savings):
+                raise _MalformedError(f"{what} has a saving twice")
+            traces = tuple(TraceOfSpan(*trace) for trace in chain.from_iterable(more))
+            return SlowSpans(told, CriticalTimes(count, duration, times, saved), traces)
     raise _MalformedError(f"{what} is not [breakdown, waits, count, duration, shares, savings]")
+
+
+def _is_trace(row: object) -> bool:
+    match row:
+        case [latency, str(trace_id)]:
+            return _is_count(latency) and _TRACE_ID.fullmatch(trace_id) is not None
+    return False
+
+
+_TRACE_ID: Final = re.compile("[0-9a-f]{32}")
 
 
 def _is_wait(row: object) -> bool:

@@ -8,6 +8,7 @@
 | `.pb.gz`, `.pprof`, `.pb` | pprof, gzipped but for the last |
 | `.gecko.json` | Gecko, for Firefox Profiler and Perfetto |
 | `.pstats` | Python's pstats, one lens |
+| `.prom` | metrics in the text format of Prometheus; not read again |
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tracetools.output.formats.folded import format_packed, pack
 from tracetools.output.formats.gecko import format_gecko
 from tracetools.output.formats.pprof import format_pprof
 from tracetools.output.formats.profile_json import format_profile
+from tracetools.output.formats.prometheus import format_prometheus
 from tracetools.output.formats.pstats import format_pstats
 from tracetools.output.formats.speedscope import format_speedscope
 
@@ -84,6 +86,12 @@ def _bare_pprof(content: Profile | Folded, unit: str, *_: object) -> bytes:
     return format_pprof(content, unit, compressed=False)
 
 
+def _prometheus(content: Profile | Folded, *_: object) -> bytes:
+    if not isinstance(content, Profile):
+        raise ValueError(_NO_PROFILE)  # noqa: TRY004  # the call is right
+    return format_prometheus(content).encode()
+
+
 _FORMATS: Final[dict[str, tuple[str, _Encode]]] = {
     ".speedscope.json": ("speedscope", _speedscope),
     ".gecko.json": ("gecko", _gecko),
@@ -96,6 +104,7 @@ _FORMATS: Final[dict[str, tuple[str, _Encode]]] = {
     ".pprof": ("pprof", _pprof),
     ".pb": ("pprof", _bare_pprof),
     ".pstats": ("pstats", _pstats),
+    ".prom": ("prometheus", _prometheus),
 }
 """The name and the encoder of each suffix. The first that fits counts."""
 
@@ -106,7 +115,8 @@ SUFFIXES: Final = tuple(_FORMATS)
 def format_of(path: str | os.PathLike[str]) -> str:
     """Return the format that the suffix of a file stands for, such as ``pprof``.
 
-    It is one of ``folded``, ``profile``, ``speedscope``, ``pprof``, ``gecko``, ``pstats``.
+    It is one of ``folded``, ``profile``, ``speedscope``, ``pprof``, ``gecko``, ``pstats``,
+    ``prometheus``.
 
     Raises:
         StackFileError: the suffix is none of `SUFFIXES`.

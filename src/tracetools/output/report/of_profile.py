@@ -271,6 +271,8 @@ def _about_the_loop(profile: Profile) -> Iterator[tuple[str, str]]:
         yield "Samples of functions", f"{profile.samples:,}{more}"
     if profile.untracked:
         yield "Untracked tasks", f"{profile.untracked:,}"
+    if profile.not_kept:
+        yield "Slow spans that were not kept", f"{profile.not_kept:,}"
     if profile.forks:
         yield "Forked processes, not recorded", f"{profile.forks:,}"
 

@@ -159,6 +159,7 @@ def test_stacks_that_count_something_else_are_a_table(capsys):
         (["s.profile.json", "s.folded"], "do not add up"),
         (["s.folded", "other.folded"], "in samples do not add up"),
         (["other.folded", "--table", "--lens", "idle"], "no idle time in it"),
+        (["s.profile.json", "--tree", "--lens", "critical"], "no slow spans were kept"),
         (["s.folded", "--filter", "no such"], "no stack has a frame that matches --filter"),
     ],
 )

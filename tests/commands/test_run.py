@@ -517,6 +517,7 @@ def test_files_of_another_program_are_replaced_with_a_word_before_it_starts(tmp_
         (("-o", "app.py", "app.py"), "no format has the suffix .py"),
         (("-o", "a", "-o", "a.html", "app.py"), "two outputs are named a.html"),
         (("--functons", "app.py"), "there is no option --functons; did you mean --functions?"),
+        (("--lens", "critical", "app.py"), "give --keep SECONDS too"),
         ((), "nothing to run"),
         (("python",), "nothing to run"),
         (("-m",), "-m needs a module after it"),

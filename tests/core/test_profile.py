@@ -90,6 +90,11 @@ def test_the_task_lens_has_busy_time_as_self_time_and_the_rest_as_leaves():
     assert sum(GOOD.lens("task").values()) == GOOD.task_time + GOOD.thread_time
 
 
+def test_the_critical_lens_has_the_time_of_the_slow_spans_that_were_kept():
+    assert sum(GOOD.lens("critical").values()) == SLOW.critical.duration > 0
+    assert Profile().lens("critical") == {}
+
+
 def test_an_unknown_lens_is_refused_with_a_list_of_the_known_ones():
     with pytest.raises(ValueError, match="'hot'; choose one of busy, idle, scheduled, task"):
         GOOD.lens("hot")

@@ -95,5 +95,7 @@ def test_a_difference_adds_to_nothing():
 
 
 def test_a_profile_without_time_in_the_lens_is_refused():
-    with pytest.raises(NoStacksError, match="x: this profile has no idle time"):
+    with pytest.raises(NoStacksError, match="x: there is no idle time in it: choose another"):
         stacks_of(of(Profile()), "idle", "x")
+    with pytest.raises(NoStacksError, match="x: no slow spans were kept, which"):
+        stacks_of(of(Profile()), "critical", "x")

@@ -209,3 +209,9 @@ def test_descriptions_are_indented_as_their_place_is():
     assert lines[3].startswith("        lens: which time")
     assert all(len(line) <= 100 for line in lines)
     assert all(line.startswith(" " * 8) for line in lines[3:-1])
+
+
+def test_the_lens_of_critical_paths_wants_slow_spans_to_be_kept():
+    with pytest.raises(ValueError, match="shows slow spans that are kept: give keep"):
+        Options(lens="critical")
+    assert Options(lens="critical", keep=0.0).lens == "critical"

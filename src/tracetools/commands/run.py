@@ -9,6 +9,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
+from tracetools.commands import UsageError
 from tracetools.commands.running.interpreter import start_again, take_off
 from tracetools.commands.running.options import add_options, split
 from tracetools.commands.running.program import find_program, is_path_safe
@@ -33,6 +34,8 @@ def run(options: argparse.Namespace) -> Callable[[], int]:
     Raises:
         CommandError: there is no such program, or a file cannot be written.
     """
+    if options.lens == "critical" and options.keep is None:
+        raise UsageError("--lens critical shows slow spans that are kept: give --keep SECONDS too")
     words = take_off(options.program)
     if words.switches:
         start_again(words.switches, options.own, words.program)

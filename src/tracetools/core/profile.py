@@ -15,7 +15,7 @@ from tracetools.core.made_later import MadeLater
 from tracetools.core.notebook import html_of
 from tracetools.core.origins import Origin, merged_origins
 from tracetools.core.resources import Resource, ResourceUse, merged_resources
-from tracetools.core.slow_spans import SlowSpans
+from tracetools.core.slow_spans import SlowSpans, critical_stacks, merged_slow
 from tracetools.core.stack_rows import StackRows
 from tracetools.core.stacks import (
     ALL_CALLBACKS,
@@ -33,7 +33,7 @@ from tracetools.core.stacks import (
 
 __all__ = ["LENSES", "Lens", "Profile"]
 
-Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task"]
+Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task", "critical"]
 """Which time is shown; see `Profile.lens`."""
 
 LENSES: Final[tuple[Lens, ...]] = get_args(Lens)
@@ -203,12 +203,17 @@ class Profile:
         - ``task``: all time of tasks. Busy (and thread) time is the stack's self time; the other
           two states are its leaf frames ``[idle]`` and ``[scheduled]``. The loop's own time is left
           out, so without worker threads the sum is `task_time`.
+        - ``critical``: what explains each moment of the slow spans that were kept, by the name of
+          the span; the sum is how long they lasted. Other spans are not in it; see the option
+          `keep`.
 
         Raises:
             ValueError: there is no such lens.
         """
         if lens not in LENSES:
             raise ValueError(f"no lens is named {lens!r}; choose one of {', '.join(LENSES)}")
+        if lens == "critical":
+            return critical_stacks(self.slow)
         if lens == "idle":
             shown = {path: times.idle for path, times in self.stacks.items()}
         elif lens == "scheduled":
@@ -260,9 +265,7 @@ class Profile:
         latencies: dict[StackPath, Histogram] = {}
         for path, latency in chain.from_iterable(each.latencies.items() for each in profiles):
             latencies[path] = latency.plus(latencies.get(path, EMPTY))
-        slow: dict[StackPath, SlowSpans] = {}
-        for path, spans in chain.from_iterable(each.slow.items() for each in profiles):
-            slow[path] = spans.plus(slow.get(path, SlowSpans()))
+        slow = merged_slow(each.slow for each in profiles)
         thresholds = [profile.blocking_threshold for profile in profiles]
         return replace(
             self,

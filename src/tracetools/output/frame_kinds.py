@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from tracetools.core.origins import guessed_origin
 from tracetools.core.profile import IDLE, SCHEDULED
+from tracetools.core.slow_spans import CRITICAL
 from tracetools.core.stacks import (
     BLOCKS_THE_LOOP,
     DEEPER,
@@ -65,7 +66,8 @@ AWAIT: Final = "await "
 """How the names of frames begin that say what a task waits for."""
 
 _STATES: Final = frozenset(
-    frame.name for frame in (ROOT, IDLE, SCHEDULED, OTHER, DEEPER, IMPORTING, RUNTIME, *OF_LOOP)
+    frame.name
+    for frame in (ROOT, IDLE, SCHEDULED, OTHER, DEEPER, IMPORTING, RUNTIME, CRITICAL, *OF_LOOP)
 )
 _ENDS: Final = (BLOCKS_THE_LOOP, HOLDS_THE_GIL)
 _NO_FUNCTION: Final = re.compile(r"[\s/:]")

@@ -11,6 +11,7 @@ from tracetools.output.formats.content import (
     PER_NANOSECOND,
     SAMPLES,
     Content,
+    no_time,
     of_lens,
     scaled,
 )
@@ -37,7 +38,7 @@ def stacks_of(content: Content, lens: Lens, source: str) -> Folded:
         packed = pack(tuple(frame.label for frame in path))
         sums[packed] = sums.get(packed, 0) + time
     if not sums:
-        raise NoStacksError(f"{source}: this profile has no {lens} time: choose another --lens")
+        raise NoStacksError(f"{source}: {no_time(lens)}")
     return Folded([*sums.items()], None, bad=0, first_bad=None, vanished=0)
 
 

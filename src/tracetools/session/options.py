@@ -57,8 +57,8 @@ class Options:
     lens: Lens = field(
         default="busy",
         metadata=_option(
-            "which time the graph and the stack file show: ``busy``, ``idle``, ``scheduled`` or"
-            " ``task``; see `Profile.lens`"
+            "which time the graph and the stack file show: ``busy``, ``idle``, ``scheduled``,"
+            " ``task`` or ``critical``, which needs `keep`; see `Profile.lens`"
         ),
     )
     labels: Labels = field(
@@ -187,6 +187,11 @@ class Options:
                 _check_switch(each.name, value, may_be_none="None" in str(each.type))
             if "least" in each.metadata and (value is not None or "None" not in str(each.type)):
                 nanoseconds(each.name, value)
+        if self.lens == "critical" and self.keep is None:
+            raise ValueError(
+                "lens 'critical' shows slow spans that are kept: give keep as well, such as"
+                " keep=slow(0.5)"
+            )
 
 
 def _check_switch(name: str, value: object, *, may_be_none: bool) -> None:

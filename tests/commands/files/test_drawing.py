@@ -187,6 +187,7 @@ def test_file_without_stacks_is_refused(folder, capsys, content, said):
         (["a.folded", "--before", "gone"], "no file gone"),
         (["p.profile.json", "a.folded", "-o", "x.html"], "one profile"),
         (["p.profile.json", "--lens", "scheduled"], "no scheduled time"),
+        (["p.profile.json", "--lens", "critical"], "no slow spans were kept"),
     ],
 )
 def test_error_has_its_remedy_and_leaves_nothing(capsys, arguments, said):

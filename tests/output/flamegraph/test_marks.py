@@ -4,17 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.profile import LENSES, Profile
+from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stacks import BLOCKS_THE_LOOP, ROOT, Blocks, Frame, Times
+from tracetools.output.flamegraph.flamegrapher import render
 from tracetools.output.flamegraph.layout import Box
 from tracetools.output.flamegraph.marks import (
     NO_MARKS,
+    SYMBOL,
     Marks,
     marks_of,
     place_marks,
     sentence_of,
     sentence_within,
 )
+from tracetools.output.flamegraph.options import make_options
+from tracetools.output.stack_file import fold
 
 from .reading import lay_out
 from .strategies import identifiers, relaxed, stacks
@@ -58,7 +64,62 @@ def test_of_several_profiles_the_least_threshold_counts():
 
 @pytest.mark.parametrize("lens", LENSES)
 def test_graphs_without_busy_time_have_no_marks(lens):
-    assert (marks_of([PROFILE], lens) == NO_MARKS) == (lens in ("idle", "scheduled"))
+    assert (marks_of([PROFILE], lens) == NO_MARKS) == (lens in ("idle", "scheduled", "critical"))
+
+
+# -- notes on critical paths --------------------------------------------------------------------
+
+ORDER, OVEN = Frame("order", "app.py", 3), Frame("await Lock", "app.py", 8)
+BAKES = {
+    (ROOT, SERVE, ORDER, OVEN): 6 * MS,
+    (ROOT, SERVE, ORDER, OVEN, QUERY): 2 * MS,
+}
+SLOW = Profile(
+    slow={
+        (ROOT, SERVE, ORDER): SlowSpans(
+            critical=CriticalTimes(2, 8 * MS, BAKES, {OVEN: 7 * MS, QUERY: MS})
+        )
+    }
+)
+KEPT = ("all-spans", "(critical paths of kept spans)", "order (app.py:3)")
+AWAITED = (*KEPT, "await Lock (app.py:8)")
+LESS = "without it, wherever it is, they would take"
+
+
+def test_frames_of_critical_paths_say_what_they_would_save():
+    assert marks_of([SLOW], "critical").notes == {
+        KEPT: "2 were kept",
+        AWAITED: f"{LESS} 7 ms (87.5%) less at most",
+        (*AWAITED, "a:b (app/db.py:8)"): f"{LESS} 1 ms (12.5%) less at most",
+    }
+    assert marks_of([SLOW, SLOW], "critical").notes[KEPT] == "4 were kept"
+
+
+def test_frames_that_share_a_label_have_no_note_unless_it_is_the_same():
+    def notes(**savings):
+        two = {(ROOT, ORDER, Frame(name, "app.py", 9)): 1 for name in savings}
+        saved = {Frame(name, "app.py", 9): time for name, time in savings.items()}
+        slow = SlowSpans(critical=CriticalTimes(1, 4, two, saved))
+        return marks_of([Profile(slow={(ROOT, ORDER): slow})], "critical", "location").notes
+
+    label = ("all-spans", "(critical paths of kept spans)", "app.py:3", "app.py:9")
+    assert label in notes(x=1, y=1)
+    assert label not in notes(x=1, y=2)
+
+
+def test_a_frame_that_stands_for_others_has_no_note():
+    other = Frame("(libraries)", "")
+    notes = marks_of(
+        [SLOW], "critical", transform=lambda path: (*path[:3], *[other][: len(path) - 3])
+    ).notes
+    assert notes == {KEPT: "2 were kept"}
+
+
+def test_notes_have_no_sign():
+    text = render(fold(SLOW, "critical"), make_options({}), marks_of([SLOW], "critical"))
+    assert f"await Lock (app.py:8) (8 ms, 100.00%; {LESS} 7 ms (87.5%) less at most)" in text
+    assert "only slow spans that were kept" in text
+    assert SYMBOL not in text.partition("<script")[0]
 
 
 LINE = Frame(BLOCKS_THE_LOOP, "app/db.py", 9)

@@ -91,3 +91,15 @@ def test_the_mark_of_a_graph_is_explained_where_one_is():
     assert "blocked the loop once" in busy.svg
     assert busy.mark == marks.legend
     assert graphs(Counts(busy=5), marks=lambda _: Marks({("x",): Blocks(1, 7, 7)}))[0].mark == ""
+
+
+def test_critical_paths_are_stacks_of_their_own():
+    critical = {(OWN,): 2, (OWN, LIBRARY): 3}
+    *_, graph = graphs(Counts(busy=1), critical=critical)
+    assert (graph.key, graph.heading) == ("critical", "Critical paths")
+    assert "that were kept" in graph.explanation
+    assert stacks_of(graph.svg) == {
+        ("a (app.py:1)",): 5,
+        ("a (app.py:1)", "b (json/decoder.py:2)"): 3,
+    }
+    assert graph.kinds == {"own", "runtime"}

@@ -7,7 +7,9 @@ import pytest
 
 from tests.output.page_reading import Page
 from tests.output.report.reading import cells, headings
+from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.profile import Profile
+from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stacks import ROOT, WAITING, Blocks, Frame, Times
 from tracetools.output.flamegraph.options import GraphOptions
 from tracetools.output.formats.folded import clean_label
@@ -55,6 +57,26 @@ def test_frames_of_libraries_are_folded_in_the_graph_and_there_in_the_other(prof
     busy, *_ = make_report(known, GraphOptions(colors="hot")).graphs
     assert ("(app)",) in stacks_of(busy.svg)
     assert (QUERY,) in stacks_of(busy.whole_svg)
+
+
+CRITICAL, ORDER = "(critical paths of kept spans)", Frame("order", "app/shop.py", 5)
+LOADS, DECODE = Frame("loads", "json/decoder.py", 2), Frame("decode", "json/decoder.py", 3)
+SAVES = "without it, wherever it is, they would take"
+
+
+def test_critical_paths_are_a_graph_that_says_how_many_spans_were_kept(profile):
+    path = (ROOT, Frame("serve", "app/server.py", 30), ORDER)
+    times = CriticalTimes(2, 5, {path: 2, (*path, LOADS, DECODE): 3}, {LOADS: 2, DECODE: 1})
+    known = replace(
+        profile, slow={path: SlowSpans(critical=times)}, origins={LOADS.file: "library"}
+    )
+    *_, graph = make_report(known, GraphOptions()).graphs
+    assert "<title>Critical paths of 2 slow spans that were kept, 5 ns in all</title>" in graph.svg
+    assert f"<title>{CRITICAL} (5 ns, 100.00%)</title>" in graph.svg
+    assert f"<title>{ORDER.label} (5 ns, 100.00%; 2 were kept)</title>" in graph.svg
+    assert "<title>(json) (3 ns, 60.00%)</title>" in graph.svg
+    assert f"<title>{DECODE.label} (3 ns, 60.00%; {SAVES} 1 ns (20.0%) less" in graph.whole_svg
+    assert graph.mark == ""
 
 
 def test_what_blocked_is_marked_though_stacks_are_folded(profile):

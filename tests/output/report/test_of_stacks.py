@@ -45,6 +45,19 @@ def test_a_file_of_the_task_lens_gives_all_lenses_and_all_states():
     assert cells(report) == {"a": (15, 10, 0, 200), "b": (5, 5, 3, 0)}
 
 
+def test_a_file_of_critical_paths_is_one_graph():
+    stacks = {
+        ("all-spans", "(critical paths of kept spans)", "order"): 10,
+        ("all-spans", "(critical paths of kept spans)", "order", "[idle]"): 20,
+    }
+    [graph] = make_report({"slow": stacks}, GraphOptions()).graphs
+    assert stacks_of(graph.svg) == {
+        ("(critical paths of kept spans)",): 30,
+        ("(critical paths of kept spans)", "order"): 30,
+        ("(critical paths of kept spans)", "order", "[idle]"): 20,
+    }
+
+
 def test_several_files_are_a_graph_each_and_their_sum_a_table():
     graphs = {"one": {("a",): 1, ("a", "b"): 2}, "two": {("a",): 4}}
     report = make_report(graphs, GraphOptions())

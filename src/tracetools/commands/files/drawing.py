@@ -16,7 +16,7 @@ from tracetools.core.profile import Profile
 from tracetools.output.flamegraph.flamegrapher import earlier_counts, render_packed
 from tracetools.output.flamegraph.marks import marks_of
 from tracetools.output.flamegraph.options import make_options
-from tracetools.output.formats.content import PER_NANOSECOND, scaled
+from tracetools.output.formats.content import PER_NANOSECOND, no_time, scaled
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.formats.folded import Folded, pack_clean
 from tracetools.output.formats.names import with_suffix
@@ -169,9 +169,7 @@ class _Input(NamedTuple):
             return self.content
         packed = pack_clean(fold(self.content, lens))
         if not packed:
-            raise NoStacksError(
-                f"{self.name}: this profile has no {lens} time: choose another --lens"
-            )
+            raise NoStacksError(f"{self.name}: {no_time(lens)}")
         return Folded(packed, None, bad=0, first_bad=None, vanished=0)
 
 

@@ -22,7 +22,7 @@ from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_st
 from tracetools.output.answers.source import lines_of
 from tracetools.output.flamegraph.amounts import amount_formatter, nanoseconds_of, unit_of
 from tracetools.output.folding import fold_libraries, fold_times
-from tracetools.output.formats.content import weighed
+from tracetools.output.formats.content import no_time, weighed
 from tracetools.output.frame_kinds import kinds_by_guess, kinds_of
 from tracetools.output.latencies import latencies_of
 from tracetools.output.lints import amount
@@ -189,7 +189,7 @@ def _stacks(found: Reported, given: argparse.Namespace) -> list[str]:
     screen = _screen(given)
     numbers = _numbers(found, given)
     if not numbers:
-        raise CommandError(f"there is no {given.lens or 'busy'} time in it: choose another --lens")
+        raise CommandError(no_time(given.lens or "busy"))
     if given.tree:
         return tree_lines(numbers, show, limit=given.limit or _ROWS, style=screen.style)
     sort = given.sort or "total"

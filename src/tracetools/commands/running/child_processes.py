@@ -201,6 +201,13 @@ def record_this_process(family: Family) -> None:
     child.wait()
 
 
+def _options(family: Family) -> Options:
+    """Return the options of a child. It keeps no slow spans, as its folder is gone at the end."""
+    lens = family.options["lens"]
+    without = {"keep": None, "lens": "busy" if lens == "critical" else lens}
+    return Options(**{**family.options, **without})
+
+
 class _Child:
     """The recording of a child, from before its start until after its end.
 
@@ -215,7 +222,7 @@ class _Child:
         common.to = stderr = Stderr(quiet=family.is_quiet)
         self._recording = _ChildRecording(
             family.new_name(),
-            Options(**{**family.options, "keep": None}),  # their folder is gone at the end
+            _options(family),
             DeadlySignals(self.finish),
             stderr,
         )

@@ -136,7 +136,8 @@ class Flamegrapher:
         """Mark the frames that blocked the loop, by the profile of the same recording.
 
         The second line of the graph then says what the mark means. Only graphs with busy time have
-        marks, and reversed graphs and flame charts do not.
+        marks, and reversed graphs and flame charts do not. Of critical paths, the title of each
+        frame says what the slow spans would save without it, at most.
 
         Args:
             profile: of the same recording.

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.layout import VANISHED_NAME
-from tracetools.output.flamegraph.marks import SYMBOL
+from tracetools.output.flamegraph.marks import SYMBOL, Note
 from tracetools.output.flamegraph.markup import asset, escape, nonce_attribute
 from tracetools.output.flamegraph.palette import (
     BACKGROUNDS,
@@ -64,7 +64,7 @@ def draw(
     Args:
         layout: the frames.
         options: how it looks.
-        marks: the text of each marked box, which says why it is marked.
+        marks: the text of each marked box, which says why it is marked; a `Note` has no sign.
         paint: the colours of frames by their names, if they are not those of a palette.
         is_bare: whether styles and script are left out, for a page that has them.
     """
@@ -345,8 +345,9 @@ class _Pen:
         title, label, symbol = self._title(box, name), self._text(box, name), ""
         mark = self._marks.get(box) if self._marks else None
         if mark is not None:
-            title, label = f"{title[:-1]}; {mark})", self._marked_text(box, name)
-            symbol = f' data-m="{SYMBOL}"'
+            title = f"{title[:-1]}; {mark})"
+        if mark is not None and not isinstance(mark, Note):
+            label, symbol = self._marked_text(box, name), f' data-m="{SYMBOL}"'
         return (
             f"<g {self._counts(box, name)}{symbol}><title>{escape(title)}</title>"
             f'<rect x="{left}" width="{width}" height="{self._rect_height}"'

@@ -32,6 +32,7 @@ __all__ = [
     "Sums",
     "frame_of",
     "label_of",
+    "no_time",
     "number_of",
     "of_lens",
     "ordered",
@@ -231,6 +232,13 @@ def scaled(
     times, by = PER_NANOSECOND[unit], PER_NANOSECOND[wanted]
     for packed, count in counts:
         yield packed, (2 * count * times + by) // (2 * by)
+
+
+def no_time(lens: Lens) -> str:
+    """Return that a profile has no time in a lens, and what to do."""
+    if lens == "critical":
+        return "no slow spans were kept, which the lens critical shows: record with keep, or --keep"
+    return f"there is no {lens} time in it: choose another --lens"
 
 
 def of_lens(profile: Profile, lens: Lens, labels: Labels) -> dict[StackPath, int]:

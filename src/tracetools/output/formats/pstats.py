@@ -21,6 +21,7 @@ from tracetools.output.formats.content import (
     MalformedError,
     Sums,
     label_of,
+    no_time,
     number_of,
     of_lens,
     packed_label,
@@ -83,7 +84,7 @@ def format_pstats(
         scale = PER_NANOSECOND.get(unit, _SECOND)
         stacks = {path: scale * count for path, count in weighed(content).items()}
     if not stacks:
-        raise ValueError(f"there is no {lens} time: choose another --lens")
+        raise ValueError(no_time(lens))
     functions: dict[_Function, _Numbers] = {}
     for path in sorted(stacks.keys() | {path for path, n in entries.items() if n}):
         _add(functions, path, stacks.get(path, 0), entries.get(path, 0))

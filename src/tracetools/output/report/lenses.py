@@ -1,4 +1,4 @@
-"""The graphs of the four lenses in a report: their headings, explanations and options."""
+"""The graphs of the lenses in a report: their headings, explanations and options."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.output.flamegraph.marks import NO_MARKS, Marks
+from tracetools.output.formats.folded import pack
+from tracetools.output.report.labelled import clean_label_of
 from tracetools.output.report.page import Graph
-from tracetools.output.report.pictures import TreeStacks, draw_picture
+from tracetools.output.report.pictures import PackedStacks, TreeStacks, draw_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tracetools.core.profile import Lens
+    from tracetools.core.stacks import Frame, StackPath
     from tracetools.output.flamegraph.options import GraphOptions
     from tracetools.output.report.labelled import LabelledTree
     from tracetools.output.report.pictures import Picture, Stacks
     from tracetools.output.report.transforms import KindOf
 
-ORDER: Final[tuple[Lens, ...]] = ("busy", "idle", "task", "scheduled")
+ORDER: Final[tuple[Lens, ...]] = ("busy", "idle", "task", "scheduled", "critical")
 """The order in which a report shows them. It opens with the first one that has any time."""
 
 
@@ -56,10 +59,18 @@ _WORDS: Final[dict[Lens, Words]] = {
         "Scheduled",
         "Where tasks could step and did not yet, because others blocked the loop.",
     ),
+    "critical": Words(
+        "critical",
+        "Critical paths",
+        "What explains each moment of the slow spans that were kept, in whichever task; other spans"
+        " are not in it. The tooltip of a frame says how much less they would take without it, at"
+        " most.",
+    ),
 }
 
 
 _NO_TITLES: Final[Mapping[Lens, str]] = MappingProxyType({})
+_NO_STACKS: Final[Mapping[StackPath, int]] = MappingProxyType({})
 
 
 class Variant(NamedTuple):
@@ -84,13 +95,31 @@ def make_variant(
     kind_of: KindOf,
     options: GraphOptions,
     marks: Callable[[Lens], Marks] = no_marks,
+    critical: Mapping[StackPath, int] = _NO_STACKS,
 ) -> Variant:
-    """Return the stacks of a tree as they are drawn; reversed, they have no marks."""
+    """Return the stacks of a tree as they are drawn; reversed, they have no marks.
+
+    `critical` are those of the critical paths, which are in no tree.
+    """
     kinds = tree.kinds(kind_of)
-    return Variant(
-        lambda lens: TreeStacks(tree, lens, kinds) if tree.has_time(lens) else None,
-        no_marks if options.reverse_stack_order else marks,
-    )
+
+    def of_lens(lens: Lens) -> Stacks | None:
+        if lens == "critical":
+            return _packed(critical, kind_of) if critical else None
+        return TreeStacks(tree, lens, kinds) if tree.has_time(lens) else None
+
+    return Variant(of_lens, no_marks if options.reverse_stack_order else marks)
+
+
+def _packed(stacks: Mapping[StackPath, int], kind_of: KindOf) -> PackedStacks:
+    frames = {frame for path in stacks for frame in path}
+    kinds = {clean_label_of(frame): kind_of(frame) for frame in sorted(frames, key=_in_order)}
+    counts = [(pack(tuple(map(clean_label_of, path))), n) for path, n in stacks.items()]
+    return PackedStacks(counts, lambda label: kinds.get(label, "state"))
+
+
+def _in_order(frame: Frame) -> tuple[str, str, int]:
+    return frame.name, frame.file or "", frame.line
 
 
 def graphs_with_time(

@@ -35,12 +35,13 @@ from tracetools.output.report.tree import Tree, tree_of
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from typing_extensions import Unpack
 
     from tracetools.core.histogram import Histogram
-    from tracetools.core.profile import Profile
+    from tracetools.core.profile import Lens, Profile
+    from tracetools.core.stacks import StackPath
     from tracetools.output.flamegraph.options import GraphKeywords
     from tracetools.output.report.figures import Figures
 
@@ -107,9 +108,7 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         title=_title(profile) if options.title is None else options.title,
         about=tuple(_about(profile)),
         answers=answer_groups(answers_of(profile, lines_of(profile), nodes), profile, own),
-        graphs=graphs_with_time(
-            _variants(profile, tree, options), graph_options, {"busy": _busy_title(profile)}
-        ),
+        graphs=graphs_with_time(_variants(profile, tree, options), graph_options, _titles(profile)),
         table=make_table(sum_up(tree, places, nodes, clean_label_of), _columns(profile)),
         metadata=[
             *_metadata(profile, tree),
@@ -138,6 +137,19 @@ def _about(profile: Profile) -> Iterator[str]:
         yield _moment(profile.start)
 
 
+def _titles(profile: Profile) -> dict[Lens, str]:
+    """Return what graphs show, where their total alone does not say that."""
+    critical = [spans.critical for spans in profile.slow.values()]
+    count, lasted = (
+        sum(getattr(each, name) for each in critical) for name in ("count", "duration")
+    )
+    spans = "1 slow span that was" if count == 1 else f"{count:,} slow spans that were"
+    return {
+        "busy": _busy_title(profile),
+        "critical": f"Critical paths of {spans} kept, {_show_time(lasted)} in all",
+    }
+
+
 def _busy_title(profile: Profile) -> str:
     """Return what the graph of busy time shows, for most of it may be waiting for events."""
     busy, whole, beside = map(_show_time, (profile.busy, profile.duration, profile.thread_time))
@@ -152,10 +164,23 @@ def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> list[Varia
     own, whole = map(LabelledTree, variants_of(tree, kind_of))
     marks_of_own = partial(marks_of, [profile], transform=partial(own_first, kind_of=kind_of))
     marks_of_all = partial(marks_of, [profile], transform=all_frames)
-    folded = make_variant(own, kinds, options, marks=marks_of_own)
-    if own.is_same(whole):
+    critical = profile.lens("critical")
+    critical_of_own = _transformed(critical, partial(own_first, kind_of=kind_of))
+    critical_of_all = _transformed(critical, all_frames)
+    folded = make_variant(own, kinds, options, marks_of_own, critical_of_own)
+    if own.is_same(whole) and critical_of_own == critical_of_all:
         return [folded]
-    return [folded, make_variant(whole, kinds, options, marks=marks_of_all)]
+    return [folded, make_variant(whole, kinds, options, marks_of_all, critical_of_all)]
+
+
+def _transformed(
+    stacks: Mapping[StackPath, int], transform: Callable[[StackPath], StackPath]
+) -> dict[StackPath, int]:
+    found: dict[StackPath, int] = {}
+    for path, time in stacks.items():
+        made = transform(path)
+        found[made] = found.get(made, 0) + time
+    return found
 
 
 # -- the table ---------------------------------------------------------------------------------

@@ -7,11 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
+from tracetools.core.slow_spans import CRITICAL
 from tracetools.core.stacks import ROOT
 from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_stacks
 from tracetools.output.flamegraph.amounts import amount_formatter, nanoseconds_of, unit_of
 from tracetools.output.flamegraph.marks import NO_MARKS
 from tracetools.output.formats.content import paths_of
+from tracetools.output.formats.folded import pack
 from tracetools.output.formats.stack_table import SEPARATOR, leaves_of, roots_of, sums_of
 from tracetools.output.frame_kinds import kinds_by_guess
 from tracetools.output.report.answering import answer_groups
@@ -46,6 +48,7 @@ _LEAVES: Final[tuple[tuple[Lens, bytes], ...]] = (
 )
 _STATES: Final = frozenset(leaf.removeprefix(SEPARATOR) for _, leaf in _LEAVES)
 _ROOT: Final = ROOT.label.encode()
+_CRITICAL: Final = pack((ROOT.label, CRITICAL.label))
 
 _MOST_ANSWERED: Final = 10_000
 """Of how many stacks a page has the answers: as many as a recording has. They need all stacks as
@@ -99,7 +102,7 @@ class _Stacks:
 
     def __init__(self, counts: Packed) -> None:
         by_state: dict[Lens, Packed] = {"busy": counts}
-        if not _STATES.isdisjoint(leaves_of(counts)):
+        if not _STATES.isdisjoint(leaves_of(counts)) and not _is_critical(counts):
             found: dict[Lens, list[tuple[bytes, int]]] = {}
             for packed, count in counts:
                 lens, stack = _state_of(packed)
@@ -120,6 +123,11 @@ class _Stacks:
         )
         made = [folded] if folded == whole else [folded, whole]
         return [_variant(stacks, folding.kind_of) for stacks in made]
+
+
+def _is_critical(counts: Packed) -> bool:
+    """Whether stacks are critical paths, in which the leaves of states are no lenses."""
+    return all(packed.startswith(_CRITICAL) for packed, _ in counts)
 
 
 def _transformed(counts: Packed, transform: Callable[[bytes], bytes]) -> Packed:

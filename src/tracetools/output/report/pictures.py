@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.layout import lay_out
-from tracetools.output.flamegraph.marks import NO_MARKS, place_marks
+from tracetools.output.flamegraph.marks import NO_MARKS, Note, place_marks
 from tracetools.output.flamegraph.palette import kind_colour
 from tracetools.output.flamegraph.svg import SHOWN_ROOT, draw
 
@@ -81,7 +81,9 @@ def draw_picture(
     options = replace(options, title=title, embedded=True)
     paint = None if options.colors else _painter(stacks.kind_of)
     kinds = frozenset(stacks.kind_of(box.name) for box in layout.boxes[1:])
-    return Picture(draw(layout, options, marked, paint=paint, is_bare=True), kinds, bool(marked))
+    svg = draw(layout, options, marked, paint=paint, is_bare=True)
+    is_marked = any(not isinstance(mark, Note) for mark in marked.values())
+    return Picture(svg, kinds, is_marked)
 
 
 def _painter(kind_of: Callable[[str], FrameKind]) -> Callable[[str], Colour]:

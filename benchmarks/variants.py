@@ -19,7 +19,10 @@ VARIANTS: Mapping[str, Options | None] = {
     "time only": {"await_stacks": False, "blocking": None, "scheduled": False},
     "default": {},
     "functions": {"functions": True},
+    "scheduled": {"scheduled": True},
+    "wakers": {"wakers": True},
     "all on": {"scheduled": True, "functions": True},
+    "all on, wakers": {"scheduled": True, "functions": True, "wakers": True},
 }
 """The options of `record`; ``None`` where nothing is recorded."""
 

@@ -33,6 +33,8 @@ from tracetools.output.report.sections import (
     frame_name,
     legend,
 )
+from tracetools.output.report.who_ended import who_ended_section
+from tracetools.output.who_ended import EndedWaits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +82,7 @@ class Report:
         findings: what stands out.
         blocking: what blocked the loop.
         resources: locks and queues that tasks waited for.
+        who_ended: who has ended waits.
     """
 
     title: str
@@ -91,6 +94,7 @@ class Report:
     findings: Findings = NO_FINDINGS
     blocking: BlockingSteps = NO_BLOCKING_STEPS
     resources: ResourceTable = NO_RESOURCES
+    who_ended: EndedWaits = EndedWaits()  # noqa: RUF009  # it is frozen
 
 
 def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool = False) -> str:
@@ -111,6 +115,7 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
             *_graphs(report.graphs, is_live=not no_javascript),
             *findings_section(report.findings),
             *resources_section(report.resources),
+            *who_ended_section(report.who_ended),
             *_table(report.table),
             *blocking_section(report.blocking),
             *_metadata(report.metadata),

@@ -20,7 +20,10 @@ VARIANTS: Mapping[str, Options | None] = {
     "default": {},
     "functions": {"functions": True},
     "keep": {"keep": 10},
+    "scheduled": {"scheduled": True},
+    "wakers": {"wakers": True},
     "all on": {"scheduled": True, "functions": True},
+    "all on, wakers": {"scheduled": True, "functions": True, "wakers": True},
 }
 """The options of `record`; ``None`` where nothing is recorded."""
 

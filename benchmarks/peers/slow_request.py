@@ -59,6 +59,13 @@ DDTRACE: Final = {
 """All lock events rather than one in a hundred, and no agent."""
 
 
+RESOURCES: Final = "tracetools --keep 0.35 --resources"
+VIZTRACER: Final = "viztracer --log_async"
+SAMPLING: Final = "profiling.sampling --async-mode all"
+LOCKS: Final = "ddtrace, lock profiler"
+WALL: Final = "ddtrace, wall time"
+
+
 class Pythons(NamedTuple):
     """The Pythons with the tools; those that are not given are empty."""
 
@@ -110,20 +117,16 @@ def _read_ddtrace(pythons: Pythons, folder: Path) -> dict[str, Seconds]:
     [path] = folder.glob("*.pprof")
     code = "import sys, compression.zstd as z; sys.stdout.buffer.write(z.open(sys.argv[1]).read())"
     data = subprocess.run([pythons.newest, "-c", code, path], stdout=subprocess.PIPE, check=True)
-    return {
-        "ddtrace, lock profiler": of_locks(data.stdout),
-        "ddtrace, wall time": of_wall(data.stdout),
-    }
+    return {LOCKS: of_locks(data.stdout), WALL: of_wall(data.stdout)}
 
 
 def _nothing(_pythons: Pythons, _folder: Path) -> dict[str, Seconds]:
     return {}
 
 
-RESOURCES: Final = "tracetools --keep 0.35 --resources"
-SAMPLING: Final = "profiling.sampling --async-mode all"
 TOOLS: Final = [
     Tool("own", "own", lambda pythons, _: [pythons.own, SHOP], _nothing),
+    Tool("tracetools", "own", _tracetools(), _nothing),
     Tool("tracetools --keep 10, nothing kept", "own", _tracetools("--keep", "10"), _nothing),
     Tool("tracetools --keep 0.35", "own", _tracetools("--keep", "0.35"), _nothing),
     Tool(
@@ -133,10 +136,10 @@ TOOLS: Final = [
         lambda _, folder: {RESOURCES: of_tracetools(folder / "out.profile.json")},
     ),
     Tool(
-        "viztracer --log_async",
+        VIZTRACER,
         "own",
         _viztracer,
-        lambda _, folder: {"viztracer --log_async": of_viztracer(folder / "out.json")},
+        lambda _, folder: {VIZTRACER: of_viztracer(folder / "out.json")},
     ),
     Tool("newest", "newest", lambda pythons, _: [pythons.newest, SHOP], _nothing),
     Tool(
@@ -278,8 +281,10 @@ def tables(found: Found, about: str) -> str:
 
 
 def _answers(found: Found) -> Iterator[list[str]]:
-    for row, causes in found.said.items():
-        yield [f"`{row}`", *(_answer(row, cause, causes[cause]) for cause in CAUSES)]
+    for row in (RESOURCES, VIZTRACER, SAMPLING, LOCKS, WALL):
+        if row in found.said:
+            said = found.said[row]
+            yield [f"`{row}`", *(_answer(row, cause, said[cause]) for cause in CAUSES)]
     for name, (seen, _) in found.seen.items():
         yield [
             f"`{name}`",

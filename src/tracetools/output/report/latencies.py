@@ -122,7 +122,8 @@ def latencies_section(table: LatencyTable) -> Iterator[str]:
 
 def _rows(row: LatencyRow) -> Iterator[str]:
     cells = "".join(f"<td>{escape(_show_time(time))}</td>" for time in row.times)
-    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in row.sentences)
+    sentences = (sentence.replace(" %", "\u00a0%") for sentence in row.sentences)
+    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     yield (
         f'<tbody>\n<tr><th scope="row" data-frame="{escape(row.name)}">{frame_name(row.name)}</th>'
         f"<td>{row.number:,}</td>{cells}</tr>\n"

@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,8 +88,9 @@ def test_a_folder_that_cannot_be_searched_is_logged(files, tmp_path, monkeypatch
 
     monkeypatch.setattr(os, "stat", refuse)
     files.keep(kept())()
-    assert "cannot write" in caplog.text
-    assert "Permission denied" in caplog.text
+    if sys.version_info >= (3, 11):  # before, pathlib has a stat of its own, and writes it
+        assert "cannot write" in caplog.text
+        assert "Permission denied" in caplog.text
     monkeypatch.undo()
     assert list((tmp_path / "api.slow").iterdir()) == []
 

@@ -7,6 +7,7 @@ Nothing here imports a backend; it looks into what the program has imported.
 from __future__ import annotations
 
 import _thread
+import math
 import os
 import sys
 import threading
@@ -463,19 +464,19 @@ def trio_is_guest() -> bool:
 def trio_lateness(task: Any) -> int:
     """Return for how many nanoseconds a deadline has passed that has cancelled a trio task.
 
-    0 if none has.
+    Less than 0 if none has.
     """
     status = getattr(task, "_cancel_status", None)
     if not getattr(status, "effectively_cancelled", False):
-        return 0
+        return -1
     context = getattr(trio_run_module(), "GLOBAL_RUN_CONTEXT", None)
     now: float = context.runner.clock.current_time()  # type: ignore[union-attr]  # it runs here
-    passed = 0.0
-    while status is not None and not passed:
+    passed = -1.0
+    while status is not None and passed < 0:
         scope = getattr(status, "_scope", None)
-        passed = max(now - getattr(scope, "_deadline", now), 0.0)
+        passed = now - getattr(scope, "_deadline", math.inf)
         status = None if getattr(scope, "_shield", True) else getattr(status, "_parent", None)
-    return round(passed * 1e9) if passed < _LONG_AGO else 0
+    return round(passed * 1e9) if 0 <= passed < _LONG_AGO else -1
 
 
 _LONG_AGO: Final = 1e8
@@ -650,7 +651,7 @@ def asyncio_poller(loop: Any) -> Any:
 def asyncio_lateness(timer: Any) -> int:
     """Return how long ago a timer of asyncio was due, in nanoseconds."""
     late: float = timer._loop.time() - timer.when()  # noqa: SLF001
-    return round(late * 1e9)
+    return max(round(late * 1e9), 0)  # it may be called a little early
 
 
 def asyncio_protocol_method(method: Any) -> Any:

@@ -131,7 +131,7 @@ class ScriptedLoop:
         """Let it run again; the time between is its own."""
         self.recorder.resume_loop(self.loop)
 
-    def wake(self, task: int, late: int = 0) -> None:
+    def wake(self, task: int, late: int = -1) -> None:
         """Let a task be scheduled; perhaps by a timer that is late."""
         self.loop.wake(self.tasks[task], self.clock(), late)
 

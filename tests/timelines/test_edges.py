@@ -8,8 +8,9 @@ from hypothesis import given
 
 from tests.timelines.scripts import SCRIPTS, TIMELINES, Script, names, path
 from tests.timelines.test_critical_path import WITH_SPANS
+from tracetools.core.edges import Edge, Waited, chain, merged_edges
 from tracetools.core.stacks import ROOT, Frame
-from tracetools.timelines.edges import Edge, Waited, chain, edges, merged
+from tracetools.timelines.edges import edges
 from tracetools.timelines.states import States
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake
 
@@ -134,7 +135,11 @@ EDGES = (TIMELINES | SCRIPTS.map(Script.timeline)).map(States).map(edges)
 
 @given(EDGES, EDGES, EDGES)
 def test_merging_is_associative_and_commutative(one, two, three):
-    at_once = merged([one, two, three])
-    assert merged([merged([one, two]), three]) == merged([one, merged([two, three])]) == at_once
-    assert merged([three, one, two]) == at_once
-    assert merged([]) == {}
+    at_once = merged_edges([one, two, three])
+    assert (
+        merged_edges([merged_edges([one, two]), three])
+        == merged_edges([one, merged_edges([two, three])])
+        == at_once
+    )
+    assert merged_edges([three, one, two]) == at_once
+    assert merged_edges([]) == {}

@@ -32,15 +32,17 @@ class Waits(WaitEnds):
     Args:
         least: waits that are longer, in nanoseconds, are attributed; ``None`` for none.
         now: a moment of the clock.
+        sampled: whether some are skipped. Else it is known of each who has ended it.
 
     Attributes:
         limiters: the capacity limiters that tasks have waited for.
     """
 
-    def __init__(self, least: int | None, now: int) -> None:
+    def __init__(self, least: int | None, now: int, *, sampled: bool = True) -> None:
         super().__init__(NEVER if least is None else least, WaitNames())
         self.limiters = Limiters()
         self._sampling = WaitSampling(least or 0, now)
+        self._sampled = sampled
         self._samples: WeightedSamples[Stack] = WeightedSamples(_itself)
         self._skipped: dict[Stack, int] = {}
 
@@ -50,7 +52,7 @@ class Waits(WaitEnds):
         """Attribute a wait whose chain is not known, if there is time for it."""
         parked = task.parked
         idle = (now if task.ready is None else task.ready) - parked
-        weight = self._sampling.weight(idle, now)
+        weight = self._sampling.weight(idle, now) if self._sampled else self._whole(idle)
         own = task.stack
         if not weight:
             if idle > self.least:
@@ -63,6 +65,9 @@ class Waits(WaitEnds):
             if stack.frame.name.startswith(_AWAIT_LIMITER):
                 self._note_limiter(stack, coroutine, parked, parked + idle)
         self._sampling.spend(clock() - now)
+
+    def _whole(self, idle: int) -> int:
+        return idle if idle > self.least else 0
 
     def _note_limiter(self, stack: Stack, coroutine: Any, since: int, until: int) -> None:
         found = self.names.limiter(coroutine)

@@ -317,6 +317,7 @@ class LoopAccount(LoopSteps):
 
     def waited(self, begin: int, now: int) -> None:
         """Charge the time in which the loop waited for events, between two steps."""
+        self.polled = now
         collected = 0
         if self.own_collections:
             own, self.own_collections = self.own_collections, []
@@ -374,7 +375,7 @@ class LoopAccount(LoopSteps):
         self.least_wait = least
         self.usual_wait = None
         if self.running and not self.queued:
-            self.plain_wait = least
+            self.plain_wait = least if self.edges is None else min(least, 0)
 
     @property
     def latest(self) -> int:
@@ -397,6 +398,9 @@ class LoopAccount(LoopSteps):
         self.changing += 1
         if self.journal is not None:
             self.journal.note(WAIT, self.number, parked, parked + idle, task.number, stack.number)
+        if self.edges is not None:
+            what = task.waker_stack, task.waker_site, task.woken_by
+            self.edges.add(stack.number, *what, idle)
         task.stack.rest -= idle
         stack.rest += idle
         task.parked = parked + idle

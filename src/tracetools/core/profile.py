@@ -9,6 +9,8 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
+from tracetools.core.edges import Edge, Waited, merged_edges, waited_by_path
+from tracetools.core.edges import chain as chain_of
 from tracetools.core.errors import LawError
 from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.made_later import MadeLater
@@ -33,7 +35,7 @@ from tracetools.core.stacks import (
 
 __all__ = ["LENSES", "Lens", "Profile"]
 
-Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task", "critical"]
+Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task", "critical", "chain"]
 """Which time is shown; see `Profile.lens`."""
 
 LENSES: Final[tuple[Lens, ...]] = get_args(Lens)
@@ -52,6 +54,7 @@ _MAPPINGS: Final = (
     "latencies",
     "slow",
     "resources",
+    "edges",
 )
 
 
@@ -102,6 +105,8 @@ class Profile:
             `keep`.
         resources: what was done with locks, semaphores, capacity limiters, queues and memory
             channels; empty where that was not recorded.
+        edges: who has ended which waits, how many, and how long those took; empty where that was
+            not recorded. Those of one stack add up to its idle time.
     """
 
     stacks: Mapping[StackPath, Times] = field(default_factory=dict)
@@ -130,6 +135,7 @@ class Profile:
     latencies: Mapping[StackPath, Histogram] = field(default_factory=dict)
     slow: Mapping[StackPath, SlowSpans] = field(default_factory=dict)
     resources: Mapping[Resource, ResourceUse] = field(default_factory=dict)
+    edges: Mapping[Edge, Waited] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in _MAPPINGS:
@@ -206,6 +212,8 @@ class Profile:
         - ``critical``: what explains each moment of the slow spans that were kept, by the name of
           the span; the sum is how long they lasted. Other spans are not in it; see the option
           `keep`.
+        - ``chain``: idle time by stack, and by who has ended the wait, whose stack and line stand
+          on top of it. Empty where that was not recorded.
 
         Raises:
             ValueError: there is no such lens.
@@ -214,6 +222,8 @@ class Profile:
             raise ValueError(f"no lens is named {lens!r}; choose one of {', '.join(LENSES)}")
         if lens == "critical":
             return critical_stacks(self.slow)
+        if lens == "chain":
+            return chain_of(self.edges)
         if lens == "idle":
             shown = {path: times.idle for path, times in self.stacks.items()}
         elif lens == "scheduled":
@@ -230,7 +240,8 @@ class Profile:
         """Check that both laws of time hold in this profile.
 
         1. All busy time and the root's self time make up `duration`, and no time is negative.
-        2. Busy, scheduled and idle time of all tasks make up `task_time`.
+        2. Busy, scheduled and idle time of all tasks make up `task_time`. Where edges are known,
+           those of a stack make up its idle time.
 
         Raises:
             LawError: one of them does not hold: a bug in tracetools, please report it.
@@ -244,6 +255,14 @@ class Profile:
         lived = self.busy + sum(times.idle + times.scheduled for times in self.stacks.values())
         if lived != self.task_time:
             raise LawError(f"the tasks' states make {lived} ns, they lived {self.task_time} ns")
+        waited = waited_by_path(self.edges)
+        for path in [*self.stacks, *waited] if waited else ():
+            idle = self.stacks.get(path, Times()).idle
+            if waited.get(path, 0) != idle:
+                raise LawError(
+                    f"the edges of {_joined(path)} make {waited.get(path, 0)} ns, its idle time is"
+                    f" {idle} ns"
+                )
 
     def merge(self, *others: Profile) -> Profile:
         """Add profiles up: stacks are the key. Associative and commutative."""
@@ -297,6 +316,7 @@ class Profile:
             latencies=latencies,
             slow=slow,
             resources=merged_resources(profile.resources for profile in profiles),
+            edges=_merged_edges(profiles),
         )
 
     __add__ = merge
@@ -304,6 +324,21 @@ class Profile:
     def _repr_html_(self) -> str | None:
         """Return what a notebook shows: the report; ``None``, which stands for `repr`, without."""
         return html_of(self)
+
+
+def _merged_edges(profiles: Iterable[Profile]) -> dict[Edge, Waited]:
+    """Add edges up. If only some profiles have any, nobody has ended the waits of the others."""
+    if not any(profile.edges for profile in profiles):
+        return {}
+    return merged_edges(
+        profile.edges
+        or {
+            Edge(path, None): Waited(0, times.idle)
+            for path, times in profile.stacks.items()
+            if times.idle
+        }
+        for profile in profiles
+    )
 
 
 def _weight(trend: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:

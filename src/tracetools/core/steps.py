@@ -10,13 +10,24 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.core.buckets import HistogramBuilder
+from tracetools.core.edge_table import (
+    BY_CALLBACK,
+    BY_CHILD,
+    BY_LOOP,
+    BY_TASK,
+    BY_THREAD,
+    BY_TIMER,
+    BY_UNKNOWN,
+)
 from tracetools.core.journal import EXIT, INTERRUPT, SLOW, SPAN, STEP, WAKE
 from tracetools.core.native import accelerated
+from tracetools.core.wake_sites import find_wake_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
+    from tracetools.core.edge_table import EdgeTable
     from tracetools.core.journal import Journal
     from tracetools.core.stacks import Frame, Stack, StackTree
 
@@ -75,6 +86,9 @@ def _note(loop: LoopSteps, kind: int, task: TaskSteps, begin: int, end: int) -> 
 
 _numbers: Final = itertools.count(1)
 
+_SOON: Final = 5_000_000
+"""So many nanoseconds after an exit it ends a wait, where no polls of the loop are seen."""
+
 
 @accelerated
 class TaskSteps:
@@ -108,6 +122,12 @@ class TaskSteps:
         within: the task that this one's step has interrupted, for it began in the midst of the
             other's; ``None`` while there is none.
         stepped: returns the stepped coroutine that it runs in; ``None`` if there is none.
+        woken_by: who has ended its wait, such as `BY_TASK`, where edges are added up.
+        waker_stack, waker_site: the numbers that go with it; see `EdgeRow`.
+        child, child_end: the number of the stack of the child that has exited last, and when.
+        worked, worked_at: the number of the stack of the work that a thread has done for it last,
+            and when that ended.
+        interrupts: since when its step interrupts the one of `within`.
     """
 
     __slots__ = (
@@ -115,9 +135,12 @@ class TaskSteps:
         "base",
         "born",
         "busy",
+        "child",
+        "child_end",
         "closed",
         "function",
         "innermost",
+        "interrupts",
         "is_callback",
         "is_of_runtime",
         "loop",
@@ -129,7 +152,12 @@ class TaskSteps:
         "stepped",
         "until_sweep",
         "waker",
+        "waker_site",
+        "waker_stack",
         "within",
+        "woken_by",
+        "worked",
+        "worked_at",
     )
 
     def __init__(self, loop: LoopSteps, stack: Stack, now: int) -> None:
@@ -149,6 +177,9 @@ class TaskSteps:
         self.waker: Any = None
         self.stepped: Callable[[], Any] = _nothing
         self.number = next(_numbers)
+        self.woken_by = BY_UNKNOWN
+        self.waker_stack = self.waker_site = 0
+        self.child = self.child_end = self.worked = self.worked_at = self.interrupts = 0
 
     @property
     def coroutine(self) -> Any:
@@ -323,8 +354,10 @@ class LoopSteps:
         waits: gives waits to what was awaited, when they end; ``None`` to leave them with the task.
         known: the code and account of callbacks that were called before, by the name of their
             function. None is the account of what is not of the program.
-        late: by how many nanoseconds the timer is late that the loop calls just now; 0 if it calls
-            none.
+        late: by how many nanoseconds the timer is late that the loop calls just now; less than 0 if
+            it calls none.
+        edges: who has ended which waits; ``None`` if that is not added up.
+        polled: when it last had waited for events.
         measures_delays: whether `late` is measured.
         measures_scheduled: whether scheduled time is measured, by what wakes its tasks.
         poller: the identity of what it waits for events with; 0 if that is not known.
@@ -340,6 +373,7 @@ class LoopSteps:
         "current",
         "delays",
         "due",
+        "edges",
         "exited",
         "journal",
         "known",
@@ -351,6 +385,7 @@ class LoopSteps:
         "number",
         "paused",
         "plain_wait",
+        "polled",
         "poller",
         "queue",
         "queued",
@@ -381,7 +416,9 @@ class LoopSteps:
         self.changes = self.changing = 0
         self.waits: Any = None  # a WaitEnds, or None
         self.known: dict[str, tuple[CodeType, Any]] = {}
-        self.late = self.poller = 0
+        self.late = -1
+        self.poller = self.polled = 0
+        self.edges: EdgeTable | None = None
         self.measures_delays = self.measures_scheduled = False
         self.journal: Journal | None = None
         self.number = 0
@@ -436,15 +473,19 @@ class LoopSteps:
             now = self.wait_ends(task, now)
         if not self.running:
             return None
-        if task.ready is not None:
+        ready = task.ready
+        if ready is not None:
             self.take_from_queue(task, now)
         collected = self.collected
         now = collected if now < collected else now  # noqa: FURB136  # a call may collect
+        if self.edges is not None:
+            self.end_wait(task, now if ready is None else ready)
         outer = self.current
         if outer is None:
             return now
         self.changing += 1
         task.within = outer
+        task.interrupts = now
         outer.busy += now
         if outer.ready is not None:
             outer.ready = now
@@ -468,6 +509,9 @@ class LoopSteps:
             if outer.ready is not None:
                 outer.stack.scheduled += now - outer.ready
                 outer.ready = now
+            elif self.edges is not None and now > task.interrupts and not outer.is_callback:
+                what = (BY_TASK, now - task.interrupts)
+                self.edges.add(outer.stack.number, task.stack.number, 0, *what)
             outer.busy -= now
             task.within = None
         self.current = outer
@@ -481,11 +525,11 @@ class LoopSteps:
         if outer is None and now > self.due:
             self.step_ended(task, self.began, now)
 
-    def wake(self, task: Any, now: int, late: int = 0) -> None:
+    def wake(self, task: Any, now: int, late: int = -1) -> None:
         """Note that `task` can step: from now on, or from the end of its step, it is scheduled.
 
         If a timer wakes it that is `late`, it is scheduled since the timer was due, or since its
-        last step.
+        last step. `late` is less than 0 if no timer does.
         """
         self.touch(now)
         if task.ready is None:
@@ -495,11 +539,49 @@ class LoopSteps:
             self.plain_wait = ALWAYS
             self.queued += 1
             self.queue.add(self.queued)
+            if self.edges is not None:
+                self._note_waker(task, now, late)
             if self.journal is not None:
                 ready, waker = task.ready, self.current
                 by, stack = (0, 0) if waker is None else (waker.number, waker.stack.number)
-                self.journal.note(WAKE, self.number, ready, ready, task.number, stack, by)
+                site = task.waker_site if task.woken_by in {BY_TASK, BY_CALLBACK} else 0
+                self.journal.note(WAKE, self.number, ready, ready, task.number, stack, by, site)
             task.waker = self.current
+
+    def _note_waker(self, task: Any, now: int, late: int) -> None:
+        """Note who ends the wait of a task just now.
+
+        Where no task acts, a thread or a child of the task may have acted just before.
+        """
+        by = self.current
+        stack, site = 0 if by is None else by.stack.number, 0
+        since = task.born if task.parked == NEVER else task.parked
+        is_child_recent = (
+            task.child_end >= self.polled if self.poller else (now - task.child_end <= _SOON)
+        )
+        if by is not None and not by.is_of_runtime:
+            kind, site = BY_TASK, find_wake_site()
+        elif task.worked_at > since and task.worked:
+            kind, stack = BY_THREAD, task.worked
+        elif by is None and late >= 0:
+            kind = BY_TIMER
+        elif task.child_end > since and task.child and is_child_recent:
+            kind, stack, site = BY_CHILD, task.child, stack
+        elif by is None:
+            kind = BY_LOOP
+        elif by.is_callback:
+            kind, site = BY_CALLBACK, find_wake_site()
+        else:
+            kind = BY_TASK
+        task.woken_by, task.waker_stack, task.waker_site = kind, stack, site
+
+    def end_wait(self, task: Any, until: int) -> None:
+        """Add up what is left of the wait of a task, which has ended, with who has ended it."""
+        since = task.born if task.parked == NEVER else task.parked
+        if self.edges is not None and until > since and not task.is_callback:
+            what = task.waker_stack, task.waker_site, task.woken_by
+            self.edges.add(task.stack.number, *what, until - since)
+        task.woken_by, task.waker_stack, task.waker_site = BY_UNKNOWN, 0, 0
 
     def take_from_queue(self, task: Any, now: int) -> None:
         """Charge the scheduled time of a task that is going to step, and count its delay."""
@@ -516,6 +598,8 @@ class LoopSteps:
     def settle_wait(self, task: Any, now: int) -> None:
         """Charge the scheduled time of a task that waits for its step up to now."""
         if task.ready is not None and task is not self.current:
+            if self.edges is not None:
+                self.end_wait(task, task.ready)
             task.stack.scheduled += now - task.ready
             task.ready = now
 
@@ -543,6 +627,8 @@ class LoopSteps:
             task.finish(now)
             if over:
                 task.base.add_latency(now - task.born)
+            if task.spawner is not None:
+                task.spawner.child, task.spawner.child_end = task.base.number, now
             if self.journal is not None:
                 by = 0 if task.spawner is None else task.spawner.number
                 base = task.base.number

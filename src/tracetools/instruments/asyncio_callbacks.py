@@ -117,7 +117,9 @@ def measured_run(original: Callable[[Any], Any], uses: _Uses) -> Callable[[Any],
         callback = self._callback
         kind = type(callback)
         if (type(kind) is type and kind in uses.first_steps) or (  # any other may have no hash
-            issubclass(kind, BuiltinMethodType) and type(callback.__self__) in uses.futures
+            issubclass(kind, BuiltinMethodType)
+            and type(callback.__self__) in uses.futures
+            and type(self) is not uses.timer
         ):
             try:
                 return original(self)
@@ -161,7 +163,7 @@ def _begin(begun: list[TaskAccount], called: Any) -> None:
 def _note_delay(timer: TimerHandle, loops: tuple[RecordedLoop, ...]) -> None:
     """Note that a timer is late, in the loops whose scheduled time is measured."""
     loops = tuple(loop for loop in loops if loop.measures_delays)
-    late = compat.asyncio_lateness(timer) if loops else 0
+    late = compat.asyncio_lateness(timer) if loops else -1
     for loop in loops:
         loop.late = late
 
@@ -202,7 +204,7 @@ def _end(begun: Sequence[TaskAccount], called: Any) -> None:
         of_handle, callback, _ = compat.asyncio_handle(called)
         if type(called) is TimerHandle:
             for loop in _accounts_of(of_handle):
-                loop.late = 0
+                loop.late = -1
         for account in begun:
             now = account.loop.clock()
             account.loop.end_callback(account, now, _is_rearmed(called, callback))

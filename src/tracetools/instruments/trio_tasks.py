@@ -181,13 +181,13 @@ class TrioTasks(Tasks):
         """Note that a task is scheduled."""
         account = self._account_of(task)
         if account is not None:
-            late = compat.trio_lateness(task) if self.recorder.delays_count else 0
+            late = compat.trio_lateness(task) if self.recorder.delays_count else -1
             account.loop.wake(account, account.loop.clock(), late)
 
     def lateness(self, task: Task) -> int:
         """Return for how many nanoseconds a deadline has passed that has cancelled a task.
 
-        It is called in the midst of trio's work, and raises nothing.
+        Less than 0 if none has. It is called in the midst of trio's work, and raises nothing.
         """
         try:
             return compat.trio_lateness(task)
@@ -197,7 +197,7 @@ class TrioTasks(Tasks):
             loop = self.here()
             if is_interruption(error) and loop is not None:
                 loop.postpone(error)
-        return 0
+        return -1
 
     def task_exited(self, task: Task) -> None:
         """Close the account of a task that has exited, though its step has not ended yet.

@@ -422,3 +422,5 @@ class RecordedThread(ThreadAccount):
             loop, stack = task.loop, opened.stack
             what = (opened.since, end, task.number, stack.number, self.thread)
             loop.journal.note(WORK, loop.number, *what)
+        if task is not None:
+            task.worked, task.worked_at = opened.stack.number, end

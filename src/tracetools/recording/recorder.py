@@ -18,12 +18,14 @@ from tracetools.attribution.division import WeightedSamples
 from tracetools.attribution.functions import FunctionStacks
 from tracetools.attribution.waits import Waits
 from tracetools.core.accounting import NEVER
+from tracetools.core.edge_table import MOST_EDGES, EdgeTable
 from tracetools.core.interruptions import Insist, is_interruption
 from tracetools.core.journal import MOST_LOOPS
 from tracetools.core.labels import PathShortener, thread_name
 from tracetools.core.made_later import MadeLater
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Blocks, Frame, Stack, StackTree
+from tracetools.core.wake_sites import know_runtime
 from tracetools.guest.messages import to_log
 from tracetools.recording import (
     collector,  # noqa: F401  # it watches while loops are recorded
@@ -32,6 +34,7 @@ from tracetools.recording import (
     notebooks,
     outer_spans,
 )
+from tracetools.recording.edges import EdgeSums, edges_by_path
 from tracetools.recording.latencies import copy_latencies, latencies_by_path
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
@@ -104,6 +107,7 @@ class Recorder:
         counts_forks: whether processes that are forked are not recorded otherwise.
         forks: how many were forked and are not recorded.
         resources: the accounts of locks, queues and the like; ``None`` if they are not recorded.
+        wakers: whether it is added up who has ended which waits.
     """
 
     def __init__(  # noqa: PLR0913  # options, each with a default
@@ -116,6 +120,7 @@ class Recorder:
         max_stacks: int = 10_000,
         max_depth: int = 256,
         resources: bool = False,
+        wakers: bool = False,
         messages: Messages = to_log,
     ) -> None:
         self.messages = messages
@@ -139,8 +144,10 @@ class Recorder:
         self.samples = WeightedSamples(self._stack_of)
         self.thread_samples = WeightedSamples(self._stack_of)
         self.samples_by_thread = 0
-        self.waits = Waits(least_wait, self.clock())
+        self.waits = Waits(least_wait, self.clock(), sampled=not wakers)
         self.resources = self._made_resources() if resources else None
+        self.wakers = wakers
+        self._edges = EdgeSums()
         self.untracked = 0
         self.journal: Journal | None = None
         self.slow_after = NEVER
@@ -203,6 +210,10 @@ class Recorder:
             )
             loop.number, loop.journal = self._runs, self.journal
             loop.slow_after = self.slow_after
+            if self.wakers:
+                know_runtime()
+                loop.edges = EdgeTable(MOST_EDGES)
+                loop.take_note_of_waits(loop.least_wait)
             self._loops[loop] = None
             loop.tree.stand_below(self._outer_spans())
             loop.is_guest = is_guest
@@ -280,6 +291,8 @@ class Recorder:
                 self.resources.end_loop(loop, end)
             self._settle_unseen(loop, end)
             self._statistics.add_loop(loop, end)
+            if loop.edges is not None:
+                self._edges.add(loop.edges.packed())
             del self._loops[loop]
             self._duration += loop.own_duration(end)
             if not loop.is_guest and self._host_here(loop.thread) is None:
@@ -515,6 +528,7 @@ class Recorder:
         """Make a profile of what is known just now; return whether the laws of time hold, too."""
         with self._lock:
             skipped = self.waits.skipped()  # first, so that the moments have all of them
+            edges = self._copied_edges()  # likewise: what the moments have, edges may lack
             moments = [copy_moment(loop) for loop in self._loops]
             in_use = {id(moment.loop.tree) for moment in moments}
             threads = {loop.thread for loop in self._loops}
@@ -547,6 +561,7 @@ class Recorder:
         if len(self._shown) > _MAX_SHOWN:
             self._shown.clear()
         shorten, shown = self._shorten, self._shown  # the profile does not keep the recorder
+        trees = [tree.stacks[:] for tree in self._trees] if self.wakers else []
         stacks = MadeLater(
             lambda: sums.by_path(duration, shorten, shown, polite=_is_elsewhere(threads))
         )
@@ -571,12 +586,21 @@ class Recorder:
             slow=self.slow,
             latencies=MadeLater(lambda: latencies_by_path(latencies, shorten)),
             resources=resources,
+            edges=MadeLater(lambda: edges_by_path(edges, trees, shorten, stacks) if trees else {}),
             origins=MadeLater(  # known with all paths
                 lambda: shorten.origins if len(resources) + len(stacks) else {}
             ),
             **statistics.of_profile(self._shorten),
         )
         return profile, sums.are_lawful(duration, task_time)
+
+    def _copied_edges(self) -> EdgeSums:
+        """Return who has ended which waits up to now."""
+        edges = self._edges.copy()
+        for loop in self._loops:
+            if loop.edges is not None:
+                edges.add(loop.edges.packed())
+        return edges
 
     def paths(self) -> Paths:
         """Return what finds the paths of all stacks by their numbers."""

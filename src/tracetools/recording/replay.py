@@ -26,6 +26,7 @@ from tracetools.core.journal import (
 )
 from tracetools.core.stacks import ALL_CALLBACKS, stack_path
 from tracetools.core.steps import ALWAYS, NEVER
+from tracetools.core.wake_sites import frame_of_site
 from tracetools.guest.pace import paced
 from tracetools.timelines.timeline import Life, SpanTime, Step, Timeline, Wait, Wake, Work
 from tracetools.timelines.wakers import with_wakers
@@ -33,10 +34,10 @@ from tracetools.timelines.wakers import with_wakers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tracetools.core.edges import Waker
     from tracetools.core.journal import Journal, Record
     from tracetools.core.stacks import Frame, Stack, StackPath, StackTree
     from tracetools.recording.loops import RecordedLoop
-    from tracetools.timelines.timeline import Waker
 
 __all__ = ["Paths", "paced_records_of_kind", "replay"]
 
@@ -70,6 +71,11 @@ class Paths:
             stack = self._stacks.get(number)
             path = () if stack is None else self.of_stack(stack)
         return path
+
+    def line(self, site: int) -> Frame | None:
+        """Return the frame of a line of code, by its number."""
+        frame = frame_of_site(site)
+        return None if frame is None else self._shorten(frame)
 
     def of_stack(self, stack: Stack) -> StackPath:
         """Return the path of a stack."""
@@ -206,7 +212,8 @@ class _Reader:
         if path[1:2] and path[1] in ALL_CALLBACKS:
             by, waker = "callback", None
         self._pending.setdefault(record.task, []).append(len(self.wakes))
-        self.wakes.append(Wake(record.task, record.end, by, waker, path))
+        line = self._paths.line(record.site) if record.site else None
+        self.wakes.append(Wake(record.task, record.end, by, waker, path, line))
 
     def _wait(self, record: Record) -> None:
         path = self._paths.of(record.stack)

@@ -58,7 +58,7 @@ class Options:
         default="busy",
         metadata=_option(
             "which time the graph and the stack file show: ``busy``, ``idle``, ``scheduled``,"
-            " ``task`` or ``critical``, which needs `keep`; see `Profile.lens`"
+            " ``task``, ``chain`` or ``critical``, which needs `keep`; see `Profile.lens`"
         ),
     )
     labels: Labels = field(
@@ -131,6 +131,15 @@ class Options:
             " long queues and memory channels are: `Profile.resources`",
             command="record who holds and who waits for locks, semaphores and capacity limiters,"
             " and how long queues and memory channels are",
+        ),
+    )
+    wakers: bool = field(
+        default=False,
+        metadata=_option(
+            "record who ends each wait, with the line: a task, a callback, a timer, a thread or the"
+            " loop: `Profile.edges`. The lens ``chain`` and the option `keep` do so in any case",
+            command="record who ends each wait, with the line: a task, a callback, a timer, a"
+            " thread or the loop. The lens chain and --keep do so in any case",
         ),
     )
     blocking: float | None = field(

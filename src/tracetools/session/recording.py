@@ -61,7 +61,8 @@ class Recording(Follower):
         messages: Messages = to_log,
     ) -> None:
         _check_interpreter()
-        measured = options.lens in ("scheduled", "task") or options.keep is not None
+        wakers = options.wakers or options.lens == "chain" or options.keep is not None
+        measured = wakers or options.lens in ("scheduled", "task")
         await_after = nanoseconds("await_after", options.await_after)
         interval = nanoseconds("functions_interval", options.functions_interval)
         blocking = options.blocking
@@ -73,6 +74,7 @@ class Recording(Follower):
             max_stacks=options.max_stacks,
             max_depth=options.max_depth,
             resources=options.resources,
+            wakers=wakers,
             messages=messages,
         )
         self._kept_files: KeptFiles | None = None

@@ -11,16 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from tracetools.core.edges import Waker
     from tracetools.core.stacks import Frame, StackPath
 
-__all__ = ["Life", "SpanTime", "Step", "Timeline", "Wait", "Wake", "Waker", "Work"]
-
-Waker: TypeAlias = Literal["task", "callback", "timer", "thread", "loop"]
-"""Who makes a task ready: a task; a callback; a timer of the loop; another thread; or the loop, for
-an event of the system or a reason that is not known."""
+__all__ = ["Life", "SpanTime", "Step", "Timeline", "Wait", "Wake", "Work"]
 
 
 class Life(NamedTuple):

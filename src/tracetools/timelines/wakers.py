@@ -21,9 +21,10 @@ from tracetools.guest.pace import paced
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tracetools.core.stacks import StackPath
     from tracetools.timelines.timeline import Life, Timeline, Wait, Wake, Work
 
-__all__ = ["Children", "with_wakers"]
+__all__ = ["Children", "is_for_children", "with_wakers"]
 
 _FOR_CHILDREN: Final = frozenset(
     {"Nursery", "Task", "TaskGroup", "as_completed", "gather", "open_nursery", "shield", "wait"}
@@ -81,7 +82,7 @@ class _Finder:
         self.waits = {
             (wait.task, wait.end): wait
             for wait in paced(timeline.waits)
-            if wait.task in self._works or _is_for_children(wait)
+            if wait.task in self._works or is_for_children(wait.path)
         }
 
     def see(self, wake: Wake) -> Wake:
@@ -108,7 +109,7 @@ class _Finder:
 
     def _child(self, wait: Wait) -> Life | None:
         """Return the child that has exited just before a wait for children has ended."""
-        if not _is_for_children(wait):
+        if not is_for_children(wait.path):
             return None
         for child in reversed(self._children.ended(wait.task, wait.begin, wait.end)):
             since = child.born if child.end is None else child.end
@@ -122,8 +123,9 @@ class _Finder:
         return sum(step.end - max(step.begin, begin) for step in self._timeline.steps[first:last])
 
 
-def _is_for_children(wait: Wait) -> bool:
-    words = wait.path[-1].name.split() if wait.path else []
+def is_for_children(path: StackPath) -> bool:
+    """Whether the path of an await tells that children are awaited."""
+    words = path[-1].name.split() if path else []
     return words[:1] == ["await"] and words[1:2] != [] and words[1] in _FOR_CHILDREN
 
 

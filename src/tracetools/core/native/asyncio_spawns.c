@@ -100,7 +100,7 @@ spawn_plainly(AsyncioSpawns *self, PyObject *loop, PyObject *coroutine)
     if (stepped == NULL) {
         undo_spawn(account);
     } else if (self->base.loop->measures_scheduled) {
-        wake(self->base.loop, account, account->born, 0);
+        wake(self->base.loop, account, account->born, -1);
     }
     Py_DECREF(account);
     return stepped;

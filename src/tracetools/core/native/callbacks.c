@@ -313,7 +313,8 @@ run(Method *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
         return pass_to_original(self, args, nargsf, kwnames);
     }
     PyObject *callback = slot_of(args[0], use(self, CALLBACK));
-    if (callback == NULL || is_of_asyncio(self, callback)) {
+    if (callback == NULL || ((PyObject *)Py_TYPE(args[0]) != use(self, TIMER) &&
+                             is_of_asyncio(self, callback))) {
         return pass_to_original(self, args, nargsf, kwnames);
     }
     PyObject *handle = args[0];

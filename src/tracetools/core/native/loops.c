@@ -13,6 +13,7 @@ loop_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwar
     self->collected = ALWAYS;
     self->usual_wait = self->paused = NONE;
     self->slow_after = NEVER;
+    self->late = -1;
     self->running = 1;
     Py_INCREF(Py_None);
     self->tree = Py_None;
@@ -117,6 +118,7 @@ loop_dealloc(LoopSteps *self)
     Py_CLEAR(self->queue);
     Py_CLEAR(self->delays);
     Py_CLEAR(self->journal);
+    Py_CLEAR(self->edges);
     Py_CLEAR(self->began_object);
     Py_TYPE(self)->tp_free((PyObject *)self);
 }
@@ -219,7 +221,7 @@ loop_wake(LoopSteps *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"task", "now", "late", NULL};
     PyObject *task;
-    long long now, late = 0;
+    long long now, late = -1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!L|L:wake", names, &TaskStepsType, &task, &now,
                                      &late)) {
         return NULL;
@@ -269,6 +271,7 @@ loop_settle_wait(LoopSteps *self, PyObject *args)
 static Field tree_of_loop = {offsetof(LoopSteps, tree), NULL, 0};
 static Field clock_of_loop = {offsetof(LoopSteps, clock), NULL, 0};
 static Field journal_of_loop = {offsetof(LoopSteps, journal), &JournalType, 1};
+static Field edges_of_loop = {offsetof(LoopSteps, edges), &EdgeTableType, 1};
 static Field waits_of_loop = {offsetof(LoopSteps, waits), NULL, 1};
 static Field current_of_loop = {offsetof(LoopSteps, current), &TaskStepsType, 1};
 
@@ -277,6 +280,7 @@ static PyGetSetDef loop_getset[] = {
     {"clock", get_field, (setter)loop_set_clock, NULL, &clock_of_loop},
     {"current", get_field, set_field, NULL, &current_of_loop},
     {"journal", get_field, set_field, NULL, &journal_of_loop},
+    {"edges", get_field, set_field, NULL, &edges_of_loop},
     {"waits", get_field, set_field, NULL, &waits_of_loop},
     {"began", (getter)loop_get_began, NULL, NULL, NULL},
     {"paused", get_moment, set_moment, NULL, MOMENT(LoopSteps, paused)},
@@ -293,6 +297,7 @@ static PyMemberDef loop_members[] = {
     {"tasks", T_OBJECT_EX, offsetof(LoopSteps, tasks), READONLY, NULL},
     {"known", T_OBJECT_EX, offsetof(LoopSteps, known), READONLY, NULL},
     {"late", T_LONGLONG, offsetof(LoopSteps, late), 0, NULL},
+    {"polled", T_LONGLONG, offsetof(LoopSteps, polled), 0, NULL},
     {"measures_delays", T_BOOL, offsetof(LoopSteps, measures_delays), 0, NULL},
     {"measures_scheduled", T_BOOL, offsetof(LoopSteps, measures_scheduled), 0, NULL},
     {"poller", T_ULONGLONG, offsetof(LoopSteps, poller), 0, NULL},

@@ -22,6 +22,8 @@ static int (*const parts[])(PyObject *) = {
     add_stacks,
     add_histograms,
     add_journal,
+    add_edges,
+    add_wake_sites,
     add_opened,
     add_tasks,
     add_loops,

@@ -108,6 +108,29 @@ extern PyTypeObject JournalType;
 /* Note an event of the loop with this number. Nothing is called, and nothing fails. */
 void note_event(Journal *self, int kind, uint32_t loop, const Event *event);
 
+/* ---- edges.c: core/edge_table.py */
+
+enum { BY_UNKNOWN, BY_TASK, BY_CALLBACK, BY_LOOP, BY_TIMER, BY_THREAD, BY_CHILD, BY_OTHER };
+
+/* Who has ended a wait: the last columns of the key of an `EdgeRow`. */
+typedef struct Waker {
+    uint32_t stack, site;
+    uint8_t kind;
+} Waker;
+
+typedef struct EdgeTable EdgeTable;
+
+extern PyTypeObject EdgeTableType;
+
+/* Add a wait that has ended. Nothing is called, and nothing fails. */
+void add_edge(EdgeTable *self, uint32_t waiter, const Waker *by, int64_t time);
+
+/* ---- wake_sites.c: core/wake_sites.py */
+
+/* The number of the line of the program that runs just now; 0 if none is known. No Python code
+   runs, and nothing fails. */
+uint16_t find_wake_site(void);
+
 /* ---- opened.c, tasks.c, loops.c, steps.c: core/steps.py */
 
 typedef struct Opened {
@@ -135,12 +158,13 @@ struct LoopSteps {
     PyObject *known;        /* a dict: the callbacks that were called before */
     Histogram *queue, *delays;
     Journal *journal;       /* NULL for none */
+    EdgeTable *edges;       /* NULL for none */
     uint32_t number;
     int64_t slow_after;
     int64_t began, exited, lifetimes, queued;
     int64_t least_wait, plain_wait, due, collected, changes, changing;
     int64_t usual_wait, paused; /* NONE for none */
-    int64_t late;
+    int64_t late, polled;
     unsigned long long poller; /* the identity of what it waits for events with; 0 for none */
     char running, measures_delays, measures_scheduled;
     char clock_is_ours;     /* whether C reads that clock itself */
@@ -162,7 +186,9 @@ typedef struct TaskSteps {
     PyObject *stepped;      /* the stepped coroutine that it runs, borrowed; NULL for none */
     int64_t born, busy, parked, until_sweep;
     int64_t ready;          /* NONE for none */
-    uint32_t number;
+    int64_t child_end, worked_at, interrupts;
+    uint32_t number, child, worked;
+    Waker woken;            /* who has ended its wait, where edges are added up */
     char is_callback, is_of_runtime;
 } TaskSteps;
 
@@ -669,6 +695,8 @@ PyObject *table_read(StackTable *self, PyObject *args);
 int add_stacks(PyObject *module);
 int add_histograms(PyObject *module);
 int add_journal(PyObject *module);
+int add_edges(PyObject *module);
+int add_wake_sites(PyObject *module);
 int add_opened(PyObject *module);
 int add_tasks(PyObject *module);
 int add_loops(PyObject *module);

@@ -46,8 +46,65 @@ record_wake(LoopSteps *loop, const TaskSteps *task, int64_t ready)
     if (waker != NULL) {
         event.other = waker->number;
         event.stack = waker->stack->number;
+        if (task->woken.kind == BY_TASK || task->woken.kind == BY_CALLBACK) {
+            event.site = (uint16_t)task->woken.site;
+        }
     }
     note_event(loop->journal, EVENT_WAKE, loop->number, &event);
+}
+
+/* ---- who ends waits */
+
+#define SOON 5000000 /* as in core/steps.py */
+
+/* Whether a child has exited since a moment, and the loop has done little since. */
+static int
+child_has_exited(const LoopSteps *loop, const TaskSteps *task, int64_t since, int64_t now)
+{
+    if (task->child == 0 || task->child_end <= since) {
+        return 0;
+    }
+    return loop->poller != 0 ? task->child_end >= loop->polled : now - task->child_end <= SOON;
+}
+
+/* Note who ends the wait of a task just now. Where no task acts, a thread or a child of the task
+   may have acted just before. */
+static void
+note_waker(const LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late)
+{
+    const TaskSteps *by = loop->current;
+    int64_t since = task->parked == NEVER ? task->born : task->parked;
+    Waker found = {.stack = by == NULL ? 0 : by->stack->number};
+    if (by != NULL && !by->is_of_runtime) {
+        found.kind = BY_TASK;
+        found.site = find_wake_site();
+    } else if (task->worked != 0 && task->worked_at > since) {
+        found.kind = BY_THREAD;
+        found.stack = task->worked;
+    } else if (by == NULL && late >= 0) {
+        found.kind = BY_TIMER;
+    } else if (child_has_exited(loop, task, since, now)) {
+        found = (Waker){.stack = task->child, .site = found.stack, .kind = BY_CHILD};
+    } else if (by == NULL) {
+        found.kind = BY_LOOP;
+    } else if (by->is_callback) {
+        found.kind = BY_CALLBACK;
+        found.site = find_wake_site();
+    } else {
+        found.kind = BY_TASK;
+    }
+    task->woken = found;
+}
+
+/* Add up what is left of the wait of a task, which has ended, with who has ended it. */
+static void
+end_wait(LoopSteps *loop, TaskSteps *task, int64_t until)
+{
+    int64_t since = task->parked == NEVER ? task->born : task->parked;
+    if (loop->edges != NULL && until > since && !task->is_callback) {
+        add_edge(loop->edges, task->stack->number, &task->woken, until - since);
+    }
+    task->woken = (Waker){0};
 }
 
 /* ---- the queue */
@@ -78,6 +135,9 @@ wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late)
     loop->plain_wait = ALWAYS;
     loop->queued += 1;
     add_to_histogram(loop->queue, loop->queued);
+    if (loop->edges != NULL) {
+        note_waker(loop, task, now, late);
+    }
     if (loop->journal != NULL) {
         record_wake(loop, task, ready);
     }
@@ -93,6 +153,9 @@ give_wait(TaskSteps *task, Stack *stack, int64_t idle)
         note_event(loop->journal, EVENT_WAIT, loop->number,
                    &(Event){.begin = task->parked, .end = task->parked + idle,
                             .task = task->number, .stack = stack->number});
+    }
+    if (loop->edges != NULL) {
+        add_edge(loop->edges, stack->number, &task->woken, idle);
     }
     task->stack->rest -= idle;
     stack->rest += idle;
@@ -116,6 +179,9 @@ void
 settle_wait(LoopSteps *loop, TaskSteps *task, int64_t now)
 {
     if (task->ready != NONE && task != loop->current) {
+        if (loop->edges != NULL) {
+            end_wait(loop, task, task->ready);
+        }
         task->stack->scheduled += now - task->ready;
         task->ready = now;
     }
@@ -133,6 +199,7 @@ interrupt(LoopSteps *loop, TaskSteps *task, int64_t now)
         outer->ready = now;
     }
     task->busy -= now;
+    task->interrupts = now;
     note(loop, EVENT_INTERRUPT, task, now, now);
     TaskSteps *before = task->within;
     task->within = outer; /* with the loop's reference */
@@ -164,11 +231,15 @@ begin_other_step(LoopSteps *loop, TaskSteps *task, int64_t *now)
     if (!loop->running) {
         return 0;
     }
-    if (task->ready != NONE) {
+    int64_t ready = task->ready;
+    if (ready != NONE) {
         take_from_queue(loop, task, *now);
     }
     if (*now < loop->collected) { /* a call may collect */
         *now = loop->collected;
+    }
+    if (loop->edges != NULL) {
+        end_wait(loop, task, ready == NONE ? *now : ready);
     }
     if (loop->current == NULL) {
         return 1;
@@ -236,6 +307,9 @@ end_other_step(LoopSteps *loop, TaskSteps *task, int64_t now, int wakes_itself)
         if (outer->ready != NONE) {
             outer->stack->scheduled += now - outer->ready;
             outer->ready = now;
+        } else if (loop->edges != NULL && now > task->interrupts && !outer->is_callback) {
+            Waker inner = {.stack = task->stack->number, .kind = BY_TASK};
+            add_edge(loop->edges, outer->stack->number, &inner, now - task->interrupts);
         }
         outer->busy -= now;
         task->within = NULL;
@@ -342,8 +416,12 @@ exit_known_task(LoopSteps *loop, TaskSteps *task, int64_t now, int over)
     if (over) {
         add_latency(task->base, now - task->born);
     }
+    TaskSteps *spawner = (TaskSteps *)task->spawner;
+    if (spawner != NULL) {
+        spawner->child = task->base->number;
+        spawner->child_end = now;
+    }
     if (loop->journal != NULL) {
-        const TaskSteps *spawner = (TaskSteps *)task->spawner;
         note_event(loop->journal, EVENT_EXIT, loop->number,
                    &(Event){.begin = task->born, .end = now, .task = task->number,
                             .stack = task->base->number,

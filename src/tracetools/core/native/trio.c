@@ -53,7 +53,7 @@ detaches(PyObject *yielded)
     return (PyObject *)Py_TYPE(yielded) == detached_type;
 }
 
-/* For how long a deadline has passed that has cancelled a task; 0 if none has. */
+/* For how long a deadline has passed that has cancelled a task; less than 0 if none has. */
 static int64_t
 lateness(PyObject *task, PyObject *owner)
 {
@@ -63,14 +63,14 @@ lateness(PyObject *task, PyObject *owner)
     Py_XDECREF(cancelled);
     if (cancelled != Py_True) {
         PyErr_Clear();
-        return 0;
+        return -1;
     }
     PyObject *late = PyObject_CallMethodOneArg(owner, name_late, task);
-    int64_t found = late == NULL ? 0 : PyLong_AsLongLong(late);
+    int64_t found = late == NULL ? -1 : PyLong_AsLongLong(late);
     Py_XDECREF(late);
     if (PyErr_Occurred()) { /* it has handled what strikes in it */
         PyErr_Clear();
-        return 0;
+        return -1;
     }
     return found;
 }
@@ -89,7 +89,7 @@ note_wake(TaskSteps *account, PyObject *owner)
         return;
     }
     Py_INCREF(task);
-    int64_t late = owner == NULL ? 0 : lateness(task, owner);
+    int64_t late = owner == NULL ? -1 : lateness(task, owner);
     wake(loop, account, now, late);
     Py_DECREF(task);
 }

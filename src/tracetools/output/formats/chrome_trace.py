@@ -36,12 +36,13 @@ from tracetools.timelines.states import States
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from tracetools.core.edges import Waker
     from tracetools.core.stacks import Frame
     from tracetools.output.formats.chrome_events import Args
     from tracetools.timelines.nesting import Stretch
     from tracetools.timelines.notes import Notes
     from tracetools.timelines.states import Interval, State
-    from tracetools.timelines.timeline import SpanTime, Step, Timeline, Wake, Waker, Work
+    from tracetools.timelines.timeline import SpanTime, Step, Timeline, Wake, Work
 
 __all__ = ["chrome_trace", "write_chrome_trace"]
 

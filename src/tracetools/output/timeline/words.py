@@ -10,9 +10,10 @@ from tracetools.timelines.notes import last_frame, task_name
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tracetools.core.edges import Waker
     from tracetools.core.stacks import Frame
     from tracetools.timelines.states import Interval, State
-    from tracetools.timelines.timeline import Timeline, Wake, Waker
+    from tracetools.timelines.timeline import Timeline, Wake
 
 __all__ = ["STATES", "ended_by", "label_of", "show_time", "waits_for"]
 

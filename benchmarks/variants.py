@@ -19,8 +19,9 @@ VARIANTS: Mapping[str, Options | None] = {
     "time only": {"await_stacks": False, "blocking": None, "scheduled": False},
     "default": {},
     "functions": {"functions": True},
+    "wakers": {"wakers": True},
     "keep": {"keep": 10},
-    "all on": {"scheduled": True, "functions": True},
+    "all on": {"scheduled": True, "functions": True, "wakers": True},
 }
 """The options of `record`; ``None`` where nothing is recorded."""
 

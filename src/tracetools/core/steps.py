@@ -560,7 +560,7 @@ class LoopSteps:
             task.child_end >= self.polled if self.poller else (now - task.child_end <= _SOON)
         )
         if by is not None and not by.is_of_runtime:
-            kind, site = BY_TASK, find_wake_site()
+            kind, site = BY_TASK, 0 if by is task else find_wake_site()
         elif task.worked_at > since and task.worked:
             kind, stack = BY_THREAD, task.worked
         elif by is None and late >= 0:

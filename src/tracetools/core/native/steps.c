@@ -77,7 +77,7 @@ note_waker(const LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late)
     Waker found = {.stack = by == NULL ? 0 : by->stack->number};
     if (by != NULL && !by->is_of_runtime) {
         found.kind = BY_TASK;
-        found.site = find_wake_site();
+        found.site = by == task ? 0 : find_wake_site(); /* of its step, which goes on */
     } else if (task->worked != 0 && task->worked_at > since) {
         found.kind = BY_THREAD;
         found.stack = task->worked;

@@ -8,7 +8,7 @@ frames: in `blocking` and `stalls` the numbers of `Blocks` follow, all or the fi
 `Breakdown` with pairs of a label and a time for its waits, and then those of `CriticalTimes` with
 paths and frames by their indexes. One of `origins` has a file and whose it is. One of `resources`
 is an object with the attributes of `Resource` and `ResourceUse`, in which paths stand as in
-`blocking`. A `Histogram` has its total, its max, and pairs of a bucket and how many values are in
+`blocking`. For one of `edges`, see `edges_json`. A `Histogram` has its total, its max, and pairs of a bucket and how many values are in
 it. Rows are sorted, parents first, so that equal profiles give equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
@@ -36,6 +36,7 @@ from tracetools.core.profile import Profile
 from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
+from tracetools.output.formats.edges_json import edge_paths, edge_rows, parse_edges
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.formats.resources_json import (
     parse_resources,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from _typeshed import SupportsRead
 
+    from tracetools.core.edges import Edge, Waited
     from tracetools.core.origins import Origin
     from tracetools.core.resources import Resource, ResourceUse
     from tracetools.core.stacks import StackPath
@@ -94,6 +96,7 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "latencies": [],
     "slow": [],
     "resources": [],
+    "edges": [],
 }
 _BREAKDOWN: Final = (
     "busy",
@@ -151,6 +154,7 @@ def format_profile(profile: Profile) -> str:
     saved = ([(frame,) for frame in each.savings] for each in critical)
     paths = [*profile.stacks, *chain.from_iterable((*below, *shares, *saved))]
     paths += resource_paths(profile.resources)
+    paths += edge_paths(profile.edges)
     if () in paths:
         raise ValueError("a stack has no frames: every stack begins with the root")
     frames = sorted({frame for path in paths for frame in path}, key=_order)
@@ -175,6 +179,7 @@ def format_profile(profile: Profile) -> str:
     lines.append(_listed("slow", _path_rows(slow, index_of)))
     resources = resource_rows(profile.resources, index_of, _path_rows, _histogram_row)
     lines.append(_listed("resources", resources))
+    lines.append(_listed("edges", edge_rows(profile.edges, index_of)))
     return "{" + ",\n".join(lines) + "}\n"
 
 
@@ -328,8 +333,16 @@ def _profile(value: Mapping[str, Any]) -> Profile:
         latencies=_by_path(_list(value, "latencies"), frames, "latency", _histogram),
         slow=_by_path(_list(value, "slow"), frames, "slow span", partial(_slow, frames)),
         resources=_resources(_list(value, "resources"), frames),
+        edges=_edges(_list(value, "edges"), frames),
         **about,
     )
+
+
+def _edges(rows: list[Any], frames: list[Frame]) -> dict[Edge, Waited]:
+    try:
+        return parse_edges(rows, frames, MAX_FRAMES)
+    except ValueError as error:
+        raise _MalformedError(str(error)) from error
 
 
 def _resources(rows: list[Any], frames: list[Frame]) -> dict[Resource, ResourceUse]:

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 
     from tracetools.core.stacks import StackPath
 
-__all__ = ["WAKERS", "Edge", "Waited", "Waker", "chain", "merged_edges", "waited_by_path"]
+__all__ = [
+    "BY_NOBODY",
+    "UNKNOWN",
+    "WAKERS",
+    "Edge",
+    "Waited",
+    "Waker",
+    "chain",
+    "merged_edges",
+    "waited_by_path",
+]
 
 Waker: TypeAlias = Literal["task", "callback", "timer", "thread", "loop"]
 """Who makes a task ready: a task; a callback; a timer of the loop; another thread; or the loop, for
@@ -23,7 +33,11 @@ an event of the system or a reason that is not known."""
 
 WAKERS: Final[tuple[Waker, ...]] = get_args(Waker)
 
-UNKNOWN: Final = Frame("(unknown)", "")
+UNKNOWN: Final = Frame("[unknown]", "")
+"""What is not known in a graph."""
+
+BY_NOBODY: Final = (UNKNOWN, *(Frame(f"[{waker}]", "") for waker in WAKERS))
+"""The frames of those who have ended waits and have no stack."""
 
 
 class Edge(NamedTuple):
@@ -80,8 +94,8 @@ def waited_by_path(edges: Mapping[Edge, Waited]) -> dict[StackPath, int]:
 def chain(edges: Mapping[Edge, Waited]) -> dict[StackPath, int]:
     """Return nanoseconds by path, for a graph: the waker's stack stands on the waiter's.
 
-    What is no task, and has no stack, is a frame such as ``[timer]``. The line of the waker is a
-    frame as well, on top.
+    What is no task, and has no stack, is a frame such as ``[timer]``. The function and the line at
+    which the waker was are a frame as well, on top.
     """
     found: dict[StackPath, int] = {}
     for edge, waited in edges.items():
@@ -94,7 +108,4 @@ def _shown(edge: Edge) -> StackPath:
     path = edge.waker[edge.waker[:1] == (ROOT,) :]
     if not path:
         path = (UNKNOWN if edge.by is None else Frame(f"[{edge.by}]", ""),)
-    if edge.line is None:
-        return path
-    name, file, line = edge.line
-    return (*path, Frame(f"wakes in {name}", file, line))
+    return path if edge.line is None else (*path, edge.line)

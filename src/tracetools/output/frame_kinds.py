@@ -11,6 +11,7 @@ import sys
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
+from tracetools.core.edges import BY_NOBODY
 from tracetools.core.origins import guessed_origin
 from tracetools.core.profile import IDLE, SCHEDULED
 from tracetools.core.slow_spans import CRITICAL
@@ -67,7 +68,18 @@ AWAIT: Final = "await "
 
 _STATES: Final = frozenset(
     frame.name
-    for frame in (ROOT, IDLE, SCHEDULED, OTHER, DEEPER, IMPORTING, RUNTIME, CRITICAL, *OF_LOOP)
+    for frame in (
+        ROOT,
+        IDLE,
+        SCHEDULED,
+        OTHER,
+        DEEPER,
+        IMPORTING,
+        RUNTIME,
+        CRITICAL,
+        *OF_LOOP,
+        *BY_NOBODY,
+    )
 )
 _ENDS: Final = (BLOCKS_THE_LOOP, HOLDS_THE_GIL)
 _NO_FUNCTION: Final = re.compile(r"[\s/:]")

@@ -8,7 +8,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from tracetools.core.stacks import Frame
+from tracetools.core.edges import UNKNOWN
 from tracetools.guest.pace import paced
 from tracetools.timelines.timeline import Wake
 from tracetools.timelines.wakers import Children
@@ -27,7 +27,6 @@ State: TypeAlias = Literal["unborn", "busy", "scheduled", "waiting", "over", "un
 """What a task does: it is not spawned yet; it steps; it could step; it waits; it has exited. Or
 nothing is known of it: the timeline has no such task, or is of another time."""
 
-UNKNOWN: Final = Frame("[unknown]", "")
 """The last frame of what is not known, in graphs."""
 
 _LIVING: Final[frozenset[State]] = frozenset({"busy", "scheduled", "waiting"})

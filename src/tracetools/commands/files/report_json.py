@@ -62,6 +62,10 @@ def answers_json(profile: Profile, rows: Iterable[Row]) -> dict[str, Any]:
       ``mean_length``, and the lists ``holds``, ``waits``, ``blockers`` and ``getters``: rows with
       ``stack`` and the numbers of `Holds` or `Waits`, those with the longest total first. A filter
       leaves those that a matching stack has used, with all their numbers.
+    - ``edges``: who has ended which waits, a list with the longest total first, each with
+      ``waiter``, the stack that waited; ``by``: ``task``, ``callback``, ``timer``, ``thread``,
+      ``loop``, or null; ``waker``, the stack of who did; ``function``, ``file`` and ``line`` at
+      which that was; ``count``, ``total`` and ``max``. Those of a stack add up to its idle time.
     - ``table``: a list of rows with ``frame``, ``file``, ``line``, ``total``, ``self``, ``idle``,
       ``scheduled``, ``thread``, ``steps`` and ``entries``.
     - ``latencies``: a list for spans and tasks, each with ``frame``, ``file``, ``line``, ``count``,
@@ -77,6 +81,7 @@ def answers_json(profile: Profile, rows: Iterable[Row]) -> dict[str, Any]:
         "answers": {group.name: _group(group) for group in answers},
         "lints": _lints(profile),
         "resources": _resources(profile),
+        "edges": _edges(profile),
         "table": [_row(row) for row in rows],
         "latencies": [_latency(each) for each in latencies_of(profile)],
     }
@@ -165,6 +170,25 @@ def _resources(profile: Profile) -> list[dict[str, Any]]:
             profile.resources.items(), key=lambda item: (-item[1].waited.total, item[0])
         )
     ]
+
+
+def _edges(profile: Profile) -> list[dict[str, Any]]:
+    rows = [
+        {
+            "waiter": _stack(edge.waiter),
+            "by": edge.by,
+            "waker": _stack(edge.waker),
+            "function": None if edge.line is None else edge.line.name,
+            "file": None if edge.line is None else edge.line.file,
+            "line": None if edge.line is None else edge.line.line,
+            **waited._asdict(),
+        }
+        for edge, waited in profile.edges.items()
+    ]
+    return sorted(
+        rows,
+        key=lambda row: (-row["total"], row["waiter"], row["waker"], row["by"] or "", str(row)),
+    )
 
 
 _NUMBERS: Final = (

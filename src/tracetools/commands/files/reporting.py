@@ -16,6 +16,7 @@ from tracetools.commands.terminal.screen import Screen, is_terminal, style_of, w
 from tracetools.commands.terminal.stack_rows import rows_of, table_lines, tree_lines
 from tracetools.commands.terminal.summary import answers_in_lines, what_else_stands_out
 from tracetools.commands.terminal.tables import what_ran
+from tracetools.commands.terminal.who_ended import who_ended_in_lines
 from tracetools.core.profile import Profile
 from tracetools.output.answers.of_profile import answers_of
 from tracetools.output.answers.of_stacks import answers_of_stacks, profile_of_stacks
@@ -147,6 +148,7 @@ def _filtered(profile: Profile, given: argparse.Namespace) -> Profile:
         for resource, use in profile.resources.items()
         if any(map(matches, chain(use.holds, use.waits, use.getters)))
     }
+    kept["edges"] = {edge: waited for edge, waited in profile.edges.items() if matches(edge.waiter)}
     return replace(profile, **kept)
 
 
@@ -166,6 +168,8 @@ def _answers(found: Reported, given: argparse.Namespace) -> list[str]:
     lines += answers_in_lines(answers, screen, most=given.limit or _ENTRIES, has_quiet=True)
     if resources := resources_in_lines(profile, screen, given.limit or _ENTRIES):
         lines += ["", *resources]
+    if who_ended := who_ended_in_lines(profile, screen, given.limit or _ENTRIES):
+        lines += ["", *who_ended]
     if others := what_else_stands_out(profile, min(screen.width, 200)):
         lines += ["", *others]
     return lines

@@ -238,6 +238,11 @@ def no_time(lens: Lens) -> str:
     """Return that a profile has no time in a lens, and what to do."""
     if lens == "critical":
         return "no slow spans were kept, which the lens critical shows: record with keep, or --keep"
+    if lens == "chain":
+        return (
+            "who ended waits was not recorded, which the lens chain shows: record with wakers=True,"
+            " or --wakers"
+        )
     return f"there is no {lens} time in it: choose another --lens"
 
 

@@ -8,8 +8,9 @@ frames: in `blocking` and `stalls` the numbers of `Blocks` follow, all or the fi
 `Breakdown` with pairs of a label and a time for its waits, and then those of `CriticalTimes` with
 paths and frames by their indexes. One of `origins` has a file and whose it is. One of `resources`
 is an object with the attributes of `Resource` and `ResourceUse`, in which paths stand as in
-`blocking`. For one of `edges`, see `edges_json`. A `Histogram` has its total, its max, and pairs of a bucket and how many values are in
-it. Rows are sorted, parents first, so that equal profiles give equal bytes.
+`blocking`. For one of `edges`, see `edges_json`. A `Histogram` has its total, its max, and pairs of
+a bucket and how many values are in it. Rows are sorted, parents first, so that equal profiles give
+equal bytes.
 
 The text is ASCII, so that any name survives, lone surrogates included. Two surrogates that JSON
 would take for one character are kept apart: a name with such is a list of parts. The name of the

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tracetools.output.report.pictures import Picture, Stacks
     from tracetools.output.report.transforms import KindOf
 
-ORDER: Final[tuple[Lens, ...]] = ("busy", "idle", "task", "scheduled", "critical")
+ORDER: Final[tuple[Lens, ...]] = ("busy", "idle", "task", "scheduled", "chain", "critical")
 """The order in which a report shows them. It opens with the first one that has any time."""
 
 
@@ -59,6 +59,12 @@ _WORDS: Final[dict[Lens, Words]] = {
         "Scheduled",
         "Where tasks could step and did not yet, because others blocked the loop.",
     ),
+    "chain": Words(
+        "chain",
+        "Who ended waits",
+        "What tasks waited for, and on top of it who ended that: the stack of what another task did"
+        " just then, and its line.",
+    ),
     "critical": Words(
         "critical",
         "Critical paths",
@@ -70,7 +76,7 @@ _WORDS: Final[dict[Lens, Words]] = {
 
 
 _NO_TITLES: Final[Mapping[Lens, str]] = MappingProxyType({})
-_NO_STACKS: Final[Mapping[StackPath, int]] = MappingProxyType({})
+_IN_NO_TREE: Final = ("chain", "critical")
 
 
 class Variant(NamedTuple):
@@ -95,17 +101,17 @@ def make_variant(
     kind_of: KindOf,
     options: GraphOptions,
     marks: Callable[[Lens], Marks] = no_marks,
-    critical: Mapping[StackPath, int] = _NO_STACKS,
+    **others: Mapping[StackPath, int],
 ) -> Variant:
     """Return the stacks of a tree as they are drawn; reversed, they have no marks.
 
-    `critical` are those of the critical paths, which are in no tree.
+    `others` are those of lenses that are in no tree, by the name of the lens.
     """
     kinds = tree.kinds(kind_of)
 
     def of_lens(lens: Lens) -> Stacks | None:
-        if lens == "critical":
-            return _packed(critical, kind_of) if critical else None
+        if lens in _IN_NO_TREE:
+            return _packed(others[lens], kind_of) if others.get(lens) else None
         return TreeStacks(tree, lens, kinds) if tree.has_time(lens) else None
 
     return Variant(of_lens, no_marks if options.reverse_stack_order else marks)

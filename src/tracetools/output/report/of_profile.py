@@ -33,6 +33,7 @@ from tracetools.output.report.transforms import (
     variants_of,
 )
 from tracetools.output.report.tree import Tree, tree_of
+from tracetools.output.who_ended import ended_waits
 
 if TYPE_CHECKING:
     import os
@@ -123,6 +124,7 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         blocking=blocking_steps_of(profile),
         resources=resources_of(profile),
         latencies=latencies,
+        who_ended=ended_waits(profile),
     )
 
 
@@ -170,13 +172,16 @@ def _variants(profile: Profile, tree: Tree, options: GraphOptions) -> list[Varia
     own, whole = map(LabelledTree, variants_of(tree, kind_of))
     marks_of_own = partial(marks_of, [profile], transform=partial(own_first, kind_of=kind_of))
     marks_of_all = partial(marks_of, [profile], transform=all_frames)
-    critical = profile.lens("critical")
-    critical_of_own = _transformed(critical, partial(own_first, kind_of=kind_of))
-    critical_of_all = _transformed(critical, all_frames)
-    folded = make_variant(own, kinds, options, marks_of_own, critical_of_own)
-    if own.is_same(whole) and critical_of_own == critical_of_all:
+    lenses: tuple[Lens, ...] = ("chain", "critical")
+    others = {lens: profile.lens(lens) for lens in lenses}
+    of_own, of_all = (
+        {lens: _transformed(stacks, transform) for lens, stacks in others.items()}
+        for transform in (partial(own_first, kind_of=kind_of), all_frames)
+    )
+    folded = make_variant(own, kinds, options, marks_of_own, **of_own)
+    if own.is_same(whole) and of_own == of_all:
         return [folded]
-    return [folded, make_variant(whole, kinds, options, marks_of_all, critical_of_all)]
+    return [folded, make_variant(whole, kinds, options, marks_of_all, **of_all)]
 
 
 def _transformed(

@@ -34,6 +34,8 @@ from tracetools.output.report.sections import (
     frame_name,
     legend,
 )
+from tracetools.output.report.who_ended import who_ended_section
+from tracetools.output.who_ended import EndedWaits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +84,7 @@ class Report:
         blocking: what blocked the loop.
         resources: locks and queues that tasks waited for.
         latencies: how long spans and tasks lasted.
+        who_ended: who has ended waits.
     """
 
     title: str
@@ -94,6 +97,7 @@ class Report:
     blocking: BlockingSteps = NO_BLOCKING_STEPS
     resources: ResourceTable = NO_RESOURCES
     latencies: LatencyTable = NO_LATENCIES
+    who_ended: EndedWaits = EndedWaits()
 
 
 def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool = False) -> str:
@@ -115,6 +119,7 @@ def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool 
             *findings_section(report.findings),
             *latencies_section(report.latencies),
             *resources_section(report.resources),
+            *who_ended_section(report.who_ended),
             *_table(report.table),
             *blocking_section(report.blocking),
             *_metadata(report.metadata),

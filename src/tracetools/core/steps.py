@@ -479,7 +479,7 @@ class LoopSteps:
         collected = self.collected
         now = collected if now < collected else now  # noqa: FURB136  # a call may collect
         if self.edges is not None:
-            self.end_wait(task, now if ready is None else ready)
+            self._end_wait(task, now if ready is None else ready)
         outer = self.current
         if outer is None:
             return now
@@ -575,7 +575,7 @@ class LoopSteps:
             kind = BY_TASK
         task.woken_by, task.waker_stack, task.waker_site = kind, stack, site
 
-    def end_wait(self, task: Any, until: int) -> None:
+    def _end_wait(self, task: Any, until: int) -> None:
         """Add up what is left of the wait of a task, which has ended, with who has ended it."""
         since = task.born if task.parked == NEVER else task.parked
         if self.edges is not None and until > since and not task.is_callback:
@@ -599,7 +599,7 @@ class LoopSteps:
         """Charge the scheduled time of a task that waits for its step up to now."""
         if task.ready is not None and task is not self.current:
             if self.edges is not None and not self.is_interrupted(task):
-                self.end_wait(task, task.ready)
+                self._end_wait(task, task.ready)
             task.stack.scheduled += now - task.ready
             task.ready = now
 

@@ -439,7 +439,7 @@ def test_blocks_are_bounded_like_stacks(monkeypatch):
 
 def test_edges_are_bounded_like_stacks(monkeypatch):
     monkeypatch.setattr(profile_json, "MAX_FRAMES", 3)
-    others = dict.fromkeys(("stacks", "blocking", "slow", "limiters", "latencies"), [])
+    others = {name: [] for name in ("stacks", "blocking", "slow", "limiters", "latencies")}
     two = [[[1], "task", [1], None, 1, 1, 1], [[1], None, [], None, 1, 1, 1]]
     assert len(parse_profile(changed(**others, edges=two)).edges) == 2
     with pytest.raises(StackFileError, match="edges have more than 3 frames"):

@@ -161,16 +161,7 @@ class Program(NamedTuple):
     variants: tuple[str, ...] = ("time only", "default", "all on")
 
 
-STEP_VARIANTS = (
-    "time only",
-    "default",
-    "functions",
-    "scheduled",
-    "wakers",
-    "keep",
-    "all on",
-    "all on, wakers",
-)
+STEP_VARIANTS = ("time only", "default", "functions", "wakers", "keep", "all on")
 PROGRAMS = {
     "step, trio": Program("trio", trio_steps, 3000, STEP_VARIANTS),
     "step, asyncio": Program("asyncio", asyncio_steps, 4000, STEP_VARIANTS),

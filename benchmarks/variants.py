@@ -19,11 +19,9 @@ VARIANTS: Mapping[str, Options | None] = {
     "time only": {"await_stacks": False, "blocking": None, "scheduled": False},
     "default": {},
     "functions": {"functions": True},
-    "keep": {"keep": 10},
-    "scheduled": {"scheduled": True},
     "wakers": {"wakers": True},
-    "all on": {"scheduled": True, "functions": True},
-    "all on, wakers": {"scheduled": True, "functions": True, "wakers": True},
+    "keep": {"keep": 10},
+    "all on": {"scheduled": True, "functions": True, "wakers": True},
 }
 """The options of `record`; ``None`` where nothing is recorded."""
 

@@ -55,6 +55,9 @@ class Backend:
             os._exit(0)
         os.waitpid(child, 0)
 
+    def make_event(self) -> Any:
+        return anyio.Event()
+
     def make_lock(self) -> Any:
         return anyio.Lock()
 
@@ -192,6 +195,9 @@ class AsyncioBackend(Backend):
     def open_group(self) -> Any:
         return AsyncioGroup()
 
+    def make_event(self) -> Any:
+        return asyncio.Event()
+
     def make_lock(self) -> Any:
         return asyncio.Lock()
 
@@ -251,6 +257,9 @@ class TrioBackend(Backend):
     def open_group(self) -> Any:
         return TrioGroup()
 
+    def make_event(self) -> Any:
+        return trio.Event()
+
     def make_lock(self) -> Any:
         return trio.Lock()
 
@@ -302,6 +311,9 @@ class AnyioOnTrioBackend(TrioBackend):
 
     def open_group(self) -> Any:
         return AnyioGroup()
+
+    def make_event(self) -> Any:
+        return anyio.Event()
 
     def make_lock(self) -> Any:
         return anyio.Lock()

@@ -14,6 +14,7 @@ from tests.strategies import PROFILES, PROGRAMS
 from tracetools import LawError, Profile
 from tracetools.core.breakdown import Breakdown
 from tracetools.core.critical_times import CriticalTimes
+from tracetools.core.edges import Edge, Waited
 from tracetools.core.histogram import Histogram
 from tracetools.core.made_later import MadeLater
 from tracetools.core.profile import IDLE, LENSES, SCHEDULED
@@ -307,3 +308,34 @@ def test_files_of_merged_profiles_keep_whose_they_are():
     both = one.merge(other)
     assert both.origins == {"a.py": "library", "b.py": "library", "c.py": "runtime"}
     assert both.pythons == ("3.10.1", "3.13.5")
+
+
+WAITS = Profile(
+    stacks={(ROOT,): Times(), (ROOT, Frame("a")): Times(idle=5)},
+    task_time=5,
+    edges={Edge((ROOT, Frame("a")), "task", (ROOT, Frame("b"))): Waited(1, 5, 5)},
+)
+
+
+def test_edges_make_up_the_idle_time_of_each_stack():
+    WAITS.check()
+    for wrong in (
+        {Edge((ROOT, Frame("a")), None): Waited(1, 4, 4)},
+        {Edge((ROOT,), None): Waited(1, 5, 5)},
+    ):
+        with pytest.raises(LawError, match="edges"):
+            dataclasses.replace(WAITS, edges=wrong).check()
+
+
+def test_edges_of_a_profile_without_any_are_of_nobody():
+    others = dataclasses.replace(WAITS, edges={})
+    merged = WAITS.merge(others)
+    merged.check()
+    assert merged == others.merge(WAITS)
+    assert merged.edges[Edge((ROOT, Frame("a")), None)] == Waited(0, 5, 0)
+    assert others.merge(others).edges == {}
+
+
+def test_the_lens_chain_is_empty_without_edges():
+    assert WAITS.lens("chain") == {(ROOT, Frame("a"), Frame("b")): 5}
+    assert dataclasses.replace(WAITS, edges={}).lens("chain") == {}

@@ -67,7 +67,7 @@ def test_a_waker_whose_stack_is_not_told_has_that_of_its_innermost_span_then():
 def test_a_chain_has_the_stack_of_the_waker_on_that_of_the_await():
     shown = {names(path): time for path, time in chain(edges(States(TIMELINE))).items()}
     assert shown == {
-        "main/await lock/other/use": 55,
+        "main/await lock/other/use/release": 55,
         "main/[timer]": 3,
         "main/[unknown]": 4,
         "other/[loop]": 2,
@@ -75,9 +75,16 @@ def test_a_chain_has_the_stack_of_the_waker_on_that_of_the_await():
     }
 
 
-def test_edges_that_look_alike_in_a_chain_add_up():
-    one, other = (Edge(LOCK, "task", path("a"), Frame("f", "app.py", line)) for line in (1, 2))
-    assert chain({one: Waited(1, 2, 2), other: Waited(1, 3, 3)}) == {(*LOCK, Frame("a")): 5}
+def test_the_line_of_a_waker_is_on_top_of_its_stack():
+    line, other = Frame("f", "app.py", 1), Frame("f", "app.py", 2)
+    edges_of_lines = {
+        Edge(LOCK, "task", path("a"), line): Waited(1, 2, 2),
+        Edge(LOCK, "task", path("a"), other): Waited(1, 3, 3),
+        Edge(LOCK, "thread", path("a")): Waited(1, 4, 4),
+        Edge(LOCK, "task", path("a")): Waited(1, 5, 5),
+    }
+    above = (*LOCK, Frame("a"))
+    assert chain(edges_of_lines) == {(*above, line): 2, (*above, other): 3, above: 9}
 
 
 def test_a_waker_of_which_only_the_root_is_known_is_named_by_what_it_is():

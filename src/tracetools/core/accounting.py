@@ -136,6 +136,12 @@ class TaskAccount(TaskSteps):
         loop.touch(now)
         loop.settle_wait(self, now)
         self.parked = max(self.parked, now)
+        if loop.edges is not None and loop.is_interrupted(self):
+            # What others do meanwhile is from now on a wait in another stack.
+            inner = loop.current
+            while inner.within is not self:
+                inner = inner.within
+            inner.interrupts = max(inner.interrupts, now)
         while (opened := self.innermost) is not None and id(opened) in closed:
             now = self._go_out(opened, id(opened), now)
         closed.pop(COLLECTED, None)

@@ -479,7 +479,7 @@ class LoopSteps:
         collected = self.collected
         now = collected if now < collected else now  # noqa: FURB136  # a call may collect
         if self.edges is not None:
-            self.end_wait(task, now if ready is None else ready)
+            self._end_wait(task, now if ready is None else ready)
         outer = self.current
         if outer is None:
             return now
@@ -506,12 +506,12 @@ class LoopSteps:
         outer = task.within
         _note(self, STEP, task, self.began if outer is None else now, now)
         if outer is not None:
+            rested = (now if outer.ready is None else outer.ready) - task.interrupts
+            if self.edges is not None and rested > 0 and not outer.is_callback:
+                self.edges.add(outer.stack.number, task.stack.number, 0, BY_TASK, rested)
             if outer.ready is not None:
                 outer.stack.scheduled += now - outer.ready
                 outer.ready = now
-            elif self.edges is not None and now > task.interrupts and not outer.is_callback:
-                what = (BY_TASK, now - task.interrupts)
-                self.edges.add(outer.stack.number, task.stack.number, 0, *what)
             outer.busy -= now
             task.within = None
         self.current = outer
@@ -575,7 +575,7 @@ class LoopSteps:
             kind = BY_TASK
         task.woken_by, task.waker_stack, task.waker_site = kind, stack, site
 
-    def end_wait(self, task: Any, until: int) -> None:
+    def _end_wait(self, task: Any, until: int) -> None:
         """Add up what is left of the wait of a task, which has ended, with who has ended it."""
         since = task.born if task.parked == NEVER else task.parked
         if self.edges is not None and until > since and not task.is_callback:
@@ -598,10 +598,17 @@ class LoopSteps:
     def settle_wait(self, task: Any, now: int) -> None:
         """Charge the scheduled time of a task that waits for its step up to now."""
         if task.ready is not None and task is not self.current:
-            if self.edges is not None:
-                self.end_wait(task, task.ready)
+            if self.edges is not None and not self.is_interrupted(task):
+                self._end_wait(task, task.ready)
             task.stack.scheduled += now - task.ready
             task.ready = now
+
+    def is_interrupted(self, task: Any) -> bool:
+        """Whether a step of a task goes on that another one has interrupted."""
+        inner = self.current
+        while inner is not None and inner.within is not task:
+            inner = inner.within
+        return inner is not None
 
     def exit(self, task: Any, now: int, over: bool = True) -> None:
         """Close the account of `task`, after its last step or within it.

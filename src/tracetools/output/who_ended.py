@@ -6,7 +6,7 @@ the sum is said. The runtime's own tasks are left out.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.edges import Waited
 from tracetools.core.stacks import RUNTIME, Frame
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import StackPath
 
-__all__ = ["EndedWaits", "WaitRow", "ended_waits"]
+__all__ = ["NO_ENDS", "EndedWaits", "WaitRow", "ended_waits"]
 
 _show_time = amount_formatter("ns")
 
@@ -94,6 +94,9 @@ class EndedWaits(NamedTuple):
         }
         said = [f"{_show_time(time)} {what}" for what, time in parts.items() if time]
         return f"Besides, tasks waited {', '.join(said)}." if said else ""
+
+
+NO_ENDS: Final = EndedWaits()
 
 
 def ended_waits(profile: Profile) -> EndedWaits:

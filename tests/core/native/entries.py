@@ -18,11 +18,13 @@ from tests.core.native.spawn_entries import SPAWN_ENTRIES
 from tests.core.native.stack_entries import STACK_ENTRIES
 from tracetools import observe, span
 from tracetools.core.buckets import HistogramBuilder
+from tracetools.core.edge_table import EdgeTable, rows_of
 from tracetools.core.journal import SLOW, STEP, Journal, records_of
 from tracetools.core.native import native
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import Frame, Stack
 from tracetools.core.steps import LoopSteps, Opened, TaskSteps
+from tracetools.core.wake_sites import find_wake_site, know_runtime, set_runtime_folders, wake_site
 from tracetools.instruments.stepped import SteppedCoroutine
 from tracetools.recording.guard import handle
 from tracetools.recording.recorder import Recorder
@@ -117,6 +119,37 @@ def open_and_close(world: World) -> None:
     opened = task.open(world.frame, now, 1)
     task.close_current(opened, now)
     task.end_step(now)
+
+
+def with_edges(*acts: Callable[[World], object]) -> Callable[[World], None]:
+    """Return what does something while edges of the loop are added up."""
+
+    def call(world: World) -> None:
+        world.loop.edges = EdgeTable(3)
+        try:
+            for act in acts:
+                act(world)
+        finally:
+            world.loop.edges = None
+
+    return call
+
+
+def add_many_edges(_: World) -> None:
+    table = EdgeTable(1000)
+    for waiter in range(200):
+        table.add(waiter, 1, 2, 3, 4)
+    assert len(list(rows_of(table.packed()))) == 200
+
+
+def find_and_name_a_site(_: World) -> None:
+    wake_site(find_wake_site())
+    wake_site(1 << 20)
+
+
+def know_the_runtime(_: World) -> None:
+    set_runtime_folders(("/a", "/b"), ("run",))
+    know_runtime()
 
 
 def with_a_journal(*acts: Callable[[World], object]) -> Callable[[World], None]:
@@ -289,6 +322,19 @@ ENTRIES: dict[str, Callable[[World], object]] = {
     "LoopSteps.take_from_queue": wake,
     "LoopSteps.take_from_queue, refused": refused(lambda w: w.loop.take_from_queue(5, 5)),
     "LoopSteps, refused": refused(lambda w: LoopSteps(w.tree)),
+    "EdgeTable": lambda _: EdgeTable(5),
+    "EdgeTable, refused": refused(lambda _: EdgeTable("")),
+    "EdgeTable.add": add_many_edges,
+    "EdgeTable.add, refused": refused(lambda _: EdgeTable(5).add("", 1, 2, 3, 4)),
+    "EdgeTable.packed": lambda _: EdgeTable(5).packed(),
+    "EdgeTable of a loop": with_edges(step, wake, open_and_close, spawn_and_exit),
+    "EdgeTable of a loop, steps within a step": with_edges(steps_within_a_step),
+    "LoopSteps.is_interrupted": lambda w: w.loop.is_interrupted(w.task),
+    "find_wake_site": find_and_name_a_site,
+    "wake_site": find_and_name_a_site,
+    "wake_site, refused": refused(lambda _: wake_site("")),
+    "set_runtime_folders": know_the_runtime,
+    "set_runtime_folders, refused": refused(lambda _: set_runtime_folders((), (1,))),
     "Journal": lambda _: Journal(5),
     "Journal, refused": refused(lambda _: Journal("")),
     "Journal, without room": no_room,

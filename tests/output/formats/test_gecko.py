@@ -62,7 +62,7 @@ def test_the_interval_is_round_and_allows_20000_samples(total, interval):
     assert gecko._interval(total) == interval
 
 
-_OTHERS = ["busy", "scheduled", "task", "critical"]
+_OTHERS = ["busy", "scheduled", "task", "critical", "chain"]
 
 
 def test_the_chosen_lens_is_the_first_thread():

@@ -12,6 +12,7 @@ from tracetools import StackFileError
 from tracetools.core.breakdown import Breakdown
 from tracetools.core.buckets import bucket_of
 from tracetools.core.critical_times import CriticalTimes
+from tracetools.core.edges import WAKERS, Edge, Waited
 from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
 from tracetools.core.profile import Profile
@@ -53,6 +54,9 @@ SLOW = st.builds(
     ),
     st.lists(st.builds(TraceOfSpan, COUNTS, TRACE_IDS), max_size=3).map(tuple),
 )
+EDGE = st.builds(
+    Edge, PATHS, st.sampled_from([None, *WAKERS]), st.just(()) | PATHS, st.none() | FRAMES
+)
 PROFILES = st.builds(
     Profile,
     stacks=st.dictionaries(PATHS, TIMES, max_size=6),
@@ -81,6 +85,7 @@ PROFILES = st.builds(
     latencies=st.dictionaries(PATHS, histograms(COUNTS), max_size=3),
     slow=st.dictionaries(PATHS, SLOW, max_size=2),
     resources=RESOURCES,
+    edges=st.dictionaries(EDGE, st.builds(Waited, COUNTS, COUNTS, COUNTS), max_size=3),
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
@@ -130,6 +135,10 @@ GOOD = Profile(
             waits={(ROOT, A): Waits(1, 5, 5, 1)},
             blockers={(A, LINE): Waits(1, 5, 5, 1)},
         )
+    },
+    edges={
+        Edge((ROOT, A), "task", (ROOT, A), LINE): Waited(2, 2, 1),
+        Edge((ROOT, A), None): Waited(0, 1, 0),
     },
 )
 TEXT = """\
@@ -185,6 +194,10 @@ TEXT = """\
 {"kind":"Lock","place":0,"is_made":true,"size":1,"count":1,"lived":20,"saturated":9,\
 "most_waiting":1,"length_time":0,"items":0,"taken":0,"lengths":[0,0,[]],\
 "holds":[[[1,0],1,9,9,4]],"waits":[[[1,0],1,5,5,1]],"blockers":[[[0,2],1,5,5,1]],"getters":[]}
+],
+"edges":[
+[[1,0],null,[],null,0,1,0],
+[[1,0],"task",[1,0],2,2,2,1]
 ]}
 """
 FIRST_TEXT = """\
@@ -231,7 +244,7 @@ def test_a_written_profile_is_read_back(profile):
 def test_equal_profiles_are_equal_bytes(profile):
     turned = {
         name: dict(reversed(getattr(profile, name).items()))
-        for name in ("stacks", "blocking", "limiters", "latencies", "slow", "resources")
+        for name in ("stacks", "blocking", "limiters", "latencies", "slow", "resources", "edges")
     }
     for name in ("scheduling_delay", "queue"):
         histogram = getattr(profile, name)
@@ -385,6 +398,17 @@ def test_a_byte_order_mark_is_left_alone():
         (changed(latencies=[[[1], 1, 1, [[1, 0]]]]), "latency 0 is not"),
         (changed(latencies=[[[1], 1, 1, [[1, 1], [1, 2]]]]), "latency 0 has a bucket twice"),
         (changed(latencies=[[[3], 1, 1, []]]), "latency 0 refers"),
+        (changed(edges=[[[1], "task", [], None, 1, 1]]), r"edge 0 is not \[\[frame, ...\], by"),
+        (changed(edges=[[[1], "me", [], None, 1, 1, 1]]), "edge 0 is not"),
+        (changed(edges=[[[1], ["task"], [], None, 1, 1, 1]]), "edge 0 is not"),
+        (changed(edges=[[[], "task", [], None, 1, 1, 1]]), "edge 0 is not"),
+        (changed(edges=[[[1], "task", [True], None, 1, 1, 1]]), "edge 0 is not"),
+        (changed(edges=[[[1], "task", [], -1, 1, 1, 1]]), "edge 0 is not"),
+        (changed(edges=[[[1], "task", [], None, 1, 1.5, 1]]), "edge 0 is not"),
+        (changed(edges=[[[3], "task", [], None, 1, 1, 1]]), "edge 0 refers"),
+        (changed(edges=[[[1], "task", [3], None, 1, 1, 1]]), "edge 0 refers"),
+        (changed(edges=[[[1], "task", [], 3, 1, 1, 1]]), "edge 0 refers"),
+        (changed(edges=[[[1], None, [], None, 1, 1, 1]] * 2), "edge 1 is there twice"),
         (changed(slow=[[[1], 1]]), r"slow span 0 is not \[breakdown, waits"),
         (changed(slow=[[[1], [0] * 7, [], 0, 0, [], []]]), "slow span 0 is not"),
         (changed(slow=[[[1], [0] * 8, [["x", -1]], 0, 0, [], []]]), "slow span 0 is not"),
@@ -430,9 +454,18 @@ def test_a_small_file_cannot_ask_for_all_memory(monkeypatch):
 def test_blocks_are_bounded_like_stacks(monkeypatch):
     monkeypatch.setattr(profile_json, "MAX_FRAMES", 3)
     two = [[[1, 0], 1, 1, 1], [[1], 1, 1, 1]]
-    assert len(parse_profile(changed(stacks=[], blocking=two, slow=[])).blocking) == 2
+    assert len(parse_profile(changed(stacks=[], blocking=two, slow=[], edges=[])).blocking) == 2
     with pytest.raises(StackFileError, match="blocks have more than 3 frames"):
         parse_profile(changed(stacks=[], blocking=[*two, [[0], 1, 1, 1]]))
+
+
+def test_edges_are_bounded_like_stacks(monkeypatch):
+    monkeypatch.setattr(profile_json, "MAX_FRAMES", 3)
+    others = {name: [] for name in ("stacks", "blocking", "slow", "limiters", "latencies")}
+    two = [[[1], "task", [1], None, 1, 1, 1], [[1], None, [], None, 1, 1, 1]]
+    assert len(parse_profile(changed(**others, edges=two)).edges) == 2
+    with pytest.raises(StackFileError, match="edges have more than 3 frames"):
+        parse_profile(changed(**others, edges=[*two, [[0], None, [], None, 1, 1, 1]]))
 
 
 def fails_only_as_it_should(text):

@@ -266,6 +266,12 @@ loop_settle_wait(LoopSteps *self, PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+loop_is_interrupted(LoopSteps *self, PyObject *task)
+{
+    return PyBool_FromLong(is_interrupted(self, (TaskSteps *)task)); /* it is only compared */
+}
+
 /* ---- the type */
 
 static Field tree_of_loop = {offsetof(LoopSteps, tree), NULL, 0};
@@ -325,6 +331,7 @@ static PyMethodDef loop_methods[] = {
     {"wake", WITH_NAMES(loop_wake), NULL},
     {"take_from_queue", (PyCFunction)loop_take_from_queue, METH_VARARGS, NULL},
     {"settle_wait", (PyCFunction)loop_settle_wait, METH_VARARGS, NULL},
+    {"is_interrupted", (PyCFunction)loop_is_interrupted, METH_O, NULL},
     {NULL},
 };
 

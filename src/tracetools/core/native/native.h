@@ -210,6 +210,7 @@ void note_span(TaskSteps *task, const Opened *opened, int64_t now);
 void wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late);
 void take_from_queue(LoopSteps *loop, TaskSteps *task, int64_t now);
 void settle_wait(LoopSteps *loop, TaskSteps *task, int64_t now);
+int is_interrupted(const LoopSteps *loop, const TaskSteps *task);
 
 /* A new reference, or NULL. */
 TaskSteps *spawn(LoopSteps *loop, Stack *parent, PyObject *frame, int64_t now, PyObject *attached);

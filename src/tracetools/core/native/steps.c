@@ -175,11 +175,21 @@ take_from_queue(LoopSteps *loop, TaskSteps *task, int64_t now)
     Py_CLEAR(task->waker);
 }
 
+int
+is_interrupted(const LoopSteps *loop, const TaskSteps *task)
+{
+    const TaskSteps *inner = loop->current;
+    while (inner != NULL && inner->within != task) {
+        inner = inner->within;
+    }
+    return inner != NULL;
+}
+
 void
 settle_wait(LoopSteps *loop, TaskSteps *task, int64_t now)
 {
     if (task->ready != NONE && task != loop->current) {
-        if (loop->edges != NULL) {
+        if (loop->edges != NULL && !is_interrupted(loop, task)) {
             end_wait(loop, task, task->ready);
         }
         task->stack->scheduled += now - task->ready;
@@ -304,12 +314,14 @@ end_other_step(LoopSteps *loop, TaskSteps *task, int64_t now, int wakes_itself)
     TaskSteps *outer = task->within;
     note(loop, EVENT_STEP, task, outer == NULL ? loop->began : now, now);
     if (outer != NULL) {
+        int64_t rested = (outer->ready == NONE ? now : outer->ready) - task->interrupts;
+        if (loop->edges != NULL && rested > 0 && !outer->is_callback) {
+            Waker inner = {.stack = task->stack->number, .kind = BY_TASK};
+            add_edge(loop->edges, outer->stack->number, &inner, rested);
+        }
         if (outer->ready != NONE) {
             outer->stack->scheduled += now - outer->ready;
             outer->ready = now;
-        } else if (loop->edges != NULL && now > task->interrupts && !outer->is_callback) {
-            Waker inner = {.stack = task->stack->number, .kind = BY_TASK};
-            add_edge(loop->edges, outer->stack->number, &inner, now - task->interrupts);
         }
         outer->busy -= now;
         task->within = NULL;

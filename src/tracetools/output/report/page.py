@@ -35,7 +35,7 @@ from tracetools.output.report.sections import (
     legend,
 )
 from tracetools.output.report.who_ended import who_ended_section
-from tracetools.output.who_ended import EndedWaits
+from tracetools.output.who_ended import NO_ENDS, EndedWaits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ class Report:
     blocking: BlockingSteps = NO_BLOCKING_STEPS
     resources: ResourceTable = NO_RESOURCES
     latencies: LatencyTable = NO_LATENCIES
-    who_ended: EndedWaits = EndedWaits()  # noqa: RUF009  # it is frozen
+    who_ended: EndedWaits = NO_ENDS
 
 
 def write_page(report: Report, *, nonce: str | None = None, no_javascript: bool = False) -> str:

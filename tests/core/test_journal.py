@@ -13,6 +13,7 @@ from tracetools.core.journal import (
     STEP,
     WAIT,
     WAKE,
+    YIELD,
     Journal,
     Record,
     records_of,
@@ -24,7 +25,7 @@ WORDS = st.integers(0, (1 << 32) - 1)
 TIMES = st.integers(-(1 << 62), 1 << 62)
 RECORDS = st.builds(
     Record,
-    st.integers(1, 8),
+    st.integers(1, 9),
     st.integers(0, 4095),
     TIMES,
     TIMES,
@@ -34,6 +35,7 @@ RECORDS = st.builds(
     st.integers(0, 65535),
 )
 ALL = -(1 << 62)
+STEPS = {STEP, YIELD}
 
 
 def journal_of(records, most=1000):
@@ -55,7 +57,7 @@ def test_the_last_events_are_kept_in_their_order(records, most):
 @given(st.lists(RECORDS, max_size=20), st.integers(1, 12), TIMES)
 def test_what_is_older_than_the_last_step_before_a_moment_is_left_out(records, most, moment):
     kept = records[-most:]
-    old = [index for index, each in enumerate(kept) if each.kind == STEP and each.end < moment]
+    old = [index for index, each in enumerate(kept) if each.kind in STEPS and each.end < moment]
     found = [*records_of(journal_of(records, most).since(moment))]
     assert found == kept[old[-1] + 1 if old else 0 :]
 
@@ -74,14 +76,14 @@ def test_only_steps_of_one_loop_count_and_only_events_from_a_number_on(
     old = [
         number
         for number, each in numbered
-        if (each.kind, each.loop) == (STEP, loop) and each.end < moment
+        if each.kind in STEPS and each.loop == loop and each.end < moment
     ]
     begin = max(old[-1] + 1 if old else 0, first)
     found = [*records_of(journal_of(records, most).since(moment, loop, first))]
     assert found == [each for number, each in numbered if number >= begin]
 
 
-@given(st.lists(RECORDS, max_size=20), st.integers(1, 8))
+@given(st.lists(RECORDS, max_size=20), st.integers(1, 9))
 def test_events_of_one_kind_are_found_with_their_indexes(records, kind):
     found = [*records_of_kind(journal_of(records).since(ALL), kind)]
     assert found == [(index, each) for index, each in enumerate(records) if each.kind == kind]

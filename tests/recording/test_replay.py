@@ -2,7 +2,7 @@
 
 import pytest
 
-from tracetools.core.journal import Journal
+from tracetools.core.journal import STEP, WAKE, YIELD, Journal
 from tracetools.core.stacks import CALLBACKS, ROOT, Frame
 from tracetools.recording.replay import Paths, replay
 from tracetools.testing import ScriptedLoop
@@ -88,6 +88,21 @@ def test_what_tasks_did_and_who_woke_whom(loop):
         "works": [],
         "is_cut": False,
     }
+
+
+def test_a_step_that_ends_at_a_checkpoint_is_told_by_one_event_or_two(loop):
+    one, found = loop.spawn("one"), []
+    task, start = loop.tasks[one].number, loop.loop.begin
+    for kinds in ((YIELD,), (STEP, WAKE)):
+        journal = loop.loop.journal = loop.recorder.journal = Journal(10)
+        for end in (5, 9):
+            for kind in kinds:
+                begin = start + end - (0 if kind == WAKE else 3)
+                journal.note(kind, loop.loop.number, begin, start + end, task)
+        found.append(loop.timeline())
+    assert found[0] == found[1]
+    assert found[0]["steps"] == [Step(0, 2, 5), Step(0, 6, 9)]
+    assert found[0]["wakes"] == [Wake(0, 5, "loop", None, ()), Wake(0, 9, "loop", None, ())]
 
 
 def test_what_goes_on_is_open_at_the_end(loop):

@@ -27,13 +27,14 @@ __all__ = [
     "WAIT",
     "WAKE",
     "WORK",
+    "YIELD",
     "Journal",
     "Record",
     "records_of",
     "records_of_kind",
 ]
 
-STEP, INTERRUPT, WAKE, WAIT, SPAN, SLOW, EXIT, WORK = range(1, 9)
+STEP, INTERRUPT, WAKE, WAIT, SPAN, SLOW, EXIT, WORK, YIELD = range(1, 10)
 """What a record tells of:
 
 - a step, when it ends; for one that has interrupted another one, `begin` is its end as well;
@@ -42,7 +43,8 @@ STEP, INTERRUPT, WAKE, WAIT, SPAN, SLOW, EXIT, WORK = range(1, 9)
 - a wait, when it ends; `stack` is what was awaited;
 - a span, when it ends; the same for one that was slow;
 - a task, when it exits; `other` is the task that has spawned it;
-- a span in a worker thread, when it ends; `task` waits for it, `other` is the thread.
+- a span in a worker thread, when it ends; `task` waits for it, `other` is the thread;
+- a step, when it ends, and the task is ready again at once. The reference notes two events.
 """
 
 _LAYOUT: Final = struct.Struct("=qqIIIHH")
@@ -146,7 +148,7 @@ class Journal:
         for packed in islice(reversed(list(self._records)), max(self.noted - first, 0)):
             end, number = _LAYOUT.unpack(packed)[1::4]
             is_of_loop = loop in {ANY_LOOP, number % MOST_LOOPS}
-            if number >> _LOOP_BITS == STEP and is_of_loop and end < moment:
+            if number >> _LOOP_BITS in {STEP, YIELD} and is_of_loop and end < moment:
                 break
             found.append(packed)
         return b"".join(reversed(found))

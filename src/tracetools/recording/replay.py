@@ -21,6 +21,7 @@ from tracetools.core.journal import (
     WAIT,
     WAKE,
     WORK,
+    YIELD,
     records_of,
     records_of_kind,
 )
@@ -160,6 +161,7 @@ _READ: Final = {
     SLOW: "_span",
     EXIT: "_exit",
     WORK: "_work",
+    YIELD: "_yield",
 }
 """The method that reads a record, by its kind."""
 
@@ -201,6 +203,10 @@ class _Reader:
             [*_, last] = self._pending[step.task] = pending[-1:]
             wake = self.wakes[last]
             self.wakes[last] = wake._replace(moment=max(wake.moment, step.end))
+
+    def _yield(self, record: Record) -> None:
+        self._step(record)
+        self._wake(record)
 
     def _interrupt(self, record: Record) -> None:
         self._interrupting[record.task] = record.begin

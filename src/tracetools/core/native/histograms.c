@@ -15,10 +15,14 @@ struct Histogram {
 static int
 bucket_of(uint64_t value)
 {
+#if defined(__GNUC__)
+    int shift = value < 64 ? 0 : 58 - __builtin_clzll(value);
+#else
     int shift = 0;
     while (value >> shift >= 64) {
         shift += 1;
     }
+#endif
     return (int)((uint64_t)shift * 32 + (value >> shift));
 }
 

@@ -2,35 +2,7 @@
 
 #include "native.h"
 
-typedef struct Record {
-    int64_t begin, end;
-    uint32_t task, stack, other;
-    uint16_t kind_and_loop, site;
-} Record;
-
-#define LOOP_BITS 12
 #define ANY_LOOP (-1)
-
-struct Journal {
-    PyObject_HEAD
-    Record *records;
-    int64_t most, noted, slow;
-};
-
-void
-note_event(Journal *self, int kind, uint32_t loop, const Event *event)
-{
-    Record *record = &self->records[self->noted % self->most];
-    record->begin = event->begin;
-    record->end = event->end;
-    record->task = event->task;
-    record->stack = event->stack;
-    record->other = event->other;
-    record->kind_and_loop = (uint16_t)(kind << LOOP_BITS | loop % (1 << LOOP_BITS));
-    record->site = event->site;
-    self->noted += 1;
-    self->slow += kind == EVENT_SLOW;
-}
 
 static PyObject *
 journal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -56,6 +28,8 @@ journal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
+    self->next = self->records;
+    self->end = self->records + most;
     self->most = most;
     return (PyObject *)self;
 }
@@ -114,7 +88,8 @@ journal_get_oldest(Journal *self, void *Py_UNUSED(closure))
 static int
 ends_step_before(const Record *record, int64_t moment, long loop)
 {
-    return record->kind_and_loop >> LOOP_BITS == EVENT_STEP && record->end < moment &&
+    int kind = record->kind_and_loop >> LOOP_BITS;
+    return (kind == EVENT_STEP || kind == EVENT_YIELD) && record->end < moment &&
            (loop == ANY_LOOP || record->kind_and_loop % (1 << LOOP_BITS) == loop);
 }
 

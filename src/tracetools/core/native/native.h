@@ -93,7 +93,16 @@ void add_to_histogram(Histogram *self, int64_t value);
 
 /* ---- journal.c: core/journal.py */
 
-enum { EVENT_STEP = 1, EVENT_INTERRUPT, EVENT_WAKE, EVENT_WAIT, EVENT_SPAN, EVENT_SLOW, EVENT_EXIT };
+enum {
+    EVENT_STEP = 1,
+    EVENT_INTERRUPT,
+    EVENT_WAKE,
+    EVENT_WAIT,
+    EVENT_SPAN,
+    EVENT_SLOW,
+    EVENT_EXIT,
+    EVENT_YIELD = 9, /* the one between is noted by Python code alone */
+};
 
 typedef struct Event {
     int64_t begin, end;
@@ -101,12 +110,46 @@ typedef struct Event {
     uint16_t site;
 } Event;
 
-typedef struct Journal Journal;
+typedef struct Record {
+    int64_t begin, end;
+    uint32_t task, stack, other;
+    uint16_t kind_and_loop, site;
+} Record;
+
+#define LOOP_BITS 12
+
+/* A ring: `next` is the record that is written next, and `end` the place behind the last one. */
+typedef struct Journal {
+    PyObject_HEAD
+    Record *records, *next, *end;
+    int64_t most, noted, slow;
+} Journal;
 
 extern PyTypeObject JournalType;
 
+#if defined(__GNUC__)
+#define PREFETCH_TO_WRITE(address) __builtin_prefetch(address, 1)
+#else
+#define PREFETCH_TO_WRITE(address) ((void)(address))
+#endif
+
 /* Note an event of the loop with this number. Nothing is called, and nothing fails. */
-void note_event(Journal *self, int kind, uint32_t loop, const Event *event);
+static inline void
+note_event(Journal *self, int kind, uint32_t loop, const Event *event)
+{
+    Record *record = self->next;
+    record->begin = event->begin;
+    record->end = event->end;
+    record->task = event->task;
+    record->stack = event->stack;
+    record->other = event->other;
+    record->kind_and_loop = (uint16_t)(kind << LOOP_BITS | loop % (1 << LOOP_BITS));
+    record->site = event->site;
+    self->next = record + 1 == self->end ? self->records : record + 1;
+    PREFETCH_TO_WRITE(record + 4); /* past the end it does nothing */
+    self->noted += 1;
+    self->slow += kind == EVENT_SLOW;
+}
 
 /* ---- edges.c: core/edge_table.py */
 
@@ -199,6 +242,10 @@ extern PyTypeObject TaskStepsType;
 
 int begin_step(TaskSteps *task, int64_t now);
 int end_step(TaskSteps *task, int64_t now, int wakes_itself);
+
+/* End a step after which the task can step again at once. What `end_step` and `wake` do is done in
+   one, and is one event; but where another step goes on, the task is still to be woken. */
+int yield_step(TaskSteps *task, int64_t now);
 
 void touch(LoopSteps *loop, int64_t now);
 

@@ -144,14 +144,26 @@ begin(SteppedCoroutine *self)
     return begin_step(self->account, now);
 }
 
+/* Whether a task is woken at once when its step ends at a checkpoint, and that is to be noted. */
+static int
+is_woken_at_checkpoints(const SteppedCoroutine *self, const LoopSteps *loop)
+{
+    return self->hears_wakes ? loop->clock_is_ours
+                             : loop->measures_scheduled && self->checkpoint == Py_None;
+}
+
 static int
 end(SteppedCoroutine *self, PyObject *result)
 {
+    LoopSteps *loop = self->account->loop;
     int64_t now;
-    if (read_clock(self->account->loop, &now) < 0) {
+    if (read_clock(loop, &now) < 0) {
         return -1;
     }
     self->has_yielded = result == self->checkpoint;
+    if (self->has_yielded && is_woken_at_checkpoints(self, loop)) {
+        return yield_step(self->account, now);
+    }
     return end_step(self->account, now, self->has_yielded);
 }
 
@@ -351,7 +363,8 @@ stepped_get_send(SteppedCoroutine *self, void *Py_UNUSED(closure))
     PyObject *each = (PyObject *)self;
     while (Py_IS_TYPE(each, &SteppedCoroutineType)) { /* other recordings may want to know it */
         SteppedCoroutine *stepped = (SteppedCoroutine *)each;
-        if (stepped->hears_wakes && !stepped->is_over && is_scheduling()) {
+        if (stepped->hears_wakes && !stepped->is_over && stepped->account->ready == NONE &&
+            is_scheduling()) {
             note_wake(stepped->account, stepped->has_yielded ? NULL : stepped->owner);
         }
         each = stepped->coroutine;

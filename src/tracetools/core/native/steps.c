@@ -117,6 +117,16 @@ touch(LoopSteps *loop, int64_t now)
     }
 }
 
+static void
+put_in_queue(LoopSteps *loop, TaskSteps *task, int64_t ready)
+{
+    task->ready = ready;
+    loop->usual_wait = NONE;
+    loop->plain_wait = ALWAYS;
+    loop->queued += 1;
+    add_to_histogram(loop->queue, loop->queued);
+}
+
 void
 wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late)
 {
@@ -130,11 +140,7 @@ wake(LoopSteps *loop, TaskSteps *task, int64_t now, int64_t late)
         ready = now - late > rests_since ? now - late : rests_since;
         ready = ready < now ? ready : now;
     }
-    task->ready = ready;
-    loop->usual_wait = NONE;
-    loop->plain_wait = ALWAYS;
-    loop->queued += 1;
-    add_to_histogram(loop->queue, loop->queued);
+    put_in_queue(loop, task, ready);
     if (loop->edges != NULL) {
         note_waker(loop, task, now, late);
     }
@@ -338,6 +344,26 @@ end_other_step(LoopSteps *loop, TaskSteps *task, int64_t now, int wakes_itself)
     return failed;
 }
 
+/* Whether a step that ends is plain: it has interrupted no other, and nothing has woken its task. */
+static int
+is_plain(const TaskSteps *task)
+{
+    return task->within == NULL && task->ready == NONE;
+}
+
+static int
+end_plain_step(LoopSteps *loop, TaskSteps *task, int64_t now, int kind)
+{
+    task->busy += now;
+    task->stack->steps += 1;
+    task->parked = now;
+    note(loop, kind, task, loop->began, now);
+    loop->current = NULL; /* its reference is dropped below */
+    int failed = now > loop->due ? call_step_ended(loop, task, now) : 0;
+    Py_DECREF(task);
+    return failed;
+}
+
 int
 end_step(TaskSteps *task, int64_t now, int wakes_itself)
 {
@@ -345,18 +371,23 @@ end_step(TaskSteps *task, int64_t now, int wakes_itself)
     if (loop->current != task) {
         return 0;
     }
-    if (task->within != NULL || task->ready != NONE) {
+    if (!is_plain(task)) {
         return end_other_step(loop, task, now, wakes_itself);
     }
-    task->busy += now;
-    task->stack->steps += 1;
     task->stack->self_wakes += wakes_itself;
-    task->parked = now;
-    note(loop, EVENT_STEP, task, loop->began, now);
-    loop->current = NULL; /* its reference is dropped below */
-    int failed = now > loop->due ? call_step_ended(loop, task, now) : 0;
-    Py_DECREF(task);
-    return failed;
+    return end_plain_step(loop, task, now, EVENT_STEP);
+}
+
+int
+yield_step(TaskSteps *task, int64_t now)
+{
+    LoopSteps *loop = task->loop;
+    if (loop->current != task || !is_plain(task)) {
+        return end_step(task, now, 1);
+    }
+    task->stack->self_wakes += 1;
+    put_in_queue(loop, task, now);
+    return end_plain_step(loop, task, now, EVENT_YIELD);
 }
 
 /* ---- a task's life */

@@ -25,7 +25,7 @@ def test_the_last_frame_is_the_innermost():
 
 
 def test_nothing_need_be_said():
-    assert Notes() == NO_NOTES == ("", "", None, ())
+    assert Notes() == NO_NOTES == ("", "", None, (), "")
 
 
 def test_a_long_name_hides_no_number():

@@ -74,3 +74,14 @@ def test_slow_spans_are_told_apart():
         Part("waiting for its turn", 30, 0.3),
         Part("GET /x (app.py:5)", 10, 0.1),
     )
+
+
+def test_who_steps_while_a_slow_span_waits_for_its_turn_is_said():
+    path = (ROOT, MAIN, SPAN)
+    shares = {(*path, SCHEDULED): 10, (*path, SCHEDULED, CHILD): 90}
+    slow = SlowSpans(Breakdown(scheduled=100, duration=100, count=1), CriticalTimes(1, 100, shares))
+    [found] = latencies_of(Profile(latencies={path: histogram_of([100])}, slow={path: slow}))
+    assert found.critical_parts == (
+        Part("its turn, behind child (app.py:9)", 90, 0.9),
+        Part("waiting for its turn", 10, 0.1),
+    )

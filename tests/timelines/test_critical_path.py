@@ -104,6 +104,70 @@ def test_waiting_for_a_turn_is_told_apart(script):
     }
 
 
+def test_waiting_for_a_turn_is_what_steps_meanwhile(script):
+    """Without the loop, whose own time is nobody's. Spans of others have pieces of their own."""
+    first, second = (foreign(script, name) for name in ("first", "second"))
+    script.end("await sleep")
+    script.wake(0)
+    script.tick(2)
+    script.step(first, 30, "await x")
+    script.tick(3)
+    script.begin(second)
+    script.tick(4)
+    opened = script.open("parse")
+    script.tick(50)
+    script.close(opened)
+    script.end()
+    script.begin(0)
+    script.tick(1)
+    script.close(0)
+    script.end()
+    found = first_span(script)
+    assert pieces(found) == [
+        ("scheduled", 0, 0, 2, "main/load"),
+        ("busy", first, 2, 32, "first"),
+        ("scheduled", 0, 32, 35, "main/load"),
+        ("busy", second, 35, 39, "second"),
+        ("busy", second, 39, 89, "second/parse"),
+        ("busy", 0, 89, 90, "main/load"),
+    ]
+    assert shares(found) == {
+        "main/load": 1,
+        "main/load/[scheduled]": 5,
+        "main/load/[scheduled]/first": 30,
+        "main/load/[scheduled]/second": 4,
+        "main/load/[scheduled]/second/parse": 50,
+    }
+    assert savings(found) == {
+        "main": 90,
+        "load": 90,
+        "[scheduled]": 89,
+        "first": 30,
+        "second": 54,
+        "parse": 50,
+    }
+
+
+def test_a_step_within_another_one_takes_its_place(script):
+    outer, inner = (foreign(script, name) for name in ("outer", "inner"))
+    script.end("await sleep")
+    script.wake(0)
+    script.begin(outer)
+    script.tick(5)
+    script.begin(inner)
+    script.tick(7)
+    script.end()
+    script.tick(2)
+    script.end()
+    script.begin(0)
+    script.close(0)
+    script.end()
+    assert shares(first_span(script)) == {
+        "main/load/[scheduled]/outer": 7,
+        "main/load/[scheduled]/inner": 7,
+    }
+
+
 def test_a_wait_without_a_name_is_idle(script):
     script.end()
     script.tick(10)
@@ -244,13 +308,13 @@ def test_a_lock_that_another_task_holds_over_a_query_stands_on_the_await(script)
         "main/load": 4,
         "main/load/await lock/other": 8,
         "main/load/await lock/other/await query": 50,
-        "main/load/[scheduled]": 8,
+        "main/load/[scheduled]/other": 8,
     }
     assert savings(found) == {
         "main": 70,
         "load": 70,
         "await lock": 58,
-        "other": 58,
+        "other": 66,
         "await query": 50,
         "[scheduled]": 8,
     }
@@ -352,10 +416,14 @@ def test_before_its_waker_was_born_the_spawner_explains_a_wait(script):
     found = first_span(script)
     assert shares(found) == {
         "main/load/await reply/server": 10,
-        "main/load/await reply/server/handler/[scheduled]": 5,
+        "main/load/await reply/server/handler/[scheduled]/server": 5,
         "main/load/await reply/server/handler": 20,
     }
-    assert {piece.within for piece in found.pieces} == {0}
+    assert [(wait.within, wait.begin, wait.end) for wait in found.waits] == [
+        (-1, 0, 35),
+        (0, 10, 15),
+    ]
+    assert [piece.within for piece in found.pieces] == [0, 1, 0]
 
 
 def test_a_waker_that_has_exited_before_the_wake_leaves_the_rest_to_the_await():
@@ -470,9 +538,9 @@ def test_a_chain_may_be_thousands_of_tasks_long():
     length = 2000
     timeline = chain(length)
     found = critical_path(States(timeline), SpanTime(0, 0, 2 * length, path("task 0")))
-    assert len(found.waits) == length
+    assert len(found.waits) == 2 * length - 1  # for what they wait for, and for their turns
     assert found.duration == sum(found.shares().values()) == 2 * length
-    assert max(map(len, found.shares())) == MAX_DEPTH + 1
+    assert max(map(len, found.shares())) == MAX_DEPTH
     assert found.savings()[Frame("task 0")] == 2 * length
     assert pickle.loads(pickle.dumps(found)) == found
 
@@ -498,7 +566,11 @@ def _explain(script: Script, span: SpanTime, moment: int):
             task, end = script.tasks[task.spawner], min(end, task.born)
         elif wake and wake.by == "thread" and wake.moment <= end and _work(script, task, moment):
             return "thread", _work(script, task, moment), task.number
-        elif seen.state in {"busy", "scheduled", "waiting"}:
+        elif seen.state == "scheduled":
+            steps = [t for t in script.tasks if t.seen[moment].state == "busy"]
+            by = steps[0] if steps else task
+            return by.seen[moment].state, by.seen[moment].path, by.number
+        elif seen.state in {"busy", "waiting"}:
             return seen.state, seen.path, task.number
         else:
             waits = seen.state == "over" and end < span.end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.histogram import EMPTY, Histogram
@@ -14,13 +15,27 @@ from tracetools.output.frame_kinds import AWAIT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tracetools.core.origins import Origin
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import StackPath, Times
 
-__all__ = ["BUSY", "SCHEDULED", "THREADS", "UNKNOWN", "WAITING", "Latency", "Part", "latencies_of"]
+__all__ = [
+    "BEHIND",
+    "BUSY",
+    "SCHEDULED",
+    "THREADS",
+    "UNKNOWN",
+    "WAITING",
+    "Latency",
+    "Part",
+    "latencies_of",
+]
 
 BUSY: Final = "busy"
 SCHEDULED: Final = "waiting for its turn"
+BEHIND: Final = "its turn, behind"
+"""What is said before the name of what steps meanwhile."""
+
 THREADS: Final = "in worker threads"
 WAITING: Final = "waiting"
 UNKNOWN: Final = "unknown"
@@ -51,6 +66,7 @@ class Latency(NamedTuple):
         slow: the slow ones, as many as were kept.
         slow_parts: what the time of those was, in their own tasks: this is what they lasted.
         critical_parts: what explains that, by the last frame of each piece of the critical path.
+        origins: whose the files of frames are, as far as that is known.
     """
 
     frame: Frame
@@ -59,6 +75,7 @@ class Latency(NamedTuple):
     slow: SlowSpans = SlowSpans()
     slow_parts: tuple[Part, ...] = ()
     critical_parts: tuple[Part, ...] = ()
+    origins: Mapping[str, Origin] = MappingProxyType({})
 
 
 def latencies_of(profile: Profile) -> list[Latency]:
@@ -79,7 +96,8 @@ def latencies_of(profile: Profile) -> list[Latency]:
         each = Latency(frame, histogram, _parts(times[frame]))
         if frame in slow:
             told, critical = slow[frame], _critical_times(slow[frame])
-            each = Latency(*each[:3], told, _parts(_slow_times(told)), _parts(critical))
+            parts = _parts(_slow_times(told)), _parts(critical)
+            each = Latency(*each[:3], told, *parts, profile.origins)
         found.append(each)
     return sorted(found, key=lambda each: (-each.histogram.total, each.frame.label))
 
@@ -119,8 +137,11 @@ def _slow_times(slow: SlowSpans) -> dict[str, int]:
 def _critical_times(slow: SlowSpans) -> Counter[str]:
     found: Counter[str] = Counter()
     for path, time in slow.critical.shares.items():
-        last = SCHEDULED if path[-1] == SCHEDULED_FRAME else path[-1].label
-        found[last] += time
+        last = path[-1]
+        if last == SCHEDULED_FRAME:
+            found[SCHEDULED] += time
+        else:
+            found[f"{BEHIND} {last.label}" if SCHEDULED_FRAME in path else last.label] += time
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tracetools.core.origins import guessed_origin
 from tracetools.output.answers.words import percent
 from tracetools.output.lints import amount
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import Frame
     from tracetools.output.latencies import Latency, Part
 
-__all__ = ["largest_saving", "listed_parts", "sentences_on", "what_is_not_kept"]
+__all__ = ["largest_saving", "listed_parts", "sentences_on", "verdict", "what_is_not_kept"]
 
 _MOST_PARTS: Final = 4
 _LEAST_SHARE: Final = 0.005
+_MUCH_THE_SAME: Final = 0.8
 
 
 def sentences_on(each: Latency) -> Iterator[str]:
@@ -50,23 +52,48 @@ def listed_parts(parts: Sequence[Part], most: int = _MOST_PARTS) -> str:
     return ", ".join(f"{percent(part.share)} {part.what}" for part in shown)
 
 
+def verdict(each: Latency) -> str:
+    """Return what made the slow ones slow: the largest part of their time, and what is behind."""
+    told = each.slow.breakdown
+    mean = amount(told.duration // max(1, told.count))
+    reason = f"of the slowest ({mean}): {listed_parts(each.slow_parts, 1)}"
+    saving = largest_saving(each)
+    if saving is None:
+        return reason
+    frame, share = saving
+    return f"{reason}; without {frame.label} {percent(share)} less at most"
+
+
 def largest_saving(each: Latency) -> tuple[Frame, float] | None:
-    """Return the frame without which the slow ones would be faster by the most, and its share."""
+    """Return the frame without which the slow ones would be faster by the most, and its share.
+
+    Of frames that would save much the same, it is the one that explains the others: that which
+    stands highest in a graph, of the program's own files if there is one.
+    """
     critical = each.slow.critical
-    above = {
-        frame
-        for path in critical.shares
-        if each.frame in path
-        for frame in path[: path.index(each.frame) + 1]
-    }
+    above: set[Frame] = set()
+    height: dict[Frame, int] = {}
+    for path in critical.shares:
+        begin = path.index(each.frame) + 1 if each.frame in path else 0
+        above.update(path[:begin])
+        for index, frame in enumerate(path[begin:]):
+            height[frame] = max(index, height.get(frame, 0))
     below = {
         frame: saved
         for frame, saved in critical.savings.items()
-        if frame not in above and frame.file != "" and saved > 0
+        if frame in height and frame not in above and frame.file != "" and saved > 0
     }
     if not below or not critical.duration:
         return None
-    frame = max(below, key=lambda frame: (below[frame], frame.label))
+    enough = _MUCH_THE_SAME * max(below.values())
+
+    def key(frame: Frame) -> tuple[bool, int, int, str]:
+        file = frame.file or ""
+        is_own = each.origins.get(file, guessed_origin(file)) == "own"
+        return is_own and file != "", height[frame], below[frame], frame.label
+
+    roots = (frame for frame, saved in below.items() if saved >= enough)
+    frame = max(roots, key=key)
     return frame, below[frame] / critical.duration
 
 

@@ -1,8 +1,9 @@
 """The critical path of a span: what explains each moment from its entry to its exit.
 
-While the task of the span steps, or waits for its turn, that is the explanation. While it waits
-and another task ends the wait, the explanation is what that task did meanwhile; and so on while
-that one waits. The pieces add up to the duration of the span, exactly.
+While the task of the span steps, that is the explanation. While it waits for its turn, the
+explanation is what steps meanwhile. While it waits and another task ends the wait, the explanation
+is what that task did meanwhile; and so on while that one waits. The pieces add up to the duration
+of the span, exactly.
 
 Perfetto computes the critical path of a thread in this way from the states of threads and who woke
 them. To follow a waker only for as long as it was waited for, and not back into work of its own
@@ -39,19 +40,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tracetools.core.stacks import Frame, StackPath
-    from tracetools.timelines.states import Interval, State, States
+    from tracetools.timelines.states import Interval, States
     from tracetools.timelines.timeline import Wake
 
 __all__ = ["CriticalPath", "Piece", "PieceState", "ReplacedWait", "critical_path"]
 
 PieceState: TypeAlias = Literal["busy", "scheduled", "waiting", "thread", "unknown"]
-"""What a piece of a critical path is: a task steps; it waits for its turn; it waits, and no task
-ended that; a thread works for it; or nothing is known."""
+"""What a piece of a critical path is: a task steps; it waits for its turn, and no task steps; it
+waits, and no task ended that; a thread works for it; or nothing is known."""
 
 MAX_DEPTH: Final = 256
 """How many frames a path has in a graph; a chain of tasks may be thousands long."""
 
-_OWN: Final[Mapping[State, PieceState]] = {"busy": "busy", "scheduled": "scheduled"}
 _SPAN: Final = -1
 """What is not within a wait is of the span itself."""
 
@@ -82,14 +82,16 @@ class Piece(NamedTuple):
 
 
 class ReplacedWait(NamedTuple):
-    """A wait that another task has ended. What that one did meanwhile stands for it.
+    """A wait that others explain. What they did meanwhile stands for it.
+
+    Another task has ended it; or the task waits for its turn, while others step.
 
     Attributes:
         begin: from when.
         end: until when.
-        path: of the await.
+        path: of the await. It ends in `SCHEDULED` if the task waits for its turn.
         task: the number of the task that waits.
-        wake: what ended it; the waker is a task.
+        wake: what ended it, or made the task ready, if that is known.
         within: the index of the wait that this one is part of; -1 for none.
         bound: how much shorter the wait can become at most, in nanoseconds, before the task would
             wait for another of its children.
@@ -102,7 +104,7 @@ class ReplacedWait(NamedTuple):
     end: int
     path: StackPath
     task: int
-    wake: Wake
+    wake: Wake | None
     within: int
     bound: int
     bounds: tuple[tuple[Frame, int], ...] = ()
@@ -278,13 +280,38 @@ class _Walk:
     def go(self, stretch: _Stretch) -> None:
         task, within = stretch.task, stretch.within
         for each in paced(self.states.intervals(task, stretch.begin, stretch.end)):
-            own = _OWN.get(each.state)
-            if own:
-                self.pieces.append(Piece(own, each.begin, each.end, each.path, task, within))
+            if each.state == "busy":
+                self.pieces.append(Piece("busy", *each[1:4], task, within))
+            elif each.state == "scheduled":
+                self._turn(stretch, each)
             elif each.state == "waiting":
                 self._wait(stretch, each)
             elif not (each.state == "unborn" and self._spawner(stretch, each)):
                 self._rest(stretch, each)
+
+    def _turn(self, stretch: _Stretch, each: Interval) -> None:
+        """Let what steps meanwhile explain why a task waits for its turn."""
+        rest = Piece("scheduled", *each[1:4], stretch.task, stretch.within)
+        others = [
+            Piece("busy", part.begin, part.end, part.path, step.task, len(self.waits))
+            for step in self.states.steps_between(each.begin, each.end)
+            for part in self.states.intervals(step.task, step.begin, step.end)
+            if part.state == "busy" and step.task != stretch.task
+        ]
+        if others:
+            path = (*each.path, SCHEDULED)
+            whole = each.end - each.begin
+            self.waits.append(
+                ReplacedWait(*each[1:3], path, stretch.task, each.wake, stretch.within, whole)
+            )
+        at = each.begin
+        for other in others:
+            if at < other.begin:
+                self.pieces.append(rest._replace(begin=at, end=other.begin))
+            self.pieces.append(other)
+            at = other.end
+        if at < each.end:
+            self.pieces.append(rest._replace(begin=at))
 
     def _wait(self, stretch: _Stretch, each: Interval) -> None:
         wake = each.wake

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from itertools import pairwise
+from itertools import islice, pairwise, takewhile
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
@@ -81,6 +81,7 @@ class States:
         self._spans = _by_task(timeline.spans)
         self._works = _by_task(timeline.works)
         self._interruptions = _interruptions(timeline.steps)
+        self._stretches: list[Step] | None = None
         self._tasks: dict[int, _Task] = {}
         self._known_since = _known_since(timeline)
         self._children = Children(timeline.lives.values())
@@ -116,6 +117,19 @@ class States:
     def spans_of(self, task: int) -> Sequence[SpanTime]:
         """Return the spans of a task, in the order of the timeline."""
         return self._spans.get(task, ())
+
+    def steps_between(self, begin: int, end: int) -> list[Step]:
+        """Return the steps of all tasks from one moment to another, cut where it needs be.
+
+        They are in order and do not overlap: a step within another one takes its place.
+        """
+        if self._stretches is None:
+            self._stretches = _without_overlaps(self.timeline.steps)
+        first = bisect_right(self._stretches, begin, key=attrgetter("end"))
+        found = takewhile(lambda step: step.begin < end, islice(self._stretches, first, None))
+        return [
+            step._replace(begin=max(step.begin, begin), end=min(step.end, end)) for step in found
+        ]
 
     def path_at(self, task: int, moment: int) -> StackPath:
         """Return the path of a task's innermost open span, else its own."""
@@ -245,6 +259,30 @@ def _interruptions(steps: Sequence[Step]) -> dict[Step, list[Step]]:
         if others:
             found[step] = others
         ended.append(step)
+    return found
+
+
+def _without_overlaps(steps: Iterable[Step]) -> list[Step]:
+    """Return pieces of steps in order. While one goes on, those that began before have none."""
+    found: list[Step] = []
+    going: list[Step] = []
+    at = -_ENDLESS
+
+    def go(until: int) -> None:
+        nonlocal at
+        if going and at < min(until, going[-1].end):
+            found.append(going[-1]._replace(begin=at, end=min(until, going[-1].end)))
+        at = max(at, until)
+
+    for step in paced(sorted(steps, key=attrgetter("begin"))):
+        while going and going[-1].end <= step.begin:
+            go(going[-1].end)
+            going.pop()
+        go(step.begin)
+        going.append(step)
+    while going:
+        go(going[-1].end)
+        going.pop()
     return found
 
 

@@ -1,9 +1,11 @@
 """How long spans lasted and why, as a table."""
 
 from tests.strategies import histogram_of
-from tracetools.commands.terminal.latency_lines import latency_lines
+from tracetools.commands.terminal.latency_lines import latency_lines, slow_in_lines
+from tracetools.commands.terminal.screen import Screen
 from tracetools.core.breakdown import Breakdown
 from tracetools.core.critical_times import CriticalTimes
+from tracetools.core.profile import Profile
 from tracetools.core.slow_spans import SlowSpans
 from tracetools.core.stacks import ROOT, Frame
 from tracetools.output.latencies import Latency, Part
@@ -43,3 +45,22 @@ def test_there_are_at_most_as_many_rows_as_asked_for():
     lines = latency_lines([PLAIN._replace(parts=())] * 3, limit=2)
     assert len(lines) == 4
     assert lines[-1] == "... and 1 more rows: --limit shows them"
+
+
+def test_what_makes_spans_slow_is_said_of_those_that_were_kept():
+    stack = (ROOT, Frame("main"), SPAN)
+    slow = SlowSpans(
+        Breakdown(duration=90 * MS, count=2, waits={"await Lock (app.py:7)": 90 * MS}),
+        CriticalTimes(2, 90 * MS, {(*stack, CHILD): 90 * MS}, {CHILD: 90 * MS}),
+    )
+    names = [(*stack[:2], Frame(name, "app.py", 1)) for name in "abc"]
+    latencies = {path: histogram_of([60 * MS]) for path in (stack, *names)}
+    assert slow_in_lines(Profile(latencies=latencies), Screen(80), 2) == []
+    profile = Profile(latencies=latencies, slow={stack: slow, names[0]: slow, names[1]: slow})
+    heading, *lines = slow_in_lines(profile, Screen(80), 2)
+    assert heading.startswith("What makes spans slow (p99")
+    assert lines[2:4] == [
+        "      60 ms  a (app.py:1): of the slowest (45 ms): 100 % await Lock (app.py:7);",
+        "             without child (app.py:9) 100 % less at most",
+    ]
+    assert lines[-1] == "  ... and 1 more: tracetools report --latency"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tracetools.commands import CommandError, UsageError
 from tracetools.commands.files.inputs import read_input
 from tracetools.commands.files.report_json import about_json, answers_json
-from tracetools.commands.terminal.latency_lines import latency_lines
+from tracetools.commands.terminal.latency_lines import latency_lines, slow_in_lines
 from tracetools.commands.terminal.resources import resources_in_lines
 from tracetools.commands.terminal.screen import Screen, is_terminal, style_of, width_of, wrapped
 from tracetools.commands.terminal.stack_rows import rows_of, table_lines, tree_lines
@@ -166,6 +166,8 @@ def _answers(found: Reported, given: argparse.Namespace) -> list[str]:
     is_profile = found.is_profile
     answers = answers_of(profile, lines_of(profile)) if is_profile else answers_of_stacks(profile)
     lines = [*wrapped(_first_line(found), screen.width, "  "), ""]
+    if slow := slow_in_lines(profile, screen, given.limit or _ENTRIES):
+        lines += [*slow, ""]
     lines += answers_in_lines(answers, screen, most=given.limit or _ENTRIES, has_quiet=True)
     if resources := resources_in_lines(profile, screen, given.limit or _ENTRIES):
         lines += ["", *resources]

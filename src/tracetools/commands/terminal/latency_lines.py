@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracetools.commands.terminal.screen import PLAIN, printable
-from tracetools.output.latency_words import sentences_on
+from tracetools.commands.terminal.screen import PLAIN, printable, wrapped
+from tracetools.output.latencies import latencies_of
+from tracetools.output.latency_words import sentences_on, verdict
 from tracetools.output.lints import amount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tracetools.commands.terminal.screen import Style
+    from tracetools.commands.terminal.screen import Screen, Style
+    from tracetools.core.profile import Profile
     from tracetools.output.latencies import Latency
 
-__all__ = ["latency_lines"]
+__all__ = ["latency_lines", "slow_in_lines"]
 
 _COLUMNS: Final = ("count", "mean", "p50", "p90", "p99", "max")
 _WIDTH: Final = 9
@@ -37,3 +39,21 @@ def _numbers(each: Latency) -> str:
     times = [round(histogram.mean), *map(histogram.quantile, (0.5, 0.9, 0.99)), histogram.max]
     cells = [f"{histogram.count:,}", *map(amount, times)]
     return "".join(f"{cell:>{_WIDTH}}" for cell in cells)
+
+
+def slow_in_lines(profile: Profile, screen: Screen, most: int) -> list[str]:
+    """Return what makes spans slow, an entry for each name; nothing if no slow spans were kept."""
+    if not profile.slow:
+        return []
+    slow = [each for each in latencies_of(profile) if each.slow.breakdown.count]
+    heading = screen.style("bold", "What makes spans slow")
+    lines = [heading + screen.style("dim", " (p99, and what the slowest did that were kept)")]
+    for each in slow[:most]:
+        numbers = f"  {amount(each.histogram.quantile(0.99)):>9}  "
+        text = printable(f"{each.frame.label}: {verdict(each)}")
+        first, *more = wrapped(text, screen.width - len(numbers))
+        lines.append(screen.style("late", numbers) + first)
+        lines += [" " * len(numbers) + line for line in more]
+    if left := len(slow[most:]):
+        lines.append(screen.style("dim", f"  ... and {left:,} more: tracetools report --latency"))
+    return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from tracetools.commands.terminal.latency_lines import slow_in_lines
 from tracetools.commands.terminal.resources import resources_in_lines
 from tracetools.commands.terminal.screen import Screen, style_of, width_of, wrapped
 from tracetools.commands.terminal.tables import lint_line
@@ -65,9 +66,11 @@ def summary(profile: Profile, answers: Answers, screen: Screen) -> str:
     """Return the answers of a profile, and what else stands out, as text."""
     others = what_else_stands_out(profile, screen.width)
     resources = resources_in_lines(profile, screen, most=2)
-    left = None if screen.lines is None else screen.lines - len(others) - len(resources)
+    slow = slow_in_lines(profile, screen, most=2)
+    rest = len(others) + len(resources) + len(slow)
+    left = None if screen.lines is None else screen.lines - rest
     lines = answers_in_lines(answers, replace(screen, lines=left))
-    parts = (lines, resources, others)
+    parts = (slow, lines, resources, others)
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tracetools.output.answers.words import percent
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.markup import escape
 from tracetools.output.formats.folded import clean_label
 from tracetools.output.latencies import BUSY, SCHEDULED, THREADS, UNKNOWN, WAITING, latencies_of
-from tracetools.output.latency_words import largest_saving, listed_parts, sentences_on
+from tracetools.output.latency_words import sentences_on, verdict
 from tracetools.output.report.answering import MOST_SHOWN, Entry, EntryGroup
 from tracetools.output.report.sections import frame_name
 
@@ -180,12 +179,7 @@ def latency_answers(latencies: Sequence[Latency]) -> tuple[EntryGroup, ...]:
 
 def _entry(each: Latency) -> Entry:
     p99 = _show_time(each.histogram.quantile(0.99))
-    told = each.slow.breakdown
-    mean = _show_time(told.duration // max(1, told.count))
-    reason = f"of the slowest ({mean}): {listed_parts(each.slow_parts, 1)}"
-    if (saving := largest_saving(each)) is not None:
-        frame, share = saving
-        reason = f"{reason}; without {frame.label} {percent(share)} less at most"
+    reason = verdict(each)
     name, location = each.frame.name, each.frame.location if each.frame.file else ""
     label = clean_label(each.frame.label)
     return Entry(p99, "p99", name, location, reason, "", label, f"{label}: p99 {p99}; {reason}")

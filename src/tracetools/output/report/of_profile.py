@@ -111,8 +111,8 @@ def make_report(profile: Profile, options: GraphOptions) -> Report:
         title=_title(profile) if options.title is None else options.title,
         about=tuple(_about(profile)),
         answers=(
-            *answer_groups(answers_of(profile, lines_of(profile), nodes), profile, own),
             *slow,
+            *answer_groups(answers_of(profile, lines_of(profile), nodes), profile, own),
         ),
         graphs=graphs_with_time(_variants(profile, tree, options), graph_options, _titles(profile)),
         table=make_table(sum_up(tree, places, nodes, clean_label_of), _columns(profile)),

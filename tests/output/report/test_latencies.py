@@ -100,7 +100,7 @@ def test_of_many_answers_a_few_are_in_sight():
 def test_the_page_has_both():
     stacks = {(ROOT,): Times(busy=1), PATH: Times(busy=4, entries=2)}
     profile = Profile(stacks, 5, 4, latencies={PATH: histogram_of([MS])}, slow={PATH: SLOW})
-    assert make_report(profile, GraphOptions()).answers[-1].heading == "What makes spans slow"
+    assert make_report(profile, GraphOptions()).answers[0].heading == "What makes spans slow"
     text = report_of_profile(profile, GraphOptions())
     assert "How long spans and tasks lasted" in text
     assert "without query (db.py:3) 30 % less at most" in text

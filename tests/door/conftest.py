@@ -1,0 +1,18 @@
+"""A private folder for sockets."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def runtime(monkeypatch):
+    """Return the folder that stands for the user's runtime folder; its path is short."""
+    folder = Path(tempfile.mkdtemp(prefix="tt"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+    yield folder
+    shutil.rmtree(folder)

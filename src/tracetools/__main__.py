@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import (
     UsageError,
+    attach,
     completion,
     convert,
     demo,
@@ -51,6 +52,7 @@ __all__ = ["main"]
 
 _COMMANDS: Final[dict[str, Command]] = {
     "run": run,
+    "attach": attach,
     "report": report,
     "render": render,
     "convert": convert,

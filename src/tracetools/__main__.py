@@ -19,6 +19,7 @@ from tracetools.commands import (
     convert,
     demo,
     diff,
+    dump,
     merge,
     render,
     report,
@@ -53,6 +54,7 @@ __all__ = ["main"]
 _COMMANDS: Final[dict[str, Command]] = {
     "run": run,
     "attach": attach,
+    "dump": dump,
     "report": report,
     "render": render,
     "convert": convert,

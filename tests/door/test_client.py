@@ -119,3 +119,11 @@ def test_a_long_answer_comes_in_pieces(other):
     sends.start()
     assert connection.ask("read") == ({}, body)
     sends.join()
+
+
+def test_a_refusal_that_came_before_is_read(other):
+    connection, door = other
+    door.sendall(b'{"tracetools":1,"bytes":0,"refused":"full","text":"try again later"}\n')
+    door.close()
+    with pytest.raises(DoorError, match="try again later"):
+        connection.ask("hello")

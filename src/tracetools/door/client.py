@@ -15,9 +15,9 @@ from tracetools.door import folder, peers, protocol
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Connection", "connect", "find", "user_of"]
+__all__ = ["PATIENCE", "Connection", "UnansweredError", "connect", "find", "user_of"]
 
-_PATIENCE: Final = 60.0
+PATIENCE: Final = 60.0
 """Seconds for an answer: a profile of a large program takes a few."""
 
 _MOMENT: Final = 1.0
@@ -27,16 +27,22 @@ _PIECE: Final = 1 << 20
 _OTHERS: Final = 0o077
 
 
+class UnansweredError(DoorError):
+    """The program does not answer in time."""
+
+
 class Connection:
     """A connection to a door.
 
     Args:
         connected: the socket.
+        patience: seconds for an answer.
     """
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, patience: float = PATIENCE) -> None:
         self._socket = connected
-        self._socket.settimeout(_PATIENCE)
+        self._patience = patience
+        self._socket.settimeout(patience)
         self._incoming = bytearray()
 
     def __enter__(self) -> Self:
@@ -78,12 +84,15 @@ class Connection:
 
     def _answer(self, request: bytes) -> tuple[dict[str, Any], bytes]:
         try:
-            self._socket.sendall(request)
+            if request:
+                with contextlib.suppress(BrokenPipeError):  # a refusal may have come before
+                    self._socket.sendall(request)
             count, found = protocol.parse_answer(self._line())
             return found, self._take(count)
         except TimeoutError as error:
-            raise DoorError(
-                f"the program does not answer: it has not let go of the GIL for {_PATIENCE:g} s"
+            raise UnansweredError(
+                f"the program does not answer: it is stopped, or has not let go of the GIL for"
+                f" {self._patience:g} s"
             ) from error
         except OSError as error:
             raise DoorError("the program has closed its door, or has ended") from error
@@ -152,15 +161,21 @@ def find(pid: int, uid: int) -> Path | None:
     return None
 
 
-def connect(path: Path, pid: int, uid: int) -> Connection | None:
+def connect(path: Path, pid: int, uid: int, patience: float = PATIENCE) -> Connection | None:
     """Return a connection to a door; None if nobody is behind it any more.
+
+    Args:
+        path: the socket.
+        pid: the process.
+        uid: the number of its user.
+        patience: seconds for an answer.
 
     Raises:
         DoorError: another process is.
     """
     connected = socket.socket(socket.AF_UNIX)
     try:
-        connected.settimeout(_PATIENCE)
+        connected.settimeout(patience)
         connected.connect(os.fspath(path))
         peer = peers.peer_of(connected)
     except (ConnectionRefusedError, FileNotFoundError):
@@ -175,7 +190,7 @@ def connect(path: Path, pid: int, uid: int) -> Connection | None:
             f"the door {path} is that of the process {peer.pid} of the user {peer.uid}, not of"
             f" {pid}: it is not used"
         )
-    return Connection(connected)
+    return Connection(connected, patience)
 
 
 def _environment(pid: int) -> dict[str, str]:

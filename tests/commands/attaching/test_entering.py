@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
 import sys
 import tempfile
 import threading
@@ -142,3 +143,39 @@ def test_another_process_that_answers_is_not_used(remote):
     remote(answer)
     with pytest.raises(DoorError, match="in the place of"):
         enter(PID + 1, UID)
+
+
+# -------------------------------------------------------------------------------- for real
+
+enters = pytest.mark.skipif(sys.version_info < (3, 14), reason="Python lets nobody in")
+
+
+def program(code):
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import asyncio, sys; print(1, flush=True); {code}"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@enters
+@pytest.mark.skipif(sys.platform != "linux", reason="there it is not woken")
+def test_an_idle_program_is_entered():
+    with program("asyncio.run(asyncio.sleep(600))") as idle:
+        idle.stdout.readline()
+        try:
+            with enter(idle.pid, UID) as connection:
+                assert connection.ask("hello")[0]["pid"] == idle.pid
+        finally:
+            idle.kill()
+
+
+@enters
+def test_a_program_in_c_code_is_not_entered_later_either():
+    with program("sys.stdin.readline(); print(2)") as blocked:
+        blocked.stdout.readline()
+        with pytest.raises(UnreachedError):
+            enter(blocked.pid, UID, 0.1)
+        assert blocked.communicate(b"\n") == (b"2\n", b"")
+    assert blocked.returncode == 0

@@ -21,8 +21,12 @@ _PREPARE: Final = "call tracetools.serve() in the program, or start it by 'trace
 _SAMPLE: Final = "for a look from the outside, take py-spy dump --pid {}"
 
 
-def connection_to(pid: int) -> Connection:
+def connection_to(pid: int, patience: float = client.PATIENCE) -> Connection:
     """Return a connection to a process, through its door or without one.
+
+    Args:
+        pid: the process.
+        patience: seconds for an answer.
 
     Raises:
         DoorError, CommandError: there is none, or it cannot be entered. The message says what
@@ -30,7 +34,7 @@ def connection_to(pid: int) -> Connection:
     """
     uid = client.user_of(pid)
     path = client.find(pid, uid)
-    found = None if path is None else client.connect(path, pid, uid)
+    found = None if path is None else client.connect(path, pid, uid, patience)
     if found is not None:
         return found
     why = why_not_enter(look_at(pid))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import tracetools
 from tracetools.commands import CommandError
+from tracetools.commands.attaching.waking import wake
 from tracetools.core.errors import DoorError
 from tracetools.door import peers
 from tracetools.door.client import Connection
@@ -29,6 +30,9 @@ __all__ = ["UnreachedError", "enter"]
 
 _PATIENCE: Final = 5.0
 """Seconds until the main thread of the process has run the script."""
+
+_BEFORE_WAKING: Final = 0.5
+"""Seconds: a program that has something to do has run Python by then."""
 
 _PTRACE_SCOPE: Final = Path("/proc/sys/kernel/yama/ptrace_scope")
 
@@ -124,14 +128,13 @@ def enter(pid: int, uid: int, patience: float = _PATIENCE) -> Connection:
         listening.bind(os.fspath(path))
         path.chmod(0o600)
         listening.listen(1)
-        listening.settimeout(patience)
         script = folder / _NAME
         script.write_text(_script(folder), "utf-8")
         script.chmod(0o600)
         for each in (path, script):
             _give(each, uid)
         _remote_exec(pid, os.fspath(script))
-        connected = _await(listening, pid)
+        connected = _await(listening, pid, patience)
     return _greeted(connected, pid, uid)
 
 
@@ -206,12 +209,17 @@ def _in_words(error: Exception) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def _await(listening: socket.socket, pid: int) -> socket.socket:
-    """Wait for the process to connect.
+def _await(listening: socket.socket, pid: int, patience: float) -> socket.socket:
+    """Wait for the process to connect; wake it if it is idle.
 
     Raises:
         UnreachedError: it does not.
     """
+    listening.settimeout(min(_BEFORE_WAKING, patience))
+    with contextlib.suppress(TimeoutError):
+        return listening.accept()[0]
+    wake(pid)
+    listening.settimeout(patience)
     try:
         connected, _ = listening.accept()
     except TimeoutError:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tracetools.door import serving
+
 
 @pytest.fixture
 def runtime(monkeypatch):
@@ -16,3 +18,11 @@ def runtime(monkeypatch):
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def closed_door(runtime):
+    """Close the door of this process at the end, and put none elsewhere."""
+    yield runtime
+    if serving._open.door is not None:
+        serving._open.door.close()

@@ -13,12 +13,7 @@ from tracetools.core.errors import DoorError
 from tracetools.door import client, serving
 from tracetools.guest import threads
 
-
-@pytest.fixture(autouse=True)
-def _in_a_folder(runtime):
-    yield
-    if serving._open.door is not None:
-        serving._open.door.close()
+pytestmark = pytest.mark.usefixtures("closed_door")
 
 
 def ask(door, what):
@@ -60,6 +55,16 @@ def test_nothing_is_left_where_it_cannot_be_opened(runtime, monkeypatch):
     tracetools.serve()
 
 
+def test_without_the_signals_that_are_wanted_none_is_opened(runtime, monkeypatch):
+    monkeypatch.delattr("tracetools.door.signals.signal.SIGUSR1", raising=False)
+    with pytest.raises(DoorError, match="there is no SIGUSR1 on this system"):
+        tracetools.serve(signals=True)
+    assert serving._open.door is None
+    with tracetools.serve() as door, pytest.raises(DoorError, match="there is no SIGUSR1"):
+        tracetools.serve(signals=True)
+        assert door.path.exists()
+
+
 def test_an_unsafe_folder_is_refused(runtime):
     (runtime / "tracetools").symlink_to("/")
     with pytest.raises(DoorError, match="it is a link"):
@@ -75,7 +80,8 @@ def test_without_unix_sockets_there_is_none(monkeypatch):
 IN_A_PROCESS = """
 from tracetools.door import client
 from tracetools.guest import threads
-door = tracetools.serve()
+before = signal.getsignal(signal.SIGUSR1)
+door = tracetools.serve(signals=True)
 def ask(door, pid):
     with client.connect(door.path, pid, os.geteuid()) as connection:
         return connection.ask("hello")[0]["pid"]
@@ -90,6 +96,7 @@ def test_a_child_has_no_door_and_may_open_its_own(runtime):
 pid = os.getpid()
 if not os.fork():
     assert threads.running() == () and door.path.exists()
+    assert signal.getsignal(signal.SIGUSR1) == before
     door.close()
     own = tracetools.serve()
     assert own is not door and own.path != door.path

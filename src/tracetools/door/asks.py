@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.profile import Profile
     from tracetools.door.protocol import Request
+    from tracetools.session.options import Options
     from tracetools.session.recording import Recording
 
 __all__ = ["Answer", "Asks"]
@@ -89,6 +90,32 @@ class Asks:
         except Exception as error:
             raise RefusedError("failed", f"{type(error).__name__}: {error}") from error
 
+    def start(self, client: object, options: Options) -> int:
+        """Start a recording; return how many loops have not joined yet.
+
+        Raises:
+            RefusedError: one goes on.
+            RecordingError: this interpreter cannot be recorded.
+        """
+        if self._started is not None:
+            raise RefusedError(
+                "busy", "somebody else records this program: try again when that is over"
+            )
+        self._started = LateRecording(options)
+        self._owner = client
+        return self._started.missing
+
+    def finish(self, client: object) -> Profile:
+        """Return what was recorded, and end the recording if the client has started it.
+
+        Raises:
+            RefusedError: nothing is recorded.
+        """
+        recording = self._recording(client)
+        if self.owns(client):
+            self._end()
+        return recording.profile
+
     def leave(self, client: object) -> None:
         """End what a client has started, who is gone."""
         if self.owns(client):
@@ -116,14 +143,7 @@ class Asks:
         )
 
     def _start(self, client: object, values: dict[str, Any]) -> Answer:
-        options = options_of(values.get("options", {}))
-        if self._started is not None:
-            raise RefusedError(
-                "busy", "somebody else records this program: try again when that is over"
-            )
-        self._started = LateRecording(options)
-        self._owner = client
-        return _said(missing=self._started.missing)
+        return _said(missing=self.start(client, options_of(values.get("options", {}))))
 
     def _status(self, client: object, _: dict[str, Any]) -> Answer:
         if self._started is None:

@@ -39,8 +39,8 @@ def serve(*, signals: bool = False) -> Door:
 
     Args:
         signals: have SIGUSR1 start a recording and SIGUSR2 write what was recorded until then, to
-            ``tracetools-PID.html`` and its like in the working directory. Handlers that the program
-            has set before are called after ours. Only in the main thread.
+            ``tracetools-PID-1.profile.json`` and so on in the working directory. Handlers that the
+            program has set before are called after ours. Only in the main thread.
 
     Returns:
         The door. If one is open already, that one.
@@ -62,11 +62,16 @@ def open_door(own: Recording | None = None, *, signals: bool = False) -> Door:
         DoorError: it cannot be opened.
     """
     with _open.lock:
-        door = _open.door
+        door, is_new = _open.door, _open.door is None
         if door is None:
             door = _open.door = Door(own)
     if signals:
-        door.catch_signals()
+        try:
+            door.catch_signals()
+        except DoorError:
+            if is_new:
+                door.close()
+            raise
     return door
 
 
@@ -139,6 +144,11 @@ class Door(forks.Follower):
         Raises:
             DoorError: this is not the main thread, or there are no such signals.
         """
+        if self._signals is None:
+            from tracetools.door.signals import DoorSignals  # noqa: PLC0415  # only if wanted
+
+            self._signals = DoorSignals(self._asks, self._server.call)
+        self._signals.catch()
 
     def _let_signals_go(self) -> None:
         if self._signals is not None:

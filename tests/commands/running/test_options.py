@@ -74,3 +74,4 @@ def test_a_recording_of_a_running_program_has_the_options_that_make_sense_there(
     assert json.loads(json.dumps(plain)) == plain
     assert (plain["clock"], plain["blocking"], plain["functions"]) == ("cpu", None, True)
     assert not {"flush_interval", "output", "delay"} & plain.keys()
+    assert "in a file of its own" not in parser.format_help()

@@ -155,6 +155,14 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
     **_QUIET,
 }
 
+_LATE: Final[dict[tuple[str, ...], dict[str, Any]]] = {
+    ("--keep",): {
+        "help": "seconds from which on a span is slow: the profile has what the time of slow spans"
+        " was (`tracetools report --latency`). With 0, the ten slowest of each name",
+    },
+}
+"""What is otherwise in a recording of a running program: it writes no files there."""
+
 _VALUELESS: Final = ("store_true", "store_const", argparse.BooleanOptionalAction)
 
 _WITH_VALUE: Final = {
@@ -185,7 +193,7 @@ def add_late_options(parser: argparse.ArgumentParser) -> None:
     """Declare those options that a recording of a running program has as well."""
     for names, how in (_FILES | _OF_RECORDING | _QUIET).items():
         if names != ("--flush-interval",):
-            parser.add_argument(*names, **how)
+            parser.add_argument(*names, **{**how, **_LATE.get(names, {})})
 
 
 def plain_options(given: argparse.Namespace) -> dict[str, Any]:

@@ -26,6 +26,7 @@ if "CI" not in os.environ:  # there, hypothesis has a profile of its own, withou
 MARKS = {
     "commands/": "edges",
     "core/": "edges",
+    "door/": "edges",
     "integrations/": "once",
     "output/": "edges",
     "test_public.py": "edges",

@@ -30,6 +30,7 @@ ROOMS = [
     "libraries",
     "output",
     "session",
+    "door",
     "__init__",  # the public face, which the rooms above use as any program does
     "integrations",
     "demo",
@@ -115,7 +116,7 @@ def test_output_imports_of_ours_itself_and_values_and_the_guest(name):
     assert others == set()
 
 
-ROOMS_OF_COMMANDS = ["terminal", "files", "running"]
+ROOMS_OF_COMMANDS = ["terminal", "files", "running", "attaching"]
 """From the lowest to the highest; the commands themselves are above them."""
 
 
@@ -183,6 +184,7 @@ TESTED_ELSEWHERE = {
     "commands.running.start_on_path.sitecustomize": "commands/running/test_startup.py",
     "commands.completion_scripts": "commands/test_completion.py: in the shells",
     "commands.running.recording": "commands/test_run.py: in processes of their own",
+    "door.entered": "commands/attaching/test_entering.py: by who enters",
     "core.errors": "test_public.py: names only",
     "core.steps": "core/test_accounting.py: the accounts that are made of them",
     "integrations.pytest_names": "integrations/test_pytest_plugin.py: names only",

@@ -17,7 +17,7 @@ from tracetools.core.native.version import VERSION
 
 CONTRACT = {
     *("FlamegraphInstrument", "Flamegrapher", "Profile", "TracetoolsError"),
-    *("observe", "record", "slow", "span"),
+    *("observe", "record", "serve", "slow", "span"),
 }
 """The names that documentation and examples use."""
 

@@ -9,6 +9,7 @@ PYTEST_DONT_REWRITE: pytest would warn that `tracetools run` had imported this b
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.errors import (
+    DoorError,
     GraphFileError,
     LawError,
     NoStacksError,
@@ -19,6 +20,7 @@ from tracetools.core.errors import (
 
 if TYPE_CHECKING:
     from tracetools.core.profile import Profile
+    from tracetools.door.serving import serve
     from tracetools.output.flamegraph import Flamegrapher
     from tracetools.recording.keeper import slow
     from tracetools.recording.spans import observe, span
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from tracetools.session.record import record
 
 __all__ = [
+    "DoorError",
     "FlamegraphInstrument",
     "Flamegrapher",
     "GraphFileError",
@@ -37,6 +40,7 @@ __all__ = [
     "TracetoolsError",
     "observe",
     "record",
+    "serve",
     "slow",
     "span",
 ]
@@ -47,6 +51,7 @@ _LATE = {
     "Profile": "tracetools.core.profile",
     "observe": "tracetools.recording.spans",
     "record": "tracetools.session.record",
+    "serve": "tracetools.door.serving",
     "slow": "tracetools.recording.keeper",
     "span": "tracetools.recording.spans",
 }

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.commands import (
     UsageError,
+    attach,
     completion,
     convert,
     demo,
     diff,
+    dump,
     merge,
     render,
     report,
@@ -51,6 +53,8 @@ __all__ = ["main"]
 
 _COMMANDS: Final[dict[str, Command]] = {
     "run": run,
+    "attach": attach,
+    "dump": dump,
     "report": report,
     "render": render,
     "convert": convert,

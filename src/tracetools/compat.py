@@ -293,6 +293,11 @@ def frames_of_thread(thread: int) -> Iterator[Any]:
     return map(methodcaller("get", thread), starmap(_current_frames, ((),)))
 
 
+def frames_of_threads() -> list[FrameType]:
+    """Return the innermost frame of each thread; none if that is not safe to ask for."""
+    return [] if _may_have_interpreters() else list(_current_frames().values())
+
+
 def clock_of_native_thread(native: int) -> int:
     """Return the number of the clock of a thread's CPU time on Linux, by the thread's number."""
     return (~native << 3) | _CPUCLOCK_OF_THREAD

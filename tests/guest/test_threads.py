@@ -56,6 +56,14 @@ def test_a_hidden_thread_is_not_listed(hidden):
     assert threading.active_count() == len(threading.enumerate())
 
 
+def test_waiting_for_another_one_leaves_none_listed(hidden):
+    other = HiddenThread(target=bool)
+    other.start()
+    hidden.call(other.join)
+    assert not [each for each in threading.enumerate() if each.name.startswith("Dummy")]
+    assert hidden.thread not in threading.enumerate()
+
+
 def test_it_is_listed_while_it_logs(hidden, caplog):
     def log():
         with listed():

@@ -26,5 +26,9 @@ class RecordingError(TracetoolsError):
     """A recording cannot begin here. The message says what to write instead."""
 
 
+class DoorError(TracetoolsError):
+    """The door of a program cannot be opened, or entered. The message says what to do."""
+
+
 class LawError(TracetoolsError):
     """A profile breaks one of the two laws of time: this is a bug in tracetools."""

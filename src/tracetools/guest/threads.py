@@ -43,6 +43,14 @@ class HiddenThread(threading.Thread):
         super().start()
         self._is_hidden.wait(_PATIENCE)
 
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end. A hidden thread that waits is listed meanwhile.
+
+        `threading` asks which one it is, and would make one up that stays listed.
+        """
+        with listed():
+            super().join(timeout)
+
     def run(self) -> None:
         """Do what the thread is for."""
         here = threading.get_ident()

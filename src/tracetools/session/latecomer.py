@@ -1,9 +1,10 @@
 """Enters a recording while the program runs, and has it join the loops that run already.
 
-Until then, loops are only listed: the patches of a recording are there, with listeners that do
-nothing for tasks. Each loop joins in its own thread: asyncio's and uvloop's in a callback, trio's
-in a callback of its entry queue. So a loop that is blocked joins when its step is over, and what it
-did before is not recorded. Its tasks are all followed from there on.
+Until then, loops are only listed, as they begin, or as they are found while they run: the patches
+of a recording are there, with listeners that do nothing for tasks. Each loop joins in its own
+thread: asyncio's and uvloop's in a callback, trio's in a callback of its entry queue. So a loop
+that is blocked joins when its step is over, and what it did before is not recorded. Its tasks are
+all followed from there on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from tracetools.core.interruptions import is_interruption
-from tracetools.instruments import module_imports
+from tracetools.instruments import module_imports, running_loops
 from tracetools.instruments.listener import Listener
 
 if TYPE_CHECKING:
@@ -49,6 +50,15 @@ class Latecomer(Listener):
         """List the loops that begin from now on."""
         module_imports.when_imported("asyncio", self._watch_loops)
         module_imports.when_imported("trio", self._watch_runs)
+
+    def find_running(self) -> None:
+        """List the loops that run already as well. They are watched by now."""
+        if self._listens:
+            self._loops.update(running_loops.running_loops())
+        if self._instrument is not None:
+            from tracetools.instruments import trio_patches  # noqa: PLC0415  # imports trio
+
+            trio_patches.note_runs(running_loops.running_runs())
 
     def begin(self) -> None:
         """Enter the recording, and let the loops join that run. From any thread."""

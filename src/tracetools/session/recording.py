@@ -12,11 +12,10 @@ from tracetools.core.notebook import html_of
 from tracetools.guest.messages import to_log
 from tracetools.instruments import hidden_frames
 from tracetools.libraries import registry
-from tracetools.output.flamegraph import Flamegrapher
 from tracetools.output.stack_file import NoStackFile, StackFile
 from tracetools.recording import forks
 from tracetools.recording.forks import Follower
-from tracetools.recording.recorder import Recorder
+from tracetools.recording.recorder import Recorder, program_name
 from tracetools.sampling.sampler import Sampler
 from tracetools.session.options import nanoseconds
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.profile import Profile
     from tracetools.guest.messages import Messages
+    from tracetools.output.flamegraph import Flamegrapher
     from tracetools.recording.keeper import Keeper
     from tracetools.session.kept_files import KeptFile, KeptFiles
     from tracetools.session.options import Options
@@ -123,6 +123,8 @@ class Recording(Follower):
 
         It marks what blocked the loop.
         """
+        from tracetools.output.flamegraph import Flamegrapher  # noqa: PLC0415  # takes a while
+
         flamegrapher = Flamegrapher(self._file.path)
         return flamegrapher.with_marks_of(self.profile, self._lens, self._labels)
 
@@ -285,6 +287,21 @@ class Recording(Follower):
         if self._keeper is None or self._kept_files is None:
             raise RecordingError("no events are kept: record with keep=slow(), for example")
         return self._kept_files.dump(self._keeper.dump(seconds))
+
+    def events(self, seconds: float) -> list[str]:
+        """Return what `dump` writes, as texts: a trace for each loop that runs.
+
+        Raises:
+            RecordingError: no events are kept.
+            TypeError, ValueError: `seconds` is no number of seconds, or out of bounds.
+        """
+        from tracetools.output.formats.chrome_trace import chrome_trace  # noqa: PLC0415  # only here
+        from tracetools.timelines.notes import Notes  # noqa: PLC0415
+
+        if self._keeper is None:
+            raise RecordingError("no events are kept: record with keep=slow(), for example")
+        notes = Notes(program_name(), blocking_threshold=self.recorder.threshold)
+        return ["".join(chrome_trace(each, notes)) for each in self._keeper.dump(seconds)]
 
     def _keep(self, seconds: float) -> None:
         """Have slow spans kept."""

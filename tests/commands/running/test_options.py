@@ -1,6 +1,7 @@
 """Which words are options of `tracetools run`, and what they are by default."""
 
 import argparse
+import json
 
 import pytest
 
@@ -63,3 +64,14 @@ def test_values_that_make_no_sense_are_refused_in_words(words, said, capsys):
         parsed(*words)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_recording_of_a_running_program_has_the_options_that_make_sense_there():
+    parser = argparse.ArgumentParser()
+    options.add_late_options(parser)
+    given = parser.parse_args(["--clock", "cpu", "--blocking", "none", "--functions"])
+    plain = options.plain_options(given)
+    assert json.loads(json.dumps(plain)) == plain
+    assert (plain["clock"], plain["blocking"], plain["functions"]) == ("cpu", None, True)
+    assert not {"flush_interval", "output", "delay"} & plain.keys()
+    assert "in a file of its own" not in parser.format_help()

@@ -17,7 +17,15 @@ from tracetools.session.options import Options, nanoseconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["RECORDED", "USAGE", "add_options", "is_ours", "split"]
+__all__ = [
+    "RECORDED",
+    "USAGE",
+    "add_late_options",
+    "add_options",
+    "is_ours",
+    "plain_options",
+    "split",
+]
 
 USAGE: Final = "tracetools run [options] (script | command | -m module | -c code) [argument ...]"
 
@@ -93,7 +101,7 @@ def _switch(option: Field[Any]) -> dict[str, Any]:
     return {**how, "default": default, "help": f"{text} (default: %(default)s)"}
 
 
-_OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
+_FILES: Final[dict[tuple[str, ...], dict[str, Any]]] = {
     ("-o", "--output"): {
         "action": "append",
         "metavar": "NAME",
@@ -102,7 +110,16 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         " .speedscope.json, .pb.gz, .gecko.json, .pstats, .prom. May be given several times. A"
         " device or a pipe gets the stacks, and so does - for standard output",
     },
-    **{("--" + name.replace("_", "-"),): _switch(option) for name, option in RECORDED.items()},
+}
+_OF_RECORDING: Final[dict[tuple[str, ...], dict[str, Any]]] = {
+    ("--" + name.replace("_", "-"),): _switch(option) for name, option in RECORDED.items()
+}
+_QUIET: Final[dict[tuple[str, ...], dict[str, Any]]] = {
+    ("-q", "--quiet"): {"action": "store_true", "help": "print nothing but errors"},
+}
+_OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
+    **_FILES,
+    **_OF_RECORDING,
     ("--keep-on",): {
         "type": values.triggers,
         "default": None,
@@ -127,8 +144,24 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         "metavar": "SECONDS",
         "help": "end the recording after so long, and write the files; the program goes on",
     },
-    ("-q", "--quiet"): {"action": "store_true", "help": "print nothing but errors"},
+    ("--serve",): {
+        "action": "store_true",
+        "help": "open a door: see `tracetools attach` and `tracetools dump`",
+    },
+    ("--serve-signals",): {
+        "action": "store_true",
+        "help": "open a door, and have SIGUSR1 start a recording and SIGUSR2 write it",
+    },
+    **_QUIET,
 }
+
+_LATE: Final[dict[tuple[str, ...], dict[str, Any]]] = {
+    ("--keep",): {
+        "help": "seconds from which on a span is slow: the profile has what the time of slow spans"
+        " was (`tracetools report --latency`). With 0, the ten slowest of each name",
+    },
+}
+"""What is otherwise in a recording of a running program: it writes no files there."""
 
 _VALUELESS: Final = ("store_true", "store_const", argparse.BooleanOptionalAction)
 
@@ -154,6 +187,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
     for names, how in _OPTIONS.items():
         parser.add_argument(*names, **how)
+
+
+def add_late_options(parser: argparse.ArgumentParser) -> None:
+    """Declare those options that a recording of a running program has as well."""
+    for names, how in (_FILES | _OF_RECORDING | _QUIET).items():
+        if names != ("--flush-interval",):
+            parser.add_argument(*names, **{**how, **_LATE.get(names, {})})
+
+
+def plain_options(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of a recording as plain values; a clock by its name."""
+    plain = {name: getattr(given, name) for name in RECORDED if hasattr(given, name)}
+    plain["clock"] = next(name for name, clock in _CLOCKS.items() if clock == plain["clock"])
+    return plain
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

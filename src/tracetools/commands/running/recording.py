@@ -84,6 +84,7 @@ class ProgramRecording:
         self._notes: list[str] = []
         self._over = self._is_finished = False
         self._timed: Any = None
+        self._door: Any = None
         self._lock = threading.RLock()  # a signal handler may finish while this thread does
 
     def start(self, path: list[str], family: Family | None = None) -> None:
@@ -141,15 +142,28 @@ class ProgramRecording:
             with contextlib.suppress(OSError):
                 os.environ.update(self._family.environment(expected=False))
         DeadlySignals(self.finish).catch()
+        if given.serve or given.serve_signals:
+            self._open_door(signals=given.serve_signals)
         try:
             self._timed.start()
         except RuntimeError as error:
             raise CommandError(f"--delay and --duration need a thread: {error}") from error
 
+    def _open_door(self, *, signals: bool) -> None:
+        with _sys_path(self._path):
+            from tracetools.door.serving import open_door
+
+            self._door = open_door(self._recording, signals=signals)
+
+    def _close_door(self) -> None:
+        if self._door is not None:
+            self._door.close()
+
     def _command(self) -> dict[str, Any]:
         """Return what the program needs that this one may become."""
-        output, quiet = self._outputs.names, self._options.quiet
-        return {"options": {"output": output, "quiet": quiet, "subprocesses": True}}
+        given = self._options
+        kept = {name: getattr(given, name) for name in ("quiet", "serve", "serve_signals")}
+        return {"options": {"output": self._outputs.names, "subprocesses": True, **kept}}
 
     def _say_before(self, program: Program) -> None:
         """Say what is going to be otherwise than it seems; what is lost, also if it is quiet."""
@@ -238,6 +252,7 @@ class ProgramRecording:
                 if not goes_on:
                     insist.do(_allow_more_descriptors)
                     insist.do(self._wakeup_fd.end)
+                    insist.do(self._close_door)
                 insist.do(self._children.end)
                 insist.do(partial(self._recording.close, write=False))
                 insist.do(self._record.__exit__)

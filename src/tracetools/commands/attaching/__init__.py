@@ -1,0 +1,1 @@
+"""How commands look into a process that runs: what it is, how it is entered, what is recorded."""

@@ -1,0 +1,5 @@
+"""A private folder for sockets."""
+
+from tests.door.conftest import runtime
+
+__all__ = ["runtime"]

@@ -1,0 +1,120 @@
+"""A recording of loops that run already, and nothing is left of it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+import trio
+
+from tests.session.test_latecomer import RUNS
+from tracetools.door.recordings import LateRecording, Said
+from tracetools.instruments import asyncio_patches, trio_patches
+from tracetools.session.options import Options
+
+OPTIONS = Options(flush_interval=None)
+
+
+def elsewhere(action):
+    """Call it in another thread, and return what it returns."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(action()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def nothing_is_patched():
+    return (asyncio_patches._listeners, trio_patches._instruments) == ((), ())
+
+
+@pytest.mark.parametrize("backend", RUNS)
+def test_a_loop_that_runs_is_found_and_recorded_time_and_again(backend):
+    run, rest = RUNS[backend]
+    profiles = []
+
+    async def main():
+        for _ in range(3):
+            recording = elsewhere(lambda: LateRecording(OPTIONS))
+            for _ in range(10):
+                await rest()
+            assert recording.missing == 0
+            elsewhere(recording.end)
+            profiles.append(recording.profile)
+            for _ in range(5):
+                await rest()
+            assert nothing_is_patched()
+
+    run(main())
+    for profile in profiles:
+        profile.check()
+        assert (profile.backends, profile.runs) == ((backend,), 1)
+
+
+def test_loops_of_all_threads_are_found():
+    began, ends = threading.Barrier(3), threading.Event()
+
+    async def on_asyncio():
+        began.wait()
+        while not ends.is_set():  # noqa: ASYNC110  # it is set in another thread
+            await asyncio.sleep(0)
+
+    async def on_trio():
+        began.wait()
+        while not ends.is_set():
+            await trio.lowlevel.checkpoint()
+
+    running = [
+        threading.Thread(target=lambda: asyncio.run(on_asyncio())),
+        threading.Thread(target=lambda: trio.run(on_trio)),
+    ]
+    for thread in running:
+        thread.start()
+    began.wait()
+    recording = LateRecording(OPTIONS)
+    while recording.missing:
+        pass
+    ends.set()
+    for thread in running:
+        thread.join()
+    recording.end()
+    assert set(recording.profile.backends) == {"asyncio", "trio"}
+
+
+def test_no_notebook_shows_it():
+    recording = LateRecording(OPTIONS)
+    recording.end()
+    assert not recording.recording.is_to_be_shown
+
+
+def test_a_failure_leaves_nothing(monkeypatch):
+    def fail(_):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tracetools.session.latecomer.Latecomer.begin", fail)
+    with pytest.raises(ZeroDivisionError):
+        LateRecording(OPTIONS)
+    assert nothing_is_patched()
+
+
+def test_a_child_forgets_it():
+    recording = LateRecording(OPTIONS)
+    recording.forked()
+    assert nothing_is_patched()
+    recording.end()
+
+
+def test_what_goes_wrong_is_kept_for_who_records_and_not_logged(caplog):
+    said = Said()
+    said.warning("the loop was blocked for %s s", 3)
+    try:
+        raise ZeroDivisionError("oh")  # as ours would
+    except ZeroDivisionError:
+        said.exception("%s failed", "it")
+    for _ in range(20):
+        said.error("again" * 1000)
+    assert said.errors[0] == "it failed: ZeroDivisionError('oh')"
+    assert {len(each) for each in said.errors[1:]} == {1000}
+    assert len(said.errors) == 10
+    assert caplog.text == ""

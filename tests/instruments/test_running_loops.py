@@ -1,0 +1,66 @@
+"""Loops and runs that go on are found from the outside."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+import trio
+import uvloop
+
+from tests.processes import run
+from tracetools import compat
+from tracetools.instruments import running_loops
+
+
+def elsewhere(action):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(action()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run])
+@pytest.mark.parametrize("has_frames", [True, False])
+def test_a_loop_is_found(run_loop, has_frames, monkeypatch):
+    if not has_frames:
+        monkeypatch.setattr(compat, "frames_of_threads", list)
+
+    async def main():
+        assert elsewhere(running_loops.running_loops) == [asyncio.get_running_loop()]
+
+    run_loop(main())
+    assert running_loops.running_loops() == []
+
+
+def test_a_loop_that_the_program_runs_itself_is_found():
+    loop = uvloop.new_event_loop()
+
+    async def main():
+        assert elsewhere(running_loops.running_loops) == [loop]
+
+    loop.run_until_complete(main())
+    loop.close()
+
+
+@pytest.mark.parametrize("has_frames", [True, False])
+def test_a_run_is_found(has_frames, monkeypatch):
+    if not has_frames:
+        monkeypatch.setattr(compat, "frames_of_threads", list)
+
+    async def main():
+        runner = trio._core._run.GLOBAL_RUN_CONTEXT.runner
+        assert runner in elsewhere(running_loops.running_runs)
+
+    trio.run(main)
+
+
+def test_nothing_is_imported():
+    run(
+        "from tracetools.instruments import running_loops\n"
+        "assert running_loops.running_loops() == running_loops.running_runs() == []\n"
+        "assert not {'asyncio', 'trio'} & sys.modules.keys()",
+        measured=False,
+    )

@@ -231,9 +231,14 @@ def referents(link: Any) -> Iterator[Any]:
 
 def _frame_of(link: Any) -> FrameType | None:
     kind = type(link)
+    frame: FrameType | None
     if kind is GeneratorType:
-        return link.gi_frame
-    return link.ag_frame if kind is AsyncGeneratorType else getattr(link, "cr_frame", None)
+        frame = link.gi_frame
+    elif kind is AsyncGeneratorType:
+        frame = link.ag_frame
+    else:
+        frame = getattr(link, "cr_frame", None)
+    return frame
 
 
 def _public_name(kind: type, owner: str) -> str:

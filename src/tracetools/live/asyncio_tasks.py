@@ -119,7 +119,8 @@ def _tasks_of(future: Any, depth: int) -> tuple[int, ...]:
     """Return the tasks that all have to end before a future is done; none if that is not known."""
     if depth > _MOST_DEPTH:
         return ()
-    if compat.asyncio_task_class() in classes_of(type(future)):
+    kinds = classes_of(type(future))
+    if any(kind in kinds for kind in compat.asyncio_task_classes()):
         return (id(future),)
     if compat.asyncio_is_gathering(type(future)):
         children = compat.stored(future, "_children") or ()

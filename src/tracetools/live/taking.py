@@ -26,7 +26,7 @@ from tracetools.core.stacks import Frame
 from tracetools.instruments.loop_state import call_soon_threadsafe
 from tracetools.live import asyncio_tasks, trio_tasks
 from tracetools.live.assembly import ReadLoop, Shower, assemble
-from tracetools.live.finding import running_loops
+from tracetools.live.finding import Running, running_loops
 from tracetools.live.values import Blocked, Dump
 from tracetools.output.frame_kinds import kind_of_frame
 from tracetools.recording.current import recorded_loops
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import CodeType
 
-    from tracetools.live.finding import Running
     from tracetools.live.reading import Found
 
     Steps: TypeAlias = Iterator[Found | None]
@@ -74,6 +73,10 @@ def take_dump(patience: float = PATIENCE) -> Dump:
     for visit in visits:
         visit.start()
     loops = [visit.finish() for visit in visits]
+    for guest in _guests_of(visits):
+        visits.append(guest)
+        guest.start()
+        loops.append(guest.finish())
     shortener = PathShortener(cell_of_file=cell_of_file)
     shower = Shower(shortener, lambda frame: kind_of_frame(frame, shortener.origins))
     compat.forget_classes()
@@ -85,6 +88,13 @@ def take_dump(patience: float = PATIENCE) -> Dump:
         made = assemble(again, shower)
     python = platform.python_version()
     return Dump(os.getpid(), program_name(), python, when, made.loops, made.deadlocks)
+
+
+def _guests_of(visits: list[_Visit]) -> list[_Visit]:
+    """Return visits of runs of trio in guest mode that only their hosts know of just now."""
+    known = {id(visit.loop) for visit in visits}
+    found = {id(visit.guest): visit for visit in visits if visit.guest is not None}
+    return [visit.of_guest() for identity, visit in found.items() if identity not in known]
 
 
 class _Visit:
@@ -102,6 +112,20 @@ class _Visit:
         self._is_here = running.thread == get_ident()
         self._slice: _Slices | None = None
         self._problem = ""
+
+    @property
+    def loop(self) -> Any:
+        """The loop."""
+        return self._running.loop
+
+    @property
+    def guest(self) -> Any:
+        """The runner of trio that was found in its thread; None if there is none."""
+        return None if self._slice is None else self._slice.guest
+
+    def of_guest(self) -> _Visit:
+        """Return a visit of that runner."""
+        return _Visit(Running("trio", self.guest, self._thread), self._patience)
 
     def start(self) -> None:
         """Have the loop call back, if it runs in another thread."""
@@ -226,6 +250,7 @@ class _Slices:
         turns: how many slices there were.
         thread: the thread of the loop; 0 before the first.
         problem: why not all was read.
+        guest: the runner of trio in the thread of the loop, if there is one.
         is_called: whether the loop has called it since it was given up.
     """
 
@@ -241,6 +266,7 @@ class _Slices:
         self.found: list[Found] = []
         self.turns = self.thread = 0
         self.problem = ""
+        self.guest: Any = None
 
     def wait(self, patience: float) -> bool:
         """Wait until all is read; return False if the loop has not gone on for so many seconds."""
@@ -261,6 +287,7 @@ class _Slices:
             self.is_called = True
             return
         self.thread = get_ident()
+        self.guest = compat.trio_runner()
         try:
             self._is_over = self._read_on()
         except BaseException as error:

@@ -235,7 +235,8 @@ def _thing(wait: Wait) -> str:
     if wait.resource is None:
         return name
     if wait.resource.place.file is None:  # no recording knows where it was made
-        return f"{name} {wait.instance}"
+        kind = wait.resource.kind
+        return f"{name}{'' if name == kind else f' ({kind})'} {wait.instance}"
     place = wait.resource.place.location if wait.resource.place.file else wait.resource.place.name
     return f"{name} ({place})"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -60,3 +62,14 @@ def test_a_loop_within_another_thread_is_found():
     ends.set()
     thread.join()
     assert (running.backend, running.thread) == ("trio", thread.ident)
+
+
+def test_a_dump_imports_no_backend():
+    code = (
+        "import sys, tracetools.live as live; live.take_dump();"
+        "print(sys.modules.keys() & {'trio', 'asyncio', 'anyio', 'uvloop'})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "set()\n"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools import compat
 from tracetools.attribution.awaits import classes_of
-from tracetools.instruments.loop_state import is_of_library, is_running
 from tracetools.sampling.unwind import locals_in_thread
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def running_loops() -> list[Running]:
             if known is None or not known.thread:
                 found[id(running.loop)] = running
     for loop in compat.asyncio_loops_of_tasks():
-        if id(loop) not in found and is_of_library(loop) and is_running(loop):
+        if id(loop) not in found and _runs(loop):
             found[id(loop)] = Running(_backend_of(loop), loop, 0)
     return [*found.values()]
 
@@ -77,12 +76,19 @@ def _of_asyncio(thread: int) -> Iterator[Running]:
     if sys.version_info >= _TASKS_ARE_BY_LOOP and (kind := compat.uvloop_class()) is not None:
         loops += locals_in_thread(thread, kind=kind)
     for loop in loops:
-        if loop is not None and is_of_library(loop) and is_running(loop):
+        if loop is not None and _runs(loop):
             yield Running(_backend_of(loop), loop, thread)
 
 
 _TASKS_ARE_BY_LOOP: Final = (3, 14)
 """From this Python on, asyncio tells of tasks only those of a loop that one has already."""
+
+
+def _runs(loop: Any) -> bool:
+    """Whether a loop is a library's, and runs."""
+    from tracetools.instruments import loop_state  # noqa: PLC0415  # it imports asyncio
+
+    return loop_state.is_of_library(loop) and loop_state.is_running(loop)
 
 
 def _backend_of(loop: Any) -> str:

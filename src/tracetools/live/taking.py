@@ -9,7 +9,7 @@ goes on.
 from __future__ import annotations
 
 import os
-import platform
+import sys
 import time
 from _thread import allocate_lock
 from contextlib import suppress
@@ -23,7 +23,6 @@ from tracetools.attribution.functions import is_ours, owner_of, qualified_name, 
 from tracetools.core.interruptions import is_interruption
 from tracetools.core.labels import PathShortener, stable_name
 from tracetools.core.stacks import Frame
-from tracetools.instruments.loop_state import call_soon_threadsafe
 from tracetools.live import asyncio_tasks, trio_tasks
 from tracetools.live.assembly import ReadLoop, Shower, assemble
 from tracetools.live.finding import Running, running_loops
@@ -52,6 +51,7 @@ PATIENCE: Final = 0.2
 _SLICE: Final = 1_000_000
 """Nanoseconds: how long a loop is kept from its work at a time, plus the reading of one task."""
 
+_PYTHON: Final = ".".join(map(str, sys.version_info[:3]))
 _FOR_EVER: Final = 1 << 62
 _TRIES: Final = 3
 
@@ -86,8 +86,7 @@ def take_dump(patience: float = PATIENCE) -> Dump:
     ]
     if again != loops:
         made = assemble(again, shower)
-    python = platform.python_version()
-    return Dump(os.getpid(), program_name(), python, when, made.loops, made.deadlocks)
+    return Dump(os.getpid(), program_name(), _PYTHON, when, made.loops, made.deadlocks)
 
 
 def _guests_of(visits: list[_Visit]) -> list[_Visit]:
@@ -205,7 +204,9 @@ class _Visit:
             RuntimeError: it has ended.
         """
         if self._running.backend != "trio":
-            return call_soon_threadsafe(self._running.loop, callback)
+            from tracetools.instruments import loop_state  # noqa: PLC0415  # it imports asyncio
+
+            return loop_state.call_soon_threadsafe(self._running.loop, callback)
         queue = compat.stored(self._running.loop, "entry_queue")
         if queue is None:
             return False

@@ -7,8 +7,7 @@ from types import coroutine
 
 import pytest
 
-from tracetools.attribution.wait_names import AwaitReader
-from tracetools.live.reading import entered, function_of, is_running, read_chain
+from tracetools.live.reading import ChainReader, entered, function_of, is_running
 
 
 class Manager:
@@ -44,7 +43,7 @@ def chain_of(function, *args):
     """Let a coroutine run until it waits, and return its chain."""
     running = function(*args)
     running.send(None)
-    return read_chain(running, AwaitReader())
+    return ChainReader().read(running)
 
 
 async def with_both(one, other):
@@ -147,14 +146,14 @@ def test_what_is_being_left_is_not_there_any_more():
     running = with_one(SlowToExit())
     running.send(None)
     running.send(None)
-    assert entered(read_chain(running, AwaitReader())) == []
+    assert entered(ChainReader().read(running)) == []
 
 
 def test_a_coroutine_that_runs_is_not_walked():
     found = []
 
     async def runs():
-        found.append((is_running(here), read_chain(here, AwaitReader())))
+        found.append((is_running(here), ChainReader().read(here)))
 
     here = runs()
     with pytest.raises(StopIteration):
@@ -167,4 +166,4 @@ def test_a_coroutine_that_runs_is_not_walked():
 
 
 def test_an_unknown_coroutine_has_no_function():
-    assert function_of(read_chain(object(), AwaitReader())).name == "?"
+    assert function_of(ChainReader().read(object())).name == "?"

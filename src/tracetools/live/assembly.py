@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.resources import Resource
@@ -27,21 +28,28 @@ _NO_PLACE: Final = Frame("?")
 _AWAIT: Final = "await "
 
 
-class Shower(NamedTuple):
-    """How frames are shown.
+class Shower:
+    """How frames are shown. Of equal ones, each is made once: there may be very many tasks.
 
-    Attributes:
+    Args:
         shorten: makes files relative.
         kind_of: says whose a frame is.
     """
 
-    shorten: Callable[[Frame], Frame]
-    kind_of: Callable[[Frame], FrameKind]
+    def __init__(
+        self, shorten: Callable[[Frame], Frame], kind_of: Callable[[Frame], FrameKind]
+    ) -> None:
+        self.shorten = lru_cache(maxsize=None)(shorten)
+        self.kind_of = lru_cache(maxsize=None)(kind_of)
+        self._functions: dict[StackPath, StackPath] = {}
 
-    def functions(self, frames: Iterable[Frame]) -> StackPath:
+    def functions(self, frames: StackPath) -> StackPath:
         """Return functions as they are shown: those of libraries folded."""
-        short = tuple(map(self.shorten, frames))
-        return fold_libraries(short, self.kind_of)
+        found = self._functions.get(frames)
+        if found is None:
+            short = tuple(map(self.shorten, frames))
+            found = self._functions[frames] = fold_libraries(short, self.kind_of)
+        return found
 
 
 class ReadLoop(NamedTuple):

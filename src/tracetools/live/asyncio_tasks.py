@@ -14,17 +14,15 @@ from tracetools.attribution.awaits import (
     is_defined_in,
     referents,
 )
-from tracetools.attribution.wait_names import AwaitReader
 from tracetools.core.frame_locals import locals_of
-from tracetools.instruments.task_functions import RUNNERS
 from tracetools.live.reading import (
+    NO_GROUP,
+    ChainReader,
     Found,
     Group,
     account_of,
     entered,
     is_running,
-    read_chain,
-    recorded_of,
     tail,
 )
 from tracetools.live.resources import locks_among, wanted_by
@@ -50,14 +48,14 @@ def read_tasks(
         only: the identities of the tasks to read; None for all.
         kept: gets the tasks, so that others may be the last to let go of them.
     """
-    names = AwaitReader(RUNNERS)
+    reader = ChainReader()
     for reference in compat.asyncio_tasks(loop):
         found = None
         task = reference()
         if kept is not None:
             kept.append(task)
         if task is not None and (only is None or id(task) in only) and _is_of(task, loop):
-            found = _read(task, names)
+            found = _read(task, reader)
         del task
         yield found
 
@@ -67,9 +65,9 @@ def _is_of(task: Any, loop: Any) -> bool:
     return compat.stored(task, "_loop") is loop and compat.asyncio_waits(task)
 
 
-def _read(task: Any, names: AwaitReader) -> Found:
+def _read(task: Any, reader: ChainReader) -> Found:
     coroutine = compat.asyncio_coroutine(task)
-    chain = read_chain(coroutine, names)
+    chain = reader.read(coroutine)
     account = account_of(coroutine)
     managers = entered(chain)
     future = compat.stored(task, "_fut_waiter")
@@ -84,14 +82,14 @@ def _read(task: Any, names: AwaitReader) -> Found:
     return Found(
         id(task),
         compat.asyncio_name(task),
-        recorded_of(account, chain),
+        reader.recorded(account, chain),
         state,
-        tuple(chain.functions),
+        reader.functions(chain),
         chain.awaits,
         parent=parent,
         future=id(future) if is_waiting else 0,
         waited_by=waited_by,
-        group=_group(future, chain) if is_waiting else Group(),
+        group=_group(future, chain) if is_waiting else NO_GROUP,
         wanted=wanted_by(chain, account, task, compat.asyncio_task_class()) if is_waiting else None,
         holds=locks_among(managers),
         has_deadline=compat.anyio_has_deadline(task) or any(map(compat.deadline_of, managers)),
@@ -112,7 +110,7 @@ def _group(future: Any, chain: Awaited) -> Group:
                 return find(link)
     awaited = future if future_of(chain.end) is None else future_of(chain.end)
     tasks = _tasks_of(awaited, 0)
-    return Group(tasks, "all") if tasks else Group()
+    return Group(tasks, "all") if tasks else NO_GROUP
 
 
 def _tasks_of(future: Any, depth: int) -> tuple[int, ...]:
@@ -152,7 +150,7 @@ def _of_group(link: Any) -> Group:
     for each in referents(link):
         if compat.is_asyncio_group(type(each)):
             return Group(tuple(map(id, compat.stored(each, "_tasks") or ())), "all")
-    return Group()
+    return NO_GROUP
 
 
 def _locals(link: Any) -> dict[str, Any]:

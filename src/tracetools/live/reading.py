@@ -9,28 +9,30 @@ from __future__ import annotations
 
 from opcode import opmap
 from types import CoroutineType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from tracetools import compat
 from tracetools.attribution.awaits import classes_of, referents, unstepped
 from tracetools.attribution.functions import owner_of
-from tracetools.attribution.wait_names import Awaited
+from tracetools.attribution.wait_names import Awaited, AwaitReader
 from tracetools.core.accounting import NEVER
 from tracetools.core.frame_locals import locals_of
 from tracetools.core.labels import stable_name
 from tracetools.core.stacks import Frame
 from tracetools.instruments.stepped import SteppedCoroutine
+from tracetools.instruments.task_functions import RUNNERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import CodeType
 
-    from tracetools.attribution.wait_names import AwaitReader
     from tracetools.core.accounting import TaskAccount
     from tracetools.core.resources import Resource
     from tracetools.live.values import State, WaitRule
 
 __all__ = [
+    "NO_GROUP",
+    "ChainReader",
     "Found",
     "FoundHolder",
     "Group",
@@ -39,8 +41,6 @@ __all__ = [
     "account_of",
     "entered",
     "is_running",
-    "read_chain",
-    "recorded_of",
     "tail",
 ]
 
@@ -87,6 +87,9 @@ class Group(NamedTuple):
     tasks: tuple[int, ...] = ()
     rule: WaitRule = "unknown"
     has_deadline: bool = False
+
+
+NO_GROUP: Final = Group()
 
 
 class Recorded(NamedTuple):
@@ -136,11 +139,14 @@ class Found(NamedTuple):
     parent: int = 0
     future: int = 0
     waited_by: tuple[int, ...] = ()
-    group: Group = Group()
+    group: Group = NO_GROUP
     wanted: Wanted | None = None
     holds: frozenset[int] = frozenset()
     has_deadline: bool = False
     runs: int = 0
+
+
+_Value = TypeVar("_Value")
 
 
 # -- the chain -----------------------------------------------------------------------------------
@@ -152,12 +158,37 @@ def is_running(coroutine: Any) -> bool:
     return type(inner) is CoroutineType and inner.cr_running
 
 
-def read_chain(coroutine: Any, names: AwaitReader) -> Awaited:
-    """Return what a coroutine awaits; if it runs, only which function it is."""
-    inner = unstepped(coroutine)
-    if is_running(inner):
-        return Awaited([inner], [inner.cr_code], None, [], None, 0)
-    return names.read(inner)
+class ChainReader:
+    """Reads the await chains of tasks.
+
+    Tasks that say the same share what says it. Else so many objects would be made that Python
+    collects garbage, which takes long if there are many tasks.
+    """
+
+    def __init__(self) -> None:
+        self._names = AwaitReader(RUNNERS)
+        self._shared: dict[Any, Any] = {}
+
+    def read(self, coroutine: Any) -> Awaited:
+        """Return what a coroutine awaits; if it runs, only which function it is."""
+        inner = unstepped(coroutine)
+        if is_running(inner):
+            return Awaited([inner], [inner.cr_code], None, [], None, 0)
+        return self._names.read(inner)
+
+    def functions(self, chain: Awaited) -> tuple[Frame, ...]:
+        """Return the functions of a chain."""
+        return self._share(tuple(chain.functions))
+
+    def recorded(self, account: TaskAccount | None, chain: Awaited) -> Recorded:
+        """Return what a recording knows of a task, by its account."""
+        if account is None:
+            return self._share(Recorded(function_of(chain)))
+        return _recorded(account)
+
+    def _share(self, value: _Value) -> _Value:
+        shared: _Value = self._shared.setdefault(value, value)
+        return shared
 
 
 def function_of(chain: Awaited) -> Frame:
@@ -191,10 +222,7 @@ def account_of(coroutine: Any) -> TaskAccount | None:
     return found
 
 
-def recorded_of(account: TaskAccount | None, chain: Awaited) -> Recorded:
-    """Return what a recording knows of a task, by its account."""
-    if account is None:
-        return Recorded(function_of(chain))
+def _recorded(account: TaskAccount) -> Recorded:
     spans = []
     opened = account.innermost
     while opened is not None:

@@ -27,7 +27,11 @@ _WAITS: Final = "wait"
 def locks_among(managers: Iterable[Any]) -> frozenset[int]:
     """Return the identities of the locks and semaphores among context managers."""
     things = map(_real, managers)
-    return frozenset(id(each) for each in things if compat.resource_class(type(each)) is not None)
+    found = [id(each) for each in things if compat.resource_class(type(each)) is not None]
+    return frozenset(found) if found else _NONE
+
+
+_NONE: Final[frozenset[int]] = frozenset()
 
 
 def wanted_by(

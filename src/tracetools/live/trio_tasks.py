@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import ref
 
 from tracetools import compat
-from tracetools.attribution.wait_names import AwaitReader
-from tracetools.instruments.task_functions import RUNNERS
 from tracetools.live.reading import (
+    NO_GROUP,
+    ChainReader,
     Found,
     Group,
     account_of,
     entered,
     is_running,
-    read_chain,
-    recorded_of,
 )
 from tracetools.live.resources import locks_among, wanted_by
 
@@ -42,7 +40,7 @@ def read_tasks(
         only: the identities of the tasks to read; None for all.
         kept: gets the tasks, so that others may be the last to let go of them.
     """
-    names = AwaitReader(RUNNERS)
+    reader = ChainReader()
     root = compat.stored(runner, "init_task")
     waiting = [] if root is None else [ref(root)]
     del root
@@ -54,7 +52,7 @@ def read_tasks(
             if kept is not None:
                 kept.append(task)
             if _is_of_program(task) and (only is None or id(task) in only):
-                found = _read(task, names)
+                found = _read(task, reader)
         del task
         yield found
 
@@ -67,9 +65,9 @@ def _is_of_program(task: Any) -> bool:
     return task.parent_nursery is not None and task.name != _ENTRY_QUEUE
 
 
-def _read(task: Any, names: AwaitReader) -> Found:
+def _read(task: Any, reader: ChainReader) -> Found:
     coroutine = task.coro
-    chain = read_chain(coroutine, names)
+    chain = reader.read(coroutine)
     account = account_of(coroutine)
     parent = task.parent_nursery.parent_task
     nursery = wanted = None
@@ -85,12 +83,12 @@ def _read(task: Any, names: AwaitReader) -> Found:
     return Found(
         id(task),
         task.name,
-        recorded_of(account, chain),
+        reader.recorded(account, chain),
         state,
-        tuple(chain.functions),
+        reader.functions(chain),
         chain.awaits,
         parent=0 if parent.parent_nursery is None else id(parent),
-        group=Group() if nursery is None else Group(tuple(map(id, nursery.child_tasks)), "all"),
+        group=NO_GROUP if nursery is None else Group(tuple(map(id, nursery.child_tasks)), "all"),
         wanted=wanted,
         holds=locks_among(entered(chain)),
         has_deadline=compat.trio_has_deadline(task),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from tracetools.core.resources import Resource
@@ -36,7 +37,7 @@ VERSION: Final = 1
 """Of the JSON. A number is added to it when a reader of the old one could be misled."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Holder:
     """Who has a lock, or a token of a semaphore or limiter.
 
@@ -51,7 +52,7 @@ class Holder:
     place: Frame | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wait:
     """What a task waits for.
 
@@ -79,7 +80,7 @@ class Wait:
     has_deadline: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TaskDump:
     """One task.
 
@@ -106,7 +107,7 @@ class TaskDump:
     wait: Wait | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Blocked:
     """What blocks a loop.
 
@@ -121,7 +122,7 @@ class Blocked:
     is_exact: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LoopDump:
     """One running loop.
 
@@ -140,7 +141,7 @@ class LoopDump:
     problem: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Deadlock:
     """Tasks that wait for one another, and will for ever unless they are cancelled.
 
@@ -153,7 +154,7 @@ class Deadlock:
     others: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dump:
     """What every task of a process waited for at one moment.
 
@@ -206,14 +207,21 @@ def _plain(value: Any) -> Any:
         return {"kind": value.kind, "place": _plain(value.place), "is_made": value.is_made}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
-    if hasattr(value, "__dataclass_fields__"):
-        defaults = {each.name: each.default for each in fields(value)}
-        return {
-            name: _plain(each)
-            for name, each in vars(value).items()
-            if name in _ALWAYS or each != defaults[name]
-        }
-    return value
+    names = _fields(type(value))  # type: ignore[arg-type]  # types are hashable
+    if not names:
+        return value
+    found = ((name, getattr(value, name), default) for name, default in names)
+    return {name: _plain(each) for name, each, default in found if each != default}
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, Any], ...]:
+    """Return the names of the values that one of ours has, each with what need not be said."""
+    if not is_dataclass(kind):
+        return ()
+    return tuple(
+        (each.name, MISSING if each.name in _ALWAYS else each.default) for each in fields(kind)
+    )
 
 
 _ALWAYS: Final = {"loops", "rule", "state", "tasks"}

@@ -1074,8 +1074,11 @@ def trio_nursery_awaited(task: Any) -> Any:
     return next(waiting, None)
 
 
-def asyncio_tasks(loop: Any) -> list[weakref.ref[Any]]:
-    """Return weak references to tasks, among them all those of a loop. Some may be over."""
+def asyncio_tasks(loop: Any, kept: list[Any] | None = None) -> list[weakref.ref[Any]]:
+    """Return weak references to tasks, among them all those of a loop. Some may be over.
+
+    `kept` gets what keeps them alive meanwhile.
+    """
     module = sys.modules.get("asyncio.tasks")
     found: list[weakref.ref[Any]] = []
     for name in ("_all_tasks", "_scheduled_tasks"):
@@ -1085,6 +1088,8 @@ def asyncio_tasks(loop: Any) -> list[weakref.ref[Any]]:
     of_c: Any = getattr(sys.modules.get("_asyncio"), "all_tasks", None)
     is_by_loop = of_c is not None and loop is not None  # from 3.14 on
     strong = of_c(loop) if is_by_loop else [*getattr(module, "_eager_tasks", ())]
+    if kept is not None:
+        kept.append(strong)
     return found + [*map(weakref.ref, strong)]
 
 

@@ -66,6 +66,14 @@ async def with_variables(one, other):
     return leave, unbound, one
 
 
+async def with_a_pair_of_variables(one, other):
+    leave = type(one).__aexit__
+    also = one
+    async with other:
+        await rests()
+    return leave, also
+
+
 async def within(one, other):
     async with one:
         await with_both(other, Manager())
@@ -125,6 +133,7 @@ async def with_cell(one, other):
         (with_both, [0, 1]),
         (with_closed, [1]),
         (with_variables, [1]),
+        (with_a_pair_of_variables, [1]),
         (within, [0, 1]),
         (with_made, [0, 1]),
         (with_stacks, [0, 1]),

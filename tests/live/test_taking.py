@@ -221,6 +221,28 @@ def test_a_parent_that_holds_what_its_child_waits_for_is_a_cycle_of_two(program,
     assert [set(each.cycle) for each in dump.deadlocks] == [numbers]
 
 
+async def gets(queue):
+    await queue.get()
+
+
+def test_a_recording_knows_where_a_queue_was_made(program, take, tmp_path):
+    async def main(program):
+        async with record(tmp_path / "stack", resources=True, flush_interval=None):
+            queue = program.words.make_queue(1)
+            async with program.words.open_group() as group:
+                group.start_soon(gets, queue)
+                dump = await take(program)
+                group.cancel()
+            for end in getattr(queue, "_ends", ()):
+                end.close()
+            return dump
+
+    wait = tasks_of(program.dump(main))["gets"].wait
+    assert wait.is_queue
+    assert wait.resource.place.line == line_of(type(program.words).make_queue, "return")
+    assert (wait.holders, wait.rule) == ((), "unknown")
+
+
 # -- what ends a wait ----------------------------------------------------------------------------
 
 

@@ -190,6 +190,9 @@ def test_what_is_not_known_is_said():
     lock = Resource("Lock", UNKNOWN)
     wait = Wait(at("await Lock", 3), resource=lock, instance=2)
     assert told(wait) == "#1 f (app.py:1) waits for Lock 2 at app.py:3, held by an unknown task"
+    queue = Resource("Queue", at("main", 9))
+    wait_for_item = Wait(at("await Queue.get", 3), resource=queue, instance=1, is_queue=True)
+    assert told(wait_for_item).endswith("waits for Queue.get (app.py:9) at app.py:3")
     assert " Condition.wait (Lock) 2 " in told(replace(wait, awaits=at("await Condition.wait", 3)))
     some = Resource("Semaphore", UNKNOWN)
     wait = Wait(at("await Semaphore", 3), resource=some, instance=1, holders=(Holder(4),))

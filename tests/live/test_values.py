@@ -32,6 +32,7 @@ WAITS = st.builds(
     since=st.none() | NUMBERS,
     resource=st.none() | st.builds(Resource, TEXTS, FRAMES, st.booleans()),
     instance=NUMBERS,
+    is_queue=st.booleans(),
     holders=st.lists(
         st.builds(Holder, NUMBERS, st.none() | NUMBERS, st.none() | FRAMES), max_size=2
     ).map(tuple),

@@ -205,6 +205,7 @@ class _Tasks:
             wait,
             resource=resource._replace(place=self._shower.shorten(resource.place)),
             instance=instance,
+            is_queue=wanted.is_queue,
             holders=tuple(holders),
             tasks=tuple(sorted({holder.task for holder in holders})),
             rule=rule,

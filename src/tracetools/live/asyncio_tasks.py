@@ -49,7 +49,7 @@ def read_tasks(
         kept: gets the tasks, so that others may be the last to let go of them.
     """
     reader = ChainReader()
-    for reference in compat.asyncio_tasks(loop):
+    for reference in compat.asyncio_tasks(loop, kept):
         found = None
         task = reference()
         if kept is not None:

@@ -7,12 +7,13 @@ meant by its identity, so that it keeps nothing alive.
 
 from __future__ import annotations
 
+import sys
 from opcode import opmap
 from types import CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from tracetools import compat
-from tracetools.attribution.awaits import classes_of, referents, unstepped
+from tracetools.attribution.awaits import classes_of, referents, unstepped, vars_of
 from tracetools.attribution.functions import owner_of
 from tracetools.attribution.wait_names import Awaited, AwaitReader
 from tracetools.core.accounting import NEVER
@@ -66,6 +67,7 @@ class Wanted(NamedTuple):
         resource: what a recording knows it by; None if none does.
         holders: who has it; None if only what tasks have entered can tell.
         taken: how many tokens are taken; None if that is not known.
+        is_queue: whether it is a queue or a channel, which nobody has.
     """
 
     identity: int
@@ -73,6 +75,7 @@ class Wanted(NamedTuple):
     resource: Resource | None
     holders: tuple[FoundHolder, ...] | None
     taken: int | None
+    is_queue: bool = False
 
 
 class Group(NamedTuple):
@@ -291,39 +294,51 @@ _OPCODES: Final = {
 
 def _entered_by(link: Any) -> Iterator[Any]:
     """Yield the context managers that a suspended function has entered, outermost first."""
-    before: Any = None
-    variables: set[int] | None = None
-    for value in referents(link):
-        manager, leaves = None, value
+    values = [*referents(link)]
+    exits = [index for index, value in enumerate(values) if _is_exit(value)]
+    if not exits:
+        return
+    variables = _variables(link)
+    for index in exits:
+        value = values[index]
         if type(value) is MethodType:
-            if _is_exit(value.__func__):
-                manager = value.__self__
-        elif before is not None:
-            manager, leaves = value, before
-        if manager is not None:
-            variables = _variables(link) if variables is None else variables
-            if id(leaves) not in variables:
-                yield manager
-        before = value if _is_exit(value) else None
+            if not any(value is each for each in variables):
+                yield value.__self__
+        elif _ARE_APART and index > _code_in(values, link) + len(variables):
+            yield from values[index + 1 : index + 2]
 
 
-def _is_exit(function: Any) -> bool:
+_ARE_APART: Final = sys.version_info >= (3, 14)
+"""Whether the function that leaves a manager lies beside it, and is not bound to it."""
+
+
+def _is_exit(value: Any) -> bool:
+    """Whether something is a method that leaves a context manager."""
+    function = value.__func__ if type(value) is MethodType else value
     return type(function) is FunctionType and function.__code__.co_name in _EXITS
 
 
-def _variables(link: Any) -> set[int]:
-    """Return the identities of what the variables of a suspended function refer to."""
-    for name in ("cr_frame", "gi_frame", "ag_frame"):
-        frame = getattr(link, name, None)
-        if frame is not None:
-            return set(map(id, locals_of(frame).values()))
-    return set()
+def _code_in(values: list[Any], link: Any) -> int:
+    """Return the place of a function's code; the values of its variables follow, then the stack."""
+    code = _frame(link).f_code
+    return next((index for index, value in enumerate(values) if value is code), 0)
+
+
+def _variables(link: Any) -> list[Any]:
+    """Return the values of the variables of a suspended function."""
+    frame = _frame(link)
+    return [] if frame is None else [*locals_of(frame).values()]
+
+
+def _frame(link: Any) -> Any:
+    found = (getattr(link, name, None) for name in ("cr_frame", "gi_frame", "ag_frame"))
+    return next((frame for frame in found if frame is not None), None)
 
 
 def _with_inner(manager: Any, depth: int) -> Iterator[Any]:
     """Yield a context manager, and those that one of contextlib's has entered in turn."""
     yield manager
-    names = {kind.__name__ for kind in classes_of(type(manager)) if kind.__module__ == "contextlib"}
+    names = {_NAME(kind) for kind in classes_of(type(manager)) if _is_of_contextlib(kind)}
     if not names or depth > _MOST_DEPTH:
         return
     inner: list[Any] = []
@@ -337,6 +352,13 @@ def _with_inner(manager: Any, depth: int) -> Iterator[Any]:
     for each in inner:
         yield from _with_inner(each, depth + 1)
 
+
+def _is_of_contextlib(kind: type) -> bool:
+    module = vars_of(kind).get("__module__")
+    return type(module) is str and module == "contextlib"
+
+
+_NAME: Final = type.__dict__["__name__"].__get__  # whatever a type's own type says of names
 
 _GENERATED: Final = {"_GeneratorContextManager", "_AsyncGeneratorContextManager"}
 _STACKS: Final = {"ExitStack", "AsyncExitStack"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
-from tracetools.attribution.awaits import is_defined_in, referents
+from tracetools.attribution.awaits import is_defined_in, referents, vars_of
 from tracetools.live.reading import FoundHolder, Wanted, tail
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["locks_among", "wanted_by", "wants"]
 
 _ACQUIRES: Final = {"acquire", "acquire_on_behalf_of"}
+_PASSES: Final = {"put", "get", "send", "receive"}
 _WAITS: Final = "wait"
 
 
@@ -50,6 +51,8 @@ def wanted_by(
             for each in referents(link):
                 if compat.resource_class(type(each)) is not None:
                     return wants(_real(each), account, task_class)
+        if code.co_name in _PASSES and (found := _queue(link, account)) is not None:
+            return found
         if code.co_name == _WAITS and is_defined_in(code, "trio._sync"):
             lock = _lock_of_condition(link, task)
             if lock is not None:
@@ -57,15 +60,28 @@ def wanted_by(
     return None
 
 
+def _queue(link: Any, account: TaskAccount | None) -> Wanted | None:
+    """Return the queue or channel whose method a link is, if a recording knows it."""
+    log: Any = None if account is None else account.loop.owner.resources
+    for each in () if log is None else referents(link):
+        for thing in (each, compat.stored(each, "_state")):
+            known = None if thing is None else log.find(thing)
+            if known is not None:
+                kind, resource = known.resource.kind, known.resource
+                return Wanted(id(thing), kind, resource, (), None, is_queue=True)
+    return None
+
+
 def _real(thing: Any) -> Any:
     """Return the lock of trio's that does the work of one of anyio's; or else the thing."""
-    if type(thing).__module__ not in _WRAPPING:
+    module = vars_of(type(thing)).get("__module__")
+    if type(module) is not str or module not in _WRAPPING:
         return thing
     found = (compat.stored(thing, name) for name in _WITHIN)
     return next((_real(each) for each in found if each is not None), thing)
 
 
-_WRAPPING: Final = {"anyio._backends._trio", "anyio._core._synchronization"}
+_WRAPPING: Final = ("anyio._backends._trio", "anyio._core._synchronization")
 _WITHIN: Final = (
     "_Lock__original",
     "_Semaphore__original",

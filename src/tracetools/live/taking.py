@@ -77,13 +77,13 @@ def take_dump(patience: float = PATIENCE) -> Dump:
         visits.append(guest)
         guest.start()
         loops.append(guest.finish())
+    pairs = [(v, loop) for v, loop in zip(visits, loops, strict=True) if not v.has_ended]
+    loops = [loop for _, loop in pairs]
     shortener = PathShortener(cell_of_file=cell_of_file)
     shower = Shower(shortener, lambda frame: kind_of_frame(frame, shortener.origins))
     compat.forget_classes()
     made = assemble(loops, shower)
-    again = [
-        visit.check(loop, made.dead_in(loop)) for visit, loop in zip(visits, loops, strict=True)
-    ]
+    again = [visit.check(loop, made.dead_in(loop)) for visit, loop in pairs]
     if again != loops:
         made = assemble(again, shower)
     return Dump(os.getpid(), program_name(), _PYTHON, when, made.loops, made.deadlocks)
@@ -102,6 +102,9 @@ class _Visit:
     Args:
         running: the loop.
         patience: for how many seconds it may not answer.
+
+    Attributes:
+        has_ended: whether the loop has ended meanwhile.
     """
 
     def __init__(self, running: Running, patience: float) -> None:
@@ -111,6 +114,7 @@ class _Visit:
         self._is_here = running.thread == get_ident()
         self._slice: _Slices | None = None
         self._problem = ""
+        self.has_ended = False
 
     @property
     def loop(self) -> Any:
@@ -194,7 +198,7 @@ class _Visit:
                 return slices
             self._problem = "it is a loop of another library, which cannot be asked"
         except RuntimeError:
-            self._problem = "it has ended"
+            self.has_ended = True
         return None
 
     def _post(self, callback: Callable[[], object]) -> bool:

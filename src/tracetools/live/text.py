@@ -244,7 +244,7 @@ def _thing(wait: Wait) -> str:
 def _for_whom(wait: Wait) -> str:
     """Return who has what a task waits for, or which tasks it needs."""
     those = listed([f"#{number}" for number in wait.tasks], _MOST_TASKS)
-    if wait.resource is not None:
+    if wait.resource is not None and not wait.is_queue:
         if not wait.holders:
             return ", held by an unknown task"
         more = " and perhaps others" if wait.rule == "unknown" else ""

@@ -62,6 +62,7 @@ class Wait:
         since: for how long it waits, in nanoseconds; None if no recording knows.
         resource: the lock, semaphore, limiter or queue; None if it is nothing of the kind.
         instance: tells it from others of the same place; 0 without a resource.
+        is_queue: whether it is a queue or a channel, which nobody has.
         holders: who has it, as far as that is known.
         tasks: the numbers of the tasks that it waits for: the holders, or those of a nursery, a
             task group, a gather, and so on.
@@ -74,6 +75,7 @@ class Wait:
     since: int | None = None
     resource: Resource | None = None
     instance: int = 0
+    is_queue: bool = False
     holders: tuple[Holder, ...] = ()
     tasks: tuple[int, ...] = ()
     rule: WaitRule = "unknown"
@@ -284,6 +286,7 @@ def _wait(found: Any) -> Wait:
         since=_maybe(found, "since", _number),
         resource=_maybe(found, "resource", _resource),
         instance=_whole(found, "instance"),
+        is_queue=_flag(found, "is_queue"),
         holders=_several(found, "holders", _holder),
         tasks=_several(found, "tasks", _number),
         rule=_one_of(found, "rule", get_args(WaitRule)),

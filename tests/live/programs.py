@@ -28,7 +28,7 @@ RUNS: dict[str, tuple[type[Backend], Callable[[Main], None]]] = {
     "asyncio": (AsyncioBackend, lambda main: asyncio.run(main())),
     "anyio on asyncio": (Backend, on_anyio(backend="asyncio")),
     "uvloop": (AsyncioBackend, lambda main: uvloop.run(main())),
-    "anyio on uvloop": (Backend, on_anyio(backend_options={"use_uvloop": True})),
+    "anyio on uvloop": (Backend, lambda main: uvloop.run(main())),
 }
 """The words of each backend, and what runs a program on it."""
 

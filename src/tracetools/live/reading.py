@@ -260,8 +260,8 @@ def entered(chain: Awaited) -> list[Any]:
         if not _has_with(code):
             continue
         within = [*_entered_by(link)]
-        following = chain.codes[index + 1] if index + 1 < len(chain.codes) else None
-        if within and following is not None and following.co_name in _ENTERS:
+        following = chain.links[index + 1 : index + 2]
+        if within and following and _last_name(following[0]) in _ENTERS:
             within.pop()
         for manager in within:
             found += _with_inner(manager, 0)
@@ -315,7 +315,12 @@ _ARE_APART: Final = sys.version_info >= (3, 14)
 def _is_exit(value: Any) -> bool:
     """Whether something is a method that leaves a context manager."""
     function = value.__func__ if type(value) is MethodType else value
-    return type(function) is FunctionType and function.__code__.co_name in _EXITS
+    return type(function) is FunctionType and _last_name(function) in _EXITS
+
+
+def _last_name(function: Any) -> str:
+    """Return the name of a function without its class; its code may be that of a wrapper."""
+    return str.__str__(function.__qualname__).rpartition(".")[2]
 
 
 def _code_in(values: list[Any], link: Any) -> int:

@@ -144,7 +144,7 @@ def _holders(thing: Any, task_class: type | None) -> tuple[FoundHolder, ...] | N
         )
     if compat.is_lock(thing) and compat.knows_owner(thing):
         owner = compat.owner_of_lock(thing)
-        return () if owner is None else (FoundHolder(id(owner)),)
+        return (FoundHolder(owner),) if owner else ()
     return None
 
 

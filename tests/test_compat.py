@@ -62,11 +62,14 @@ def test_nothing_is_missing_of_what_is_not_imported(monkeypatch):
 
 @pytest.mark.parametrize("name", compat._NAMES, ids=lambda name: f"{name.module}.{name.path}")
 def test_a_name_that_is_gone_is_named_with_what_is_lost(monkeypatch, name):
-    found, last = pytest.importorskip(name.module), name.path
-    while "." in last:
-        first, _, last = last.partition(".")
-        found = getattr(found, first)
-    monkeypatch.delattr(found, last)
+    *outer, last = name.path.split(".")
+    owners = [pytest.importorskip(name.module)]
+    for each in outer:
+        owners.append(getattr(owners[-1], each))
+    try:
+        monkeypatch.delattr(owners[-1], last)
+    except (AttributeError, TypeError):  # its owner cannot be changed
+        monkeypatch.setattr(owners[-2], outer[-1], object())
     sentences = list(compat.missing())
     assert sentences == [f"{name.module}.{name.path} is gone: {name.lost}"]
 
@@ -461,3 +464,97 @@ def test_a_loop_calls_something_next_where_its_queue_is_known(ready):
     loop.close()
     expected = ["first", "next", "second"] if ready else ["first", "second", "next"]
     assert called == expected
+
+
+# ---------------------------------------------------------------------------- for a dump
+
+
+class _Slotted:
+    __slots__ = ("empty", "value")
+
+    def __init__(self):
+        self.value = 1
+
+
+class _WithProperty:
+    default = "of the class"
+
+    def __init__(self):
+        self.value = 1
+        self.__dict__["both"] = 2
+
+    @property
+    def computed(self):
+        raise AssertionError("it was asked")
+
+    @property
+    def both(self):
+        raise AssertionError("it was asked")
+
+    def __getattr__(self, name):
+        raise AssertionError("it was asked")
+
+
+def test_only_what_is_stored_is_read():
+    assert compat.stored(_Slotted(), "value") == 1
+    assert compat.stored(_Slotted(), "empty") is None
+    found = _WithProperty()
+    assert compat.stored(found, "value") == 1
+    assert compat.stored(found, "default") == "of the class"
+    for name in ("computed", "both", "missing"):
+        assert compat.stored(found, name) is None
+    compat.forget_classes()
+    assert compat._plain_names == {}
+
+
+def test_what_a_future_of_asyncio_in_c_has_stored_is_read():
+    async def main():
+        gathered = asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+        assert len(compat.stored(gathered, "_children")) == 2
+        assert compat.stored(gathered, "_state") == "PENDING"
+        assert compat.asyncio_waits(gathered)
+        await gathered
+        assert not compat.asyncio_waits(gathered)
+
+    asyncio.run(main())
+
+
+def test_the_threads_that_run_are_told_with_their_names():
+    ends = threading.Event()
+    thread = threading.Thread(target=ends.wait, args=(10,), name="one of ours")
+    thread.start()
+    try:
+        assert {threading.get_ident(), thread.ident} <= {*compat.threads_running()}
+        assert compat.name_of_thread(thread.ident) == "one of ours"
+        assert compat.name_of_thread(-1) == ""
+    finally:
+        ends.set()
+        thread.join()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share one GIL")
+def test_threads_are_found_where_other_interpreters_may_run(put):
+    put("_interpreters")
+    ends = threading.Event()
+    thread = threading.Thread(target=ends.wait, args=(10,))
+    thread.start()
+    try:
+        found = compat.threads_running()
+        assert {threading.get_ident(), thread.ident} <= {*found}
+        [frame] = compat.innermost_frame(thread.ident)
+        assert frame.f_code.co_name == "wait"
+    finally:
+        ends.set()
+        thread.join()
+
+
+def test_the_code_of_a_function_is_found_by_its_path():
+    code = compat.code_of("asyncio.base_events", "BaseEventLoop.run_forever")
+    assert code is asyncio.BaseEventLoop.run_forever.__code__
+    assert compat.code_of("asyncio.base_events", "BaseEventLoop.gone") is None
+    assert compat.code_of("no.such.module", "function") is None
+    assert compat.code_of("sys", "exit") is None
+
+
+def test_the_code_is_known_by_which_a_guest_run_waits():
+    assert compat.trio_guest_code().co_name == "get_events"

@@ -29,6 +29,7 @@ ROOMS = [
     "instruments",
     "libraries",
     "output",
+    "live",
     "session",
     "door",
     "__init__",  # the public face, which the rooms above use as any program does

@@ -11,16 +11,25 @@ import math
 import os
 import sys
 import threading
+import weakref
 from _thread import get_ident
+from collections import deque
 from functools import cache, partial
-from itertools import chain, compress, islice, starmap, takewhile
-from operator import is_not, methodcaller
-from types import BuiltinMethodType, FunctionType, MethodType
+from itertools import chain, compress, islice, pairwise, starmap, takewhile, tee
+from operator import attrgetter, is_not, methodcaller
+from types import (
+    BuiltinMethodType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodType,
+)
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import CodeType, FrameType
+    from types import FrameType
 
 __all__ = [
     "ASYNCIO_QUEUES",
@@ -32,6 +41,7 @@ __all__ = [
     "Delivery",
     "ProcessStarter",
     "anyio_delivery",
+    "anyio_has_deadline",
     "asyncio_call_next",
     "asyncio_calls_protocol",
     "asyncio_coroutine",
@@ -45,6 +55,8 @@ __all__ = [
     "asyncio_is_rearmed",
     "asyncio_is_step",
     "asyncio_lateness",
+    "asyncio_loops_of_tasks",
+    "asyncio_name",
     "asyncio_poller",
     "asyncio_protocol_method",
     "asyncio_replace_callbacks",
@@ -52,36 +64,59 @@ __all__ = [
     "asyncio_steps",
     "asyncio_task_class",
     "asyncio_task_classes",
+    "asyncio_tasks",
+    "asyncio_waits",
     "asyncio_wakeup_fd",
+    "borrowers_of",
     "clock_of_native_thread",
+    "code_of",
+    "deadline_of",
+    "forget_classes",
     "frames_of_thread",
     "getframe",
     "greenback_set_coroutine",
     "immutable_flag",
     "innermost_frame",
+    "is_asyncio_group",
     "is_limiter",
+    "is_lock",
     "is_of_asyncio",
     "is_of_tornado",
+    "is_parked_for",
+    "is_trio_condition",
+    "knows_owner",
     "mark_coroutine_function",
     "missing",
+    "name_of_thread",
     "native_thread",
+    "owner_of_lock",
     "pending_call",
     "process_starter",
+    "resource_class",
     "runpy_run_module",
     "runs_loop",
+    "stored",
     "this_thread",
+    "threads_running",
+    "tokens_taken",
     "tornado_callback",
     "trio_checkpoint",
     "trio_detached",
+    "trio_guest_code",
+    "trio_has_deadline",
     "trio_instruments",
     "trio_is_guest",
     "trio_is_guest_tick",
+    "trio_is_waiting",
     "trio_lateness",
+    "trio_nursery_awaited",
     "trio_poller",
     "trio_rebind",
     "trio_run_module",
+    "trio_runner",
     "trio_scheduling_code",
     "trio_step_code",
+    "uvloop_class",
     "why_not",
 ]
 
@@ -160,6 +195,30 @@ _NAMES: Final = (
     ),
     _Name(
         "tornado.ioloop", "IOLoop._run_callback", "callbacks of tornado have the name of its own"
+    ),
+    _Name("asyncio.tasks", "Task._fut_waiter", "a dump says of no asyncio task what it waits for"),
+    _Name(
+        "asyncio.tasks",
+        "_all_tasks" if sys.version_info < (3, 12) else "_scheduled_tasks",
+        "a dump has no asyncio tasks, or on Python 3.14 none of other classes than asyncio's",
+    ),
+    _Name(
+        "anyio._backends._asyncio",
+        "_task_states",
+        "a dump takes a wait for a deadlock that a deadline of anyio on asyncio ends",
+    ),
+    _Name("trio._core._run", "Runner.entry_queue", "a dump has no trio tasks"),
+    _Name("trio._core._run", "Runner.init_task", "a dump has no trio tasks"),
+    _Name("trio._core._run", "Task._abort_func", "a dump takes waiting trio tasks for ready ones"),
+    _Name(
+        "trio._core._run",
+        "Task._cancel_status",
+        "a dump takes a wait for a deadlock that a deadline of trio ends",
+    ),
+    _Name(
+        "trio._sync",
+        "_LockImpl.__attrs_attrs__._owner",
+        "a dump does not say who has trio's locks",
     ),
     _Name("sys", "_current_frames", "functions and blocking lines are not sampled"),
     _Name("sys", "_getframe", "spans have no line"),
@@ -647,6 +706,12 @@ def asyncio_is_of_future(callback: Any) -> bool:
     return is_in_c and type(callback.__self__) is asyncio_future_class()
 
 
+def uvloop_class() -> type | None:
+    """Return the class of uvloop's loops; None while uvloop is not imported."""
+    found = _in_module("uvloop", "Loop")
+    return found if isinstance(found, type) else None
+
+
 def asyncio_poller(loop: Any) -> Any:
     """Return what an asyncio loop waits for events with; None for one in C."""
     poller = getattr(loop, "_selector", None)
@@ -859,6 +924,327 @@ def asyncio_call_next(loop: Any, callback: Callable[[], object]) -> None:
     ready = getattr(loop, "_ready", None)
     if ready and ready[-1] is handle:
         ready.rotate()
+
+
+# -- the tasks of a loop, for a dump ---------------------------------------------------------------
+# Values are read as objects have stored them: nothing of the program runs.
+
+
+def stored(owner: Any, name: str) -> Any:
+    """Return what an object has stored by a name, or its class as a plain value; else None.
+
+    A property of the program is not asked.
+    """
+    kind = type(owner)
+    key = id(kind), name
+    known = _plain_names.get(key)
+    if known is None:
+        if len(_plain_names) >= _MOST_NAMES:
+            _plain_names.clear()
+        known = _plain_names[key] = kind, _is_plain(kind, name)
+    if not known[1]:
+        return None
+    try:
+        return object.__getattribute__(owner, name)
+    except AttributeError:  # an empty slot
+        return None
+
+
+def _is_plain(kind: type, name: str) -> bool:
+    """Whether no code of the program runs if an object of a class is asked for a name."""
+    found = next((_VARS(each)[name] for each in _MRO(kind) if name in _VARS(each)), None)
+    return type(found) in _OF_C or not any("__get__" in _VARS(each) for each in _MRO(type(found)))
+
+
+_plain_names: Final[dict[tuple[int, str], tuple[type, bool]]] = {}
+"""By the identity of a class, which is kept meanwhile, and a name."""
+
+_MOST_NAMES: Final = 1024
+
+
+def forget_classes() -> None:
+    """Forget the classes of the program, which would be kept alive."""
+    _plain_names.clear()
+    _resource_classes.clear()
+
+
+_OF_C: Final = {MemberDescriptorType, GetSetDescriptorType}
+"""The types of what reads slots, and attributes that are kept by C code."""
+
+
+def threads_running() -> list[int]:
+    """Return the identities of the threads of this interpreter, as far as it is safe to ask."""
+    if not _may_have_interpreters():
+        return next(map(list, starmap(_current_frames, ((),))))  # no frame outlives the call
+    states = _thread_states()
+    if states is not None:
+        _note_threads(states)
+    return [*_numbers]
+
+
+def _note_threads(states: _ThreadStates) -> None:
+    """Note the threads of this interpreter: the identity and the number of each one's state."""
+    known: list[int] = []
+    identities: list[int] = []
+    numbers: list[int] = []
+    try:
+        offset, word = _place_of_identity(states.current())
+        # As in `innermost_frame`, so that no thread ends meanwhile.
+        more: Iterator[Any] = chain(starmap(states.first, ((),)), map(states.following, known))
+        read = map(attrgetter("value"), map(word.from_address, map(offset.__add__, known)))
+        calls = (
+            partial(known.extend, takewhile(partial(is_not, None), more)),
+            partial(identities.extend, read),
+            partial(numbers.extend, map(states.number, known)),
+        )
+        deque(map(methodcaller("__call__"), calls), maxlen=0)
+    except Exception:  # noqa: BLE001  # no ctypes, or an audit hook that forbids it
+        return
+    _numbers.update(zip(identities, numbers, strict=False))
+
+
+def _place_of_identity(start: int) -> tuple[int, Any]:
+    """Return where the state of a thread has its identity, and the type of that, of ctypes.
+
+    It is found in the state of this thread, which is at `start`: the number that the system has for
+    the thread stands behind it.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    import ctypes  # noqa: PLC0415  # takes a while
+
+    word = ctypes.c_ulong
+    size = ctypes.sizeof(word)
+    found = [word.from_address(start + size * index).value for index in range(_WORDS)]
+    pairs = list(pairwise(found))
+    return pairs.index((get_ident(), native_thread())) * size, word
+
+
+_WORDS: Final = 48
+"""How far it is looked for, in words: a state is several times as long."""
+
+
+def name_of_thread(thread: int) -> str:
+    """Return the name of a thread, if `threading` knows it; else nothing."""
+    found = stored(getattr(threading, "_active", {}).get(thread), "_name")
+    return found if type(found) is str else ""
+
+
+def code_of(module: str, path: str) -> CodeType | None:
+    """Return the code of a function of a module that is imported; None if there is none."""
+    found: Any = sys.modules.get(module)
+    for name in path.split("."):
+        found = getattr(found, name, None)
+    code = getattr(found, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def trio_guest_code() -> CodeType | None:
+    """Return the code by which a thread of trio waits for events for a run in guest mode."""
+    tick = code_of("trio._core._run", "GuestState.guest_tick")
+    inner = () if tick is None else tick.co_consts
+    codes = (each for each in inner if isinstance(each, CodeType))
+    return next((code for code in codes if code.co_name == "get_events"), None)
+
+
+def trio_runner() -> Any:
+    """Return the runner of the trio run in this thread; None if there is none."""
+    return getattr(getattr(trio_run_module(), "GLOBAL_RUN_CONTEXT", None), "runner", None)
+
+
+def trio_is_waiting(task: Any) -> bool:
+    """Whether a trio task waits for something, and is not scheduled."""
+    return getattr(task, "_abort_func", None) is not None
+
+
+def trio_has_deadline(task: Any) -> bool:
+    """Whether a deadline will cancel what a trio task waits for."""
+    status = getattr(task, "_cancel_status", None)
+    while status is not None:
+        scope = getattr(status, "_scope", None)
+        if getattr(scope, "_deadline", _ENDLESS) < _ENDLESS:
+            return True
+        status = None if getattr(scope, "_shield", True) else getattr(status, "_parent", None)
+    return False
+
+
+_ENDLESS: Final = float("inf")
+
+
+def trio_nursery_awaited(task: Any) -> Any:
+    """Return the nursery at whose end a trio task waits for its children; None if at none."""
+    nurseries = getattr(task, "child_nurseries", ())
+    waiting = (each for each in nurseries if getattr(each, "_parent_waiting_in_aexit", False))
+    return next(waiting, None)
+
+
+def asyncio_tasks(loop: Any, kept: list[Any] | None = None) -> list[weakref.ref[Any]]:
+    """Return weak references to tasks, among them all those of a loop. Some may be over.
+
+    `kept` gets what keeps them alive meanwhile.
+    """
+    module = sys.modules.get("asyncio.tasks")
+    found: list[weakref.ref[Any]] = []
+    for name in ("_all_tasks", "_scheduled_tasks"):
+        known = _stored(getattr(module, name, None), "data")
+        if type(known) is set:
+            found += known
+    of_c: Any = getattr(sys.modules.get("_asyncio"), "all_tasks", None)
+    is_by_loop = of_c is not None and loop is not None  # from 3.14 on
+    strong = of_c(loop) if is_by_loop else [*getattr(module, "_eager_tasks", ())]
+    if kept is not None:
+        kept.append(strong)
+    return found + [*map(weakref.ref, strong)]
+
+
+def asyncio_loops_of_tasks() -> list[Any]:
+    """Return the loops that have tasks, as far as asyncio tells without the loop: before 3.14.
+
+    No task is kept alive, and none of another class than asyncio's is asked.
+    """
+    found: list[Any] = []
+    classes = frozenset(asyncio_task_classes())
+    tasks, again = tee(map(methodcaller("__call__"), asyncio_tasks(None)))
+    of_asyncio = compress(tasks, map(classes.__contains__, map(type, again)))
+    found.extend(map(attrgetter("_loop"), of_asyncio))  # in C alone
+    return [*{id(loop): loop for loop in found}.values()]
+
+
+def asyncio_name(task: Any) -> str:
+    """Return the name of a task of asyncio."""
+    kind = next((kind for kind in asyncio_task_classes() if kind in _MRO(type(task))), None)
+    get = getattr(kind, "get_name", None)
+    name = stored(task, "_name") if get is None else get(task)
+    return name if type(name) is str else ""
+
+
+def asyncio_waits(future: Any) -> bool:
+    """Whether a future or task of asyncio is not done."""
+    return bool(stored(future, "_state") == _PENDING)
+
+
+_PENDING: Final = "PENDING"
+
+
+def anyio_has_deadline(task: Any) -> bool:
+    """Whether a deadline of anyio will cancel what an asyncio task waits for."""
+    states = _stored(_in_module("anyio._backends._asyncio", "_task_states"), "data")
+    if type(states) is not dict or not _has_plain_hash(type(task)):
+        return False
+    scope = stored(states.get(weakref.ref(task)), "cancel_scope")
+    while scope is not None:
+        if (stored(scope, "_deadline") or 0.0) < _ENDLESS:
+            return True
+        scope = None if stored(scope, "_shield") else stored(scope, "_parent_scope")
+    return False
+
+
+def _has_plain_hash(kind: type) -> bool:
+    """Whether objects of a class are hashed and compared by identity, so by no code."""
+    return not any(
+        {"__hash__", "__eq__"} & _VARS(each).keys() for each in _MRO(kind) if each is not object
+    )
+
+
+def resource_class(kind: type) -> type | None:
+    """Return which class of trio's, anyio's or asyncio's a lock, semaphore or limiter is of."""
+    known = _resource_classes.get(id(kind))
+    if known is None:
+        if len(_resource_classes) >= _MOST_NAMES:
+            _resource_classes.clear()
+        classes = [_in_module(module, name) for module, names in _RESOURCES for name in names]
+        found = (each for each in _MRO(kind) if any(each is one for one in classes))
+        known = _resource_classes[id(kind)] = kind, next(found, None)
+    return known[1]
+
+
+_resource_classes: Final[dict[int, tuple[type, type | None]]] = {}
+
+
+_RESOURCES: Final = (
+    ("asyncio.locks", ("Lock", "Semaphore", "BoundedSemaphore")),
+    ("trio", ("Lock", "StrictFIFOLock", "Semaphore", "CapacityLimiter")),
+    ("anyio._backends._asyncio", ("Lock", "Semaphore", "CapacityLimiter")),
+    ("anyio._core._synchronization", ("Lock", "Semaphore")),  # before anyio 4.5
+)
+
+
+def owner_of_lock(lock: Any) -> int:
+    """Return the identity of the task that has a lock of trio's or anyio's; 0 if nobody has."""
+    owner = stored(lock, "_owner")
+    owner = stored(lock, "_owner_task") if owner is None else owner
+    if type(owner) is _in_module("anyio._core._testing", "TaskInfo"):  # before anyio 4.5
+        found = stored(owner, "id")
+        return found if type(found) is int else 0
+    return 0 if owner is None else id(owner)
+
+
+def knows_owner(lock: Any) -> bool:
+    """Whether a lock knows who has it."""
+    return any({"_owner", "_owner_task"} & _names(kind) for kind in _MRO(type(lock)))
+
+
+def _names(kind: type) -> set[str]:
+    """Return the names that a class has, or gives to its objects."""
+    return {*_VARS(kind), *getattr(_VARS(kind).get("__init__"), "__code__", _NO_CODE).co_names}
+
+
+_NO_CODE: Final = (lambda: None).__code__
+
+
+def is_lock(thing: Any) -> bool:
+    """Whether something is a lock of trio's, anyio's or asyncio's."""
+    found = resource_class(type(thing))
+    return found is not None and _TYPE_NAME(found).endswith("Lock")
+
+
+def is_asyncio_group(kind: type) -> bool:
+    """Whether a class is that of task groups of asyncio's, or of anyio's on asyncio."""
+    known = [_in_module(module, "TaskGroup") for module in _GROUPS]
+    return any(each is one for each in _MRO(kind) for one in known)
+
+
+_GROUPS: Final = ("asyncio.taskgroups", "anyio._backends._asyncio")
+
+
+def is_trio_condition(kind: type) -> bool:
+    """Whether a class is that of trio's conditions."""
+    return kind is _in_module("trio", "Condition")
+
+
+def is_parked_for(lock: Any, task: Any) -> bool:
+    """Whether a trio task waits for a lock of trio's."""
+    parked = stored(stored(lock, "_lot"), "_parked")
+    return any(each is task for each in parked or ())
+
+
+def borrowers_of(limiter: Any) -> list[Any] | None:
+    """Return who has the tokens of a limiter of trio's or anyio's; None for anything else."""
+    found = stored(limiter, "_borrowers")
+    return [*found] if type(found) is set else None
+
+
+def tokens_taken(semaphore: Any) -> int | None:
+    """Return how many tokens of a semaphore are taken; None if it does not know how many it has."""
+    most = stored(semaphore, "_max_value")
+    most = stored(semaphore, "_bound_value") if most is None else most
+    left = stored(semaphore, "_value")
+    return most - left if type(most) is int and type(left) is int else None
+
+
+def deadline_of(manager: Any) -> bool:
+    """Whether a context manager is a timeout of asyncio's, or of async-timeout, that has an end."""
+    for module, name, moment in _TIMEOUTS:
+        if type(manager) is _in_module(module, name):
+            return stored(manager, moment) is not None
+    return False
+
+
+_TIMEOUTS: Final = (
+    ("asyncio.timeouts", "Timeout", "_when"),
+    ("async_timeout", "Timeout", "_deadline"),
+)
 
 
 def _in_module(module: str, name: str) -> Any:

@@ -15,7 +15,7 @@ import trio
 from tests.backends import AsyncioBackend, Backend, TrioBackend
 from tests.scenarios import World, rest, work
 from tracetools import FlamegraphInstrument, observe, record, span
-from tracetools.attribution.wait_names import MAX_LINKS, WaitNames
+from tracetools.attribution.wait_names import MAX_LINKS, AwaitReader, WaitNames
 from tracetools.core.stacks import Frame, StackTree, frames_between
 
 
@@ -520,3 +520,69 @@ def test_a_loop_that_stands_still_at_the_end_waits_for_no_longer_than_it_ran(tmp
     asyncio.all_tasks(loop).pop().cancel()
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
+
+
+# ---------------------------------------------------------------------- what is awaited just now
+
+
+def read(coroutine, reader=None):
+    """Step a coroutine once, and return what it awaits."""
+    coroutine.send(None)
+    found = (reader or AwaitReader()).read(coroutine)
+    coroutine.close()
+    return found
+
+
+def line_in(function, line):
+    return function.__code__.co_firstlineno + line
+
+
+def test_functions_have_the_lines_that_they_are_at():
+    found = read(outer())
+    assert [(frame.name, frame.line) for frame in found.functions] == [
+        ("outer", line_in(outer, 1)),
+        ("inner", line_in(inner, 1)),
+        ("park", line_in(park, 3)),
+    ]
+    assert found.awaits is None
+    assert found.codes[found.function] is outer.__code__
+
+
+def test_what_is_awaited_has_the_name_that_profiles_use():
+    async def main():
+        async def waits():
+            await event.wait()
+
+        event = asyncio.Event()
+        found = read(waits())
+        assert found.awaits.name == "await Event.wait"
+        assert found.awaits.line == found.functions[-1].line
+
+    asyncio.run(main())
+
+
+def test_what_runs_the_function_of_a_task_is_passed_over():
+    async def main():
+        found = read(asyncio.sleep(1000), AwaitReader())
+        assert found.functions == []
+        assert found.awaits == Frame("await Future", "")
+        names = [link.__qualname__ for link in found.links]
+        assert names[found.function] == "sleep"
+
+    asyncio.run(main())
+
+
+def test_chains_that_were_seen_before_are_read_anew():
+    reader = AwaitReader()
+
+    async def waits(first):
+        if first:
+            await park()
+        await inner()
+
+    one, other = read(waits(True), reader), read(waits(False), reader)
+    assert [frame.name for frame in one.functions][1:] == ["park"]
+    assert [frame.name for frame in other.functions][1:] == ["inner", "park"]
+    assert one.functions[0].line == line_in(waits, 2)
+    assert other.functions[0].line == line_in(waits, 3)
+    assert read(waits(True), reader)[3:] == one[3:]

@@ -9,9 +9,11 @@ import threading
 import weakref
 from itertools import starmap
 
+import pytest
+
 from tests.sampling.world import MILLISECOND, name_of, weighs
 from tracetools import compat, testing
-from tracetools.sampling.unwind import links_of, without_import
+from tracetools.sampling.unwind import links_of, locals_in_thread, without_import
 
 
 def test_a_deep_recursion_is_sampled_as_far_as_it_goes(world):
@@ -152,3 +154,47 @@ def test_a_step_that_imports_is_located_where_it_asks_for_that(tmp_path, monkeyp
     kept = without_import(links)
     assert kept[0][0] is asks.__code__
     assert without_import(kept) == kept
+
+
+class Kept:
+    """Something that a function has as a local variable."""
+
+
+def test_local_variables_of_another_thread_are_found_and_nothing_is_kept():
+    ready, ends = threading.Event(), threading.Event()
+    gone = []
+
+    def outer(value):
+        other = Kept()
+        gone.append(weakref.ref(other))
+        inner(value, other)
+
+    def inner(value, other):
+        del value, other
+        ready.set()
+        ends.wait(10)
+
+    value = Kept()
+    thread = threading.Thread(target=outer, args=(value,))
+    thread.start()
+    ready.wait(10)
+    try:
+        assert locals_in_thread(thread.ident, "value", code=outer.__code__) == [value]
+        assert locals_in_thread(thread.ident, "missing", code=outer.__code__) == [None]
+        assert locals_in_thread(thread.ident, "value", code=inner.__code__) == [None]
+        assert locals_in_thread(thread.ident, "value", code=Kept.__init__) == []
+        assert locals_in_thread(1, "value", code=outer.__code__) == []
+    finally:
+        ends.set()
+        thread.join()
+    assert gone[0]() is None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="a frame keeps the dictionary of its locals")
+def test_local_variables_are_found_by_their_class():
+    def function():
+        one, _other = Kept(), object()
+        return one, locals_in_thread(threading.get_ident(), kind=Kept)
+
+    one, found = function()
+    assert found == [one]

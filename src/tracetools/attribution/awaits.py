@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import pairwise
 from types import (
+    AsyncGeneratorType,
     BuiltinFunctionType,
     CellType,
     CodeType,
@@ -45,6 +46,7 @@ __all__ = [
     "closed_over",
     "function_code",
     "function_name",
+    "future_of",
     "is_defined_in",
     "is_passed_over",
     "limiter_and_tokens",
@@ -53,6 +55,7 @@ __all__ = [
     "name_of_method",
     "note_future",
     "of_asyncio",
+    "referents",
     "register_stepped",
     "unstepped",
     "vars_of",
@@ -171,7 +174,7 @@ def limiter_and_tokens(links: Sequence[Any], codes: Sequence[CodeType]) -> tuple
     None if there is none, or if it is of a class of the program's own.
     """
     link = _waits_for_token(codes, 0)
-    for found in () if link is None else _referents(links[link]):
+    for found in () if link is None else referents(links[link]):
         if compat.is_limiter(type(found)):
             return found, int(found.total_tokens)
     return None
@@ -209,23 +212,33 @@ def _name_of_class(link: Any) -> str | None:
     The object is the first among what the method refers to that has a class of the right name.
     """
     owner = str.__str__(link.__qualname__).rpartition(".")[0]
-    for found in _referents(link):
+    for found in referents(link):
         kind = type(found)
         if any(_name_of(one) == owner for one in classes_of(kind)):
             return _public_name(kind, owner)
     return None
 
 
-def _referents(link: Any) -> Iterator[Any]:
+def referents(link: Any) -> Iterator[Any]:
     """Yield what a suspended function refers to, its arguments among it."""
-    frame = getattr(link, "cr_frame", None) if sys.version_info < (3, 11) else link
-    if type(link) is GeneratorType and sys.version_info < (3, 11):
-        frame = link.gi_frame
+    frame = _frame_of(link) if sys.version_info < (3, 11) else link
     for found in gc.get_referents(frame):
         if type(found) is CellType:
             yield from gc.get_referents(found)
         else:
             yield found
+
+
+def _frame_of(link: Any) -> FrameType | None:
+    kind = type(link)
+    frame: FrameType | None
+    if kind is GeneratorType:
+        frame = link.gi_frame
+    elif kind is AsyncGeneratorType:
+        frame = link.ag_frame
+    else:
+        frame = getattr(link, "cr_frame", None)
+    return frame
 
 
 def _public_name(kind: type, owner: str) -> str:
@@ -371,7 +384,7 @@ def name_of_future(end: Any) -> str:
     """
     if _NAME(type(end)) != "FutureIter":
         return _name_of_compiled(end)
-    future = next((one for one in gc.get_referents(end) if _is_future(type(one))), None)
+    future = future_of(end)
     if future is None:
         return _FUTURE
     if compat.asyncio_is_gathering(type(future)):
@@ -383,6 +396,13 @@ def name_of_future(end: Any) -> str:
     if task is not None and task in classes_of(type(future)):
         return f"Task ({_function_of_task(task, future)})"
     return _FUTURE
+
+
+def future_of(end: Any) -> Any:
+    """Return the future that ends a chain; None if something else does."""
+    if _NAME(type(end)) != "FutureIter":
+        return None
+    return next((one for one in gc.get_referents(end) if _is_future(type(one))), None)
 
 
 def _name_of_compiled(found: Any) -> str:

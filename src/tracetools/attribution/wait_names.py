@@ -32,16 +32,16 @@ from tracetools.attribution.awaits import (
     waits_for_thread,
 )
 from tracetools.attribution.functions import Shown, owner_of
-from tracetools.core.labels import memoised_frames
+from tracetools.core.labels import memoised_frames, stable_name
 from tracetools.core.native import native
 from tracetools.core.stacks import DEEPER, Frame, frames_between
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Container
 
     from tracetools.core.stacks import Stack, StackTree
 
-__all__ = ["WaitNames"]
+__all__ = ["AwaitReader", "Awaited", "WaitNames"]
 
 MAX_LINKS: Final = 64
 """How far a chain is walked. Real programs have 23 links at most, runtime functions included."""
@@ -60,6 +60,106 @@ class _Chain(NamedTuple):
     links: list[Any]
     codes: list[CodeType]
     end: Any
+
+
+class _Chosen(NamedTuple):
+    """What of a chain is shown.
+
+    Attributes:
+        functions: the indices of the links whose functions have frames.
+        waiting: the index of the link whose line matters; None if no await is to be shown.
+        runtime: the index of the runtime function that names what that link awaits; None if it is
+            named by the end of the chain.
+    """
+
+    functions: list[int]
+    waiting: int | None
+    runtime: int | None
+
+
+class Awaited(NamedTuple):
+    """What a suspended coroutine awaits just now.
+
+    Attributes:
+        links: its await chain: coroutines and generators, outermost first.
+        codes: their functions.
+        end: what the last of them awaits.
+        functions: the functions of the program among them, each with the line that it is at.
+        awaits: what is awaited, with the line that awaits it: ``await Lock (app.py:12)``. The line
+            is unknown if no function of the program awaits it. ``None`` if nothing is awaited.
+        function: the index of the link whose function the task runs.
+    """
+
+    links: list[Any]
+    codes: list[CodeType]
+    end: Any
+    functions: list[Frame]
+    awaits: Frame | None
+    function: int
+
+
+class AwaitReader:
+    """Tells what suspended coroutines await, by the names that profiles use.
+
+    It remembers the functions of the chains that it has seen, as `WaitNames` does.
+
+    Args:
+        runners: the qualified names of functions that run the function of a task.
+    """
+
+    def __init__(self, runners: Container[str] = ()) -> None:
+        self._runners = runners
+        self._chosen: dict[tuple[object, ...], tuple[_Chosen, int, list[CodeType]]] = {}
+        self._frames: dict[tuple[int, int, str], Frame] = {}
+
+    def read(self, coroutine: Any) -> Awaited:
+        """Return what the coroutine of a task awaits."""
+        chain = _chain(coroutine)
+        (functions, waiting, runtime), function = self._choose(chain)
+        shown = [self._frame(chain, index) for index in functions]
+        awaits = None
+        if waiting is not None:
+            awaits = self._frame(chain, waiting, f"await {_name(chain, runtime)}")
+        elif runtime is not None or (chain.end is not None and not shown):
+            awaits = Frame(f"await {_name(chain, runtime)}", "")
+        return Awaited(chain.links, chain.codes, chain.end, shown, awaits, function)
+
+    def _choose(self, chain: _Chain) -> tuple[_Chosen, int]:
+        key = (*map(id, chain.codes), chain.end is None)
+        known = self._chosen.get(key)
+        if known is None:
+            if len(self._chosen) >= _MAX_KNOWN:
+                self._chosen.clear()
+            function = self._function(chain)
+            chosen = _chosen(chain, Shown(()))
+            if not chosen.functions and chain.links:
+                # a task of a library: what is awaited is beyond its function
+                code = chain.codes[function]
+                own = Frame(_qualname(chain.links[function]), code.co_filename, code.co_firstlineno)
+                chosen = _chosen(chain, Shown((own,)))
+            known = self._chosen[key] = chosen, function, chain.codes
+        return known[:2]
+
+    def _function(self, chain: _Chain) -> int:
+        """Return the link that a task is there to run: the first of the program's, if any is."""
+        for index, code in enumerate(chain.codes):
+            if owner_of(code.co_filename) == "program":
+                return index
+        names = map(_qualname, chain.links)
+        return next((index for index, name in enumerate(names) if name not in self._runners), 0)
+
+    def _frame(self, chain: _Chain, index: int, name: str = "") -> Frame:
+        """Return the frame of a function, or of what it awaits, with the line that it is at."""
+        code, frame = chain.codes[index], _frame_of(chain.links[index])
+        name = name or stable_name(_qualname(chain.links[index]))
+        key = id(code), -1 if frame is None else frame.f_lasti, name
+        found = self._frames.get(key)
+        if found is None:
+            if len(self._frames) >= _MAX_KNOWN:
+                self._frames.clear()
+            line = code.co_firstlineno if frame is None else frame.f_lineno
+            found = self._frames[key] = Frame(name, code.co_filename or None, line or 0)
+        return found
 
 
 class _Plan(NamedTuple):
@@ -155,32 +255,44 @@ class WaitNames:
         return limiter_and_tokens(chain.links, chain.codes)
 
     def _plan(self, chain: _Chain, shown: Shown, own: Stack, tree: StackTree) -> _Plan:
-        frames: list[Frame] = []
-        waiting: int | None = None
-        runtime: list[int] = []
-        for index, (link, code) in enumerate(zip(chain.links, chain.codes, strict=True)):
-            owner, name = owner_of(code.co_filename), str.__str__(link.__qualname__)
-            within = shown.after(code)
-            if owner == "program":
-                waiting = index
-                runtime.clear()
-                frames.append(self._function(name, code))
-            elif owner == "runtime" and within is None:
-                runtime.append(index)
-            if within is not None:
-                shown = within
-                runtime = [index] if waits_for_thread(code) else []
-                frames.clear()
+        functions, waiting, runtime = _chosen(chain, shown)
+        frames = [self._function(_qualname(chain.links[i]), chain.codes[i]) for i in functions]
         if len(chain.links) == MAX_LINKS:
             frames.append(DEEPER)
-            waiting = None
-        elif waiting is None and runtime and waits_for_thread(chain.codes[runtime[0]]):
-            waiting = runtime[0]  # the task is nothing but that
-        elif chain.end is None and waiting == len(chain.links) - 1:
-            waiting = None  # a generator of the program, which awaits nothing
-        better = (i for i in runtime if not is_passed_over(chain.codes[i]))
-        named_by = next(better, runtime[0] if runtime else None)
-        return _Plan(chain.codes, tree.detail(own, frames), waiting, named_by, {})
+        return _Plan(chain.codes, tree.detail(own, frames), waiting, runtime, {})
+
+
+def _chosen(chain: _Chain, shown: Shown) -> _Chosen:
+    """Return what of a chain is shown, beside the frames that functions have already."""
+    functions: list[int] = []
+    waiting: int | None = None
+    runtime: list[int] = []
+    for index, code in enumerate(chain.codes):
+        owner = owner_of(code.co_filename)
+        within = shown.after(code)
+        if owner == "program":
+            waiting = index
+            runtime.clear()
+            functions.append(index)
+        elif owner == "runtime" and within is None:
+            runtime.append(index)
+        if within is not None:
+            shown = within
+            runtime = [index] if waits_for_thread(code) else []
+            functions.clear()
+    if len(chain.links) == MAX_LINKS:
+        waiting = None
+    elif waiting is None and runtime and waits_for_thread(chain.codes[runtime[0]]):
+        waiting = runtime[0]  # the task is nothing but that
+    elif chain.end is None and waiting == len(chain.links) - 1:
+        waiting = None  # a generator of the program, which awaits nothing
+    better = (i for i in runtime if not is_passed_over(chain.codes[i]))
+    named_by = next(better, runtime[0] if runtime else None)
+    return _Chosen(functions, waiting, named_by)
+
+
+def _qualname(link: Any) -> str:
+    return str.__str__(link.__qualname__)
 
 
 def _key(chain: _Chain, base: Stack, own: Stack) -> tuple[object, ...]:

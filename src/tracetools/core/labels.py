@@ -48,12 +48,14 @@ _INSTALLED = re.compile(r"(?:site|dist)-packages/")
 _THREAD_NUMBER = re.compile(
     r"(?<=^Thread)-\d+|(?<=^ThreadPoolExecutor)-\d+_\d+$|(?<=^asyncio)_\d+$|(?<=^Trio thread) \d+$"
 )
-_ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
+_BEFORE_ADDRESS = " at 0x"
+_ADDRESS = re.compile(rf"{_BEFORE_ADDRESS}[0-9A-Fa-f]+")
 
 
 def stable_name(name: object) -> str:
     """Return the text of `name` without addresses, which differ from run to run."""
-    return _ADDRESS.sub("", str(name))
+    text = str(name)
+    return _ADDRESS.sub("", text) if _BEFORE_ADDRESS in text else text
 
 
 def thread_name(name: str) -> str:

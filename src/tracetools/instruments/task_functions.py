@@ -23,7 +23,7 @@ from tracetools.recording.spans import function_frame, observed_frame, observed_
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["is_of_runtime", "plain_frame", "task_function"]
+__all__ = ["RUNNERS", "is_of_runtime", "plain_frame", "task_function"]
 
 _code_frame: Final = memoised_frames()
 
@@ -72,6 +72,9 @@ _RUNNERS: Final[dict[str, Callable[[Mapping[str, Any]], Any]]] = {
     "TrioRunner.__call__.<locals>.loc": lambda names: names["coro"],
 }
 """How to get from the local names of a runner that has not started to what it will run."""
+
+RUNNERS: Final = _RUNNERS.keys()
+"""The qualified names of the runners."""
 
 _FINISHERS: Final = {"async_generator_athrow": "aclose", "async_generator_asend": "asend"}
 """What loops make tasks of to finish an async generator, and the method that made it."""

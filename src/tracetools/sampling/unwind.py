@@ -12,15 +12,15 @@ import re
 import sys
 from collections import deque
 from functools import partial
-from itertools import accumulate, chain, compress, repeat, takewhile
-from operator import attrgetter, is_not, methodcaller
+from itertools import accumulate, chain, compress, repeat, takewhile, tee
+from operator import attrgetter, is_, is_not, methodcaller
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools import compat
 from tracetools.attribution.functions import Sample, is_step, owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import CodeType
 
     from tracetools.recording.loops import RecordedLoop, RecordedThread
@@ -30,6 +30,7 @@ __all__ = [
     "is_of_program",
     "line_at_fault",
     "links_of",
+    "locals_in_thread",
     "unwind_between_steps",
     "unwind_step",
     "unwind_thread",
@@ -81,7 +82,7 @@ threads run in the middle of a sample. Up to Python 3.11.7 they may also wait fo
 that is held while frames are listed (CPython's issue 106883)."""
 
 
-def _without_collector(unwind: Callable[[], None]) -> None:
+def _without_collector(unwind: Callable[[], object]) -> None:
     """Unwind with the collector off, again in C alone."""
     was_on: list[bool] = []
     ask = partial(was_on.extend, map(_CALL, (gc.isenabled,)))
@@ -101,6 +102,53 @@ def links_of(thread: int) -> list[tuple[CodeType, int | None]]:
     except Exception:  # noqa: BLE001  # no memory, or an audit hook that forbids it
         return []
     return found
+
+
+def locals_in_thread(
+    thread: int, name: str = "", *, code: CodeType | None = None, kind: type | None = None
+) -> list[Any]:
+    """Return the values of local variables of the functions that a thread runs, innermost first.
+
+    No frame and no other variable is kept alive.
+
+    Args:
+        thread: its identity.
+        name: of the variable.
+        code: of the function that has it.
+        kind: instead of both, for all variables of all functions that have exactly this class; on
+            Python 3.13 and later. Before, what `locals()` gave the program would be emptied.
+    """
+    found: list[Any] = []
+    scopes: list[Any] = []
+    frames = accumulate(
+        chain(compat.frames_of_thread(thread), repeat("f_back", _MOST_FRAMES)), getattr
+    )
+    each, again = tee(takewhile(partial(is_not, None), frames))
+    wanted: Iterator[Any]
+    values: Iterator[Any]
+    if kind is None:
+        wanted = map(partial(is_, code), map(_CODE, again))
+        values = map(methodcaller("get", name), scopes)
+    else:
+        wanted = map(_HAS_FAST_LOCALS.__and__, map(attrgetter("f_code.co_flags"), again))
+        all_values, their = tee(chain.from_iterable(map(methodcaller("values"), scopes)))
+        values = compress(all_values, map(partial(is_, kind), map(type, their)))
+    calls: tuple[Callable[[], object], ...] = (
+        partial(scopes.extend, map(attrgetter("f_locals"), compress(each, wanted))),
+        partial(found.extend, values),
+        # before Python 3.13, a frame keeps the dictionary that it gives
+        partial(deque, map(methodcaller("clear"), scopes if _FRAMES_KEEP else ()), maxlen=0),
+        scopes.clear,
+    )
+    try:
+        _without_collector(partial(deque, map(_CALL, calls), maxlen=0))
+    except Exception:  # noqa: BLE001  # no memory, or an audit hook that forbids it
+        return []
+    return found
+
+
+_HAS_FAST_LOCALS: Final = 0x01  # inspect.CO_OPTIMIZED, which is dear to import
+_FRAMES_KEEP: Final = sys.version_info < (3, 13)
 
 
 def unwind_step(loop: RecordedLoop, *, is_outer: bool, with_lines: bool) -> Sample | None:

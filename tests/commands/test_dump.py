@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -21,10 +22,13 @@ def test_tasks_are_told(tmp_path, way):
     with running(tmp_path, "asyncio", way) as program:
         status, said, errors = run_command("dump", str(program.pid), folder=tmp_path)
         assert (status, errors) == (0, "")
-        assert said.strip()
+        assert said.startswith("attached.py (process")
+        assert "programs/attached.py:" in said.replace(os.sep, "/")
+        assert "waits for sleep" in said
         status, said, errors = run_command("dump", "--json", str(program.pid), folder=tmp_path)
         assert (status, errors) == (0, "")
-        assert isinstance(json.loads(said), dict)
+        [loop] = json.loads(said)["loops"]
+        assert len(loop["tasks"]) == 4
         assert program.left() == {}
 
 

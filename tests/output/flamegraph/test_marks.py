@@ -64,7 +64,9 @@ def test_of_several_profiles_the_least_threshold_counts():
 
 @pytest.mark.parametrize("lens", LENSES)
 def test_graphs_without_busy_time_have_no_marks(lens):
-    assert (marks_of([PROFILE], lens) == NO_MARKS) == (lens in ("idle", "scheduled", "critical", "chain"))
+    assert (marks_of([PROFILE], lens) == NO_MARKS) == (
+        lens in ("idle", "scheduled", "critical", "chain")
+    )
 
 
 # -- notes on critical paths --------------------------------------------------------------------

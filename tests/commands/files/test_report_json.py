@@ -50,7 +50,7 @@ def test_what_was_recorded():
 
 def test_answers():
     found = answers_json(SERVER, [Row(DIGEST, 7, 5, steps=3)])
-    assert list(found) == ["answers", "lints", "resources", "table", "latencies"]
+    assert list(found) == ["answers", "lints", "resources", "edges", "table", "latencies"]
     assert list(found["answers"]) == ["blocks", "waits", "computes", "late"]
     for group in found["answers"].values():
         assert list(group) == ["heading", "whole", "of_what", "note", "answers", "quiet"]

@@ -55,9 +55,9 @@ def change_plan(family, **more):
 
 
 def recorded(family):
-    profiles, unread, running, lost = family.collect()
-    assert (unread, running) == (0, 0)
-    return sum(profile.runs for profile in profiles), sum(lost.values())
+    found = family.collect()
+    assert (found.unread, found.running) == (0, 0)
+    return sum(profile.runs for profile in found.profiles), sum(found.lost.values())
 
 
 def test_it_is_recorded_and_finds_nothing_of_ours(family):

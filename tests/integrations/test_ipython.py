@@ -107,7 +107,7 @@ def test_a_file_is_written_and_named(shell, tmp_path):
     ("cell", "message"),
     [
         ("%%tracetools --lense idle\n1", "there is no option --lense; did you mean --lens?"),
-        ("%%tracetools --lens red\n1", "lens is one of busy, idle, scheduled, task, not 'red'"),
+        ("%%tracetools --lens red\n1", "scheduled, task, critical, chain, not 'red'"),
         ("%%tracetools -o nowhere/x\n1", "nowhere/x.folded: No such file or directory"),
         ("%tracetools", "%tracetools [options] STATEMENT records a statement"),
         ("x = 1\n%tracetools await main()", "has to stand in a cell that begins with the magic"),

@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 
@@ -165,13 +166,14 @@ def test_in_a_guest_run_the_hosts_work_is_the_roots(make, clock):
 
 def test_an_abandoned_guest_run_keeps_what_was_recorded(make, clock, tmp_path):
     instrument = make()
+    todo, tokens = queue.Queue(), []
 
     async def main():
+        tokens.append(trio.lowlevel.current_trio_token())
         clock.tick(5000)
         await trio.sleep_forever()
 
     def host():  # in a thread, for trio will never run again where this one was given up
-        todo = queue.Queue()
         trio.lowlevel.start_guest_run(
             main,
             instruments=[instrument],
@@ -191,6 +193,11 @@ def test_an_abandoned_guest_run_keeps_what_was_recorded(make, clock, tmp_path):
     [loop] = instrument._recorder.loops
     instrument._tasks._forget(loop, loop.latest)
     instrument._recording.loop_ended()
+    tokens.pop().run_sync_soon(print)
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    todo.get(timeout=10)  # now its thread does not wait for events any more, and the run can die
+    gc.collect()
+    sys.unraisablehook = hook
 
 
 # -------------------------------------------------------------------- added and removed mid-run

@@ -12,6 +12,7 @@
 #define PLACES 16384    /* a power of two */
 #define MOST_SITES (PLACES / 2)
 #define CODES 1024      /* a power of two */
+#define TRAMPOLINE "<interpreter trampoline>" /* where C calls Python, on 3.12 */
 
 enum { UNSEEN, OF_PROGRAM, OF_RUNTIME, OF_LOOP };
 
@@ -149,7 +150,9 @@ look_at(PyCodeObject *code)
             return is_name_of_loop(code->co_name) ? OF_LOOP : OF_RUNTIME;
         }
     }
-    return file[0] == '<' && strncmp(file, "<frozen", 7) == 0 ? OF_RUNTIME : OF_PROGRAM;
+    int is_runtime = strncmp(file, "<frozen", 7) == 0 ||
+                     PyUnicode_CompareWithASCIIString(code->co_name, TRAMPOLINE) == 0;
+    return is_runtime ? OF_RUNTIME : OF_PROGRAM;
 }
 
 static int

@@ -44,6 +44,7 @@ __all__ = [
     "called_function",
     "classes_of",
     "closed_over",
+    "frame_of",
     "function_code",
     "function_name",
     "future_of",
@@ -221,7 +222,7 @@ def _name_of_class(link: Any) -> str | None:
 
 def referents(link: Any) -> Iterator[Any]:
     """Yield what a suspended function refers to, its arguments among it."""
-    frame = _frame_of(link) if sys.version_info < (3, 11) else link
+    frame = frame_of(link) if sys.version_info < (3, 11) else link
     for found in gc.get_referents(frame):
         if type(found) is CellType:
             yield from gc.get_referents(found)
@@ -229,7 +230,8 @@ def referents(link: Any) -> Iterator[Any]:
             yield found
 
 
-def _frame_of(link: Any) -> FrameType | None:
+def frame_of(link: Any) -> FrameType | None:
+    """Return the frame of a coroutine or generator that waits; None if it is over."""
     kind = type(link)
     frame: FrameType | None
     if kind is GeneratorType:

@@ -17,12 +17,12 @@ from types import (
     AsyncGeneratorType,
     CodeType,
     CoroutineType,
-    FrameType,
     GeneratorType,
 )
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.attribution.awaits import (
+    frame_of,
     is_passed_over,
     limiter_and_tokens,
     link_that_names,
@@ -150,7 +150,7 @@ class AwaitReader:
 
     def _frame(self, chain: _Chain, index: int, name: str = "") -> Frame:
         """Return the frame of a function, or of what it awaits, with the line that it is at."""
-        code, frame = chain.codes[index], _frame_of(chain.links[index])
+        code, frame = chain.codes[index], frame_of(chain.links[index])
         name = name or stable_name(_qualname(chain.links[index]))
         key = id(code), -1 if frame is None else frame.f_lasti, name
         found = self._frames.get(key)
@@ -212,7 +212,7 @@ class WaitNames:
             plan = self._plans[key] = self._plan(chain, Shown(frames_between(base, own)), own, tree)
         if plan.waiting is None:
             return plan.stack
-        frame = _frame_of(chain.links[plan.waiting])
+        frame = frame_of(chain.links[plan.waiting])
         if frame is None:
             return plan.stack
         awaited = _name(chain, plan.runtime)
@@ -334,19 +334,6 @@ def _chain(coroutine: Any) -> _Chain:
         codes.append(code)
         found = awaits
     return _Chain(links, codes, found)
-
-
-def _frame_of(link: Any) -> FrameType | None:
-    """Return the frame of a coroutine or generator that waits; None if it is over."""
-    kind = type(link)
-    frame: FrameType | None
-    if kind is CoroutineType:
-        frame = link.cr_frame
-    elif kind is GeneratorType:
-        frame = link.gi_frame
-    else:
-        frame = link.ag_frame
-    return frame
 
 
 def _referent(found: Any) -> Any:

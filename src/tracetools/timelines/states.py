@@ -27,8 +27,6 @@ State: TypeAlias = Literal["unborn", "busy", "scheduled", "waiting", "over", "un
 """What a task does: it is not spawned yet; it steps; it could step; it waits; it has exited. Or
 nothing is known of it: the timeline has no such task, or is of another time."""
 
-"""The last frame of what is not known, in graphs."""
-
 _LIVING: Final[frozenset[State]] = frozenset({"busy", "scheduled", "waiting"})
 """What a task may do while it lives, as far as that is known."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tracetools.commands.terminal.screen import PLAIN, printable, wrapped
+from tracetools.commands.terminal.screen import PLAIN, entry_lines, printable
 from tracetools.output.latencies import latencies_of
 from tracetools.output.latency_words import sentences_on, verdict
 from tracetools.output.lints import amount
@@ -49,11 +49,8 @@ def slow_in_lines(profile: Profile, screen: Screen, most: int) -> list[str]:
     heading = screen.style("bold", "What makes spans slow")
     lines = [heading + screen.style("dim", " (p99, and what the slowest did that were kept)")]
     for each in slow[:most]:
-        numbers = f"  {amount(each.histogram.quantile(0.99)):>9}  "
-        text = printable(f"{each.frame.label}: {verdict(each)}")
-        first, *more = wrapped(text, screen.width - len(numbers))
-        lines.append(screen.style("late", numbers) + first)
-        lines += [" " * len(numbers) + line for line in more]
+        p99 = amount(each.histogram.quantile(0.99))
+        lines += entry_lines(screen, "late", p99, f"{each.frame.label}: {verdict(each)}")
     if left := len(slow[most:]):
         lines.append(screen.style("dim", f"  ... and {left:,} more: tracetools report --latency"))
     return lines

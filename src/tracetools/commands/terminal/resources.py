@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracetools.commands.terminal.screen import printable, wrapped
+from tracetools.commands.terminal.screen import entry_lines
 from tracetools.output.lints import amount
 from tracetools.output.resource_findings import sentence, telling
 
@@ -28,11 +28,8 @@ def resources_in_lines(profile: Profile, screen: Screen, most: int) -> list[str]
     rest = f" (tasks waited {amount(whole)} for them in all)"
     lines = [screen.style("bold", heading) + screen.style("dim", rest)]
     for resource, use in found[:most]:
-        numbers = f"  {amount(use.waited.total):>9}  "
-        text = printable(f"{resource.label}: {sentence(use, amount)}")
-        first, *more = wrapped(text, screen.width - len(numbers))
-        lines.append(screen.style("waits", numbers) + first)
-        lines += [" " * len(numbers) + line for line in more]
+        text = f"{resource.label}: {sentence(use, amount)}"
+        lines += entry_lines(screen, "waits", amount(use.waited.total), text)
     if left := len(found[most:]):
         lines.append(screen.style("dim", f"  ... and {left:,} more"))
     return lines

@@ -15,6 +15,7 @@ __all__ = [
     "PLAIN",
     "Screen",
     "Style",
+    "entry_lines",
     "is_terminal",
     "printable",
     "style_of",
@@ -134,3 +135,10 @@ def _words(text: str) -> list[str]:
 def printable(text: str) -> str:
     """Return `text` with ``?`` for whatever would move the cursor or cannot be encoded."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def entry_lines(screen: Screen, style: str, time: str, text: str) -> list[str]:
+    """Return an entry: a time, and beside it a text of as many lines as it takes."""
+    numbers = f"  {time:>9}  "
+    first, *more = wrapped(printable(text), screen.width - len(numbers))
+    return [screen.style(style, numbers) + first, *(" " * len(numbers) + line for line in more)]

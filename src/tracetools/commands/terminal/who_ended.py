@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracetools.commands.terminal.screen import printable, wrapped
+from tracetools.commands.terminal.screen import entry_lines, wrapped
 from tracetools.output.lints import amount
 from tracetools.output.who_ended import ended_waits
 
@@ -26,10 +26,7 @@ def who_ended_in_lines(profile: Profile, screen: Screen, most: int) -> list[str]
     rest = f" (tasks waited {amount(found.total)} for others in all)"
     lines = [screen.style("bold", "Who ended waits") + screen.style("dim", rest)]
     for row in found.rows[:most]:
-        numbers = f"  {amount(row.waited.total):>9}  "
-        first, *more = wrapped(printable(row.sentence), screen.width - len(numbers))
-        lines.append(screen.style("waits", numbers) + first)
-        lines += [" " * len(numbers) + line for line in more]
+        lines += entry_lines(screen, "waits", amount(row.waited.total), row.sentence)
     if left := len(found.rows[most:]):
         lines.append(screen.style("dim", f"  ... and {left:,} more"))
     if found.others:

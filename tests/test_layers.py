@@ -32,6 +32,9 @@ ROOMS = [
     "live",
     "session",
     "door",
+    "minutes",
+    "fleet",
+    "web",
     "__init__",  # the public face, which the rooms above use as any program does
     "integrations",
     "demo",
@@ -187,6 +190,7 @@ TESTED_ELSEWHERE = {
     "commands.running.recording": "commands/test_run.py: in processes of their own",
     "door.entered": "commands/attaching/test_entering.py: by who enters",
     "core.errors": "test_public.py: names only",
+    "fleet.engine": "fleet/test_batch.py: names only",
     "core.steps": "core/test_accounting.py: the accounts that are made of them",
     "integrations.pytest_names": "integrations/test_pytest_plugin.py: names only",
     **dict.fromkeys(

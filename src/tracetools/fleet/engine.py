@@ -1,0 +1,43 @@
+"""What an engine does for us: it takes batches. Those that are ours to ask answer queries, too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tracetools.core.errors import TracetoolsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracetools.fleet.batch import Batch
+
+__all__ = ["Engine", "EngineError", "EngineRefusesError", "EngineUnavailableError"]
+
+
+class EngineError(TracetoolsError):
+    """An engine did not do what was asked."""
+
+
+class EngineUnavailableError(EngineError):
+    """An engine is down, slow, full or locked: what was sent can be sent again."""
+
+
+class EngineRefusesError(EngineError):
+    """An engine will not take it, however often it is sent."""
+
+
+class Engine(Protocol):
+    """Where profiles of many processes are kept."""
+
+    def send(self, batches: Sequence[Batch]) -> None:
+        """Hand over batches. When this returns, all are kept, and each counts once.
+
+        A batch that is there already changes nothing.
+
+        Raises:
+            EngineUnavailableError: perhaps some are kept. Send them again, later.
+            EngineRefusesError: they are not kept, and never will be.
+        """
+
+    def close(self) -> None:
+        """Let go of connections and files."""

@@ -1,0 +1,1 @@
+"""Recording always on: a profile for each minute, in a bounded folder."""

@@ -1,0 +1,1 @@
+"""A running program over HTTP: an ASGI application to mount."""

@@ -66,6 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(marks[-1])
 
 
+def pytest_collection_finish() -> None:
+    """Have collections pass over what is there before the first test: many tests call for one."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_survives():
     """Fail the test that leaves anything of ours behind, and clean up for the next one."""

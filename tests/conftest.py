@@ -50,6 +50,7 @@ MARKS = {
     "test_examples.py": "once",
     "test_files_in_source.py": "once",
     "test_house.py": "once",
+    "test_no_values.py": "once",
     "test_private_files.py": "edges",
     "test_layers.py": "once",
     "test_typing.py": "once",

@@ -196,7 +196,8 @@ def looked_into(ground: Ground, way: str) -> Iterator[Callable[[], Any]]:
     """Run a program that others look into; give what says what they have left in it."""
     how = {"stdin": subprocess.PIPE}
     process = ground.start(ATTACHED, "asyncio", *filter(None, [way]), **how)
-    assert process.stdout is not None and process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdin is not None
     pid = process.stdout.readline().strip()
 
     def left() -> Any:
@@ -224,9 +225,6 @@ def kill_who_looks(ground: Ground) -> None:
             ground.end_group(process)
             ground.found[f"{words[0]}, {way or 'no door'}"] += 1
         differs = {name: each for name, each in left().items() if name != "in the folder"}
-        ground.found["folders of entries left"] += len(
-            list(ground.temporary.glob("tracetools-*_*"))
-        )
         if differs:
             ground.fault(f"a program that was looked into is not as before: {differs}")
         words = ["attach", left.pid, "--duration", "0.1", "-qo", "looks"]  # type: ignore[attr-defined]
@@ -279,8 +277,8 @@ def kill(ground: Ground, kills: int) -> None:
 def _go_on(ground: Ground) -> None:
     """See that nothing of what was left is in the way."""
     code = "import asyncio, tracetools; tracetools.serve(); asyncio.run(asyncio.sleep(0.1))"
-    for words in (["run", "-qo", "run", "-c", code], ["run", "-qo", "end.html", "-c", code]):
-        process = ground.command(*words)
+    for name in ("run", "end.html"):
+        process = ground.command("run", "-qo", name, "-c", code)
         _, errors = process.communicate(timeout=PATIENCE)
         if process.returncode or errors:
             ground.fault(f"the next run: {process.returncode} {errors}")

@@ -140,7 +140,7 @@ def test_what_a_client_sends_is_held_in_bounds(path):
     assert is_well(path)
 
 
-# ------------------------------------------------------------------------------- the other direction
+# ------------------------------------------------------------------------------ the other direction
 
 
 @contextlib.contextmanager

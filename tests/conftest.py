@@ -33,6 +33,8 @@ MARKS = {
     "test_testing.py": "edges",
     "commands/running/test_child_processes.py": "once",
     "commands/test_completion.py": "once",
+    "commands/test_top.py": "once",
+    "commands/watching/test_app.py": "once",
     "libraries/test_mcp.py": "once",
     "live/test_assembly.py": "edges",
     "live/test_deadlocks.py": "edges",

@@ -120,7 +120,7 @@ def test_output_imports_of_ours_itself_and_values_and_the_guest(name):
     assert others == set()
 
 
-ROOMS_OF_COMMANDS = ["terminal", "files", "running", "attaching"]
+ROOMS_OF_COMMANDS = ["terminal", "files", "running", "attaching", "watching"]
 """From the lowest to the highest; the commands themselves are above them."""
 
 

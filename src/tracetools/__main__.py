@@ -24,6 +24,7 @@ from tracetools.commands import (
     render,
     report,
     run,
+    top,
 )
 from tracetools.core.errors import TracetoolsError
 from tracetools.core.native import why_not
@@ -55,6 +56,7 @@ _COMMANDS: Final[dict[str, Command]] = {
     "run": run,
     "attach": attach,
     "dump": dump,
+    "top": top,
     "report": report,
     "render": render,
     "convert": convert,

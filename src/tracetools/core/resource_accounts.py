@@ -519,6 +519,11 @@ class QueueAccount:
         if note is not None and length:
             note(length, now)
 
+    @property
+    def length(self) -> int:
+        """How many items it has."""
+        return self._length
+
     def want_place(self, want: Want, now: int) -> None:
         """Note that a task is going to put an item."""
         self.places.want(want, now, at_once=bool(self.items.waiting))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.core.errors import TracetoolsError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from tracetools.core.profile import Profile
     from tracetools.door.protocol import Request
+    from tracetools.live.updating import Updater
     from tracetools.session.options import Options
     from tracetools.session.recording import Recording
 
@@ -51,6 +54,7 @@ class Asks:
         self._own = own
         self._started: LateRecording | None = None
         self._owner: object = None
+        self._updaters: dict[object, Updater] = {}
         self._answers: dict[str, Callable[[object, dict[str, Any]], Answer]] = {
             "hello": self._hello,
             "start": self._start,
@@ -59,6 +63,8 @@ class Asks:
             "stop": self._stop,
             "dump": self._dump,
             "tasks": self._tasks,
+            "update": self._update,
+            "histogram": self._histogram,
         }
 
     @property
@@ -118,6 +124,7 @@ class Asks:
 
     def leave(self, client: object) -> None:
         """End what a client has started, who is gone."""
+        self._updaters.pop(client, None)
         if self.owns(client):
             self._end()
 
@@ -129,6 +136,7 @@ class Asks:
     def forked(self) -> None:
         """Forget the recording in a forked child: it is the parent's."""
         started, self._started, self._owner = self._started, None, None
+        self._updaters.clear()
         if started is not None:
             started.forked()
 
@@ -178,9 +186,37 @@ class Asks:
         return Answer(b"".join(bodies), {"sizes": [len(each) for each in bodies]})
 
     def _tasks(self, *_: object) -> Answer:
-        from tracetools.door.tasks import tasks_as_json  # noqa: PLC0415  # only here
+        from tracetools.door.tasks import tasks_and_cost  # noqa: PLC0415  # only here
 
-        return Answer(tasks_as_json().encode())
+        text, cost = tasks_and_cost()
+        return Answer(text.encode(), {"cost": cost})
+
+    def _update(self, client: object, values: dict[str, Any]) -> Answer:
+        from tracetools.door.updates import update_as_json, wanted_of  # noqa: PLC0415  # only here
+
+        began = time.thread_time_ns()
+        updater = self._updater(client)
+        started = self._started
+        body = update_as_json(updater, wanted_of(values), started)
+        return Answer(body, {"cost": time.thread_time_ns() - began})
+
+    def _histogram(self, client: object, values: dict[str, Any]) -> Answer:
+        number = values.get("stack")
+        if type(number) is not int:
+            raise RefusedError("options", "stack is the number of a stack")
+        found = self._updater(client).histogram(number)
+        buckets = [*map(list, sorted(found.buckets.items()))]
+        return Answer(json.dumps([found.total, found.max, buckets]).encode())
+
+    def _updater(self, client: object) -> Updater:
+        """Return what makes the updates of a client: each gets what is new to it."""
+        from tracetools.live.updating import Updater  # noqa: PLC0415  # only here
+
+        recorder = self._recording(client).recorder
+        known = self._updaters.get(client)
+        if known is None or known.recorder is not recorder:
+            known = self._updaters[client] = Updater(recorder)
+        return known
 
     def _recording(self, client: object) -> Recording:
         """Return the recording that is read: what the client has started, or the program itself.
@@ -196,6 +232,7 @@ class Asks:
 
     def _end(self) -> None:
         started, self._started, self._owner = self._started, None, None
+        self._updaters.clear()
         if started is not None:
             started.end()
 

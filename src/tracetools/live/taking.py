@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Steps: TypeAlias = Iterator[Found | None]
     Kept: TypeAlias = list[Any] | None
 
-__all__ = ["take_dump"]
+__all__ = ["functions_of_step", "take_dump"]
 
 PATIENCE: Final = 0.2
 """Seconds. A loop that does not answer for so long is blocked."""
@@ -65,7 +65,7 @@ def take_dump(patience: float = PATIENCE) -> Dump:
     Args:
         patience: for how many seconds a loop may not answer before it is taken for blocked.
     """
-    when = time.time_ns()
+    when, began = time.time_ns(), time.thread_time_ns()
     step = compat.trio_step_code()
     if step is not None:
         register_step(step)
@@ -86,7 +86,8 @@ def take_dump(patience: float = PATIENCE) -> Dump:
     again = [visit.check(loop, made.dead_in(loop)) for visit, loop in pairs]
     if again != loops:
         made = assemble(again, shower)
-    return Dump(os.getpid(), program_name(), _PYTHON, when, made.loops, made.deadlocks)
+    cost = time.thread_time_ns() - began + sum(visit.cost for visit in visits)
+    return Dump(os.getpid(), program_name(), _PYTHON, when, made.loops, made.deadlocks, cost)
 
 
 def _guests_of(visits: list[_Visit]) -> list[_Visit]:
@@ -113,8 +114,14 @@ class _Visit:
         self._thread = running.thread
         self._is_here = running.thread == get_ident()
         self._slice: _Slices | None = None
+        self._asked: list[_Slices] = []
         self._problem = ""
         self.has_ended = False
+
+    @property
+    def cost(self) -> int:
+        """How much CPU time the loop has spent to read itself, in nanoseconds."""
+        return sum(each.cost for each in self._asked)
 
     @property
     def loop(self) -> Any:
@@ -195,6 +202,7 @@ class _Visit:
         slices = _Slices(steps, self._post, _FOR_EVER if at_once else _SLICE)
         try:
             if self._post(slices):
+                self._asked.append(slices)
                 return slices
             self._problem = "it is a loop of another library, which cannot be asked"
         except RuntimeError:
@@ -253,6 +261,7 @@ class _Slices:
     Attributes:
         found: the tasks.
         turns: how many slices there were.
+        cost: how much CPU time they took, in nanoseconds.
         thread: the thread of the loop; 0 before the first.
         problem: why not all was read.
         guest: the runner of trio in the thread of the loop, if there is one.
@@ -269,7 +278,7 @@ class _Slices:
         self._turn = allocate_lock()
         self._turn.acquire()
         self.found: list[Found] = []
-        self.turns = self.thread = 0
+        self.turns = self.thread = self.cost = 0
         self.problem = ""
         self.guest: Any = None
 
@@ -291,6 +300,7 @@ class _Slices:
         if self._is_given_up:
             self.is_called = True
             return
+        began = time.thread_time_ns()
         self.thread = get_ident()
         self.guest = compat.trio_runner()
         try:
@@ -302,6 +312,7 @@ class _Slices:
                 raise
         finally:
             self.turns += 1
+            self.cost += time.thread_time_ns() - began
             if self._turn.locked():
                 self._turn.release()
 
@@ -330,6 +341,11 @@ def links_of_step(thread: int) -> list[tuple[CodeType, int | None]]:
     own = [link for link in reversed(links[:end] or links) if not is_ours(link[0])]
     owners = [owner_of(code.co_filename) for code, _ in own]
     return own[owners.index("program") :] if "program" in owners else own
+
+
+def functions_of_step(thread: int) -> tuple[Frame, ...]:
+    """Return the functions that run in a step in a thread, outermost first, each with its line."""
+    return tuple(starmap(_frame, links_of_step(thread)))
 
 
 def _frame(code: CodeType, line: int | None) -> Frame:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tracetools.core.stacks import StackPath
     from tracetools.live.values import Blocked, Deadlock, Dump, LoopDump, TaskDump, Wait
 
-__all__ = ["render_dump"]
+__all__ = ["render_dump", "task_in_words", "wait_in_words"]
 
 _ALIKE: Final = 3
 """So many siblings that say the same are told as one."""
@@ -212,6 +212,21 @@ def _details(task: TaskDump) -> Iterator[str]:
         yield f"in {_path(task.spans)}"
     if len(task.functions) > 1:
         yield _path(task.functions)
+
+
+def wait_in_words(task: TaskDump, *, with_holders: bool = True) -> str:
+    """Return what a task waits for, with its line, and who has that; empty if it does not wait."""
+    if task.wait is None:
+        return ""
+    holders = _for_whom(task.wait) if with_holders else ""
+    thing, at = _thing(task.wait), _at(task)
+    is_there = at and thing.endswith(f"({at.removeprefix(' at ')})")
+    return f"{thing}{'' if is_there else at}{holders}"
+
+
+def task_in_words(task: TaskDump) -> str:
+    """Return the name of a task, if the program has given it one, and its function."""
+    return _called(task).partition(" ")[2]
 
 
 def _called(task: TaskDump) -> str:

@@ -167,6 +167,7 @@ class Dump:
         when: the moment, in nanoseconds since the epoch.
         loops: its running loops.
         deadlocks: the deadlocks among their tasks.
+        cost: how much CPU time the process has spent to tell this, in nanoseconds.
     """
 
     pid: int
@@ -175,6 +176,7 @@ class Dump:
     when: int
     loops: tuple[LoopDump, ...] = ()
     deadlocks: tuple[Deadlock, ...] = ()
+    cost: int = 0
 
     def to_json(self) -> str:
         """Return the dump as JSON."""
@@ -240,6 +242,7 @@ def _dump(found: dict[str, Any]) -> Dump:
         when=_whole(found, "when"),
         loops=_several(found, "loops", _loop),
         deadlocks=_several(found, "deadlocks", _deadlock),
+        cost=_whole(found, "cost"),
     )
 
 

@@ -9,7 +9,7 @@ from tracetools.core.histogram import EMPTY, Histogram
 from tracetools.core.stacks import BLOCKS_THE_LOOP, Blocks, Frame, stack_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tracetools.core.stacks import StackPath
     from tracetools.recording.loops import Location, RecordedLoop
@@ -27,6 +27,11 @@ class LoopStatistics:
         self._blocking: dict[Location, Blocks] = {}
         self._delays = self._queue = EMPTY
         self._trend: tuple[int, ...] = ()
+
+    @property
+    def blocking(self) -> Mapping[Location, Blocks]:
+        """The blocking steps, by location."""
+        return self._blocking
 
     def copy(self) -> LoopStatistics:
         """Return a copy, to which others can be added."""

@@ -141,6 +141,7 @@ class RecordedLoop(LoopAccount):
 
     Attributes:
         owner: the recording.
+        backend: ``trio``, ``asyncio`` or ``uvloop``; empty if that is not known.
         thread: the identity of the thread that the loop runs in.
         unseen: estimates what it does between steps, if nothing but steps can be seen; else None.
         clock: the clock as it stands in that thread.
@@ -167,6 +168,7 @@ class RecordedLoop(LoopAccount):
     __slots__ = (
         "_queued_before",
         "_trend_since",
+        "backend",
         "blocking",
         "is_guest",
         "is_host",
@@ -201,6 +203,7 @@ class RecordedLoop(LoopAccount):
         if waits is not None:
             self.take_note_of_waits(waits.least)
         self.owner = owner
+        self.backend = ""
         self.clock = clock
         self.thread = thread
         self.native = compat.native_thread()
@@ -400,6 +403,7 @@ class RecordedThread(ThreadAccount):
 
     Attributes:
         owner: the recording.
+        backend: ``trio``, ``asyncio`` or ``uvloop``; empty if that is not known.
         thread: the identity of the thread.
         task: the account of the task that waits for it; ``None`` if none does.
     """

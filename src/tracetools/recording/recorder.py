@@ -36,6 +36,7 @@ from tracetools.recording import (
     outer_spans,
 )
 from tracetools.recording.edges import EdgeSums, edges_by_path
+from tracetools.recording.glance import Glance, glance_at
 from tracetools.recording.latencies import copy_latencies, latencies_by_path
 from tracetools.recording.loop_statistics import LoopStatistics
 from tracetools.recording.loops import RecordedLoop, RecordedThread
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import Watch, Work
     from tracetools.recording.replay import Paths
-    from tracetools.recording.resources import Resources
+    from tracetools.recording.resources import Resources, Used
     from tracetools.recording.traces import Traces
     from tracetools.recording.triggers import Triggers
     from tracetools.timelines.timeline import SpanTime, Timeline
@@ -214,6 +215,7 @@ class Recorder:
                 waits=self.waits,
             )
             loop.number, loop.journal = self._runs, self.journal
+            loop.backend = backend
             loop.slow_after = self.slow_after
             if self.wakers:
                 know_runtime()
@@ -528,6 +530,49 @@ class Recorder:
                 break
             time.sleep(0)  # let the loop come to the end of what it does
         return profile
+
+    def glance(self) -> Glance:
+        """Return what is known just now, for those who look often. From any thread."""
+        skipped = self.waits.skipped()
+        with self._lock:
+            moments = [copy_moment(loop) for loop in self._loops]
+            in_use = {id(moment.loop.tree) for moment in moments}
+            sums = Sums(_is_elsewhere({loop.thread for loop in self._loops}))
+            for tree in self._trees:
+                if id(tree) not in in_use:
+                    sums.add_tree(tree)
+            statistics = self._statistics.copy()
+            loops = []
+            for moment in moments:
+                now = self._now_in(moment)
+                before = 0 if moment.loop.unseen is None else sums.busy()
+                sums.add_moment(moment, now)
+                if moment.loop.unseen is not None:
+                    sums.add_unseen(moment, sums.busy() - before, now)
+                statistics.add_loop(moment.loop, now)
+                loops.append(glance_at(moment.loop, now))
+            sums.divide(self.waits, "rest", skipped)
+            return Glance(
+                now=self.clock(),
+                loops=loops,
+                stacks=self.stacks,
+                sums=sums,
+                blocking=statistics.blocking,
+                stalls=self._stalls,
+                resources=self._resources_now(),
+            )
+
+    def _resources_now(self) -> list[Used] | None:
+        return None if self.resources is None else self.resources.now(self._latest_of)
+
+    @property
+    def stacks(self) -> list[Stack]:
+        """All stacks, each after its parent."""
+        return [stack for tree in tuple(self._trees) for stack in tree.stacks[:]]
+
+    def shown(self, frame: Frame) -> Frame:
+        """Return a frame as it is shown."""
+        return self._shorten(frame)
 
     def _make_profile(self) -> tuple[Profile, bool]:
         """Make a profile of what is known just now; return whether the laws of time hold, too."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tracetools.guest.messages import Messages
     from tracetools.recording.loops import RecordedLoop
 
-__all__ = ["Known", "Resources", "State"]
+__all__ = ["Known", "Resources", "State", "Used"]
 
 _MAX_RESOURCES: Final = 1000
 _MAX_KNOWN: Final = 100_000
@@ -81,6 +81,52 @@ class Known:
         self.asking.clear()
         if account is not None:
             account.finish(now)
+
+
+class Used:
+    """What is done just now with the resources of one class that one line has made.
+
+    Attributes:
+        resource: what they are known by.
+        count: how many there are just now.
+        size: how many tokens they have, or items they take, in all; ``None`` without a limit.
+        length: how many items are in queues.
+        is_queue: whether they are queues.
+        holders: who has one, and for how long, in nanoseconds.
+        waiters: who waits for one, or for a place.
+        getters: who waits for an item.
+        waits: how many waits have ended since the recording began, those for items included.
+        wait_time: for how long these were, in all, in nanoseconds.
+    """
+
+    def __init__(self, resource: Resource, totals: Totals) -> None:
+        self.resource = resource
+        self.count = self.length = 0
+        self.size: int | None = 0
+        self.is_queue = False
+        self.holders: list[tuple[int, Want]] = []
+        self.waiters: list[tuple[int, Want]] = []
+        self.getters: list[tuple[int, Want]] = []
+        rows = [*tuple(totals.waits.values()), *tuple(totals.getters.values())]
+        self.waits = sum(row[0] for row in rows)
+        self.wait_time = sum(row[1] for row in rows)
+
+    def add(self, account: TokenAccount | QueueAccount, now: int) -> None:
+        """Add one of them."""
+        tokens = account
+        self.count += 1
+        if isinstance(tokens, QueueAccount):
+            self.is_queue = True
+            self.length += tokens.length
+            self.getters += ((now - want.since, want) for want in tuple(tokens.items.waiting))
+            tokens = tokens.places
+        else:
+            self.holders += (
+                (now - (want.since if want.got is None else want.got), want)
+                for want in tuple(tokens.holders)
+            )
+        self.waiters += ((now - want.since, want) for want in tuple(tokens.waiting))
+        self.size = None if tokens.size is None or self.size is None else self.size + tokens.size
 
 
 class Resources:
@@ -214,6 +260,21 @@ class Resources:
             if account is not None and loop is not None and found is not None:
                 account.add_open(found, now_in(loop))
         return MadeLater(lambda: _uses(totals, shorten))
+
+    def now(self, now_in: Callable[[RecordedLoop], int]) -> list[Used]:
+        """Return who has and who wants what just now, by resource. From any thread."""
+        found = {
+            resource: Used(resource, totals) for resource, totals in self._totals.copy().items()
+        }
+        moments: dict[RecordedLoop, int] = {}
+        for known in tuple(self._known.values()):
+            account, loop = known.account, known.loop
+            used = found.get(self._key_of(known.resource))
+            if account is not None and loop is not None and used is not None:
+                if loop not in moments:
+                    moments[loop] = now_in(loop)
+                used.add(account, moments[loop])
+        return [*found.values()]
 
     def _totals_of(self, resource: Resource) -> Totals:
         if resource not in self._totals and len(self._totals) >= _MAX_RESOURCES:

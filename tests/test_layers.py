@@ -191,6 +191,9 @@ TESTED_ELSEWHERE = {
     "door.entered": "commands/attaching/test_entering.py: by who enters",
     "core.errors": "test_public.py: names only",
     "fleet.engine": "fleet/test_batch.py: names only",
+    "fleet.database": "fleet/test_store.py: by what is asked",
+    "fleet.schema": "fleet/test_rows.py: by the rows",
+    "fleet.selection": "fleet/test_store.py: by what is chosen",
     "core.steps": "core/test_accounting.py: the accounts that are made of them",
     "integrations.pytest_names": "integrations/test_pytest_plugin.py: names only",
     **dict.fromkeys(

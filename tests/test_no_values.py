@@ -20,7 +20,7 @@ from tracetools.door.tasks import tasks_as_json, tasks_as_text
 from tracetools.output.formats.writing import SUFFIXES, write
 from tracetools.output.report import write_report
 
-SECRET = "s3cr3t"
+SECRET = "s3cr3t"  # noqa: S105  # of nothing
 
 
 def user(token: str) -> str:

@@ -42,6 +42,16 @@ def test_to_a_pipe_one_update_is_printed_and_nothing_is_left(tmp_path, way):
     assert "sleep" in output
 
 
+def test_nothing_is_recorded_if_that_is_not_wished(tmp_path):
+    with running(tmp_path, "trio", "serve") as program:
+        arguments = ("top", str(program.pid), "--once", "--no-recording")
+        status, output, errors = run_command(*arguments, folder=tmp_path)
+    assert (status, errors) == (0, "")
+    assert "trio MainThread  tasks " in output
+    assert "work (attached.py:" in output
+    assert "BUSY" not in output
+
+
 def test_a_process_that_is_none_is_an_error(tmp_path):
     status, _, errors = run_command("top", str(2**22 + 1), "--once", folder=tmp_path)
     assert (status, errors) == (2, f"tracetools: there is no process {2**22 + 1}\n")

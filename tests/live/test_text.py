@@ -9,7 +9,7 @@ from hypothesis import given
 from tests.live.test_values import DUMPS
 from tracetools.core.resources import Resource
 from tracetools.core.stacks import Frame
-from tracetools.live.text import render_dump
+from tracetools.live.text import render_dump, task_in_words, wait_in_words
 from tracetools.live.values import (
     Blocked,
     Deadlock,
@@ -223,3 +223,23 @@ def test_no_text_moves_the_cursor(dump):
     known = tuple(each for each in dump.deadlocks if each.cycle and tasks >= {*each.cycle})
     text = render_dump(Dump(dump.pid, dump.program, dump.python, WHEN, dump.loops, known))
     assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_a_wait_is_told_in_a_few_words():
+    task = transfer(2, 3)
+    held = "held by #3 for 4 s (acquired at app.py:19)"
+    assert wait_in_words(task) == f"Lock (app.py:5) at app.py:20, {held}"
+    assert wait_in_words(task, with_holders=False) == "Lock (app.py:5) at app.py:20"
+    assert wait_in_words(replace(task, wait=None)) == ""
+
+
+def test_a_place_is_told_once():
+    made_here = replace(holding(3, 20), resource=Resource("Lock", at("main", 20), is_made=False))
+    task = replace(transfer(2, 3), wait=replace(made_here, holders=()))
+    assert wait_in_words(task, with_holders=False) == "Lock (app.py:20)"
+
+
+def test_a_task_is_called_by_its_name_and_function():
+    task = transfer(2, 3)
+    assert task_in_words(task) == "transfer (app.py:12)"
+    assert task_in_words(replace(task, name="of alice")) == '"of alice" transfer (app.py:12)'

@@ -48,6 +48,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="do not record who has and who waits for locks, limiters and queues",
     )
 
+    parser.add_argument(
+        "--no-recording",
+        action="store_true",
+        help="have nothing recorded: show only what tasks wait for. If the program or somebody"
+        " else records it, that is shown",
+    )
+
 
 def run(given: argparse.Namespace) -> int:
     """Show it until `q`, or the end of the program.
@@ -68,13 +75,18 @@ def run(given: argparse.Namespace) -> int:
     from tracetools.commands.attaching.doors import connection_to  # `--help` does not need it
     from tracetools.commands.watching.feed import Feed
 
-    options = {"resources": not given.no_resources, "scheduled": True, "functions": False}
+    options = None if given.no_recording else _options(given)
     with connection_to(given.pid, _PATIENCE) as connection:
         feed = Feed(connection, options, given.interval)
         why = _print_once(feed) if is_text else _show(feed)
     if why:
         print(f"tracetools: {printable(why)}", file=sys.stderr)
     return 0
+
+
+def _options(given: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the recording."""
+    return {"resources": not given.no_resources, "scheduled": True, "functions": False}
 
 
 def _stdin() -> int:
@@ -96,10 +108,13 @@ def _print_once(feed: Feed) -> str:
 def _show(feed: Feed) -> str:
     """Show it; return why it has ended, if that was not wished."""
     from tracetools.commands.watching.app import TopApp
+    from tracetools.commands.watching.rows import TABLES, TASKS
     from tracetools.commands.watching.watch import Watch
 
     watch = Watch(feed.about)
     watch.note = feed.note
+    if not feed.is_recorded:
+        watch.show(TABLES.index(TASKS))
     app: Any = TopApp(feed, watch)
     try:
         return app.run() or ""

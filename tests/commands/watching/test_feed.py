@@ -25,7 +25,7 @@ class Program:
         self.refuses = {}
         self.cost = 1_000_000
         self.tasks = 0
-        self.records_itself = False
+        self.records_itself = self.is_recorded = False
         self.body = None
 
     def ask(self, what, **values):
@@ -37,7 +37,7 @@ class Program:
             raise RefusedError(refusal, f"refused: {refusal}")
         answers = {
             "hello": {"program": "app.py", "version": "0.0.9"},
-            "status": {"program": self.records_itself},
+            "status": {"program": self.records_itself, "recording": self.is_recorded},
         }
         return {"cost": self.cost, **answers.get(what, {})}, self.body or self._body(what)
 
@@ -64,8 +64,8 @@ def program():
     return Program()
 
 
-def feed_of(program, interval=0.5):
-    return Feed(program, OPTIONS, interval, lambda: 1000.0)
+def feed_of(program, interval=0.5, options=OPTIONS):
+    return Feed(program, options, interval, lambda: 1000.0)
 
 
 def test_a_recording_is_started_if_there_is_none(program):
@@ -86,6 +86,29 @@ def test_what_the_program_records_of_itself_is_used(program):
 def test_a_recording_of_somebody_else_is_used(program):
     program.refuses["start"] = "busy"
     assert "somebody else has started" in feed_of(program).note
+
+
+def test_nothing_is_recorded_if_that_is_not_wished(program):
+    feed = feed_of(program, options=None)
+    update = feed.update(Wanted())
+    assert program.words() == ["hello", "status"]
+    assert (update.lasts, feed.is_recorded, feed.update_due) == (0, False, 1000.5)
+    assert feed.dump_due == 1000.0
+    feed.dump()
+    assert feed.dump_due == 1000.5
+    feed.update(Wanted())
+    assert feed.dump_due == 1000.5
+
+
+def test_a_recording_that_goes_on_is_used_until_its_end(program):
+    program.is_recorded = True
+    program.refuses["start"] = "busy"
+    feed = feed_of(program, options=None)
+    assert feed.is_recorded
+    program.is_recorded = False
+    program.refuses["update"] = "nothing"
+    assert feed.update(Wanted()).lasts == 0
+    assert not feed.is_recorded
 
 
 def test_that_nothing_can_be_recorded_is_an_error(program):

@@ -60,6 +60,13 @@ def test_the_head_says_which_program_and_how_often_it_is_asked(watch):
     assert first.endswith("  2.0 updates/s ")
 
 
+def test_before_there_is_a_rate_it_says_over_what_time_numbers_are():
+    first = Watch(ABOUT)
+    assert texts(page.head(first, 100, 11.0))[0].endswith(" waits for an update ")
+    first.take_update(UPDATE, 11.0)
+    assert texts(page.head(first, 100, 11.0))[0].endswith(" over 2.0 s ")
+
+
 def test_a_slow_rate_is_told_by_its_seconds(watch):
     watch.take_update(UPDATE, 90.5)
     assert texts(page.head(watch, 100, 11.0))[0].endswith(" an update each 40.2 s ")
@@ -94,6 +101,13 @@ def test_a_loop_that_has_not_joined_and_blocks_is_known_from_the_dump(watch):
         texts(page.head(watch, 80, 12.0))[-1].strip() == "BLOCKED for 3.0 s at sum_up (app.py:33)"
     )
     assert "1 loop has not joined yet" in texts([page.title_line(watch, 100, 12.0)])[0]
+
+
+def test_without_a_recording_loops_are_known_from_the_dump(watch):
+    watch.take_update(UPDATE._replace(loops=(), lasts=0), 11.0)
+    first, loop = texts(page.head(watch, 100, 11.0))
+    assert first.rstrip() == " app.py  process 4711  Python 3.14.3"
+    assert loop.rstrip() == " trio   tasks 4: 1 running, 1 ready, 2 waiting"
 
 
 def test_a_deadlock_is_told_as_a_cycle(watch):

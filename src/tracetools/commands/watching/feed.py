@@ -45,13 +45,14 @@ class Feed:
 
     Args:
         connection: to the program.
-        options: of the recording, if none goes on.
+        options: of the recording, if none goes on; None to start none.
         interval: seconds between two updates, at least.
         clock: seconds.
 
     Attributes:
         about: what the program says of itself.
         note: what is to be known of the recording, in a sentence.
+        is_recorded: whether there are numbers; else there are dumps alone.
         update_due: when the next update can be asked for.
         dump_due: when the next dump can be; None before anything is known of the program.
     """
@@ -59,7 +60,7 @@ class Feed:
     def __init__(
         self,
         connection: Connection,
-        options: dict[str, Any],
+        options: dict[str, Any] | None,
         interval: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -68,6 +69,7 @@ class Feed:
         self._interval = max(interval, LEAST_INTERVAL)
         self._clock = clock
         self.note = ""
+        self.is_recorded = True
         self.about, _ = connection.ask("hello")
         self._begin()
         self.update_due = clock()
@@ -87,12 +89,16 @@ class Feed:
         Raises:
             DoorError: the program is gone, or its answer cannot be understood.
         """
+        if not self.is_recorded:
+            return self._no_update()
         try:
             values, body = self._ask_update(wanted)
         except RefusedError as refusal:
             if refusal.kind != "nothing":
                 raise
             self._begin()  # who had started the recording is gone, and it with him
+            if not self.is_recorded:
+                return self._no_update()
             values, body = self._ask_update(wanted)
         cost = _seconds(values)
         self.update_due = self._clock() + max(self._interval, _PER_UPDATE * cost)
@@ -104,6 +110,12 @@ class Feed:
             tasks = sum(loop.tasks for loop in update.loops)
             self.dump_due = self._clock() + _PER_DUMP * _PER_TASK * tasks
         return update
+
+    def _no_update(self) -> Update:
+        """Return an update that says nothing."""
+        self.update_due = self._clock() + self._interval
+        self.dump_due = self.dump_due or self._clock()
+        return Update(1, is_first=True, lasts=0)
 
     def dump(self) -> Dump:
         """Return what all tasks wait for just now.
@@ -146,8 +158,12 @@ class Feed:
         if status.get("program"):
             self.note = "the numbers are of the recording that the program makes of itself"
             return
+        if self._options is None and not status.get("recording"):
+            self.is_recorded = False
+            self.note = "nothing is recorded: only what tasks wait for is known"
+            return
         try:
-            self._connection.ask("start", options=self._options)
+            self._connection.ask("start", options=self._options or {})
             self.note = ""
         except RefusedError as refusal:
             if refusal.kind != "busy":

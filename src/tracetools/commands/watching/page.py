@@ -5,6 +5,7 @@ No line is wider than the terminal, and no name moves the cursor.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from tracetools.commands.watching.cells import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tracetools.commands.watching.rows import Column, Row
     from tracetools.commands.watching.watch import Watch
     from tracetools.live.updates import LoopUpdate
+    from tracetools.live.values import LoopDump
 
 __all__ = ["HELP", "footer", "head", "table_lines", "tail", "title_line", "typed"]
 
@@ -99,6 +101,8 @@ def head(watch: Watch, width: int, now: float) -> list[Line]:
     loops = () if update is None else update.loops
     first = sorted(loops, key=lambda each: (-each.lasts, -each.busy))[:_MOST_LOOPS]
     lines += [_loop_line(loop, width) for loop in first]
+    if not loops and watch.dumped is not None:
+        lines += [_dumped_line(loop, width) for loop in watch.dumped.dump.loops[:_MOST_LOOPS]]
     if len(loops) > _MOST_LOOPS:
         lines.append((Piece(fit(f" and {len(loops) - _MOST_LOOPS:,} more loops", width), "dim"),))
     alarms = map(short, _alarms(watch, now))
@@ -114,12 +118,15 @@ def _first_line(watch: Watch, width: int) -> Line:
     left = f" {about.get('program', '?')}  process {about.get('pid', '?')}"
     if width >= _WIDE:
         left += f"  Python {about.get('python', '?')}"
-    if update is not None:
+    if update is not None and update.lasts:
         left += f"  recorded {time(update.lasts)}"
     if watch.view.is_paused:
         said, style = "PAUSED ", "alarm"
+    elif update is not None and not update.lasts:
+        said, style = "", ""
     elif watch.rate is None:
-        said, style = "waits for the next update ", "dim"
+        said = "waits for an update " if update is None else f"over {time(update.elapsed)} "
+        style = "dim"
     else:
         said, style = _rate(watch.rate), "dim"
     return (Piece(fit(left, max(width - len(said), 0)), "bold"), Piece(said[:width], style))
@@ -158,6 +165,14 @@ def _loop_line(loop: LoopUpdate, width: int) -> Line:
         Piece(said),
     )
     return _cut(parts, width)
+
+
+def _dumped_line(loop: LoopDump, width: int) -> Line:
+    """Return what a dump knows of a loop."""
+    states = Counter(task.state for task in loop.tasks)
+    counts = ", ".join(f"{states[each]:,} {each}" for each in ("running", "ready", "waiting"))
+    said = f" {loop.backend or 'loop'} {loop.thread}  tasks {len(loop.tasks):,}: {counts}"
+    return (Piece(fit(said, width)),)
 
 
 def _alarms(watch: Watch, now: float) -> Iterator[str]:

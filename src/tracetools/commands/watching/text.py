@@ -31,7 +31,8 @@ def watch_once(feed: Feed, seconds: float, sleep: Callable[[float], object] = ti
     watch.note = feed.note
     first = feed.update(Wanted())
     tasks = sum(loop.tasks for loop in first.loops)
-    sleep(seconds)
+    if feed.is_recorded:
+        sleep(seconds)
     watch.take_update(feed.update(Wanted()), time.monotonic())
     if tasks <= _MOST_TASKS:
         watch.take_dump(feed.dump(), time.monotonic())

@@ -16,7 +16,7 @@ from tracetools.core.buckets import BITS
 if TYPE_CHECKING:
     from tracetools.core.buckets import HistogramBuilder
 
-__all__ = ["EMPTY", "Histogram"]
+__all__ = ["EMPTY", "Histogram", "most_in"]
 
 
 def middle_of(bucket: int) -> int:
@@ -24,6 +24,13 @@ def middle_of(bucket: int) -> int:
     shift = max((bucket >> (BITS - 1)) - 1, 0)
     least = (bucket - (shift << (BITS - 1))) << shift
     return least + ((1 << shift) >> 1)
+
+
+def most_in(bucket: int) -> int:
+    """Return the largest value of a bucket."""
+    shift = max((bucket >> (BITS - 1)) - 1, 0)
+    least = (bucket - (shift << (BITS - 1))) << shift
+    return least + (1 << shift) - 1
 
 
 @dataclass(frozen=True)

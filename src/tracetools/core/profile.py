@@ -17,6 +17,16 @@ from tracetools.core.made_later import MadeLater
 from tracetools.core.notebook import html_of
 from tracetools.core.origins import Origin, merged_origins
 from tracetools.core.resources import Resource, ResourceUse, merged_resources
+from tracetools.core.since import (
+    Paced,
+    blocks_since,
+    edges_since,
+    histogram_since,
+    histograms_since,
+    resources_since,
+    slow_since,
+    times_since,
+)
 from tracetools.core.slow_spans import SlowSpans, critical_stacks, merged_slow
 from tracetools.core.stack_rows import StackRows
 from tracetools.core.stacks import (
@@ -56,6 +66,10 @@ _MAPPINGS: Final = (
     "resources",
     "edges",
 )
+
+
+_COUNTS: Final = ("runs", "samples", "samples_by_thread", "untracked", "forks", "not_kept")
+"""Numbers that only grow while a recording goes on."""
 
 
 @dataclass(frozen=True)
@@ -324,6 +338,54 @@ class Profile:
         )
 
     __add__ = merge
+
+    def since(self, earlier: Profile, *, start: int = 0, paced: Paced = iter) -> Profile:
+        """Return what was recorded after an earlier snapshot of the same recording.
+
+        The laws of time hold for it, and its sums are exact: its `duration`, `task_time`, counts
+        and histograms are those of this profile less those of the earlier one. So are the numbers
+        of most stacks. Time that moved meanwhile, as that of a wait does when it ends, from the
+        task to what was awaited, is where it is in this profile, as far as it passed meanwhile.
+        A maximum that is not a new one is known to be no larger than what is said; the trend of
+        the queue is not known. Stacks without a change are left out.
+
+        Args:
+            earlier: the earlier snapshot.
+            start: when that was taken, in nanoseconds since the Unix epoch. By default, the start
+                of the recording.
+            paced: goes over items, with rests between them for who must not work for long at once.
+
+        Raises:
+            ValueError: it is not an earlier snapshot of the same recording.
+        """
+        if self.duration < earlier.duration or self.start != earlier.start:
+            raise ValueError("a profile is since an earlier snapshot of the same recording alone")
+        stacks = times_since(self.stacks, earlier.stacks, paced)
+        threshold = self.blocking_threshold or 0
+        return replace(
+            self,
+            stacks=stacks,
+            duration=self.duration - earlier.duration,
+            task_time=self.task_time - earlier.task_time,
+            start=start or self.start,
+            blocking=blocks_since(self.blocking, earlier.blocking, threshold),
+            stalls=blocks_since(self.stalls, earlier.stalls, threshold),
+            scheduling_delay=histogram_since(self.scheduling_delay, earlier.scheduling_delay),
+            queue=histogram_since(self.queue, earlier.queue),
+            queue_trend=(),
+            limiters={
+                path: tokens
+                for path, tokens in self.limiters.items()
+                if tokens != earlier.limiters.get(path) or path in stacks
+            },
+            latencies=histograms_since(self.latencies, earlier.latencies, paced),
+            slow=slow_since(self.slow, earlier.slow),
+            resources=resources_since(self.resources, earlier.resources),
+            edges=edges_since(
+                self.edges, earlier.edges, {path: times.idle for path, times in stacks.items()}
+            ),
+            **{name: max(getattr(self, name) - getattr(earlier, name), 0) for name in _COUNTS},
+        )
 
     def _repr_html_(self) -> str | None:
         """Return what a notebook shows: the report; ``None``, which stands for `repr`, without."""

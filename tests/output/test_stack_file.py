@@ -202,7 +202,7 @@ def test_a_file_that_may_not_be_opened_is_named_with_the_remedy(
     def fail(*_args, **_options):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(os, "open", fail)
     assert refused(tmp_path / "stack") == (
         f"cannot write the stack file {tmp_path}/stack.folded: {os.strerror(number)}; {remedy}"
     )

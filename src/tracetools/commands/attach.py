@@ -48,6 +48,7 @@ def run(given: argparse.Namespace) -> int:
     from tracetools.commands.attaching.recording import record, report
     from tracetools.commands.running.outputs import Outputs
     from tracetools.commands.running.stderr import Stderr
+    from tracetools.commands.terminal.screen import printable
 
     outputs = Outputs(given.output or ())
     outputs.check()
@@ -57,7 +58,8 @@ def run(given: argparse.Namespace) -> int:
 
         def say() -> None:
             until = f"for {given.duration:g} s" if given.duration else "until Ctrl-C"
-            stderr.warning("records %s, Python %s, %s", about["program"], about["python"], until)
+            program, python = (printable(str(about.get(each))) for each in ("program", "python"))
+            stderr.warning("records %s, Python %s, %s", program, python, until)
 
         recorded = record(connection, plain_options(given), given.duration, say)
     sys.stdout.flush()

@@ -41,7 +41,7 @@ def run(given: argparse.Namespace) -> int:
     from tracetools.commands.attaching.doors import connection_to  # `--help` does not need it
     from tracetools.commands.attaching.entering import UnreachedError
     from tracetools.door.client import UnansweredError
-    from tracetools.door.tasks import tasks_as_text
+    from tracetools.door.tasks import checked_tasks, tasks_as_text
 
     try:
         with connection_to(given.pid, _PATIENCE) as connection:
@@ -49,7 +49,7 @@ def run(given: argparse.Namespace) -> int:
     except (UnreachedError, UnansweredError) as error:
         print(_threads(given.pid, error, as_json=given.json))  # what it is for
         return 0
-    text = body.decode() if given.json else tasks_as_text(body)
+    text = checked_tasks(body) if given.json else tasks_as_text(body)
     print(text.rstrip("\n"))
     return 0
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +24,9 @@ PATIENCE: Final = 60.0
 
 _MOMENT: Final = 1.0
 """Seconds in which the other side sees that this one has gone."""
+
+_PAUSE: Final = 0.05
+"""Seconds until it is tried again to connect."""
 
 _PIECE: Final = 1 << 20
 _OTHERS: Final = 0o077
@@ -175,8 +180,7 @@ def connect(path: Path, pid: int, uid: int, patience: float = PATIENCE) -> Conne
     """
     connected = socket.socket(socket.AF_UNIX)
     try:
-        connected.settimeout(patience)
-        connected.connect(os.fspath(path))
+        _connect(connected, os.fspath(path), patience)
         peer = peers.peer_of(connected)
     except (ConnectionRefusedError, FileNotFoundError):
         connected.close()
@@ -191,6 +195,28 @@ def connect(path: Path, pid: int, uid: int, patience: float = PATIENCE) -> Conne
             f" {pid}: it is not used"
         )
     return Connection(connected, patience)
+
+
+def _connect(connected: socket.socket, path: str, patience: float) -> None:
+    """Connect. While as many others wait as may, a Unix socket says so at once: then try again.
+
+    Raises:
+        OSError: nobody is there, or nobody comes to the door in time.
+    """
+    connected.settimeout(patience)
+    deadline = time.monotonic() + patience
+    while not _is_connected(connected, path):
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+        time.sleep(_PAUSE)
+
+
+def _is_connected(connected: socket.socket, path: str) -> bool:
+    try:
+        connected.connect(path)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _environment(pid: int) -> dict[str, str]:

@@ -25,7 +25,13 @@ from tracetools.core.labels import LABELS, Labels, label_path
 from tracetools.core.profile import LENSES, Lens, Profile
 from tracetools.guest.messages import to_log
 from tracetools.guest.threads import HiddenThread
-from tracetools.output.formats.files import PRIVATE, Rescue, explain, is_device_or_pipe
+from tracetools.output.formats.files import (
+    Rescue,
+    asked_mode,
+    explain,
+    is_device_or_pipe,
+    make_empty,
+)
 from tracetools.output.formats.folded import write_folded
 from tracetools.output.formats.names import with_suffix
 
@@ -264,14 +270,15 @@ class StackFile:
     def _create(self) -> None:
         """Check that the file can be written. Its content stays."""
         try:
+            asked_mode()
+        except ValueError as error:
+            raise StackFileError(str(error)) from error
+        try:
             if self._is_stream:  # opening a pipe waits for its reader, and closing it is its end
                 if not os.access(self.path, os.W_OK):
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
                 return
-            self._was_made = not os.path.lexists(self.path)
-            with self.path.open("ab"):
-                if self._was_made:
-                    self.path.chmod(PRIVATE)
+            self._was_made = make_empty(self.path)
             folder = os.path.dirname(os.path.realpath(self.path))
             if not os.access(folder, os.W_OK):  # each write replaces the file by a new one
                 raise PermissionError(errno.EACCES, "its folder may not be written to")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.errors import StackFileError
 from tracetools.output.formats.chrome_trace import write_chrome_trace
+from tracetools.output.formats.files import make_folder
 from tracetools.output.timeline.page import write_timeline
 from tracetools.recording.recorder import program_name
 from tracetools.timelines.notes import Notes
@@ -212,7 +213,7 @@ class KeptFiles:
         if folder is None:
             raise StackFileError("there is no stack file beside which slow spans could be kept")
         try:
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise StackFileError(f"cannot make the folder {folder}: {error.strerror}") from error
         return folder

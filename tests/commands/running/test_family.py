@@ -15,9 +15,14 @@ from tracetools import Profile, slow
 from tracetools.commands.running import family as module
 from tracetools.commands.running.family import STARTUP, VARIABLE, Family
 from tracetools.core.stacks import ROOT, Times
+from tracetools.output.formats.profile_json import format_profile
 
 GOOD = Profile(stacks={(ROOT,): Times(busy=5)}, duration=5, runs=1)
 OPTIONS = {"lens": "idle", "clock": time.thread_time_ns}
+
+
+def written(profile):
+    return format_profile(profile).encode("ascii")
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def test_processes_whose_window_ends_as_well_are_waited_for(family):
     def sleep(seconds):
         looks.append(seconds)
         if len(looks) == 3:
-            file.write_bytes(pickle.dumps(GOOD))
+            file.write_bytes(written(GOOD))
             file.replace(file.with_suffix(".profile"))
 
     family.await_ends(sleep=sleep)
@@ -72,7 +77,7 @@ def test_processes_whose_window_ends_as_well_are_waited_for(family):
 def test_a_profile_is_found_though_it_gets_its_last_name_meanwhile(family, monkeypatch):
     family.make_folder()
     file = Path(family.folder, f"{os.getpid()}-x.folded")
-    file.write_bytes(pickle.dumps(GOOD))
+    file.write_bytes(written(GOOD))
 
     def read(path, read=module._read):
         if file.exists():
@@ -167,15 +172,15 @@ def test_profiles_are_read_and_checked(family):
     folder = Path(family.make_folder())
     gone = ended()
     contents = {
-        f"{gone}-1.folded": pickle.dumps(GOOD),  # of a process that was killed
-        f"{gone}-2.profile": pickle.dumps(GOOD),
-        f"{os.getpid()}-3.folded": pickle.dumps(GOOD),
-        f"{os.getpid()}-4.profile": pickle.dumps(GOOD),
+        f"{gone}-1.folded": written(GOOD),  # of a process that was killed
+        f"{gone}-2.profile": written(GOOD),
+        f"{os.getpid()}-3.folded": written(GOOD),
+        f"{os.getpid()}-4.profile": written(GOOD),
         f"{gone}-5.folded": b"",
         f"{os.getpid()}-6.folded": b"",
-        f"{gone}-7.folded": pickle.dumps(Profile(duration=5, runs=1)),
-        f"{gone}-8.profile": pickle.dumps(GOOD)[:-3],
-        f"{gone}-9.profile": pickle.dumps("a text"),
+        f"{gone}-7.folded": written(Profile(duration=5, runs=1)),
+        f"{gone}-8.profile": written(GOOD)[:-3],
+        f"{gone}-9.profile": pickle.dumps(GOOD),
         ".tracetools-1-2.tmp": b"unfinished",
     }
     for name, content in contents.items():

@@ -12,7 +12,7 @@ from tracetools.commands.running import notes
 from tracetools.commands.running.formats import Look
 from tracetools.commands.terminal import summary, tables
 from tracetools.commands.terminal.screen import printable
-from tracetools.core.errors import DoorError
+from tracetools.core.errors import DoorError, StackFileError
 from tracetools.core.native import why_not
 from tracetools.output.formats.files import Rescue
 from tracetools.output.formats.profile_json import parse_profile
@@ -51,11 +51,21 @@ class Recorded:
         self.lost: float | None = None
 
     def take(self, answer: tuple[dict[str, Any], bytes], source: str) -> None:
-        """Take what a door has answered."""
+        """Take what a door has answered.
+
+        Raises:
+            DoorError: it makes no sense.
+        """
         values, body = answer
-        self.profile = parse_profile(body, source)
-        self.missing = int(values.get("missing", 0))
-        self.errors = [str(each) for each in values.get("errors", ())]
+        missing, errors = values.get("missing", 0), values.get("errors", [])
+        if type(missing) is not int or not isinstance(errors, list):
+            raise DoorError("what the program has answered makes no sense")
+        try:
+            self.profile = parse_profile(body, source)
+        except StackFileError as error:
+            raise DoorError(str(error)) from error
+        self.missing = missing
+        self.errors = [str(each) for each in errors]
 
 
 def record(

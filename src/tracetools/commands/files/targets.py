@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracetools.commands import CommandError, UsageError
 from tracetools.core.errors import StackFileError
-from tracetools.output.formats.files import explain, is_device_or_pipe
+from tracetools.output.formats.files import asked_mode, explain, is_device_or_pipe, make_empty
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,15 +53,17 @@ def check_writable(path: Path) -> None:
 
     Raises:
         OSError, ValueError: it cannot.
+        CommandError: the environment asks for a mode of new files that makes no sense.
     """
     if is_device_or_pipe(path):  # opening a pipe waits for its reader, and closing it is its end
         if not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         return
-    is_new = not os.path.lexists(path)
-    with path.open("ab"):
-        pass
-    if is_new:
+    try:
+        asked_mode()
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    if make_empty(path):
         path.unlink()
     folder = os.path.dirname(os.path.realpath(path))
     if not os.access(folder, os.W_OK):  # each write replaces the file by a new one

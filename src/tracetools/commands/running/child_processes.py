@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import pickle
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +31,7 @@ from tracetools.instruments import module_imports
 from tracetools.instruments.patching import Patches
 from tracetools.instruments.stepped import hide_frame
 from tracetools.output.formats.files import write_atomically
+from tracetools.output.formats.profile_json import format_profile
 from tracetools.output.stack_file import StackFile
 from tracetools.recording import forks
 from tracetools.recording.forks import Follower
@@ -362,4 +362,4 @@ class _ProfileFile(StackFile):
     def _store(self, profile: Profile) -> None:
         if profile.runs:
             with contextlib.suppress(OSError):
-                write_atomically(self.path, pickle.dumps(profile))
+                write_atomically(self.path, format_profile(profile).encode("ascii"))

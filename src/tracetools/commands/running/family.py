@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pickle
 import re
 import shutil
 import sys
@@ -25,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tracetools.core.errors import TracetoolsError
 from tracetools.output.formats.files import write_atomically
 
 if TYPE_CHECKING:
@@ -277,9 +277,11 @@ class Family:
         Raises:
             OSError: it cannot be written.
         """
+        from tracetools.output.formats.profile_json import format_profile  # only here
+
         file = Path(self.new_name() + ".profile")
         if profile.runs:
-            write_atomically(file, pickle.dumps(profile))
+            write_atomically(file, format_profile(profile).encode("ascii"))
         return partial(file.unlink, missing_ok=True)
 
     def fail(self, why: str) -> None:
@@ -416,9 +418,11 @@ def _is_running(pid: int) -> bool:
 
 def _read(file: Path) -> Profile | None:
     """Return what a process has written, if it makes sense."""
+    from tracetools.output.formats.profile_json import read_profile  # only here
+
     try:
-        profile: Profile = pickle.loads(file.read_bytes())  # noqa: S301  # the folder is our own
+        profile = read_profile(file)
         profile.check()
-    except Exception:  # noqa: BLE001  # whatever pickle makes of it
+    except TracetoolsError:
         return None
     return profile

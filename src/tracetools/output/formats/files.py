@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import time
 from pathlib import Path
@@ -18,7 +19,17 @@ if TYPE_CHECKING:
 
     Data: TypeAlias = bytes | Callable[[], Iterable[bytes]]
 
-__all__ = ["PRIVATE", "Rescue", "explain", "is_device_or_pipe", "write_atomically"]
+__all__ = [
+    "MODE_VARIABLE",
+    "PRIVATE",
+    "Rescue",
+    "asked_mode",
+    "explain",
+    "is_device_or_pipe",
+    "make_empty",
+    "make_folder",
+    "write_atomically",
+]
 
 _REMEDIES = {
     errno.ENOENT: "check the path: its folder must exist",
@@ -54,6 +65,71 @@ def explain(error: OSError | ValueError) -> str:
 PRIVATE: Final = 0o600
 """The mode of a new file: names of tasks and paths may be secrets."""
 
+MODE_VARIABLE: Final = "TRACETOOLS_FILE_MODE"
+"""The environment variable by which others may be allowed to read new files."""
+
+_MODE: Final = re.compile(r"0?6[046][04]")
+_READ: Final = 0o444
+_TO_ENTER: Final = 2
+"""The right to enter a folder lies two bits below the right to read it."""
+
+
+def asked_mode() -> int:
+    """Return the mode of new files: `PRIVATE`, unless the environment says another one.
+
+    Raises:
+        ValueError: it says something else. Nobody but the owner may write, or the owner's group.
+    """
+    text = os.environ.get(MODE_VARIABLE, "")
+    if text and not _MODE.fullmatch(text):
+        raise ValueError(
+            f"{MODE_VARIABLE} is a mode such as 600, 640, 644 or 660, not {text[:80]!r}"
+        )
+    return int(text, 8) if text else PRIVATE
+
+
+def _new_mode() -> int:
+    """Return the mode of new files; one that makes no sense opens nothing."""
+    try:
+        return asked_mode()
+    except ValueError:
+        return PRIVATE
+
+
+def make_empty(path: Path) -> bool:
+    """Make an empty file if there is none; return whether there was none.
+
+    A file that is there is opened for writing, and stays as it is.
+
+    Raises:
+        OSError, ValueError: it cannot be made, or not be written.
+    """
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+    except FileExistsError:  # a link that leads nowhere as well
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE))
+        return False
+    os.close(file)
+    path.chmod(_new_mode())
+    return True
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there, which those can enter who may read new files.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    mode = _new_mode()
+    try:
+        folder.mkdir(0o700)
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+    else:
+        folder.chmod(0o700 | mode | (mode & _READ) >> _TO_ENTER)
+
+
 _PATIENCE: Final = 5.0
 """Seconds to wait for the reader of a pipe, while it reads nothing."""
 
@@ -67,8 +143,8 @@ def write_atomically(path: Path, data: Data) -> None:
     anything fails, the temporary file is removed and the target stays as it was. On Linux it has no
     name before it is whole, so a process that is killed leaves no part of one. Of a symbolic link
     the target is replaced. The mode and the owner of what is replaced are kept; a new file can be
-    read by its owner alone. A device or a pipe is written to; a pipe must have a reader. There is
-    no fsync: after a power cut the file may be empty or old.
+    read by its owner alone, or as `asked_mode` says. A device or a pipe is written to; a pipe must
+    have a reader. There is no fsync: after a power cut the file may be empty or old.
 
     Raises:
         OSError: The file cannot be written.
@@ -131,6 +207,7 @@ def _take_mode_of(target: Path, file: Path) -> None:
     try:
         old, new = target.stat(), file.stat()
     except FileNotFoundError:
+        file.chmod(_new_mode())
         return
     mode = stat.S_IMODE(old.st_mode) & 0o777
     if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):

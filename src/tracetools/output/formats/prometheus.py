@@ -20,14 +20,25 @@ from tracetools.core.stacks import (
     Times,
     is_of_loop,
 )
+from tracetools.guest.pace import paced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from tracetools.core.profile import Profile
     from tracetools.core.stacks import StackPath
 
-__all__ = ["MOST_SERIES", "OPENMETRICS", "PROMETHEUS", "format_prometheus"]
+__all__ = [
+    "MOST_SERIES",
+    "OPENMETRICS",
+    "PROMETHEUS",
+    "Choice",
+    "Family",
+    "Sample",
+    "families_of",
+    "format_families",
+    "format_prometheus",
+]
 
 MOST_SERIES: Final = 50
 """How many spans and how many lines have series of their own, if nothing else is asked for."""
@@ -52,21 +63,57 @@ _UNPRINTABLE: Final = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800
 _Labels = tuple[tuple[str, str], ...]
 
 
-class _Sample(NamedTuple):
-    """A line: what its name ends with, its labels, and its value as text."""
+_LENGTHS: Final = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
+"""The upper bounds of the buckets of lengths."""
+
+
+class Sample(NamedTuple):
+    """A line.
+
+    Attributes:
+        suffix: what its name ends with.
+        labels: its labels.
+        value: its value; of times, in nanoseconds.
+        is_time: whether it is a time, which is written in seconds.
+    """
 
     suffix: str
     labels: _Labels
-    value: str
+    value: int | float
+    is_time: bool = False
 
 
-class _Family(NamedTuple):
+class Family(NamedTuple):
     """A metric: its name without the end of counters, its type, what it is, and its samples."""
 
     name: str
     kind: str
     help: str
-    samples: Sequence[_Sample]
+    samples: Sequence[Sample]
+
+
+class Choice:
+    """What has series of its own: the heaviest at first, then what comes, while there is room.
+
+    Whoever asks several times keeps one. So nothing moves from one series to another meanwhile, and
+    no counter goes down.
+
+    Args:
+        most: how many spans, and how many lines that block the loop, have series of their own.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._chosen: dict[str, dict[Frame, None]] = {}
+
+    def among(self, kind: str, frames: Iterable[Frame]) -> Collection[Frame]:
+        """Return those of one kind that are chosen, of frames that come the heaviest first."""
+        chosen = self._chosen.setdefault(kind, {})
+        for frame in frames:
+            if len(chosen) >= self._most:
+                break
+            chosen[frame] = None
+        return chosen
 
 
 def format_prometheus(
@@ -82,83 +129,102 @@ def format_prometheus(
             of Prometheus, 0.0.4.
         most: how many spans, and how many lines that block the loop, have series of their own.
     """
-    lines = [line for family in _families(profile, most) for line in _lines(family, openmetrics)]
+    return format_families(families_of(profile, Choice(most)), openmetrics=openmetrics)
+
+
+def format_families(families: Iterable[Family], *, openmetrics: bool = False) -> str:
+    """Return metrics as text; see `format_prometheus`."""
+    lines = [line for family in families for line in _lines(family, openmetrics)]
     return "\n".join([*lines, "# EOF\n"] if openmetrics else [*lines, ""])
 
 
-def _families(profile: Profile, most: int) -> Iterator[_Family]:
-    spans = _Spans(profile, most)
+def families_of(profile: Profile, choice: Choice, whole: Frame | None = None) -> Iterator[Family]:
+    """Yield the metrics of a profile.
+
+    Args:
+        profile: what was recorded.
+        choice: what has series of its own.
+        whole: a span to which the time of all spans and tasks within it belongs.
+    """
+    spans = _Spans(profile, choice, whole)
     yield from _of_loops(profile)
-    yield _Family(
+    yield Family(
         "task_seconds",
         "counter",
         "Time of tasks by their innermost span or task, and by what they did.",
         [
-            _Sample("_total", (*span, ("state", state)), _seconds(getattr(times, state)))
+            Sample("_total", (*span, ("state", state)), getattr(times, state), is_time=True)
             for span, times in spans.times.items()
             for state in ("busy", "scheduled", "idle", "thread")
             if getattr(times, state)
         ],
     )
-    yield _Family(
+    yield Family(
         "span_duration_seconds",
         "histogram",
         "How long spans and tasks lasted.",
-        [each for span, found in spans.latencies.items() for each in _histogram(found, span)],
+        [each for span, found in spans.latencies.items() for each in _times(found, span)],
     )
-    yield from _blocking(profile, most)
-    yield _Family(
+    yield from _blocking(profile, choice)
+    yield Family(
         "scheduling_delay_seconds",
         "histogram",
         "From when a task could step until it did.",
-        [*_histogram(profile.scheduling_delay)] if profile.scheduling_delay.count else [],
+        [*_times(profile.scheduling_delay)] if profile.scheduling_delay.count else [],
+    )
+    yield Family(
+        "ready_tasks",
+        "histogram",
+        "How many tasks could step whenever one more could, that one included.",
+        [*_counts(profile.queue)] if profile.queue.count else [],
     )
 
 
-def _of_loops(profile: Profile) -> Iterator[_Family]:
+def _of_loops(profile: Profile) -> Iterator[Family]:
     states = {
         "tasks": profile.busy,
         "callbacks": profile.callbacks,
         "waiting": profile.waiting,
         "own": profile.own - profile.callbacks - profile.waiting,
     }
-    yield _Family(
+    yield Family(
         "loop_seconds",
         "counter",
         "Time of event loops by what they did: steps of tasks, callbacks, waiting for events, own"
         " work.",
-        [_Sample("_total", (("state", each),), _seconds(time)) for each, time in states.items()],
+        [Sample("_total", (("state", each),), time, is_time=True) for each, time in states.items()],
     )
     ratio = 1 - profile.waiting / profile.duration if profile.duration else 0.0
-    yield _Family(
+    yield Family(
         "loop_utilization_ratio",
         "gauge",
         "The part of the recording in which event loops did not wait for events.",
-        [_Sample("", (), repr(ratio))],
+        [Sample("", (), ratio)],
     )
-    yield _Family(
+    yield Family(
         "collecting_seconds",
         "counter",
         "Time in which event loops stood still for collections of garbage.",
-        [_Sample("_total", (), _seconds(profile.collecting))],
+        [Sample("_total", (), profile.collecting, is_time=True)],
     )
 
 
-def _blocking(profile: Profile, most: int) -> Iterator[_Family]:
+def _blocking(profile: Profile, choice: Choice) -> Iterator[Family]:
     lines: dict[Frame, Blocks] = {}
     for path, blocks in profile.blocking.items():
         if path and blocks.count:
             line = _line_of(path)
             lines[line] = blocks.plus(lines.get(line, Blocks()))
     order = sorted(lines, key=lambda line: (-lines[line].total, line.label))
+    chosen = choice.among("blocking", order)
     shown: dict[_Labels, Blocks] = {}
-    for number, line in enumerate(order):
-        labels = _named("function", line if number < most else OTHER)
+    for line in order:
+        labels = _named("function", line if line in chosen else OTHER)
         shown[labels] = lines[line].plus(shown.get(labels, Blocks()))
-    counts = [_Sample("_total", labels, str(each.count)) for labels, each in shown.items()]
-    times = [_Sample("_total", labels, _seconds(each.total)) for labels, each in shown.items()]
-    yield _Family("blocking_steps", "counter", "Steps that blocked an event loop.", counts)
-    yield _Family("blocking_seconds", "counter", "How long these steps took.", times)
+    counts = [Sample("_total", labels, each.count) for labels, each in shown.items()]
+    times = [Sample("_total", labels, each.total, is_time=True) for labels, each in shown.items()]
+    yield Family("blocking_steps", "counter", "Steps that blocked an event loop.", counts)
+    yield Family("blocking_seconds", "counter", "How long these steps took.", times)
 
 
 def _line_of(path: StackPath) -> Frame:
@@ -172,11 +238,11 @@ def _line_of(path: StackPath) -> Frame:
 class _Spans:
     """What is known of spans and tasks, by their labels; of the heaviest, and of all others."""
 
-    def __init__(self, profile: Profile, most: int) -> None:
-        times = _by_frame(profile)
+    def __init__(self, profile: Profile, choice: Choice, whole: Frame | None) -> None:
+        times = _by_frame(profile, whole)
         latencies: dict[Frame, Histogram] = {}
-        for path, found in profile.latencies.items():
-            if path and found.count:
+        for path, found in paced(profile.latencies.items()):
+            if path and found.buckets and whole not in path[:-1]:
                 latencies[path[-1]] = found.plus(latencies.get(path[-1], EMPTY))
         frames = {*times, *latencies}
 
@@ -186,7 +252,7 @@ class _Spans:
             return -(lived + sum(spent[:_NUMBERS])), frame.label
 
         order = sorted(frames, key=weight)
-        labels = {frame: _named("span", frame) for frame in order[:most]}
+        labels = {frame: _named("span", frame) for frame in choice.among("span", order)}
         other = _named("span", OTHER)
         self.times: dict[_Labels, Times] = {}
         self.latencies: dict[_Labels, Histogram] = {}
@@ -202,12 +268,14 @@ _NUMBERS: Final = 4
 """How many numbers of `Times` are times."""
 
 
-def _by_frame(profile: Profile) -> dict[Frame, Times]:
+def _by_frame(profile: Profile, whole: Frame | None) -> dict[Frame, Times]:
     """Return the times of all stacks by their innermost span or task, each time once."""
     found: dict[Frame, Times] = {}
-    for path, times in profile.stacks.items():
+    for path, times in paced(profile.stacks.items()):
         if any(times[:_NUMBERS]) and not is_of_loop(path):
-            frame = _innermost(path, profile.stacks)
+            frame = (
+                whole if whole is not None and whole in path else _innermost(path, profile.stacks)
+            )
             found[frame] = times.plus(found.get(frame, Times()))
     return found
 
@@ -227,18 +295,33 @@ def _named(name: str, frame: Frame) -> _Labels:
     return ((name, frame.name), ("location", frame.location if frame.file != "" else ""))
 
 
-def _histogram(found: Histogram, labels: _Labels = ()) -> Iterator[_Sample]:
-    """Yield the cumulative buckets, the sum and the count."""
+def _times(found: Histogram, labels: _Labels = ()) -> Iterator[Sample]:
+    """Yield the cumulative buckets, the sum and the count of times."""
+    return _histogram(found, labels, _BOUNDS, _bound, is_time=True)
+
+
+def _counts(found: Histogram, labels: _Labels = ()) -> Iterator[Sample]:
+    return _histogram(found, labels, _LENGTHS, lambda length: repr(float(length)), is_time=False)
+
+
+def _histogram(
+    found: Histogram,
+    labels: _Labels,
+    bounds: Iterable[int],
+    written: Callable[[int], str],
+    *,
+    is_time: bool,
+) -> Iterator[Sample]:
     values = sorted(found.buckets.items())
     below = at = 0
-    for bound in _BOUNDS:
+    for bound in bounds:
         while at < len(values) and middle_of(values[at][0]) <= bound:
             below += values[at][1]
             at += 1
-        yield _Sample("_bucket", (*labels, ("le", _bound(bound))), str(below))
-    yield _Sample("_bucket", (*labels, ("le", "+Inf")), str(found.count))
-    yield _Sample("_sum", labels, _seconds(found.total))
-    yield _Sample("_count", labels, str(found.count))
+        yield Sample("_bucket", (*labels, ("le", written(bound))), below)
+    yield Sample("_bucket", (*labels, ("le", "+Inf")), found.count)
+    yield Sample("_sum", labels, found.total, is_time)
+    yield Sample("_count", labels, found.count)
 
 
 def _bound(nanoseconds: int) -> str:
@@ -253,7 +336,7 @@ def _seconds(nanoseconds: int) -> str:
     return f"{sign}{whole}.{rest:09d}"
 
 
-def _lines(family: _Family, openmetrics: bool) -> Iterable[str]:
+def _lines(family: Family, openmetrics: bool) -> Iterable[str]:
     if not family.samples:
         return
     name = _PREFIX + family.name
@@ -265,7 +348,8 @@ def _lines(family: _Family, openmetrics: bool) -> Iterable[str]:
         yield f"# UNIT {described} seconds"
     for sample in family.samples:
         labels = ",".join(f'{key}="{_escaped(value)}"' for key, value in sample.labels)
-        yield f"{name}{sample.suffix}{labels and f'{{{labels}}}'} {sample.value}"
+        value = _seconds(int(sample.value)) if sample.is_time else repr(sample.value)
+        yield f"{name}{sample.suffix}{labels and f'{{{labels}}}'} {value}"
 
 
 def _escaped(text: str) -> str:

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.session.options import Options
 
-__all__ = ["LateRecording", "Said"]
+__all__ = ["LateRecording", "Said", "Unshown"]
 
 _MOST_ERRORS: Final = 10
 _LONGEST_ERROR: Final = 1_000
 
 
-class _Unshown(Recording):
+class Unshown(Recording):
     """A recording that no notebook shows."""
 
     @property
     def is_to_be_shown(self) -> bool:
+        """Never."""
         return False
 
 
@@ -53,6 +54,7 @@ class LateRecording:
 
     Args:
         options: what is recorded.
+        kind: the class of the recording.
 
     Raises:
         RecordingError: this interpreter cannot be recorded.
@@ -61,9 +63,9 @@ class LateRecording:
         recording: what all recordings have in common.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, kind: type[Recording] = Unshown) -> None:
         self._said = Said()
-        self.recording = _Unshown(None, options, closes=True, messages=self._said)
+        self.recording = kind(None, options, closes=True, messages=self._said)
         self._record = Record(self.recording)
         self._late = Latecomer(self._record)
         try:

@@ -55,6 +55,9 @@ MARKS = {
     "test_layers.py": "once",
     "test_typing.py": "once",
     "timelines/": "edges",
+    "web/": "edges",
+    "web/test_browser.py": "once",
+    "web/test_servers.py": "once",
 }
 """Tests that CI does not run on every Python, by their paths; the last that fits counts."""
 

@@ -45,7 +45,7 @@ ROOMS = [
 """From the lowest to the highest."""
 
 BACKENDS = {"trio", "anyio", "asyncio", "sniffio", "outcome", "uvloop"}
-MAY_IMPORT_BACKENDS = {"compat", "instruments", "demo", "commands"}
+MAY_IMPORT_BACKENDS = {"compat", "instruments", "web", "demo", "commands"}
 MAY_NAME_BACKENDS = MAY_IMPORT_BACKENDS | {"session"}
 """In annotations: which loop is recorded is said to a session."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tracetools.recording.spans import observe, span
     from tracetools.session.instrument import FlamegraphInstrument
     from tracetools.session.record import record
+    from tracetools.web.app import web_app
 
 __all__ = [
     "DoorError",
@@ -43,6 +44,7 @@ __all__ = [
     "serve",
     "slow",
     "span",
+    "web_app",
 ]
 
 _LATE = {
@@ -54,6 +56,7 @@ _LATE = {
     "serve": "tracetools.door.serving",
     "slow": "tracetools.recording.keeper",
     "span": "tracetools.recording.spans",
+    "web_app": "tracetools.web.app",
 }
 
 _OF_IPYTHON = {

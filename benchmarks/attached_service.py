@@ -31,6 +31,8 @@ from typing import Any, NamedTuple
 RATE = 100
 BLOCKS = 3.0
 QUIET = 2.0
+SETTLES = 2.0
+"""Seconds until the requests are answered that have come while the loop was blocked."""
 LONG = 10.0
 
 # -- the service -----------------------------------------------------------------------------------
@@ -189,6 +191,7 @@ class Run:
         self.attached: list[Window] = []
         self.left: list[dict[str, Any]] = []
         self.dumps = 0
+        self.said = ""
 
     def ask(self, path: str) -> Any:
         """Return an answer of the service."""
@@ -202,6 +205,7 @@ class Run:
 
     def round(self, seconds: float) -> None:
         """Leave it alone, attach, look while it is blocked, and ask what stays."""
+        time.sleep(SETTLES)
         begin, cpu = time.monotonic(), cpu_of(self.pid)
         time.sleep(QUIET)
         self.alone.append(Window(begin, time.monotonic(), cpu_of(self.pid) - cpu))
@@ -228,8 +232,8 @@ class Run:
         blocks.join()
         if "tracetools:" in errors:
             print(errors, end="")
-        self.dumps += "blocked for" in said and ".block (" in said
         self.said = said
+        self.dumps += "blocked for" in said and ".block (" in said
 
 
 def show(run: Run) -> None:

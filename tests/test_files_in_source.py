@@ -16,6 +16,7 @@ MAKES_FILES = {
     "commands/running/family.py": "likewise",
     "commands/running/kept.py": "likewise",
     "door/folder.py": "the folder of doors, 0700",
+    "fleet/chdb_engine.py": "the folder of a store, 0700, which chdb fills",
     "integrations/pytest_recording.py": "a .gitignore and a probe, which say nothing",
     "output/formats/files.py": "the one place",
 }

@@ -141,3 +141,24 @@ with tracetools.serve(signals=True) as door:
     )
     [path] = tmp_path.glob("tracetools-*.profile.json")
     assert read_profile(path).runs == 1
+
+
+def test_a_signal_that_writes_also_keeps_what_led_to_it(tmp_path):
+    """SIGUSR2 is that of `--serve-signals` and of `--keep-on signal`: both do their part."""
+    (tmp_path / "app.py").write_text(
+        "import asyncio, glob, os, signal\n"
+        "async def main():\n"
+        "    os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "    await asyncio.sleep(0.05)\n"
+        "    os.kill(os.getpid(), signal.SIGUSR2)\n"
+        "    while not (glob.glob('tracetools-*.profile.json') and glob.glob('stack.slow/*')):\n"
+        "        await asyncio.sleep(0.01)\n"
+        "asyncio.run(main())\n"
+    )
+    options = ["run", "-q", "--serve-signals", "--keep-on", "signal", "app.py"]
+    code = f"import sys; from tracetools.__main__ import main; sys.exit(main({options}))"
+    run(code, folder=tmp_path)
+    [profile] = tmp_path.glob("tracetools-*.profile.json")
+    assert read_profile(profile).runs == 1
+    [trace] = (tmp_path / "stack.slow").iterdir()
+    assert trace.name.startswith("SIGUSR2")

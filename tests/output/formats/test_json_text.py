@@ -2,6 +2,7 @@
 
 import pytest
 
+from tracetools.output.formats import json_text
 from tracetools.output.formats.content import MalformedError
 from tracetools.output.formats.json_text import items, load, member, text
 
@@ -41,3 +42,12 @@ def test_what_is_there_is_returned():
     assert member(value, "a", "") == {"b": [1]}
     assert items(value["a"], "b", "a") == [1]
     assert text(value, "c") == "d"
+
+
+@pytest.mark.parametrize("many", ["[],", '{"a":1},', "1,"])
+def test_a_text_that_takes_many_times_its_size_is_refused_unread(monkeypatch, many):
+    monkeypatch.setattr(json_text, "_MOST_VALUES", 1000)
+    monkeypatch.setattr(json_text, "_MOST_LISTS", 900)
+    assert load(f"[{many * 800}1]".encode())
+    with pytest.raises(MalformedError, match="more values than any profile"):
+        load(f"[{many * 1001}1]".encode())

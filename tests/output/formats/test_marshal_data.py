@@ -80,3 +80,13 @@ ROWS = {("a", 1, "b"): (1, 2, 0.5, 0.25, {("c", 2, "d"): (1, 1, 0.5, 1.0)})}
 def test_what_is_tampered_with_is_read_or_refused(data):
     with contextlib.suppress(MalformedError):
         load(data)
+
+
+def test_what_many_refer_to_does_not_multiply():
+    callers = {("a.py", number, "caller"): (1, 1, 1.0, 1.0) for number in range(3)}
+    rows = {("a.py", number, "f"): (1, 1, 1.0, 1.0, callers) for number in range(3)}
+    with pytest.raises(MalformedError, match="a dictionary is there twice"):
+        load(marshal.dumps(rows))
+    row = (1, 1, 1.0, 1.0, callers)
+    with pytest.raises(MalformedError, match="a dictionary is there twice"):
+        load(marshal.dumps({("a.py", number, "f"): row for number in range(3)}))

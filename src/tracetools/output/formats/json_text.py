@@ -7,20 +7,37 @@ from typing import Any, Final, NoReturn
 
 from tracetools.output.formats.content import MalformedError
 
-__all__ = ["MAX_BYTES", "items", "load", "member", "text"]
+__all__ = ["MAX_BYTES", "check_size", "items", "load", "member", "text"]
 
 MAX_BYTES: Final = 1 << 28
 """The longest file that is read whole."""
+
+_MOST_VALUES: Final = 1 << 25
+_MOST_LISTS: Final = 1 << 23
+"""A list takes three bytes of a file and 64 of memory: so many take half a gigabyte."""
+
+
+def check_size(text: str) -> None:
+    """Check that a JSON text does not take many times as much memory as it has bytes.
+
+    Raises:
+        MalformedError: it would.
+    """
+    if text.count(",") > _MOST_VALUES or text.count("[") + text.count("{") > _MOST_LISTS:
+        raise MalformedError("it has more values than any profile")
 
 
 def load(data: bytes) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        MalformedError: it is none, it is nested too deeply, or a number is NaN or infinite.
+        MalformedError: it is none, it is nested too deeply, has too many values, or a number is NaN
+            or infinite.
     """
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=_refuse)
+        decoded = data.decode("utf-8-sig")
+        check_size(decoded)
+        return json.loads(decoded, parse_constant=_refuse)
     except RecursionError as error:
         raise MalformedError("its JSON is nested too deeply") from error
     except ValueError as error:  # also of bytes that are not UTF-8, and of endless numbers

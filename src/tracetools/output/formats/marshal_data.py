@@ -2,7 +2,8 @@
 
 Python's own reader trusts what it reads: it takes gigabytes at the word of a few bytes, and makes
 code. Here a key is a function as pstats has them; a key that refers to others, which refer to
-others, would take ages to be hashed.
+others, would take ages to be hashed. What a thousand functions refer to, each with a thousand
+callers, would be a million: pstats has no such thing, so dictionaries are not referred to.
 """
 
 from __future__ import annotations
@@ -111,7 +112,11 @@ class _Reader:
         index = self._whole(4)
         if not 0 <= index < len(self._known) or self._known[index] is _END:
             raise MalformedError(f"byte {at}: refers to what is not there")
-        return self._known[index]
+        found = self._known[index]
+        inner = found if isinstance(found, tuple) else (found,)
+        if any(isinstance(each, dict) for each in inner):
+            raise MalformedError(f"byte {at}: a dictionary is there twice")
+        return found
 
     def _long(self, at: int) -> int:
         size = self._whole(4)

@@ -37,8 +37,10 @@ from tracetools.core.profile import Profile
 from tracetools.core.slow_spans import SlowSpans, TraceOfSpan
 from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
+from tracetools.output.formats.content import MalformedError
 from tracetools.output.formats.edges_json import edge_paths, edge_rows, parse_edges
 from tracetools.output.formats.files import explain, write_atomically
+from tracetools.output.formats.json_text import check_size
 from tracetools.output.formats.resources_json import (
     parse_resources,
     resource_paths,
@@ -295,7 +297,10 @@ def _loaded(text: str | bytes) -> dict[str, Any]:
     """Return the JSON object of a profile, whose version is known."""
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
+        check_size(decoded)
         value = json.loads(decoded)
+    except MalformedError as error:
+        raise _MalformedError(str(error)) from error
     except RecursionError as error:
         raise _MalformedError("its JSON is nested too deeply") from error
     except ValueError as error:

@@ -275,6 +275,25 @@ class Keeper:
         if self._signals is not None:
             self._signals.let_go()
 
+    def take_slow(self) -> dict[StackPath, SlowSpans]:
+        """Return what is known of the slow spans that are kept, and begin anew: forget them.
+
+        So each part of a recording has its own slowest ones. If many are just being looked at,
+        nothing is taken, and all stay for the next time.
+        """
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return {}
+        try:
+            taken = self._sums()
+            self._kept.clear()
+            self._last.clear()
+            self._triggers.enough.clear()
+            self._recorder.slow = {}
+            self._recorder.forget_slow_after()
+        finally:
+            self._lock.release()
+        return taken
+
     # -- the thread ------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -525,6 +544,10 @@ class Keeper:
                 if each.slow is not None:
                     found[each.path] = each.slow.plus(found.get(each.path, SlowSpans()))
         return found
+
+
+_PATIENCE: Final = 0.5
+"""Seconds to wait for a look to be over."""
 
 
 def _after(seconds: float) -> Callable[[], bool]:

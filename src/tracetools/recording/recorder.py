@@ -713,6 +713,20 @@ class Recorder:
                 if stack.frame == frame:
                     stack.slow_after = max(stack.slow_after, latency)
 
+    def forget_slow_after(self) -> None:
+        """Have spans taken for slow again that last longer than `slow_after`, whatever was kept."""
+        with self._lock:
+            trees = [*self._trees]
+        for tree in trees:
+            for stack in tree.stacks[:]:
+                stack.slow_after = 0
+
+    @property
+    def fullness(self) -> float:
+        """How much of `max_stacks` is used, from 0 to 1, by the loop that uses most."""
+        with self._lock:
+            return max(len(tree.stacks) / tree.max_stacks for tree in self._trees)
+
     def _made_resources(self) -> Resources:
         from tracetools.recording.resources import Resources  # noqa: PLC0415  # if wanted only
 

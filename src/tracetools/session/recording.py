@@ -21,10 +21,12 @@ from tracetools.session.options import nanoseconds
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from tracetools.core.profile import Profile
+    from tracetools.core.slow_spans import SlowSpans
+    from tracetools.core.stacks import StackPath
     from tracetools.guest.messages import Messages
     from tracetools.output.flamegraph import Flamegrapher
     from tracetools.recording.keeper import Keeper
@@ -263,6 +265,10 @@ class Recording(Follower):
     def kept_folder(self) -> Path | None:
         """The folder that they are in; ``None`` if none are kept."""
         return None if self._kept_files is None else self._kept_files.folder
+
+    def take_slow(self) -> Mapping[StackPath, SlowSpans]:
+        """Return the slow spans that are kept; from now on, the slowest ones are found anew."""
+        return {} if self._keeper is None else self._keeper.take_slow()
 
     def adopt_kept(self, files: Iterable[KeptFile]) -> None:
         """Take over what other processes have kept, and remove what is too much of each name."""

@@ -37,6 +37,7 @@ from tracetools.core.profile import Profile
 from tracetools.core.slow_spans import SlowSpans, TraceOfSpan
 from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
+from tracetools.guest.pace import paced
 from tracetools.output.formats.content import MalformedError
 from tracetools.output.formats.edges_json import edge_paths, edge_rows, parse_edges
 from tracetools.output.formats.files import explain, write_atomically
@@ -162,7 +163,10 @@ def format_profile(profile: Profile) -> str:
     paths += edge_paths(profile.edges)
     if () in paths:
         raise ValueError("a stack has no frames: every stack begins with the root")
-    frames = sorted({frame for path in paths for frame in path}, key=_order)
+    known: set[Frame] = set()
+    for path in paced(paths):
+        known.update(path)
+    frames = sorted(known, key=_order)
     index_of = {frame: index for index, frame in enumerate(frames)}
     plain = ("start", *_COUNTS, *_TEXTS, *_SWITCHES, "blocking_threshold", "queue_trend")
     about = {
@@ -178,7 +182,7 @@ def format_profile(profile: Profile) -> str:
     lines.append(_listed("blocking", _path_rows(profile.blocking, index_of)))
     lines.append(_listed("limiters", _path_rows(profile.limiters, index_of)))
     lines.append(_listed("stalls", _path_rows(profile.stalls, index_of)))
-    latencies = {path: _histogram_row(latency) for path, latency in profile.latencies.items()}
+    latencies = {path: _histogram_row(each) for path, each in paced(profile.latencies.items())}
     lines.append(_listed("latencies", _path_rows(latencies, index_of)))
     slow = {path: _slow_row(spans, index_of) for path, spans in profile.slow.items()}
     lines.append(_listed("slow", _path_rows(slow, index_of)))
@@ -225,11 +229,11 @@ def _slow_row(spans: SlowSpans, index_of: Mapping[Frame, int]) -> list[Any]:
 
 def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> list[list[int]]:
     """Return the rows of all stacks, each after its parent."""
-    numbers = {tuple(index_of[frame] for frame in path): stacks[path] for path in stacks}
-    missing = {path[:length] for path in numbers for length in range(1, len(path))}
+    numbers = {tuple([index_of[frame] for frame in path]): stacks[path] for path in paced(stacks)}
+    missing = {path[:length] for path in paced(numbers) for length in range(1, len(path))}
     rows: list[list[int]] = []
     row_of: dict[tuple[int, ...], int] = {(): NO_PARENT}
-    for path in sorted(missing | numbers.keys()):
+    for path in paced(sorted(missing | numbers.keys())):
         row_of[path] = len(rows)
         rows.append([row_of[path[:-1]], path[-1], *numbers.get(path, ())])
     return rows
@@ -239,12 +243,13 @@ def _path_rows(
     numbers: Mapping[StackPath, Iterable[Any]], index_of: Mapping[Frame, int]
 ) -> list[tuple[Any, ...]]:
     """Return rows of whole paths with numbers, sorted by the indexes of their frames."""
-    return sorted(([index_of[frame] for frame in path], *each) for path, each in numbers.items())
+    rows = (([index_of[frame] for frame in path], *each) for path, each in numbers.items())
+    return sorted(paced(rows))
 
 
 def _listed(name: str, rows: Iterable[Any]) -> str:
     """Return a list as text, a line for each row."""
-    return f"{_dump(name)}:[\n" + ",\n".join(map(_dump, rows)) + "\n]"
+    return f"{_dump(name)}:[\n" + ",\n".join(map(_dump, paced(rows))) + "\n]"
 
 
 _dump: Final = json.JSONEncoder(separators=(",", ":")).encode

@@ -21,6 +21,7 @@ from tracetools.commands import (
     diff,
     dump,
     merge,
+    query,
     render,
     report,
     run,
@@ -62,6 +63,7 @@ _COMMANDS: Final[dict[str, Command]] = {
     "convert": convert,
     "merge": merge,
     "diff": diff,
+    "query": query,
     "demo": demo,
     "completion": completion,
 }

@@ -73,14 +73,15 @@ class Server:
 
     def start(self) -> None:
         assert SERVER is not None, "apt-get install clickhouse-server"
-        self.process = subprocess.Popen(
-            [SERVER, f"--config-file={self.folder}/config.xml"],
-            stdin=subprocess.DEVNULL,
-            stdout=(self.folder / "stdout").open("ab"),
-            stderr=subprocess.STDOUT,
-            cwd=self.folder,
-            start_new_session=True,
-        )
+        with (self.folder / "stdout").open("ab") as output:
+            self.process = subprocess.Popen(
+                [SERVER, f"--config-file={self.folder}/config.xml"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                start_new_session=True,
+            )
 
     def wait(self) -> None:
         """Wait until it answers."""

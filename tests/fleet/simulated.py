@@ -86,7 +86,8 @@ class Shop:
             calls = max(0, round(rng.gauss(1, 0.2) * 40 * share * wave))
             requests += calls
             for node in nodes if calls else ():
-                factor = speed * rng.gauss(1, 0.10 + 0.5 / math.sqrt(calls))
+                noise = 0.10 + 0.5 / math.sqrt(calls)
+                factor = speed * rng.lognormvariate(-(noise**2) / 2, noise)
                 for frame in node.path:
                     factor *= self.slower.get((version, frame.name), 1)
                 busy = max(0, int(calls * node.busy * factor))

@@ -161,7 +161,8 @@ def test_details_are_those_of_the_slowest_and_what_is_left_out_is_said(tmp_path)
     engine.send(some_batches())
     found = engine.profile(SHOP)
     assert found.profile.stacks == summed(some_batches()).stacks
-    assert found.missing == (
+    assert found.missing == ()
+    assert found.notes == (
         (
             "slow spans, resources and the loop's queue are of 3 of 24 batches, those with the"
             " slowest spans"

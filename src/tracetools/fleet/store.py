@@ -79,12 +79,14 @@ class Found:
         batches: how many.
         processes: of how many processes.
         missing: what is not in it, in sentences.
+        notes: what is in it only in part, by design.
     """
 
     profile: Profile
     batches: int
     processes: int
     missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Slice(NamedTuple):
@@ -256,6 +258,7 @@ class _Question:
         self._selection = selection
         self._most_details = most_details
         self.missing: list[str] = []
+        self.notes: list[str] = []
 
     def _ask(self, sql: str) -> Sequence[Sequence[Any]]:
         answer = self._database.ask(sql)
@@ -334,7 +337,9 @@ class _Question:
             latencies=_histograms(numbers["buckets"], numbers["lasted"], path_of),
             blocking=_by_path(numbers["blocking"], path_of, blocks_of, lambda a, b: a.plus(b)),
         )
-        return Found(profile, batches, self._processes(), (*self.missing, *self._gaps()))
+        processes = self._processes()
+        missing = (*self.missing, *self._gaps())
+        return Found(profile, batches, processes, missing, tuple(self.notes))
 
     def latencies(
         self, is_asked: Callable[[StackPath], bool]
@@ -435,7 +440,7 @@ class _Question:
             self.missing.append(f"the details of {len(found) - len(read)} batches make no sense")
         rest = reduce(Profile.merge, read[1:], read[0]) if read else Profile()
         if len(read) < batches:
-            self.missing.append(
+            self.notes.append(
                 f"slow spans, resources and the loop's queue are of {len(read)} of {batches}"
                 " batches, those with the slowest spans"
             )

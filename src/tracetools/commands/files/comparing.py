@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Lens
     from tracetools.output.formats.content import Content
 
-__all__ = ["compare"]
+__all__ = ["compare", "compare_contents"]
 
 
 def compare(given: argparse.Namespace) -> int:
@@ -44,6 +44,11 @@ def compare(given: argparse.Namespace) -> int:
         check_target(given.output, [given.before, given.after])
     before = read_input(given.before, lens=given.lens)
     after = read_input(given.after, lens=given.lens)
+    return compare_contents(before, after, given)
+
+
+def compare_contents(before: Content, after: Content, given: argparse.Namespace) -> int:
+    """Compare what two files hold; `before` and `after` of the command line name them."""
     lens = lens_of(given.lens, [before, after])
     unit = _unit(before, after, is_normalised=given.normalise)
     coarsest = max(map(_counted_in, (before, after)), key=_length)

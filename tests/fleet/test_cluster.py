@@ -1,0 +1,162 @@
+"""Debian's ClickHouse as two shards, the first with a replica, and one of them killed."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from functools import reduce
+
+import pytest
+
+from tests.fleet.clickhouse_servers import Cluster, Server
+from tests.fleet.simulated import MINUTE, NOON, Shop
+from tracetools.core.profile import Profile
+from tracetools.fleet.engine import EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engines import open_engine
+from tracetools.fleet.selection import Selection
+
+SHOP = Shop(routes=2, below=1)
+ALL = Selection("shop")
+
+
+def minutes(of: range) -> list:
+    return [SHOP.minute("1", number, minute) for number in range(8) for minute in of]
+
+
+def check_same(found: Profile, batches) -> None:
+    found.check()
+    expected = reduce(Profile.merge, [batch.profile for batch in batches])
+    names = [field.name for field in fields(Profile)]
+    assert [n for n in names if getattr(found, n) != getattr(expected, n)] == []
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    with Cluster(tmp_path_factory.mktemp("cluster")) as started:
+        yield started
+
+
+def test_a_killed_shard_loses_and_doubles_nothing_and_is_said(cluster):
+    engine = open_engine(f"{cluster.url}&timeout=20")
+    first, second = minutes(range(3)), minutes(range(3, 6))
+    engine.send(first)
+    engine.send(first[:5])  # again
+    found = engine.profile(ALL)
+    check_same(found.profile, first)
+    assert (found.batches, found.missing) == (24, ())
+
+    lone = cluster.shards[1][0]  # the shard without a replica
+    here = {*lone.ask("SELECT id FROM tracetools_batches_here FORMAT TSV").split()}
+    assert 0 < len(here) < 24
+    lone.kill()
+    with pytest.raises(EngineUnavailableError):
+        engine.send(second)
+    found = engine.profile(ALL)
+    assert found.missing[:1] == (
+        f"1 of 2 shards did not answer (127.0.0.1:{lone.tcp}): what they have is missing",
+    )
+    there = [batch for batch in first if batch.id not in here]
+    some = replace(ALL, end=NOON + 3 * MINUTE)  # of the second half, some may be there already
+    check_same(engine.profile(some).profile, there)
+    with pytest.raises(EngineUnavailableError, match="nothing was added up"):
+        engine.roll_up(NOON + 60 * MINUTE)
+
+    lone.start()
+    lone.wait()
+    engine.send(second)  # as a sender does that was refused
+    found = engine.profile(ALL)
+    check_same(found.profile, [*first, *second])
+    assert (found.batches, found.missing) == (48, ())
+
+    replica = cluster.shards[0][1]
+    replica.kill()
+    found = engine.profile(ALL)  # the other replica has it all
+    check_same(found.profile, [*first, *second])
+    assert found.missing == ()
+    replica.start()
+    replica.wait()
+    assert engine.roll_up(NOON + 60 * MINUTE) == 1
+    check_same(engine.profile(ALL).profile, [*first, *second])
+
+
+def test_what_was_acknowledged_is_there_after_kills_at_any_moment(cluster):
+    """The shard is killed while batches are on their way; each that was acknowledged is there."""
+    engine = open_engine(f"{cluster.url}&timeout=20")
+    lone = cluster.shards[1][0]
+    shop = Shop(routes=2, below=1, seed=7)
+    acknowledged, waiting = [], [shop.minute("9", n, m) for m in range(4) for n in range(6)]
+    failures = 0
+    for turn in range(4):
+        some, waiting = waiting[:6], waiting[6:]
+        with Killer(lone, after=0.004 * turn):
+            try:
+                engine.send(some)
+            except EngineUnavailableError:
+                failures += 1
+        lone.start()
+        lone.wait()
+        for _ in range(2):  # once for what failed, once for an acknowledgement that was lost
+            engine.send(some)
+        acknowledged += some
+        found = engine.profile(replace(ALL, version="9"))
+        check_same(found.profile, acknowledged)
+        assert (found.batches, found.missing) == (len(acknowledged), ())
+
+
+class Killer:
+    """Kills a server from another thread, some time after the block has begun."""
+
+    def __init__(self, server: Server, after: float) -> None:
+        import threading
+
+        self._server = server
+        self._timer = threading.Timer(after, server.kill)
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.join()
+
+
+def test_names_are_texts_and_nothing_else(cluster):
+    names = ["' OR 1=1 --", "\\", "\\'; DROP TABLE tracetools_batches; --", "a\nb\tc", "😀", '"`']
+    engine = open_engine(cluster.url)
+    batches = []
+    for at, name in enumerate(names):
+        batch = SHOP.minute("1", 100 + at, 0)
+        source = replace(batch.source, service=name, version=name, host=name)
+        batches.append(replace(batch, source=source))
+    engine.send(batches)
+    for name, batch in zip(names, batches, strict=True):
+        found = engine.profile(Selection(name, name, name))
+        check_same(found.profile, [batch])
+    listed = {each.service for each in engine.known()[0]}
+    assert set(names) <= listed
+
+
+def test_what_is_old_is_forgotten_on_all_servers(cluster):
+    engine = open_engine(cluster.url)
+    batch = SHOP.minute("old", 0, -60 * 24 * 40)
+    engine.send([batch])
+    engine.forget(NOON - 60 * 24 * MINUTE)
+    assert engine.profile(replace(ALL, version="old")).batches == 0
+    assert engine.profile(replace(ALL, version="1")).batches == 48
+
+
+def test_a_wrong_password_and_a_missing_database_are_said(tmp_path, monkeypatch):
+    server = Server(tmp_path, password="geheim")  # noqa: S106
+    server.configure()
+    server.start()
+    try:
+        server.wait()
+        batch = SHOP.minute("1", 0, 0)
+        with pytest.raises(EngineRefusesError, match="the user or the password is wrong"):
+            open_engine(f"clickhouse://{server.host}/default").send([batch])
+        monkeypatch.setenv("TRACETOOLS_CLICKHOUSE_PASSWORD", "geheim")
+        with pytest.raises(EngineRefusesError, match="there is no such database: create it first"):
+            open_engine(f"clickhouse://{server.host}/nothing").send([batch])
+        engine = open_engine(f"clickhouse://{server.host}/default")
+        engine.send([batch])
+        assert engine.profile(ALL).batches == 1
+    finally:
+        server.kill()

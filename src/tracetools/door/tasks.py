@@ -6,6 +6,7 @@ The one place that knows by which functions it is read and shown.
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from tracetools.core.errors import DoorError
 from tracetools.live.taking import take_dump
@@ -15,20 +16,13 @@ from tracetools.output.formats.content import MalformedError
 
 __all__ = ["checked_tasks", "dump_of_json", "tasks_and_cost", "tasks_as_json", "tasks_as_text"]
 
+_SENSELESS: Final = (MalformedError, LookupError, ValueError, OverflowError, RecursionError)
+"""What a dump raises that makes no sense."""
+
 
 def tasks_as_json() -> str:
     """Return what every task of this process waits for. In a loop that is blocked, too."""
     return take_dump().to_json()
-
-
-def checked_tasks(text: bytes) -> str:
-    """Return JSON as it came, if it makes sense.
-
-    Raises:
-        DoorError: it makes none.
-    """
-    tasks_as_text(text)
-    return text.decode("utf-8-sig")
 
 
 def tasks_and_cost() -> tuple[str, int]:
@@ -47,8 +41,8 @@ def dump_of_json(text: str | bytes) -> Dump:
     """
     try:
         return Dump.from_json(text)
-    except (MalformedError, LookupError, ValueError, OverflowError, RecursionError) as error:
-        raise DoorError(f"what the program has answered cannot be read: {error}") from error
+    except _SENSELESS as error:
+        raise _unreadable(error) from error
 
 
 def tasks_as_text(text: str | bytes) -> str:
@@ -57,4 +51,22 @@ def tasks_as_text(text: str | bytes) -> str:
     Raises:
         DoorError: it makes no sense.
     """
-    return render_dump(dump_of_json(text))
+    dump = dump_of_json(text)
+    try:
+        return render_dump(dump)
+    except _SENSELESS as error:
+        raise _unreadable(error) from error
+
+
+def checked_tasks(text: bytes) -> str:
+    """Return JSON as it came, if it makes sense.
+
+    Raises:
+        DoorError: it makes none.
+    """
+    tasks_as_text(text)
+    return text.decode("utf-8-sig")
+
+
+def _unreadable(error: Exception) -> DoorError:
+    return DoorError(f"what the program has answered cannot be read: {error}")

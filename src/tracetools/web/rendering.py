@@ -26,7 +26,7 @@ _PATIENCE: Final = 60.0
 """Seconds that a process may take."""
 
 _CODE: Final = (
-    "import sys, os; sys.path.insert(0, sys.argv.pop(1)); getattr(os, 'nice', lambda _: 0)(10);"
+    "import sys, os; sys.path.insert(0, sys.argv.pop(1)); getattr(os, 'nice', lambda _: 0)(5);"
     " from tracetools.web.drawing import main; main()"
 )
 """It makes way for the program, where there are too few processors."""

@@ -57,4 +57,8 @@ def tasks_as_text(text: str | bytes) -> str:
     Raises:
         DoorError: it makes no sense.
     """
-    return render_dump(dump_of_json(text))
+    dump = dump_of_json(text)
+    try:
+        return render_dump(dump)
+    except (LookupError, ValueError, OverflowError, RecursionError) as error:
+        raise DoorError(f"what the program has answered cannot be read: {error!r}") from error

@@ -68,7 +68,7 @@ def is_well(path):
 
 
 def test_whatever_is_asked_is_answered_or_refused(path):
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(st.lists(REQUESTS, max_size=4))
     def ask(requests):
         with connected_to(path) as connected:
@@ -90,7 +90,7 @@ def test_whatever_is_asked_is_answered_or_refused(path):
 
 
 def test_whatever_comes_in_the_door_goes_on(path):
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(st.lists(RUBBISH | REQUESTS, max_size=5))
     def send(pieces):
         with connected_to(path) as connected, contextlib.suppress(ConnectionError):
@@ -193,7 +193,7 @@ WITH_BODIES = st.builds(
 def test_a_door_that_answers_rubbish_is_told_in_a_sentence(runtime, capfd, words):
     command, *options = words
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.lists(HEADS | WITH_BODIES | st.binary(max_size=50), min_size=1, max_size=3))
     def look(answers):
         with answering(runtime, answers):

@@ -6,6 +6,7 @@ The one place that knows by which functions it is read and shown.
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from tracetools.core.errors import DoorError
 from tracetools.live.taking import take_dump
@@ -14,6 +15,10 @@ from tracetools.live.values import Dump
 from tracetools.output.formats.content import MalformedError
 
 __all__ = ["checked_tasks", "dump_of_json", "tasks_and_cost", "tasks_as_json", "tasks_as_text"]
+
+
+_RUBBISH: Final = (MalformedError, LookupError, ValueError, OverflowError, RecursionError)
+"""What is raised where an answer makes no sense."""
 
 
 def tasks_as_json() -> str:
@@ -47,7 +52,7 @@ def dump_of_json(text: str | bytes) -> Dump:
     """
     try:
         return Dump.from_json(text)
-    except (MalformedError, LookupError, ValueError, OverflowError, RecursionError) as error:
+    except _RUBBISH as error:
         raise DoorError(f"what the program has answered cannot be read: {error}") from error
 
 
@@ -57,4 +62,7 @@ def tasks_as_text(text: str | bytes) -> str:
     Raises:
         DoorError: it makes no sense.
     """
-    return render_dump(dump_of_json(text))
+    try:
+        return render_dump(dump_of_json(text))
+    except _RUBBISH as error:
+        raise DoorError(f"what the program has answered cannot be read: {error}") from error

@@ -252,7 +252,7 @@ def _read(found: Any, kind: Any) -> Any:
         return tuple(_read(each, get_args(kind)[0]) for each in found)
     if type(None) in get_args(kind):
         return None if found is None else _read(found, get_args(kind)[0])
-    if type(found) is not kind or (kind is int and found < 0):
+    if type(found) is not kind or (kind is int and not 0 <= found < _MOST):
         raise MalformedError(f"{found!r:.100} is no {kind.__name__}")
     return found
 
@@ -266,4 +266,5 @@ def _read_named(found: Any, kind: type[_Value]) -> _Value:
     return kind._make(_read(each, of) for each, of in zip(found, types, strict=True))
 
 
+_MOST: Final = 1 << 63
 _types: Final[dict[type, list[Any]]] = {}

@@ -320,10 +320,11 @@ def _frame(found: Any) -> Frame:
 
 
 _PARTS: Final = 3
+_MOST: Final = 1 << 63
 
 
 def _number(found: Any) -> int:
-    if type(found) is not int or found < 0:
+    if type(found) is not int or not 0 <= found < _MOST:
         raise MalformedError(f"{found!r} is no number")
     return found
 

@@ -285,6 +285,7 @@ def test_help_is_shown_until_a_key_leads_back(key):
     async def script(app, pilot):
         await pilot.press(key)
         assert "what the tasks of a program do" in screen(app)
+        assert "EscBack" in screen(app)
         await pilot.press("j", "j", "k")
         assert "what the tasks of a program do" not in screen(app)
         await pilot.press("escape")

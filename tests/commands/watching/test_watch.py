@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
 
+from tests.live.test_values import DUMPS
+from tracetools.commands.watching import page
+from tracetools.commands.watching.details import details
 from tracetools.commands.watching.rows import Row
 from tracetools.commands.watching.watch import Watch
 from tracetools.core.stacks import Frame
@@ -106,3 +110,16 @@ def test_the_rows_are_those_of_the_table(watch):
     assert [row.key for row in watch.rows(0.0)] == [1]
     watch.show(3)
     assert watch.rows(0.0) == []
+
+
+@given(DUMPS)
+def test_a_dump_of_any_shape_is_shown(dump):
+    watch = Watch({})
+    watch.take_dump(dump, 0.0)
+    for table in range(4):
+        watch.show(table)
+        rows = watch.rows(1.0)
+        page.head(watch, 80, 1.0)
+        page.table_lines(watch, rows, 80, 9)
+        for row in rows:
+            details(row.of, None, watch.dumped, None, 80)

@@ -263,9 +263,12 @@ class Lines(Widget):
 
     def render(self) -> Text:
         """Return those that fit."""
-        lines = self._make(self.size.width)
-        self.top = max(min(self.top, len(lines) - self.size.height), 0)
-        return as_text(lines[self.top : self.top + self.size.height])
+        width, room = self.size.width, max(self.size.height - 1, 1)
+        lines = self._make(width)
+        self.top = max(min(self.top, len(lines) - room), 0)
+        shown = lines[self.top : self.top + room]
+        below: list[Line] = [()] * (room - len(shown))
+        return as_text([*shown, *below, page.way_back(width)])
 
 
 class LinesScreen(ModalScreen[None]):

@@ -10,6 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from tracetools.commands.watching.rows import Dumped
 from tracetools.core.errors import DoorError
 from tracetools.core.histogram import Histogram
 from tracetools.door.protocol import RefusedError
@@ -126,7 +127,12 @@ class Feed:
         values, body = self._connection.ask("tasks")
         rest = max(_LEAST_DUMP, self._interval, _PER_DUMP * _seconds(values))
         self.dump_due = self._clock() + rest
-        return dump_of_json(body)
+        dump = dump_of_json(body)
+        try:
+            Dumped(dump)  # it names tasks that there are
+        except (LookupError, ValueError, ArithmeticError) as error:
+            raise DoorError(f"what the program has answered cannot be read: {error}") from error
+        return dump
 
     def histogram(self, stack: int) -> Histogram:
         """Return how long the spans of a stack have lasted.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tracetools.live.updates import LoopUpdate
     from tracetools.live.values import LoopDump
 
-__all__ = ["HELP", "footer", "head", "table_lines", "tail", "title_line", "typed"]
+__all__ = ["HELP", "footer", "head", "table_lines", "tail", "title_line", "typed", "way_back"]
 
 _MOST_LOOPS: Final = 4
 _BAR_FROM: Final = 30
@@ -41,6 +41,8 @@ _BLOCKS_FROM: Final = 100_000_000
 
 _LAST_FINDINGS: Final = 2
 _LEAST_NAME: Final = 20
+
+BACK: Final = (("Esc", "Back"), ("Up", ""), ("Down", "Scroll"), ("u", "Ask now"))
 
 KEYS: Final = (
     ("F1", "Help"),
@@ -376,8 +378,17 @@ def tail(watch: Watch, width: int, now: float) -> list[Line]:
 
 def footer(width: int) -> Line:
     """Return the keys, as htop has them."""
+    return _keys(KEYS, width)
+
+
+def way_back(width: int) -> Line:
+    """Return the keys of a screen above the page."""
+    return _keys(BACK, width)
+
+
+def _keys(keys: Sequence[tuple[str, str]], width: int) -> Line:
     pieces: list[Piece] = []
-    for key, what in KEYS:
+    for key, what in keys:
         pieces += [Piece(key, "key"), Piece(what.ljust(6) + " ", "key_name")]
     return _cut(_filled(pieces, width, "key_name"), width)
 

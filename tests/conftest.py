@@ -27,6 +27,7 @@ MARKS = {
     "commands/": "edges",
     "core/": "edges",
     "door/": "edges",
+    "fleet/": "edges",
     "fleet/test_chdb_engine.py": "once",
     "fleet/test_clickhouse": "edges",
     "fleet/test_cluster.py": "once",

@@ -17,7 +17,7 @@ from tracetools.recording.current import recorders
 from tracetools.web import recordings
 from tracetools.web.messages import RefusedError
 from tracetools.web.queries import Wish
-from tracetools.web.recordings import Slot, options_of, record_for
+from tracetools.web.recordings import Slot, options_of
 
 LONG = Wish(60.0, "busy", functions=False, format="")
 
@@ -87,27 +87,6 @@ def test_a_task_of_asyncio_that_is_cancelled_while_it_begins_ends_it(app, monkey
     asyncio.run(main())
     assert nothing_is_left()
     assert app._slot.left is None
-
-
-def test_a_task_that_is_thrown_away_ends_its_recording(run):
-    async def main():
-        async def stays():
-            await anyio.sleep_forever()
-
-        coroutine = record_for(LONG, stays)
-        late = []
-
-        async def recorded():
-            late.append(1)
-            await coroutine
-
-        async with anyio.create_task_group() as group:
-            group.start_soon(recorded)
-            await until_it_records()
-            group.cancel_scope.cancel()
-
-    run(main())
-    assert nothing_is_left()
 
 
 @pytest.mark.usefixtures("draws_here")

@@ -17,6 +17,7 @@ MAKES_FILES = {
     "commands/running/kept.py": "likewise",
     "door/folder.py": "the folder of doors, 0700",
     "fleet/chdb_engine.py": "the folder of a store, 0700, which chdb fills",
+    "fleet/folder.py": "the folder of minutes, 0700",
     "integrations/pytest_recording.py": "a .gitignore and a probe, which say nothing",
     "output/formats/files.py": "the one place",
 }

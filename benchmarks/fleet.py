@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.fleet.clickhouse_servers import Cluster
+
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Frame
 from tracetools.fleet.batch import Batch, Source
@@ -82,14 +83,17 @@ def run(engine, given: argparse.Namespace, folder: Path) -> None:
     numbers = count * given.stacks
     size = sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
     print(
-        f"{given.engine}: {given.processes} processes of {given.services} services, {given.minutes} minutes"
+        f"{given.engine}: {given.processes} processes of {given.services} services,"
+        f" {given.minutes} minutes"
     )
     print(f"  {count:,} batches, {numbers:,} stacks with numbers; generated in {generated:.0f} s")
     print(
-        f"  sent in {sent:.1f} s: {count / sent:,.0f} batches/s, {numbers / sent / 1e6:.2f} M stacks/s"
+        f"  sent in {sent:.1f} s: {count / sent:,.0f} batches/s,"
+        f" {numbers / sent / 1e6:.2f} M stacks/s"
     )
     print(
-        f"  {size / 1e6:,.0f} MB on disk, {size / count / 1e3:.1f} kB a batch, {size / numbers:.1f} B a stack"
+        f"  {size / 1e6:,.0f} MB on disk, {size / count / 1e3:.1f} kB a batch,"
+        f" {size / numbers:.1f} B a stack"
     )
     ask(engine, "service0", "as minutes")
     started = time.perf_counter()

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
-import duckdb
 import pytest
 
 from tests.fleet.simulated import Shop
@@ -76,6 +75,8 @@ def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path):
 
 
 def test_a_database_of_somebody_else_is_refused_and_left_alone(tmp_path):
+    import duckdb
+
     path = tmp_path / "file"
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE theirs (x INT)")
@@ -88,6 +89,8 @@ def test_a_database_of_somebody_else_is_refused_and_left_alone(tmp_path):
 
 def test_tables_of_another_version_are_refused(tmp_path):
     path = tmp_path / "file"
+    import duckdb  # which is not there on all Pythons
+
     open_engine(f"duckdb:{path}").send([BATCH])
     with duckdb.connect(str(path)) as connection:
         connection.execute("ALTER TABLE tracetools_hours ADD COLUMN later INT")

@@ -28,6 +28,7 @@ MARKS = {
     "core/": "edges",
     "door/": "edges",
     "commands/files/test_querying.py": "once",
+    "fleet/": "edges",
     "fleet/test_chdb_engine.py": "once",
     "fleet/test_clickhouse": "edges",
     "fleet/test_cluster.py": "once",

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from tracetools.fleet.engine import EngineRefusesError
-from tracetools.fleet.engines import open_engine
+from tracetools.fleet.engines import SCHEMES, check_url, open_engine
+from tracetools.fleet.pyroscope import Pyroscope
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,14 @@ def test_a_package_that_is_missing_is_named_with_what_to_install(monkeypatch, pa
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(EngineRefusesError, match=rf"pip install 'trio-tracetools\[{extra}\]'"):
         open_engine(f"{package}:x")
+
+
+def test_a_url_names_its_engine():
+    assert isinstance(open_engine("pyroscope+http://127.0.0.1:4040"), Pyroscope)
+
+
+@pytest.mark.parametrize("url", ["", "x", "http://127.0.0.1", "pyroscope", "redis://a"])
+def test_what_names_none_is_refused_with_the_list_of_all(url):
+    with pytest.raises(EngineRefusesError, match=r"pyroscope\+http:") as caught:
+        check_url(url)
+    assert all(f"{scheme}:" in str(caught.value) for scheme in SCHEMES)

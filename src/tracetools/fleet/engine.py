@@ -19,7 +19,16 @@ class EngineError(TracetoolsError):
 
 
 class EngineUnavailableError(EngineError):
-    """An engine is down, slow, full or locked: what was sent can be sent again."""
+    """An engine is down, slow, full or locked: what was sent can be sent again.
+
+    Args:
+        text: what is the matter.
+        retry_after: in how many seconds it wants to be asked again; ``None`` if it did not say.
+    """
+
+    def __init__(self, text: str, *, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
 
 
 class EngineRefusesError(EngineError):

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from tracetools.output.formats.folded import Folded
     from tracetools.output.formats.pprof_tables import Tables
 
-__all__ = ["format_pprof", "parse_pprof"]
+__all__ = ["format_pprof", "format_times", "parse_pprof"]
 
 TYPES: Final = (
     ("entries", "count"),
@@ -87,6 +87,36 @@ def format_pprof(content: Profile | Folded, unit: str, *, compressed: bool = Tru
         body.append(writer.tables(types))
     data = b"".join(body)
     return gzip.compress(data, compresslevel=6, mtime=0) if compressed else data
+
+
+def format_times(  # noqa: PLR0913  # what is said of a file
+    times: Mapping[StackPath, int],
+    name: str,
+    *,
+    owners: set[StackPath],
+    start: int,
+    duration: int,
+    program: str = "",
+) -> bytes:
+    """Return the gzipped bytes of a file with one sample type, in nanoseconds, as engines take it.
+
+    Args:
+        times: nanoseconds by stack.
+        name: of the sample type, and of its period.
+        owners: the stacks of tasks and spans, for the labels ``task`` and ``span``.
+        start: when it begins, in nanoseconds since the Unix epoch.
+        duration: how long it is.
+        program: what ran.
+
+    Raises:
+        ValueError: a number has more than 63 bits, which the format cannot hold.
+    """
+    writer = _Writer()
+    parts = [writer.sample(path, [time], _owners(path, owners)) for path, time in ordered(times)]
+    period = message(11, number(1, writer.text(name)), number(2, writer.text(NANOSECONDS)))
+    parts += [writer.tables([(name, NANOSECONDS)], program), period, number(12, 1)]
+    parts += [number(9, start) if 0 <= start <= _LARGEST else b"", number(10, duration)]
+    return gzip.compress(b"".join(parts), compresslevel=6, mtime=0)
 
 
 def _type_of(unit: str) -> tuple[str, str]:

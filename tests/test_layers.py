@@ -32,8 +32,8 @@ ROOMS = [
     "live",
     "session",
     "door",
-    "minutes",
     "fleet",
+    "minutes",
     "web",
     "__init__",  # the public face, which the rooms above use as any program does
     "integrations",

@@ -17,7 +17,7 @@ from tracetools.core.native.version import VERSION
 
 CONTRACT = {
     *("FlamegraphInstrument", "Flamegrapher", "Profile", "TracetoolsError"),
-    *("observe", "record", "serve", "slow", "span", "web_app"),
+    *("continuous", "observe", "record", "serve", "slow", "span", "web_app"),
 }
 """The names that documentation and examples use."""
 

@@ -21,6 +21,7 @@ from tracetools.core.errors import (
 if TYPE_CHECKING:
     from tracetools.core.profile import Profile
     from tracetools.door.serving import serve
+    from tracetools.minutes.always_on import continuous
     from tracetools.output.flamegraph import Flamegrapher
     from tracetools.recording.keeper import slow
     from tracetools.recording.spans import observe, span
@@ -39,6 +40,7 @@ __all__ = [
     "RecordingError",
     "StackFileError",
     "TracetoolsError",
+    "continuous",
     "observe",
     "record",
     "serve",
@@ -51,6 +53,7 @@ _LATE = {
     "FlamegraphInstrument": "tracetools.session.instrument",
     "Flamegrapher": "tracetools.output.flamegraph",
     "Profile": "tracetools.core.profile",
+    "continuous": "tracetools.minutes.always_on",
     "observe": "tracetools.recording.spans",
     "record": "tracetools.session.record",
     "serve": "tracetools.door.serving",

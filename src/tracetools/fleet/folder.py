@@ -30,8 +30,13 @@ from tracetools.fleet.batch import Batch, Source
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.formats.profile_json import format_profile, read_profile
 
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 __all__ = ["Folder", "MinuteFile", "Pruned", "mark_of", "minute_file"]
@@ -265,6 +270,29 @@ class Folder:
 
     def _source_path(self, instance: str) -> Path:
         return self.path / f"{instance}{_SOURCE}"
+
+    @contextlib.contextmanager
+    def locked(self, mark: str) -> Iterator[None]:
+        """Be the only one meanwhile who pushes from here to an engine. A killed one lets go.
+
+        Raises:
+            StackFileError: somebody else does, or it cannot be locked.
+        """
+        try:
+            lock = os.open(self.path / f".push-{mark}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StackFileError(f"cannot lock {self.path}: {explain(error)}") from error
+        try:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError as error:
+                    raise StackFileError(
+                        f"another process pushes from {self.path} to this engine: wait for its end"
+                    ) from error
+            yield
+        finally:
+            os.close(lock)
 
     # ------------------------------------------------------------------------- marks and bounds
 

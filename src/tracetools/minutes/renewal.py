@@ -6,8 +6,8 @@ from typing import Final
 
 __all__ = ["Renewal"]
 
-_FULL: Final = 0.5
-"""From this share of `max_stacks` on, no more stacks of functions and awaits are made."""
+_FULL: Final = 0.4
+"""From half of `max_stacks` on, no more stacks of functions and awaits are made."""
 
 _FIRST: Final = 600.0
 _LONGEST: Final = 86_400.0

@@ -29,7 +29,6 @@ MARKS = {
     "door/": "edges",
     "fleet/": "edges",
     "commands/files/test_querying.py": "once",
-    "fleet/": "edges",
     "fleet/test_chdb_engine.py": "once",
     "fleet/test_cluster.py": "once",
     "fleet/test_duckdb_engine.py": "once",

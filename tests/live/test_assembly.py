@@ -19,7 +19,8 @@ LOCK = Wanted(90, "Lock", None, None, 1)
 
 
 def task(identity: int, **more) -> Found:
-    recorded = Recorded(FUNCTION, **{k: more.pop(k) for k in ("account", "spawner") if k in more})
+    known = {each: more.pop(each) for each in ("recording", "account", "spawner") if each in more}
+    recorded = Recorded(FUNCTION, **known)
     return Found(identity, more.pop("name", f"Task-{identity}"), recorded, **more)
 
 
@@ -114,6 +115,19 @@ def test_a_recording_knows_holders_by_their_accounts():
     found = dumped(task(1, account=5), task(2, account=6, wanted=wanted))
     assert found[1].wait.holders == (Holder(1, 8, place),)
     assert (found[1].wait.resource, found[1].wait.rule) == (resource, "any")
+
+
+def test_each_recording_numbers_accounts_for_itself():
+    """Else tasks wait for themselves, and are each other's children."""
+    wanted = Wanted(90, "Lock", None, (FoundHolder(recording=1, account=5),), 1)
+    waits = task(2, recording=2, account=5, wanted=wanted)
+    found = dumped(waits, task(3, recording=1, account=5))
+    assert found[0].wait.holders == (Holder(2),)
+    assert not put_together(waits).deadlocks
+    assert parents(task(1, recording=1, account=5), task(2, recording=2, account=6, spawner=5)) == {
+        "Task-1": None,
+        "Task-2": None,
+    }
 
 
 def test_the_same_lock_has_the_same_number():

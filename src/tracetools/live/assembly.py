@@ -127,7 +127,11 @@ class _Tasks:
         tasks = loop.tasks
         found = {task.identity: task for task in tasks}
         self._shower = shower
-        self._by_account = {task.recorded.account: task.identity for task in tasks}
+        self._by_account = {
+            (task.recorded.recording, task.recorded.account): task.identity
+            for task in tasks
+            if task.recorded.account
+        }
         self._waiting_for = {task.future: task.identity for task in tasks if task.future}
         self._found = found
         in_order = sorted(found.values(), key=_spawned)
@@ -156,7 +160,7 @@ class _Tasks:
     def _parent(self, task: Found) -> int | None:
         """Return who spawned a task; else whose group it is in, or who waits for it."""
         candidates = (
-            self._by_account.get(task.recorded.spawner or -1),
+            self._by_account.get((task.recorded.recording, task.recorded.spawner)),
             task.parent,
             *map(self._waiting_for.get, task.waited_by),
             *task.waited_by,
@@ -224,7 +228,7 @@ class _Tasks:
         return [Holder(number) for number in inside], is_whole
 
     def _holder(self, holder: FoundHolder) -> Holder | None:
-        identity = holder.task or self._by_account.get(holder.account or -1, 0)
+        identity = holder.task or self._by_account.get((holder.recording, holder.account), 0)
         number = self._numbers.get(identity)
         if number is None:
             return None

@@ -47,12 +47,13 @@ __all__ = [
 
 
 class FoundHolder(NamedTuple):
-    """Who has something: a task by its identity or by its account's number; 0 for unknown.
+    """Who has something: a task by its identity, or by its account; 0 for unknown.
 
-    `since` and `place` are as in `values.Holder`.
+    `recording` and `account` are as in `Recorded`, `since` and `place` as in `values.Holder`.
     """
 
     task: int = 0
+    recording: int = 0
     account: int = 0
     since: int | None = None
     place: Frame | None = None
@@ -100,13 +101,15 @@ class Recorded(NamedTuple):
 
     Attributes:
         function: what it runs; known without a recording as well.
-        account: the number of its account; 0 if none is recorded.
+        recording: the identity of the recording: each numbers accounts for itself.
+        account: the number of its account there; 0 if none is recorded.
         spawner: the number of the account that spawned it; 0 if that is not known.
         spans: its open spans, outermost first.
         since: for how long it waits.
     """
 
     function: Frame
+    recording: int = 0
     account: int = 0
     spawner: int = 0
     spans: tuple[Frame, ...] = ()
@@ -235,6 +238,7 @@ def _recorded(account: TaskAccount) -> Recorded:
     parked = account.parked
     return Recorded(
         account.base.frame,
+        id(account.loop.owner),
         account.number,
         spawner.number if spawner else 0,
         tuple(reversed(spans)),

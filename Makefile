@@ -2,7 +2,7 @@
 # that it needs, and makes it anew only when pyproject.toml or what is in C has changed.
 #
 #   make demo                                        profile a web shop, write stack.svg
-#   make test                                        all tests, with the bound of their coverage
+#   make test                                        all tests but those by hand, with coverage
 #   make test PYTHON=python3.12 VENV=.venv-3.12      on another Python, in an environment beside
 #   make test MARKED='not once'                      some tests, without coverage
 #   make test EXTRA=test-lowest MARKED=...           without what keeps anyio from being old
@@ -16,7 +16,7 @@ VENV ?= .venv
 COVERED ?= 90
 # The extra of pyproject.toml that the tests are run with.
 EXTRA ?= test
-# The tests that are run, as pytest's option -m has it; all of them if it is empty.
+# The tests that are run, as pytest's option -m has it; all but those `by_hand` if it is empty.
 MARKED ?=
 
 BIN := $(VENV)/bin
@@ -40,7 +40,7 @@ test: export COVERAGE_FILE = $(abspath $(VENV))/.coverage
 test: $(VENV)/.has-$(EXTRA)
 ifeq ($(MARKED),)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m $(PYTEST)
+	$(BIN)/coverage run -m $(PYTEST) -m 'not by_hand'
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --skip-covered --fail-under=$(COVERED)
 else

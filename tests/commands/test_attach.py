@@ -22,7 +22,7 @@ PROGRAM = Path(__file__).parent / "programs" / "attached.py"
 BACKENDS = ["asyncio", "uvloop", "trio"]
 ENTERS = sys.version_info >= (3, 14)
 WAYS = ["serve", pytest.param("", marks=pytest.mark.skipif(not ENTERS, reason="needs a door"))]
-TIMES = 5
+TIMES = 3
 MANY = 50
 
 

@@ -1,8 +1,9 @@
 """A thread that works at a pace rests now and then, and no other one does."""
 
+import random
 import threading
 
-from tracetools.guest.pace import Pace, paced
+from tracetools.guest.pace import Pace, paced, sorted_at_pace
 
 
 class Clock:
@@ -53,3 +54,22 @@ def test_other_threads_do_not_rest():
         thread.start()
         thread.join()
     assert found[0] is items
+
+
+def test_items_are_sorted_as_without_a_pace():
+    items = [
+        (number, place) for place, number in enumerate(random.Random(1).choices(range(99), k=2000))
+    ]
+    for given in (items, items[:256], items[:1], []):
+        for key in (None, lambda item: -item[0]):
+            expected = sorted(given, key=key)
+            assert sorted_at_pace(given, key) == expected
+            with Pace():
+                assert sorted_at_pace(given, key) == expected
+
+
+def test_a_thread_rests_while_it_sorts():
+    clock = Clock(0.000_01)
+    with Pace(clock, clock.rest):
+        sorted_at_pace(range(3000))
+    assert len(clock.rests) > 90

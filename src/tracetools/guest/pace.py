@@ -9,8 +9,10 @@ them now and then, without the GIL. In any other thread `paced` returns what it 
 from __future__ import annotations
 
 import threading
+from heapq import merge
+from itertools import islice
 from time import perf_counter, sleep
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -19,13 +21,17 @@ if TYPE_CHECKING:
 
     _Item = TypeVar("_Item")
 
-__all__ = ["Pace", "paced"]
+__all__ = ["Pace", "paced", "sorted_at_pace"]
 
 _SLICE: Final = 0.000_3
 """Seconds that a thread works at once."""
 
 _BREAK: Final = 0.000_05
 """Seconds that it rests then. The system makes it twice as long."""
+
+
+_RUN: Final = 256
+"""How many items are sorted at once."""
 
 
 class _Here(threading.local):
@@ -74,3 +80,12 @@ def paced(items: Iterable[_Item]) -> Iterable[_Item]:
     """Return items for a loop that takes long, with rests if this thread works at a pace."""
     pace = _here.pace
     return items if pace is None else pace.over(items)
+
+
+def sorted_at_pace(items: Iterable[Any], key: Callable[[Any], Any] | None = None) -> list[Any]:
+    """Return items in order, as `sorted` does, with rests if this thread works at a pace."""
+    if _here.pace is None:
+        return sorted(items, key=key)
+    left = iter(items)
+    runs = iter(lambda: sorted(islice(left, _RUN), key=key), [])
+    return list(paced(merge(*paced(runs), key=key)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.core.edges import WAKERS, Edge, Waited
+from tracetools.guest.pace import sorted_at_pace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -43,7 +44,7 @@ def edge_rows(edges: Mapping[Edge, Waited], index_of: Mapping[Frame, int]) -> li
         ]
         for edge, waited in edges.items()
     ]
-    return sorted(rows, key=_order)
+    return sorted_at_pace(rows, key=_order)
 
 
 def _order(row: list[Any]) -> tuple[Any, ...]:

@@ -37,7 +37,7 @@ from tracetools.core.profile import Profile
 from tracetools.core.slow_spans import SlowSpans, TraceOfSpan
 from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
-from tracetools.guest.pace import paced
+from tracetools.guest.pace import paced, sorted_at_pace
 from tracetools.output.formats.content import MalformedError
 from tracetools.output.formats.edges_json import edge_paths, edge_rows, parse_edges
 from tracetools.output.formats.files import explain, write_atomically
@@ -233,7 +233,7 @@ def _rows(stacks: Mapping[StackPath, Times], index_of: Mapping[Frame, int]) -> l
     missing = {path[:length] for path in paced(numbers) for length in range(1, len(path))}
     rows: list[list[int]] = []
     row_of: dict[tuple[int, ...], int] = {(): NO_PARENT}
-    for path in paced(sorted(missing | numbers.keys())):
+    for path in paced(sorted_at_pace(missing | numbers.keys())):
         row_of[path] = len(rows)
         rows.append([row_of[path[:-1]], path[-1], *numbers.get(path, ())])
     return rows
@@ -244,7 +244,7 @@ def _path_rows(
 ) -> list[tuple[Any, ...]]:
     """Return rows of whole paths with numbers, sorted by the indexes of their frames."""
     rows = (([index_of[frame] for frame in path], *each) for path, each in numbers.items())
-    return sorted(paced(rows))
+    return sorted_at_pace(paced(rows))
 
 
 def _listed(name: str, rows: Iterable[Any]) -> str:

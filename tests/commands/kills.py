@@ -23,6 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracetools.core.errors import NoStacksError, TracetoolsError
+from tracetools.fleet.duckdb_engine import open_duckdb
+from tracetools.fleet.folder import Folder
+from tracetools.fleet.selection import Selection
 from tracetools.output.formats.profile_json import read_profile
 from tracetools.output.formats.reading import read
 
@@ -66,6 +69,8 @@ class Ground:
     """Where all happens: a folder of files, and one for what is temporary.
 
     Attributes:
+        minutes: the folder of who records always.
+        engine: where those are sent to.
         chance: what is drawn.
         found: what was killed, and what was left, how often.
         faults: sentences.
@@ -74,6 +79,8 @@ class Ground:
     def __init__(self, folder: Path, seed: int) -> None:
         self.files = folder / "files"
         self.temporary = folder / "t"
+        self.minutes = folder / "minutes"
+        self.engine = f"duckdb:{folder / 'fleet.duckdb'}"
         self.files.mkdir()
         self.temporary.mkdir()
         self.chance = random.Random(seed)
@@ -248,6 +255,48 @@ def kill_who_is_looked_into(ground: Ground) -> None:
                 ground.fault(f"of a program that was killed: {process.returncode} {errors}")
 
 
+def kill_who_records_always(ground: Ground) -> None:
+    """Kill a program that writes profiles all the time, and perhaps sends them."""
+    sends = ground.chance.choice([[], [ground.engine]])
+    process = ground.start(KILLED, "always", str(ground.minutes), *sends)
+    ground.rest(4.0)
+    ground.end_group(process)
+
+
+def kill_a_push(ground: Ground) -> None:
+    """Kill who sends, and the engine with it, which is in the same process."""
+    if ground.minutes.exists():
+        process = ground.command("push", str(ground.minutes), "--to", ground.engine)
+        ground.rest(1.5)
+        ground.end_group(process)
+
+
+def look_at_the_fleet(ground: Ground) -> None:
+    """See that what was recorded is whole, and counts once when all was sent."""
+    if not ground.minutes.exists():  # each was killed before it has made that
+        return
+    process = ground.command("push", str(ground.minutes), "--to", ground.engine)
+    _, errors = process.communicate(timeout=PATIENCE)
+    if process.returncode:
+        ground.fault(f"the last push: {process.returncode} {errors}")
+    folder = Folder(ground.minutes)
+    files = folder.files()
+    profiles = [folder.read(file).profile for file in files]
+    for profile in profiles:
+        profile.check()
+    store = open_duckdb(ground.engine)
+    try:
+        sent = sum(known.batches for known in store.known()[0])
+        found = store.profile(Selection("killed")).profile if sent else None
+    finally:
+        store.close()
+    ground.found["minutes, each in the engine once"] = sent
+    if sent != len(files):
+        ground.fault(f"the engine has {sent} batches of {len(files)} files")
+    if found is not None and found.duration != sum(each.duration for each in profiles):
+        ground.fault(f"the engine counts {found.duration} ns, not what the files have")
+
+
 KINDS: list[tuple[Callable[[Ground], None], int]] = [
     (kill_a_run, 1),
     (kill_an_end, 1),
@@ -255,6 +304,8 @@ KINDS: list[tuple[Callable[[Ground], None], int]] = [
     (kill_who_writes_at_signals, 1),
     (kill_a_worker, 1),
     (kill_a_conversion, 1),
+    (kill_who_records_always, 1),
+    (kill_a_push, 1),
     (kill_who_is_looked_into, 1),
     (kill_who_looks, 5),
 ]
@@ -272,6 +323,7 @@ def kill(ground: Ground, kills: int) -> None:
         done += count
         turn += 1
     _go_on(ground)
+    look_at_the_fleet(ground)
 
 
 def _go_on(ground: Ground) -> None:

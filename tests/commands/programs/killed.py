@@ -1,6 +1,6 @@
 """A program that writes all that a recording can write, as often as it may, until it is killed.
 
-python killed.py (api | signals | workers | plain)
+python killed.py (api | signals | workers | plain | always FOLDER [ENGINE])
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ if __name__ == "__main__":
     print(os.getpid(), flush=True)  # for who starts it
     if HOW == "api":
         with tracetools.record("api", flush_interval=0.02, keep=0.005):
+            run()
+    elif HOW == "always":
+        folder, engine = [*sys.argv[2:], None][:2]
+        with tracetools.continuous(folder, every=1, service="killed", send_to=engine):
             run()
     elif HOW == "signals":
         with tracetools.serve(signals=True):

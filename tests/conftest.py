@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings, strategies
 
 from tracetools.guest import threads as hidden_threads
 from tracetools.instruments import resource_patches
@@ -84,8 +84,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(marks[-1])
 
 
+@settings(database=None, max_examples=1)
+@given(strategies.none())
+def _run_hypothesis(_: None) -> None:
+    pass
+
+
 def pytest_collection_finish() -> None:
-    """Have collections pass over what is there before the first test: many tests call for one."""
+    """Have collections pass over what is there before the first test: many tests call for one.
+
+    Hypothesis asks the collector who refers to its generator when it first runs anything, and
+    would be told that nobody does. So it runs something now.
+    """
+    _run_hypothesis()
     gc.collect()
     gc.freeze()
 

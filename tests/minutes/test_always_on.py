@@ -146,7 +146,8 @@ def test_when_stacks_run_out_another_recording_goes_on_with_the_same_loop(folder
                 ends.release()
                 await asyncio.to_thread(joined.acquire)
 
-    with continuous(folder, every=60, max_stacks=80, await_stacks=False) as recording:
+    few = {"max_stacks": 80, "await_stacks": False, "functions": False}
+    with continuous(folder, every=60, **few) as recording:
         asyncio.run(main())
         assert len(recording.profile.stacks) < 80
     found = batches(folder)

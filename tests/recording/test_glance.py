@@ -93,7 +93,8 @@ def test_it_has_the_numbers_of_the_profile():
         asyncio.run(work(seen))
     [glance] = seen
     entries = {name.rpartition(".")[2]: each for name, each in numbers(glance, 5).items() if each}
-    assert entries == {"work": 1, "part": 1}
+    collections = {name for name in entries if "collection" in name}  # they come when they come
+    assert {name: entries[name] for name in entries.keys() - collections} == {"work": 1, "part": 1}
 
 
 def test_another_thread_may_ask():

@@ -22,7 +22,9 @@ def lost(monkeypatch):
 
 
 def warnings(caplog):
-    return [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    """Return what was warned of; not that a loop was blocked, as it is on a busy machine."""
+    found = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+    return [each for each in found if not each.startswith("the loop is blocked")]
 
 
 def test_names_that_are_gone_are_named_once(tmp_path, caplog, lost):

@@ -136,7 +136,7 @@ def row_of(process: int, minute: int, given: argparse.Namespace, numbers: list[i
     source = Source(
         f"{process:032x}",
         f"service{process % given.services}",
-        str(process % 2),
+        str(process // given.services % 2),
         f"host{process // 8}",
     )
     start = START + minute * MINUTE

@@ -10,7 +10,12 @@ from tracetools import Profile, StackFileError
 from tracetools.core.stacks import ROOT, Times
 from tracetools.fleet.backoff import Backoff
 from tracetools.fleet.batch import Batch, Source
-from tracetools.fleet.engine import EngineError, EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import (
+    EngineError,
+    EngineRefusesError,
+    EngineUnavailableError,
+    EngineUnusableError,
+)
 from tracetools.fleet.folder import Folder
 from tracetools.fleet.sender import Round, Sender, SenderThread
 
@@ -179,6 +184,16 @@ def test_an_engine_that_does_not_exist_refuses_no_file(folder):
     with pytest.raises(EngineRefusesError, match="not installed"):
         Sender(folder, URL, opened=refuses).send_all()
     assert len(folder.unsent(Sender(folder, URL).mark)) == 1
+
+
+def test_an_engine_that_is_set_up_wrong_refuses_no_file(folder):
+    fill(folder, 3)
+    store = Store(EngineUnusableError("the password is wrong"))
+    sends = sender(folder, store)
+    failed = sends.send_all()
+    assert (failed.sent, failed.refused, failed.left) == (0, 0, 3)
+    assert failed.error == "the password is wrong"
+    assert sends.send_all() == Round(sent=3)
 
 
 def test_it_stops_when_it_is_told(folder):

@@ -117,9 +117,16 @@ def continuous(arguments: _Arguments) -> Continuous:  # noqa: D417  # below
 
 
 def default_folder() -> Path:
-    """Return the folder of this user's profiles by the minute."""
+    """Return the folder of this user's profiles by the minute.
+
+    Raises:
+        StackFileError: the user has none.
+    """
     state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    try:
+        base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise StackFileError("this user has no home: give a folder for the profiles") from error
     return base / "tracetools" / "minutes"
 
 
@@ -308,18 +315,21 @@ class Continuous(forks.Follower):
         if not self._renewal.is_due(self._late.fullness, time.monotonic()):
             return
         try:
-            new = _LateRecording(self._options, self._messages)
-        except Exception as error:
+            self._begin_anew(_LateRecording(self._options, self._messages))
+        except Exception as error:  # the thread has to go on
             if is_interruption(error):
                 raise
-            self._messages.exception("the recording could not begin anew; it goes on")
-            return
+            self._messages.exception("the recording could not begin anew as it should; it goes on")
+
+    def _begin_anew(self, new: _LateRecording) -> None:
         deadline = time.monotonic() + _PATIENCE
         while new.missing and time.monotonic() < deadline:
             time.sleep(_STEP)
         old, self._late = self._late, new
-        old.end()
-        self._writer.begin_anew(old.snapshot(), new.snapshot, new.take_slow)
+        try:
+            old.end()
+        finally:
+            self._writer.begin_anew(old.snapshot(), new.snapshot, new.take_slow)
 
     # -- forks -------------------------------------------------------------------------------------
 

@@ -277,6 +277,25 @@ def test_at_the_end_it_does_not_wait_for_the_next_try(folder):
     assert store.minutes == [0]
 
 
+def test_a_pause_at_the_begin_of_a_round_is_not_missed(folder):
+    store = Store()
+    thread = SenderThread(sender(folder, store), Said())
+
+    class Event(threading.Event):
+        """The thread is paused just before it looks for what is new."""
+
+        def clear(self):
+            thread._over.set()
+            self.set()
+            super().clear()
+
+    thread._there_is_more = Event()
+    thread.start()
+    running = thread._thread
+    running.join(10)
+    assert not running.is_alive()
+
+
 def test_after_a_pause_it_goes_on(folder):
     store = Store()
     thread = SenderThread(sender(folder, store), Said())

@@ -252,8 +252,10 @@ class SenderThread:
         self._over.set()
 
     def _run(self, over: threading.Event) -> None:
-        while not over.is_set():
-            self._there_is_more.clear()
+        while True:
+            self._there_is_more.clear()  # first: whoever sets `over` sets this afterwards
+            if over.is_set():
+                break
             is_last = self._is_last
             try:
                 wait = self._send(over)

@@ -17,6 +17,7 @@ from tracetools.fleet.engine import EngineError, EngineRefusesError, EngineUnava
 from tracetools.fleet.engines import open_engine
 from tracetools.fleet.folder import mark_of
 from tracetools.guest.messages import to_log
+from tracetools.guest.pace import Pace
 from tracetools.guest.threads import HiddenThread
 
 if TYPE_CHECKING:
@@ -283,7 +284,8 @@ class SenderThread:
     def _send(self, over: threading.Event) -> float:
         """Send all; return the seconds to wait before the next time, 0 for no particular time."""
         try:
-            self.last = done = self._sender.send_all(over.is_set)
+            with Pace():
+                self.last = done = self._sender.send_all(over.is_set)
         except (StackFileError, EngineError) as error:
             self._say(str(error))
             return self._rest

@@ -19,6 +19,7 @@ from tracetools.fleet.folder import Folder
 from tracetools.fleet.sender import Sender, SenderThread
 from tracetools.fleet.sources import source_of_process
 from tracetools.guest.messages import to_log
+from tracetools.guest.pace import Pace
 from tracetools.guest.threads import HiddenThread
 from tracetools.minutes.last_signal import LastSignal
 from tracetools.minutes.periods import Periods
@@ -298,9 +299,10 @@ class Continuous(forks.Follower):
 
     def _prune(self) -> None:
         given = self._arguments
-        pruned = self._folder.prune(
-            given.max_bytes, given.max_age, mark=self._mark, keep=[self.source.instance]
-        )
+        with Pace():
+            pruned = self._folder.prune(
+                given.max_bytes, given.max_age, mark=self._mark, keep=[self.source.instance]
+            )
         if pruned.unsent and not self._unsent:
             self._messages.warning(
                 "%d profiles were removed from %s before they were sent: the folder is full",

@@ -123,6 +123,10 @@ class DuckDB:
         """Return a whole number divided by another one, in SQL."""
         return f"({number} // {by:d})"
 
+    def summed(self, column: str) -> str:
+        """Return an aggregate in SQL: the sum, of 128 bits."""
+        return f"sum({column})"
+
     def first(self, column: str) -> str:
         """Return an aggregate in SQL: the value of any row."""
         return f"any_value({column})"

@@ -273,13 +273,13 @@ def kill_a_push(ground: Ground) -> None:
 
 def look_at_the_fleet(ground: Ground) -> None:
     """See that what was recorded is whole, and counts once when all was sent."""
-    if not ground.minutes.exists():  # each was killed before it has made that
+    folder = Folder(ground.minutes)
+    if not (ground.minutes.exists() and folder.files()):  # each was killed before it wrote any
         return
     process = ground.command("push", str(ground.minutes), "--to", ground.engine)
     _, errors = process.communicate(timeout=PATIENCE)
     if process.returncode:
         ground.fault(f"the last push: {process.returncode} {errors}")
-    folder = Folder(ground.minutes)
     files = folder.files()
     profiles = [folder.read(file).profile for file in files]
     for profile in profiles:

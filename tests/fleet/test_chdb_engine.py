@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from tests.fleet.simulated import Shop
-from tracetools.fleet.engine import EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import EngineUnavailableError, EngineUnusableError
 from tracetools.fleet.engines import open_engine
 
 BATCH = Shop(routes=1, below=1).minute("1", 0, 0)
@@ -31,5 +31,5 @@ def test_what_was_sent_is_there_when_the_folder_is_opened_again(tmp_path):
     engine._database._run(engine._database._open(), "ALTER TABLE tracetools_hours DROP COLUMN runs")
     engine.close()
     assert known.batches == 1
-    with pytest.raises(EngineRefusesError, match=r"tracetools_hours in .* is of another version"):
+    with pytest.raises(EngineUnusableError, match=r"tracetools_hours in .* is of another version"):
         open_engine(url).send([BATCH])

@@ -16,7 +16,11 @@ from tests.fleet.simulated import Shop
 from tests.ports import free_port
 from tracetools.fleet.clickhouse import PASSWORD
 from tracetools.fleet.clickhouse_sql import TYPES
-from tracetools.fleet.engine import EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import (
+    EngineRefusesError,
+    EngineUnavailableError,
+    EngineUnusableError,
+)
 from tracetools.fleet.engines import open_engine
 from tracetools.fleet.schema import TABLES
 from tracetools.fleet.selection import Selection
@@ -93,9 +97,14 @@ def error(code: int, text: str = "Something") -> tuple[int, bytes]:
     [
         (error(243, "No space left"), EngineUnavailableError, "No space left"),
         (error(252, "Too many parts"), EngineUnavailableError, "Too many parts"),
-        (error(193), EngineRefusesError, f"the user or the password is wrong; it is in {PASSWORD}"),
-        (error(81), EngineRefusesError, "there is no such database: create it first"),
-        (error(62, "Syntax error"), EngineRefusesError, "Syntax error"),
+        (
+            error(193),
+            EngineUnusableError,
+            f"the user or the password is wrong; it is in {PASSWORD}",
+        ),
+        (error(81), EngineUnusableError, "there is no such database: create it first"),
+        (error(62, "Syntax error"), EngineUnusableError, "Syntax error"),
+        (error(33, "Cannot read"), EngineRefusesError, "Cannot read"),
         ((502, b"<html>Bad gateway"), EngineUnavailableError, "HTTP status 502"),
         ((302, b""), EngineUnavailableError, "HTTP status 302"),
         ((0, b""), EngineUnavailableError, "cannot be reached"),
@@ -126,15 +135,29 @@ def test_an_answer_that_is_rubbish_is_never_an_answer(text):
 
 def test_a_server_that_is_too_old_is_refused():
     with serving({"SELECT version()": (200, b'{"data":[["1.1.54390"]]}')}) as (url, _):
-        with pytest.raises(EngineRefusesError, match=r"18\.16 is the oldest"):
+        with pytest.raises(EngineUnusableError, match=r"18\.16 is the oldest"):
             open_engine(url).send([BATCH])
 
 
 def test_tables_that_are_not_ours_are_refused_and_nothing_is_inserted():
     with serving({"DESCRIBE": (200, b'{"data":[["x","String"]]}')}) as (url, stub):
-        with pytest.raises(EngineRefusesError, match="not ours, or of another version"):
+        with pytest.raises(EngineUnusableError, match="not ours, or of another version"):
             open_engine(url).send([BATCH])
     assert not any(sql.startswith("INSERT") for sql, *_ in stub.asked)
+
+
+def test_tables_that_were_dropped_meanwhile_are_made_again():
+    answers = {}
+    with serving(answers) as (url, stub):
+        engine = open_engine(url)
+        engine.send([BATCH])
+        answers["INSERT INTO tracetools_batches"] = error(60, "Table does not exist")
+        with pytest.raises(EngineUnusableError, match="Table does not exist"):
+            engine.send([BATCH])
+        answers.clear()
+        engine.send([BATCH])
+    made = [sql for sql, *_ in stub.asked if sql.startswith("CREATE TABLE")]
+    assert len(made) == 2 * len(TABLES)
 
 
 def test_nobody_at_the_port_is_said():
@@ -166,7 +189,7 @@ def test_the_next_server_is_asked_where_one_is_down():
 def test_the_password_comes_from_the_environment_and_is_in_no_message(monkeypatch):
     monkeypatch.setenv(PASSWORD, "geheim")
     with serving({"INSERT": error(193)}) as (url, stub):
-        with pytest.raises(EngineRefusesError) as caught:
+        with pytest.raises(EngineUnusableError) as caught:
             open_engine(url).send([BATCH])
     assert {asked["key"] for _, asked, _ in stub.asked} == {"geheim"}
     assert {asked["user"] for _, asked, _ in stub.asked} == {"me"}

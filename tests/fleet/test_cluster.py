@@ -10,7 +10,7 @@ import pytest
 from tests.fleet.clickhouse_servers import Cluster, Server
 from tests.fleet.simulated import MINUTE, NOON, Shop
 from tracetools.core.profile import Profile
-from tracetools.fleet.engine import EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import EngineUnavailableError, EngineUnusableError
 from tracetools.fleet.engines import open_engine
 from tracetools.fleet.selection import Selection
 
@@ -150,10 +150,10 @@ def test_a_wrong_password_and_a_missing_database_are_said(tmp_path, monkeypatch)
     try:
         server.wait()
         batch = SHOP.minute("1", 0, 0)
-        with pytest.raises(EngineRefusesError, match="the user or the password is wrong"):
+        with pytest.raises(EngineUnusableError, match="the user or the password is wrong"):
             open_engine(f"clickhouse://{server.host}/default").send([batch])
         monkeypatch.setenv("TRACETOOLS_CLICKHOUSE_PASSWORD", "geheim")
-        with pytest.raises(EngineRefusesError, match="there is no such database: create it first"):
+        with pytest.raises(EngineUnusableError, match="there is no such database: create it first"):
             open_engine(f"clickhouse://{server.host}/nothing").send([batch])
         engine = open_engine(f"clickhouse://{server.host}/default")
         engine.send([batch])

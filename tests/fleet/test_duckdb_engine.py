@@ -11,7 +11,7 @@ import pytest
 
 from tests.fleet.simulated import Shop
 from tracetools.fleet.duckdb_engine import DuckDB
-from tracetools.fleet.engine import EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import EngineUnavailableError, EngineUnusableError
 from tracetools.fleet.engines import open_engine
 from tracetools.fleet.selection import Selection
 from tracetools.fleet.store import Store
@@ -69,7 +69,7 @@ def test_a_file_that_becomes_free_is_waited_for(tmp_path, monkeypatch):
 def test_a_file_of_something_else_is_refused_and_left_alone(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"something else")
-    with pytest.raises(EngineRefusesError, match="is no file of DuckDB: name another one"):
+    with pytest.raises(EngineUnusableError, match="is no file of DuckDB: name another one"):
         open_engine(f"duckdb:{path}").send([BATCH])
     assert path.read_bytes() == b"something else"
 
@@ -81,7 +81,7 @@ def test_a_database_of_somebody_else_is_refused_and_left_alone(tmp_path):
     with duckdb.connect(str(path)) as connection:
         connection.execute("CREATE TABLE theirs (x INT)")
     for act in (lambda e: e.send([BATCH]), lambda e: e.profile(Selection("shop"))):
-        with pytest.raises(EngineRefusesError, match="has other tables, and no tracetools_batches"):
+        with pytest.raises(EngineUnusableError, match="other tables, and no tracetools_batches"):
             act(open_engine(f"duckdb:{path}"))
     with duckdb.connect(str(path)) as connection:
         assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (1,)
@@ -94,7 +94,7 @@ def test_tables_of_another_version_are_refused(tmp_path):
     open_engine(f"duckdb:{path}").send([BATCH])
     with duckdb.connect(str(path)) as connection:
         connection.execute("ALTER TABLE tracetools_hours ADD COLUMN later INT")
-    with pytest.raises(EngineRefusesError, match=r"tracetools_hours in .* is of another version"):
+    with pytest.raises(EngineUnusableError, match=r"tracetools_hours in .* is of another version"):
         open_engine(f"duckdb:{path}").send([BATCH])
 
 

@@ -10,7 +10,12 @@ from tracetools import Profile, StackFileError
 from tracetools.core.stacks import ROOT, Times
 from tracetools.fleet.backoff import Backoff
 from tracetools.fleet.batch import Batch, Source
-from tracetools.fleet.engine import EngineError, EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import (
+    EngineError,
+    EngineRefusesError,
+    EngineUnavailableError,
+    EngineUnusableError,
+)
 from tracetools.fleet.folder import Folder
 from tracetools.fleet.sender import Round, Sender, SenderThread
 
@@ -181,6 +186,16 @@ def test_an_engine_that_does_not_exist_refuses_no_file(folder):
     assert len(folder.unsent(Sender(folder, URL).mark)) == 1
 
 
+def test_an_engine_that_is_set_up_wrong_refuses_no_file(folder):
+    fill(folder, 3)
+    store = Store(EngineUnusableError("the password is wrong"))
+    sends = sender(folder, store)
+    failed = sends.send_all()
+    assert (failed.sent, failed.refused, failed.left) == (0, 0, 3)
+    assert failed.error == "the password is wrong"
+    assert sends.send_all() == Round(sent=3)
+
+
 def test_it_stops_when_it_is_told(folder):
     fill(folder, 30)
     store = Store()
@@ -260,6 +275,25 @@ def test_at_the_end_it_does_not_wait_for_the_next_try(folder):
     assert store.asked.wait(10)
     thread.end(10)
     assert store.minutes == [0]
+
+
+def test_a_pause_at_the_begin_of_a_round_is_not_missed(folder):
+    store = Store()
+    thread = SenderThread(sender(folder, store), Said())
+
+    class Event(threading.Event):
+        """The thread is paused just before it looks for what is new."""
+
+        def clear(self):
+            thread._over.set()
+            self.set()
+            super().clear()
+
+    thread._there_is_more = Event()
+    thread.start()
+    running = thread._thread
+    running.join(10)
+    assert not running.is_alive()
 
 
 def test_after_a_pause_it_goes_on(folder):

@@ -203,3 +203,21 @@ def test_a_number_that_no_engine_can_keep_is_refused(tmp_path, number):
     profile = Profile({(ROOT, Frame("x")): Times(number)})
     with pytest.raises(EngineRefusesError, match="t_busy has a number that is negative or takes"):
         engine.send([Batch(Source("a" * 32, "any"), NOON, NOON, profile)])
+
+
+def test_sums_of_more_than_64_bits_are_right_and_their_hours_stay_in_batches(engine):
+    start, stack = 500_000 * HOUR, (ROOT, Frame("wait", "app.py", 1))
+    each = 2**64 // 3
+    engine.send(
+        Batch(
+            Source(f"{number:032x}", "large", "1"),
+            start,
+            start + MINUTE,
+            Profile({stack: Times(idle=each, entries=1)}, task_time=each),
+        )
+        for number in range(7)
+    )
+    for _ in range(2):
+        found = engine.profile(Selection("large")).profile
+        assert (found.task_time, found.stacks[stack].idle) == (7 * each, 7 * each)
+        engine.roll_up(start + 2 * HOUR)

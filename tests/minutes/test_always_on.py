@@ -242,6 +242,35 @@ def test_the_default_folder_is_one_of_the_users(monkeypatch, tmp_path):
     assert default_folder().is_absolute()
 
 
+def test_a_user_without_a_home_has_to_name_a_folder(monkeypatch):
+    def has_none():
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(always_on.Path, "home", has_none)
+    with pytest.raises(StackFileError, match="has no home: give a folder"):
+        continuous()
+
+
+def test_a_recording_that_cannot_end_does_not_end_the_thread(folder, caplog, monkeypatch):
+    with continuous(folder, every=3600) as recording:
+        asyncio.run(work("one"))
+        first, ends = recording._late, recording._late.end
+
+        def fails():
+            ends()
+            raise RuntimeError("it does not end")
+
+        monkeypatch.setattr(first, "end", fails)
+        monkeypatch.setattr(recording._renewal, "is_due", lambda *_: True)
+        recording._begin_anew_if_due()
+        assert recording._late is not first
+        asyncio.run(work("two"))
+    assert "it does not end" in caplog.text
+    [found] = batches(folder)
+    assert {"one", "two"} <= spans_in(found.profile)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_records_itself_as_another_instance(folder):
     with continuous(folder, every=3600, service="shop") as recording:

@@ -92,6 +92,20 @@ def _failing(_):
     raise StackFileError("the disk is full")
 
 
+def test_a_snapshot_that_makes_no_sense_loses_its_own_minute_alone(folder, loop):
+    shown = [loop.profile]
+    writer = MinuteWriter(folder, SOURCE, lambda: shown[-1])
+    work(loop, 5)
+    shown.append(loop.profile)
+    writer.write(period(0))
+    shown.append(replace(shown[0], start=1))
+    with pytest.raises(ValueError, match="earlier snapshot"):
+        writer.write(period(1))
+    shown.append(replace(loop.profile, start=1))
+    writer.write(period(2))
+    assert [folder.read(file).start for file in folder.files()] == [0, 2 * MINUTE]
+
+
 def test_slow_spans_are_in_the_minute_in_which_they_were_kept(folder, loop):
     taken = [SLOW, {}, SLOW]
     writer = MinuteWriter(folder, SOURCE, lambda: loop.profile, lambda: taken.pop(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 import trio
@@ -12,6 +13,7 @@ import uvloop
 from tracetools import record
 from tracetools.instruments import asyncio_patches, trio_patches
 from tracetools.recording.current import recorded_loops, recorders
+from tracetools.recording.recorder import Recorder
 from tracetools.session.latecomer import Latecomer
 from tracetools.testing import FakeClock
 
@@ -145,3 +147,44 @@ def test_the_profile_starts_when_it_begins(late, monkeypatch):
     monkeypatch.setattr("time.time_ns", lambda: 42)
     late.begin()
     assert late._record._recording.profile.start == 42
+
+
+@pytest.mark.parametrize("backend", RUNS)
+def test_a_loop_that_joins_while_the_recording_ends_elsewhere_breaks_no_law(
+    late, clock, backend, monkeypatch
+):
+    run, rest = RUNS[backend]
+    recording = late._record._recording
+    begin_loop, keep_last = Recorder.begin_loop, Recorder._keep_last
+    has_run = threading.Event()
+
+    def begins_late(self, **options):
+        ends.start()
+        while not self.stopped:  # a thread sets it
+            time.sleep(0)
+        return begin_loop(self, **options)
+
+    def keeps_late(self):
+        has_run.wait(60)
+        keep_last(self)
+
+    monkeypatch.setattr(Recorder, "begin_loop", begins_late)
+    monkeypatch.setattr(Recorder, "_keep_last", keeps_late)
+    ends = threading.Thread(target=recording.recorder.close)
+
+    async def main():
+        in_thread(begin)
+        for _ in range(9):
+            clock.tick(10**9)
+            await rest()
+        has_run.set()
+
+    def begin():
+        late.find_running()
+        late.begin()
+
+    run(main())
+    ends.join()
+    profile = recording.profile
+    profile.check()
+    assert profile.task_time == profile.duration == 0

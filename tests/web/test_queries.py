@@ -70,6 +70,7 @@ def test_a_query_that_is_too_long_is_refused():
 
 def test_tools_may_send_parameters_of_their_own():
     assert parameters(b"seconds=1&debug=0", None) == {"seconds": "1", "debug": "0"}
+    assert parameters(b"seconds=1&seconds=2", None) == {"seconds": "1"}
 
 
 @given(st.binary(max_size=200))

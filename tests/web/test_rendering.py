@@ -33,6 +33,13 @@ def test_a_process_draws_what_would_be_drawn_here(what, monkeypatch):
     assert here == (draw(what, "busy", PROFILE), policy_of(what))
 
 
+def test_no_package_beside_ours_stands_for_one_of_python(tmp_path, monkeypatch):
+    (tmp_path / "dataclasses.py").write_text("raise RuntimeError('a backport')")
+    (tmp_path / "tracetools").symlink_to(f"{rendering._ROOT}/tracetools", target_is_directory=True)
+    monkeypatch.setattr(rendering, "_ROOT", str(tmp_path))
+    assert render(".folded", "busy", PROFILE).body == draw(".folded", "busy", PROFILE)
+
+
 def test_nothing_to_draw_is_told():
     assert rendering._NOTHING == NOTHING
     with pytest.raises(NoStacksError, match="who ended waits was not recorded"):

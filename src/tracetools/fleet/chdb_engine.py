@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tracetools.fleet.clickhouse_sql import TYPES, ClickHouseSQL, create_tables
 from tracetools.fleet.database import Answer
-from tracetools.fleet.engine import EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import (
+    EngineRefusesError,
+    EngineUnavailableError,
+    EngineUnusableError,
+)
 from tracetools.fleet.row_binary import row_binary
 from tracetools.fleet.schema import TABLES
 from tracetools.fleet.store import Store
@@ -108,7 +112,7 @@ class Chdb(ClickHouseSQL):
         for table in TABLES:
             found = [row[0] for row in self._rows(session, f"DESCRIBE TABLE {table.name}")]
             if found != [column.name for column in table.columns]:
-                raise EngineRefusesError(
+                raise EngineUnusableError(
                     f"{table.name} in {self._folder} is of another version of tracetools: name"
                     " another folder"
                 )

@@ -11,13 +11,16 @@ import json
 import os
 import re
 import ssl
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from tracetools.fleet.clickhouse_sql import HERE, ClickHouseSQL, create_tables
 from tracetools.fleet.database import Answer
-from tracetools.fleet.engine import EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import (
+    EngineRefusesError,
+    EngineUnavailableError,
+    EngineUnusableError,
+)
 from tracetools.fleet.row_binary import row_binary
 from tracetools.fleet.schema import TABLES
 from tracetools.fleet.store import Store
@@ -36,12 +39,16 @@ _HOST: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 _CODE: Final = re.compile(r"Code: (\d+)")
 _LARGEST_ANSWER: Final = 1 << 30
 
-_REFUSED: Final = frozenset(
-    (6, 16, 27, 33, 36, 42, 43, 44, 46, 47, 48, 49, 50, 53, 57, 60, 62, 73, 81, 115, 117)
-    + (192, 193, 194, 291, 497, 516)
-)
-"""Errors of ClickHouse that sending again does not change: names, types, syntax, rights."""
+_OF_DATA: Final = frozenset((6, 27, 33, 117))
+"""Errors of ClickHouse that are due to what was sent."""
 
+_OF_SETUP: Final = frozenset(
+    (16, 36, 42, 43, 44, 46, 47, 48, 49, 50, 53, 57, 60, 62, 73, 81, 115, 192, 193, 194)
+    + (291, 497, 516)
+)
+"""Errors that go on until somebody changes something: names, types, syntax, rights."""
+
+_NO_TABLE: Final = 60
 _OF_USERS: Final = frozenset((192, 193, 194, 516))
 _OF_SHARDS: Final = frozenset((32, 198, 209, 210, 279))
 """Errors when a server of a cluster does not answer another one."""
@@ -216,10 +223,10 @@ class ClickHouse(ClickHouseSQL):
                 return True
             try:
                 self._anywhere(f"SELECT 1 FROM remote('{host}', system.one)", None, {})  # noqa: S608
+            except EngineUnusableError:  # remote() may not be allowed
+                return True
             except EngineUnavailableError:
                 continue
-            except EngineRefusesError:  # remote() may not be allowed
-                return True
             return True
         return False
 
@@ -241,19 +248,24 @@ class ClickHouse(ClickHouseSQL):
                 found = self._on(hosts[at], sql, data, settings)
             except EngineUnavailableError as error:
                 failed.append(error)
+                if _code_of(error) == _NO_TABLE:  # somebody has dropped it: it is made again
+                    self._prepared.clear()
                 continue
             self._first = at
             return found
         # What a server says is worth more than that another one is down.
-        raise next((error for error in failed if _code_of(error)), failed[0])
+        raise next((error for error in failed if _has_answered(error)), failed[0])
 
     def _prepare(self, host: tuple[str, int]) -> None:
         """Make the tables on a server, and on the others of its cluster that answer."""
         if self._place.cluster:
             for other in self._place.hosts:
                 if other not in self._prepared:
-                    with suppress(EngineUnavailableError):
+                    try:
                         self._prepare_one(other)
+                    except EngineUnavailableError as error:
+                        if isinstance(error, EngineUnusableError):
+                            raise
         if host not in self._prepared:
             self._prepare_one(host)
 
@@ -263,7 +275,7 @@ class ClickHouse(ClickHouseSQL):
         version = str(rows[0][0]) if rows and rows[0] else "of no version"
         numbers = tuple(int(each) for each in re.findall(r"\d+", version)[:2])
         if len(numbers) < len(_OLDEST) or numbers < _OLDEST:
-            raise EngineRefusesError(
+            raise EngineUnusableError(
                 f"{where} is ClickHouse {version}; 18.16 is the oldest that will do"
             )
         for sql in create_tables(numbers, self._place.cluster, self._place.keep_days):
@@ -276,7 +288,7 @@ class ClickHouse(ClickHouseSQL):
         for table in TABLES:
             rows = _rows(self.name, self._on(host, f"DESCRIBE TABLE {table.name}", None, {}))
             if [row[0] for row in rows] != [column.name for column in table.columns]:
-                raise EngineRefusesError(
+                raise EngineUnusableError(
                     f"{table.name} in {self.name} is not ours, or of another version of"
                     " tracetools: name another database"
                 )
@@ -353,6 +365,10 @@ def _code_of(error: EngineUnavailableError) -> int:
     return getattr(error.__cause__, "code", 0)
 
 
+def _has_answered(error: EngineUnavailableError) -> bool:
+    return isinstance(error, EngineUnusableError) or _code_of(error) != 0
+
+
 def _error(where: str, status: int, body: bytes) -> EngineRefusesError | EngineUnavailableError:
     """Return what an answer stands for that is an error."""
     text = body[:2000].decode(errors="replace")
@@ -361,12 +377,14 @@ def _error(where: str, status: int, body: bytes) -> EngineRefusesError | EngineU
     said = " ".join(text.split())[:300] if found else f"HTTP status {status}"
     made: EngineRefusesError | EngineUnavailableError
     if code in _OF_USERS:
-        made = EngineRefusesError(
+        made = EngineUnusableError(
             f"{where}: the user or the password is wrong; it is in {PASSWORD}"
         )
     elif code == _NO_DATABASE:
-        made = EngineRefusesError(f"{where}: there is no such database: create it first")
-    elif code in _REFUSED:
+        made = EngineUnusableError(f"{where}: there is no such database: create it first")
+    elif code in _OF_SETUP:
+        made = EngineUnusableError(f"{where}: {said}")
+    elif code in _OF_DATA:
         made = EngineRefusesError(f"{where}: {said}")
     else:
         made = EngineUnavailableError(f"{where}: {said}")

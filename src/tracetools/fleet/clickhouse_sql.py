@@ -60,6 +60,10 @@ class ClickHouseSQL:
         """Return a whole number divided by another one, in SQL."""
         return f"intDiv({number}, {by:d})"
 
+    def summed(self, column: str) -> str:
+        """Return an aggregate in SQL: the sum. That of 64 bits would begin again at zero."""
+        return f"sum(toDecimal128({column}, 0))"
+
     def first(self, column: str) -> str:
         """Return an aggregate in SQL: the value of any row."""
         return f"any({column})"

@@ -55,6 +55,9 @@ class Database(Protocol):
     def divided(self, number: str, by: int) -> str:
         """Return a whole number divided by another one, in SQL."""
 
+    def summed(self, column: str) -> str:
+        """Return an aggregate in SQL: the sum, which may take more than 64 bits."""
+
     def first(self, column: str) -> str:
         """Return an aggregate in SQL: the value of any row."""
 

@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.fleet.database import Answer
-from tracetools.fleet.engine import EngineRefusesError, EngineUnavailableError
+from tracetools.fleet.engine import (
+    EngineRefusesError,
+    EngineUnavailableError,
+    EngineUnusableError,
+)
 from tracetools.fleet.schema import TABLES
 from tracetools.fleet.store import Store
 
@@ -119,6 +123,10 @@ class DuckDB:
         """Return a whole number divided by another one, in SQL."""
         return f"({number} // {by:d})"
 
+    def summed(self, column: str) -> str:
+        """Return an aggregate in SQL: the sum, of 128 bits."""
+        return f"sum({column})"
+
     def first(self, column: str) -> str:
         """Return an aggregate in SQL: the value of any row."""
         return f"any_value({column})"
@@ -156,13 +164,13 @@ class DuckDB:
         there = self._tables(connection)
         for table in TABLES:
             if table.name not in there:
-                raise EngineRefusesError(
+                raise EngineUnusableError(
                     f"{self._path} has other tables, and no {table.name}: name another file"
                 )
             sql = f"SELECT * FROM {table.name} LIMIT 0"  # noqa: S608
             found = [each[0] for each in connection.execute(sql).description]
             if found != [column.name for column in table.columns]:
-                raise EngineRefusesError(
+                raise EngineUnusableError(
                     f"{table.name} in {self._path} is of another version of tracetools: name"
                     " another file"
                 )
@@ -179,8 +187,10 @@ class DuckDB:
             raise EngineUnavailableError(f"{self.name}: {_first_line(error)}") from error
         except duckdb.TransactionException as error:
             raise EngineUnavailableError(f"{self.name}: {_first_line(error)}") from error
-        except duckdb.Error as error:
+        except (duckdb.DataError, duckdb.IntegrityError) as error:  # of what was sent
             raise EngineRefusesError(f"{self.name}: {_first_line(error)}") from error
+        except duckdb.Error as error:
+            raise EngineUnusableError(f"{self.name}: {_first_line(error)}") from error
         finally:
             connection.close()
 
@@ -200,12 +210,12 @@ class DuckDB:
                         f"another process has {self._path} open: DuckDB lets one at a time have it"
                     ) from error
                 if "not a valid DuckDB" in str(error):
-                    raise EngineRefusesError(
+                    raise EngineUnusableError(
                         f"{self._path} is no file of DuckDB: name another one"
                     ) from error
                 raise EngineUnavailableError(f"{self.name}: {_first_line(error)}") from error
             except duckdb.Error as error:
-                raise EngineRefusesError(f"{self.name}: {_first_line(error)}") from error
+                raise EngineUnusableError(f"{self.name}: {_first_line(error)}") from error
 
 
 def _create_sql(table: Table) -> str:

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 
     from tracetools.fleet.batch import Batch
 
-__all__ = ["Engine", "EngineError", "EngineRefusesError", "EngineUnavailableError"]
+__all__ = [
+    "Engine",
+    "EngineError",
+    "EngineRefusesError",
+    "EngineUnavailableError",
+    "EngineUnusableError",
+]
 
 
 class EngineError(TracetoolsError):
@@ -31,6 +37,13 @@ class EngineUnavailableError(EngineError):
         self.retry_after = retry_after
 
 
+class EngineUnusableError(EngineUnavailableError):
+    """An engine takes nothing before somebody changes how it is set up: a password, its tables.
+
+    What was sent is not to blame, and can be sent again then.
+    """
+
+
 class EngineRefusesError(EngineError):
     """An engine will not take it, however often it is sent."""
 
@@ -44,7 +57,8 @@ class Engine(Protocol):
         A batch that is there already changes nothing.
 
         Raises:
-            EngineUnavailableError: perhaps some are kept. Send them again, later.
+            EngineUnavailableError: perhaps some are kept. Send them again, later; after an
+                EngineUnusableError when somebody has changed something.
             EngineRefusesError: they are not kept, and never will be.
         """
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tracetools.core.errors import StackFileError
 from tracetools.fleet.batch import Batch, Source
+from tracetools.guest.pace import paced
 from tracetools.output.formats.files import explain, write_atomically
 from tracetools.output.formats.profile_json import format_profile, read_profile
 
@@ -55,6 +56,7 @@ _NAME: Final = re.compile(
 )
 _INSTANCE: Final = re.compile(r"([0-9a-f]{32})\.source\.json")
 _UNFINISHED: Final = re.compile(r"\.tracetools-\d+-[0-9a-f]{8}\.tmp")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STALE: Final = 3600.0
 """Seconds after which what a killed process left half done is removed."""
 
@@ -90,12 +92,13 @@ def minute_file(path: Path) -> MinuteFile | None:
     found = _NAME.fullmatch(path.name)
     if found is None:
         return None
+    text = found["start"]
+    parts = text[:4], text[4:6], text[6:8], text[9:11], text[11:13], text[13:15]
     try:
-        moment = datetime.strptime(found["start"], "%Y%m%dT%H%M%S.%f").replace(tzinfo=timezone.utc)
+        passed = datetime(*map(int, parts), tzinfo=timezone.utc) - _EPOCH  # type: ignore[misc,arg-type]
     except ValueError:
         return None
-    seconds = round(moment.replace(microsecond=0).timestamp())
-    start = seconds * 1_000_000_000 + moment.microsecond * 1_000
+    start = (passed.days * 86_400 + passed.seconds) * 1_000_000_000 + int(text[16:]) * _MS
     marks = tuple(filter(None, found["marks"].split(".")))
     length = int(found["ms"]) * _MS
     return MinuteFile(path, start, length, found["service"], found["instance"], marks)
@@ -210,11 +213,15 @@ class Folder:
         Raises:
             StackFileError: the folder cannot be read.
         """
-        return sorted(filter(None, map(minute_file, self._paths())), key=_order)
+        return self._files_of(self._names())
 
-    def _paths(self) -> list[Path]:
+    def _files_of(self, names: Iterable[str]) -> list[MinuteFile]:
+        """Return the minutes of some names, the oldest first."""
+        return [*filter(None, (minute_file(self.path / name) for name in paced(sorted(names))))]
+
+    def _names(self) -> list[str]:
         try:
-            return [*self.path.iterdir()]
+            return os.listdir(self.path)  # noqa: PTH208  # a path for each takes long
         except OSError as error:
             raise StackFileError(f"cannot read {self.path}: {explain(error)}") from error
 
@@ -228,11 +235,9 @@ class Folder:
         Raises:
             StackFileError: the folder cannot be read.
         """
-        return [
-            file
-            for file in self.files()
-            if not file.is_done(mark) and instance in (None, file.instance)
-        ]
+        done = (f".sent-{mark}.", f".refused-{mark}.")  # most names: so they are not taken apart
+        names = [name for name in paced(self._names()) if not any(each in name for each in done)]
+        return [file for file in self._files_of(names) if instance in (None, file.instance)]
 
     def read(self, file: MinuteFile, sources: dict[str, Source] | None = None) -> Batch:
         """Return what is in a file, and who it is of.
@@ -300,10 +305,17 @@ class Folder:
         """Note in the name of a file that an engine has it, or that it was ``refused``.
 
         Whoever has marked or removed it meanwhile is right.
+
+        Raises:
+            StackFileError: its name cannot be changed.
         """
         marked = file.path.name.removesuffix(_SUFFIX) + f".{how}-{mark}{_SUFFIX}"
-        with contextlib.suppress(FileNotFoundError):
+        try:
             file.path.rename(file.path.with_name(marked))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise StackFileError(f"cannot mark {file.path} as {how}: {explain(error)}") from error
 
     def prune(
         self,
@@ -325,10 +337,13 @@ class Folder:
             now: returns the seconds since the epoch.
         """
         found = self._contents(now())
-        total = found.other_bytes + sum(size for _, size in found.minutes)
+        total = found.other_bytes + sum(size for *_, size in found.minutes)
         removed = unsent = 0
-        left = Counter(file.instance for file, _ in found.minutes)
-        for file, size in found.minutes:
+        left = Counter(instance for _, instance, _ in found.minutes)
+        for name, instance, size in found.minutes:
+            file = minute_file(self.path / name)
+            if file is None:  # of a day that there is not: it is none of ours
+                continue
             age = now() - (file.start + file.length) / 1e9
             if total <= max_bytes and age <= max_age:
                 break
@@ -336,7 +351,7 @@ class Folder:
                 removed += 1
                 unsent += mark is not None and not file.is_done(mark)
             total -= size
-            left[file.instance] -= 1
+            left[instance] -= 1
         stay = {*+left, *keep}
         for path, instance in found.old_sources:
             if instance not in stay:
@@ -350,13 +365,13 @@ class Folder:
             entries = [*os.scandir(self.path)]
         except OSError:
             return found
-        for entry in entries:
+        for entry in paced(entries):
             try:
                 stats = entry.stat(follow_symlinks=False)
             except OSError:  # it was removed meanwhile
                 continue
-            found = found.plus(self.path / entry.name, stats, now)
-        found.minutes.sort(key=lambda pair: _order(pair[0]))
+            found = found.plus(entry, stats, now)
+        found.minutes.sort()
         return found
 
 
@@ -364,33 +379,31 @@ class _Contents(NamedTuple):
     """What is in a folder.
 
     Attributes:
-        minutes: files of minutes and their sizes, the oldest first.
+        minutes: the names of minutes, their instances and sizes, the oldest first.
         old_sources: files of sources, and the instances, of processes that have written nothing
             else for long if there are no minutes of them.
         other_bytes: how many bytes all sources have.
     """
 
-    minutes: list[tuple[MinuteFile, int]]
+    minutes: list[tuple[str, str, int]]
     old_sources: list[tuple[Path, str]]
     other_bytes: int
 
-    def plus(self, path: Path, stats: os.stat_result, now: float) -> _Contents:
-        """Return it with one more file."""
+    def plus(self, entry: os.DirEntry[str], stats: os.stat_result, now: float) -> _Contents:
+        """Return it with one more file. There may be ten thousand: no path is made of a minute."""
+        found = _NAME.fullmatch(entry.name)
+        if found is not None:
+            self.minutes.append((entry.name, found["instance"], stats.st_size))
+            return self
         is_old = now - stats.st_mtime > _STALE
-        file, instance = minute_file(path), _INSTANCE.fullmatch(path.name)
-        if file is not None:
-            self.minutes.append((file, stats.st_size))
-        elif instance is not None:
+        instance = _INSTANCE.fullmatch(entry.name)
+        if instance is not None:
             if is_old:
-                self.old_sources.append((path, instance[1]))
+                self.old_sources.append((Path(entry.path), instance[1]))
             return self._replace(other_bytes=self.other_bytes + stats.st_size)
-        elif is_old and _UNFINISHED.fullmatch(path.name):
-            _remove(path)
+        if is_old and _UNFINISHED.fullmatch(entry.name):
+            _remove(Path(entry.path))
         return self
-
-
-def _order(file: MinuteFile) -> tuple[int, str]:
-    return file.start, file.path.name
 
 
 def _remove(path: Path) -> bool:

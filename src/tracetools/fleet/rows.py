@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tracetools.fleet.batch import Batch
 
 __all__ = [
+    "LARGEST",
     "NANOSECONDS_OF_HOUR",
     "UNKNOWN",
     "batch_row",
@@ -41,7 +42,8 @@ _MOST_ATTRIBUTES: Final = 32
 _MOST_REST: Final = 4_000_000
 """How many characters the rest of a profile may have; else it goes without edges and resources."""
 
-_LARGEST: Final = 2**64
+LARGEST: Final = 2**64
+"""No number of a row is as large."""
 
 UNKNOWN: Final[StackPath] = (ROOT, Frame("(stack not found)", ""))
 """Where the numbers of a stack go whose frames the engine does not have."""
@@ -170,7 +172,7 @@ def _columns(part: str, rows: Iterable[tuple[int, ...]]) -> dict[str, list[int]]
 
 
 def _check(name: str, numbers: list[int]) -> None:
-    if numbers and not 0 <= min(numbers) <= max(numbers) < _LARGEST:
+    if numbers and not 0 <= min(numbers) <= max(numbers) < LARGEST:
         raise EngineRefusesError(
             f"{name} has a number that is negative or takes more than 64 bits: the profile makes"
             " no sense"

@@ -17,6 +17,7 @@ from tracetools.fleet.engine import EngineError, EngineRefusesError, EngineUnava
 from tracetools.fleet.engines import open_engine
 from tracetools.fleet.folder import mark_of
 from tracetools.guest.messages import to_log
+from tracetools.guest.pace import Pace
 from tracetools.guest.threads import HiddenThread
 
 if TYPE_CHECKING:
@@ -252,8 +253,10 @@ class SenderThread:
         self._over.set()
 
     def _run(self, over: threading.Event) -> None:
-        while not over.is_set():
-            self._there_is_more.clear()
+        while True:
+            self._there_is_more.clear()  # first: whoever sets `over` sets this afterwards
+            if over.is_set():
+                break
             is_last = self._is_last
             try:
                 wait = self._send(over)
@@ -281,7 +284,8 @@ class SenderThread:
     def _send(self, over: threading.Event) -> float:
         """Send all; return the seconds to wait before the next time, 0 for no particular time."""
         try:
-            self.last = done = self._sender.send_all(over.is_set)
+            with Pace():
+                self.last = done = self._sender.send_all(over.is_set)
         except (StackFileError, EngineError) as error:
             self._say(str(error))
             return self._rest

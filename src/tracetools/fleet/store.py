@@ -18,6 +18,7 @@ from tracetools.core.profile import Profile
 from tracetools.fleet.database import number_text
 from tracetools.fleet.engine import EngineUnavailableError
 from tracetools.fleet.rows import (
+    LARGEST,
     NANOSECONDS_OF_HOUR,
     UNKNOWN,
     batch_row,
@@ -204,15 +205,14 @@ class Store:
         }
         there = self._whole(
             "SELECT service, version, hour, count(*), count(DISTINCT instance),"  # noqa: S608
-            f" {_sums(SUMS)} FROM {self._database.source(BATCHES)}"
+            f" {_sums(self._database, SUMS)} FROM {self._database.source(BATCHES)}"
             f" WHERE hour < {until // NANOSECONDS_OF_HOUR:d} GROUP BY service, version, hour"
         ).rows
         wanted = [row for row in there if done.get(tuple(row[:3]), 0) < row[3]]
-        for row in wanted:
-            self._roll(row)
-        return len(wanted)
+        return sum(map(self._roll, wanted))
 
-    def _roll(self, row: Sequence[Any]) -> None:
+    def _roll(self, row: Sequence[Any]) -> bool:
+        """Add up an hour. One whose sums take more than 64 bits stays in batches."""
         service, version, hour = row[:3]
         names = ("service", "version", "hour", "batches", "processes", *SUMS)
         rolled: dict[str, Any] = dict(zip(names, row, strict=True))
@@ -224,7 +224,10 @@ class Store:
             rows = self._whole(_part_sql(self._database, BATCHES, part, (), where)).rows
             columns = [*zip(*sorted(map(tuple, rows)), strict=True)] or [()] * len(part.columns)
             rolled.update((n, [*c]) for n, c in zip(part.columns, columns, strict=True))
+        if not all(map(_is_of_64_bits, rolled.values())):
+            return False
         self._database.insert([(HOURS, [rolled])])
+        return True
 
     def _whole(self, sql: str) -> Answer:
         """Return an answer of which nothing may be missing."""
@@ -324,7 +327,8 @@ class _Question:
                 for row in self._ask(_part_sql(self._database, table, part, (), where)):
                     _add(numbers[name], len(part.keys), len(part.sums), row)
             source = self._database.source(table)
-            for row in self._ask(f"SELECT {_sums(SUMS)} FROM {source} WHERE {where}"):  # noqa: S608
+            added = _sums(self._database, SUMS)
+            for row in self._ask(f"SELECT {added} FROM {source} WHERE {where}"):  # noqa: S608
                 sums = {n: sums[n] + (v or 0) for n, v in zip(SUMS, row, strict=True)}
         path_of = self._paths(key[0] for found in numbers.values() for key in found)
         rest = self._rest(batches)
@@ -388,12 +392,16 @@ class _Question:
         found: dict[Any, dict[tuple[int, ...], list[int]]] = defaultdict(dict)
         exploded = self._database.exploded(BATCHES, part := PARTS["times"], kept, where)
         sql = (
-            f"SELECT {unit} AS unit, t_stack, {_sums(part.sums)} FROM {exploded}"  # noqa: S608
+            f"SELECT {unit} AS unit, t_stack, {_sums(self._database, part.sums)}"  # noqa: S608
+            f" FROM {exploded}"
             " GROUP BY unit, t_stack"
         )
         for each, *row in self._ask(sql):
             found[each][row[0],] = [*row[1:]]
-        sql = f"SELECT {unit} AS unit, sum(duration) FROM {source} WHERE {where} GROUP BY unit"  # noqa: S608
+        sql = (
+            f"SELECT {unit} AS unit, {self._database.summed('duration')} FROM {source}"  # noqa: S608
+            f" WHERE {where} GROUP BY unit"
+        )
         durations: dict[Any, int] = dict(map(tuple, self._ask(sql)))
         path_of = self._paths(key[0] for one in found.values() for key in one)
         slices = [
@@ -480,8 +488,14 @@ def _hours_text(hours: Sequence[int]) -> str:
     return f"{', '.join(named[:_MOST_NAMED])}{more}"
 
 
-def _sums(names: Iterable[str]) -> str:
-    return ", ".join(f"sum({name})" for name in names)
+def _sums(database: Database, names: Iterable[str]) -> str:
+    return ", ".join(map(database.summed, names))
+
+
+def _is_of_64_bits(value: str | int | list[int]) -> bool:
+    if isinstance(value, str):
+        return True
+    return max(value if isinstance(value, list) else [value], default=0) < LARGEST
 
 
 def _part_sql(
@@ -491,7 +505,7 @@ def _part_sql(
     keys = ", ".join([*groups, *part.keys])
     most = "".join(f", max({name})" for name in part.most)
     exploded = database.exploded(table, part, groups, where)
-    return f"SELECT {keys}, {_sums(part.sums)}{most} FROM {exploded} GROUP BY {keys}"  # noqa: S608
+    return f"SELECT {keys}, {_sums(database, part.sums)}{most} FROM {exploded} GROUP BY {keys}"  # noqa: S608
 
 
 def _add(found: dict[tuple[int, ...], list[int]], keys: int, sums: int, row: Sequence[int]) -> None:

@@ -107,6 +107,8 @@ class AsyncioInstrument(Tasks, Listener):
                 if is_running(loop) and is_kernel_here():
                     account.is_of_kernel = True
                 self.recorder.resume_loop(account)
+                if not account.running:
+                    return  # the recording has ended meanwhile, in another thread
                 self._recording.loop_began()
                 self._watch(loop, account)
                 self._adopt(loop, account)

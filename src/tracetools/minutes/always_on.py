@@ -19,6 +19,7 @@ from tracetools.fleet.folder import Folder
 from tracetools.fleet.sender import Sender, SenderThread
 from tracetools.fleet.sources import source_of_process
 from tracetools.guest.messages import to_log
+from tracetools.guest.pace import Pace
 from tracetools.guest.threads import HiddenThread
 from tracetools.minutes.last_signal import LastSignal
 from tracetools.minutes.periods import Periods
@@ -117,9 +118,16 @@ def continuous(arguments: _Arguments) -> Continuous:  # noqa: D417  # below
 
 
 def default_folder() -> Path:
-    """Return the folder of this user's profiles by the minute."""
+    """Return the folder of this user's profiles by the minute.
+
+    Raises:
+        StackFileError: the user has none.
+    """
     state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    try:
+        base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise StackFileError("this user has no home: give a folder for the profiles") from error
     return base / "tracetools" / "minutes"
 
 
@@ -291,9 +299,10 @@ class Continuous(forks.Follower):
 
     def _prune(self) -> None:
         given = self._arguments
-        pruned = self._folder.prune(
-            given.max_bytes, given.max_age, mark=self._mark, keep=[self.source.instance]
-        )
+        with Pace():
+            pruned = self._folder.prune(
+                given.max_bytes, given.max_age, mark=self._mark, keep=[self.source.instance]
+            )
         if pruned.unsent and not self._unsent:
             self._messages.warning(
                 "%d profiles were removed from %s before they were sent: the folder is full",
@@ -308,18 +317,21 @@ class Continuous(forks.Follower):
         if not self._renewal.is_due(self._late.fullness, time.monotonic()):
             return
         try:
-            new = _LateRecording(self._options, self._messages)
-        except Exception as error:
+            self._begin_anew(_LateRecording(self._options, self._messages))
+        except Exception as error:  # the thread has to go on
             if is_interruption(error):
                 raise
-            self._messages.exception("the recording could not begin anew; it goes on")
-            return
+            self._messages.exception("the recording could not begin anew as it should; it goes on")
+
+    def _begin_anew(self, new: _LateRecording) -> None:
         deadline = time.monotonic() + _PATIENCE
         while new.missing and time.monotonic() < deadline:
             time.sleep(_STEP)
         old, self._late = self._late, new
-        old.end()
-        self._writer.begin_anew(old.snapshot(), new.snapshot, new.take_slow)
+        try:
+            old.end()
+        finally:
+            self._writer.begin_anew(old.snapshot(), new.snapshot, new.take_slow)
 
     # -- forks -------------------------------------------------------------------------------------
 

@@ -60,10 +60,15 @@ class MinuteWriter:
 
         Raises:
             StackFileError: it cannot be written.
+            ValueError: what was recorded makes no sense beside the last snapshot.
         """
         with Pace():
             later = self._taken()
-            passed = self._passed(later, period.start)
+            try:
+                passed = self._passed(later, period.start)
+            except ValueError:  # it fits no earlier one: this period is lost, and no later one
+                self._went_well(later)
+                raise
             for rest in self._rest:
                 passed = passed.merge(rest)
             start = period.start if self._start is None else self._start
@@ -93,11 +98,12 @@ class MinuteWriter:
             snapshot: returns all that the new one has recorded up to now.
             take_slow: the same for slow spans.
         """
-        with Pace():
-            rest = self._passed(replace(last, slow=self._all_slow()), last.start)
-        self._rest.append(rest)
-        self._earlier, self._slow = None, {}
-        self._snapshot, self._take_slow = snapshot, take_slow
+        try:
+            with Pace():
+                self._rest.append(self._passed(replace(last, slow=self._all_slow()), last.start))
+        finally:
+            self._earlier, self._slow = None, {}
+            self._snapshot, self._take_slow = snapshot, take_slow
 
     def _taken(self) -> Profile:
         """Return a snapshot, with the slow spans of this period alone."""

@@ -202,12 +202,13 @@ class Recorder:
     ) -> RecordedLoop:
         """Start to record the loop that runs in this thread, or is going to run.
 
-        A guest that is started within a step of its host is part of that step until it is over.
+        A guest that is started within a step of its host is part of that step until it is over. One
+        that joins while the recording ends in another thread is not recorded.
         """
         with self._lock:
             host = self._host_here() if is_guest else None
             loop = RecordedLoop(
-                self._free_tree(),
+                StackTree(**self._bounds) if self.stopped else self._free_tree(),
                 self.clock_of(get_ident()),
                 self,
                 thread=compat.this_thread(),
@@ -216,6 +217,9 @@ class Recorder:
             )
             loop.number, loop.journal = self._runs, self.journal
             loop.backend = backend
+            if self.stopped:
+                loop.halt()
+                return loop
             loop.slow_after = self.slow_after
             if self.wakers:
                 know_runtime()
@@ -263,13 +267,15 @@ class Recorder:
             host = self._host_here()
             if host is not None and host.current is not None:
                 return
-        if loop.paused is not None and not self.stopped:
+        with self._lock:  # the recording may end in another thread
+            if loop.paused is None or self.stopped:
+                return
             loop.thread, loop.native = compat.this_thread(), compat.native_thread()
             if isinstance(loop.clock, _ClockOfThread):
                 loop.clock.move_to(loop.thread, loop.paused)
             loop.resume()
             loop.tree.stand_below(self._outer_spans())
-            self._follow(loop)
+        self._follow(loop)
 
     def _outer_spans(self) -> StackPath:
         """Return the frames of the spans around the runs in this thread, if they are shown."""
@@ -333,11 +339,12 @@ class Recorder:
         """
         if self.stopped:
             return
-        self.stopped = True
         with Insist(quietly=True) as insist:
-            for loop in self.loops:
-                if loop.thread == get_ident() or not loop.running:
-                    insist.do(self.end_loop, loop, self.clock_of_loop(loop)())
+            with self._lock:  # a loop may be about to join, or to run again
+                self.stopped = True
+                for loop in self.loops:
+                    if loop.thread == get_ident() or not loop.running:
+                        insist.do(self.end_loop, loop, self.clock_of_loop(loop)())
             insist.do(self._keep_last)
             for loop in self.loops:
                 loop.halt()

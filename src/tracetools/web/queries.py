@@ -61,7 +61,9 @@ def parameters(query: bytes, known: Collection[str] | None) -> dict[str, str]:
 
     Args:
         query: as it was sent.
-        known: the names that mean something; others are refused. ``None``: they are passed over.
+        known: the names that mean something; others are refused, and so is one that is there
+            twice. ``None``: that is passed over, as Go's servers do, for tools that were made for
+            them: of several values the first one counts.
 
     Raises:
         RefusedError: it makes no sense.
@@ -77,6 +79,9 @@ def parameters(query: bytes, known: Collection[str] | None) -> dict[str, str]:
         if known is not None and name not in known:
             names = ", ".join(known) or "none"
             raise RefusedError(400, f"there is no parameter {name[:40]!a} here; known: {names}")
+        if known is None:
+            found.setdefault(name, value)
+            continue
         if name in found:
             raise RefusedError(400, f"the parameter {name[:40]!a} is given twice")
         found[name] = value

@@ -26,10 +26,11 @@ _PATIENCE: Final = 60.0
 """Seconds that a process may take."""
 
 _CODE: Final = (
-    "import sys, os; sys.path.insert(0, sys.argv.pop(1)); getattr(os, 'nice', lambda _: 0)(5);"
+    "import sys, os; sys.path.append(sys.argv.pop(1)); getattr(os, 'nice', lambda _: 0)(5);"
     " from tracetools.web.drawing import main; main()"
 )
-"""It makes way for the program, where there are too few processors."""
+"""It makes way for the program, where there are too few processors. Python's own
+modules come first, whatever else is installed where we are."""
 
 _ROOT: Final = str(Path(__file__).resolve().parents[2])
 """Where the package is."""

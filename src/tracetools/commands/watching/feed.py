@@ -144,7 +144,7 @@ class Feed:
         try:
             total, most, buckets = json.loads(body)
             return Histogram(int(total), int(most), {int(b): int(n) for b, n in buckets})
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
             raise DoorError(f"what the program has answered cannot be read: {error}") from error
 
     def _ask_update(self, wanted: Wanted) -> tuple[dict[str, Any], bytes]:

@@ -58,6 +58,7 @@ MARKS = {
     "output/formats/test_consumers.py": "once",
     "output/report/test_browser.py": "once",
     "output/timeline/test_browser.py": "once",
+    "session/test_late_recording.py": "edges",
     "session/test_record_in_a_kernel.py": "once",
     "test_examples.py": "once",
     "test_files_in_source.py": "once",

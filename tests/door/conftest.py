@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tracetools.door import serving
+from tracetools.door.asks import Asks
 
 
 @pytest.fixture
@@ -26,3 +27,11 @@ def closed_door(runtime):
     yield runtime
     if serving._open.door is not None:
         serving._open.door.close()
+
+
+@pytest.fixture
+def asks():
+    """Return what is behind a door."""
+    made = Asks()
+    yield made
+    made.end()

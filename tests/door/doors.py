@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 
+import pytest
+
 from tracetools.door import protocol
 from tracetools.door.asks import Answer
-from tracetools.door.protocol import RefusedError
+from tracetools.door.protocol import RefusedError, Request
 
 
 class Hand:
@@ -104,3 +106,15 @@ class Caller:
             found.append((values, count))
             data = data[count:]
         return found
+
+
+def ask(asks, what, client="me", **values):
+    """Return the answer of what is behind the door."""
+    return asks.answer(client, Request(what, values))
+
+
+def refused(asks, what, client="me", **values):
+    """Return why it refuses, in a word."""
+    with pytest.raises(RefusedError) as caught:
+        ask(asks, what, client, **values)
+    return caught.value.kind

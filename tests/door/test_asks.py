@@ -9,28 +9,12 @@ import platform
 
 import pytest
 
+from tests.door.doors import ask, refused
 from tracetools import record
 from tracetools.core.errors import RecordingError
 from tracetools.door.asks import Asks
-from tracetools.door.protocol import RefusedError, Request
+from tracetools.door.protocol import RefusedError
 from tracetools.output.formats.profile_json import parse_profile
-
-
-@pytest.fixture
-def asks():
-    made = Asks()
-    yield made
-    made.end()
-
-
-def ask(asks, what, client="me", **values):
-    return asks.answer(client, Request(what, values))
-
-
-def refused(asks, what, client="me", **values):
-    with pytest.raises(RefusedError) as caught:
-        ask(asks, what, client, **values)
-    return caught.value.kind
 
 
 def some_work():

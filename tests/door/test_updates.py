@@ -7,30 +7,13 @@ import json
 
 import pytest
 
+from tests.door.doors import ask, refused
 from tracetools.core.errors import DoorError
-from tracetools.door.asks import Asks
-from tracetools.door.protocol import RefusedError, Request
+from tracetools.door.protocol import RefusedError
 from tracetools.door.tasks import dump_of_json, tasks_and_cost
 from tracetools.door.updates import wanted_of
 from tracetools.live.updates import Update
 from tracetools.live.updating import Wanted
-
-
-@pytest.fixture
-def asks():
-    made = Asks()
-    yield made
-    made.end()
-
-
-def ask(asks, what, client="me", **values):
-    return asks.answer(client, Request(what, values))
-
-
-def refused(asks, what, client="me", **values):
-    with pytest.raises(RefusedError) as caught:
-        ask(asks, what, client, **values)
-    return caught.value.kind
 
 
 def in_a_loop(look):

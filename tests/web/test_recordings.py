@@ -10,10 +10,10 @@ import pytest
 
 from tests.web.asking import ask, until
 from tests.web.test_app import SECONDS
-from tracetools.door.recordings import LateRecording
 from tracetools.instruments import asyncio_patches, trio_patches
 from tracetools.recording import forks
 from tracetools.recording.current import recorders
+from tracetools.session.late_recording import LateRecording
 from tracetools.web import recordings
 from tracetools.web.messages import RefusedError
 from tracetools.web.queries import Wish

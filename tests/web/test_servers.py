@@ -67,14 +67,17 @@ class Served:
         request = urllib.request.Request(  # ours
             address, headers=basic(TOKEN) if headers is None else headers
         )
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-            return answer.read()
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+                return answer.read()
+        except urllib.error.HTTPError as refused:
+            refused.close()  # with its body, which may be a file
+            raise
 
     def refused(self, path, **how):
         with pytest.raises(urllib.error.HTTPError) as refused:
             self.get(path, **how)
-        with refused.value as error:
-            return error.code, error.headers
+        return refused.value.code, refused.value.headers
 
     def records(self):
         return self.get("/count") != b"0"

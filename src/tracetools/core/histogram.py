@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["EMPTY", "Histogram", "most_in"]
 
 
+def _values_of(bucket: int) -> tuple[int, int]:
+    """Return the least value of a bucket, and how many values it has."""
+    shift = max((bucket >> (BITS - 1)) - 1, 0)
+    return (bucket - (shift << (BITS - 1))) << shift, 1 << shift
+
+
 def middle_of(bucket: int) -> int:
     """Return the value in the middle of a bucket."""
-    shift = max((bucket >> (BITS - 1)) - 1, 0)
-    least = (bucket - (shift << (BITS - 1))) << shift
-    return least + ((1 << shift) >> 1)
+    least, count = _values_of(bucket)
+    return least + (count >> 1)
 
 
 def most_in(bucket: int) -> int:
     """Return the largest value of a bucket."""
-    shift = max((bucket >> (BITS - 1)) - 1, 0)
-    least = (bucket - (shift << (BITS - 1))) << shift
-    return least + (1 << shift) - 1
+    least, count = _values_of(bucket)
+    return least + count - 1
 
 
 @dataclass(frozen=True)

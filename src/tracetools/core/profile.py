@@ -43,7 +43,7 @@ from tracetools.core.stacks import (
     is_of_loop,
 )
 
-__all__ = ["LENSES", "Lens", "Profile"]
+__all__ = ["LENSES", "SUMS", "Lens", "Profile"]
 
 Lens: TypeAlias = Literal["busy", "idle", "scheduled", "task", "critical", "chain"]
 """Which time is shown; see `Profile.lens`."""
@@ -68,8 +68,21 @@ _MAPPINGS: Final = (
 )
 
 
-_COUNTS: Final = ("runs", "samples", "samples_by_thread", "untracked", "forks", "not_kept")
-"""Numbers that only grow while a recording goes on."""
+SUMS: Final = (
+    "duration",
+    "task_time",
+    "runs",
+    "merged",
+    "samples",
+    "samples_by_thread",
+    "untracked",
+    "forks",
+    "not_kept",
+)
+"""The attributes that add up where profiles are merged."""
+
+_GROWING: Final = tuple(name for name in SUMS if name not in {"duration", "task_time", "merged"})
+"""Those of them that only grow while a recording goes on, beside times."""
 
 
 @dataclass(frozen=True)
@@ -306,14 +319,10 @@ class Profile:
         return replace(
             self,
             stacks=stacks,
-            duration=sum(profile.duration for profile in profiles),
-            task_time=sum(profile.task_time for profile in profiles),
             start=min((profile.start for profile in profiles if profile.start), default=0),
             programs=_union(profile.programs for profile in profiles),
             pythons=_union(profile.pythons for profile in profiles),
             backends=_union(profile.backends for profile in profiles),
-            runs=sum(profile.runs for profile in profiles),
-            merged=sum(profile.merged for profile in profiles),
             scheduled_measured=all(profile.scheduled_measured for profile in profiles),
             truncated=any(profile.truncated for profile in profiles),
             blocking_threshold=min((each for each in thresholds if each is not None), default=None),
@@ -323,11 +332,6 @@ class Profile:
             ),
             queue=reduce(Histogram.plus, (profile.queue for profile in profiles)),
             queue_trend=max((profile.queue_trend for profile in profiles), key=_weight),
-            samples=sum(profile.samples for profile in profiles),
-            samples_by_thread=sum(profile.samples_by_thread for profile in profiles),
-            untracked=sum(profile.untracked for profile in profiles),
-            forks=sum(profile.forks for profile in profiles),
-            not_kept=sum(profile.not_kept for profile in profiles),
             limiters=limiters,
             stalls=stalls,
             origins=merged_origins(profile.origins for profile in profiles),
@@ -335,6 +339,7 @@ class Profile:
             slow=slow,
             resources=merged_resources(profile.resources for profile in profiles),
             edges=_merged_edges(profiles),
+            **{name: sum(getattr(each, name) for each in profiles) for name in SUMS},
         )
 
     __add__ = merge
@@ -384,7 +389,7 @@ class Profile:
             edges=edges_since(
                 self.edges, earlier.edges, {path: times.idle for path, times in stacks.items()}
             ),
-            **{name: max(getattr(self, name) - getattr(earlier, name), 0) for name in _COUNTS},
+            **{name: max(getattr(self, name) - getattr(earlier, name), 0) for name in _GROWING},
         )
 
     def _repr_html_(self) -> str | None:

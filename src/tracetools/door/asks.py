@@ -13,9 +13,9 @@ from tracetools.core.native.version import VERSION
 from tracetools.door import protocol
 from tracetools.door.options import options_of
 from tracetools.door.protocol import RefusedError
-from tracetools.door.recordings import LateRecording
 from tracetools.output.formats.profile_json import format_profile
 from tracetools.recording.recorder import program_name
+from tracetools.session.late_recording import LateRecording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ from tracetools.door.protocol import RefusedError
 from tracetools.live.updating import MOST_ROWS, SORTS, Wanted
 
 if TYPE_CHECKING:
-    from tracetools.door.recordings import LateRecording
     from tracetools.live.updating import Updater
+    from tracetools.session.late_recording import LateRecording
 
 __all__ = ["update_as_json", "wanted_of"]
 

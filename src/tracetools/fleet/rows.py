@@ -8,9 +8,10 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.core.errors import StackFileError
+from tracetools.core.profile import SUMS
 from tracetools.core.stacks import ROOT, Blocks, Frame, Times
 from tracetools.fleet.engine import EngineRefusesError
-from tracetools.fleet.schema import BATCHES, PARTS, SUMS
+from tracetools.fleet.schema import BATCHES, PARTS
 from tracetools.output.formats.profile_json import format_profile, parse_profile
 
 if TYPE_CHECKING:

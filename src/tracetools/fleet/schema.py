@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from tracetools.core.profile import SUMS
 from tracetools.core.stacks import Blocks, Times
 
-__all__ = ["BATCHES", "HOURS", "PARTS", "STACKS", "SUMS", "TABLES", "Column", "Part", "Table"]
+__all__ = ["BATCHES", "HOURS", "PARTS", "STACKS", "TABLES", "Column", "Part", "Table"]
 
 Kind: TypeAlias = Literal["text", "number", "numbers"]
 """``number`` is a whole number from 0 to 2**64 - 1, ``numbers`` an array of such."""
@@ -72,19 +73,6 @@ PARTS: Final = {
     "blocking": Part(("b_stack",), _BLOCKS, ("b_max",)),
 }
 """The numbers by stack: times, buckets of latencies, their sums, and blocking steps."""
-
-SUMS: Final = (
-    "duration",
-    "task_time",
-    "runs",
-    "merged",
-    "samples",
-    "samples_by_thread",
-    "untracked",
-    "forks",
-    "not_kept",
-)
-"""The attributes of a profile that add up."""
 
 
 def _texts(*names: str) -> tuple[Column, ...]:

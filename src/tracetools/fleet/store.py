@@ -14,7 +14,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracetools.core.histogram import Histogram
-from tracetools.core.profile import Profile
+from tracetools.core.profile import SUMS, Profile
 from tracetools.fleet.database import number_text
 from tracetools.fleet.engine import EngineUnavailableError
 from tracetools.fleet.rows import (
@@ -32,7 +32,7 @@ from tracetools.fleet.rows import (
     stack_row,
     times_of,
 )
-from tracetools.fleet.schema import BATCHES, HOURS, PARTS, STACKS, SUMS, TABLES
+from tracetools.fleet.schema import BATCHES, HOURS, PARTS, STACKS, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Mapping  # `inspect` evaluates it
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,10 +26,8 @@ from tracetools.minutes.renewal import Renewal
 from tracetools.minutes.writing import MinuteWriter
 from tracetools.recording import forks
 from tracetools.session.kept_files import KeptFiles
-from tracetools.session.latecomer import Latecomer
+from tracetools.session.late_recording import LateRecording, Unshown
 from tracetools.session.options import Options, function_taking
-from tracetools.session.record import Record
-from tracetools.session.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -351,7 +348,7 @@ class Continuous(forks.Follower):
         """Record the child by itself, unless it is going to be another program."""
         forks.unfollow(self)
         self._lock = threading.RLock()
-        self._late.forget()
+        self._late.forked()
         self._thread = None
         if self._signal is not None:
             self._signal.let_go()
@@ -381,18 +378,14 @@ def _nothing() -> None:
     """Remove nothing."""
 
 
-class _Recording(Recording):
-    """A recording that goes into no file of its own, and that no notebook shows."""
-
-    @property
-    def is_to_be_shown(self) -> bool:
-        return False
+class _Recording(Unshown):
+    """A recording whose slow spans are in the profiles alone."""
 
     def _made_kept_files(self, messages: Messages) -> KeptFiles:
         return _NoFiles(lambda: None, messages)
 
 
-class _LateRecording:
+class _LateRecording(LateRecording):
     """A recording of the loops that run, and of those that begin.
 
     Raises:
@@ -400,43 +393,17 @@ class _LateRecording:
     """
 
     def __init__(self, options: Options, messages: Messages) -> None:
-        self._recording = _Recording(None, options, closes=True, messages=messages)
-        self._record = Record(self._recording)
-        self._late = Latecomer(self._record)
-        try:
-            self._late.watch()
-            self._late.find_running()
-            self._late.begin()
-        except BaseException:
-            self.end()
-            raise
+        super().__init__(options, _Recording, messages)
 
     def snapshot(self) -> Profile:
         """Return what was recorded up to now."""
-        return self._recording.profile
+        return self.profile
 
     def take_slow(self) -> Any:
         """Return the slow spans that were kept since the last call."""
-        return self._recording.take_slow()
-
-    @property
-    def missing(self) -> int:
-        """How many loops were asked to join, and have not yet."""
-        return self._late.missing
+        return self.recording.take_slow()
 
     @property
     def fullness(self) -> float:
         """How much of the bound on stacks is used."""
-        return self._recording.recorder.fullness
-
-    def end(self) -> None:
-        """Record nothing more, and leave nothing installed."""
-        with Insist() as insist:
-            insist.do(self._late.forget)
-            insist.do(partial(self._record.__exit__, None, None, None))
-
-    def forget(self) -> None:
-        """Leave nothing installed in a forked child."""
-        with Insist(quietly=True) as insist:
-            insist.do(self._late.forget)
-            insist.do(self._record.forget)
+        return self.recording.recorder.fullness

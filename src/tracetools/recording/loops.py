@@ -403,7 +403,6 @@ class RecordedThread(ThreadAccount):
 
     Attributes:
         owner: the recording.
-        backend: ``trio``, ``asyncio`` or ``uvloop``; empty if that is not known.
         thread: the identity of the thread.
         task: the account of the task that waits for it; ``None`` if none does.
     """

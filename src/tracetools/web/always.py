@@ -12,9 +12,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from tracetools.core.profile import Profile
-from tracetools.door.recordings import LateRecording, Unshown
 from tracetools.guest.pace import Pace
 from tracetools.recording import forks
+from tracetools.session.late_recording import LateRecording, Unshown
 from tracetools.session.options import Options
 from tracetools.web.kept import KeptPages
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from tracetools.core.stacks import Frame
-from tracetools.door.recordings import LateRecording
 from tracetools.guest.pace import Pace
 from tracetools.recording import forks
 from tracetools.recording.current import close_span, open_span
+from tracetools.session.late_recording import LateRecording
 from tracetools.session.options import Options
 from tracetools.web.messages import (
     GoneError,

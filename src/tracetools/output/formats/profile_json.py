@@ -33,7 +33,7 @@ from tracetools.core.critical_times import CriticalTimes
 from tracetools.core.errors import StackFileError
 from tracetools.core.histogram import Histogram
 from tracetools.core.origins import ORIGINS
-from tracetools.core.profile import Profile
+from tracetools.core.profile import SUMS, Profile
 from tracetools.core.slow_spans import SlowSpans, TraceOfSpan
 from tracetools.core.stack_rows import NO_PARENT, StackRows
 from tracetools.core.stacks import Blocks, Frame, Times, Tokens
@@ -71,17 +71,6 @@ MAX_BYTES: Final = 1 << 28
 _Value = TypeVar("_Value")
 
 _KEY: Final = "tracetools-profile"
-_COUNTS: Final = (
-    "duration",
-    "task_time",
-    "runs",
-    "merged",
-    "samples",
-    "samples_by_thread",
-    "untracked",
-    "forks",
-    "not_kept",
-)
 _TEXTS: Final = ("programs", "pythons", "backends")
 _SWITCHES: Final = ("scheduled_measured", "truncated")
 _HISTOGRAMS: Final = ("scheduling_delay", "queue")
@@ -168,7 +157,7 @@ def format_profile(profile: Profile) -> str:
         known.update(path)
     frames = sorted(known, key=_order)
     index_of = {frame: index for index, frame in enumerate(frames)}
-    plain = ("start", *_COUNTS, *_TEXTS, *_SWITCHES, "blocking_threshold", "queue_trend")
+    plain = ("start", *SUMS, *_TEXTS, *_SWITCHES, "blocking_threshold", "queue_trend")
     about = {
         _KEY: VERSION,
         **{name: getattr(profile, name) for name in plain},
@@ -322,7 +311,7 @@ def _loaded(text: str | bytes) -> dict[str, Any]:
 
 def _profile(value: Mapping[str, Any]) -> Profile:
     about: dict[str, Any] = {"start": _taken(value, "start", _is_whole, "a whole number")}
-    for name in _COUNTS:
+    for name in SUMS:
         about[name] = _taken(value, name, _is_count, "a whole number of zero or more")
     for name in _TEXTS:
         texts = _taken(value, name, _is_texts, "a list of texts")

@@ -9,8 +9,8 @@ import pytest
 import trio
 
 from tests.session.test_latecomer import RUNS
-from tracetools.door.recordings import LateRecording, Said
 from tracetools.instruments import asyncio_patches, trio_patches
+from tracetools.session.late_recording import LateRecording, Said
 from tracetools.session.options import Options
 
 OPTIONS = Options(flush_interval=None)

@@ -12,6 +12,7 @@ from tracetools.session.recording import Recording
 
 if TYPE_CHECKING:
     from tracetools.core.profile import Profile
+    from tracetools.guest.messages import Messages
     from tracetools.session.options import Options
 
 __all__ = ["LateRecording", "Said", "Unshown"]
@@ -50,11 +51,12 @@ class Said:
 
 
 class LateRecording:
-    """A recording that has begun. It goes into no file, and logs nothing.
+    """A recording that has begun. It goes into no file.
 
     Args:
         options: what is recorded.
         kind: the class of the recording.
+        messages: where messages go; by default they are kept, and nothing is logged.
 
     Raises:
         RecordingError: this interpreter cannot be recorded.
@@ -63,9 +65,15 @@ class LateRecording:
         recording: what all recordings have in common.
     """
 
-    def __init__(self, options: Options, kind: type[Recording] = Unshown) -> None:
+    def __init__(
+        self,
+        options: Options,
+        kind: type[Recording] = Unshown,
+        messages: Messages | None = None,
+    ) -> None:
         self._said = Said()
-        self.recording = kind(None, options, closes=True, messages=self._said)
+        said = self._said if messages is None else messages
+        self.recording = kind(None, options, closes=True, messages=said)
         self._record = Record(self.recording)
         self._late = Latecomer(self._record)
         try:

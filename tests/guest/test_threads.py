@@ -11,6 +11,7 @@ import pytest
 
 from tests.commands.programs import assert_same
 from tracetools import record, span
+from tracetools.guest import threads
 from tracetools.guest.threads import HiddenThread, listed, running
 
 
@@ -75,6 +76,12 @@ def test_it_is_listed_while_it_logs(hidden, caplog):
     assert found == [hidden.thread]
     assert [each.threadName for each in caplog.records] == ["ours"]
     assert hidden.thread not in threading.enumerate()
+
+
+def test_its_end_is_not_awaited_for_ever(hidden, monkeypatch):
+    monkeypatch.setattr(threads, "_LONGEST_END", 0.01)
+    hidden.thread.await_end()
+    assert hidden.thread.is_alive()
 
 
 def test_it_ends_though_others_have_asked_for_it(hidden):

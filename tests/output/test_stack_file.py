@@ -655,6 +655,28 @@ def test_a_write_within_a_write_does_not_hang(tmp_path):
     assert file.path.read_text() == "all-spans 2\n"
 
 
+def test_a_handler_ends_a_file_though_it_interrupts_who_holds_what_a_flush_needs(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(hidden_threads, "_LONGEST_END", 0.01)
+    lock, flushes = threading.RLock(), threading.Event()
+
+    def snapshot():
+        flushes.set()
+        with lock:  # as a recording has one, which the main thread may hold as well
+            return profile(1)
+
+    file = make(tmp_path / "stack", snapshot, flush_interval=0.001)
+    with lock:
+        file.start()
+        flusher, _ = file._flusher
+        assert flushes.wait(10)
+        file.end()  # as a signal handler does
+    flusher.join(10)
+    assert not flusher.is_alive()
+    assert file.path.read_text() == "all-spans 1\n"
+
+
 # ------------------------------------------------------------------------------- other processes
 
 

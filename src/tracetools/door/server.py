@@ -107,7 +107,7 @@ class Server(forks.Follower):
         self._rests_until = 0.0
         self._tells, self._told = socket.socketpair()
         self._todo: list[Callable[[], object]] = []
-        self._thread: threading.Thread | None = None
+        self._thread: HiddenThread | None = None
         self._stops = self._is_closed = False
         self._lock = _new_lock()
         for each in filter(None, (listening, self._tells, self._told)):
@@ -129,7 +129,7 @@ class Server(forks.Follower):
         thread = self._thread
         self._stop()
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.await_end()
         self._close()
 
     def add(self, connection: socket.socket) -> None:

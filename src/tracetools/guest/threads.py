@@ -25,6 +25,9 @@ _hidden: Final[dict[int, threading.Thread]] = {}
 _PATIENCE: Final = 1
 """Seconds: a thread that has started is hidden much sooner."""
 
+_LONGEST_END: Final = 5.0
+"""Seconds to wait at most for a thread that was told to end."""
+
 
 def running() -> tuple[threading.Thread, ...]:
     """Return the threads that are hidden just now."""
@@ -50,6 +53,14 @@ class HiddenThread(threading.Thread):
         """
         with listed():
             super().join(timeout)
+
+    def await_end(self) -> None:
+        """Wait for its end, but not for ever.
+
+        A signal handler may be what waits. What that has interrupted may hold a lock, and this
+        thread may wait for the lock.
+        """
+        self.join(_LONGEST_END)
 
     def run(self) -> None:
         """Do what the thread is for."""

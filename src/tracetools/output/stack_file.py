@@ -14,7 +14,7 @@ import math
 import os
 import threading
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from pathlib import Path
 from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -114,8 +114,10 @@ class StackFile:
         self._hand_over = threading.RLock()  # likewise
         self._closed = False
         self._next_write = self._pause = 0.0
+        self._turns = count(1)
+        self._last_turn = 0
         self._new_event = threading.Event
-        self._flusher: tuple[threading.Thread, threading.Event] | None = None
+        self._flusher: tuple[HiddenThread, threading.Event] | None = None
         self._waits: Iterator[float] = iter(())
         self._next_flush = 0.0
         self._is_paused = self._failing = False
@@ -128,11 +130,15 @@ class StackFile:
             StackFileError: it cannot be written; the last good one is still there.
         """
         if os.getpid() == self._pid:
+            began = thread_time()  # what waits for the GIL takes no time from the program
+            turn = next(self._turns)
+            profile = self._snapshot()  # without the lock: what it waits for may wait for us
             with self._lock:
-                began = thread_time()  # what waits for the GIL takes no time from the program
-                self._store(self._snapshot())
-                self._pause = (thread_time() - began) * (1 / _MOST_TIME - 1)
-                self._next_write = perf_counter() + self._pause
+                if turn > self._last_turn:  # else a newer one was written meanwhile
+                    self._store(profile)
+                    self._last_turn = turn
+                    self._pause = (thread_time() - began) * (1 / _MOST_TIME - 1)
+                    self._next_write = perf_counter() + self._pause
         return self.path
 
     def _store(self, profile: Profile) -> None:
@@ -166,7 +172,7 @@ class StackFile:
         else:
             self._flusher = flusher, over
 
-    def pause(self) -> threading.Thread | None:
+    def pause(self) -> HiddenThread | None:
         """Let the thread end that flushes, and return it if it can be waited for."""
         if os.getpid() != self._pid or self._flusher is None:
             return None
@@ -197,7 +203,7 @@ class StackFile:
             if running is not None:
                 flusher, over = running
                 over.set()
-                insist.do(flusher.join)
+                insist.do(flusher.await_end)
             if not self._is_left:
                 insist.do(self._try_write)
 

@@ -253,7 +253,7 @@ class Keeper:
         self._fails = False
         self._lock = threading.Lock()
         self._new_event = threading.Event
-        self._running: tuple[threading.Thread, threading.Event] | None = None
+        self._running: tuple[HiddenThread, threading.Event] | None = None
 
     @property
     def skipped(self) -> int:
@@ -310,7 +310,7 @@ class Keeper:
             else:
                 self._running = thread, over
 
-    def pause(self) -> threading.Thread | None:
+    def pause(self) -> HiddenThread | None:
         """Let the thread end, and return it if it can be waited for."""
         running, self._running = self._running, None
         if running is None:
@@ -324,7 +324,7 @@ class Keeper:
         wanting.discard(self)
         thread = self.pause()
         if thread is not None:
-            thread.join()
+            thread.await_end()
         stops = _after(_LONGEST_END)
         self.look(is_last=True, stops=stops)
         while self._pending and self._recorder.at_home and not stops():

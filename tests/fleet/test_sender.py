@@ -33,6 +33,7 @@ class Store:
         self.kept: dict[str, Batch] = {}
         self.sizes: list[int] = []
         self.refused: set[int] = set()
+        self.fatal: set[int] = set()
         self.closed = 0
         self.asked, self.sent = threading.Event(), threading.Event()
 
@@ -42,6 +43,8 @@ class Store:
         fails = self.fails.pop(0) if self.fails else None
         if fails is not None:
             raise fails
+        if any(batch.start in self.fatal for batch in batches):
+            raise EngineUnavailableError("it fails for this")
         if any(batch.start in self.refused for batch in batches):
             raise EngineRefusesError("too old")
         self.kept.update({batch.id: batch for batch in batches})
@@ -123,6 +126,34 @@ def test_what_fails_is_left_and_tried_again_after_ever_longer_waits(folder):
     store.fails = [EngineUnavailableError("it is full", retry_after=30)]
     fill(folder, 1, first=12)
     assert sends.send_all().wait == 31
+
+
+def test_a_minute_that_always_fails_is_in_nobodys_way(folder):
+    fill(folder, 12)
+    store = Store()
+    store.fatal = {NOW + 3 * MINUTE}
+    sends = sender(folder, store)
+    assert sends.send_all() == Round(left=12, error="it fails for this", wait=1)
+    assert sends.send_all() == Round(sent=5, left=7, error="it fails for this", wait=1)
+    fill(folder, 2, first=12)
+    assert sends.send_all() == Round(sent=8, left=1, error="it fails for this", wait=1)
+    assert store.minutes == [10, 11, 0, 1, 2, 12, 13, *range(4, 10)]
+    assert store.sizes == [10, 2, 1, 1, 1, 1, 2, *[1] * 7]
+    store.fatal = set()
+    fill(folder, 1, first=14)
+    assert sends.send_all() == Round(sent=2)
+    assert store.minutes[-2:] == [14, 3]
+
+
+@pytest.mark.parametrize(("failures", "requests"), [(1, 13), (2, 4), (3, 13), (4, 4)])
+def test_an_engine_that_is_down_makes_few_of_them_suspect(folder, failures, requests):
+    fill(folder, 35)
+    store = Store(*[EngineUnavailableError("it is down")] * failures)
+    sends = sender(folder, store)
+    for _ in range(failures):
+        assert sends.send_all().left == 35
+    assert sends.send_all() == Round(sent=35)
+    assert len(store.sizes) - failures == requests
 
 
 def test_what_was_kept_before_the_mark_counts_once(folder):

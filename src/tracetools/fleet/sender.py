@@ -2,6 +2,9 @@
 
 The folder is the queue: what was recorded outlives the program and the sender. What is sent twice,
 because the sender was killed before it could mark it, counts once, by `Batch.id`.
+
+A minute that an engine always fails for would be in the way of all later ones. So what was being
+sent at a failure comes last from then on, and one by one, until the engine fails for others too.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from tracetools.guest.pace import Pace
 from tracetools.guest.threads import HiddenThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from tracetools.fleet.batch import Batch, Source
     from tracetools.fleet.engine import Engine
@@ -89,6 +93,8 @@ class Sender:
         self._backoff = backoff or Backoff()
         self._engine: Engine | None = None
         self._sources: dict[str, Source] = {}
+        self._suspects: dict[Path, None] = {}
+        """What was being sent when the engine failed, the last one last."""
         self._lock = threading.Lock()
         self.mark = mark_of(url)
         self.sent = self.refused = 0
@@ -110,7 +116,8 @@ class Sender:
     def _send_all(self, is_over: Callable[[], bool]) -> Round:
         sent, refused = self.sent, self.refused
         error, wait = None, 0.0
-        waiting: list[MinuteFile] = self._folder.unsent(self.mark, self._instance)
+        waiting = self._in_order(self._folder.unsent(self.mark, self._instance))
+        files: list[MinuteFile] = []
         try:
             while waiting and not is_over():
                 files, batches = self._next(waiting)
@@ -118,6 +125,7 @@ class Sender:
                     self._send(files, batches)
         except EngineUnavailableError as failure:
             error, wait = str(failure), self._backoff.failed(failure.retry_after)
+            self._suspect(files, has_worked=self.sent > sent)
             self._let_go()
         left = len(self._folder.unsent(self.mark, self._instance)) if waiting or error else 0
         return Round(self.sent - sent, self.refused - refused, left, error, wait)
@@ -126,12 +134,29 @@ class Sender:
         """Let go of the engine."""
         self._let_go()
 
+    def _in_order(self, waiting: list[MinuteFile]) -> list[MinuteFile]:
+        """Return the oldest first, but suspects last."""
+        places = {path: place for place, path in enumerate(self._suspects, 1)}
+        return sorted(waiting, key=lambda file: places.get(file.path, 0))
+
+    def _suspect(self, files: Iterable[MinuteFile], *, has_worked: bool) -> None:
+        """Note what may have made the engine fail; nothing has, if it fails for all."""
+        paths = [file.path for file in files]
+        if self._suspects and not has_worked:
+            self._suspects = {}
+            return
+        for path in paths:
+            self._suspects.pop(path, None)
+            self._suspects[path] = None
+
     def _next(self, waiting: list[MinuteFile]) -> tuple[list[MinuteFile], list[Batch]]:
         """Take the next minutes from the beginning of a list, and read them."""
         files: list[MinuteFile] = []
         batches: list[Batch] = []
         size = 0
         while waiting and len(files) < _MOST_AT_ONCE and size < _MOST_BYTES:
+            if files and waiting[0].path in self._suspects:
+                break
             file = waiting.pop(0)
             try:
                 size += file.path.stat().st_size
@@ -143,6 +168,8 @@ class Sender:
                     self._refuse(file, f"{file.path.name} is left out: {error}")
                 continue
             files.append(file)
+            if file.path in self._suspects:
+                break
         if len(self._sources) > _MOST_AT_ONCE:
             self._sources.clear()
         return files, batches
@@ -166,10 +193,12 @@ class Sender:
         else:
             self._backoff.worked()
             for file in files:
+                self._suspects.pop(file.path, None)
                 self._folder.mark(file, self.mark)
                 self.sent += 1
 
     def _refuse(self, file: MinuteFile, why: str) -> None:
+        self._suspects.pop(file.path, None)
         self._folder.mark(file, self.mark, "refused")
         self.refused += 1
         self.errors = [*self.errors[-9:], why]

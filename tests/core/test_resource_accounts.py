@@ -36,10 +36,12 @@ def path(one, *more):
 class Tokens:
     """An account of tokens, and what tasks have asked for."""
 
-    def __init__(self, size=1, free=None):
+    def __init__(self, size=1, free=None, ahead=0):
         self.totals = Totals()
         self.totals.add_resource(size)
-        self.account = TokenAccount(self.totals, size, 0, free=free, awaited=lambda _: AWAITS)
+        self.account = TokenAccount(
+            self.totals, size, 0, free=free, ahead=ahead, awaited=lambda _: AWAITS
+        )
 
     def asks(self, one, now, key=None):
         want = Want(one, one.stack, (Frame("f", "app.py", 1),), now, key)
@@ -209,6 +211,111 @@ def test_tokens_that_were_taken_before_are_not_free():
     tokens.asks(A, 2)
     use = tokens.use(5)
     assert (use.saturated, use.waits) == (5, {path(A): Waits(1, 3, 3, 0)})
+
+
+def test_those_that_wait_already_come_first():
+    tokens = Tokens(1, free=0, ahead=2)
+    want = tokens.asks(A, 1)
+    for now in (2, 4, 6):  # whoever had it, and the two
+        assert want.got is None
+        tokens.account.release(B, now)
+    tokens.account.got(want, 7)
+    tokens.account.release(A, 9)
+    use = tokens.use(10)
+    assert use.waits == {path(A): Waits(1, 5, 5, 0)}
+    assert use.holds == {path(A): Holds(1, 3, 3, 3)}
+    assert (use.saturated, tokens.account.free) == (9, 1)
+
+
+def test_those_that_wait_already_may_give_up_unseen():
+    tokens = Tokens(1, free=0, ahead=2)
+    first, second = tokens.asks(A, 1), tokens.asks(B, 2)
+    tokens.account.release(C, 5)
+    tokens.account.got(first, 6)
+    tokens.account.release(A, 8)
+    tokens.account.got(second, 9)
+    tokens.account.release(B, 11)
+    use = tokens.use(12)
+    assert use.waits == {path(A): Waits(1, 5, 5, 0), path(B): Waits(1, 6, 6, 0)}
+    assert use.holds == {path(A): Holds(1, 2, 2, 2), path(B): Holds(1, 3, 3, 3)}
+    assert (use.saturated, tokens.account.free) == (11, 1)
+
+
+def test_tokens_that_were_taken_before_are_released_by_others_than_who_is_known():
+    tokens = Tokens(2, free=1)
+    tokens.gets(A, 1)
+    waits = tokens.asks(C, 2)
+    tokens.account.release(B, 4)
+    assert waits.got == 4
+    assert next(iter(tokens.account.holders)).task is A
+
+
+def test_there_are_as_many_tokens_as_were_free_once():
+    tokens = Tokens(1, free=0)
+    tokens.account.release(A, 2)
+    tokens.account.release(B, 3)
+    use = tokens.use(4)
+    assert (use.size, use.saturated, tokens.account.free) == (2, 2, 2)
+
+
+def test_what_is_free_may_be_taken_while_another_task_is_about_to_return():
+    tokens = Tokens(2)
+    tokens.gets(A, 0)
+    tokens.gets(B, 0)
+    waits = tokens.asks(C, 1)
+    tokens.account.release(A, 2)
+    tokens.account.release(B, 3)
+    late = Want(A, A.stack, (), 4)
+    tokens.account.got(late, 4)
+    assert (waits.got, late.got, tokens.account.free) == (2, 4, 0)
+
+
+def released_by(turns, size):
+    """Play tokens that are given in turn; yield who asks, gets and releases, and the moment."""
+    free, waiting, has = size, [], []
+    for now, (who, is_release) in enumerate(turns):
+        if is_release and has:
+            one = has.pop(who % len(has))
+            yield now, "release", one
+            free += 1
+            if waiting:
+                free -= 1
+                has.append(waiting.pop(0))
+                yield now, "get", has[-1]
+        elif not is_release:
+            yield now, "ask", now
+            if free and not waiting:
+                free -= 1
+                has.append(now)
+                yield now, "get", now
+            else:
+                waiting.append(now)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=40), st.integers(0, 40))
+def test_a_lock_that_is_seen_late_is_seen_as_it_is(turns, begins):
+    asked, gets, releases = {}, {}, {}
+    events = list(released_by(turns, 1))
+    for now, what, number in events:
+        {"ask": asked, "get": gets, "release": releases}[what][number] = now
+    before = [number for number in asked if number < begins]
+    has = [n for n in before if gets.get(n, begins) < begins <= releases.get(n, begins)]
+    ahead = [n for n in before if gets.get(n, begins) >= begins]
+    tokens = Tokens(1, free=1 - len(has), ahead=len(ahead))
+    wants, tasks = {}, {number: task(f"t{number}") for number in asked}
+    for now, what, number in events:
+        if now < begins:
+            continue
+        if what == "ask":
+            wants[number] = tokens.asks(tasks[number], now)
+        elif what == "get" and number in wants:
+            assert wants[number].got == now
+            tokens.account.got(wants[number], now)
+        elif what == "release":
+            tokens.account.release(tasks[number], now)
+        assert {*tokens.account.holders} <= {*wants.values()}
+    for number, want in wants.items():
+        assert want.got == gets.get(number)
 
 
 def test_a_task_that_waits_for_itself_is_found():

@@ -9,6 +9,8 @@ import sys
 import traceback
 import weakref
 
+import anyio
+import anyio.lowlevel
 import pytest
 import trio
 import trio.testing
@@ -22,6 +24,15 @@ def recorded(main, run=lambda main: asyncio.run(main())):
     with record(resources=True) as recording:
         run(main)
     return recording.profile.resources
+
+
+def run_trio(coroutine):
+    """Run what was begun already."""
+
+    async def main():
+        return await coroutine
+
+    return trio.run(main)
 
 
 def one_of(main, **how):
@@ -124,6 +135,77 @@ def test_who_had_a_lock_before_is_unknown():
     _, use = one_of(main)
     assert last_frames(use.blockers) == [UNKNOWN_HOLDER]
     assert (use.held.count, use.waited.count) == (1, 1)
+
+
+LATE = {
+    "asyncio.Lock": (asyncio.Lock, asyncio.run, 1),
+    "asyncio.Semaphore": (lambda: asyncio.Semaphore(2), asyncio.run, 2),
+    "asyncio.BoundedSemaphore": (lambda: asyncio.BoundedSemaphore(2), asyncio.run, 2),
+    "anyio.Lock": (anyio.Lock, asyncio.run, 1),
+    "anyio.Semaphore": (lambda: anyio.Semaphore(2, max_value=2), asyncio.run, 2),
+    "anyio.CapacityLimiter": (lambda: anyio.CapacityLimiter(2), asyncio.run, 2),
+    "anyio.Lock on trio": (anyio.Lock, run_trio, 1),
+    "trio.Lock": (trio.Lock, run_trio, 1),
+    "trio.Semaphore": (lambda: trio.Semaphore(2, max_value=2), run_trio, 2),
+    "trio.CapacityLimiter": (lambda: trio.CapacityLimiter(2), run_trio, 2),
+}
+"""What is made before the recording begins, who runs it, and how many tokens it has."""
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_what_tasks_have_and_wait_for_when_a_recording_begins_is_known(name):
+    made, run, size = LATE[name]
+
+    async def main():
+        lock, asked = made(), []
+
+        async def uses():
+            asked.append(None)
+            async with lock:
+                for _ in range(20):
+                    await anyio.lowlevel.checkpoint()
+
+        async def begin(group, count):
+            """Start so many, and go on when they have asked."""
+            wanted = len(asked) + count
+            for _ in range(count):
+                group.start_soon(uses)
+            while len(asked) < wanted:
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as group:
+            await begin(group, 5)
+            async with record(resources=True) as recording, anyio.create_task_group() as later:
+                await begin(later, 4)
+        return recording.profile.resources
+
+    [use] = run(main()).values()
+    assert (use.size, use.held.count, use.waited.count, use.waited.given_up) == (size, 4, 4, 0)
+    assert {frame.name for frame in last_frames(use.blockers)} <= {
+        UNKNOWN_HOLDER.name,
+        "await checkpoint",
+    }
+
+
+@pytest.mark.parametrize("first", ["release", "acquire_nowait"])
+def test_what_changes_something_first_is_counted_once(first):
+    async def main():
+        lock = anyio.Lock()
+        if first == "release":
+            await lock.acquire()
+        async with record(resources=True) as recording:
+            getattr(lock, first)()
+            if first == "acquire_nowait":
+                lock.release()
+            for _ in range(3):
+                async with lock:
+                    await asyncio.sleep(0)
+        return recording.profile.resources
+
+    [use] = asyncio.run(main()).values()
+    held = 3 if first == "release" else 4
+    assert (use.size, use.held.count, use.waited.count, use.most_waiting) == (1, held, 0, 0)
+    assert use.saturated < use.lived
 
 
 def test_a_task_that_waits_for_itself_is_told():

@@ -117,6 +117,14 @@ def test_a_recording_knows_holders_by_their_accounts():
     assert (found[1].wait.resource, found[1].wait.rule) == (resource, "any")
 
 
+def test_who_was_just_given_something_can_go_on():
+    holders = (FoundHolder(account=5, is_sure=False),)
+    wanted = Wanted(90, "Lock", None, holders, 1)
+    made = put_together(task(1, account=5, wanted=wanted))
+    assert made.loops[0].tasks[0].wait.rule == "unknown"
+    assert not made.deadlocks
+
+
 def test_each_recording_numbers_accounts_for_itself():
     """Else tasks wait for themselves, and are each other's children."""
     wanted = Wanted(90, "Lock", None, (FoundHolder(recording=1, account=5),), 1)

@@ -139,6 +139,36 @@ def test_nobody_knows_who_has_a_semaphore_that_anyone_may_release(program, take)
     assert wait.tasks == (tasks_of(dump)["second"].number,)  # perhaps others as well
 
 
+def test_a_recording_that_begins_late_sees_no_deadlock(program):
+    async def main(program):
+        lock = program.words.make_semaphore(1)
+        waits_for = []
+
+        async def uses():
+            while True:
+                async with lock:
+                    for _ in range(3):
+                        await program.words.checkpoint()
+
+        async with program.words.open_group() as group:
+            for _ in range(4):
+                group.start_soon(uses)
+            await program.settle()
+            async with record(resources=True):
+                for _ in range(60):
+                    await program.words.checkpoint()
+                    dump = take_dump()
+                    assert not dump.deadlocks
+                    tasks = {task.number: task for task in dump.loops[0].tasks}
+                    for wait in (task.wait for task in tasks.values() if task.state == "waiting"):
+                        waits_for += [tasks[each.task].state for each in wait.holders or ()]
+            group.cancel()
+        assert set(waits_for) <= {"ready", "running"}
+        return dump
+
+    program.dump(main)
+
+
 def test_a_recording_knows_who_has_it_and_since_when(program, take, tmp_path):
     async def main(program):
         with_record = record(

@@ -7,6 +7,9 @@ only later. So that is taken for granted here. Where a library has done otherwis
 when the method of a task returns: what has returned has its token, and who was thought to have it
 waits on.
 
+A recording may begin while tasks have tokens and wait for them. How many those are is known, but
+not who. They come first.
+
 Every method takes `now`, integer nanoseconds of one monotonic clock.
 """
 
@@ -156,7 +159,14 @@ class Totals:
     def add_resource(self, size: int | None) -> None:
         """Count one more of them, which is used now."""
         self.count += 1
-        self.size = None if size is None or self.size is None else max(self.size, size)
+        if size is None:
+            self.size = None
+        else:
+            self.grow(size)
+
+    def grow(self, size: int) -> None:
+        """Note that one of them is larger than was known."""
+        self.size = None if self.size is None else max(self.size, size)
 
     def opened(self) -> OpenTotals:
         """Return a copy, for what goes on just now."""
@@ -244,6 +254,7 @@ class TokenAccount:
         size: how many tokens there are; ``None`` for no limit.
         now: since when it is there.
         free: how many nobody has; all of them if not given.
+        ahead: how many tasks wait already.
         kind: the name of its class.
         awaited: returns the frame of what a task that has a token awaits just now.
         of_queue: ``places`` for the places of a queue, ``items`` for its items: those that have
@@ -257,6 +268,7 @@ class TokenAccount:
         now: int,
         *,
         free: int | None = None,
+        ahead: int = 0,
         kind: str = "",
         awaited: Callable[[TaskAccount], Frame] = _nothing,
         of_queue: str = "",
@@ -270,6 +282,9 @@ class TokenAccount:
         self.size = size
         most = _ENDLESS if size is None else size
         self.free = most if free is None else free
+        self._ahead = ahead
+        self._elsewhere = max(most - self.free, 0)
+        """How many tokens tasks have got unseen."""
         self.waiting: dict[Want, None] = {}
         self.holders: dict[Want, None] = {}
         self.since = now
@@ -279,7 +294,7 @@ class TokenAccount:
 
     def want(self, want: Want, now: int, *, at_once: bool = False) -> None:
         """Note that a task asks for a token; `at_once` if it is known that it gets one."""
-        if at_once or (self.free > 0 and not self.waiting):
+        if at_once or (self.free > 0 and not self.waiting and not self._ahead):
             self._take(want, now)
             return
         want.waits = True
@@ -322,6 +337,7 @@ class TokenAccount:
         """Note that a task has released a token, or that anybody has, by a key."""
         want = self._holder(task, key)
         if want is None:
+            self._elsewhere = max(self._elsewhere - 1, 0)
             self.pass_on(now)
         elif not want.is_sure:  # it gives up, as a task that is cancelled with its token
             self.failed(want, now)
@@ -334,7 +350,14 @@ class TokenAccount:
             self.pass_on(now)
 
     def pass_on(self, now: int) -> Want | None:
-        """Give a token to the first task that waits, which is returned; else it is free."""
+        """Give a token to the first task that waits, which is returned if it is known.
+
+        If none waits, the token is free. There are at least as many as are free.
+        """
+        if self.free >= 0 and self._ahead:
+            self._ahead -= 1
+            self._elsewhere += 1
+            return None
         if self.free >= 0 and self.waiting:
             want = next(iter(self.waiting))
             del self.waiting[want]
@@ -342,6 +365,9 @@ class TokenAccount:
             self._take(want, now)
             return want
         self.free += 1
+        if self._keeps and self.size is not None and self.free > self.size:
+            self.size = self.free
+            self._totals.grow(self.size)
         self._note_saturation(now)
         return None
 
@@ -351,7 +377,7 @@ class TokenAccount:
             return
         more = (_ENDLESS if size is None else size) - (_ENDLESS if self.size is None else self.size)
         self.size = size
-        while more > 0 and self.waiting:
+        while more > 0 and (self.waiting or self._ahead):
             self.pass_on(now)
             more -= 1
         self.free += more
@@ -402,10 +428,18 @@ class TokenAccount:
         self._note_saturation(now)
 
     def _correct(self, want: Want, now: int) -> None:
-        """Give a token to a task that has one, though it was thought to wait."""
-        self.waiting.pop(want, None)
+        """Give a token to a task that has one, though it was thought to have none."""
+        if want in self.waiting:
+            del self.waiting[want]
+            self._ahead = 0  # those have given up
+        elif self.free > 0:
+            self._take(want, now)
+            return
         other = next((each for each in self.holders if not each.is_sure), None)
         if other is None:
+            if self.free <= 0 and self._elsewhere:
+                self._elsewhere -= 1
+                self.free += 1
             self._take(want, now)
             return
         del self.holders[other]
@@ -416,13 +450,16 @@ class TokenAccount:
         self.waiting = {other: None, **self.waiting}
 
     def _holder(self, task: TaskAccount | None, key: object) -> Want | None:
-        """Return who has the token that is released: by the key, the task, else the oldest."""
+        """Return who has the token that is released: by the key, the task, else the oldest.
+
+        It is nobody's that is known if one may have been got unseen.
+        """
         if key is not None:
             return next((want for want in self.holders if want.key == key), None)
-        if len(self.holders) <= 1:
-            return next(iter(self.holders), None)
-        own = (want for want in reversed(self.holders) if want.task is task)
-        return next(own, None) or next(iter(self.holders), None)
+        own = next((want for want in reversed(self.holders) if want.task is task), None)
+        if own is not None or self._elsewhere:
+            return own
+        return next((want for want in self.holders if want.is_sure), None)
 
     def _blocker(self, want: Want) -> _Key:
         """Return who has a token, for the longest of all, and what that one awaits."""

@@ -146,14 +146,23 @@ def _struck(error: BaseException, loops: Iterable[RecordedLoop]) -> None:
             loop.owner.resources.stop(error)
 
 
-def _used(loop: RecordedLoop, kind: Kind, thing: Any, frame: FrameType | None) -> Known | None:
-    """Return what is known of something that is used by the function that runs in a frame."""
+def _used(
+    loop: RecordedLoop,
+    kind: Kind,
+    thing: Any,
+    frame: FrameType | None,
+    before: State | None = None,
+) -> Known | None:
+    """Return what is known of something that is used by the function that runs in a frame.
+
+    If this is the first time, it was as `before`; else it is still so.
+    """
     log: Resources = loop.owner.resources
     known = log.find(thing)
     if known is None:
         known = log.made(thing, resource_used(kind.name_of(thing), frame), None)
     if known is not None and known.account is None:
-        log.begin(known, kind.state(thing, known.size), loop)
+        log.begin(known, before or kind.state(thing, known.size), loop)
     elif known is not None and kind.may_change:
         known.account.resize(kind.size(thing), loop.clock())
     return known
@@ -214,15 +223,33 @@ def _gave_up(side: Side, asked: list[_Asked]) -> None:
         _struck(error, (loop for loop, _, _ in asked))
 
 
-def _note(note: Callable[..., None], kind: Kind, thing: Any, *more: Any) -> None:
-    """Note what the task that steps has done."""
+def _state_before(kind: Kind, given: Any) -> State | None:
+    """Return how something is that is used for the first time; None if it is not the first."""
+    loops = _loops()
+    if not loops:
+        return None
+    try:
+        thing = kind.of(given)
+        for loop in loops:
+            known = loop.owner.resources.find(thing)
+            if known is None or known.account is None:
+                return kind.state(thing, None if known is None else known.size)
+    except BaseException as error:  # noqa: BLE001  # the program comes first
+        _struck(error, loops)
+    return None
+
+
+def _note(
+    note: Callable[..., None], kind: Kind, thing: Any, *more: Any, before: State | None = None
+) -> None:
+    """Note what the task that steps has done, to something that was as `before`."""
     loops = _loops()
     if not loops:
         return
     frame = compat.getframe(2)
     try:
         for loop in loops:
-            known = _used(loop, kind, thing, frame)
+            known = _used(loop, kind, thing, frame, before)
             if known is not None:
                 note(loop, known, kind, thing, frame, *more)
     except BaseException as error:  # noqa: BLE001  # the program comes first
@@ -324,12 +351,13 @@ def gets_at_once(kind: Kind, side: Side = TOKEN) -> Callable[[Method], Method]:
     def replace(original: Method) -> Method:
         @functools.wraps(original)
         def get(self: Any, *args: Any, **options: Any) -> Any:
+            before = _state_before(kind, self)
             try:
                 result = original(self, *args, **options)
             except BaseException as error:
                 hide_frame(error)
                 raise
-            _note(_got_at_once, kind, kind.of(self), side)
+            _note(_got_at_once, kind, kind.of(self), side, before=before)
             return result
 
         return get
@@ -343,12 +371,13 @@ def gets_at_once_for(kind: Kind) -> Callable[[Method], Method]:
     def replace(original: Method) -> Method:
         @functools.wraps(original)
         def get(self: Any, borrower: Any) -> Any:
+            before = _state_before(kind, self)
             try:
                 result = original(self, borrower)
             except BaseException as error:
                 hide_frame(error)
                 raise
-            _note(_got_at_once, kind, kind.of(self), TOKEN, id(borrower))
+            _note(_got_at_once, kind, kind.of(self), TOKEN, id(borrower), before=before)
             return result
 
         return get
@@ -362,12 +391,13 @@ def releases(kind: Kind) -> Callable[[Method], Method]:
     def replace(original: Method) -> Method:
         @functools.wraps(original)
         def release(self: Any, *args: Any, **options: Any) -> Any:
+            before = _state_before(kind, self)
             try:
                 result = original(self, *args, **options)
             except BaseException as error:
                 hide_frame(error)
                 raise
-            _note(_released, kind, kind.of(self))
+            _note(_released, kind, kind.of(self), before=before)
             return result
 
         return release
@@ -381,12 +411,13 @@ def releases_for(kind: Kind) -> Callable[[Method], Method]:
     def replace(original: Method) -> Method:
         @functools.wraps(original)
         def release(self: Any, borrower: Any) -> Any:
+            before = _state_before(kind, self)
             try:
                 result = original(self, borrower)
             except BaseException as error:
                 hide_frame(error)
                 raise
-            _note(_released, kind, kind.of(self), id(borrower))
+            _note(_released, kind, kind.of(self), id(borrower), before=before)
             return result
 
         return release

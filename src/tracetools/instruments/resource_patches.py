@@ -39,8 +39,28 @@ def _lock_of(condition: Any) -> Any:
     return _itself(condition._lock)  # noqa: SLF001  # it has no other name
 
 
+def _futures(thing: Any) -> tuple[Any, ...]:
+    """Return the futures that tasks wait for in a lock or a semaphore of asyncio's."""
+    return tuple(getattr(thing, "_waiters", None) or ())
+
+
+def _tells(thing: Any) -> bool:
+    """Whether something counts who waits for it, as those of trio and anyio do."""
+    return hasattr(thing, "statistics")
+
+
+def _waiting(thing: Any) -> int:
+    """Return how many tasks wait for a lock, a semaphore or a limiter."""
+    if _tells(thing):
+        return int(thing.statistics().tasks_waiting)
+    return sum(not future.done() for future in _futures(thing))
+
+
 def _state_of_lock(thing: Any, _: int | None) -> State:
-    return State(1, 0 if thing.locked() else 1)
+    """Return the state; a lock of asyncio's is not locked until who was given it steps."""
+    given = () if _tells(thing) else _futures(thing)
+    is_given = any(future.done() and not future.cancelled() for future in given)
+    return State(1, 0 if is_given or thing.locked() else 1, waiting=_waiting(thing))
 
 
 def _value(thing: Any) -> int:
@@ -48,13 +68,17 @@ def _value(thing: Any) -> int:
 
 
 def _state_of_semaphore(thing: Any, size: int | None) -> State:
+    """Return the state; of one that was made before, it is only known how large it is at least."""
     value = _value(thing)
-    return State(value if size is None else size, value)
+    if size is None:
+        known = (getattr(thing, name, None) for name in ("max_value", "_bound_value"))
+        size = next((int(each) for each in known if each is not None), max(value, 1))
+    return State(size, value, waiting=_waiting(thing))
 
 
 def _state_of_limiter(thing: Any, _: int | None) -> State:
     size, free = whole(thing.total_tokens), whole(thing.available_tokens)
-    return State(size, 1 << 62 if free is None else free)
+    return State(size, 1 << 62 if free is None else free, waiting=_waiting(thing))
 
 
 def _places(queue: Any) -> int | None:

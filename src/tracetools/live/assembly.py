@@ -220,7 +220,8 @@ class _Tasks:
         if wanted.holders is not None:
             known = [*map(self._holder, wanted.holders)]
             found = [each for each in known if each is not None]
-            return found, len(found) == len(known)
+            is_sure = all(each.is_sure for each in wanted.holders)
+            return found, is_sure and len(found) == len(known)
         inside = sorted(self._numbers[each] for each in self._inside.get(wanted.identity, ()))
         is_whole = wanted.taken == len(inside)
         if wanted.taken == 1 and not is_whole:

@@ -49,7 +49,8 @@ __all__ = [
 class FoundHolder(NamedTuple):
     """Who has something: a task by its identity, or by its account; 0 for unknown.
 
-    `recording` and `account` are as in `Recorded`, `since` and `place` as in `values.Holder`.
+    `recording` and `account` are as in `Recorded`, `since` and `place` as in `values.Holder`. A
+    task that is not sure to have it was given it, and did not step since.
     """
 
     task: int = 0
@@ -57,6 +58,7 @@ class FoundHolder(NamedTuple):
     account: int = 0
     since: int | None = None
     place: Frame | None = None
+    is_sure: bool = True
 
 
 class Wanted(NamedTuple):

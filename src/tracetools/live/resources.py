@@ -126,6 +126,7 @@ def wants(thing: Any, account: TaskAccount | None, task_class: type | None) -> W
             account=0 if want.task is None else want.task.number,
             since=None if want.got is None else max(now - want.got, 0),
             place=want.line[0] if want.line else None,
+            is_sure=want.is_sure,
         )
         for want in tuple(holders)
     ]

@@ -45,12 +45,14 @@ class State(NamedTuple):
         number: how many of its tokens are free; of a queue, how many items it has.
         is_queue: whether it is a queue.
         hands_over: of a queue, see `QueueAccount`.
+        waiting: how many tasks wait for a token.
     """
 
     size: int | None
     number: int
     is_queue: bool = False
     hands_over: bool = False
+    waiting: int = 0
 
 
 class Known:
@@ -238,6 +240,7 @@ class Resources:
                 state.size,
                 now,
                 free=state.number,
+                ahead=state.waiting,
                 kind=known.resource.kind,
                 awaited=self._awaited,
             )

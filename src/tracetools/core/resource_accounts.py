@@ -283,7 +283,7 @@ class TokenAccount:
         most = _ENDLESS if size is None else size
         self.free = most if free is None else free
         self._ahead = ahead
-        self._elsewhere = max(most - self.free, 0)
+        self._elsewhere = max(most - self.free, 0) if self._keeps else 0
         """How many tokens tasks have got unseen."""
         self.waiting: dict[Want, None] = {}
         self.holders: dict[Want, None] = {}

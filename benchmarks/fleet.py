@@ -46,7 +46,8 @@ def main() -> None:
     parser.add_argument("--stacks", type=int, default=2000)
     parser.add_argument("--at-once", type=int, default=50)
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # folder and servers go
+    # As any other end: the servers are killed, and the folder is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as folder:
         shape = Cluster(Path(folder)) if given.engine == "cluster" else nullcontext()
         with shape as cluster:

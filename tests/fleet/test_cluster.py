@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import reduce
 
 import pytest
 
-from tests.fleet.clickhouse_servers import Cluster, Server
+from tests.fleet.clickhouse_servers import HOST, Cluster, Server
 from tests.fleet.simulated import MINUTE, NOON, Shop
 from tracetools.core.profile import Profile
 from tracetools.fleet.engine import EngineUnavailableError, EngineUnusableError
@@ -102,12 +105,71 @@ def test_what_was_acknowledged_is_there_after_kills_at_any_moment(cluster):
         assert (found.batches, found.missing) == (len(acknowledged), ())
 
 
+def test_a_connection_that_ends_in_a_packet_refuses_no_batch(cluster):
+    """A server that is killed while it answers another one may have sent half a packet."""
+    engine = open_engine(f"{cluster.url}&timeout=20")
+    batches = [SHOP.minute("cut", number, 0) for number in range(8)]
+    lone = cluster.shards[1][0]
+    lone.kill()
+    with Cutting(lone.tcp, b"\x00\x0aCli"):  # a greeting that goes on
+        with pytest.raises(EngineUnavailableError, match="Cannot read all data"):
+            engine.send(batches)
+        with pytest.raises(EngineUnavailableError, match="Cannot read all data"):
+            engine.profile(ALL)
+    lone.start()
+    lone.wait()
+    engine.send(batches)
+    check_same(engine.profile(replace(ALL, version="cut")).profile, batches)
+
+
+class Cutting:
+    """Answers each connection with some bytes, and ends it."""
+
+    def __init__(self, port: int, data: bytes) -> None:
+        self._listening = socket.create_server((HOST, port))
+        self._data = data
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # it is closed
+            while True:
+                connection, _ = self._listening.accept()
+                with connection, suppress(OSError):
+                    connection.recv(1000)
+                    connection.sendall(self._data)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+
+def test_a_question_is_to_one_of_two_replicas_that_differ(cluster):
+    """One that was down lacks what was not acknowledged; a sum is not of both."""
+    batches = [SHOP.minute("differ", number, 0) for number in range(8)]
+    replica, lone = cluster.shards[0][1], cluster.shards[1][0]
+    replica.kill()
+    with pytest.raises(EngineUnavailableError):
+        open_engine(cluster.url).send(batches)
+    replica.start()
+    replica.wait()
+    # A server of the other shard has to choose one of the two for each query.
+    other = open_engine(f"clickhouse://{lone.host}/default?cluster={cluster.NAME}")
+    for _ in range(8):
+        found = other.profile(replace(ALL, version="differ"))
+        found.profile.check()
+        assert found.profile.runs == found.batches
+    open_engine(cluster.url).send(batches)
+    check_same(other.profile(replace(ALL, version="differ")).profile, batches)
+
+
 class Killer:
     """Kills a server from another thread, some time after the block has begun."""
 
     def __init__(self, server: Server, after: float) -> None:
-        import threading
-
         self._server = server
         self._timer = threading.Timer(after, server.kill)
 

@@ -39,8 +39,12 @@ _HOST: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 _CODE: Final = re.compile(r"Code: (\d+)")
 _LARGEST_ANSWER: Final = 1 << 30
 
-_OF_DATA: Final = frozenset((6, 27, 33, 117))
-"""Errors of ClickHouse that are due to what was sent."""
+_OF_DATA: Final = frozenset((6, 27, 117))
+"""Errors of ClickHouse that are due to what was sent.
+
+Not "Cannot read all data" (33): what is sent is whole, and a server says so if another one of its
+cluster dies in the midst of a packet.
+"""
 
 _OF_SETUP: Final = frozenset(
     (16, 36, 42, 43, 44, 46, 47, 48, 49, 50, 53, 57, 60, 62, 73, 81, 115, 192, 193, 194)
@@ -50,8 +54,14 @@ _OF_SETUP: Final = frozenset(
 
 _NO_TABLE: Final = 60
 _OF_USERS: Final = frozenset((192, 193, 194, 516))
-_OF_SHARDS: Final = frozenset((32, 198, 209, 210, 279))
-"""Errors when a server of a cluster does not answer another one."""
+_OF_SHARDS: Final = frozenset((32, 33, 100, 102, 198, 209, 210, 279))
+"""Errors when a server of a cluster does not answer another one, or not to the end."""
+
+_ONE_REPLICA: Final = {"load_balancing": "in_order"}
+"""Has all queries of a question ask the same replica of a shard, as long as it answers.
+
+One that was down may lack batches that were not acknowledged yet.
+"""
 
 
 class Place(NamedTuple):
@@ -163,13 +173,13 @@ class ClickHouse(ClickHouseSQL):
 
         At first all servers have to answer. Only if one does not, the others are asked alone.
         """
-        settings = {"skip_unavailable_shards": 0}
+        settings = {**_ONE_REPLICA, "skip_unavailable_shards": 0}
         try:
             return Answer(_rows(self.name, self._anywhere(sql, None, settings)))
         except EngineUnavailableError as error:
             if not self._place.cluster or _code_of(error) not in _OF_SHARDS:
                 raise
-        settings = {"skip_unavailable_shards": 1}
+        settings = {**_ONE_REPLICA, "skip_unavailable_shards": 1}
         before = self._absent()
         rows = _rows(self.name, self._anywhere(sql, None, settings))
         return Answer(rows, before or self._absent() or ("a shard did not answer at once",))
@@ -230,7 +240,7 @@ class ClickHouse(ClickHouseSQL):
             return True
         return False
 
-    def _anywhere(self, sql: str, data: bytes | None, settings: Mapping[str, int]) -> bytes:
+    def _anywhere(self, sql: str, data: bytes | None, settings: Mapping[str, int | str]) -> bytes:
         """Ask the servers one by one until one of them does it.
 
         Args:
@@ -294,7 +304,7 @@ class ClickHouse(ClickHouseSQL):
                 )
 
     def _on(
-        self, host: tuple[str, int], sql: str, data: bytes | None, settings: Mapping[str, int]
+        self, host: tuple[str, int], sql: str, data: bytes | None, settings: Mapping[str, int | str]
     ) -> bytes:
         """Ask one server.
 

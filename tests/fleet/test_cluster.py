@@ -180,6 +180,23 @@ class Killer:
         self._timer.join()
 
 
+def test_a_database_of_any_name_is_found_after_a_restart(cluster):
+    for server in cluster.servers:
+        server.ask("CREATE DATABASE fleets")
+    engine = open_engine(cluster.url.replace("/default?", "/fleets?"))
+    first, second = minutes(range(1)), minutes(range(1, 2))
+    engine.send(first)
+    for server in cluster.servers:
+        server.kill()
+        server.start()
+    for server in cluster.servers:
+        server.wait()
+    engine.send(second)
+    found = engine.profile(ALL)
+    check_same(found.profile, [*first, *second])
+    assert found.missing == ()
+
+
 def test_names_are_texts_and_nothing_else(cluster):
     names = ["' OR 1=1 --", "\\", "\\'; DROP TABLE tracetools_batches; --", "a\nb\tc", "😀", '"`']
     engine = open_engine(cluster.url)

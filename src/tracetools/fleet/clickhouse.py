@@ -288,7 +288,8 @@ class ClickHouse(ClickHouseSQL):
             raise EngineUnusableError(
                 f"{where} is ClickHouse {version}; 18.16 is the oldest that will do"
             )
-        for sql in create_tables(numbers, self._place.cluster, self._place.keep_days):
+        place = self._place
+        for sql in create_tables(numbers, place.cluster, place.keep_days, place.database):
             self._on(host, sql, None, {})
         self._check(host)
         self._prepared.add(host)

@@ -73,13 +73,17 @@ class ClickHouseSQL:
         return f"substring({column}, 1, 1)"
 
 
-def create_tables(version: tuple[int, ...], cluster: str, keep_days: int) -> Iterator[str]:
+def create_tables(
+    version: tuple[int, ...], cluster: str, keep_days: int, database: str
+) -> Iterator[str]:
     """Yield the statements that make the tables of one machine, where they are not there.
 
     Args:
         version: of the server.
         cluster: its name in the configuration of the server; empty for a single machine.
         keep_days: for how long batches are kept.
+        database: its name. What is `Distributed` has to have it: ``currentDatabase()`` is another
+            one once a server of 18.16 was started again.
     """
     for table in TABLES:
         name = table.name + (HERE if cluster else "")
@@ -87,7 +91,7 @@ def create_tables(version: tuple[int, ...], cluster: str, keep_days: int) -> Ite
         if cluster:
             yield (
                 f"CREATE TABLE IF NOT EXISTS {table.name} AS {name} ENGINE = Distributed("
-                f"{cluster}, currentDatabase(), {name}, cityHash64({table.near}))"
+                f"{cluster}, '{database}', {name}, cityHash64({table.near}))"
             )
     suffix = HERE if cluster else ""
     yield (
@@ -101,7 +105,7 @@ def create_tables(version: tuple[int, ...], cluster: str, keep_days: int) -> Ite
     if cluster:
         yield (
             f"CREATE TABLE IF NOT EXISTS tracetools_known AS tracetools_known{HERE}"
-            f" ENGINE = Distributed({cluster}, currentDatabase(), tracetools_known{HERE})"
+            f" ENGINE = Distributed({cluster}, '{database}', tracetools_known{HERE})"
         )
         yield (
             "CREATE TABLE IF NOT EXISTS tracetools_shards AS system.one"

@@ -166,6 +166,31 @@ def test_a_question_is_to_one_of_two_replicas_that_differ(cluster):
     check_same(other.profile(replace(ALL, version="differ")).profile, batches)
 
 
+@pytest.mark.parametrize(("most", "said"), [(1, False), (100, True)])
+def test_batches_that_come_while_a_question_is_asked_break_no_law(cluster, monkeypatch, most, said):
+    engine = open_engine(cluster.url)
+    version = f"coming{most}"
+    batches = [SHOP.minute(version, number, 0) for number in range(100)]
+    engine.send(batches[:4])
+    ask, count = engine._database.ask, 4
+
+    def ask_as_one_comes(sql):
+        nonlocal count
+        answer = ask(sql)
+        if count < 4 + most and "ARRAY JOIN" in sql:
+            engine.send([batches[count]])
+            count += 1
+        return answer
+
+    monkeypatch.setattr(engine._database, "ask", ask_as_one_comes)
+    found = engine.profile(replace(ALL, version=version))
+    found.profile.check()
+    assert any("batches came in" in note for note in found.notes) is said
+    assert said or found.profile.runs == found.batches == 5
+    monkeypatch.setattr(engine._database, "ask", ask)
+    check_same(engine.profile(replace(ALL, version=version)).profile, batches[:count])
+
+
 class Killer:
     """Kills a server from another thread, some time after the block has begun."""
 

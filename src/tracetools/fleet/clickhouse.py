@@ -57,7 +57,7 @@ _OF_USERS: Final = frozenset((192, 193, 194, 516))
 _OF_SHARDS: Final = frozenset((32, 33, 100, 102, 198, 209, 210, 279))
 """Errors when a server of a cluster does not answer another one, or not to the end."""
 
-_ONE_REPLICA: Final = {"load_balancing": "in_order"}
+_ONE_REPLICA: Final[Mapping[str, int | str]] = {"load_balancing": "in_order"}
 """Has all queries of a question ask the same replica of a shard, as long as it answers.
 
 One that was down may lack batches that were not acknowledged yet.
@@ -173,7 +173,7 @@ class ClickHouse(ClickHouseSQL):
 
         At first all servers have to answer. Only if one does not, the others are asked alone.
         """
-        settings = {**_ONE_REPLICA, "skip_unavailable_shards": 0}
+        settings: dict[str, int | str] = {**_ONE_REPLICA, "skip_unavailable_shards": 0}
         try:
             return Answer(_rows(self.name, self._anywhere(sql, None, settings)))
         except EngineUnavailableError as error:

@@ -134,6 +134,13 @@ def test_an_answer_that_is_rubbish_is_never_an_answer(text):
     assert not any(sql.startswith("INSERT") for sql, *_ in stub.asked)
 
 
+def test_no_batch_is_to_blame_where_tables_cannot_be_made():
+    answer = error(117, "Data directory for table already containing data parts")
+    with serving({"CREATE": answer}) as (url, _):
+        with pytest.raises(EngineUnusableError, match="already containing data parts"):
+            open_engine(url).send([BATCH])
+
+
 def test_a_server_that_is_too_old_is_refused():
     with serving({"SELECT version()": (200, b'{"data":[["1.1.54390"]]}')}) as (url, _):
         with pytest.raises(EngineUnusableError, match=r"18\.16 is the oldest"):
@@ -158,7 +165,7 @@ def test_tables_that_were_dropped_meanwhile_are_made_again():
         answers.clear()
         engine.send([BATCH])
     made = [sql for sql, *_ in stub.asked if sql.startswith("CREATE TABLE")]
-    assert len(made) == 2 * len(TABLES)
+    assert len(made) == 2 * (len(TABLES) + 1)  # and the list of what there is
 
 
 def test_nobody_at_the_port_is_said():

@@ -247,6 +247,27 @@ def test_what_is_old_is_forgotten_on_all_servers(cluster):
     assert engine.profile(replace(ALL, version="1")).batches == 48
 
 
+def test_a_server_that_was_killed_between_two_tables_makes_the_rest(tmp_path):
+    server = Server(tmp_path)
+    server.configure()
+    server.start()
+    try:
+        server.wait()
+        url = f"clickhouse://{server.host}/default"
+        first, second = minutes(range(1)), minutes(range(1, 2))
+        open_engine(url).send(first)
+        names = server.ask("SHOW TABLES").split()
+        server.kill()  # as if the last one had not been made yet
+        (tmp_path / "data/metadata/default/tracetools_known_view.sql").unlink()
+        server.start()
+        server.wait()
+        open_engine(url).send(second)
+        assert server.ask("SHOW TABLES").split() == names
+        check_same(open_engine(url).profile(ALL).profile, [*first, *second])
+    finally:
+        server.kill()
+
+
 def test_a_wrong_password_and_a_missing_database_are_said(tmp_path, monkeypatch):
     server = Server(tmp_path, password="geheim")  # noqa: S106
     server.configure()

@@ -334,7 +334,7 @@ class ClickHouse(ClickHouseSQL):
             raise EngineUnavailableError(f"{where} cannot be reached: {said}") from error
         if status == http.client.OK:
             return body
-        raise _error(where, status, body)
+        raise _error(where, status, body, is_insert=data is not None)
 
     def _post(self, host: tuple[str, int], path: str, data: bytes) -> tuple[int, bytes]:
         timeout = self._place.timeout
@@ -380,8 +380,10 @@ def _has_answered(error: EngineUnavailableError) -> bool:
     return isinstance(error, EngineUnusableError) or _code_of(error) != 0
 
 
-def _error(where: str, status: int, body: bytes) -> EngineRefusesError | EngineUnavailableError:
-    """Return what an answer stands for that is an error."""
+def _error(
+    where: str, status: int, body: bytes, *, is_insert: bool
+) -> EngineRefusesError | EngineUnavailableError:
+    """Return what an answer stands for that is an error. Only what was inserted is refused."""
     text = body[:2000].decode(errors="replace")
     found = _CODE.search(text)
     code = int(found[1]) if found else 0
@@ -393,10 +395,10 @@ def _error(where: str, status: int, body: bytes) -> EngineRefusesError | EngineU
         )
     elif code == _NO_DATABASE:
         made = EngineUnusableError(f"{where}: there is no such database: create it first")
-    elif code in _OF_SETUP:
-        made = EngineUnusableError(f"{where}: {said}")
-    elif code in _OF_DATA:
+    elif code in _OF_DATA and is_insert:
         made = EngineRefusesError(f"{where}: {said}")
+    elif code in _OF_SETUP or code in _OF_DATA:
+        made = EngineUnusableError(f"{where}: {said}")
     else:
         made = EngineUnavailableError(f"{where}: {said}")
     made.__cause__ = _RefusedError(code, text)

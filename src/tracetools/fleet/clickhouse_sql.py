@@ -93,15 +93,7 @@ def create_tables(
                 f"CREATE TABLE IF NOT EXISTS {table.name} AS {name} ENGINE = Distributed("
                 f"{cluster}, '{database}', {name}, cityHash64({table.near}))"
             )
-    suffix = HERE if cluster else ""
-    yield (
-        f"CREATE MATERIALIZED VIEW IF NOT EXISTS tracetools_known{suffix}"  # noqa: S608
-        " ENGINE = AggregatingMergeTree() PARTITION BY intDiv(day, 30)"
-        " ORDER BY (service, version, host, day) AS SELECT service, version, host,"
-        " intDiv(hour, 24) AS day, uniqState(instance) AS processes, uniqState(id) AS batches,"
-        " minState(began) AS first, maxState(ended) AS last"
-        f" FROM {BATCHES.name}{suffix} GROUP BY service, version, host, day"
-    )
+    yield from _create_known(HERE if cluster else "")
     if cluster:
         yield (
             f"CREATE TABLE IF NOT EXISTS tracetools_known AS tracetools_known{HERE}"
@@ -111,6 +103,28 @@ def create_tables(
             "CREATE TABLE IF NOT EXISTS tracetools_shards AS system.one"
             f" ENGINE = Distributed({cluster}, system, one)"
         )
+
+
+def _create_known(suffix: str) -> Iterator[str]:
+    """Yield what makes the list of what there is, and the view that adds to it.
+
+    The table is not one of the view's own: a server that is killed between the two could make
+    neither again.
+    """
+    yield (
+        f"CREATE TABLE IF NOT EXISTS tracetools_known{suffix} (service String, version String,"
+        " host String, day UInt64, processes AggregateFunction(uniq, String), batches"
+        " AggregateFunction(uniq, String), first AggregateFunction(min, UInt64), last"
+        " AggregateFunction(max, UInt64)) ENGINE = AggregatingMergeTree() PARTITION BY"
+        " intDiv(day, 30) ORDER BY (service, version, host, day)"
+    )
+    yield (
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS tracetools_known_view{suffix}"  # noqa: S608
+        f" TO tracetools_known{suffix} AS SELECT service, version, host, intDiv(hour, 24) AS day,"
+        " uniqState(instance) AS processes, uniqState(id) AS batches, minState(began) AS first,"
+        f" maxState(ended) AS last FROM {BATCHES.name}{suffix}"
+        " GROUP BY service, version, host, day"
+    )
 
 
 def _create(table: Table, name: str, version: tuple[int, ...], keep_days: int) -> str:

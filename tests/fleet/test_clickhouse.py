@@ -134,6 +134,24 @@ def test_an_answer_that_is_rubbish_is_never_an_answer(text):
     assert not any(sql.startswith("INSERT") for sql, *_ in stub.asked)
 
 
+OLD = "Code: 210, e.displayText() = DB::NetException: Connection refused (127.0.0.1:9)"
+NEW = "Code: 210. DB::NetException: Connection refused (127.0.0.1:9). (version 26.9.2.1)\n"
+TO_A_SHARD = ": Insertion status:\nWrote 1 blocks and 3 rows on shard 0 replica 1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"{OLD}{TO_A_SHARD}, e.what() = DB::NetException", f"{OLD}, e.what() = DB::NetException", NEW],
+    ids=["insert", "select", "new"],
+)
+def test_of_an_error_what_is_the_matter_is_said(text):
+    with serving({"INSERT": (500, text.encode())}) as (url, _):
+        with pytest.raises(EngineUnavailableError) as caught:
+            open_engine(url).send([BATCH])
+    said = str(caught.value).partition(": ")[2]
+    assert said == "Connection refused (127.0.0.1:9) (error 210 of ClickHouse)"
+
+
 def test_no_batch_is_to_blame_where_tables_cannot_be_made():
     answer = error(117, "Data directory for table already containing data parts")
     with serving({"CREATE": answer}) as (url, _):

@@ -37,6 +37,12 @@ _PORTS: Final = {"clickhouse": 8123, "clickhouses": 8443}
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _HOST: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 _CODE: Final = re.compile(r"Code: (\d+)")
+_SAID: Final = re.compile(
+    r"Code: \d+[.,] (?:e\.displayText\(\) = )?DB::\w+: (.+?)\.?"
+    r"(?:: Insertion status:.*|, e\.what\(\).*| \(version .*)?"
+)
+"""An error of ClickHouse, old or new: what is the matter, and then what is for its developers."""
+
 _LARGEST_ANSWER: Final = 1 << 30
 
 _OF_DATA: Final = frozenset((6, 27, 117))
@@ -387,7 +393,7 @@ def _error(
     text = body[:2000].decode(errors="replace")
     found = _CODE.search(text)
     code = int(found[1]) if found else 0
-    said = " ".join(text.split())[:300] if found else f"HTTP status {status}"
+    said = _sentence(code, text) if found else f"HTTP status {status}"
     made: EngineRefusesError | EngineUnavailableError
     if code in _OF_USERS:
         made = EngineUnusableError(
@@ -403,6 +409,12 @@ def _error(
         made = EngineUnavailableError(f"{where}: {said}")
     made.__cause__ = _RefusedError(code, text)
     return made
+
+
+def _sentence(code: int, text: str) -> str:
+    line = " ".join(text.split())
+    found = _SAID.fullmatch(line)
+    return f"{found[1][:300]} (error {code} of ClickHouse)" if found else line[:300]
 
 
 _NO_DATABASE: Final = 81

@@ -10,6 +10,7 @@ equal; what was answered meanwhile may lack nothing without saying so, and count
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 from tests.fleet.clickhouse_servers import Cluster, Server
 from tests.fleet.ledger import Ledger
 from tests.fleet.simulated import MINUTE, NOON, Shop
-from tests.killing import PATIENCE, Place, kill_and_print
+from tests.killing import PATIENCE, Place, kill_and_print, whole
 from tracetools.core.errors import StackFileError
 from tracetools.fleet.batch import Source
 from tracetools.fleet.engine import EngineUnavailableError
@@ -161,7 +162,7 @@ class Fleet(Place):
         instance = process.stdout.readline().strip()
         return process, self.minutes.source(instance)
 
-    def wait_for(self, is_so: Callable[[], bool], seconds: float = 20) -> bool:
+    def wait_for(self, is_so: Callable[[], bool], seconds: float = PATIENCE) -> bool:
         """Wait until something is so."""
         until = time.monotonic() + seconds
         while not is_so():
@@ -513,9 +514,21 @@ def kill(fleet: Fleet, kills: int, kinds: Iterable[Callable[[Fleet], int]] = KIN
     _push_all(fleet)
     for fault in fleet.ledger.faults(fleet.open(), is_all_sent=True):
         fleet.fault(f"at the end: {fault}")
+    _look_at_files(fleet)
     fleet.found["minutes recorded, each in the engine once"] = len(fleet.ledger.batches)
     fleet.found["seconds of looking"] = round(fleet.looked)
     fleet.found["acknowledged batches looked for, after all kills"] = fleet.compared
+
+
+def _look_at_files(fleet: Fleet) -> None:
+    """See that all files are whole. What was being written by who was killed has another name."""
+    for path in fleet.minutes.path.iterdir():
+        if path.name.endswith(".source.json"):
+            json.loads(path.read_bytes())
+        elif path.name.startswith(".tracetools-"):
+            fleet.found["a temporary file was left"] += 1
+        elif path.suffix != ".lock" and (wrong := whole(path)):
+            fleet.fault(f"{path.name}: {wrong}")
 
 
 def _push_all(fleet: Fleet) -> None:

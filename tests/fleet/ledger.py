@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracetools.core.errors import StackFileError
 from tracetools.core.profile import SUMS, Profile
+from tracetools.fleet.rows import UNKNOWN
 from tracetools.fleet.schema import BATCHES
 from tracetools.fleet.selection import Selection
 
@@ -123,7 +124,7 @@ class Ledger:
         there = {**numbers_of(found.profile), "batches": found.batches}
         low["batches"], high["batches"] = len(self.of(service, least)), len(self.of(service, most))
         if any("have no frames there" in each for each in found.missing):
-            there = {key: n for key, n in there.items() if key[0] != "stack" or key[1] in high}
+            there = {key: number for key, number in there.items() if UNKNOWN not in key}
         for key, number in there.items():
             if number > high.get(key, 0):
                 yield f"{key}: {number}, and only {high.get(key, 0)} were recorded"

@@ -121,8 +121,9 @@ class Ledger:
             most: the ids of all that may be in it.
         """
         low, high = numbers_of(self.sum(service, least)), numbers_of(self.sum(service, most))
-        there = {**numbers_of(found.profile), "batches": found.batches}
-        low["batches"], high["batches"] = len(self.of(service, least)), len(self.of(service, most))
+        there = {**numbers_of(found.profile), ("batches",): found.batches}
+        low["batches",] = len(self.of(service, least))
+        high["batches",] = len(self.of(service, most))
         if any("have no frames there" in each for each in found.missing):
             there = {key: number for key, number in there.items() if UNKNOWN not in key}
         for key, number in there.items():

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -45,6 +46,8 @@ def main() -> None:
     parser.add_argument("--stacks", type=int, default=2000)
     parser.add_argument("--at-once", type=int, default=50)
     given = parser.parse_args()
+    # As any other end: the servers are killed, and the folder is removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory() as folder:
         shape = Cluster(Path(folder)) if given.engine == "cluster" else nullcontext()
         with shape as cluster:

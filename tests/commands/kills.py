@@ -9,25 +9,18 @@ stays may be in the way of the next one. Prints what was killed how often, and e
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracetools.core.errors import NoStacksError, TracetoolsError
+from tests.fleet.ledger import Ledger
+from tests.killing import PATIENCE, Place, kill_and_print
 from tracetools.fleet.duckdb_engine import open_duckdb
-from tracetools.fleet.folder import Folder
-from tracetools.fleet.selection import Selection
-from tracetools.output.formats.profile_json import read_profile
-from tracetools.output.formats.reading import read
+from tracetools.fleet.folder import Folder, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,116 +28,53 @@ if TYPE_CHECKING:
 PROGRAMS = Path(__file__).parent / "programs"
 KILLED = str(PROGRAMS / "killed.py")
 ATTACHED = str(PROGRAMS / "attached.py")
-SOURCE = Path(__file__).parents[2] / "src"
-PATIENCE = 60
 WITHOUT_DOOR = ["", "serve"] if sys.version_info >= (3, 14) else ["serve"]
 
 
-# -- what is there afterwards ----------------------------------------------------------------------
-
-
-def whole(path: Path) -> str:
-    """Return what is wrong with a file; nothing if it is whole."""
-    data = path.read_bytes()
-    try:
-        if path.name.endswith((".profile.json", ".json")):
-            read_profile(path).check()
-        elif path.suffix == ".folded":
-            with contextlib.suppress(NoStacksError):  # made at the start, and empty
-                read(path)
-            return "" if not data or data.endswith(b"\n") else "no whole line"
-        elif path.suffix in {".html", ".svg"}:
-            return "" if data.rstrip().endswith((b"</html>", b"</svg>")) else "no end"
-        elif path.suffix == ".gz":
-            json.loads(gzip.decompress(data)) if "trace" in path.name else read(path)
-        elif not path.name.startswith(".tracetools-"):
-            return "not expected"
-    except (TracetoolsError, OSError, ValueError, EOFError) as error:
-        return repr(error)
-    mode = path.stat().st_mode & 0o777
-    return "" if mode == 0o600 else f"its mode is {mode:o}"
-
-
-class Ground:
-    """Where all happens: a folder of files, and one for what is temporary.
+class Ground(Place):
+    """Where all happens.
 
     Attributes:
         minutes: the folder of who records always.
         engine: where those are sent to.
-        chance: what is drawn.
-        found: what was killed, and what was left, how often.
-        faults: sentences.
+        ledger: of both.
+        compared: how many acknowledged batches were looked for, in all looks together.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.files = folder / "files"
-        self.temporary = folder / "t"
+        super().__init__(folder, seed)
         self.minutes = folder / "minutes"
         self.engine = f"duckdb:{folder / 'fleet.duckdb'}"
-        self.files.mkdir()
-        self.temporary.mkdir()
-        self.chance = random.Random(seed)
-        self.found: Counter[str] = Counter()
-        self.faults: list[str] = []
-        self._environment = {
-            **{n: v for n, v in os.environ.items() if not n.startswith("COVERAGE_PROCESS")},
-            "TMPDIR": str(self.temporary),
-            "XDG_RUNTIME_DIR": "",
-            "PYTHONPATH": str(SOURCE),
-        }
+        self.ledger = Ledger(Folder(self.minutes), mark_of(self.engine))
+        self.compared = 0
 
-    def start(self, *arguments: str, **how: Any) -> subprocess.Popen[str]:
-        """Start a Python. It is the leader of a group of its own."""
-        return subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=self.files,
-            env=self._environment,
-            start_new_session=True,
-            text=True,
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **how},
-        )
-
-    def command(self, *arguments: str, **how: Any) -> subprocess.Popen[str]:
-        """Start a command."""
-        return self.start("-m", "tracetools", *arguments, **how)
-
-    def rest(self, longest: float) -> None:
-        """Wait until a random moment."""
-        time.sleep(self.chance.uniform(0, longest))
-
-    def fault(self, what: str) -> None:
-        """Note a fault."""
-        self.faults.append(what)
-
-    def look(self, after: str) -> None:
-        """Look at all files."""
-        for path in [each for each in self.files.rglob("*") if each.is_file()]:
-            wrong = whole(path)
-            if wrong:
-                self.fault(f"after {after}: {path.name}: {wrong}")
-            if path.name.startswith(".tracetools-"):
-                self.found["a temporary file was left"] += 1
-                path.unlink()
-
-    def end_group(self, process: subprocess.Popen[str]) -> None:
-        """Kill a process and all that it has started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    def look_at_the_fleet(self, after: str, *, is_all_sent: bool = False) -> None:
+        """See that what was recorded is whole, and what was acknowledged is there once."""
+        self.ledger.read()
+        if not self.ledger.acknowledged:  # there may be no engine yet
+            return
+        store = open_duckdb(self.engine)
+        try:
+            for fault in self.ledger.faults(store, is_all_sent=is_all_sent):
+                self.fault(f"after {after}: {fault}")
+        finally:
+            store.close()
+        self.compared += len(self.ledger.acknowledged)
 
 
 # -- who is killed ---------------------------------------------------------------------------------
 
 
-def kill_a_run(ground: Ground) -> None:
+def kill_a_run(ground: Ground) -> int:
     """Kill a program that is run, which writes all the time."""
     how = ["run", "-qo", "run", "--keep", "0.005", "--flush-interval", "0.02"]
     process = ground.command(*how, KILLED, "plain")
     ground.rest(1.5)
     ground.end_group(process)
+    return 1
 
 
-def kill_an_end(ground: Ground) -> None:
+def kill_an_end(ground: Ground) -> int:
     """Kill a program that is run while it writes at its end."""
     names = [f"end.{each}" for each in ("html", "svg", "pb.gz", "profile.json", "folded")]
     outputs = [word for name in names for word in ("-o", name)]
@@ -153,23 +83,26 @@ def kill_an_end(ground: Ground) -> None:
     process.stdout.readline()  # type: ignore[union-attr]  # it is a pipe
     ground.rest(0.4)
     ground.end_group(process)
+    return 1
 
 
-def kill_a_recording(ground: Ground) -> None:
+def kill_a_recording(ground: Ground) -> int:
     """Kill a program that records itself."""
     process = ground.start(KILLED, "api")
     ground.rest(1.2)
     ground.end_group(process)
+    return 1
 
 
-def kill_who_writes_at_signals(ground: Ground) -> None:
+def kill_who_writes_at_signals(ground: Ground) -> int:
     """Kill a program with a door, which writes at signals."""
     process = ground.start(KILLED, "signals")
     ground.rest(1.2)
     ground.end_group(process)
+    return 1
 
 
-def kill_a_worker(ground: Ground) -> None:
+def kill_a_worker(ground: Ground) -> int:
     """Kill a worker of a program that is run; the program ends as if nothing had happened."""
     process = ground.command("run", "-qo", "workers", "--flush-interval", "0.02", KILLED, "workers")
     assert process.stdout is not None
@@ -181,9 +114,10 @@ def kill_a_worker(ground: Ground) -> None:
     _, errors = process.communicate(timeout=PATIENCE)
     if process.returncode or "Traceback" in errors:
         ground.fault(f"a program whose worker was killed: {process.returncode} {errors}")
+    return 1
 
 
-def kill_a_conversion(ground: Ground) -> None:
+def kill_a_conversion(ground: Ground) -> int:
     """Kill commands that replace a file."""
     source = ground.files / "source.profile.json"
     if not source.exists():
@@ -196,6 +130,7 @@ def kill_a_conversion(ground: Ground) -> None:
     process = ground.command(name, *given.get(name, [str(source), target]))
     ground.rest(0.6)
     ground.end_group(process)
+    return 1
 
 
 @contextlib.contextmanager
@@ -221,11 +156,14 @@ def looked_into(ground: Ground, way: str) -> Iterator[Callable[[], Any]]:
             ground.fault(f"a program that was looked into says: {errors}")
 
 
-def kill_who_looks(ground: Ground) -> None:
+_LOOKS = 5
+
+
+def kill_who_looks(ground: Ground) -> int:
     """Kill a few commands that look into a program, which is clean then."""
     way = ground.chance.choice(WITHOUT_DOOR)
     with looked_into(ground, way) as left:
-        for _ in range(5):
+        for _ in range(_LOOKS):
             words = ground.chance.choice([["dump"], ["attach", "--duration", "9", "-qo", "looks"]])
             process = ground.command(words[0], left.pid, *words[1:])  # type: ignore[attr-defined]
             ground.rest(0.8)
@@ -238,9 +176,10 @@ def kill_who_looks(ground: Ground) -> None:
         _, errors = (process := ground.command(*words)).communicate(timeout=PATIENCE)
         if process.returncode:
             ground.fault(f"the next attach: {errors}")
+    return _LOOKS
 
 
-def kill_who_is_looked_into(ground: Ground) -> None:
+def kill_who_is_looked_into(ground: Ground) -> int:
     """Kill a program that commands look into. They end, with what was read or with a sentence."""
     way = ground.chance.choice(WITHOUT_DOOR)
     with looked_into(ground, way) as left:
@@ -253,77 +192,77 @@ def kill_who_is_looked_into(ground: Ground) -> None:
             _, errors = process.communicate(timeout=PATIENCE)
             if process.returncode not in {0, 2} or "Traceback" in errors:
                 ground.fault(f"of a program that was killed: {process.returncode} {errors}")
+    return 1
 
 
-def kill_who_records_always(ground: Ground) -> None:
+def kill_who_records_always(ground: Ground) -> int:
     """Kill a program that writes profiles all the time, and perhaps sends them."""
     sends = ground.chance.choice([[], [ground.engine]])
     process = ground.start(KILLED, "always", str(ground.minutes), *sends)
     ground.rest(4.0)
     ground.end_group(process)
+    ground.look_at_the_fleet("a kill of who records always")
+    return 1
 
 
-def kill_a_push(ground: Ground) -> None:
-    """Kill who sends, and the engine with it, which is in the same process."""
-    if ground.minutes.exists():
-        process = ground.command("push", str(ground.minutes), "--to", ground.engine)
-        ground.rest(1.5)
-        ground.end_group(process)
+def kill_a_push(ground: Ground) -> int:
+    """Kill who sends, and the engine with it, which is in the same process.
+
+    It counts if something was left to send.
+    """
+    if not ground.ledger.unsent():
+        return 0
+    process = ground.command("push", str(ground.minutes), "--to", ground.engine)
+    ground.rest(1.5)
+    ground.end_group(process)
+    ground.look_at_the_fleet("a kill of a push")
+    return int(ground.ledger.unsent() > 0)
 
 
-def look_at_the_fleet(ground: Ground) -> None:
-    """See that what was recorded is whole, and counts once when all was sent."""
-    folder = Folder(ground.minutes)
-    if not (ground.minutes.exists() and folder.files()):  # each was killed before it wrote any
+def push_all(ground: Ground) -> None:
+    """Send what is left: all is there then, once."""
+    ground.ledger.read()
+    if not ground.ledger.batches:  # each was killed before it wrote any
         return
     process = ground.command("push", str(ground.minutes), "--to", ground.engine)
     _, errors = process.communicate(timeout=PATIENCE)
     if process.returncode:
         ground.fault(f"the last push: {process.returncode} {errors}")
-    files = folder.files()
-    profiles = [folder.read(file).profile for file in files]
-    for profile in profiles:
-        profile.check()
-    store = open_duckdb(ground.engine)
-    try:
-        sent = sum(known.batches for known in store.known()[0])
-        found = store.profile(Selection("killed")).profile if sent else None
-    finally:
-        store.close()
-    ground.found["minutes, each in the engine once"] = sent
-    if sent != len(files):
-        ground.fault(f"the engine has {sent} batches of {len(files)} files")
-    if found is not None and found.duration != sum(each.duration for each in profiles):
-        ground.fault(f"the engine counts {found.duration} ns, not what the files have")
+    ground.look_at_the_fleet("the last push", is_all_sent=True)
+    ground.found["minutes, each in the engine once"] = len(ground.ledger.batches)
+    ground.found["acknowledged batches looked for, after all kills"] = ground.compared
 
 
-KINDS: list[tuple[Callable[[Ground], None], int]] = [
-    (kill_a_run, 1),
-    (kill_an_end, 1),
-    (kill_a_recording, 1),
-    (kill_who_writes_at_signals, 1),
-    (kill_a_worker, 1),
-    (kill_a_conversion, 1),
-    (kill_who_records_always, 1),
-    (kill_a_push, 1),
-    (kill_who_is_looked_into, 1),
-    (kill_who_looks, 5),
+KINDS: list[Callable[[Ground], int]] = [
+    kill_a_run,
+    kill_an_end,
+    kill_a_recording,
+    kill_who_writes_at_signals,
+    kill_a_worker,
+    kill_a_conversion,
+    kill_who_records_always,
+    kill_a_push,
+    kill_who_is_looked_into,
+    kill_who_looks,
 ]
-"""Who is killed, and how many kills that is."""
+"""Who is killed; each returns how many kills that was."""
+
+A_ROUND = len(KINDS) - 1 + _LOOKS
+"""How many kills all kinds are at most."""
 
 
 def kill(ground: Ground, kills: int) -> None:
     """Kill so many, or a few more, and look after each."""
     done = turn = 0
     while done < kills:
-        kind, count = KINDS[turn % len(KINDS)]
-        kind(ground)
+        kind = KINDS[turn % len(KINDS)]
+        count = kind(ground)
         ground.look(kind.__name__)
-        ground.found[kind.__name__] += count
+        ground.found[kind.__name__ if count else f"{kind.__name__}: nothing to do"] += count or 1
         done += count
         turn += 1
     _go_on(ground)
-    look_at_the_fleet(ground)
+    push_all(ground)
 
 
 _REPLACED = "is going to be replaced"
@@ -349,17 +288,7 @@ def _go_on(ground: Ground) -> None:
 
 def main(kills: str = "200", seed: str = "1") -> int:
     """Kill, and print what was found."""
-    with tempfile.TemporaryDirectory() as folder:
-        ground = Ground(Path(folder), int(seed))
-        began = time.monotonic()
-        kill(ground, int(kills))
-        took = time.monotonic() - began
-    for what, count in sorted(ground.found.items()):
-        print(f"{count:5}  {what}")  # noqa: T201  # what it is for
-    print(f"seed {seed}, {took:.0f} s, {len(ground.faults)} faults")  # noqa: T201  # likewise
-    for fault in ground.faults:
-        print(fault)  # noqa: T201  # likewise
-    return bool(ground.faults)
+    return kill_and_print(Ground, kill, kills, seed)
 
 
 if __name__ == "__main__":

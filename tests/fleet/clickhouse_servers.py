@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from typing_extensions import Self
@@ -18,6 +18,12 @@ from tests.ports import free_port
 SERVER = shutil.which("clickhouse-server", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
 HOST = "127.0.0.1"
 _LONGEST = 60
+_SETPRIV = shutil.which("setpriv")
+_WITH_US = [_SETPRIV, "--pdeathsig", "KILL"] if _SETPRIV else []
+"""Starts a program that the kernel kills when the thread that started it ends, however it does.
+
+Tests that are ended by SIGTERM or SIGKILL come to no `finally`.
+"""
 
 _CONFIG = """<yandex>
   <logger><level>warning</level><log>{folder}/log</log><errorlog>{folder}/errors</errorlog></logger>
@@ -52,7 +58,10 @@ _USERS = """<yandex>
 
 
 class Server:
-    """One server, which can be killed and started again on the same folder and ports."""
+    """One server, which can be killed and started again on the same folder and ports.
+
+    It ends at the latest with the thread that has started it.
+    """
 
     def __init__(self, folder: Path, password: str = "") -> None:
         self.folder = folder
@@ -75,7 +84,7 @@ class Server:
         assert SERVER is not None, "apt-get install clickhouse-server"
         with (self.folder / "stdout").open("ab") as output:
             self.process = subprocess.Popen(
-                [SERVER, f"--config-file={self.folder}/config.xml"],
+                [*_WITH_US, SERVER, f"--config-file={self.folder}/config.xml"],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -134,6 +143,7 @@ class Cluster:
             for shard, replicas in enumerate(shape)
         ]
         self.servers = [server for shard in self.shards for server in shard]
+        self._started = ExitStack()
         clusters = "".join(
             "<shard><internal_replication>false</internal_replication>"
             + "".join(
@@ -152,12 +162,14 @@ class Cluster:
         return f"clickhouse://{hosts}/default?cluster={self.NAME}"
 
     def __enter__(self) -> Self:
-        for server in self.servers:
-            server.start()
-        for server in self.servers:
-            server.wait()
+        with ExitStack() as stack:
+            for server in self.servers:
+                stack.callback(server.kill)
+                server.start()
+            for server in self.servers:
+                server.wait()
+            self._started = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for server in self.servers:
-            server.kill()
+        self._started.close()

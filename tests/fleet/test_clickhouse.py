@@ -104,7 +104,8 @@ def error(code: int, text: str = "Something") -> tuple[int, bytes]:
         ),
         (error(81), EngineUnusableError, "there is no such database: create it first"),
         (error(62, "Syntax error"), EngineUnusableError, "Syntax error"),
-        (error(33, "Cannot read"), EngineRefusesError, "Cannot read"),
+        (error(117, "Incorrect data"), EngineRefusesError, "Incorrect data"),
+        (error(33, "Cannot read all data"), EngineUnavailableError, "Cannot read all data"),
         ((502, b"<html>Bad gateway"), EngineUnavailableError, "HTTP status 502"),
         ((302, b""), EngineUnavailableError, "HTTP status 302"),
         ((0, b""), EngineUnavailableError, "cannot be reached"),
@@ -133,6 +134,31 @@ def test_an_answer_that_is_rubbish_is_never_an_answer(text):
     assert not any(sql.startswith("INSERT") for sql, *_ in stub.asked)
 
 
+OLD = "Code: 210, e.displayText() = DB::NetException: Connection refused (127.0.0.1:9)"
+NEW = "Code: 210. DB::NetException: Connection refused (127.0.0.1:9). (version 26.9.2.1)\n"
+TO_A_SHARD = ": Insertion status:\nWrote 1 blocks and 3 rows on shard 0 replica 1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"{OLD}{TO_A_SHARD}, e.what() = DB::NetException", f"{OLD}, e.what() = DB::NetException", NEW],
+    ids=["insert", "select", "new"],
+)
+def test_of_an_error_what_is_the_matter_is_said(text):
+    with serving({"INSERT": (500, text.encode())}) as (url, _):
+        with pytest.raises(EngineUnavailableError) as caught:
+            open_engine(url).send([BATCH])
+    said = str(caught.value).partition(": ")[2]
+    assert said == "Connection refused (127.0.0.1:9) (error 210 of ClickHouse)"
+
+
+def test_no_batch_is_to_blame_where_tables_cannot_be_made():
+    answer = error(117, "Data directory for table already containing data parts")
+    with serving({"CREATE": answer}) as (url, _):
+        with pytest.raises(EngineUnusableError, match="already containing data parts"):
+            open_engine(url).send([BATCH])
+
+
 def test_a_server_that_is_too_old_is_refused():
     with serving({"SELECT version()": (200, b'{"data":[["1.1.54390"]]}')}) as (url, _):
         with pytest.raises(EngineUnusableError, match=r"18\.16 is the oldest"):
@@ -157,7 +183,7 @@ def test_tables_that_were_dropped_meanwhile_are_made_again():
         answers.clear()
         engine.send([BATCH])
     made = [sql for sql, *_ in stub.asked if sql.startswith("CREATE TABLE")]
-    assert len(made) == 2 * len(TABLES)
+    assert len(made) == 2 * (len(TABLES) + 1)  # and the list of what there is
 
 
 def test_nobody_at_the_port_is_said():

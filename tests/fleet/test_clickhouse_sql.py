@@ -16,19 +16,19 @@ def test_a_text_is_hexadecimal_digits(value):
 
 
 def test_old_servers_are_not_asked_for_what_they_do_not_know():
-    old = " ".join(create_tables((18, 16), "", 30))
+    old = " ".join(create_tables((18, 16), "", 30, "x"))
     assert "CODEC" not in old
     assert "TTL" not in old
     assert "Distributed" not in old
 
 
 def test_new_servers_forget_batches_before_hours():
-    batches, hours, *_ = create_tables((26, 9), "", 30)
+    batches, hours, *_ = create_tables((26, 9), "", 30, "x")
     assert "TTL toDateTime(intDiv(hour, 24) * 86400) + toIntervalDay(31)" in batches
     assert "toIntervalDay(391)" in hours
 
 
 def test_a_cluster_has_tables_of_each_server_and_tables_of_all():
-    made = [sql.split(" (")[0] for sql in create_tables((26, 9), "fleet", 30)]
+    made = [sql.split(" (")[0] for sql in create_tables((26, 9), "fleet", 30, "x")]
     assert "CREATE TABLE IF NOT EXISTS tracetools_batches_here" in made
     assert any("tracetools_batches AS tracetools_batches_here" in sql for sql in made)

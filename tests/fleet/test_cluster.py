@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import reduce
 
 import pytest
 
-from tests.fleet.clickhouse_servers import Cluster, Server
+from tests.fleet.clickhouse_servers import HOST, Cluster, Server
 from tests.fleet.simulated import MINUTE, NOON, Shop
 from tracetools.core.profile import Profile
 from tracetools.fleet.engine import EngineUnavailableError, EngineUnusableError
@@ -102,12 +105,96 @@ def test_what_was_acknowledged_is_there_after_kills_at_any_moment(cluster):
         assert (found.batches, found.missing) == (len(acknowledged), ())
 
 
+def test_a_connection_that_ends_in_a_packet_refuses_no_batch(cluster):
+    """A server that is killed while it answers another one may have sent half a packet."""
+    engine = open_engine(f"{cluster.url}&timeout=20")
+    batches = [SHOP.minute("cut", number, 0) for number in range(8)]
+    lone = cluster.shards[1][0]
+    lone.kill()
+    with Cutting(lone.tcp, b"\x00\x0aCli"):  # a greeting that goes on
+        with pytest.raises(EngineUnavailableError, match="Cannot read all data"):
+            engine.send(batches)
+        with pytest.raises(EngineUnavailableError, match="Cannot read all data"):
+            engine.profile(ALL)
+    lone.start()
+    lone.wait()
+    engine.send(batches)
+    check_same(engine.profile(replace(ALL, version="cut")).profile, batches)
+
+
+class Cutting:
+    """Answers each connection with some bytes, and ends it."""
+
+    def __init__(self, port: int, data: bytes) -> None:
+        self._listening = socket.create_server((HOST, port))
+        self._data = data
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        with suppress(OSError):  # it is closed
+            while True:
+                connection, _ = self._listening.accept()
+                with connection, suppress(OSError):
+                    connection.recv(1000)
+                    connection.sendall(self._data)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self._thread.join()
+
+
+def test_a_question_is_to_one_of_two_replicas_that_differ(cluster):
+    """One that was down lacks what was not acknowledged; a sum is not of both."""
+    batches = [SHOP.minute("differ", number, 0) for number in range(8)]
+    replica, lone = cluster.shards[0][1], cluster.shards[1][0]
+    replica.kill()
+    with pytest.raises(EngineUnavailableError):
+        open_engine(cluster.url).send(batches)
+    replica.start()
+    replica.wait()
+    # A server of the other shard has to choose one of the two for each query.
+    other = open_engine(f"clickhouse://{lone.host}/default?cluster={cluster.NAME}")
+    for _ in range(8):
+        found = other.profile(replace(ALL, version="differ"))
+        found.profile.check()
+        assert found.profile.runs == found.batches
+    open_engine(cluster.url).send(batches)
+    check_same(other.profile(replace(ALL, version="differ")).profile, batches)
+
+
+@pytest.mark.parametrize(("most", "said"), [(1, False), (100, True)])
+def test_batches_that_come_while_a_question_is_asked_break_no_law(cluster, monkeypatch, most, said):
+    engine = open_engine(cluster.url)
+    version = f"coming{most}"
+    batches = [SHOP.minute(version, number, 0) for number in range(100)]
+    engine.send(batches[:4])
+    ask, count = engine._database.ask, 4
+
+    def ask_as_one_comes(sql):
+        nonlocal count
+        answer = ask(sql)
+        if count < 4 + most and "ARRAY JOIN" in sql:
+            engine.send([batches[count]])
+            count += 1
+        return answer
+
+    monkeypatch.setattr(engine._database, "ask", ask_as_one_comes)
+    found = engine.profile(replace(ALL, version=version))
+    found.profile.check()
+    assert any("batches came in" in note for note in found.notes) is said
+    assert said or found.profile.runs == found.batches == 5
+    monkeypatch.setattr(engine._database, "ask", ask)
+    check_same(engine.profile(replace(ALL, version=version)).profile, batches[:count])
+
+
 class Killer:
     """Kills a server from another thread, some time after the block has begun."""
 
     def __init__(self, server: Server, after: float) -> None:
-        import threading
-
         self._server = server
         self._timer = threading.Timer(after, server.kill)
 
@@ -116,6 +203,23 @@ class Killer:
 
     def __exit__(self, *_: object) -> None:
         self._timer.join()
+
+
+def test_a_database_of_any_name_is_found_after_a_restart(cluster):
+    for server in cluster.servers:
+        server.ask("CREATE DATABASE fleets")
+    engine = open_engine(cluster.url.replace("/default?", "/fleets?"))
+    first, second = minutes(range(1)), minutes(range(1, 2))
+    engine.send(first)
+    for server in cluster.servers:
+        server.kill()
+        server.start()
+    for server in cluster.servers:
+        server.wait()
+    engine.send(second)
+    found = engine.profile(ALL)
+    check_same(found.profile, [*first, *second])
+    assert found.missing == ()
 
 
 def test_names_are_texts_and_nothing_else(cluster):
@@ -141,6 +245,27 @@ def test_what_is_old_is_forgotten_on_all_servers(cluster):
     engine.forget(NOON - 60 * 24 * MINUTE)
     assert engine.profile(replace(ALL, version="old")).batches == 0
     assert engine.profile(replace(ALL, version="1")).batches == 48
+
+
+def test_a_server_that_was_killed_between_two_tables_makes_the_rest(tmp_path):
+    server = Server(tmp_path)
+    server.configure()
+    server.start()
+    try:
+        server.wait()
+        url = f"clickhouse://{server.host}/default"
+        first, second = minutes(range(1)), minutes(range(1, 2))
+        open_engine(url).send(first)
+        names = server.ask("SHOW TABLES").split()
+        server.kill()  # as if the last one had not been made yet
+        (tmp_path / "data/metadata/default/tracetools_known_view.sql").unlink()
+        server.start()
+        server.wait()
+        open_engine(url).send(second)
+        assert server.ask("SHOW TABLES").split() == names
+        check_same(open_engine(url).profile(ALL).profile, [*first, *second])
+    finally:
+        server.kill()
 
 
 def test_a_wrong_password_and_a_missing_database_are_said(tmp_path, monkeypatch):

@@ -107,7 +107,7 @@ class Chdb(ClickHouseSQL):
     def _prepare(self, session: Any) -> None:
         self._run(session, "CREATE DATABASE IF NOT EXISTS tracetools")
         self._run(session, "USE tracetools")
-        for sql in create_tables(_NEW, "", _KEEP_DAYS):
+        for sql in create_tables(_NEW, "", _KEEP_DAYS, "tracetools"):
             self._run(session, sql)
         for table in TABLES:
             found = [row[0] for row in self._rows(session, f"DESCRIBE TABLE {table.name}")]

@@ -37,10 +37,20 @@ _PORTS: Final = {"clickhouse": 8123, "clickhouses": 8443}
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _HOST: Final = re.compile(r"[A-Za-z0-9_.:-]+")
 _CODE: Final = re.compile(r"Code: (\d+)")
+_SAID: Final = re.compile(
+    r"Code: \d+[.,] (?:e\.displayText\(\) = )?DB::\w+: (.+?)\.?"
+    r"(?:: Insertion status:.*|, e\.what\(\).*| \(version .*)?"
+)
+"""An error of ClickHouse, old or new: what is the matter, and then what is for its developers."""
+
 _LARGEST_ANSWER: Final = 1 << 30
 
-_OF_DATA: Final = frozenset((6, 27, 33, 117))
-"""Errors of ClickHouse that are due to what was sent."""
+_OF_DATA: Final = frozenset((6, 27, 117))
+"""Errors of ClickHouse that are due to what was sent.
+
+Not "Cannot read all data" (33): what is sent is whole, and a server says so if another one of its
+cluster dies in the midst of a packet.
+"""
 
 _OF_SETUP: Final = frozenset(
     (16, 36, 42, 43, 44, 46, 47, 48, 49, 50, 53, 57, 60, 62, 73, 81, 115, 192, 193, 194)
@@ -50,8 +60,14 @@ _OF_SETUP: Final = frozenset(
 
 _NO_TABLE: Final = 60
 _OF_USERS: Final = frozenset((192, 193, 194, 516))
-_OF_SHARDS: Final = frozenset((32, 198, 209, 210, 279))
-"""Errors when a server of a cluster does not answer another one."""
+_OF_SHARDS: Final = frozenset((32, 33, 100, 102, 198, 209, 210, 279))
+"""Errors when a server of a cluster does not answer another one, or not to the end."""
+
+_ONE_REPLICA: Final[Mapping[str, int | str]] = {"load_balancing": "in_order"}
+"""Has all queries of a question ask the same replica of a shard, as long as it answers.
+
+One that was down may lack batches that were not acknowledged yet.
+"""
 
 
 class Place(NamedTuple):
@@ -163,13 +179,13 @@ class ClickHouse(ClickHouseSQL):
 
         At first all servers have to answer. Only if one does not, the others are asked alone.
         """
-        settings = {"skip_unavailable_shards": 0}
+        settings: dict[str, int | str] = {**_ONE_REPLICA, "skip_unavailable_shards": 0}
         try:
             return Answer(_rows(self.name, self._anywhere(sql, None, settings)))
         except EngineUnavailableError as error:
             if not self._place.cluster or _code_of(error) not in _OF_SHARDS:
                 raise
-        settings = {"skip_unavailable_shards": 1}
+        settings = {**_ONE_REPLICA, "skip_unavailable_shards": 1}
         before = self._absent()
         rows = _rows(self.name, self._anywhere(sql, None, settings))
         return Answer(rows, before or self._absent() or ("a shard did not answer at once",))
@@ -230,7 +246,7 @@ class ClickHouse(ClickHouseSQL):
             return True
         return False
 
-    def _anywhere(self, sql: str, data: bytes | None, settings: Mapping[str, int]) -> bytes:
+    def _anywhere(self, sql: str, data: bytes | None, settings: Mapping[str, int | str]) -> bytes:
         """Ask the servers one by one until one of them does it.
 
         Args:
@@ -278,7 +294,8 @@ class ClickHouse(ClickHouseSQL):
             raise EngineUnusableError(
                 f"{where} is ClickHouse {version}; 18.16 is the oldest that will do"
             )
-        for sql in create_tables(numbers, self._place.cluster, self._place.keep_days):
+        place = self._place
+        for sql in create_tables(numbers, place.cluster, place.keep_days, place.database):
             self._on(host, sql, None, {})
         self._check(host)
         self._prepared.add(host)
@@ -294,7 +311,7 @@ class ClickHouse(ClickHouseSQL):
                 )
 
     def _on(
-        self, host: tuple[str, int], sql: str, data: bytes | None, settings: Mapping[str, int]
+        self, host: tuple[str, int], sql: str, data: bytes | None, settings: Mapping[str, int | str]
     ) -> bytes:
         """Ask one server.
 
@@ -323,7 +340,7 @@ class ClickHouse(ClickHouseSQL):
             raise EngineUnavailableError(f"{where} cannot be reached: {said}") from error
         if status == http.client.OK:
             return body
-        raise _error(where, status, body)
+        raise _error(where, status, body, is_insert=data is not None)
 
     def _post(self, host: tuple[str, int], path: str, data: bytes) -> tuple[int, bytes]:
         timeout = self._place.timeout
@@ -369,12 +386,14 @@ def _has_answered(error: EngineUnavailableError) -> bool:
     return isinstance(error, EngineUnusableError) or _code_of(error) != 0
 
 
-def _error(where: str, status: int, body: bytes) -> EngineRefusesError | EngineUnavailableError:
-    """Return what an answer stands for that is an error."""
+def _error(
+    where: str, status: int, body: bytes, *, is_insert: bool
+) -> EngineRefusesError | EngineUnavailableError:
+    """Return what an answer stands for that is an error. Only what was inserted is refused."""
     text = body[:2000].decode(errors="replace")
     found = _CODE.search(text)
     code = int(found[1]) if found else 0
-    said = " ".join(text.split())[:300] if found else f"HTTP status {status}"
+    said = _sentence(code, text) if found else f"HTTP status {status}"
     made: EngineRefusesError | EngineUnavailableError
     if code in _OF_USERS:
         made = EngineUnusableError(
@@ -382,14 +401,20 @@ def _error(where: str, status: int, body: bytes) -> EngineRefusesError | EngineU
         )
     elif code == _NO_DATABASE:
         made = EngineUnusableError(f"{where}: there is no such database: create it first")
-    elif code in _OF_SETUP:
-        made = EngineUnusableError(f"{where}: {said}")
-    elif code in _OF_DATA:
+    elif code in _OF_DATA and is_insert:
         made = EngineRefusesError(f"{where}: {said}")
+    elif code in _OF_SETUP or code in _OF_DATA:
+        made = EngineUnusableError(f"{where}: {said}")
     else:
         made = EngineUnavailableError(f"{where}: {said}")
     made.__cause__ = _RefusedError(code, text)
     return made
+
+
+def _sentence(code: int, text: str) -> str:
+    line = " ".join(text.split())
+    found = _SAID.fullmatch(line)
+    return f"{found[1][:300]} (error {code} of ClickHouse)" if found else line[:300]
 
 
 _NO_DATABASE: Final = 81

@@ -73,13 +73,17 @@ class ClickHouseSQL:
         return f"substring({column}, 1, 1)"
 
 
-def create_tables(version: tuple[int, ...], cluster: str, keep_days: int) -> Iterator[str]:
+def create_tables(
+    version: tuple[int, ...], cluster: str, keep_days: int, database: str
+) -> Iterator[str]:
     """Yield the statements that make the tables of one machine, where they are not there.
 
     Args:
         version: of the server.
         cluster: its name in the configuration of the server; empty for a single machine.
         keep_days: for how long batches are kept.
+        database: its name. What is `Distributed` has to have it: ``currentDatabase()`` is another
+            one once a server of 18.16 was started again.
     """
     for table in TABLES:
         name = table.name + (HERE if cluster else "")
@@ -87,26 +91,40 @@ def create_tables(version: tuple[int, ...], cluster: str, keep_days: int) -> Ite
         if cluster:
             yield (
                 f"CREATE TABLE IF NOT EXISTS {table.name} AS {name} ENGINE = Distributed("
-                f"{cluster}, currentDatabase(), {name}, cityHash64({table.near}))"
+                f"{cluster}, '{database}', {name}, cityHash64({table.near}))"
             )
-    suffix = HERE if cluster else ""
-    yield (
-        f"CREATE MATERIALIZED VIEW IF NOT EXISTS tracetools_known{suffix}"  # noqa: S608
-        " ENGINE = AggregatingMergeTree() PARTITION BY intDiv(day, 30)"
-        " ORDER BY (service, version, host, day) AS SELECT service, version, host,"
-        " intDiv(hour, 24) AS day, uniqState(instance) AS processes, uniqState(id) AS batches,"
-        " minState(began) AS first, maxState(ended) AS last"
-        f" FROM {BATCHES.name}{suffix} GROUP BY service, version, host, day"
-    )
+    yield from _create_known(HERE if cluster else "")
     if cluster:
         yield (
             f"CREATE TABLE IF NOT EXISTS tracetools_known AS tracetools_known{HERE}"
-            f" ENGINE = Distributed({cluster}, currentDatabase(), tracetools_known{HERE})"
+            f" ENGINE = Distributed({cluster}, '{database}', tracetools_known{HERE})"
         )
         yield (
             "CREATE TABLE IF NOT EXISTS tracetools_shards AS system.one"
             f" ENGINE = Distributed({cluster}, system, one)"
         )
+
+
+def _create_known(suffix: str) -> Iterator[str]:
+    """Yield what makes the list of what there is, and the view that adds to it.
+
+    The table is not one of the view's own: a server that is killed between the two could make
+    neither again.
+    """
+    yield (
+        f"CREATE TABLE IF NOT EXISTS tracetools_known{suffix} (service String, version String,"
+        " host String, day UInt64, processes AggregateFunction(uniq, String), batches"
+        " AggregateFunction(uniq, String), first AggregateFunction(min, UInt64), last"
+        " AggregateFunction(max, UInt64)) ENGINE = AggregatingMergeTree() PARTITION BY"
+        " intDiv(day, 30) ORDER BY (service, version, host, day)"
+    )
+    yield (
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS tracetools_known_view{suffix}"  # noqa: S608
+        f" TO tracetools_known{suffix} AS SELECT service, version, host, intDiv(hour, 24) AS day,"
+        " uniqState(instance) AS processes, uniqState(id) AS batches, minState(began) AS first,"
+        f" maxState(ended) AS last FROM {BATCHES.name}{suffix}"
+        " GROUP BY service, version, host, day"
+    )
 
 
 def _create(table: Table, name: str, version: tuple[int, ...], keep_days: int) -> str:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tracetools.fleet.schema import Table
     from tracetools.fleet.selection import Selection
 
-__all__ = ["Found", "Known", "Slice", "Store"]
+__all__ = ["Found", "Known", "Slice", "Store", "lawful"]
 
 _MOST_KNOWN: Final = 500_000
 """How many stacks are remembered as sent."""
@@ -245,6 +245,18 @@ class Store:
                 self._database.forget(table, day if table is BATCHES else min(day, rolled))
 
 
+class _Counts(NamedTuple):
+    """How many batches there are, by hour and version.
+
+    Attributes:
+        batches: those that are there.
+        rolled: those that were added up in whole hours.
+    """
+
+    batches: dict[tuple[int, str], int]
+    rolled: dict[tuple[int, str], int]
+
+
 class _Question:
     """One question, which may take several queries."""
 
@@ -280,9 +292,13 @@ class _Question:
             terms.append(f"began >= {chosen.start:d} AND began < {chosen.end:d}")
         return " AND ".join(terms)
 
-    def _tables(self) -> Iterator[tuple[Table, str, int]]:
+    def _counts(self) -> _Counts:
+        """Return how many batches there are, and how many were added up."""
+        return _Counts(self._by_hour(BATCHES, "count(*)"), self._rolled())
+
+    def _tables(self, counts: _Counts) -> Iterator[tuple[Table, str, int]]:
         """Yield the tables to read, with a condition and how many batches that are."""
-        batches, hours = self._by_hour(BATCHES, "count(*)"), self._rolled()
+        batches, hours = counts
         rolled = {each for each in hours if hours[each] >= batches.get(each, 0)}
         split = {hour for hour, version in batches if (hour, version) not in rolled}
         used = {hour for hour, _ in rolled} - split
@@ -317,11 +333,32 @@ class _Question:
     # -- answers -------------------------------------------------------------------------------
 
     def profile(self) -> Found:
-        """Return the sum of all."""
+        """Return the sum of all.
+
+        That takes several queries. If batches come in between, or a server goes or comes back, all
+        are asked once more.
+        """
+        for _ in range(_MOST_TURNS):
+            self.missing, self.notes = [], []
+            counts = self._counts()
+            found = self._sum(counts)
+            if self._counts() == counts:
+                return self._finished(found, counts)
+        self.notes.append(
+            "batches came in while this was asked: some numbers are of a few more than others"
+        )
+        profile = lawful(replace(found.profile, edges={}))
+        return self._finished(replace(found, profile=profile), counts)
+
+    def _finished(self, found: Found, counts: _Counts) -> Found:
+        missing = (*self.missing, *self._gaps(counts))
+        return replace(found, missing=missing, notes=tuple(self.notes))
+
+    def _sum(self, counts: _Counts) -> Found:
         numbers: dict[str, dict[tuple[int, ...], list[int]]] = {name: {} for name in PARTS}
         sums: dict[str, Any] = dict.fromkeys(SUMS, 0)
         batches = 0
-        for table, where, count in self._tables():
+        for table, where, count in self._tables(counts):
             batches += count
             for name, part in PARTS.items():
                 for row in self._ask(_part_sql(self._database, table, part, (), where)):
@@ -341,9 +378,7 @@ class _Question:
             latencies=_histograms(numbers["buckets"], numbers["lasted"], path_of),
             blocking=_by_path(numbers["blocking"], path_of, blocks_of, lambda a, b: a.plus(b)),
         )
-        processes = self._processes()
-        missing = (*self.missing, *self._gaps())
-        return Found(profile, batches, processes, missing, tuple(self.notes))
+        return Found(profile, batches, self._processes())
 
     def latencies(
         self, is_asked: Callable[[StackPath], bool]
@@ -351,7 +386,7 @@ class _Question:
         """Return histograms by version and stack."""
         buckets: dict[str, dict[tuple[int, ...], list[int]]] = defaultdict(dict)
         lasted: dict[str, dict[tuple[int, ...], list[int]]] = defaultdict(dict)
-        for table, where, _ in self._tables():
+        for table, where, _ in self._tables(self._counts()):
             for name, found in (("buckets", buckets), ("lasted", lasted)):
                 part = PARTS[name]
                 sql = _part_sql(self._database, table, part, ("version",), where)
@@ -455,10 +490,9 @@ class _Question:
             rest = replace(rest, edges={})  # which would not add up to the idle time
         return rest
 
-    def _gaps(self) -> Iterator[str]:
+    def _gaps(self, counts: _Counts) -> Iterator[str]:
         """Yield which hours have no batch, between the first and the last one of the selection."""
-        hours = {hour for hour, _ in self._by_hour(BATCHES, "count(*)")}
-        hours |= {hour for hour, _ in self._rolled()}
+        hours = {hour for hour, _ in (*counts.batches, *counts.rolled)}
         if not hours:
             return
         chosen = self._selection
@@ -471,6 +505,7 @@ class _Question:
             yield f"{len(empty)} of {last + 1 - first} hours have no data: {_hours_text(empty)}"
 
 
+_MOST_TURNS: Final = 2
 _FEW: Final = 5
 _MOST_SLICES: Final = 64
 _PARTS_OF_TIME: Final = 24
@@ -478,6 +513,13 @@ _SHORTEST: Final = 60 * 10**9
 _FAR: Final = 2**62
 _LONG: Final = 10_000
 _MOST_NAMED: Final = 5
+
+
+def lawful(profile: Profile) -> Profile:
+    """Return a profile whose duration and task time are those of its stacks: both laws hold."""
+    times = profile.stacks.values()
+    part = replace(profile, duration=sum(each.busy for each in times))
+    return replace(part, task_time=part.busy + sum(each.idle + each.scheduled for each in times))
 
 
 def _hours_text(hours: Sequence[int]) -> str:

@@ -21,7 +21,7 @@ from tracetools.fleet.engines import open_engine
 from tracetools.fleet.regressions import compared, time_of
 from tracetools.fleet.rows import NANOSECONDS_OF_HOUR
 from tracetools.fleet.selection import Selection
-from tracetools.fleet.store import Store
+from tracetools.fleet.store import Store, lawful
 from tracetools.output.flamegraph.amounts import amount_formatter
 from tracetools.output.flamegraph.flamegrapher import render_packed
 from tracetools.output.flamegraph.marks import marks_of
@@ -184,14 +184,12 @@ def _of_stacks(profile: Profile, stacks: dict, is_in: Callable[[StackPath], bool
     part = replace(
         profile,
         stacks=stacks,
-        duration=sum(times.busy for times in stacks.values()),
         latencies={path: each for path, each in profile.latencies.items() if is_in(path)},
         blocking={path: each for path, each in profile.blocking.items() if is_in(path)},
         slow={path: each for path, each in profile.slow.items() if is_in(path)},
         edges={},
     )
-    lived = part.busy + sum(times.idle + times.scheduled for times in stacks.values())
-    return replace(part, task_time=lived)
+    return lawful(part)
 
 
 def _named(selection: Selection) -> str:

@@ -105,10 +105,24 @@ def test_quiet_is_quiet(tmp_path):
 def test_the_service_is_the_program_unless_it_is_named(tmp_path):
     run(ENDS, "asyncio", "exit", folder=tmp_path)
     run(ENDS, "asyncio", "exit", folder=tmp_path, OTEL_SERVICE_NAME="of the environment")
-    run("--service", "shop", "--keep=0", ENDS, "asyncio", "exit", folder=tmp_path)
-    found = batches(tmp_path)
-    assert [each.source.service for each in found] == ["ends", "of the environment", "shop"]
-    assert [bool(each.profile.slow) for each in found] == [False, False, True]
+    run("--service", "shop", ENDS, "asyncio", "exit", folder=tmp_path)
+    found = [batch.source.service for batch in batches(tmp_path)]
+    assert found == ["ends", "of the environment", "shop"]
+
+
+def test_options_are_those_of_the_recording(tmp_path):
+    program = """
+        import asyncio, tracetools
+        async def main():
+            with tracetools.span("slow"):
+                await asyncio.sleep(0)
+        asyncio.run(main())
+    """
+    (tmp_path / "app.py").write_text(textwrap.dedent(program))
+    run("--keep", "0", "--resources", "app.py", folder=tmp_path)
+    [batch] = batches(tmp_path)
+    assert batch.profile.slow
+    assert files_of(tmp_path) == {"app.py", "minutes"}
 
 
 def test_the_folder_is_bounded(tmp_path):
@@ -146,7 +160,7 @@ def test_what_is_not_sent_is_said(tmp_path):
         (["--continuous", "minutes", "--every", "0.1"], "every is a number from 1"),
         (["--continuous", "minutes", "--send-to", "nonsense"], "no engine is named"),
         (["--continuous", "app.py"], "cannot make the folder"),
-        (["--send-to", "duckdb:x"], "--send-to: give --continuous DIR too"),
+        (["--send-to", "duckdb:x"], "--send-to goes with --continuous DIR"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_runs(tmp_path, words, said):

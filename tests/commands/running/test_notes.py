@@ -1,5 +1,7 @@
 """What is said in a line at the end, and what is not."""
 
+from pathlib import Path
+
 import pytest
 
 from tracetools import Profile

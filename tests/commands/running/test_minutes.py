@@ -134,14 +134,14 @@ def test_the_folder_is_bounded(tmp_path):
 def test_minutes_are_as_long_as_is_said(tmp_path):
     code = "import asyncio; asyncio.run(asyncio.sleep(2.2))"
     said = run("--every", "1", "-c", code, folder=tmp_path).errors
-    assert int(WHERE.fullmatch(said)[1]) == len(batches(tmp_path)) >= 2
+    assert int(WHERE.search(said)[1]) == len(batches(tmp_path)) >= 2
 
 
 def test_minutes_are_sent(tmp_path):
     with stub_server() as stub:
         url = f"pyroscope+{stub.url}"
         said = run("--send-to", url, ENDS, "asyncio", "exit", folder=tmp_path).errors
-    assert WHERE.fullmatch(said)
+    assert WHERE.search(said)
     assert len(stub.requests) == 1
 
 
@@ -160,7 +160,7 @@ def test_what_is_not_sent_is_said(tmp_path):
         (["--continuous", "minutes", "--every", "0.1"], "every is a number from 1"),
         (["--continuous", "minutes", "--send-to", "nonsense"], "no engine is named"),
         (["--continuous", "app.py"], "cannot make the folder"),
-        (["--send-to", "duckdb:x"], "--send-to goes with --continuous DIR"),
+        (["--send-to", "duckdb:x"], "for --send-to, give --continuous DIR too"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_runs(tmp_path, words, said):

@@ -83,7 +83,10 @@ def test_a_recording_of_a_running_program_has_the_options_that_make_sense_there(
         ([], None),
         (["-o", "a", "--delay", "1"], None),
         (["--continuous", "a", "--every", "10", "--keep", "1", "--subprocesses"], None),
-        (["--every", "10", "--max-bytes", "0"], "--every, --max-bytes goes with --continuous"),
+        (
+            ["--every", "10", "--max-bytes", "0"],
+            "for --every, --max-bytes, give --continuous DIR too",
+        ),
         (["--continuous", "a", "-o", "b"], "leave out -o; `tracetools merge` makes one file"),
         (["--continuous", "a", "--duration", "1"], "--continuous records until the end"),
         (["--continuous", "a", "--flush-interval", "1"], "give --every instead"),

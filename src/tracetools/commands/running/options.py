@@ -261,7 +261,7 @@ def misuse(given: argparse.Namespace) -> str | None:
         alone = [
             word for name, word in _WITH_CONTINUOUS.items() if getattr(given, name) is not None
         ]
-        return f"{', '.join(alone)} goes with --continuous DIR: give that too" if alone else None
+        return f"for {', '.join(alone)}, give --continuous DIR too" if alone else None
     for name, why in _NOT_CONTINUOUS.items():
         usual = RECORDED[name].default if name in RECORDED else None
         if getattr(given, name) != usual:

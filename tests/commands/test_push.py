@@ -10,6 +10,7 @@ from tracetools.__main__ import main
 from tracetools.core.stacks import ROOT, Times
 from tracetools.fleet.batch import Batch, Source
 from tracetools.fleet.folder import Folder, mark_of
+from tracetools.output.formats.profile_json import write_profile
 
 MINUTE = 60_000_000_000
 
@@ -62,9 +63,39 @@ def test_two_do_not_push_from_one_folder_to_one_engine(folder, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["none", "--to", "duckdb:x"], "cannot read"), ([".", "--to", "x"], "no engine is named")],
+    [
+        (["none", "--to", "duckdb:x"], "cannot read"),
+        ([".", "--to", "x"], "no engine is named"),
+        ([".", "a", "--to", "duckdb:x", "--follow"], "give one folder, and no file"),
+        ([".", "--to", "duckdb:x", "--service", "a"], "a folder says whose it is"),
+    ],
 )
 def test_what_makes_no_sense_is_an_error(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").touch()
     assert main(["push", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_files_are_sent_and_count_once(tmp_path, folder, capsys):
+    pytest.importorskip("duckdb")
+    url = f"duckdb:{tmp_path / 'fleet.duckdb'}"
+    file = tmp_path / "a.profile.json"
+    stacks = {(ROOT,): Times(busy=5)}
+    write_profile(file, Profile(stacks=stacks, duration=5, start=MINUTE, programs=("a",)))
+    for _ in range(2):
+        assert main(["push", str(file), "--version", "2", "--host", "h", "--to", url]) == 0
+        assert "sent 1, refused 0, left 0" in capsys.readouterr().err
+    assert main(["push", str(folder.path), str(file), "--to", url]) == 0
+    assert main(["query", url, "--list"]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("a ")]
+    assert line.split()[:3] == ["a", "2", "h"]
+
+
+def test_a_file_that_is_no_profile_is_said(tmp_path, capsys):
+    (tmp_path / "a.json").write_text("{}")
+    with stub_server() as stub:
+        assert main(["push", str(tmp_path / "a.json"), "--to", f"pyroscope+{stub.url}"]) == 1
+    said = capsys.readouterr().err
+    assert "refused 1" in said
+    assert "a.json is left out" in said

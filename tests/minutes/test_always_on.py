@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import threading
 
@@ -15,7 +16,7 @@ from tracetools import Profile, StackFileError, span
 from tracetools.fleet.engine import EngineRefusesError
 from tracetools.fleet.folder import Folder
 from tracetools.minutes import always_on
-from tracetools.minutes.always_on import continuous, default_folder
+from tracetools.minutes.always_on import Arguments, Continuous, continuous, default_folder
 
 
 @pytest.fixture
@@ -287,3 +288,66 @@ def test_a_forked_child_records_itself_as_another_instance(folder):
     assert set(found) == {("parent",), ("child",)}
     assert found["child",].source.instance != found["parent",].source.instance
     assert found["child",].source.pid == pid
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_of_multiprocessing_writes_its_last_minute(folder):
+    with continuous(folder, every=3600):
+        child = multiprocessing.get_context("fork").Process(target=_run, args=["child"])
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+    [batch] = batches(folder)
+    assert batch.source.pid == child.pid
+    assert "child" in spans_in(batch.profile)
+
+
+def _run(name: str) -> None:
+    asyncio.run(work(name))
+
+
+class _Signal:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def catch(self) -> None:
+        self.calls.append("catch")
+
+    def let_go(self) -> None:
+        self.calls.append("let go")
+
+
+def test_in_a_child_the_signal_is_caught_only_while_a_loop_runs(folder):
+    signal = _Signal()
+    recording = Continuous(Arguments(folder=folder, every=3600), signal=signal, is_child=True)
+    try:
+        assert signal.calls == []
+        asyncio.run(work("one"))
+        *catches, last = signal.calls
+        assert set(catches) == {"catch"}
+        assert last == "let go"
+    finally:
+        recording.close()
+
+
+def test_else_it_is_caught_until_the_end(folder):
+    signal = _Signal()
+    recording = Continuous(Arguments(folder=folder, every=3600), signal=signal)
+    try:
+        asyncio.run(work("one"))
+        assert signal.calls == ["catch"]
+    finally:
+        recording.close()
+    assert signal.calls == ["catch", "let go"]
+
+
+def test_what_there_is_can_be_written_at_once_and_then_it_goes_on(folder):
+    with continuous(folder, every=3600) as recording:
+        asyncio.run(work("one"))
+        go_on = recording.write_now()
+        [first] = batches(folder)
+        go_on()
+        asyncio.run(work("two"))
+    assert "one" in spans_in(first.profile)
+    assert "two" in spans_in(batches(folder)[-1].profile)
+    assert recording.write_now()() is None

@@ -35,6 +35,8 @@ def source_of_process(
     version: str | None = None,
     host: str | None = None,
     attributes: Mapping[str, str] | None = None,
+    *,
+    program: str | None = None,
 ) -> Source:
     """Return who this process is.
 
@@ -47,6 +49,7 @@ def source_of_process(
         version: its version.
         host: the name of the machine.
         attributes: what else is to be known of it.
+        program: the name of the program; by default what `sys.argv` says.
     """
     known = {**_of_environment(), **_of_sdk()}
     for name in [name for name in known if name.startswith(_UNWANTED)]:
@@ -54,7 +57,7 @@ def source_of_process(
     found = known.pop(_NAME, "")
     if found.startswith("unknown_service"):  # what the SDK makes up
         found = ""
-    service = bounded(service or found or _program())
+    service = bounded(service or found or _stem(program or program_name()))
     found_version, found_host = known.pop(_VERSION, ""), known.pop(_HOST, "")
     version = bounded(found_version if version is None else version)
     host = bounded(host or found_host or socket.gethostname())
@@ -76,8 +79,8 @@ def bounded(text: str) -> str:
     return plain.strip()[:_LONGEST]
 
 
-def _program() -> str:
-    return program_name().removesuffix(".py") or "python"
+def _stem(program: str) -> str:
+    return program.removesuffix(".py") or "python"
 
 
 def _of_environment() -> dict[str, str]:

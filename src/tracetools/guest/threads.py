@@ -7,7 +7,6 @@ as a recording does, so it would wait for ever.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ from tracetools import compat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["HiddenThread", "listed", "running"]
+__all__ = ["HiddenThread", "forget", "listed", "running"]
 
 _hidden: Final[dict[int, threading.Thread]] = {}
 """The threads that are hidden just now, by their identity."""
@@ -75,8 +74,9 @@ class HiddenThread(threading.Thread):
             del _hidden[here]
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_hidden.clear)  # the child has none of them
+def forget() -> None:
+    """Know of none: a forked child has none of them. It has not started any of its own yet."""
+    _hidden.clear()
 
 
 @contextlib.contextmanager

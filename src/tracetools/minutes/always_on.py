@@ -20,6 +20,7 @@ from tracetools.fleet.sources import source_of_process
 from tracetools.guest.messages import to_log
 from tracetools.guest.pace import Pace
 from tracetools.guest.threads import HiddenThread
+from tracetools.minutes.child_ends import ChildEnds
 from tracetools.minutes.last_signal import LastSignal
 from tracetools.minutes.periods import Periods
 from tracetools.minutes.renewal import Renewal
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
 
     from tracetools.core.profile import Profile
     from tracetools.guest.messages import Messages
+    from tracetools.minutes.last_signal import CaughtSignal
     from tracetools.recording.keeper import Kept
 
-__all__ = ["Continuous", "continuous", "default_folder"]
+__all__ = ["Arguments", "Continuous", "continuous", "default_folder"]
 
 _PATIENCE: Final = 5.0
 """Seconds to wait for a loop that is asked to join, and for a file that is being written."""
@@ -49,7 +51,7 @@ _STEP: Final = 0.01
 
 
 @dataclass(frozen=True)
-class _Arguments(Options):
+class Arguments(Options):
     """What `continuous` takes."""
 
     folder: str | os.PathLike[str] | None = None
@@ -78,15 +80,16 @@ def _check(name: str, value: object, least: float, most: float) -> None:
         raise ValueError(f"{name} is a number from {least:g} to {most:,g}, not {value!r}")
 
 
-@function_taking(_Arguments)
-def continuous(arguments: _Arguments) -> Continuous:  # noqa: D417  # below
+@function_taking(Arguments)
+def continuous(arguments: Arguments) -> Continuous:  # noqa: D417  # below
     """Record all the time, and write a profile for each minute into a bounded folder.
 
     All loops are recorded that run already and that begin, in any thread. Each file is a profile as
     any other: ``tracetools report`` and ``tracetools merge`` read it. It goes on until `close`, the
     end of its ``with``, or that of the process; SIGTERM, where the program leaves it to the system,
     ends it as well. Then the last, partial minute is written. A process that is killed loses the
-    current minute. A forked child records itself, as an instance of its own.
+    current minute. A forked child records itself, as an instance of its own, and catches SIGTERM
+    only while a loop runs.
 
     Args:
         folder: where the files go; it is made for its owner alone. Several processes may share it.
@@ -134,14 +137,22 @@ class Continuous(forks.Follower):
     Args:
         arguments: see `continuous`.
         messages: where messages go.
-        signals: whether SIGTERM is to be caught.
+        signal: is caught before it ends the process. If it is given, the caller sees to it that
+            `close` is called at any other end.
+        is_child: whether the process is one of multiprocessing's: then the signal is caught only
+            while a loop runs.
 
     Attributes:
         source: who records.
     """
 
     def __init__(
-        self, arguments: _Arguments, *, messages: Messages = to_log, signals: bool = True
+        self,
+        arguments: Arguments,
+        *,
+        messages: Messages = to_log,
+        signal: CaughtSignal | None = None,
+        is_child: bool = False,
     ) -> None:
         self._arguments = arguments
         self._messages = messages
@@ -152,14 +163,18 @@ class Continuous(forks.Follower):
             check_url(arguments.send_to)
         self._folder = Folder(arguments.folder or default_folder())
         self._folder.make()
-        self._signal = LastSignal(self._close_by_signal) if signals else None
+        self._signal = LastSignal(self._close_by_signal) if signal is None else signal
+        self._child_ends = ChildEnds(self.close) if signal is None else None
+        self._is_child = is_child
         self._lock = threading.RLock()  # a signal handler may close while this thread does
         self._closed = False
         self._dropped = self._unsent = 0
         self._begin()
         atexit.register(self.close)
-        if self._signal is not None:
+        if not is_child:
             self._signal.catch()
+        if self._child_ends is not None:
+            self._child_ends.start()
 
     def _begin(self) -> None:
         """Record this process from now on."""
@@ -175,7 +190,8 @@ class Continuous(forks.Follower):
         self._mark = None if self._sender is None else self._sender.mark
         self._periods = Periods(given.every)
         self._renewal = Renewal(time.monotonic())
-        self._late = _LateRecording(self._options, self._messages)
+        self._late = self._new_recording()
+        self._catch_in_loops_of(self._late)
         self._writer = MinuteWriter(
             self._folder, self.source, self._late.snapshot, self._late.take_slow
         )
@@ -239,8 +255,21 @@ class Continuous(forks.Follower):
                 insist.do(self._write)
                 if self._sender is not None:
                     insist.do(self._sender.end, self._arguments.end_within)
-                if self._signal is not None:
-                    insist.do(self._signal.let_go)
+                insist.do(self._signal.let_go)
+                if self._child_ends is not None:
+                    insist.do(self._child_ends.end)
+
+    def write_now(self) -> Callable[[], object]:
+        """Write what was recorded up to now, before the process becomes another program.
+
+        Returns:
+            What is to be called if it does not.
+        """
+        if self._closed or os.getpid() != self._pid:
+            return _nothing
+        self.before_fork()
+        self._write()
+        return self.resume
 
     def _close_by_signal(self) -> None:
         self.close()
@@ -314,17 +343,31 @@ class Continuous(forks.Follower):
         if not self._renewal.is_due(self._late.fullness, time.monotonic()):
             return
         try:
-            self._begin_anew(_LateRecording(self._options, self._messages))
+            self._begin_anew(self._new_recording())
         except Exception as error:  # the thread has to go on
             if is_interruption(error):
                 raise
             self._messages.exception("the recording could not begin anew as it should; it goes on")
+
+    def _new_recording(self) -> _LateRecording:
+        return _LateRecording(self._options, self._messages)
+
+    def _catch_in_loops_of(self, late: _LateRecording) -> None:
+        """Have the signal caught while a loop runs, in a child.
+
+        Python calls no handler if a signal comes just before a system call that blocks, and pools
+        send one just when their idle workers wait for a lock. Those must die at once.
+        """
+        if self._is_child:
+            late.recording.signal = self._signal
 
     def _begin_anew(self, new: _LateRecording) -> None:
         deadline = time.monotonic() + _PATIENCE
         while new.missing and time.monotonic() < deadline:
             time.sleep(_STEP)
         old, self._late = self._late, new
+        old.recording.signal = None
+        self._catch_in_loops_of(new)
         try:
             old.end()
         finally:
@@ -350,16 +393,14 @@ class Continuous(forks.Follower):
         self._lock = threading.RLock()
         self._late.forked()
         self._thread = None
-        if self._signal is not None:
-            self._signal.let_go()
+        self._is_child = True
+        self._signal.let_go()
         if forks.is_for_exec():
             atexit.unregister(self.close)
             self._closed = True
             return
         try:
             self._begin()
-            if self._signal is not None:
-                self._signal.catch()
         except Exception as error:
             if is_interruption(error):
                 raise
@@ -379,7 +420,25 @@ def _nothing() -> None:
 
 
 class _Recording(Unshown):
-    """A recording whose slow spans are in the profiles alone."""
+    """A recording whose slow spans are in the profiles alone.
+
+    Attributes:
+        signal: what is caught while a loop runs; ``None`` for nothing.
+    """
+
+    signal: CaughtSignal | None = None
+
+    def loop_began(self) -> None:
+        """Catch the signal from now on."""
+        super().loop_began()
+        if self.signal is not None:
+            self.signal.catch()
+
+    def loop_ended(self) -> None:
+        """Let it go, if no loop is left."""
+        super().loop_ended()
+        if self.signal is not None and not self._goes_on:
+            self.signal.let_go()
 
     def _made_kept_files(self, messages: Messages) -> KeptFiles:
         return _NoFiles(lambda: None, messages)
@@ -391,6 +450,8 @@ class _LateRecording(LateRecording):
     Raises:
         RecordingError: this interpreter cannot be recorded.
     """
+
+    recording: _Recording
 
     def __init__(self, options: Options, messages: Messages) -> None:
         super().__init__(options, _Recording, messages)

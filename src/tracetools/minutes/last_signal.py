@@ -8,12 +8,22 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LastSignal"]
+__all__ = ["CaughtSignal", "LastSignal"]
+
+
+class CaughtSignal(Protocol):
+    """Does some last work before a signal ends the process."""
+
+    def catch(self) -> object:
+        """Do so from now on, where the signal is left to the system."""
+
+    def let_go(self) -> object:
+        """Leave the signal to the system again."""
 
 
 class LastSignal:

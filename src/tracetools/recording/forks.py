@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracetools import compat
 from tracetools.core.interruptions import Insist, signal_of
+from tracetools.guest import threads
 from tracetools.guest.signals import send_again
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Follower:
 
 
 _followers: Final[list[Follower]] = []
-_renewals: Final[list[Callable[[], object]]] = []
+_renewals: Final[list[Callable[[], object]]] = [threads.forget]
 _struck: Final[list[int]] = []
 """The numbers of the signals whose handlers have raised something."""
 

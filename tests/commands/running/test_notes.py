@@ -1,5 +1,7 @@
 """What is said in a line at the end, and what is not."""
 
+from pathlib import Path
+
 import pytest
 
 from tracetools import Profile
@@ -82,3 +84,19 @@ def test_the_remedy_is_a_command_line():
         "-o after app.py went to the program. Options of tracetools stand before it:"
         " tracetools run -o ... app.py"
     )
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "1 profile by the minute is in a/b."), (1200, "1,200 profiles by the minute are in a/b.")],
+)
+def test_where_minutes_are(count, said):
+    assert notes.where_minutes_are(count, Path("/x/a/b"), Path("/x")).startswith(said)
+
+
+def test_what_is_not_sent_can_be_sent():
+    folder, here, url = Path("/x/a b"), Path("/x"), "clickhouse://host/db"
+    assert notes.what_is_not_sent(0, folder, here, url) == ""
+    assert notes.what_is_not_sent(3, folder, here, None) == ""
+    said = notes.what_is_not_sent(1, folder, here, url)
+    assert said == "1 of them was not sent: tracetools push 'a b' --to clickhouse://host/db"

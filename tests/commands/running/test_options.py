@@ -75,3 +75,23 @@ def test_a_recording_of_a_running_program_has_the_options_that_make_sense_there(
     assert (plain["clock"], plain["blocking"], plain["functions"]) == ("cpu", None, True)
     assert not {"flush_interval", "output", "delay"} & plain.keys()
     assert "in a file of its own" not in parser.format_help()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], None),
+        (["-o", "a", "--delay", "1"], None),
+        (["--continuous", "a", "--every", "10", "--keep", "1", "--subprocesses"], None),
+        (
+            ["--every", "10", "--max-bytes", "0"],
+            "for --every, --max-bytes, give --continuous DIR too",
+        ),
+        (["--continuous", "a", "-o", "b"], "leave out -o; `tracetools merge` makes one file"),
+        (["--continuous", "a", "--duration", "1"], "--continuous records until the end"),
+        (["--continuous", "a", "--flush-interval", "1"], "give --every instead"),
+    ],
+)
+def test_what_cannot_be_given_together_is_said(words, said):
+    found = options.misuse(parsed(*words))
+    assert found is None if said is None else said in found

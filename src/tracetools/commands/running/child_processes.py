@@ -13,23 +13,17 @@ A child says on stderr what blocks its loops, and a failure of ours is not the c
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
-import sys
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from tracetools import compat
 from tracetools.commands.running.ending import Ending
 from tracetools.commands.running.signals import DeadlySignals
+from tracetools.commands.running.spawns import Spawns
 from tracetools.commands.running.stderr import Stderr
 from tracetools.commands.running.timed_record import TimedRecord
 from tracetools.commands.running.wakeup_fd import WakeupFd
 from tracetools.core.interruptions import Insist
 from tracetools.guest.messages import common
-from tracetools.instruments import module_imports
-from tracetools.instruments.patching import Patches
-from tracetools.instruments.stepped import hide_frame
 from tracetools.output.formats.files import write_atomically
 from tracetools.output.formats.profile_json import format_profile
 from tracetools.output.stack_file import StackFile
@@ -52,18 +46,6 @@ __all__ = ["Children", "record_this_process"]
 _INTERVAL: Final = 0.5
 """Seconds between two writes in a child: what is lost at most if it is killed."""
 
-_MULTIPROCESSING: Final = "multiprocessing.util"
-
-_COMMANDS: Final = (
-    "from multiprocessing.spawn import spawn_main",
-    "from multiprocessing.forkserver import main",
-)
-"""What multiprocessing starts its processes with."""
-
-
-_STARTS: Final = ("subprocess.Popen", "os.posix_spawn")
-"""Audit events: a program is about to be started. The environment is the last argument."""
-
 
 class Children(Follower):
     """All processes that this one makes, from `start` to `end`. In a forked child it goes on.
@@ -78,22 +60,17 @@ class Children(Follower):
         self._family = family
         self._record = record
         self._ending = ending
-        self._patches = Patches()
-        self._is_over = False
+        self._spawns = Spawns(family)
 
     def start(self) -> None:
         """Record those that are made from now on. multiprocessing need not be there yet."""
         forks.follow(self)
-        if self._family.everyone:
-            sys.addaudithook(self._notice)
-        module_imports.when_imported(_MULTIPROCESSING, self._follow_spawns)
+        self._spawns.start()
 
     def end(self) -> None:
         """Leave nothing of ours installed; those that are there already go on."""
-        self._is_over = True
         forks.unfollow(self)
-        module_imports.forget(self._follow_spawns)
-        self._patches.undo()
+        self._spawns.end()
 
     # -- forks -----------------------------------------------------------------------------------
 
@@ -138,55 +115,6 @@ class Children(Follower):
             if os.access(path, os.X_OK):
                 self._family.note_unreached(path, argv, environment)
         return _nothing
-
-    # -- processes that are started --------------------------------------------------------------
-
-    def _notice(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Note that a Python program which is about to be started will not be recorded.
-
-        There is no other way to know of all that are started. Python keeps the hook for good.
-        """
-        if event in _STARTS and not self._is_over:
-            with contextlib.suppress(Exception):
-                caller = compat.getframe(1)
-                if event != _STARTS[0] and caller and caller.f_globals["__name__"] == "subprocess":
-                    return  # it was told of already
-                executable, words, environment = arguments[0], arguments[1], arguments[-1]
-                self._family.note_unreached(executable, words, environment)
-
-    def _follow_spawns(self) -> None:
-        starter = compat.process_starter()
-        module = sys.modules.get(starter.module)
-        if hasattr(module, starter.name):  # if it is gone, a recording says so
-            self._patches.replace(module, starter.name, partial(self._with_environment, starter))
-
-    def _with_environment(
-        self, starter: compat.ProcessStarter, original: Callable[..., Any]
-    ) -> Callable[..., Any]:
-        """Return a function that starts processes, and adds to the environment of some."""
-
-        @functools.wraps(original)
-        def start_process(*arguments: Any) -> Any:
-            try:
-                with contextlib.suppress(Exception):
-                    arguments = self._added(arguments, starter)
-                return original(*arguments)
-            except BaseException as error:
-                hide_frame(error)
-                raise
-
-        return start_process
-
-    def _added(self, arguments: tuple[Any, ...], starter: compat.ProcessStarter) -> tuple[Any, ...]:
-        """Return the arguments with an environment, if multiprocessing calls."""
-        words, given = arguments[starter.command], arguments[starter.environment]
-        text = words if isinstance(words, str) else " ".join(map(os.fsdecode, words))
-        if not any(command in text for command in _COMMANDS):
-            return arguments
-        added = self._family.environment()
-        environment = starter.pack({**os.environ, **(given or {}), **added})
-        at = starter.environment
-        return (*arguments[:at], environment, *arguments[at + 1 :])
 
 
 def record_this_process(family: Family) -> None:

@@ -165,6 +165,11 @@ class Family:
         """Whether processes write nothing but errors to stderr."""
         return bool(self.command.get("options", {}).get("quiet"))
 
+    @property
+    def is_continuous(self) -> bool:
+        """Whether each process writes profiles by the minute."""
+        return bool(self.command.get("options", {}).get("continuous"))
+
     def make_folder(self) -> str | None:
         """Return the folder; make it if it is not there yet. None if that cannot be done."""
         if self.folder is None:

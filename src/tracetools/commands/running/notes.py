@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
@@ -18,20 +19,32 @@ if TYPE_CHECKING:
     from tracetools.core.profile import Profile
 
 __all__ = [
+    "NOTHING_RECORDED",
     "WRONG_USE",
     "our_options_after",
     "what_did_not_join",
     "what_functions_would_show",
     "what_is_kept",
+    "what_is_not_sent",
+    "where_minutes_are",
 ]
 
 _MOST: Final = 80
 """Per cent of the busy time from which on one frame hides what it is spent on."""
 
+NOTHING_RECORDED: Final = """\
+tracetools: nothing was recorded: no trio run and no asyncio loop was started, neither in this
+process nor in one that it forked, or started by multiprocessing.
+For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
+Python programs that this one starts are recorded with --subprocesses."""
+
 WRONG_USE: Final = 2
 """The exit status by which programs say that they were called wrongly."""
 
-_COMMON: Final = ("-q", "--quiet", "-o", "--output", "--clock", "--labels", "--delay", "--duration")
+_COMMON: Final = (
+    *("-q", "--quiet", "-o", "--output", "--clock", "--labels", "--delay", "--duration"),
+    *("--service", "--every", "--max-bytes", "--max-age", "--continuous"),
+)
 """Options that other programs have as well."""
 
 
@@ -64,9 +77,31 @@ def what_is_kept(pages: Sequence[Path], here: Path) -> str:
     if not pages:
         return ""
     were = "1 slow span is" if len(pages) == 1 else f"{len(pages):,} slow spans are"
-    folder = pages[0].parent
+    return f"{were} kept, a page for each: {_from(here, pages[0].parent)}"
+
+
+def where_minutes_are(count: int, folder: Path, here: Path) -> str:
+    """Return where profiles by the minute are, and what to do with them."""
+    were = "1 profile by the minute is" if count == 1 else f"{count:,} profiles by the minute are"
+    return (
+        f"{were} in {_from(here, folder)}. Open one with 'tracetools report', add them up with"
+        " 'tracetools merge'"
+    )
+
+
+def what_is_not_sent(count: int, folder: Path, here: Path, url: str | None) -> str:
+    """Return how to send the minutes that an engine does not have; nothing if it has all."""
+    if not count or url is None:
+        return ""
+    were = "1 of them was" if count == 1 else f"{count:,} of them were"
+    where = shlex.quote(_from(here, folder))
+    return f"{were} not sent: tracetools push {where} --to {shlex.quote(printable(url))}"
+
+
+def _from(here: Path, folder: Path) -> str:
+    """Return a folder as it is named from where the command was given."""
     shown = folder.relative_to(here) if folder.is_relative_to(here) else folder
-    return f"{were} kept, a page for each: {printable(str(shown))}"
+    return printable(str(shown))
 
 
 def our_options_after(program: Program | None) -> str:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = [
+    "CONTINUOUS",
     "RECORDED",
     "USAGE",
     "add_late_options",
     "add_options",
     "is_ours",
+    "misuse",
     "plain_options",
     "split",
 ]
@@ -117,6 +119,38 @@ _OF_RECORDING: Final[dict[tuple[str, ...], dict[str, Any]]] = {
 _QUIET: Final[dict[tuple[str, ...], dict[str, Any]]] = {
     ("-q", "--quiet"): {"action": "store_true", "help": "print nothing but errors"},
 }
+_CONTINUOUS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
+    ("--continuous",): {
+        "metavar": "DIR",
+        "help": "record always, and write a profile for each minute into this folder, of each"
+        " process, and no other files; see `tracetools.continuous`",
+    },
+    ("--every",): {
+        "type": values.seconds,
+        "metavar": "SECONDS",
+        "help": "with --continuous: how long a profile is (default: 60)",
+    },
+    ("--max-bytes",): {
+        "type": values.number,
+        "metavar": "N",
+        "help": "with --continuous: how many bytes all profiles of the folder may have together;"
+        " the oldest ones are removed (default: 500e6)",
+    },
+    ("--max-age",): {
+        "type": values.number,
+        "metavar": "SECONDS",
+        "help": "with --continuous: how old they may get (default: 604800, a week)",
+    },
+    ("--send-to",): {
+        "metavar": "URL",
+        "help": "with --continuous: send all profiles to this engine, as `tracetools push` does",
+    },
+    ("--service",): {
+        "metavar": "NAME",
+        "help": "with --continuous: the name of the service (default: that of OpenTelemetry's"
+        " variables OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, or of the program)",
+    },
+}
 _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
     **_FILES,
     **_OF_RECORDING,
@@ -153,7 +187,25 @@ _OPTIONS: Final[dict[tuple[str, ...], dict[str, Any]]] = {
         "help": "open a door, and have SIGUSR1 start a recording and SIGUSR2 write it",
     },
     **_QUIET,
+    **_CONTINUOUS,
 }
+
+_WITH_CONTINUOUS: Final = {
+    names[0][2:].replace("-", "_"): names[0] for names in _CONTINUOUS if names != ("--continuous",)
+}
+"""The options that say more of `--continuous`, by the names that they are given."""
+
+CONTINUOUS: Final = ("continuous", *_WITH_CONTINUOUS)
+"""All options of it."""
+
+_NOT_CONTINUOUS: Final = {
+    "output": "writes a profile for each minute and no other files: leave out -o; `tracetools"
+    " merge` makes one file of them",
+    "delay": "records from the beginning: leave out --delay",
+    "duration": "records until the end: leave out --duration",
+    "flush_interval": "writes when a minute is over: give --every instead of --flush-interval",
+}
+"""What makes no sense beside `--continuous`, and why."""
 
 _LATE: Final[dict[tuple[str, ...], dict[str, Any]]] = {
     ("--keep",): {
@@ -201,6 +253,20 @@ def plain_options(given: argparse.Namespace) -> dict[str, Any]:
     plain = {name: getattr(given, name) for name in RECORDED if hasattr(given, name)}
     plain["clock"] = next(name for name, clock in _CLOCKS.items() if clock == plain["clock"])
     return plain
+
+
+def misuse(given: argparse.Namespace) -> str | None:
+    """Return which options cannot be given together, in a sentence."""
+    if given.continuous is None:
+        alone = [
+            word for name, word in _WITH_CONTINUOUS.items() if getattr(given, name) is not None
+        ]
+        return f"for {', '.join(alone)}, give --continuous DIR too" if alone else None
+    for name, why in _NOT_CONTINUOUS.items():
+        usual = RECORDED[name].default if name in RECORDED else None
+        if getattr(given, name) != usual:
+            return f"--continuous {why}"
+    return None
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -38,13 +38,7 @@ if TYPE_CHECKING:
     from tracetools.commands.running.family import Family
     from tracetools.commands.running.program import Program
 
-__all__ = ["ProgramRecording"]
-
-_NOTHING_RECORDED: Final = """\
-tracetools: nothing was recorded: no trio run and no asyncio loop was started, neither in this
-process nor in one that it forked, or started by multiprocessing.
-For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
-Python programs that this one starts are recorded with --subprocesses."""
+__all__ = ["ProgramRecording", "in_one_line", "kept_on", "our_path", "working_directory"]
 
 _TOO_EARLY: Final = """\
 tracetools: nothing was recorded: the program was over before its --delay was."""
@@ -71,7 +65,7 @@ class ProgramRecording:
         self._options = options
         self._program = program
         self._pid = os.getpid()
-        self._here = _working_directory()
+        self._here = working_directory()
         self._path: list[str] = []
         self._outputs = Outputs(options.output or ())
         self._stderr = Stderr(quiet=options.quiet)
@@ -101,7 +95,7 @@ class ProgramRecording:
         if self._program is not None:
             self._say_before(self._program)
         self._path = path
-        with _sys_path(self._path):  # takes a while
+        with our_path(self._path):  # takes a while
             from tracetools.commands.running.child_processes import Children
             from tracetools.commands.running.ending import Ending
             from tracetools.commands.running.family import Family, Window
@@ -115,7 +109,7 @@ class ProgramRecording:
                 import resource  # noqa: F401  # not at the end: an import takes a descriptor
 
         options = {name: getattr(self._options, name) for name in RECORDED}
-        options["keep"] = _kept_on(options["keep"], getattr(self._options, "keep_on", None))
+        options["keep"] = kept_on(options["keep"], getattr(self._options, "keep_on", None))
         common.to = self._stderr
         self._recording = RunRecording(self._outputs, Options(**options), messages=self._stderr)
         self._record = Record(self._recording)
@@ -150,7 +144,7 @@ class ProgramRecording:
             raise CommandError(f"--delay and --duration need a thread: {error}") from error
 
     def _open_door(self, *, signals: bool) -> None:
-        with _sys_path(self._path):
+        with our_path(self._path):
             from tracetools.door.serving import open_door
 
             self._door = open_door(self._recording, signals=signals)
@@ -238,7 +232,7 @@ class ProgramRecording:
             except KeyboardInterrupt:
                 text = "tracetools: interrupted while the files were written"
             except TracetoolsError as error:
-                text = _in_one_line(error)
+                text = in_one_line(error)
             except Exception as error:  # noqa: BLE001  # how the program ends is not ours to change
                 what = f"{type(error).__name__}: {error}"
                 text = f"tracetools: the files could not be written: {what}"
@@ -275,7 +269,7 @@ class ProgramRecording:
         """Return why there is nothing to write."""
         if not self._timed.has_begun:
             return _TOO_EARLY
-        return _TOO_SHORT if goes_on else _NOTHING_RECORDED
+        return _TOO_SHORT if goes_on else notes.NOTHING_RECORDED
 
     def _conclude_with(self, own: Profile) -> str:
         """Write the files of all processes, and return the report; nothing if there is nothing."""
@@ -299,7 +293,7 @@ class ProgramRecording:
     def _write(self, profile: Profile, lost: str) -> str:
         """Write the files, and return the report; `lost` says what is not in them."""
         options, rescue = self._options, Rescue()
-        with _sys_path(self._path):
+        with our_path(self._path):
             look = Look(options.lens, options.labels)
             written = self._outputs.write(profile, look, rescue)
         try:
@@ -353,7 +347,7 @@ def _nothing() -> None:
     """Undo nothing."""
 
 
-def _kept_on(keep: float | None, triggers: dict[str, Any] | None) -> float | None:
+def kept_on(keep: float | None, triggers: dict[str, Any] | None) -> float | None:
     """Return what is kept: slow spans, and what ``--keep-on`` says."""
     if not triggers:
         return keep
@@ -362,11 +356,13 @@ def _kept_on(keep: float | None, triggers: dict[str, Any] | None) -> float | Non
     return slow(keep, **triggers)
 
 
-def _in_one_line(error: TracetoolsError) -> str:
+def in_one_line(error: TracetoolsError) -> str:
+    """Return what an error says, in one line of ours."""
     return " ".join(["tracetools:", *str(error).splitlines()])
 
 
-def _working_directory() -> Path:
+def working_directory() -> Path:
+    """Return it, or the root if it is gone."""
     try:
         return Path.cwd()
     except OSError:
@@ -374,7 +370,7 @@ def _working_directory() -> Path:
 
 
 @contextlib.contextmanager
-def _sys_path(path: list[str]) -> Iterator[None]:
+def our_path(path: list[str]) -> Iterator[None]:
     """Let our imports find our own modules, and not those of the program with the same names."""
     theirs, sys.path = sys.path, path
     try:

@@ -44,6 +44,10 @@ def start() -> None:
             from tracetools.commands.run import take_over
 
             take_over(family)
+        elif family.is_continuous:
+            from tracetools.commands.running.minutes import record_minutes
+
+            record_minutes(family)
         else:
             from tracetools.commands.running.child_processes import record_this_process
 

@@ -79,8 +79,9 @@ def enter(folder, files, package, refusal):
         from tracetools.door.entered import serve_one
     except BaseException as error:
         text = (type(error).__name__ + ": " + str(error))[:1000]
+        line = refusal % text.encode("ascii", "replace").translate(None, b'"\\\\\\n')
         try:
-            connection.send(refusal % text.encode("ascii", "replace").translate(None, b'"\\\\\\n'))
+            connection.send(line, getattr(socket, "MSG_NOSIGNAL", 0))
         except OSError:
             pass
         connection.close()

@@ -3,8 +3,8 @@
 A program may wait for all threads that it finds, or until there is no other one. Ours go on as long
 as a recording does, so it would wait for ever.
 
-They block SIGPIPE. Where it has its default action, a thread of ours that writes to who is gone would
-end the program. The kernel sends it to the thread that writes.
+They block SIGPIPE. Where it has its default action, a thread of ours that writes to who is gone
+would end the program. The kernel sends it to the thread that writes.
 """
 
 from __future__ import annotations

@@ -377,8 +377,10 @@ class Recorder:
         )
 
     def _follow(self, loop: RecordedLoop) -> None:
-        """Let spans find a loop."""
+        """Let spans find a loop, unless the recording has ended meanwhile, in another thread."""
         with self._lock:
+            if self.stopped:
+                return
             current.recorders.add(self)
             current.follow(loop)
         self._tell_watch()

@@ -75,6 +75,20 @@ def test_its_files_are_private(remote):
     assert modes == [0o600, 0o700, 0o600]
 
 
+def test_its_files_are_gone_before_anything_is_imported(folder, remote, monkeypatch):
+    class Looks:
+        def find_spec(self, name, *_):
+            if name == "tracetools.door.entered":
+                left.append(list(folder.iterdir()))
+
+    left = []
+    monkeypatch.delitem(sys.modules, "tracetools.door.entered", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Looks(), *sys.meta_path])
+    remote(run_script)
+    enter(PID, UID).close()
+    assert left == [[]]
+
+
 def test_what_cannot_be_imported_is_told(remote, monkeypatch):
     monkeypatch.setitem(sys.modules, "tracetools.door.entered", None)
     remote(run_script)
@@ -132,9 +146,10 @@ print("lives")
 
 @pytest.mark.parametrize("how", ["imports", "fails"])
 def test_a_program_that_dies_of_a_broken_pipe_does_not_die_of_ours(folder, how):
-    command = [sys.executable, "-c", _GONE, str(folder), how]
+    entered = folder / "entered"
+    entered.mkdir()
+    command = [sys.executable, "-c", _GONE, str(entered), how]
     found = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    (folder / "door.sock").unlink()
     assert (found.returncode, found.stdout, found.stderr) == (0, b"lives\n", b"")
 
 

@@ -71,8 +71,9 @@ def enter(folder, files, package, refusal):
         connection.connect(os.path.join(folder, files[0]))
     except OSError:  # who has entered is gone
         connection.close()
-        sweep()
         return
+    finally:
+        sweep()  # also if who has entered is killed from now on
     try:
         if "tracetools" not in sys.modules:
             import_package()

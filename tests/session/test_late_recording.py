@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import dataclasses
+import gc
 import pkgutil
+import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -22,7 +26,7 @@ from tracetools.instruments import (
     trio_patches,
     wakeups,
 )
-from tracetools.recording import forks
+from tracetools.recording import current, forks
 from tracetools.session.late_recording import LateRecording, Said
 from tracetools.session.options import Options
 
@@ -122,6 +126,57 @@ def test_one_that_ends_while_a_loop_joins_leaves_nothing(monkeypatch, backend, w
         assert threads.running() == ()
 
     run(main())
+
+
+@pytest.mark.parametrize("backend", RUNS)
+def test_tasks_that_live_on_keep_one_recording_at_most(backend):
+    run, rest = RUNS[backend]
+    recorders, found = [], []
+
+    async def main():
+        context = contextvars.copy_context()
+        for _ in range(5):
+            recording = elsewhere(lambda: LateRecording(OPTIONS))
+            for _ in range(10):
+                await rest()
+            found.append(recording.recording.recorder.task_in() is not None)
+            elsewhere(recording.end)
+            await rest()
+            recorders.append(weakref.ref(recording.recording.recorder))
+            assert recording.recording.recorder.task_in(context) is None
+            del recording
+        size = len(contextvars.copy_context())
+        assert size - len(context) <= 1
+
+    run(main())
+    gc.collect()
+    assert found == [True] * 5
+    assert sum(each() is not None for each in recorders) <= 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tasks take no contexts")
+def test_a_task_of_an_earlier_recording_is_no_task_of_a_later_one():
+    async def main():
+        first = elsewhere(lambda: LateRecording(OPTIONS))
+        await asyncio.sleep(0)
+        task = asyncio.create_task(lives_on(), context=contextvars.copy_context())
+        await asyncio.sleep(0)
+        elsewhere(first.end)
+        second = elsewhere(lambda: LateRecording(OPTIONS))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        ends.set()
+        found.append(await task)
+        elsewhere(second.end)
+        assert found[0].loop.owner is second.recording.recorder
+
+    async def lives_on():
+        while not ends.is_set():  # noqa: ASYNC110  # another task sets it
+            await asyncio.sleep(0)
+        return next(iter(current.recorders)).task_in()
+
+    found, ends = [], threading.Event()
+    asyncio.run(main())
 
 
 def threads_of_process():

@@ -1,21 +1,24 @@
 """A FastAPI service under load that is attached to, time and again: answers, latencies, what stays.
 
-    python benchmarks/attached_service.py [door | none] [ROUNDS]
+    python benchmarks/attached_service.py [door | none] [ROUNDS [SECONDS]]
 
-In each round, the service is left alone for two seconds, then `tracetools attach` records it for
-two (ten, in the first and in the last round), then `tracetools dump` looks while a request blocks
-the loop. After that the service is asked what of others is in it. The load is 100 requests a
-second, whether they are answered or not, each checked. `none` needs Python 3.14: the service has
-not been prepared. The rows show, of the time alone and of that attached, what answers took and how
-much CPU time the service took a second.
+In each round, the service is left alone for some seconds (4), then `tracetools attach` records it
+for as long (for ten, in the first and in the last round), then `tracetools dump` looks while a
+request blocks the loop, then `tracetools top` shows it in a terminal of tmux for some seconds more,
+and is left by `q`. After each of the three the service is asked what of others is in it. The load
+is 100 requests a second, whether they are answered or not, each checked. `none` needs Python 3.14:
+the service has not been prepared. The rows show, of the time alone, of that attached and of that
+with top, what answers took and how much CPU time the service took a second.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
+import shlex
 import signal
 import socket
 import statistics
@@ -26,24 +29,52 @@ import threading
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 RATE = 100
-BLOCKS = 3.0
-QUIET = 2.0
+LONGEST_BLOCK = 20.0
+"""Seconds. A block ends as soon as the dump is there."""
+
 SETTLES = 2.0
 """Seconds until the requests are answered that have come while the loop was blocked."""
 LONG = 10.0
+PATIENCE = 60.0
+SHOWN = ("BUSY%", "updates/s", "RequestResponseCycle.run_asgi (", "GET /items/{number} (")
+"""What top has on its screen: the tasks of the service, and its spans."""
 
 # -- the service -----------------------------------------------------------------------------------
 
 
+def names_in(folder: str) -> list[str]:
+    """Return what is in a folder."""
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []  # noqa: PTH208
+
+
+def opened() -> list[str]:
+    """Return what this process has open; of sockets those of Unix, which no load uses.
+
+    A library's own file is told apart: libffi opens it for good as soon as ctypes is imported.
+    """
+    unix = {line.split()[6] for line in Path("/proc/self/net/unix").read_text().splitlines()[1:]}
+    found = []
+    for each in names_in("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the folder itself was open a moment ago
+            name = os.readlink(f"/proc/self/fd/{each}")
+            is_of_load = name.startswith("socket:") and name[len("socket:[") : -1] not in unix
+            if not is_of_load and "/libffi" not in name:
+                found.append(f"{each} {name}")
+    return found
+
+
+def temporary() -> list[str]:
+    """Return all files among the temporary ones, but for those of who measures."""
+    folder = os.environ["TMPDIR"]
+    found = [os.path.join(where, name) for where, _, names in os.walk(folder) for name in names]
+    return sorted(each for each in found if not each.startswith(os.path.join(folder, "-0")))
+
+
 def state() -> dict[str, Any]:
     """Return what another program could leave in this one."""
-
-    def names_in(folder: str) -> list[str]:
-        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []  # noqa: PTH208
-
     owners = [asyncio.BaseEventLoop, asyncio.AbstractEventLoop, asyncio.Handle, asyncio.tasks]
     owners += [__import__("fastapi").routing, __import__("starlette.routing").routing.Route]
     return {
@@ -55,14 +86,13 @@ def state() -> dict[str, Any]:
         "callbacks of the collector": len(gc.callbacks),
         "handlers": [repr(signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGUSR1)],
         "profilers": [repr(sys.getprofile()), repr(sys.gettrace())],
-        "temporary files": [
-            name for name in names_in(os.environ["TMPDIR"]) if not name.endswith("-0")
-        ],
+        "open": opened(),
+        "temporary files": temporary(),
     }
 
 
-def differences(before: dict[str, Any]) -> dict[str, Any]:
-    """Return what is not as it was. Our modules, open files and memory are told, whatever they are.
+async def differences(before: dict[str, Any]) -> dict[str, Any]:
+    """Return what is not as it was. Our modules and memory are told, whatever they are.
 
     A thread that is about to end is waited for.
     """
@@ -71,18 +101,18 @@ def differences(before: dict[str, Any]) -> dict[str, Any]:
         differs = {name: (before[name], now[name]) for name in before if before[name] != now[name]}
         if not differs:
             break
-        time.sleep(0.01)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+        await asyncio.sleep(0.01)
     return {
         "differs": differs,
         "modules": sum(name.partition(".")[0] == "tracetools" for name in sys.modules),
-        "files": sum(
-            not os.readlink(f"/proc/self/fd/{each}").startswith("socket")
-            for each in os.listdir("/proc/self/fd")  # noqa: PTH208
-            if os.path.lexists(f"/proc/self/fd/{each}")
-        ),
-        "MiB": round(pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20), 1),
+        "MiB": memory(),
     }
+
+
+def memory() -> float:
+    """Return what this process has in memory, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20), 1)
 
 
 def service(*, has_door: bool) -> None:
@@ -104,16 +134,19 @@ def service(*, has_door: bool) -> None:
 
     @app.get("/block")
     async def block() -> str:
-        end = time.monotonic() + BLOCKS
-        while time.monotonic() < end:  # it is what is looked at
-            sum(range(1000))
+        over = os.path.join(os.environ["TMPDIR"], "-0", "over")
+        end = time.monotonic() + LONGEST_BLOCK
+        print("blocks", flush=True)  # for who has asked for it
+        while not os.path.exists(over) and time.monotonic() < end:  # noqa: ASYNC240  # it blocks
+            for _ in range(1000):
+                sum(range(1000))
         return "blocked"
 
     @app.get("/left")
     async def left() -> dict[str, Any]:
         if not before:
             before.update(state())
-        return differences(before)
+        return await differences(before)
 
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
@@ -181,99 +214,215 @@ def cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+class Terminal:
+    """A terminal of tmux in which a command runs.
+
+    Args:
+        folder: for the socket of tmux and the status of the command.
+        line: the command.
+    """
+
+    def __init__(self, folder: str, line: list[str]) -> None:
+        self._tmux = ["tmux", "-S", os.path.join(folder, "tmux"), "-f", "/dev/null"]
+        self._status = Path(folder, "status")
+        self._status.unlink(missing_ok=True)
+        written = shlex.quote(str(self._status))
+        shell = f"{shlex.join(line)}; echo $? > {written}.new; mv {written}.new {written}; exec cat"
+        self._run("new-session", "-d", "-x", "160", "-y", "50", "sh", "-c", shell)
+
+    def _run(self, *words: str) -> str:
+        return subprocess.run(
+            [*self._tmux, *words], check=False, stdout=subprocess.PIPE, text=True, timeout=PATIENCE
+        ).stdout
+
+    def shows(self, texts: tuple[str, ...]) -> bool:
+        """Wait until some texts are on the screen, and return whether they came."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and not self._status.exists():
+            screen = self.screen()
+            if all(each in screen for each in texts):
+                return True
+            time.sleep(0.1)
+        return False
+
+    def screen(self) -> str:
+        """Return what is on the screen."""
+        return self._run("capture-pane", "-p")
+
+    def status_after(self, key: str) -> str:
+        """Press a key, wait for the end of the command, close, and return its exit status."""
+        self._run("send-keys", key)
+        end = time.monotonic() + PATIENCE
+        while not self._status.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        status = self._status.read_text().strip() if self._status.exists() else "none"
+        self._run("kill-server")
+        return status
+
+
+class Dumped(NamedTuple):
+    """A dump of a loop that was blocked: what it said, when it came after the block had begun."""
+
+    said: str
+    errors: str
+    after: float
+
+    @property
+    def names_it(self) -> bool:
+        """Whether it names what blocks the loop."""
+        return "blocked for" in self.said and ".block (" in self.said
+
+
 class Run:
     """A service under load."""
 
-    def __init__(self, pid: int, port: int, folder: str) -> None:
-        self.pid, self.port, self.folder = pid, port, folder
+    def __init__(self, running: subprocess.Popen[str], folder: str, seconds: float) -> None:
+        self.output: IO[str] = running.stdout
+        self.pid, self.port = map(int, self.output.readline().split())
+        self.folder, self.seconds = os.path.join(folder, "-0"), seconds
         self.found: list[Answered] = []
-        self.alone: list[Window] = []
-        self.attached: list[Window] = []
-        self.left: list[dict[str, Any]] = []
-        self.dumps = 0
-        self.said = ""
+        self.windows: dict[str, list[Window]] = {"alone": [], "attached": [], "top": []}
+        self.left: dict[str, list[dict[str, Any]]] = {"attach": [], "dump": [], "top": []}
+        self.dumps: list[Dumped] = []
+        self.screen = ""
+        self.faults: list[str] = []
 
     def ask(self, path: str) -> Any:
         """Return an answer of the service."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}") as answer:
             return json.load(answer)
 
+    def line(self, *words: str) -> list[str]:
+        """Return the line of a command."""
+        return [sys.executable, "-m", "tracetools", *words]
+
     def command(self, *words: str) -> subprocess.Popen[str]:
         """Start a command."""
-        line = [sys.executable, "-m", "tracetools", *words]
-        return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self.line(*words), stdout=pipe, stderr=pipe, text=True)
 
-    def round(self, seconds: float) -> None:
-        """Leave it alone, attach, look while it is blocked, and ask what stays."""
-        time.sleep(SETTLES)
+    def watch(self, what: str, seconds: float) -> None:
+        """Let a window of time pass."""
         begin, cpu = time.monotonic(), cpu_of(self.pid)
-        time.sleep(QUIET)
-        self.alone.append(Window(begin, time.monotonic(), cpu_of(self.pid) - cpu))
-        profile = os.path.join(self.folder, "-0", "a.profile.json")
+        time.sleep(seconds)
+        self.windows[what].append(Window(begin, time.monotonic(), cpu_of(self.pid) - cpu))
+
+    def round(self, *, is_long: bool) -> None:
+        """Leave it alone, attach, look while it is blocked, watch it, and ask what stays."""
+        time.sleep(SETTLES)
+        self.watch("alone", self.seconds)
+        self.attach(LONG if is_long else self.seconds)
+        self.see_what_stays("attach")
+        self.look()
+        time.sleep(SETTLES)
+        self.see_what_stays("dump")
+        self.top()
+        self.see_what_stays("top")
+
+    def see_what_stays(self, after: str) -> None:
+        """Ask the service what of others is in it."""
+        self.left[after].append(self.ask("/left"))
+
+    def attach(self, seconds: float) -> None:
+        """Record it for some seconds."""
+        profile = os.path.join(self.folder, "a.profile.json")
         words = ["attach", str(self.pid), "--duration", f"{seconds}", "-o", profile]
         attach = self.command(*words)
         first = attach.stderr.readline()
-        begin, cpu = time.monotonic(), cpu_of(self.pid)
-        time.sleep(seconds - 0.1)
-        window = Window(begin, time.monotonic(), cpu_of(self.pid) - cpu)
+        self.watch("attached", seconds - 0.1)
         _, errors = attach.communicate()
         if attach.returncode or "records" not in first:
-            raise RuntimeError(first + errors)
-        self.attached.append(window)
-        self.look()
-        time.sleep(0.3)
-        self.left.append(self.ask("/left"))
+            self.faults.append(f"attach: {attach.returncode} {first}{errors}")
 
     def look(self) -> None:
-        """Dump while a request blocks the loop."""
+        """Dump while a request blocks the loop: from when it has begun until the dump is there."""
+        over = Path(self.folder, "over")
+        over.unlink(missing_ok=True)
         blocks = threading.Thread(target=self.ask, args=("/block",))
         blocks.start()
+        self.output.readline()
+        began = time.monotonic()
         said, errors = self.command("dump", str(self.pid)).communicate()
+        self.dumps.append(Dumped(said, errors, time.monotonic() - began))
+        over.touch()
         blocks.join()
-        if "tracetools:" in errors:
-            print(errors, end="")
-        self.said = said
-        self.dumps += "blocked for" in said and ".block (" in said
+
+    def top(self) -> None:
+        """Show it in a terminal for some seconds."""
+        terminal = Terminal(self.folder, self.line("top", str(self.pid)))
+        is_shown = terminal.shows(SHOWN)
+        self.watch("top", self.seconds)
+        self.screen = terminal.screen()
+        status = terminal.status_after("q")
+        if not is_shown or status != "0":
+            self.faults.append(f"top: shown {is_shown}, status {status}\n{self.screen}")
 
 
 def show(run: Run) -> None:
     """Print the figures."""
     wrong = sum(each.took < 0 for each in run.found)
     print(f"{len(run.found):,} answers, {wrong} wrong")
-    pairs = [
-        (a.rows(run.found), b.rows(run.found)) for a, b in zip(run.alone, run.attached, strict=True)
-    ]
+    rows = {
+        name: [window.rows(run.found) for window in windows]
+        for name, windows in run.windows.items()
+    }
     for index, what in enumerate(["p50, ms", "p99, ms", "CPU s/s"]):
-        alone, attached = ([pair[which][index] for pair in pairs] for which in (0, 1))
-        ratio = statistics.median(b / a for a, b in zip(alone, attached, strict=True))
-        middle = [statistics.median(each) for each in (alone, attached)]
-        print(f"{what:8} alone {middle[0]:7.3f}, attached {middle[1]:7.3f}, ratio {ratio:.3f}")
-    differ = [each["differs"] for each in run.left if each["differs"]]
-    print(f"{len(run.left)} rounds, {len(differ)} of which left something: {differ[:3]}")
-    print(run.said)
-    print(f"{run.dumps} dumps of a blocked loop named what blocks it")
-    for name in ("modules", "files", "MiB"):
-        values = [each[name] for each in run.left]
+        columns = {name: [row[index] for row in each] for name, each in rows.items()}
+        said = [f"{name} {statistics.median(each):7.3f}" for name, each in columns.items()]
+        for name in ("attached", "top"):
+            pairs = zip(columns["alone"], columns[name], strict=True)
+            ratio = statistics.median(its / alone for alone, its in pairs)
+            said.append(f"{name}/alone {ratio:.3f}")
+        print(f"{what:8} {', '.join(said)}")
+    pooled = {name: percentile_99(run.found, windows) for name, windows in run.windows.items()}
+    print("p99 of all windows, ms:", *(f"{name} {each:.3f}" for name, each in pooled.items()))
+    for name, left in run.left.items():
+        differ = [each["differs"] for each in left if each["differs"]]
+        print(f"after {name}: {len(left)} times, {len(differ)} of which left: {differ[:3]}")
+    show_looks(run)
+    stays = run.left["top"]
+    for name in ("modules", "MiB"):
+        values = [each[name] for each in stays]
         print(f"{name}: first {values[0]}, second {values[1:2]}, last {values[-1]}")
 
 
-def main(way: str = "door", rounds: str = "50") -> None:
+def percentile_99(found: list[Answered], windows: list[Window]) -> float:
+    """Return p99 over the answers of all windows, in milliseconds."""
+    took = sorted(
+        1e3 * each.took
+        for each in found
+        if any(window.begin <= each.due < window.end - 0.05 for window in windows)
+    )
+    return took[len(took) * 99 // 100]
+
+
+def show_looks(run: Run) -> None:
+    """Print what dumps and top have shown."""
+    print(run.screen.rstrip(), run.dumps[-1].said.rstrip(), sep="\n\n")
+    named = sum(each.names_it for each in run.dumps)
+    latest = max(each.after for each in run.dumps)
+    print(f"{named} of {len(run.dumps)} dumps named what blocks, the last after {latest:.2f} s")
+    for each in [each for each in run.dumps if not each.names_it][:3]:
+        print(f"after {each.after:.2f} s, not named: {each.errors}{each.said}")
+    print(f"{len(run.windows['top'])} times top, {len(run.faults)} faults", *run.faults, sep="\n")
+
+
+def main(way: str = "door", rounds: str = "50", seconds: str = "4") -> None:
     """Start the service and its load, attach so often, and show the figures."""
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # sockets want short paths
         os.environ |= {"TMPDIR": folder, "XDG_RUNTIME_DIR": ""}
         Path(folder, "-0").mkdir()
         command = [sys.executable, __file__, "--service", way]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-            pid, port = map(int, running.stdout.readline().split())
-            run, over = Run(pid, port, folder), threading.Event()
+            run, over = Run(running, folder, float(seconds)), threading.Event()
             time.sleep(3)
-            run.ask("/left")
-            asks = threading.Thread(target=lambda: asyncio.run(load(port, run.found, over)))
+            asks = threading.Thread(target=lambda: asyncio.run(load(run.port, run.found, over)))
             asks.start()
             time.sleep(1)
+            run.ask("/left")
             try:
                 for index in range(int(rounds)):
-                    run.round(LONG if index in {0, int(rounds) - 1} else QUIET)
+                    run.round(is_long=index in {0, int(rounds) - 1})
             finally:
                 over.set()
                 asks.join()

@@ -4,6 +4,9 @@ import _thread
 import asyncio
 import logging
 import os
+import signal
+import subprocess
+import sys
 import textwrap
 import threading
 
@@ -168,3 +171,29 @@ def test_a_program_may_wait_for_all_threads_that_it_finds(tmp_path):
     """
     (tmp_path / "app.py").write_text(textwrap.dedent(program))
     assert "recorded 1 loop" in assert_same("app.py", folder=tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="a matter of Unix")
+def test_a_program_that_dies_of_a_broken_pipe_does_not_die_of_ours():
+    program = """
+        import os, signal, socket
+        from tracetools.guest.threads import HiddenThread
+
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        ours, others = socket.socketpair()
+        others.close()
+
+        def run():
+            try:
+                ours.send(b"!")
+            except BrokenPipeError:
+                print("broken", flush=True)
+
+        thread = HiddenThread(target=run)
+        thread.start()
+        thread.join()
+        os.kill(os.getpid(), signal.SIGPIPE)  # elsewhere it does what it did
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program)]
+    found = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (found.returncode, found.stdout) == (-signal.SIGPIPE, b"broken\n")

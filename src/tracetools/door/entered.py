@@ -26,7 +26,7 @@ def serve_one(connection: socket.socket) -> None:
         connection.close()
         return
     try:
-        connection.sendall(protocol.answer_line())
+        connection.sendall(protocol.answer_line(), peers.NO_SIGNAL)
         server = Server(Asks(), None)
         server.add(connection)
         server.start()

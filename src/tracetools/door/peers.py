@@ -8,7 +8,10 @@ import struct
 import sys
 from typing import Final, NamedTuple
 
-__all__ = ["Peer", "is_welcome", "peer_of"]
+__all__ = ["NO_SIGNAL", "Peer", "is_welcome", "peer_of"]
+
+NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
+"""Given to each `send` in the program, which may have SIGPIPE end it."""
 
 _LINUX: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
 _BSD: Final = struct.Struct("II")  # struct xucred: version, uid

@@ -34,9 +34,6 @@ IDLE: Final = 600.0
 """Seconds after which a client is dropped that asks nothing and records nothing."""
 
 _PIECE: Final = 1 << 16
-_NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
-"""The program may have SIGPIPE end it."""
-
 _PAUSE: Final = 1.0
 """Seconds until connections are taken again after none could be, for want of descriptors."""
 
@@ -253,7 +250,7 @@ class Server(forks.Follower):
             OSError: the client is gone.
         """
         if events & selectors.EVENT_WRITE:
-            sent = client.socket.send(client.outgoing[:_PIECE], _NO_SIGNAL)
+            sent = client.socket.send(client.outgoing[:_PIECE], peers.NO_SIGNAL)
             client.outgoing = client.outgoing[sent:]
             client.since = self._clock()
             if not client.outgoing:
@@ -308,7 +305,7 @@ class Server(forks.Follower):
 
     def _wake(self) -> None:
         with contextlib.suppress(OSError):  # it is closed, or has been told often enough
-            self._tells.send(b"!", _NO_SIGNAL)
+            self._tells.send(b"!", peers.NO_SIGNAL)
 
     def _close(self) -> None:
         self._is_closed = True

@@ -2,11 +2,15 @@
 
 A program may wait for all threads that it finds, or until there is no other one. Ours go on as long
 as a recording does, so it would wait for ever.
+
+They block SIGPIPE. Where it has its default action, a thread of ours that writes to who is gone
+would end the program. The kernel sends it to the thread that writes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -67,6 +71,8 @@ class HiddenThread(threading.Thread):
         _hidden[here] = self
         compat.unlist_thread(here)
         self._is_hidden.set()
+        if hasattr(signal, "SIGPIPE") and hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGPIPE,))
         try:
             super().run()
         finally:

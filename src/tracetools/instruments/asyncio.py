@@ -32,6 +32,7 @@ from tracetools.instruments.asyncio_spawns import AsyncioSpawns
 from tracetools.instruments.library_calls import portals
 from tracetools.instruments.listener import Listener
 from tracetools.instruments.loop_state import is_of_library, is_running
+from tracetools.instruments.patching import lock
 from tracetools.instruments.stepped import SteppedCoroutine, hide_frame, stepped_of
 from tracetools.instruments.task_functions import is_of_runtime, plain_frame
 from tracetools.instruments.task_parents import spawner
@@ -112,6 +113,8 @@ class AsyncioInstrument(Tasks, Listener):
                 self._recording.loop_began()
                 self._watch(loop, account)
                 self._adopt(loop, account)
+                if not self._recording.is_open:
+                    self._take_back(loop, account)
 
     def join(self, loop: AbstractEventLoop) -> None:
         """Start to record the loop that this is called in, and the step that goes on."""
@@ -133,6 +136,15 @@ class AsyncioInstrument(Tasks, Listener):
                 self._unwatch(account)
                 self.recorder.pause_loop(account, account.clock())
 
+    def _take_back(self, loop: AbstractEventLoop, account: RecordedLoop) -> None:
+        """Let go of a loop that was joined while another thread ended the recording.
+
+        Whoever ends it says so first, and then calls `leave`: that may have come too early.
+        """
+        self._refs[account] = ref(loop)
+        self.leave()
+        asyncio_patches.update_methods()
+
     def _watch(self, loop: AbstractEventLoop, account: RecordedLoop) -> None:
         """Measure how long the loop waits for events, and its callbacks, as long as it runs."""
         asyncio_callbacks.unfollow(account)
@@ -149,9 +161,10 @@ class AsyncioInstrument(Tasks, Listener):
             asyncio_patches.spawn_by(loop, self._spawns[account])
         poller = compat.asyncio_poller(loop)
         if poller is not None and account not in self._pollers:
-            self._pollers[account] = poller
             account.poller = id(poller)
-            event_waits.watch(poller, "select")
+            with lock():  # another thread may take it back
+                self._pollers[account] = poller
+                event_waits.watch(poller, "select")
         elif poller is None:
             self.recorder.estimate_unseen(account)
 
@@ -162,10 +175,11 @@ class AsyncioInstrument(Tasks, Listener):
             asyncio_patches.spawn_by(loop, None)
         if account.unseen is not None:
             account.unseen.end(account.clock())
-        poller = self._pollers.pop(account, None)
-        if poller is not None:
-            account.poller = 0
-            event_waits.unwatch(poller, "select")
+        with lock():
+            poller = self._pollers.pop(account, None)
+            if poller is not None:
+                account.poller = 0
+                event_waits.unwatch(poller, "select")
 
     def nests(self, loop: AbstractEventLoop) -> None:
         """Note that a loop runs within a step of its own: the task waits for what runs there."""

@@ -201,7 +201,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     if prepare is not None:
                         prepare(account)
                         prepare = None
-                    if shared is not None and shared.get() is not account:
+                    if shared is not None and account.loop.running and shared.get() is not account:
                         shared.set(account)
                     if account.loop.current is not account:
                         account.begin_step(clock())
@@ -218,7 +218,7 @@ def _steps(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917  # one frame, for 
                     if prepare is not None:
                         prepare(account)
                         prepare = None
-                    if shared is not None and shared.get() is not account:
+                    if shared is not None and account.loop.running and shared.get() is not account:
                         shared.set(account)
                     account.begin_step(clock())
                     result = coroutine.send(request)

@@ -17,7 +17,7 @@ from tracetools.recording.usage import divided, read_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import ContextVar
+    from contextvars import Context
     from typing import Any, Protocol
 
     from tracetools.attribution.functions import FunctionStacks
@@ -56,9 +56,8 @@ if TYPE_CHECKING:
     class Owner(Protocol):
         """The recording that a loop or thread belongs to."""
 
-        @property
-        def context_task(self) -> ContextVar[TaskAccount | None]:
-            """The account of the task in whose context something happens."""
+        def task_in(self, context: Context | None = None) -> TaskAccount | None:
+            """Return the task whose context it is, of this recording."""
 
         @property
         def delays_count(self) -> bool:

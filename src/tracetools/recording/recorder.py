@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping  # noqa: TC003  # for readers of the type alias
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from itertools import islice
@@ -45,6 +46,8 @@ from tracetools.recording.unseen import UnseenTime, can_be_estimated
 from tracetools.recording.usage import Pulse, read_usage
 
 if TYPE_CHECKING:
+    from contextvars import Context
+
     from tracetools.attribution.functions import Sample
     from tracetools.core.accounting import Opened, TaskAccount
     from tracetools.core.journal import Journal
@@ -81,13 +84,28 @@ Clock: TypeAlias = "Callable[[], int]"
 """Any monotonic clock in integer nanoseconds, such as `time.perf_counter_ns`."""
 
 
+_free_variables: Final[list[ContextVar[TaskAccount | None]]] = []
+"""Those of recordings that have ended.
+
+Nothing takes a variable out of a context, and contexts live on with their tasks. So the next
+recording takes the place of one that has ended: else all of them would stay in memory, with what
+was recorded, and contexts would grow.
+"""
+
+
+def _take_variable() -> ContextVar[TaskAccount | None]:
+    with suppress(IndexError):
+        return _free_variables.pop()
+    return ContextVar("tracetools_task", default=None)
+
+
 class Recorder:
     """One recording: of any number of loops, one after another or side by side.
 
     Attributes:
         clock: the clock of the recording.
         context_task: in the context of every recorded task, and of the worker threads that it
-            starts, the account of that task.
+            starts, the account of that task; or one of an earlier recording, see `task_in`.
         stopped: nothing more is recorded, because the recording was closed or an error of ours
             ended it. What was recorded before is kept.
         scheduled: whether scheduled time is measured, in all loops.
@@ -134,9 +152,7 @@ class Recorder:
         if not callable(clock):
             raise TypeError(f"clock is a function that returns nanoseconds, not {clock!r}")
         self.clock: Clock = self._usable(clock)
-        self.context_task: ContextVar[TaskAccount | None] = ContextVar(
-            "tracetools_task", default=None
-        )
+        self.context_task = _take_variable()
         self.stopped = False
         self.scheduled = scheduled
         self.threshold = threshold
@@ -349,6 +365,7 @@ class Recorder:
             for loop in self.loops:
                 loop.halt()
                 insist.do(self._unfollow, loop)
+            insist.do(_free_variables.append, self.context_task)
 
     def _keep_last(self) -> None:
         """Make the last profile, and forget the samples that it was made of."""
@@ -377,8 +394,10 @@ class Recorder:
         )
 
     def _follow(self, loop: RecordedLoop) -> None:
-        """Let spans find a loop."""
+        """Let spans find a loop, unless the recording has ended meanwhile, in another thread."""
         with self._lock:
+            if self.stopped:
+                return
             current.recorders.add(self)
             current.follow(loop)
         self._tell_watch()
@@ -418,9 +437,19 @@ class Recorder:
 
     # ---------------------------------------------------------------- threads
 
+    def task_in(self, context: Context | None = None) -> TaskAccount | None:
+        """Return the task whose context it is, or a copy of that; None if this recording has none.
+
+        Args:
+            context: a context; the current one by default.
+        """
+        variable = self.context_task
+        task = variable.get() if context is None else context.get(variable)
+        return task if task is not None and task.loop.owner is self else None
+
     def open_in_thread(self, frame: Frame, entries: int, lasts: bool = True) -> Opened:
         """Open a span in this worker thread, under the stack of the task that waits for it."""
-        task = self.context_task.get()
+        task = self.task_in()
         with self._lock:
             account: RecordedThread | None = getattr(self._here, "account", None)
             work, giver = getattr(self._here, "work", _NO_WORK)

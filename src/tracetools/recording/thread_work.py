@@ -76,8 +76,7 @@ def work_of_task(function: Any, context: Context | None = None) -> ThreadWork | 
     frame = None
     given: list[tuple[Owner, TaskAccount, Stack]] = []
     for recorder in tuple(recorders):
-        variable = recorder.context_task
-        task = variable.get() if context is None else context.get(variable)
+        task = recorder.task_in(context)
         if task is not None and task.loop.end is None:
             if not given:
                 frame = _frame_of(function)

@@ -161,7 +161,12 @@ class Recording(Follower):
         return self.recorder.at_home and not self.recorder.stopped
 
     def loop_began(self) -> None:
-        """Start the sampler and the flushes of the stack file, unless they go on already."""
+        """Start the sampler and the flushes of the stack file, unless they go on already.
+
+        Another thread may close the recording meanwhile: then all that is taken back.
+        """
+        if self._is_closed:
+            return
         _warn_of_missing_names(self.recorder.messages)
         hidden_frames.hide(self)
         if self.makes_spans:
@@ -173,6 +178,7 @@ class Recording(Follower):
             self._keeper.catch_signal()
             self._keeper.start()
         forks.follow(self)
+        self._take_back_if_closed()
 
     def begin(self) -> None:
         """See what may be seen before the first loop begins."""
@@ -219,15 +225,35 @@ class Recording(Follower):
         """
         self._is_closed = True
         with Insist() as insist:
+            insist.do(self._end_threads)
+            insist.do(self.recorder.close)
+            insist.do(self._take_out)
+            insist.do(partial(self._file.close, write=write))
+
+    def _end_threads(self) -> None:
+        with Insist() as insist:
             insist.do(forks.unfollow, self)
             insist.do(self._sampler.end)
             insist.do(self._end_keeper)
-            insist.do(self.recorder.close)
+
+    def _take_out(self) -> None:
+        """Leave nothing of what was put into the program."""
+        with Insist() as insist:
             insist.do(hidden_frames.show, self)
             insist.do(registry.take_out, self)
             insist.do(self._unwatch_resources)
             insist.do(self._let_go_of_signal)
-            insist.do(partial(self._file.close, write=write))
+
+    def _take_back_if_closed(self) -> None:
+        """Take back what was begun while another thread closed the recording.
+
+        Whoever closes it says so first, and takes back what there is. So what was begun before this
+        look is found by one of the two.
+        """
+        if self._is_closed:
+            with Insist() as insist:
+                insist.do(self._end_threads)
+                insist.do(self._take_out)
 
     def discard(self) -> None:
         """Remove the stack file, if it was made here and nothing was ever written to it."""
@@ -246,6 +272,7 @@ class Recording(Follower):
         self._sampler.start()
         if self._keeper is not None and self._goes_on:
             self._keeper.start()
+        self._take_back_if_closed()
 
     def forked(self) -> None:
         """Record nothing in the child."""

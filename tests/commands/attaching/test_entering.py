@@ -75,6 +75,20 @@ def test_its_files_are_private(remote):
     assert modes == [0o600, 0o700, 0o600]
 
 
+def test_its_files_are_gone_before_anything_is_imported(folder, remote, monkeypatch):
+    class Looks:
+        def find_spec(self, name, *_):
+            if name == "tracetools.door.entered":
+                left.append(list(folder.iterdir()))
+
+    left = []
+    monkeypatch.delitem(sys.modules, "tracetools.door.entered", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Looks(), *sys.meta_path])
+    remote(run_script)
+    enter(PID, UID).close()
+    assert left == [[]]
+
+
 def test_what_cannot_be_imported_is_told(remote, monkeypatch):
     monkeypatch.setitem(sys.modules, "tracetools.door.entered", None)
     remote(run_script)
@@ -102,6 +116,41 @@ def test_when_who_has_entered_is_gone_the_script_removes_the_folder(tmp_path, re
     while left.exists():
         pass
     assert threading.active_count() == before
+
+
+_GONE = """
+import _thread, pathlib, signal, socket, sys
+from tracetools.commands.attaching import entering
+
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+folder, fails = pathlib.Path(sys.argv[1]), sys.argv[2] == "fails"
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(str(folder / "door.sock"))
+listening.listen()
+
+class Leaves:
+    def find_spec(self, name, *_):
+        if name == "tracetools.door.entered":
+            listening.close()
+            if fails:
+                raise ImportError
+
+sys.meta_path.insert(0, Leaves())
+exec(entering._script(folder))
+while listening.fileno() >= 0 or _thread._count():
+    pass
+print("lives")
+"""
+"""A program that SIGPIPE ends. Who enters is gone while it imports what is needed."""
+
+
+@pytest.mark.parametrize("how", ["imports", "fails"])
+def test_a_program_that_dies_of_a_broken_pipe_does_not_die_of_ours(folder, how):
+    entered = folder / "entered"
+    entered.mkdir()
+    command = [sys.executable, "-c", _GONE, str(entered), how]
+    found = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert (found.returncode, found.stdout, found.stderr) == (0, b"lives\n", b"")
 
 
 @pytest.mark.parametrize(

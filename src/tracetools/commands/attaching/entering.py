@@ -71,16 +71,18 @@ def enter(folder, files, package, refusal):
         connection.connect(os.path.join(folder, files[0]))
     except OSError:  # who has entered is gone
         connection.close()
-        sweep()
         return
+    finally:
+        sweep()  # also if who has entered is killed from now on
     try:
         if "tracetools" not in sys.modules:
             import_package()
         from tracetools.door.entered import serve_one
     except BaseException as error:
         text = (type(error).__name__ + ": " + str(error))[:1000]
+        line = refusal % text.encode("ascii", "replace").translate(None, b'"\\\\\\n')
         try:
-            connection.send(refusal % text.encode("ascii", "replace").translate(None, b'"\\\\\\n'))
+            connection.send(line, getattr(socket, "MSG_NOSIGNAL", 0))
         except OSError:
             pass
         connection.close()

@@ -77,16 +77,18 @@ def main() -> None:
 def run(engine, given: argparse.Namespace, folder: Path, servers: list[Server]) -> None:
     database = engine._database
     stacks = paths(given.stacks)
-    hour = given.minutes // 2 * MINUTE + START
+    middle = first_of(given) + given.minutes // 2 * MINUTE
     print(
         f"{given.engine}: {given.processes} processes of {given.services} services,"
         f" {given.minutes} minutes, {given.present or given.stacks} of {given.stacks} stacks each"
     )
     with database.held(is_written=True):
         with Cost(servers) as cost:
-            for process in range(given.processes):
-                first = Batch(source_of(process, given), START, START + MINUTE, Profile())
-                rows = [stack_row(first, text, number) for number, text in stacks]
+            for first in range(0, given.processes, 10):
+                rows = []
+                for process in range(first, min(first + 10, given.processes)):
+                    batch = Batch(source_of(process, given), START, START + MINUTE, Profile())
+                    rows += [stack_row(batch, text, number) for number, text in stacks]
                 database.insert([(STACKS, rows)])
         print(f"  {given.processes * given.stacks:,} rows of stacks sent: {cost}")
         count, numbers = send(database, given, [number for number, _ in stacks], servers)
@@ -97,12 +99,12 @@ def run(engine, given: argparse.Namespace, folder: Path, servers: list[Server]) 
     )
     for server in servers:
         print(f"  {server.folder.name}: {by_table(server.ask)}")
-    ask(engine, "service0", hour, "as minutes")
+    ask(engine, "service0", middle, "as minutes")
     started = time.perf_counter()
     rolled = engine.roll_up(START + 48 * 60 * MINUTE)
     spent = time.perf_counter() - started
     print(f"  {rolled} hours of services added up in {spent:.1f} s")
-    ask(engine, "service0", hour, "by hours")
+    ask(engine, "service0", middle, "by hours")
     for server, host in zip(servers, database._place.hosts if servers else (), strict=True):
         database._on(host, f"OPTIMIZE TABLE {BATCHES.name}_here FINAL", None, {})
         print(f"  {server.folder.name}, merged: {by_table(server.ask)}")
@@ -265,8 +267,13 @@ def source_of(process: int, given: argparse.Namespace) -> Source:
     )
 
 
+def first_of(given: argparse.Namespace) -> int:
+    """Return when the first batch begins: so that an hour ends in the middle."""
+    return START + -(given.minutes // 2) % 60 * MINUTE
+
+
 def row_of(process: int, minute: int, given: argparse.Namespace, numbers: list[int]) -> dict:
-    start = START + minute * MINUTE
+    start = first_of(given) + minute * MINUTE
     profile = Profile(duration=MINUTE, runs=1)
     row = batch_row(Batch(source_of(process, given), start, start + MINUTE, profile), {})
     many = len(numbers)

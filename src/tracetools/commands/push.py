@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tracetools.commands import values
+
 if TYPE_CHECKING:
     import argparse
 
@@ -13,6 +15,12 @@ __all__ = ["SUMMARY", "add_options", "run"]
 SUMMARY: Final = "send profiles by the minute from a folder to an engine"
 
 _LEFT: Final = 1
+
+_AT_ONCE: Final = 100
+"""How many minutes are sent at once at most; a program that sends its own sends fewer."""
+
+_REST: Final = 5.0
+"""Seconds between two looks at the folder."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +42,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--follow",
         action="store_true",
         help="go on until Ctrl-C: wait for more, and try again after failures",
+    )
+    parser.add_argument(
+        "--every",
+        type=values.seconds,
+        default=_REST,
+        metavar="SECONDS",
+        help="with --follow: how long to wait before the folder is looked at again; default 5. An"
+        " engine has less to do if it gets more minutes at once: ClickHouse takes ten in one"
+        " request for a quarter of what ten requests cost",
     )
 
 
@@ -57,7 +74,7 @@ def run(given: argparse.Namespace) -> int:
     check_url(given.to)
     folder = Folder(given.folder)
     folder.files()
-    sender = Sender(folder, given.to)
+    sender = Sender(folder, given.to, at_once=_AT_ONCE)
     with folder.locked(sender.mark):
         try:
             while True:
@@ -70,10 +87,6 @@ def run(given: argparse.Namespace) -> int:
                     say(done.error)
                 if not given.follow:
                     return _LEFT if done.left or done.refused or done.error else 0
-                time.sleep(max(done.wait, _REST))
+                time.sleep(max(done.wait, given.every))
         finally:
             sender.close()
-
-
-_REST: Final = 5.0
-"""Seconds between two looks at the folder."""

@@ -4,6 +4,7 @@
     python benchmarks/fleet.py chdb --processes 1000 --minutes 10
     python benchmarks/fleet.py duckdb --processes 10 --minutes 60
     python benchmarks/fleet.py regressions --fleets 20 --minutes 15
+    python benchmarks/fleet.py one-query --minutes 15
 
 `cluster` starts Debian's ClickHouse, two shards of which the first has a replica, on this machine.
 Each process has `--stacks` stacks, of which about `--present` run in each minute: a few in all of
@@ -11,7 +12,8 @@ them, most of them seldom. Their numbers have full entropy, which is the worst c
 and idle time have 32 random bits, steps and entries 8.
 
 `regressions` counts in how many fleets a route is found that takes 5 % longer, and in how many
-anything is found where nothing does. It asks no engine.
+anything is found where nothing does. It asks no engine. `one-query` sends one such fleet to
+`cluster`, and asks with `tracetools query`.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.fleet.clickhouse_servers import Cluster, Server
 from tests.fleet.simulated import Shop
 
+from tracetools.__main__ import main as tracetools
 from tracetools.core.profile import Profile
 from tracetools.core.stacks import ROOT, Frame, Times
 from tracetools.fleet.batch import Batch, Source
@@ -54,7 +57,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("engine", choices=["cluster", "chdb", "duckdb", "regressions"])
+    parser.add_argument("engine", choices=["cluster", "chdb", "duckdb", "regressions", "one-query"])
     parser.add_argument("--processes", type=int, default=10)
     parser.add_argument("--services", type=int, default=1)
     parser.add_argument("--minutes", type=int, default=60)
@@ -67,8 +70,11 @@ def main() -> None:
         look_for_regressions(given.fleets, given.minutes)
         return
     with tempfile.TemporaryDirectory() as folder:
-        shape = Cluster(Path(folder)) if given.engine == "cluster" else nullcontext()
-        with shape as cluster:
+        is_cluster = given.engine in ("cluster", "one-query")
+        with Cluster(Path(folder)) if is_cluster else nullcontext() as cluster:
+            if given.engine == "one-query":
+                find_by_one_query(f"{cluster.url}&timeout=300", given.minutes)
+                return
             url = cluster.url if cluster else f"{given.engine}:{folder}/store"
             engine = open_engine(f"{url}&timeout=900" if cluster else url)
             run(engine, given, Path(folder), cluster.servers if cluster else [])
@@ -224,6 +230,23 @@ def look_for_regressions(fleets: int, minutes: int) -> None:
     print(f"  found: {found} of {fleets}, first of all: {found_first}")
     print(f"  anything found where nothing is slower: {false_alarms} of {fleets}")
     print(f"  said to be slower as a whole: {everything} of {2 * fleets}")
+
+
+def find_by_one_query(url: str, minutes: int) -> None:
+    """Send two versions of 16 processes, one with a route that takes 5 % longer, and ask once."""
+    shop = Shop(seed=2, slower={("2", ROUTE): 1.05})
+    engine = open_engine(url)
+    started = time.perf_counter()
+    for minute in range(minutes):
+        engine.send([shop.minute("1", number, minute) for number in range(16)])
+        engine.send([shop.minute("2", number, minute + 300) for number in range(16)])
+    engine.close()
+    spent = time.perf_counter() - started
+    print(f"{32 * minutes} batches sent in {spent:.1f} s; {ROUTE} of version 2 is 5 % slower")
+    arguments = ["query", url, "--service=shop", "--version=2", "--compare=version=1"]
+    started = time.perf_counter()
+    tracetools([*arguments, "--regressions"])
+    print(f"asked in {time.perf_counter() - started:.1f} s")
 
 
 def side(shop: Shop, version: str, first: int, minutes: int) -> list[Slice]:

@@ -36,6 +36,22 @@ def test_all_processes_are_sent_once(folder, capsys):
     assert len(stub.requests) == 1
 
 
+def test_it_waits_as_long_as_is_said_before_it_looks_again(folder, monkeypatch):
+    waits = []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", sleep)
+    with stub_server() as stub:
+        main(
+            ["push", str(folder.path), "--to", f"pyroscope+{stub.url}", "--follow", "--every", "90"]
+        )
+    assert waits == [90]
+    assert len(stub.requests) == 1
+
+
 def test_what_is_left_is_said_with_the_reason(folder, capsys):
     url = f"pyroscope+http://127.0.0.1:{free_port()}"
     assert main(["push", str(folder.path), "--to", url]) == 1

@@ -98,6 +98,13 @@ def test_all_is_sent_the_oldest_first_in_bounded_requests(folder):
     assert store.minutes == list(range(23))
 
 
+def test_so_many_are_sent_at_once_as_is_said(folder):
+    fill(folder, 23)
+    store = Store()
+    assert sender(folder, store, at_once=20).send_all() == Round(sent=23)
+    assert store.sizes == [20, 3]
+
+
 def test_what_was_sent_is_not_sent_again(folder):
     fill(folder, 3)
     store = Store()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tracetools.commands import UsageError
+from tracetools.commands import UsageError, values
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +17,12 @@ __all__ = ["SUMMARY", "add_options", "run"]
 SUMMARY: Final = "send profiles to an engine: by the minute from a folder, or single files"
 
 _LEFT: Final = 1
+
+_AT_ONCE: Final = 100
+"""How many minutes are sent at once at most; a program that sends its own sends fewer."""
+
+_REST: Final = 5.0
+"""Seconds between two looks at the folder."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +48,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--follow",
         action="store_true",
         help="go on until Ctrl-C: wait for more, and try again after failures; for one folder",
+    )
+    parser.add_argument(
+        "--every",
+        type=values.seconds,
+        default=_REST,
+        metavar="SECONDS",
+        help="with --follow: how long to wait before the folder is looked at again; default 5. An"
+        " engine has less to do if it gets more minutes at once: ClickHouse takes ten in one"
+        " request for a quarter of what ten requests cost",
     )
     parser.add_argument(
         "--service",
@@ -97,7 +112,7 @@ def _push_folder(path: Path, given: argparse.Namespace) -> int:
 
     folder = Folder(path)
     folder.files()
-    sender = Sender(folder, given.to)
+    sender = Sender(folder, given.to, at_once=_AT_ONCE)
     with folder.locked(sender.mark):
         try:
             while True:
@@ -106,7 +121,7 @@ def _push_folder(path: Path, given: argparse.Namespace) -> int:
                 status = 0 if given.follow and is_idle else _told(done, sender.errors)
                 if not given.follow:
                     return status
-                time.sleep(max(done.wait, _REST))
+                time.sleep(max(done.wait, given.every))
         finally:
             sender.close()
 
@@ -121,7 +136,3 @@ def _told(done: Round, errors: list[str]) -> int:
     if done.error is not None:
         say(done.error)
     return _LEFT if done.left or done.refused or done.error else 0
-
-
-_REST: Final = 5.0
-"""Seconds between two looks at the folder."""

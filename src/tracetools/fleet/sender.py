@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["Round", "Sender", "SenderThread"]
 
 _MOST_AT_ONCE: Final = 10
+"""Few, as the program waits for memory and the GIL while they are encoded."""
+
 _MOST_BYTES: Final = 16_000_000
 """Bytes of the files that are sent at once at most, unless one has more."""
 
@@ -67,6 +69,8 @@ class Sender:
         folder: where they are.
         url: of the engine.
         instance: send only those of this process; ``None`` for all.
+        at_once: how many minutes are sent at once at most. A request costs an engine far more than
+            a minute in it.
         opened: returns the engine of a URL.
         backoff: says how long to wait after failures.
 
@@ -77,18 +81,20 @@ class Sender:
         errors: the last reason for each that will never be, at most ten.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each has its own name
         self,
         folder: Folder,
         url: str,
         *,
         instance: str | None = None,
+        at_once: int = _MOST_AT_ONCE,
         opened: Callable[[str], Engine] = open_engine,
         backoff: Backoff | None = None,
     ) -> None:
         self._folder = folder
         self._url = url
         self._instance = instance
+        self._at_once = at_once
         self._opened = opened
         self._backoff = backoff or Backoff()
         self._engine: Engine | None = None
@@ -154,7 +160,7 @@ class Sender:
         files: list[MinuteFile] = []
         batches: list[Batch] = []
         size = 0
-        while waiting and len(files) < _MOST_AT_ONCE and size < _MOST_BYTES:
+        while waiting and len(files) < self._at_once and size < _MOST_BYTES:
             if files and waiting[0].path in self._suspects:
                 break
             file = waiting.pop(0)
@@ -170,7 +176,7 @@ class Sender:
             files.append(file)
             if file.path in self._suspects:
                 break
-        if len(self._sources) > _MOST_AT_ONCE:
+        if len(self._sources) > self._at_once:
             self._sources.clear()
         return files, batches
 

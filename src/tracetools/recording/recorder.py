@@ -153,6 +153,7 @@ class Recorder:
             raise TypeError(f"clock is a function that returns nanoseconds, not {clock!r}")
         self.clock: Clock = self._usable(clock)
         self.context_task = _take_variable()
+        self._is_given_back = False
         self.stopped = False
         self.scheduled = scheduled
         self.threshold = threshold
@@ -365,7 +366,14 @@ class Recorder:
             for loop in self.loops:
                 loop.halt()
                 insist.do(self._unfollow, loop)
-            insist.do(_free_variables.append, self.context_task)
+            insist.do(self._give_back_variable)
+
+    def _give_back_variable(self) -> None:
+        """Let the next recording have the variable. A second time does nothing."""
+        with self._lock:
+            is_given_back, self._is_given_back = self._is_given_back, True
+        if not is_given_back:
+            _free_variables.append(self.context_task)
 
     def _keep_last(self) -> None:
         """Make the last profile, and forget the samples that it was made of."""

@@ -95,7 +95,7 @@ class Fleet(Place):
         self.took = 0.3
         self.compared = 0
         self.looked = 0.0
-        self._begin = time.time_ns() // HOUR * HOUR - HOUR
+        self._begin = time.time_ns() // HOUR * HOUR - 2 * HOUR
 
     def __enter__(self) -> Self:
         self.cluster.__enter__()

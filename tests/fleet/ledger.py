@@ -11,6 +11,7 @@ from tracetools.core.profile import SUMS, Profile
 from tracetools.fleet.rows import UNKNOWN
 from tracetools.fleet.schema import BATCHES
 from tracetools.fleet.selection import Selection
+from tracetools.fleet.store import ADDED_UP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,13 +39,13 @@ class Ledger:
     mark: str
     batches: dict[str, Batch] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)
-    _ids: dict[tuple[str, int], str] = field(default_factory=dict)
+    _ids: dict[tuple[str, int, int], str] = field(default_factory=dict)
     _sums: dict[str, tuple[frozenset[str], Profile]] = field(default_factory=dict)
 
     def read(self) -> None:
         """Read what has come since the last time. A file that is not whole raises."""
         for file in self.folder.files() if self.folder.path.exists() else ():
-            key = file.instance, file.start
+            key = file.instance, file.start, file.length  # two may begin in one millisecond
             if key not in self._ids:
                 try:
                     batch = self.folder.read(file)
@@ -129,6 +130,8 @@ class Ledger:
         for key, number in there.items():
             if number > high.get(key, 0):
                 yield f"{key}: {number}, and only {high.get(key, 0)} were recorded"
+        if ADDED_UP in found.missing:  # there are as many, but perhaps not the last ones
+            low = {("batches",): low["batches",]}
         for key, number in low.items():
             if number > there.get(key, 0):
                 yield f"{key}: {there.get(key, 0)}, and nothing says that some of {number} miss"

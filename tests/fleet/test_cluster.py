@@ -16,6 +16,7 @@ from tracetools.core.profile import Profile
 from tracetools.fleet.engine import EngineUnavailableError, EngineUnusableError
 from tracetools.fleet.engines import open_engine
 from tracetools.fleet.selection import Selection
+from tracetools.fleet.store import ADDED_UP
 
 SHOP = Shop(routes=2, below=1)
 ALL = Selection("shop")
@@ -103,6 +104,28 @@ def test_what_was_acknowledged_is_there_after_kills_at_any_moment(cluster):
         found = engine.profile(replace(ALL, version="9"))
         check_same(found.profile, acknowledged)
         assert (found.batches, found.missing) == (len(acknowledged), ())
+
+
+def test_of_hours_that_were_added_up_is_said_that_later_ones_may_miss(cluster):
+    """While a shard is dead, nobody knows how many batches an hour has by now."""
+    engine = open_engine(cluster.url)
+    lone = cluster.shards[1][0]
+    of_this = replace(ALL, version="late")
+    first = [SHOP.minute("late", number, 0) for number in range(12)]
+    engine.send(first)
+    engine.roll_up(NOON + 60 * MINUTE)
+    on_lone = {*lone.ask("SELECT id FROM tracetools_batches_here FORMAT TSV").split()}
+    [there, *_] = [n for n, batch in enumerate(first) if batch.id not in on_lone]
+    later = SHOP.minute("late", there, 1)
+    engine.send([later])
+    check_same(engine.profile(of_this).profile, [*first, later])
+    lone.kill()
+    found = engine.profile(of_this)
+    assert found.batches == len(first)
+    assert ADDED_UP in found.missing
+    lone.start()
+    lone.wait()
+    check_same(engine.profile(of_this).profile, [*first, later])
 
 
 def test_a_connection_that_ends_in_a_packet_refuses_no_batch(cluster):

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from tracetools.fleet.schema import Table
     from tracetools.fleet.selection import Selection
 
-__all__ = ["Found", "Known", "Slice", "Store", "lawful"]
+__all__ = ["ADDED_UP", "Found", "Known", "Slice", "Store", "lawful"]
 
 _MOST_KNOWN: Final = 500_000
 """How many stacks are remembered as sent."""
@@ -302,6 +302,8 @@ class _Question:
         rolled = {each for each in hours if hours[each] >= batches.get(each, 0)}
         split = {hour for hour, version in batches if (hour, version) not in rolled}
         used = {hour for hour, _ in rolled} - split
+        if used and self.missing:  # more may have come to who answers than the others had
+            self.missing.append(ADDED_UP)
         if used:
             among = f" AND hour IN ({number_text(sorted(used))})"
             count = sum(hours[each] for each in rolled if each[0] in used)
@@ -504,6 +506,9 @@ class _Question:
         if empty:
             yield f"{len(empty)} of {last + 1 - first} hours have no data: {_hours_text(empty)}"
 
+
+ADDED_UP: Final = "hours that were added up are as of then: what came later is missing in them"
+"""What is said where it is not known how many batches an hour has."""
 
 _MOST_TURNS: Final = 2
 _FEW: Final = 5

@@ -35,8 +35,12 @@ RATE = 100
 LONGEST_BLOCK = 20.0
 """Seconds. A block ends as soon as the dump is there."""
 
-SETTLES = 2.0
-"""Seconds until the requests are answered that have come while the loop was blocked."""
+SETTLES = 1.0
+"""Seconds, from when the requests are answered that have come while the loop was blocked."""
+
+PROMPT = 0.1
+"""Seconds since the last request that was answered was due, if no others wait."""
+
 LONG = 10.0
 PATIENCE = 60.0
 SHOWN = ("BUSY%", "updates/s", "RequestResponseCycle.run_asgi (", "GET /items/{number} (")
@@ -309,15 +313,21 @@ class Run:
 
     def round(self, *, is_long: bool) -> None:
         """Leave it alone, attach, look while it is blocked, watch it, and ask what stays."""
-        time.sleep(SETTLES)
+        self.settle()
         self.watch("alone", self.seconds)
         self.attach(LONG if is_long else self.seconds)
         self.see_what_stays("attach")
         self.look()
-        time.sleep(SETTLES)
+        self.settle()
         self.see_what_stays("dump")
         self.top()
         self.see_what_stays("top")
+
+    def settle(self) -> None:
+        """Wait until no requests wait that have come while the loop was blocked."""
+        while not self.found or time.monotonic() - self.found[-1].due > PROMPT:
+            time.sleep(0.01)
+        time.sleep(SETTLES)
 
     def see_what_stays(self, after: str) -> None:
         """Ask the service what of others is in it."""

@@ -25,6 +25,7 @@ from tests.fleet.ledger import Ledger
 from tests.fleet.simulated import MINUTE, NOON, Shop
 from tests.killing import PATIENCE, Place, kill_and_print, whole
 from tracetools.core.errors import StackFileError
+from tracetools.core.profile import Profile
 from tracetools.fleet.batch import Source
 from tracetools.fleet.engine import EngineUnavailableError
 from tracetools.fleet.engines import open_engine
@@ -246,6 +247,9 @@ class Fleet(Place):
         process = self.command(*words)
         _, errors = process.communicate(timeout=PATIENCE)
         missing = tuple(re.findall(r"missing: (.*)", errors))
+        if process.returncode == 2 and "nothing was found" in errors and missing:
+            asked.answer = Found(Profile(), -1, 0, missing)
+            return
         if "Traceback" in errors or process.returncode != (1 if missing else 0):
             asked.error = RuntimeError(f"exit status {process.returncode}: {errors}")
             return

@@ -8,7 +8,9 @@ from tests.fleet.simulated import NOON, Shop
 from tracetools.__main__ import main
 from tracetools.commands import UsageError
 from tracetools.commands.files.querying import moment_of
+from tracetools.core.profile import Profile
 from tracetools.fleet.engines import open_engine
+from tracetools.fleet.store import Found, Store
 from tracetools.output.formats.profile_json import read_profile
 
 HOUR = 3_600 * 10**9
@@ -109,6 +111,15 @@ def test_hours_are_added_up_and_forgotten(where, capsys, tmp_path):
 )
 def test_a_question_that_makes_no_sense_is_answered_with_what_to_do(where, capsys, arguments, said):
     assert said in asked(capsys, where, *arguments, status=2).err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--service", "shop"]], ids=["all", "one"])
+def test_where_nothing_is_found_what_did_not_answer_is_said(where, capsys, monkeypatch, arguments):
+    missing = ("1 of 2 shards did not answer",)
+    monkeypatch.setattr(Store, "known", lambda _: ([], missing))
+    monkeypatch.setattr(Store, "profile", lambda *_: Found(Profile(), 0, 0, missing))
+    said = asked(capsys, where, *arguments, status=2).err
+    assert said.endswith("; missing: 1 of 2 shards did not answer\n")
 
 
 def test_an_engine_that_is_not_there_is_said(capsys):

@@ -131,10 +131,13 @@ def _selection(store: Store, given: argparse.Namespace, now: int) -> Selection:
         raise UsageError("--from is not earlier than --to")
     if given.service is not None:
         return selection
-    services = sorted({each.service for each in store.known()[0]})
+    known, missing = store.known()
+    services = sorted({each.service for each in known})
     if len(services) != 1:
         named = ", ".join(services[:20]) or "none"
-        raise CommandError(f"which service? Name one with --service. There are: {named}")
+        raise CommandError(
+            f"which service? Name one with --service. There are: {named}{_lacking(missing)}"
+        )
     return replace(selection, service=services[0])
 
 
@@ -164,7 +167,8 @@ def _found(store: Store, selection: Selection, given: argparse.Namespace) -> Fou
         known = [each for each in store.known()[0] if each.service == selection.service]
         there = sorted({each.version for each in known})
         more = f"; its versions are: {', '.join(there[:20])}" if there else ""
-        raise CommandError(f"nothing was found of {_named(selection)}{more}")
+        lacks = _lacking(found.missing)
+        raise CommandError(f"nothing was found of {_named(selection)}{more}{lacks}")
     for note in found.notes:
         say(note)
     # What is shown was recorded by so many processes, each in many batches.
@@ -210,6 +214,12 @@ def _print(lines: Iterable[str]) -> None:
         print(printable(line))
 
 
+def _lacking(missing: Iterable[str]) -> str:
+    """Return what did not answer, as the end of a sentence."""
+    said = "; ".join(dict.fromkeys(missing))
+    return f"; missing: {printable(said)}" if said else ""
+
+
 def _status(missing: Iterable[str]) -> int:
     """Say what is missing. Return the exit status."""
     status = 0
@@ -249,7 +259,7 @@ def _latency(store: Store, selection: Selection, given: argparse.Namespace) -> i
         for path, histogram in histograms.items():
             paths[path] = paths.get(path, 0) + histogram.total
     if not paths:
-        raise CommandError(f"no latency was found of {_named(selection)}")
+        raise CommandError(f"no latency was found of {_named(selection)}{_lacking(missing)}")
     rows: list[tuple[str, ...]] = [("span", "version", "count", "p50", "p95", "p99", "max")]
     for path in sorted(paths, key=lambda each: (-paths[each], each))[: given.limit]:
         for version, histograms in by_version.items():
@@ -273,9 +283,9 @@ def _regressions(
         raise UsageError(f"{error}: choose busy, idle, scheduled or task") from error
     before, kind, missing = store.slices(earlier)
     after, kind_after, missing_after = store.slices(later)
-    for side, selection in ((before, earlier), (after, later)):
+    for side, selection, lacks in ((before, earlier, missing), (after, later, missing_after)):
         if not side:
-            raise CommandError(f"nothing was found of {_named(selection)}")
+            raise CommandError(f"nothing was found of {_named(selection)}{_lacking(lacks)}")
     found = compared(before, after, lens)
     is_in = _is_in(given.span)
     regressions = [each for each in found.regressions if is_in(each.path)]

@@ -133,6 +133,9 @@ class Recorder:
         wakers: whether it is added up who has ended which waits.
     """
 
+    _is_given_back = False
+    """Whether the next recording may have `context_task`."""
+
     def __init__(  # noqa: PLR0913  # options, each with a default
         self,
         *,
@@ -153,7 +156,6 @@ class Recorder:
             raise TypeError(f"clock is a function that returns nanoseconds, not {clock!r}")
         self.clock: Clock = self._usable(clock)
         self.context_task = _take_variable()
-        self._is_given_back = False
         self.stopped = False
         self.scheduled = scheduled
         self.threshold = threshold

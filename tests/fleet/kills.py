@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.fleet.clickhouse_servers import Cluster, Server
-from tests.fleet.ledger import Ledger
+from tests.fleet.ledger import Ledger, not_answered
 from tests.fleet.simulated import MINUTE, NOON, Shop
 from tests.killing import PATIENCE, Place, kill_and_print, whole
 from tracetools.core.errors import StackFileError
@@ -235,7 +235,7 @@ class Fleet(Place):
             self.fault(f"{asked.how}: what misses is{'' if said else ' not'} said")
 
     def _is_said(self, answer: Found) -> bool:
-        said = "; ".join(answer.missing)
+        said = "; ".join(not_answered(answer))
         if said and f"1 of 2 shards did not answer (127.0.0.1:{self.lone.tcp})" not in said:
             self.fault(f"the wrong one is said to be missing: {said}")
         return bool(said)

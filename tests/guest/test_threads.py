@@ -180,6 +180,7 @@ def test_a_program_that_dies_of_a_broken_pipe_does_not_die_of_ours():
         from tracetools.guest.threads import HiddenThread
 
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPIPE])  # whoever started us
         ours, others = socket.socketpair()
         others.close()
 

@@ -115,6 +115,7 @@ def test_ctrl_c_ends_it_with_a_report(tmp_path, way):
         start_command("attach", str(program.pid), folder=tmp_path, covered=False) as command,
     ):
         command.stderr.readline()
+        assert program.left() != {}  # its loop goes on meanwhile, and joins
         command.send_signal(signal.SIGINT)
         _, errors = command.communicate()
     assert command.returncode == 0

@@ -181,6 +181,20 @@ def test_callbacks_that_are_scheduled_are_replaced():
     assert done == ["not before"]
 
 
+def test_callbacks_are_replaced_though_another_thread_schedules_some():
+    loop = asyncio.new_event_loop()
+    loop.call_soon(int)
+
+    def replace(callback):
+        thread = threading.Thread(target=loop.call_soon_threadsafe, args=(int,))
+        thread.start()
+        thread.join()
+        return callback
+
+    compat.asyncio_replace_callbacks(loop, replace)
+    loop.close()
+
+
 def test_a_loop_in_c_has_no_callbacks_to_replace():
     compat.asyncio_replace_callbacks(object(), lambda _: pytest.fail("there is none"))
 

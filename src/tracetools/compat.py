@@ -911,7 +911,7 @@ _OF_FUTURES: Final = "_asyncio_future_blocking"
 
 def asyncio_replace_callbacks(loop: Any, replace: Callable[[Any], Any]) -> None:
     """Replace what a loop is going to call next; nothing for loops in C."""
-    for handle in getattr(loop, "_ready", ()):
+    for handle in tuple(getattr(loop, "_ready", ())):  # other threads may add to it
         handle._callback = replace(handle._callback)  # noqa: SLF001
 
 

@@ -60,3 +60,11 @@ def test_no_code_stands_outside_of_a_fence():
         text = re.sub(r"(?ms)^( *)(`{3,}).*?^\1\2$|<!--.*?-->", "", path.read_text("utf-8"))
         found += [f"{name(path)}: {line}" for line in re.findall(r"(?m)(?<=\n\n)    \S.*", text)]
     assert found == []
+
+
+def test_no_page_has_what_a_merge_has_left():
+    found = []
+    for path in [*PAGES, CHECKOUT / "CHANGELOG.md"]:
+        marks = re.findall(r"(?m)^(?:<{7}|={7}|>{7})(?: .*)?$", path.read_text("utf-8"))
+        found += [f"{name(path)}: {mark}" for mark in marks]
+    assert found == []

@@ -143,17 +143,30 @@ def test_a_minute_that_always_fails_is_in_nobodys_way(folder):
     assert sends.send_all() == Round(left=12, error="it fails for this", wait=1)
     assert sends.send_all() == Round(sent=5, left=7, error="it fails for this", wait=1)
     fill(folder, 2, first=12)
-    assert sends.send_all() == Round(sent=8, left=1, error="it fails for this", wait=1)
-    assert store.minutes == [10, 11, 0, 1, 2, 12, 13, *range(4, 10)]
-    assert store.sizes == [10, 2, 1, 1, 1, 1, 2, *[1] * 7]
+    assert sends.send_all() == Round(sent=5, left=4, error="it fails for this", wait=1)
+    assert sends.send_all() == Round(left=4, error="it fails for this", wait=2)
+    assert sends.send_all() == Round(sent=3, left=1, error="it fails for this", wait=1)
+    assert store.minutes == [10, 11, 0, 1, 2, 12, 13, 7, 8, 9, 4, 5, 6]
+    assert store.sizes == [10, 2, 1, 2, 4, 2, 1, 2, 4, 1, 1, 2, 1]
     store.fatal = set()
     fill(folder, 1, first=14)
     assert sends.send_all() == Round(sent=2)
     assert store.minutes[-2:] == [14, 3]
 
 
-@pytest.mark.parametrize(("failures", "requests"), [(1, 13), (2, 4), (3, 13), (4, 4)])
-def test_an_engine_that_is_down_makes_few_of_them_suspect(folder, failures, requests):
+@pytest.mark.parametrize("fatal", [{18}, {3, 13}, {0, 9, 10, 19}, set(range(0, 20, 2))])
+def test_minutes_that_always_fail_are_in_nobodys_way_wherever_they_are(folder, fatal):
+    fill(folder, 20)
+    store = Store()
+    store.fatal = {NOW + minute * MINUTE for minute in fatal}
+    sends = sender(folder, store)
+    for _ in range(20):
+        sends.send_all()
+    assert set(store.minutes) == set(range(20)) - fatal
+
+
+@pytest.mark.parametrize(("failures", "requests"), [(1, 7), (2, 7), (3, 7), (4, 6)])
+def test_after_an_outage_minutes_are_sent_in_few_requests(folder, failures, requests):
     fill(folder, 35)
     store = Store(*[EngineUnavailableError("it is down")] * failures)
     sends = sender(folder, store)

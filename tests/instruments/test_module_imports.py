@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import types
 
 import pytest
@@ -58,6 +59,37 @@ def test_what_is_forgotten_is_not_done(module):
     late.forget(act)
     assert sys.meta_path == before
     importlib.import_module(module)
+
+
+def test_two_threads_may_forget_at_once(module):
+    """One looks for its action when the other one takes out the last one of the module."""
+    inside, others = [], []
+
+    class Action:
+        def __call__(self):
+            raise AssertionError
+
+        def __ne__(self, other):
+            if not inside:
+                inside.append(True)
+                other_thread = threading.Thread(target=late.forget, args=(last,))
+                others.append(other_thread)
+                other_thread.start()
+                other_thread.join(0.1)  # it waits until this one is done
+            return self is not other
+
+        __hash__ = object.__hash__
+
+        def __eq__(self, other):
+            return self is other
+
+    first, last = Action(), Action()
+    late.when_imported(module, first)
+    late.when_imported(module, last)
+    late.forget(first)
+    others[0].join()
+    assert module not in late._actions
+    assert late._finder not in sys.meta_path
 
 
 def test_several_wait_for_the_same_module(module):

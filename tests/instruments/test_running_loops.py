@@ -35,6 +35,12 @@ def test_a_loop_is_found(run_loop, has_frames, monkeypatch):
     assert running_loops.running_loops() == []
 
 
+def test_a_loop_that_another_thread_is_just_making_does_not_run():
+    loop = asyncio.SelectorEventLoop.__new__(asyncio.SelectorEventLoop)
+    loop._closed = True  # for its finaliser
+    assert running_loops.running_loops() == []
+
+
 def test_a_loop_that_the_program_runs_itself_is_found():
     loop = uvloop.new_event_loop()
 

@@ -63,6 +63,29 @@ def test_followers_are_called_once_each_and_the_last_one_first_before_the_fork(n
     assert noted == [*before, "parent a", "parent b"]
 
 
+def test_a_follower_that_two_threads_add_at_once_is_called_once(monkeypatch):
+    class Resuming(Noting):
+        def resume(self):
+            """Do nothing."""
+
+    said = []
+    follower = Resuming("a", said)
+    monkeypatch.setattr(forks, "_prepare", lambda: elsewhere(monkeypatch, follower))
+    forks.follow(follower)
+    fork_and_ask(lambda: None)
+    forks.unfollow(follower)
+    assert follower not in forks._followers
+    assert said == ["before a", "parent a"]
+
+
+def elsewhere(monkeypatch, follower):
+    """Add a follower in another thread."""
+    monkeypatch.undo()
+    thread = threading.Thread(target=forks.follow, args=(follower,))
+    thread.start()
+    thread.join()
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_follower_that_fails_does_not_take_the_others_with_it(noted, monkeypatch):
     class Failing(forks.Follower):
@@ -197,6 +220,6 @@ def test_our_threads_end_before_a_fork_and_go_on_after_it(tmp_path):
 def test_signal_numbers_of_the_parent_are_not_the_childs(monkeypatch):
     monkeypatch.setattr(forks, "_struck", [signal.SIGINT])
     monkeypatch.setattr(forks, "_renewals", [])
-    monkeypatch.setattr(forks, "_followers", [])
+    monkeypatch.setattr(forks, "_followers", {})
     forks._in_child()
     assert forks._struck == []

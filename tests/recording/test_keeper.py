@@ -366,6 +366,25 @@ def test_a_dump_of_what_is_no_time_is_refused(made, seconds):
         made(slow(1)).keeper.dump(seconds)
 
 
+def test_loops_that_begin_at_once_in_two_threads_start_one_thread(made, monkeypatch):
+    world = made(slow(0.005))
+    over = []
+
+    def new_event():
+        if not over:
+            other.start()
+            other.join(0.1)  # it waits until the first one is done
+        over.append(threading.Event())
+        return over[-1]
+
+    other = threading.Thread(target=world.keeper.start)
+    monkeypatch.setattr(world.keeper, "_new_event", new_event)
+    world.keeper.start()
+    other.join()
+    world.keeper.end()
+    assert [each.is_set() for each in over] == [True]
+
+
 def test_it_looks_in_a_thread_of_its_own_that_ends(made, monkeypatch):
     monkeypatch.setattr("tracetools.recording.keeper._INTERVAL", 0.001)
     world = made(slow(0.001, after=0))

@@ -69,6 +69,23 @@ def test_a_loop_that_runs_is_found_and_recorded_time_and_again(backend):
         assert (profile.backends, profile.runs) == ((backend,), 1)
 
 
+def test_a_loop_that_has_joined_in_its_last_run_leaves_nothing_when_it_is_closed():
+    recordings = []
+
+    async def main():
+        recordings.append(elsewhere(lambda: LateRecording(OPTIONS)))
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    recordings[0].end()
+    assert recordings[0].profile.runs == 1
+    assert event_waits._watches == {}
+    assert task_classes.spawns == {}
+
+
 POINTS = [
     ("tracetools.recording.recorder.Recorder", "resume_loop", "_follow"),
     ("tracetools.session.recording.Recording", "loop_began", "watch_resources"),

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
-__all__ = ["Folder", "MinuteFile", "Pruned", "mark_of", "minute_file"]
+__all__ = ["Folder", "MinuteFile", "Pruned", "mark_of", "minute_file", "name_of_service"]
 
 _MODE: Final = 0o700
 _OTHERS: Final = 0o022
@@ -102,6 +102,11 @@ def minute_file(path: Path) -> MinuteFile | None:
     marks = tuple(filter(None, found["marks"].split(".")))
     length = int(found["ms"]) * _MS
     return MinuteFile(path, start, length, found["service"], found["instance"], marks)
+
+
+def name_of_service(service: str) -> str:
+    """Return a service as the names of its files have it."""
+    return _UNSAFE.sub("_", service)[:_LONGEST_SERVICE]
 
 
 def mark_of(url: str) -> str:
@@ -188,7 +193,7 @@ class Folder:
         """
         start, end = batch.start // _MS, batch.end // _MS
         moment = datetime.fromtimestamp(start // 1000, tz=timezone.utc)
-        service = _UNSAFE.sub("_", batch.source.service)[:_LONGEST_SERVICE]
+        service = name_of_service(batch.source.service)
         length = max(end - start, 0)
         name = (
             f"{moment:%Y%m%dT%H%M%S}.{start % 1000:03d}Z-{length}ms-{service}"

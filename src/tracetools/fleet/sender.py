@@ -4,7 +4,8 @@ The folder is the queue: what was recorded outlives the program and the sender. 
 because the sender was killed before it could mark it, counts once, by `Batch.id`.
 
 A minute that an engine always fails for would be in the way of all later ones. So what was being
-sent at a failure comes last from then on, and one by one, until the engine fails for others too.
+sent at a failure comes last from then on: first one minute, and twice as many after each success,
+until the next failure.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class Sender:
         self._sources: dict[str, Source] = {}
         self._suspects: dict[Path, None] = {}
         """What was being sent when the engine failed, the last one last."""
+        self._suspects_at_once = 1
         self._lock = threading.Lock()
         self.mark = mark_of(url)
         self.sent = self.refused = 0
@@ -131,7 +133,7 @@ class Sender:
                     self._send(files, batches)
         except EngineUnavailableError as failure:
             error, wait = str(failure), self._backoff.failed(failure.retry_after)
-            self._suspect(files, has_worked=self.sent > sent)
+            self._suspect(files)
             self._let_go()
         left = len(self._folder.unsent(self.mark, self._instance)) if waiting or error else 0
         return Round(self.sent - sent, self.refused - refused, left, error, wait)
@@ -142,26 +144,27 @@ class Sender:
 
     def _in_order(self, waiting: list[MinuteFile]) -> list[MinuteFile]:
         """Return the oldest first, but suspects last."""
+        there = {file.path for file in waiting}
+        self._suspects = {path: None for path in self._suspects if path in there}
         places = {path: place for place, path in enumerate(self._suspects, 1)}
         return sorted(waiting, key=lambda file: places.get(file.path, 0))
 
-    def _suspect(self, files: Iterable[MinuteFile], *, has_worked: bool) -> None:
-        """Note what may have made the engine fail; nothing has, if it fails for all."""
-        paths = [file.path for file in files]
-        if self._suspects and not has_worked:
-            self._suspects = {}
-            return
-        for path in paths:
-            self._suspects.pop(path, None)
-            self._suspects[path] = None
+    def _suspect(self, files: Iterable[MinuteFile]) -> None:
+        """Note what may have made the engine fail."""
+        self._suspects_at_once = 1
+        for file in files:
+            self._suspects.pop(file.path, None)
+            self._suspects[file.path] = None
 
     def _next(self, waiting: list[MinuteFile]) -> tuple[list[MinuteFile], list[Batch]]:
         """Take the next minutes from the beginning of a list, and read them."""
         files: list[MinuteFile] = []
         batches: list[Batch] = []
         size = 0
-        while waiting and len(files) < self._at_once and size < _MOST_BYTES:
-            if files and waiting[0].path in self._suspects:
+        are_suspects = bool(waiting) and waiting[0].path in self._suspects
+        most = min(self._at_once, self._suspects_at_once) if are_suspects else self._at_once
+        while waiting and len(files) < most and size < _MOST_BYTES:
+            if not are_suspects and waiting[0].path in self._suspects:
                 break
             file = waiting.pop(0)
             try:
@@ -174,8 +177,6 @@ class Sender:
                     self._refuse(file, f"{file.path.name} is left out: {error}")
                 continue
             files.append(file)
-            if file.path in self._suspects:
-                break
         if len(self._sources) > self._at_once:
             self._sources.clear()
         return files, batches
@@ -198,6 +199,8 @@ class Sender:
                 self._send([file], [batch])
         else:
             self._backoff.worked()
+            if any(file.path in self._suspects for file in files):
+                self._suspects_at_once *= 2
             for file in files:
                 self._suspects.pop(file.path, None)
                 self._folder.mark(file, self.mark)

@@ -214,6 +214,7 @@ class AsyncioInstrument(Tasks, Listener):
         with self.guard("a loop could not be ended"):
             account = self._accounts.pop(loop, None)
             if account is not None:
+                self._unwatch(account)  # one that has joined as it ran was not told of its stop
                 self._refs.pop(account, None)
                 self._nested.pop(account, None)
                 self.recorder.end_loop(account, account.clock())
@@ -415,6 +416,7 @@ class AsyncioInstrument(Tasks, Listener):
         with suppress(IndexError):
             while True:
                 account = self._lost.popleft()
+                self._unwatch(account)  # likewise
                 self._refs.pop(account, None)
                 self.recorder.end_loop(account, account.clock())
 

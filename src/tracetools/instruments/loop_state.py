@@ -27,7 +27,12 @@ __all__ = [
 def is_running(loop: Any) -> bool:
     """Whether a loop runs; of one that comes from no library, whether it runs in this thread."""
     method = _method(loop, "is_running")
-    return bool(compat.asyncio_running_loop() is loop if method is None else method(loop))
+    if method is None:
+        return compat.asyncio_running_loop() is loop
+    try:
+        return bool(method(loop))
+    except AttributeError:  # another thread is just making it
+        return False
 
 
 def is_closed(loop: Any, *, otherwise: bool = False) -> bool:

@@ -13,6 +13,7 @@ from importlib.abc import Loader, MetaPathFinder
 from typing import TYPE_CHECKING, Any, Final
 
 from tracetools.guest.messages import common
+from tracetools.instruments.patching import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,19 +28,21 @@ def when_imported(name: str, action: Callable[[], object]) -> None:
     if name in sys.modules:
         action()
         return
-    _actions.setdefault(name, []).append(action)
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
+    with lock():
+        _actions.setdefault(name, []).append(action)
+        if _finder not in sys.meta_path:
+            sys.meta_path.insert(0, _finder)
 
 
 def forget(action: Callable[[], object]) -> None:
     """Do not call `action` any more."""
-    for name in list(_actions):
-        _actions[name] = [other for other in _actions[name] if other != action]
-        if not _actions[name]:
-            del _actions[name]
-    if not _actions and _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
+    with lock():
+        for name in list(_actions):
+            _actions[name] = [other for other in _actions[name] if other != action]
+            if not _actions[name]:
+                del _actions[name]
+        if not _actions and _finder in sys.meta_path:
+            sys.meta_path.remove(_finder)
 
 
 class _Finder(MetaPathFinder):
@@ -92,7 +95,9 @@ def _act() -> None:
     """Call what waits for the modules that were imported."""
     while _imported:
         name = _imported.pop(0)
-        for action in _actions.pop(name, []):
+        with lock():
+            actions = _actions.pop(name, [])
+        for action in actions:
             forget(action)
             try:
                 action()

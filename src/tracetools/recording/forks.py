@@ -45,7 +45,9 @@ class Follower:
         """Go on in the child."""
 
 
-_followers: Final[list[Follower]] = []
+_followers: Final[dict[Follower, None]] = {}
+"""In the order in which they came. Several threads may add to it."""
+
 _renewals: Final[list[Callable[[], object]]] = [threads.forget]
 _struck: Final[list[int]] = []
 """The numbers of the signals whose handlers have raised something."""
@@ -71,13 +73,12 @@ def follow(follower: Follower) -> None:
         return
     if type(follower).resume is not Follower.resume:
         _prepare()
-    _followers.append(follower)
+    _followers[follower] = None
 
 
 def unfollow(follower: Follower) -> None:
     """Call it no more."""
-    if follower in _followers:
-        _followers.remove(follower)
+    _followers.pop(follower, None)
 
 
 def await_end(thread: threading.Thread) -> None:
@@ -107,7 +108,7 @@ _OURS: Final = __name__.partition(".")[0] + "."
 
 
 def _before() -> None:
-    _do(follower.before_fork for follower in _followers[::-1])
+    _do(follower.before_fork for follower in tuple(_followers)[::-1])
 
 
 def _in_parent() -> None:

@@ -253,6 +253,7 @@ class Keeper:
         self._fails = False
         self._lock = threading.Lock()
         self._new_event = threading.Event
+        self._hand_over = threading.RLock()  # a signal handler may end it while it is started
         self._running: tuple[HiddenThread, threading.Event] | None = None
 
     @property
@@ -297,9 +298,11 @@ class Keeper:
     # -- the thread ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Look from now on, unless that is done already."""
+        """Look from now on, unless that is done already. Several threads may ask for it."""
         wanting.add(self)
-        if self._running is None:
+        with self._hand_over:
+            if self._running is not None:
+                return
             over = self._new_event()
             thread = HiddenThread(target=self._go_on, args=(over,), name="tracetools keeper")
             try:
@@ -312,7 +315,10 @@ class Keeper:
 
     def pause(self) -> HiddenThread | None:
         """Let the thread end, and return it if it can be waited for."""
-        running, self._running = self._running, None
+        if not self._recorder.at_home:  # the lock may be held by a thread that does not exist here
+            return None
+        with self._hand_over:
+            running, self._running = self._running, None
         if running is None:
             return None
         thread, over = running

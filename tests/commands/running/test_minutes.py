@@ -93,6 +93,22 @@ def test_a_program_without_a_loop_gets_an_explanation_and_no_minute(tmp_path):
     assert batches(tmp_path) == []
 
 
+def test_minutes_of_another_service_in_the_folder_are_not_counted(tmp_path):
+    (tmp_path / "app.py").write_text(OTHER)
+    ended = run("--service", "ours", "app.py", folder=tmp_path)
+    assert {batch.source.service for batch in batches(tmp_path)} == {"ours", "other"}
+    assert WHERE.fullmatch(ended.errors)[1] == "1"
+
+
+OTHER = """
+import asyncio, subprocess, sys
+asyncio.run(asyncio.sleep(0.01))
+program = "import asyncio; asyncio.run(asyncio.sleep(0.01))"
+words = ["-q", "--continuous", "minutes", "--service", "other", "-c", program]
+subprocess.run([sys.executable, "-m", "tracetools", "run", *words])
+"""
+
+
 def test_quiet_is_quiet(tmp_path):
     ended = run("-q", ENDS, "asyncio", "exit", folder=tmp_path)
     assert (ended.status, ended.errors) == (3, "")
@@ -229,6 +245,24 @@ def test_workers_that_are_terminated_while_they_are_idle_end_at_once(tmp_path, t
     assert sum(batch.profile.runs for batch in batches(tmp_path)) == 1
 
 
+LOSES = """
+import asyncio, os, signal, time
+if not os.fork():
+    asyncio.run(asyncio.sleep(0.01))
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+os.wait()
+"""
+
+
+@unix
+def test_a_minute_that_a_terminated_child_has_lost_is_not_denied(tmp_path, temporary):
+    (tmp_path / "app.py").write_text(LOSES)
+    said = same(tmp_path, "app.py", TMPDIR=temporary)
+    assert batches(tmp_path) == []
+    assert "One does not if SIGTERM ends it while no loop runs" in said
+
+
 STARTS = """
 import asyncio, os, subprocess, sys
 async def before(): await asyncio.sleep(0.01)
@@ -261,7 +295,7 @@ def test_a_program_that_becomes_another_one_is_recorded_until_then(tmp_path, tem
 def test_python_programs_are_recorded_if_that_is_wanted(tmp_path, temporary):
     (tmp_path / "app.py").write_text(textwrap.dedent(STARTS))
     said = same(tmp_path, "app.py", switches=["--subprocesses"], TMPDIR=temporary)
-    assert said.count("by the minute") == 1
+    assert WHERE.fullmatch(said)[1] == "3"
     assert "becomes" not in said
     names = [name for each in functions(tmp_path) for name in each]
     assert {"before", "started", "after"} <= set(names)

@@ -87,6 +87,7 @@ def test_a_recording_of_a_running_program_has_the_options_that_make_sense_there(
             ["--every", "10", "--max-bytes", "0"],
             "for --every, --max-bytes, give --continuous DIR too",
         ),
+        (["--continuous", ""], "the name of a folder"),
         (["--continuous", "a", "-o", "b"], "leave out -o; `tracetools merge` makes one file"),
         (["--continuous", "a", "--duration", "1"], "--continuous records until the end"),
         (["--continuous", "a", "--flush-interval", "1"], "give --every instead"),

@@ -163,7 +163,7 @@ class ProgramMinutes(_ProcessMinutes):
         self._program = program
         self._door: Any = None
         self._here = working_directory()
-        self._began = time.time_ns()
+        self._began = getattr(options, "began", None) or time.time_ns()
 
     def start(self, path: list[str], family: Family | None = None) -> None:
         """Start to record, and have `finish` called however the program ends.
@@ -204,6 +204,7 @@ class ProgramMinutes(_ProcessMinutes):
         command |= {
             "continuous": str(self._continuous.folder),
             "service": self._continuous.source.service,
+            "began": self._began,
             "subprocesses": True,
             "output": None,
         }
@@ -240,18 +241,21 @@ class ProgramMinutes(_ProcessMinutes):
             self._stderr.report(text)
 
     def _what_there_is(self) -> list[str]:
-        from tracetools.fleet.folder import Folder, mark_of
+        from tracetools.fleet.folder import Folder, mark_of, name_of_service
 
         folder, url = self._continuous.folder, self._options.send_to
+        service = name_of_service(self._continuous.source.service)
         files = [
-            file for file in Folder(folder).files() if file.start >= self._began - _MILLISECOND
+            file
+            for file in Folder(folder).files()
+            if file.start >= self._began - _MILLISECOND and file.service == service
         ]
         note = notes.our_options_after(self._program)
         after = [f"tracetools: {note}"] if note else []
         if not files:
             is_misused = self._program is not None and self._program.status == notes.WRONG_USE
             was_run = self._program is None or self._program.started
-            nothing = [] if note and is_misused else [notes.NOTHING_RECORDED]
+            nothing = [] if note and is_misused else [notes.NO_MINUTES]
             return [*nothing, *after] if was_run else []
         unsent = sum(not file.is_done(mark_of(url)) for file in files) if url else 0
         said = [

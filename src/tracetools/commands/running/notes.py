@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NOTHING_RECORDED",
+    "NO_MINUTES",
     "WRONG_USE",
     "our_options_after",
     "what_did_not_join",
@@ -32,11 +33,20 @@ __all__ = [
 _MOST: Final = 80
 """Per cent of the busy time from which on one frame hides what it is spent on."""
 
-NOTHING_RECORDED: Final = """\
-tracetools: nothing was recorded: no trio run and no asyncio loop was started, neither in this
-process nor in one that it forked, or started by multiprocessing.
+_WHAT_TO_DO: Final = """\
 For plain Python take a sampling profiler: py-spy record -o profile.svg -- python ...
 Python programs that this one starts are recorded with --subprocesses."""
+
+NOTHING_RECORDED: Final = f"""\
+tracetools: nothing was recorded: no trio run and no asyncio loop was started, neither in this
+process nor in one that it forked, or started by multiprocessing.
+{_WHAT_TO_DO}"""
+
+NO_MINUTES: Final = f"""\
+tracetools: nothing was recorded: no trio run and no asyncio loop was started, neither in this
+process nor in one that it forked, or started by multiprocessing, and that wrote its last minute.
+One does not if SIGTERM ends it while no loop runs, as pools end their workers.
+{_WHAT_TO_DO}"""
 
 WRONG_USE: Final = 2
 """The exit status by which programs say that they were called wrongly."""

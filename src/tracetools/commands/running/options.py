@@ -262,6 +262,8 @@ def misuse(given: argparse.Namespace) -> str | None:
             word for name, word in _WITH_CONTINUOUS.items() if getattr(given, name) is not None
         ]
         return f"for {', '.join(alone)}, give --continuous DIR too" if alone else None
+    if not given.continuous:
+        return "--continuous is followed by the name of a folder, not by nothing"
     for name, why in _NOT_CONTINUOUS.items():
         usual = RECORDED[name].default if name in RECORDED else None
         if getattr(given, name) != usual:

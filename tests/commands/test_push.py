@@ -52,6 +52,11 @@ def test_it_waits_as_long_as_is_said_before_it_looks_again(folder, monkeypatch):
     assert len(stub.requests) == 1
 
 
+def test_only_who_goes_on_waits(folder, capsys):
+    assert main(["push", str(folder.path), "--to", "duckdb:fleet.duckdb", "--every", "90"]) == 2
+    assert "for --every, give --follow too" in capsys.readouterr().err
+
+
 def test_what_is_left_is_said_with_the_reason(folder, capsys):
     url = f"pyroscope+http://127.0.0.1:{free_port()}"
     assert main(["push", str(folder.path), "--to", url]) == 1

@@ -52,11 +52,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every",
         type=values.seconds,
-        default=_REST,
         metavar="SECONDS",
-        help="with --follow: how long to wait before the folder is looked at again; default 5. An"
-        " engine has less to do if it gets more minutes at once: ClickHouse takes ten in one"
-        " request for a quarter of what ten requests cost",
+        help="with --follow: how long to wait before the folder is looked at again (default:"
+        f" {_REST:g}). ClickHouse takes ten minutes in one request for a quarter of what they cost"
+        " in ten",
     )
     parser.add_argument(
         "--service",
@@ -87,6 +86,8 @@ def run(given: argparse.Namespace) -> int:
     for path in files:
         if not path.exists():
             raise StackFileError(f"cannot read {path}: there is no such file or folder")
+    if given.every is not None and not given.follow:
+        raise UsageError("for --every, give --follow too")
     if given.follow and (files or len(folders) > 1):
         raise UsageError("--follow waits for more in a folder: give one folder, and no file")
     if folders and any(each is not None for each in (given.service, given.version, given.host)):
@@ -121,7 +122,7 @@ def _push_folder(path: Path, given: argparse.Namespace) -> int:
                 status = 0 if given.follow and is_idle else _told(done, sender.errors)
                 if not given.follow:
                     return status
-                time.sleep(max(done.wait, given.every))
+                time.sleep(max(done.wait, _REST if given.every is None else given.every))
         finally:
             sender.close()
 

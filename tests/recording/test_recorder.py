@@ -272,6 +272,27 @@ class Watch:
         self.told.append("collect")
 
 
+def test_a_loop_of_another_thread_that_stands_still_is_not_ended_with_the_recording():
+    """Its thread may make tasks just now. Those that began after its last moment never lived."""
+    clock = FakeClock()
+    recorder = Recorder(clock=clock)
+
+    def run():
+        loop = recorder.begin_loop()
+        loop.spawn(loop.tree.root, Frame("task"), clock())
+        clock.tick(5)
+        recorder.pause_loop(loop, clock())
+        clock.tick(2)
+        in_thread(recorder.close)
+        assert (loop.running, loop.end) == (False, None)
+        loop.spawn(loop.tree.root, Frame("later"), clock())
+
+    in_thread(run)
+    profile = recorder.profile()
+    profile.check()
+    assert (profile.runs, profile.duration, profile.task_time) == (1, 5, 5)
+
+
 def test_the_last_samples_of_callbacks_are_taken_before_their_loop_ends():
     class Last(Watch):
         def collect(self):

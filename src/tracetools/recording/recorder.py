@@ -353,8 +353,9 @@ class Recorder:
     def close(self) -> None:
         """End the recording of all loops, from wherever this is called.
 
-        A loop that runs in another thread may not be changed from here. The last profile has what
-        it did up to now; what its tasks do from now on is not recorded.
+        A loop of another thread may not be changed from here, though it stands still: it may make
+        tasks. The last profile has what it did up to now; what its tasks do from now on is not
+        recorded.
         """
         if self.stopped:
             return
@@ -362,7 +363,7 @@ class Recorder:
             with self._lock:  # a loop may be about to join, or to run again
                 self.stopped = True
                 for loop in self.loops:
-                    if loop.thread == get_ident() or not loop.running:
+                    if loop.thread == get_ident():
                         insist.do(self.end_loop, loop, self.clock_of_loop(loop)())
             insist.do(self._keep_last)
             for loop in self.loops:

@@ -19,6 +19,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import trio
 
+from tests.processes import run
 from tracetools import compat
 
 TRIO_RUN = "trio._core._run"
@@ -544,6 +545,32 @@ def test_the_threads_that_run_are_told_with_their_names():
     finally:
         ends.set()
         thread.join()
+
+
+def test_no_garbage_is_collected_while_threads_are_listed():
+    """On Python 3.11 a `threading.local` that is collected meanwhile would hang the process."""
+    done = run("""
+import gc
+from tracetools import compat
+
+def leave():
+    local = threading.local()
+    local.itself = local
+
+here = threading.get_ident()
+gc.set_threshold(1)
+for _ in range(100):
+    for ask in (compat.threads_running, compat.frames_of_threads):
+        leave()
+        ask()
+    leave()
+    next(compat.frames_of_thread(here))
+print(gc.isenabled())
+gc.disable()
+compat.threads_running()
+print(gc.isenabled())
+""")
+    assert done.stdout.split() == ["True", "False"]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="interpreters share one GIL")

@@ -7,6 +7,7 @@ Nothing here imports a backend; it looks into what the program has imported.
 from __future__ import annotations
 
 import _thread
+import gc
 import math
 import os
 import sys
@@ -318,6 +319,30 @@ def this_thread() -> int:
     return here
 
 
+def _all_frames() -> Iterator[dict[int, FrameType]]:
+    """Yield the innermost frame of each thread, once.
+
+    Up to Python 3.11, objects that are made may begin a collection of garbage. Within
+    `sys._current_frames` it would wait for ever: what belongs to threads takes a lock, to be
+    cleared, that the call holds (gh-106883). So there is none meanwhile. All of it consists of C
+    functions, so that no other thread sees that.
+    """
+    if not _COLLECTS_ANYWHERE:
+        return starmap(_current_frames, ((),))
+    was: list[bool] = []
+    found: list[dict[int, FrameType]] = []
+    before = (
+        partial(was.extend, starmap(gc.isenabled, ((),))),
+        gc.disable,
+        partial(found.extend, starmap(_current_frames, ((),))),
+    )
+    calls = chain(before, compress((gc.enable,), was), (found.pop,))
+    return filter(None, map(methodcaller("__call__"), calls))
+
+
+_COLLECTS_ANYWHERE: Final = sys.version_info < (3, 12)
+
+
 def innermost_frame(thread: int) -> Iterator[Any]:
     """Yield the innermost frame of a thread that was noted; None if it has ended.
 
@@ -327,7 +352,7 @@ def innermost_frame(thread: int) -> Iterator[Any]:
     if states is None:
         if _may_have_interpreters():
             return iter((None,))
-        return map(methodcaller("get", thread), starmap(_current_frames, ((),)))
+        return map(methodcaller("get", thread), _all_frames())
     if wanted is None:
         return iter((None,))
     known: list[int] = []
@@ -349,12 +374,12 @@ def frames_of_thread(thread: int) -> Iterator[Any]:
     """Yield the innermost frame of a thread, noted or not; None if that is not safe to ask for."""
     if _may_have_interpreters():
         return innermost_frame(thread)
-    return map(methodcaller("get", thread), starmap(_current_frames, ((),)))
+    return map(methodcaller("get", thread), _all_frames())
 
 
 def frames_of_threads() -> list[FrameType]:
     """Return the innermost frame of each thread; none if that is not safe to ask for."""
-    return [] if _may_have_interpreters() else list(_current_frames().values())
+    return [] if _may_have_interpreters() else list(next(_all_frames()).values())
 
 
 def clock_of_native_thread(native: int) -> int:
@@ -975,7 +1000,7 @@ _OF_C: Final = {MemberDescriptorType, GetSetDescriptorType}
 def threads_running() -> list[int]:
     """Return the identities of the threads of this interpreter, as far as it is safe to ask."""
     if not _may_have_interpreters():
-        return next(map(list, starmap(_current_frames, ((),))))  # no frame outlives the call
+        return next(map(list, _all_frames()))  # no frame outlives the call
     states = _thread_states()
     if states is not None:
         _note_threads(states)

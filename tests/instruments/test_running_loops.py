@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import pytest
 import trio
 import uvloop
 
 from tests.processes import run
+from tests.threads import elsewhere
 from tracetools import compat
 from tracetools.instruments import running_loops
-
-
-def elsewhere(action):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(action()))
-    thread.start()
-    thread.join()
-    return found[0]
 
 
 @pytest.mark.parametrize("run_loop", [asyncio.run, uvloop.run])

@@ -17,6 +17,7 @@ import pytest
 import trio
 
 from tests.session.test_latecomer import RUNS
+from tests.threads import elsewhere
 from tracetools.guest import threads
 from tracetools.instruments import (
     asyncio_patches,
@@ -31,15 +32,6 @@ from tracetools.session.late_recording import LateRecording, Said
 from tracetools.session.options import Options
 
 OPTIONS = Options(flush_interval=None)
-
-
-def elsewhere(action):
-    """Call it in another thread, and return what it returns."""
-    found = []
-    thread = threading.Thread(target=lambda: found.append(action()))
-    thread.start()
-    thread.join()
-    return found[0]
 
 
 def nothing_is_patched():

@@ -27,6 +27,9 @@ async def answer(send):
     await send({"type": "http.response.body", "body": b"hello"})
 """
 
+GUNICORN = ("--workers=2", "--worker-class=uvicorn_worker.UvicornWorker", "--bind")
+"""Options of gunicorn; the address follows."""
+
 
 def ask(port: int, process: subprocess.Popen, workers: int = 1) -> bytes:
     """Ask a server that is about to come up, when all its workers have."""

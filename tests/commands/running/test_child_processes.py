@@ -18,7 +18,7 @@ from tests.commands.programs import (
     started,
     what_we_said,
 )
-from tests.commands.programs.servers import APP, ask
+from tests.commands.programs.servers import APP, GUNICORN, ask
 from tests.ports import free_port
 from tracetools.output.formats.folded import read_folded
 
@@ -520,9 +520,6 @@ def test_workers_of_a_server_are_recorded(tmp_path, temporary, words, workers, s
     assert ended.status == 0
     assert counted(ended.errors)[::2] == (workers, workers)
     assert any(stack.endswith("|answer") for stack in stacks(tmp_path)), ended.errors
-
-
-GUNICORN = ("--workers=2", "--worker-class=uvicorn_worker.UvicornWorker", "--bind")
 
 
 @unix

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.programs import PROGRAMS, RECORDED, end, started, what_we_said
-from tests.commands.programs.servers import APP, ask
+from tests.commands.programs.servers import APP, GUNICORN, ask
 from tests.fleet.servers import free_port as closed_port
 from tests.fleet.servers import stub_server
 from tests.ports import free_port
@@ -315,9 +315,6 @@ def test_workers_of_a_server_write_their_own_minutes(tmp_path, temporary):
     assert ended.status == 0, ended.errors
     assert sum("answer" in each for each in functions(tmp_path)) >= 1, ended.errors
     assert {batch.source.service for batch in batches(tmp_path)} == {"shop"}
-
-
-GUNICORN = ("--workers=2", "--worker-class=uvicorn_worker.UvicornWorker", "--bind")
 
 
 @unix
